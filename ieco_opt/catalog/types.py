@@ -23,7 +23,7 @@ class Accelerator:
 
     Bandwidths of the two networks are all-reduce bandwidths (half of the unidirectional link bandwidth).
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
-    ``usd_per_hour`` and ``power_w`` are ``None`` where no figure is known.
+    ``usd_per_gpu_hour`` and ``power_w`` are ``None`` where no figure is known.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Accelerator:
     intra_node_bytes_per_s: float
     inter_node_bytes_per_s: float
     node_size: int
-    usd_per_hour: float | None
+    usd_per_gpu_hour: float | None
     kernel_launch_s: float
     arithmetic_cap: float
     memory_cap: float
@@ -70,7 +70,8 @@ class FeedForward:
     """A feed-forward block that ``layers`` layers of a model share.
 
     ``up`` and ``down`` count matrices going up and down: (2, 1) for gated blocks, (1, 1) for plain ones.
-    A dense block, a shared expert and a leading dense layer have ``experts = active = 1``.
+    A dense layer and a shared expert have ``experts = active = 1``; ``shared`` marks the latter, which sits in
+    the same layers as the routed experts.
     """
 
     layers: int
@@ -79,6 +80,7 @@ class FeedForward:
     down: int = 1
     experts: int = 1
     active: int = 1
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
