@@ -41,7 +41,7 @@ class Accelerator:
     memory_cap: float
     topology: Topology = Topology.SWITCHED
     power_w: float | None = None
-    sources: Mapping[str, str] = field(default=NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Model:
     feed_forward: tuple[FeedForward, ...]
     activation_bytes: float = 2.0
     notes: str = ""
-    sources: Mapping[str, str] = field(default=NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class PaperModel:
     mla_kv_width: int | None
     mla_query_width: int | None
     parallel_attention: bool
-    sources: Mapping[str, str] = field(default=NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
 
 
 WEIGHT_BYTES: Mapping[str, float] = MappingProxyType(

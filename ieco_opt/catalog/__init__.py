@@ -1,0 +1,35 @@
+"""Models and accelerators known by name, and those that users describe themselves."""
+
+from ieco_opt.catalog.collection import Collection
+from ieco_opt.catalog.files import model_from_file
+from ieco_opt.catalog.mappings import (
+    accelerator_from_mapping,
+    accelerator_to_mapping,
+    memory_fields,
+    model_from_mapping,
+    model_to_mapping,
+)
+from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
+from ieco_opt.catalog.store import accelerator, accelerator_names, aliases, model, model_names
+from ieco_opt.catalog.tables import CatalogRow, describe, to_dataframe
+
+__all__ = [
+    "CatalogRow",
+    "Collection",
+    "accelerator",
+    "accelerator_from_mapping",
+    "accelerator_names",
+    "accelerator_to_mapping",
+    "active_params",
+    "aliases",
+    "cache_bytes_per_token",
+    "describe",
+    "memory_fields",
+    "model",
+    "model_from_file",
+    "model_from_mapping",
+    "model_names",
+    "model_to_mapping",
+    "to_dataframe",
+    "total_params",
+]

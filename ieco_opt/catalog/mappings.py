@@ -1,0 +1,217 @@
+"""Models and accelerators from plain mappings, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ieco_opt.catalog.collection import Collection
+from ieco_opt.catalog.schema import (
+    AcceleratorInput,
+    FeedForwardInput,
+    GroupedQueryInput,
+    LatentInput,
+    ModelInput,
+    PaperModelInput,
+    shown,
+)
+from ieco_opt.catalog.types import Accelerator, GroupedQueryAttention, Model, PaperModel, Topology
+from ieco_opt.errors import Fault, ScenarioError
+
+USER = "user"
+"""Source of a value that came with a mapping and names no other source."""
+
+_ACTIVATION_SOURCE = "assumed: 16-bit activations and cache entries"
+_LIKE = "like"
+_UNSOURCED = frozenset({"name", "notes", "sources"})
+_TAGS = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
+
+Input = TypeVar("Input", bound=BaseModel)
+
+
+def model_from_mapping(
+    mapping: Mapping[str, object], collection: Collection = Collection.REAL
+) -> Model | PaperModel:
+    """Make a model of a mapping, whose keys are those of docs/catalog.md.
+
+    Parameters
+    ----------
+    mapping
+        Fields of the model.
+    collection
+        `Collection.REAL` makes a `Model`, `Collection.PAPER` a `PaperModel`.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault found; `field` is the dotted path inside the mapping.
+    """
+    return build_paper_model(mapping) if collection is Collection.PAPER else build_model(mapping)
+
+
+def accelerator_from_mapping(
+    mapping: Mapping[str, object], collection: Collection = Collection.REAL
+) -> Accelerator:
+    """Make an accelerator of a mapping, whose keys are those of docs/catalog.md.
+
+    Parameters
+    ----------
+    mapping
+        Fields of the accelerator, in SI units. `like: NAME` starts from a catalog entry; other fields replace
+        its own, and `name` defaults to the entry's name.
+    collection
+        Where `like` looks.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault found; `field` is the dotted path inside the mapping.
+    """
+    from ieco_opt.catalog.store import accelerator
+
+    given = dict(mapping)
+    if _LIKE not in given:
+        return build_accelerator(given)
+    like = given.pop(_LIKE)
+    if not isinstance(like, str):
+        raise ScenarioError.single(f"found {shown(like)}, expected the name of an accelerator", field=_LIKE)
+    try:
+        base = accelerator(like, collection)
+    except ScenarioError as error:
+        raise ScenarioError.single(error.faults[0].message, field=_LIKE) from None
+    merged = {**accelerator_to_mapping(base), **given}
+    own_sources = given.get("sources", {})
+    if isinstance(own_sources, Mapping):
+        kept = {key: source for key, source in base.sources.items() if key not in given}
+        merged["sources"] = {**kept, **own_sources}
+    return build_accelerator(merged)
+
+
+def build_accelerator(mapping: Mapping[str, object], source: str = USER) -> Accelerator:
+    """Make an accelerator of a complete mapping; `source` stands for what its `sources` leave out."""
+    checked = _validate(AcceleratorInput, mapping)
+    values = checked.model_dump(exclude={"sources", "topology"})
+    return Accelerator(
+        **values,
+        topology=Topology(checked.topology),
+        sources=_complete(checked.sources, Accelerator, source),
+    )
+
+
+def build_model(mapping: Mapping[str, object], source: str = USER) -> Model:
+    """Make a model of the real collection; `source` stands for what its `sources` leave out."""
+    checked = _validate(ModelInput, mapping)
+    sources = dict(checked.sources)
+    if "activation_bytes" not in mapping:
+        sources.setdefault("activation_bytes", _ACTIVATION_SOURCE)
+    return Model(
+        name=checked.name,
+        layers=checked.layers,
+        width=checked.width,
+        vocabulary=checked.vocabulary,
+        tied_embeddings=checked.tied_embeddings,
+        attention=checked.attention.build(),
+        feed_forward=tuple(block.build() for block in checked.feed_forward),
+        activation_bytes=checked.activation_bytes,
+        notes=checked.notes,
+        sources=_complete(sources, Model, source),
+    )
+
+
+def build_paper_model(mapping: Mapping[str, object], source: str = USER) -> PaperModel:
+    """Make a model of the paper collection; `source` stands for what its `sources` leave out."""
+    checked = _validate(PaperModelInput, mapping)
+    values = checked.model_dump(exclude={"sources"})
+    return PaperModel(**values, sources=_complete(checked.sources, PaperModel, source))
+
+
+def accelerator_to_mapping(accelerator: Accelerator) -> dict[str, object]:
+    """Give the mapping that `accelerator_from_mapping` reads back; infinity is written as the text `inf`."""
+    return {name: _plain(getattr(accelerator, name)) for name in _names(Accelerator)}
+
+
+def model_to_mapping(model: Model | PaperModel) -> dict[str, object]:
+    """Give the mapping that `model_from_mapping` reads back (in the collection the model belongs to)."""
+    mapping = {name: _plain(getattr(model, name)) for name in _names(type(model))}
+    if isinstance(model, Model):
+        grouped = isinstance(model.attention, GroupedQueryAttention)
+        kind = "grouped_query" if grouped else "latent"
+        mapping["attention"] = {"kind": kind, **_nested(model.attention)}
+        mapping["feed_forward"] = [_nested(block) for block in model.feed_forward]
+    return mapping
+
+
+def memory_fields(item: Model | PaperModel | Accelerator) -> tuple[str, ...]:
+    """Name the fields whose source starts with `memory`: figures that no document was checked for."""
+    return tuple(name for name, source in item.sources.items() if source.startswith("memory"))
+
+
+def _names(kind: type[Any]) -> Iterable[str]:
+    return (field.name for field in fields(kind))
+
+
+def _nested(part: Any) -> dict[str, object]:
+    return {name: getattr(part, name) for name in _names(type(part))}
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, float) and math.isinf(value):
+        return "inf"
+    if isinstance(value, Topology):
+        return value.value
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _complete(sources: Mapping[str, str], kind: type[Any], default: str) -> dict[str, str]:
+    # A plain dictionary: models travel to worker processes, and a mapping proxy cannot be pickled.
+    return {name: sources.get(name, default) for name in _names(kind) if name not in _UNSOURCED}
+
+
+def _validate(schema: type[Input], mapping: Mapping[str, object]) -> Input:
+    if not isinstance(mapping, Mapping):
+        raise ScenarioError.single(f"found {shown(mapping)}, expected a mapping of fields")
+    try:
+        return schema.model_validate(dict(mapping))
+    except ValidationError as error:
+        faults = [_fault(schema, details) for details in error.errors(include_url=False)]
+        raise ScenarioError(faults) from None
+
+
+def _fault(schema: type[BaseModel], details: Any) -> Fault:
+    location, holder = _resolve(schema, details["loc"])
+    return Fault(file=None, line=None, field=".".join(location), message=_message(details, holder))
+
+
+def _resolve(schema: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """Drop the tag that Pydantic adds under `attention`, and find which schema the last key belongs to."""
+    path: list[str] = []
+    holder = schema
+    for key in loc:
+        if path == ["attention"] and key in _TAGS:
+            holder = _TAGS[str(key)]
+            continue
+        if path and path[-1] == "feed_forward":
+            holder = FeedForwardInput
+        path.append(str(key))
+    return path, holder
+
+
+def _message(details: Any, holder: type[BaseModel]) -> str:
+    kind, found = details["type"], shown(details["input"])
+    if kind == "ieco_opt":
+        return str(details["msg"])
+    if kind == "missing":
+        described = holder.model_fields[str(details["loc"][-1])].description or "a value"
+        return f"missing, expected: {described.rstrip('.')}"
+    if kind == "extra_forbidden":
+        return f"unknown field, expected one of {', '.join(holder.model_fields)}"
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        return f"found {found}, expected `kind` to be one of {', '.join(_TAGS)}"
+    expected = str(details["msg"]).removeprefix("Input should be ")
+    if expected.startswith(("greater", "less")):
+        expected = f"a number {expected}"
+    return f"found {found}, expected {expected[:1].lower()}{expected[1:]}"

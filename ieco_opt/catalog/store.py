@@ -1,0 +1,166 @@
+"""The catalog's own entries: data files read once, names matched loosely."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Generic, NoReturn, TypeVar
+
+from ieco_opt.catalog.collection import Collection
+from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.errors import ScenarioError
+
+Entry = TypeVar("Entry")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf(Generic[Entry]):
+    """Entries of one kind and collection by canonical name, and every name that leads to them."""
+
+    entries: Mapping[str, Entry]
+    aliases: Mapping[str, tuple[str, ...]]
+    index: Mapping[str, str]
+
+    def get(self, name: str) -> Entry | None:
+        canonical = self.index.get(_key(name))
+        return None if canonical is None else self.entries[canonical]
+
+    def spellings(self) -> list[str]:
+        return [*self.entries, *(alias for aliases in self.aliases.values() for alias in aliases)]
+
+
+def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelerator:
+    """Look an accelerator up by name or alias; case, and spaces for hyphens, do not matter.
+
+    Raises
+    ------
+    ScenarioError
+        Where the collection does not know the name; the message lists close matches.
+    """
+    shelf = _accelerators(collection)
+    found = shelf.get(name)
+    return found if found is not None else _unknown("accelerator", name, collection, shelf.spellings())
+
+
+def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperModel:
+    """Look a model up by name or alias; case, and spaces for hyphens, do not matter.
+
+    Raises
+    ------
+    ScenarioError
+        Where the collection does not know the name; the message lists close matches.
+    """
+    shelf = _models(collection)
+    found = shelf.get(name)
+    return found if found is not None else _unknown("model", name, collection, shelf.spellings())
+
+
+def accelerator_names(collection: Collection = Collection.REAL) -> tuple[str, ...]:
+    """List the canonical names of accelerators."""
+    return tuple(_accelerators(collection).entries)
+
+
+def model_names(collection: Collection = Collection.REAL) -> tuple[str, ...]:
+    """List the canonical names of models."""
+    return tuple(_models(collection).entries)
+
+
+def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | Model | PaperModel:
+    """Look a name up among models and accelerators alike.
+
+    Raises
+    ------
+    ScenarioError
+        Where the collection knows neither a model nor an accelerator of this name.
+    """
+    models, accelerators = _models(collection), _accelerators(collection)
+    found = models.get(name) or accelerators.get(name)
+    if found is not None:
+        return found
+    return _unknown(
+        "model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()]
+    )
+
+
+def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
+    """List the other names of the entry whose canonical name is `name`."""
+    return _models(collection).aliases.get(name) or _accelerators(collection).aliases.get(name, ())
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold().replace(" ", "-").replace("_", "-")
+
+
+def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str]) -> NoReturn:
+    by_key = {_key(spelling): spelling for spelling in spellings}
+    close = [by_key[key] for key in difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.5)]
+    hint = f"; close matches: {', '.join(close)}" if close else ""
+    article = "an" if kind.startswith("a") else "a"
+    raise ScenarioError.single(
+        f"found {name!r}, expected the name of {article} {kind} of the {collection.value} collection{hint}"
+    )
+
+
+@cache
+def _accelerators(collection: Collection) -> _Shelf[Accelerator]:
+    rows = (
+        _paper_rows("paper_accelerators.csv")
+        if collection is Collection.PAPER
+        else _rows("accelerators.yaml")
+    )
+    return _shelve(rows, build_accelerator)
+
+
+@cache
+def _models(collection: Collection) -> _Shelf[Model | PaperModel]:
+    if collection is Collection.PAPER:
+        return _shelve(_paper_rows("paper_models.csv"), build_paper_model)
+    return _shelve(_rows("models.yaml"), build_model)
+
+
+def _shelve(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Shelf[Entry]:
+    entries: dict[str, Entry] = {}
+    other_names: dict[str, tuple[str, ...]] = {}
+    index: dict[str, str] = {}
+    for row in rows:
+        name: str = row["name"]
+        other_names[name] = tuple(row.pop("aliases", ()))
+        source = row.pop("source", "")
+        entries[name] = build(row, source)
+        index.update({_key(spelling): name for spelling in (name, *other_names[name])})
+    return _Shelf(entries, other_names, index)
+
+
+def _rows(file_name: str) -> list[Row]:
+    import yaml
+
+    rows: list[Row] = yaml.load(_text(file_name), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return rows
+
+
+def _paper_rows(file_name: str) -> list[Row]:
+    return [
+        {name: cell if name in _TEXT_COLUMNS else _cell(cell) for name, cell in row.items()}
+        for row in csv.DictReader(_text(file_name).splitlines())
+    ]
+
+
+_TEXT_COLUMNS = frozenset({"name", "topology", "source"})
+
+
+def _cell(text: str) -> float | bool | None:
+    if text in {"True", "False"}:
+        return text == "True"
+    if not text:
+        return None
+    return int(text) if text.isdecimal() else float(text)
+
+
+def _text(file_name: str) -> str:
+    return resources.files("ieco_opt.catalog").joinpath("data", file_name).read_text(encoding="utf-8")

@@ -1,0 +1,92 @@
+"""Alternatives: a setup, how far it speculates and in which draft setup; all that is left to choose is the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.design_space.setups import Integers
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.pass_time import Degrees, PassTime, concatenate
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Everything decided but the batch; every array has shape (alternatives,).
+
+    ``latency(B) = model_share * model(B) + draft_share * draft(B)``, where ``model`` is the pass that
+    verifies ``draft_tokens`` tokens (0: plain decoding) and the draft of a plain alternative has share 0.
+    ``accelerator`` and ``weights`` index the scenario's lists. ``batch_min`` and ``batch_max`` bound the
+    batches that exist and fit in memory.
+    """
+
+    accelerator: Rows
+    weights: Rows
+    degrees: Degrees
+    draft_tokens: Integers
+    draft_degrees: Degrees
+    model: PassTime
+    model_share: Array
+    draft: PassTime
+    draft_share: Array
+    batch_min: Integers
+    batch_max: Integers
+    usd_per_s: Array
+    power_kw: Array
+
+    def __len__(self) -> int:
+        return len(self.batch_min)
+
+    @property
+    def gpus(self) -> Array:
+        """GPUs of each alternative."""
+        return self.degrees.gpus
+
+    def latency_s(self, batch: Array) -> Array:
+        """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
+        trailing = (1,) * (batch.ndim - 1)
+        latency = self.model_share.reshape(-1, *trailing) * self.model.latency_s(batch)
+        speculates = np.flatnonzero(self.draft_share)
+        if len(speculates):
+            share = self.draft_share[speculates].reshape(-1, *trailing)
+            latency[speculates] += share * self.draft.take(speculates).latency_s(batch[speculates])
+        return latency
+
+    def cost_usd_per_mtok(self, latency_s: Array, batch: Array) -> Array:
+        """Cost of a million tokens at ``batch`` whose latency is known."""
+        return cost_usd_per_mtok(self.usd_per_s.reshape((-1,) + (1,) * (batch.ndim - 1)), latency_s, batch)
+
+    def take(self, rows: Rows) -> Alternatives:
+        """Keep the given alternatives, in the given order."""
+        return Alternatives(
+            **{
+                item.name: column.take(rows) if isinstance(column, Degrees | PassTime) else column[rows]
+                for item in fields(self)
+                for column in (getattr(self, item.name),)
+            }
+        )
+
+
+def stack(parts: Sequence[Alternatives]) -> Alternatives:
+    """Put alternatives of one scenario together, in order."""
+    columns = {}
+    for item in fields(Alternatives):
+        values = [getattr(part, item.name) for part in parts]
+        if isinstance(values[0], PassTime):
+            columns[item.name] = concatenate(values)
+        elif isinstance(values[0], Degrees):
+            columns[item.name] = Degrees(
+                **{
+                    degree.name: np.concatenate([getattr(value, degree.name) for value in values])
+                    for degree in fields(Degrees)
+                }
+            )
+        else:
+            columns[item.name] = np.concatenate(values)
+    return Alternatives(**columns)

@@ -1,0 +1,215 @@
+"""Every setup of a scenario for one accelerator and precision, with the batches it can hold."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.performance import rules
+from ieco_opt.performance.architecture import Architecture
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.pass_time import Degrees
+
+Integers = NDArray[np.int64]
+
+# Past this every integer is not exactly a float64, and no deployment holds as many sequences.
+_BATCH_CEILING = 2**52
+
+
+@dataclass(frozen=True, slots=True)
+class DegreeChoices:
+    """The degrees a scenario lists, as sorted tuples; ``expert_parallel`` is ``None`` for `auto`."""
+
+    tensor_parallel: tuple[int, ...]
+    pipeline_parallel: tuple[int, ...]
+    expert_parallel: tuple[int, ...] | None
+    attention_data_parallel: tuple[int, ...]
+    tensor_layout: tuple[str, ...]
+    max_gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Setups:
+    """Setups that exist and hold at least one batch; every array has shape (setups,).
+
+    ``batch_min`` and ``batch_max`` bound the batches that fit without a draft model beside.
+    ``free_bytes`` is what the weights leave on the most loaded GPU, ``cache_bytes`` what one sequence takes there
+    (``deployable``; both are zero in ``paper``, whose memory rule knows no draft).
+    """
+
+    degrees: Degrees
+    batch_min: Integers
+    batch_max: Integers
+    free_bytes: Array
+    cache_bytes: Array
+
+    def __len__(self) -> int:
+        return len(self.batch_min)
+
+    def take(self, rows: NDArray[np.intp]) -> Setups:
+        """Keep the given setups, in the given order."""
+        return Setups(
+            degrees=self.degrees.take(rows),
+            batch_min=self.batch_min[rows],
+            batch_max=self.batch_max[rows],
+            free_bytes=self.free_bytes[rows],
+            cache_bytes=self.cache_bytes[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """What bounds the setups of one model on one accelerator."""
+
+    architecture: Architecture
+    accelerator: Accelerator
+    choices: DegreeChoices
+    batch_min: int
+    batch_max: int
+    context_tokens: float
+    resident_tokens: float
+    memory_utilization: float
+
+
+def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
+    """List the setups of ``request``, and count by reason those that are none."""
+    degrees, reasons = _degrees(request)
+    if rules.is_deployable(request.architecture):
+        setups = _deployable_capacity(request, degrees)
+    else:
+        setups = _paper_capacity(request, degrees)
+    holds_none = setups.batch_max < setups.batch_min
+    if holds_none.any():
+        reasons["no batch of the design space fits in memory"] += int(holds_none.sum())
+    return setups.take(np.flatnonzero(~holds_none)), reasons
+
+
+def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
+    """Combine the listed degrees and keep those that the rules of the fidelity admit."""
+    choices, reasons = request.choices, Counter[str]()
+    tensor, stages, sigma, flat = (
+        grid.ravel()
+        for grid in np.meshgrid(
+            np.array(choices.tensor_parallel, dtype=float),
+            np.array(choices.pipeline_parallel, dtype=float),
+            np.array(choices.attention_data_parallel, dtype=float),
+            np.array([layout == "2d" for layout in choices.tensor_layout]),
+            indexing="ij",
+        )
+    )
+    keep = _counted(reasons, f"more than max_gpus = {choices.max_gpus}", tensor * stages <= choices.max_gpus)
+    keep &= _counted(reasons, "attention_data_parallel does not divide tensor_parallel", tensor % sigma == 0, keep)
+    rows = np.flatnonzero(keep)
+    expert = [_expert_choices(request, int(degree)) for degree in tensor[rows]]
+    repeated = np.repeat(rows, [len(options) for options in expert])
+    degrees = Degrees(
+        tensor_parallel=tensor[repeated],
+        pipeline_parallel=stages[repeated],
+        expert_parallel=np.array([option for options in expert for option in options], dtype=float),
+        attention_data_parallel=sigma[repeated],
+        two_dimensional=flat[repeated].astype(bool),
+    )
+    if len(rows) and not len(repeated):
+        reasons["no listed expert_parallel divides the experts and tensor_parallel"] += len(rows)
+    if rules.is_deployable(request.architecture):
+        launchable = rules.launchable(request.architecture, degrees)
+        reason = "degrees that no server accepts (heads, experts or layers do not divide)"
+        _counted(reasons, reason, launchable)
+        degrees = degrees.take(np.flatnonzero(launchable))
+    return _without_twins(degrees), reasons
+
+
+def _counted(
+    reasons: Counter[str], reason: str, good: NDArray[np.bool_], among: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    rejected = ~good if among is None else ~good & among
+    if rejected.any():
+        reasons[reason] += int(rejected.sum())
+    return good
+
+
+def _expert_choices(request: SetupRequest, tensor_parallel: int) -> Sequence[int]:
+    """Expert degrees of one tensor degree; in ``paper`` with `auto`, both values of its rule."""
+    experts, listed = request.architecture.experts, request.choices.expert_parallel
+    if experts == 1:
+        return (1,) if listed is None or 1 in listed else ()
+    if listed is not None:
+        return [degree for degree in listed if _splits(request, degree, tensor_parallel)]
+    if rules.is_deployable(request.architecture):
+        widest = math.gcd(experts, tensor_parallel)
+        return [degree for degree in range(1, widest + 1) if widest % degree == 0]
+    return sorted({1, min(tensor_parallel, experts)})
+
+
+def _splits(request: SetupRequest, degree: int, tensor_parallel: int) -> bool:
+    experts = request.architecture.experts
+    divides_experts = (
+        experts % degree == 0 if rules.is_deployable(request.architecture) else degree <= experts
+    )
+    return tensor_parallel % degree == 0 and divides_experts
+
+
+def _without_twins(degrees: Degrees) -> Degrees:
+    """Drop 2-D layouts of one rank each, which are the 1-D setup under another name."""
+    twin = degrees.two_dimensional & (degrees.tensor_parallel == 1.0)
+    has_flat = not degrees.two_dimensional.all()
+    return degrees.take(np.flatnonzero(~twin)) if has_flat else degrees
+
+
+def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
+    """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
+    usable = request.memory_utilization * request.accelerator.hbm_bytes
+    free = usable - rules.weight_bytes_per_gpu(request.architecture, degrees)
+    cache = rules.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
+    sequences = _largest(lambda count: count * cache <= free, free, cache)
+    most = degrees.attention_data_parallel * sequences
+    return Setups(
+        degrees=degrees,
+        batch_min=np.maximum(request.batch_min, degrees.pipeline_parallel).astype(np.int64),
+        batch_max=np.minimum(most, request.batch_max).astype(np.int64),
+        free_bytes=free,
+        cache_bytes=cache,
+    )
+
+
+def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
+    """Batches that the paper's memory rule and its rule of expert degrees admit."""
+    shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
+    most = _largest(
+        lambda batch: rules.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
+        degrees.gpus * accelerator.hbm_bytes - shape.weight_bytes * shape.total_params,
+        shape.cache_bytes_per_token * request.context_tokens / stages,
+    )
+    low = np.maximum(request.batch_min, stages)
+    high = np.minimum(most, request.batch_max)
+    if request.choices.expert_parallel is None and shape.experts > 1:
+        starved = np.ceil(2.0 * max(block.sparsity for block in shape.blocks) * stages)
+        wide = np.minimum(degrees.tensor_parallel, shape.experts) > 1.0
+        narrow = wide & (degrees.expert_parallel == 1.0)
+        high = np.where(narrow, np.minimum(high, starved - 1.0), high)
+        low = np.where(wide & ~narrow, np.maximum(low, starved), low)
+    zeros = np.zeros_like(stages)
+    return Setups(
+        degrees=degrees,
+        batch_min=low.astype(np.int64),
+        batch_max=high.astype(np.int64),
+        free_bytes=zeros,
+        cache_bytes=zeros,
+    )
+
+
+def _largest(holds: Callable[[Array], NDArray[np.bool_]], room: Array, each: Array) -> Array:
+    """Largest count that ``holds``, near room / each; the quotient may round across an integer."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        guess = np.where(each > 0.0, np.floor(room / each), np.where(room >= 0.0, np.inf, -1.0))
+    guess = np.clip(guess, 0.0, _BATCH_CEILING)
+    best = np.zeros_like(guess)
+    for candidate in (guess - 1.0, guess, guess + 1.0):
+        best = np.where((candidate >= 0.0) & holds(candidate), candidate, best)
+    return np.where(room >= 0.0, best, 0.0)

@@ -1,0 +1,233 @@
+"""The design space of a scenario: every alternative that can be on its frontier, cut to the batches that can."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.design_space.alternatives import Alternatives, Rows, stack
+from ieco_opt.design_space.dominance import (
+    Cells,
+    Staircase,
+    batch_edges,
+    grid_cells,
+    merged,
+    undominated,
+)
+from ieco_opt.design_space.families import Family, FamilyRequest, build_family
+from ieco_opt.design_space.setups import Integers
+from ieco_opt.performance.collectives import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of a scenario; an absent one is infinite or zero.
+
+    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW.
+    """
+
+    min_speed: float = 0.0
+    max_cost: float = np.inf
+    max_throughput: float = np.inf
+    min_throughput: float = 0.0
+    max_power_kw: float = np.inf
+
+    def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+        """Which deployments meet every limit."""
+        speed = 1.0 / latency_s
+        throughput = batch / latency_s
+        admitted: NDArray[np.bool_] = (
+            (speed >= self.min_speed)
+            & (alternatives.cost_usd_per_mtok(latency_s, batch) <= self.max_cost)
+            & (throughput <= self.max_throughput)
+            & (throughput >= self.min_throughput)
+        )
+        if np.isfinite(self.max_power_kw):
+            admitted &= alternatives.power_kw <= self.max_power_kw
+        return admitted
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChoices:
+    """Batches of a scenario: every integer from ``least`` to ``most``, or those ``listed``."""
+
+    least: int
+    most: int
+    listed: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What enumeration and dominance counted.
+
+    ``setups`` counts degrees, accelerator and precision; ``alternatives`` also speculation and its draft setup,
+    as far as they were told apart.
+    """
+
+    setups: int
+    alternatives: int
+    rejected: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DesignSpace:
+    """Alternatives and the cells of batches that can be on the frontier.
+
+    ``points`` are deployments that exist and meet the limits: known incumbents, and the reason why what was
+    dropped was dropped.
+    """
+
+    alternatives: Alternatives
+    cells: Cells
+    points: Staircase
+    accelerators: tuple[Accelerator, ...]
+    weights: tuple[str | None, ...]
+    limits: Limits
+    listed_batches: bool
+    families: tuple[Family, ...]
+    census: Census
+
+
+def build_design_space(
+    request: FamilyRequest,
+    accelerators: Sequence[Accelerator],
+    weights: Sequence[str | None],
+    batch: BatchChoices,
+    limits: Limits,
+) -> DesignSpace:
+    """Enumerate the alternatives of a scenario and drop what is provably not on its frontier."""
+    rejected = Counter[str]()
+    families = []
+    for accelerator in enumerate(accelerators):
+        for precision in enumerate(weights):
+            family, reasons = build_family(request, accelerator, precision)
+            families.append(family)
+            rejected.update(reasons)
+    edges = batch_edges(batch.least, batch.most) if batch.listed is None else np.array(batch.listed, dtype=np.int64)
+    listed = batch.listed is not None
+    plain = [_plain(family, edges, listed=listed) for family in families]
+    staircase = Staircase(np.zeros(0), np.zeros(0))
+    for alternatives, cells in plain:
+        staircase = _seed(alternatives, cells, limits, staircase)
+    spaces = list(plain)
+    for family in families:
+        for draft_tokens in family.draft_range:
+            found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, listed=listed)
+            spaces += found
+    alternatives, cells = _together(spaces)
+    cells, staircase = undominated(alternatives, cells, staircase, limits.admits)
+    if not listed:
+        cells = merged(cells)
+    used, rows = np.unique(cells.row, return_inverse=True)
+    return DesignSpace(
+        alternatives=alternatives.take(used),
+        cells=Cells(rows, cells.lo, cells.hi),
+        points=staircase,
+        accelerators=tuple(accelerators),
+        weights=tuple(weights),
+        limits=limits,
+        listed_batches=listed,
+        families=tuple(families),
+        census=Census(
+            setups=sum(len(family.setups) for family in families),
+            alternatives=len(alternatives),
+            rejected=rejected,
+        ),
+    )
+
+
+def _plain(family: Family, edges: Integers, *, listed: bool) -> tuple[Alternatives, Cells]:
+    """Plain decoding in every setup, cut into first cells."""
+    alternatives = family.alternatives(np.arange(len(family.setups)), 0)
+    lo, hi, exists = grid_cells(edges, alternatives.batch_min, alternatives.batch_max, listed=listed)
+    row, column = np.nonzero(exists)
+    return alternatives, Cells(row, lo[row, column], hi[row, column])
+
+
+def _seed(alternatives: Alternatives, cells: Cells, limits: Limits, staircase: Staircase) -> Staircase:
+    """Add the deployments at the ends of cells, without looking at dominance yet."""
+    part = alternatives.take(cells.row)
+    for batch in (cells.lo.astype(float), cells.hi.astype(float)):
+        latency = part.latency_s(batch)
+        can = limits.admits(part, latency, batch)
+        staircase = staircase.joined(latency[can], part.cost_usd_per_mtok(latency, batch)[can])
+    return staircase
+
+
+def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternatives, Cells]:
+    offsets = np.cumsum([0, *(len(alternatives) for alternatives, _ in spaces)])
+    cells = [
+        Cells(cell.row + offset, cell.lo, cell.hi)
+        for (_, cell), offset in zip(spaces, offsets[:-1], strict=True)
+    ]
+    return stack([alternatives for alternatives, _ in spaces]), Cells(
+        np.concatenate([cell.row for cell in cells]),
+        np.concatenate([cell.lo for cell in cells]),
+        np.concatenate([cell.hi for cell in cells]),
+    )
+
+
+def _speculative(
+    family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, *, listed: bool
+) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
+    """Pairs of model and draft setups on as many GPUs, cut into first cells that are not beaten already."""
+    found = []
+    for setups, drafts in _same_gpus(family):
+        lo, hi, exists = grid_cells(edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed)
+        pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase)
+        if len(pairs[0]):
+            alternatives = family.alternatives(pairs[0], draft_tokens, pairs[1])
+            low = np.maximum(pairs[2].lo, alternatives.batch_min[pairs[2].row])
+            high = np.minimum(pairs[2].hi, alternatives.batch_max[pairs[2].row])
+            cells = Cells(pairs[2].row, low, high).where(low <= high)
+            staircase = _seed(alternatives, cells, limits, staircase)
+            found.append((alternatives, cells))
+    return found, staircase
+
+
+def _same_gpus(family: Family) -> list[tuple[Rows, Rows]]:
+    """Rows of model and draft setups that use equally many GPUs."""
+    if family.drafts is None:
+        return []
+    model, draft = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
+    return [
+        (np.flatnonzero(model == gpus), np.flatnonzero(draft == gpus))
+        for gpus in np.intersect1d(model, draft)
+    ]
+
+
+def _promising_pairs(
+    family: Family,
+    draft_tokens: int,
+    setups: Rows,
+    drafts: Rows,
+    lo: Integers,
+    hi: Integers,
+    exists: NDArray[np.bool_],
+    staircase: Staircase,
+) -> tuple[Rows, Rows, Cells]:
+    """Pairs with a cell that no known deployment beats: model rows, draft rows, and cells over the pairs."""
+    assert family.drafts is not None
+    model = family.model_pass(setups, draft_tokens)
+    factor = family.factor(draft_tokens)
+    draft_pass = family.drafts.time.take(drafts)
+    corner = []
+    for batch in (lo.astype(float), hi.astype(float)):
+        shape = (len(drafts), *batch.shape)
+        draft_s = draft_pass.latency_s(np.broadcast_to(batch.ravel(), (len(drafts), batch.size))).reshape(shape)
+        corner.append(factor * (model.latency_s(batch) + draft_tokens * draft_s))
+    rent = family.accelerator.usd_per_gpu_hour or np.nan
+    usd_per_s = (family.setups.degrees.gpus[setups] * rent / 3600.0)[:, None]
+    beaten = staircase.beats(corner[0], 1e6 * usd_per_s * corner[1] / hi)
+    draft, model_row, cell = np.nonzero(~beaten & exists)
+    key, row = np.unique(draft * len(setups) + model_row, return_inverse=True)
+    return (
+        setups[key % len(setups)],
+        drafts[key // len(setups)],
+        Cells(row, lo[model_row, cell], hi[model_row, cell]),
+    )

@@ -1,0 +1,166 @@
+"""Sweeps over one design space: adaptive, complete, sampled, and the search for one preferred deployment.
+
+The box argument: between two neighbours (fast, dear) and (slow, cheap) every deployment that is not beaten lies in the
+box they span. A step under a cost cap inside the box finds the next point or proves that part of the box empty.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ieco_opt.pareto.points import Box, Point
+from ieco_opt.pareto.prober import Prober, SearchStopped
+
+Progress = Callable[[int, int, float], None]
+"""Called after each step with points found, boxes open, and the widest spread left."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Points of a sweep and what it left open; ``stopped`` says why it ended early, if it did."""
+
+    points: list[Point] = field(default_factory=list)
+    open_boxes: list[Box] = field(default_factory=list)
+    stopped: str | None = None
+
+    def add(self, point: Point | None) -> None:
+        """Keep a point."""
+        if point is not None:
+            self.points.append(point)
+
+
+def silent(_points: int, _boxes: int, _spread: float) -> None:
+    """Report no progress."""
+
+
+def adaptive(prober: Prober, delta: float, progress: Progress = silent) -> Sweep:
+    """Split the largest box until in each the costs or the latencies are within a factor 1 + delta.
+
+    Then for every feasible deployment there is a point at most 1 + delta dearer and at most 1 + delta
+    slower. With delta = 0 only an empty box is closed, so that every point is found.
+    """
+    sweep = Sweep()
+    boxes: list[tuple[float, int, Box]] = []
+    order = itertools.count()
+
+    def push(box: Box) -> None:
+        if not closed(prober, box, delta):
+            area = np.log(box.latency_hi_s / box.latency_lo_s) * np.log(box.cost_hi / box.cost_lo)
+            heapq.heappush(boxes, (-float(area), next(order), box))
+
+    box: Box | None = None
+    try:
+        box = _ends(prober, sweep)
+        if box is not None:
+            push(box)
+        while boxes:
+            box = heapq.heappop(boxes)[2]
+            for part in split(prober, box, sweep):
+                push(part)
+            progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
+    except SearchStopped as stop:
+        sweep.add(stop.incumbent)
+        sweep.stopped = stop.reason
+        everything = Box(0.0, np.inf, 0.0, np.inf)
+        sweep.open_boxes = [box or everything, *(item for _, _, item in boxes)]
+    return sweep
+
+
+def sampled(prober: Prober, count: int, progress: Progress = silent) -> Sweep:
+    """The fastest deployment under each of ``count`` cost caps, log-spaced between the frontier's ends.
+
+    Every point is on the frontier; points between the caps may be missing.
+    """
+    sweep = Sweep()
+    try:
+        box = _ends(prober, sweep)
+        if box is not None and count > 2:
+            for cap in np.geomspace(box.cost_hi, box.cost_lo, count)[1:-1]:
+                sweep.add(prober.fastest(cost_cap=float(cap)))
+                progress(len(sweep.points), count - len(sweep.points), 1.0)
+    except SearchStopped as stop:
+        sweep.add(stop.incumbent)
+        sweep.stopped = stop.reason
+    return sweep
+
+
+def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> Sweep:
+    """The deployment that maximises speed**exponent / cost, last of the points.
+
+    Best-first over boxes: no deployment in a box beats (1 / least latency)**exponent / least cost. Ends when no
+    box can hold a better one.
+    """
+    sweep = Sweep()
+    order = itertools.count()
+    boxes: list[tuple[float, int, Box]] = []
+
+    def push(box: Box) -> None:
+        least_cost = prober.least_cost_within(box)
+        if least_cost is not None:
+            tight = Box(box.latency_lo_s, box.latency_hi_s, max(box.cost_lo, least_cost), box.cost_hi)
+            bound = preference(tight.latency_lo_s, tight.cost_lo, exponent)
+            heapq.heappush(boxes, (-bound, next(order), tight))
+
+    def best() -> float:
+        return max(preference(point.latency_s, point.cost, exponent) for point in sweep.points)
+
+    box: Box | None = None
+    try:
+        box = _ends(prober, sweep)
+        if box is not None:
+            push(box)
+        while boxes and -boxes[0][0] > best():
+            box = heapq.heappop(boxes)[2]
+            for part in split(prober, box, sweep):
+                push(part)
+            progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
+    except SearchStopped as stop:
+        sweep.add(stop.incumbent)
+        sweep.stopped = stop.reason
+        everything = Box(0.0, np.inf, 0.0, np.inf)
+        sweep.open_boxes = [box or everything, *(item for _, _, item in boxes)]
+    sweep.points.sort(key=lambda point: preference(point.latency_s, point.cost, exponent))
+    return sweep
+
+
+def preference(latency_s: float, cost: float, exponent: float) -> float:
+    """Logarithm of speed**exponent / cost, which cannot overflow."""
+    return float(-exponent * np.log(latency_s) - np.log(cost))
+
+
+def closed(prober: Prober, box: Box, delta: float) -> bool:
+    """Whether a box needs no further step: narrow enough, or proven empty."""
+    return box.spread <= 1.0 + delta or prober.least_cost_within(box) is None
+
+
+def split(prober: Prober, box: Box, sweep: Sweep) -> Iterator[Box]:
+    """Take one step inside a box; yields the boxes that are left of it."""
+    least = prober.least_cost_within(box)
+    if least is None:
+        return
+    cap = max(float(np.sqrt(box.cost_lo * box.cost_hi)), least)
+    point = prober.fastest(cost_cap=cap, faster_than_s=box.latency_hi_s)
+    if point is None:
+        yield Box(box.latency_lo_s, box.latency_hi_s, cap, box.cost_hi)
+        return
+    sweep.add(point)
+    yield Box(box.latency_lo_s, point.latency_s, cap, box.cost_hi)
+    yield Box(point.certificate.latency_bound_s, box.latency_hi_s, box.cost_lo, point.cost)
+
+
+def _ends(prober: Prober, sweep: Sweep) -> Box | None:
+    """Both ends of the frontier; the box between them, or ``None`` if there is nothing between."""
+    fast = prober.fastest()
+    if fast is None:
+        return None
+    sweep.add(fast)
+    cheap = prober.cheapest()
+    if cheap is None or (cheap.alternative, cheap.batch) == (fast.alternative, fast.batch):
+        return None
+    sweep.add(cheap)
+    return Box(fast.certificate.latency_bound_s, cheap.latency_s, cheap.cost, fast.cost)

@@ -1,0 +1,412 @@
+"""Time of one forward pass of many setups as functions of the batch, with its components kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.performance.architecture import Architecture, Block, Fidelity, Matrix
+from ieco_opt.performance.collectives import Array, collective, tensor_layout
+
+NETWORK_PARTS = (
+    "attention_allreduce_s",
+    "feed_forward_allreduce_s",
+    "expert_all_to_all_s",
+    "pipeline_transfer_s",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """Parallelism degrees of many setups; every array has shape (setups,), real values allowed.
+
+    ``tensor_parallel`` counts the tensor and expert ranks of one pipeline stage.
+    """
+
+    tensor_parallel: Array
+    pipeline_parallel: Array
+    expert_parallel: Array
+    attention_data_parallel: Array
+    two_dimensional: NDArray[np.bool_]
+
+    @property
+    def gpus(self) -> Array:
+        """GPUs of each setup."""
+        return self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def tensor_parallel_feed_forward(self) -> Array:
+        """Tensor ranks of one expert."""
+        return np.maximum(1.0, self.tensor_parallel / self.expert_parallel)
+
+    @property
+    def tensor_parallel_attention(self) -> Array:
+        """Tensor ranks of one attention group."""
+        return self.tensor_parallel / self.attention_data_parallel
+
+    def take(self, rows: NDArray[np.intp]) -> Degrees:
+        """Keep the given rows, in the given order."""
+        return Degrees(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Seconds of one pass, each array shaped like the batch it was evaluated at."""
+
+    kernel_s: Array
+    attention_allreduce_s: Array
+    feed_forward_allreduce_s: Array
+    expert_all_to_all_s: Array
+    pipeline_transfer_s: Array
+    memory_s: Array
+    arithmetic_s: Array
+
+    @property
+    def network_s(self) -> Array:
+        """All collectives and transfers together."""
+        return (
+            self.attention_allreduce_s
+            + self.feed_forward_allreduce_s
+            + self.expert_all_to_all_s
+            + self.pipeline_transfer_s
+        )
+
+    @property
+    def latency_s(self) -> Array:
+        """Kernel launches + network + max(memory, arithmetic)."""
+        return self.kernel_s + self.network_s + np.maximum(self.memory_s, self.arithmetic_s)
+
+
+@dataclass(frozen=True, slots=True)
+class PassTime:
+    """Coefficients of the pass time in the batch B, for ``setups`` setups.
+
+    time(B) = kernel + sum_k min_p (network_latency[k, p] + network_slope[k, p] B)
+              + max(memory(B), arithmetic_slope B)
+    memory(B) = memory_fixed + memory_slope B + sum_j U_j(B) (expert_fixed[j] + expert_slope[j] B)
+    U_j(B) = 1 - exp(expert_log_idle[j] B), the expected share of experts that a batch touches
+
+    Shapes: (setups,) for scalars of a setup, (setups, collectives, protocols) for the network and
+    (setups, blocks) for experts. ``network_part`` names the component of each collective.
+    """
+
+    kernel_s: Array
+    network_latency_s: Array
+    network_slope_s: Array
+    network_part: tuple[str, ...]
+    memory_fixed_s: Array
+    memory_slope_s: Array
+    expert_fixed_s: Array
+    expert_slope_s: Array
+    expert_log_idle: Array
+    arithmetic_slope_s: Array
+
+    def __len__(self) -> int:
+        return len(self.kernel_s)
+
+    def network_s(self, batch: Array, part: str | None = None) -> Array:
+        """Seconds of the collectives (of one ``part`` if given) at ``batch`` of shape (setups, ...)."""
+        total = np.zeros(batch.shape)
+        for index, label in enumerate(self.network_part):
+            if part not in (None, label) or not self.network_latency_s[:, index].any():
+                continue
+            lines = (
+                _lift(self.network_latency_s[:, index, protocol], batch)
+                + _lift(self.network_slope_s[:, index, protocol], batch) * batch
+                for protocol in range(self.network_latency_s.shape[2])
+            )
+            first, *others = lines
+            for line in others:
+                np.minimum(first, line, out=first)
+            total += first
+        return total
+
+    def memory_s(self, batch: Array) -> Array:
+        """Seconds of memory traffic at ``batch`` of shape (setups, ...)."""
+        total = _lift(self.memory_fixed_s, batch) + _lift(self.memory_slope_s, batch) * batch
+        for block in range(self.expert_fixed_s.shape[1]):
+            touched = -np.expm1(_lift(self.expert_log_idle[:, block], batch) * batch)
+            total += touched * (
+                _lift(self.expert_fixed_s[:, block], batch)
+                + _lift(self.expert_slope_s[:, block], batch) * batch
+            )
+        return total
+
+    def arithmetic_s(self, batch: Array) -> Array:
+        """Seconds of arithmetic at ``batch`` of shape (setups, ...)."""
+        return _lift(self.arithmetic_slope_s, batch) * batch
+
+    def latency_s(self, batch: Array) -> Array:
+        """Seconds of the pass at ``batch`` of shape (setups, ...)."""
+        return (
+            _lift(self.kernel_s, batch)
+            + self.network_s(batch)
+            + np.maximum(self.memory_s(batch), self.arithmetic_s(batch))
+        )
+
+    def components(self, batch: Array) -> Components:
+        """Every component at ``batch`` of shape (setups, ...)."""
+        return Components(
+            kernel_s=np.broadcast_to(_lift(self.kernel_s, batch), batch.shape),
+            memory_s=self.memory_s(batch),
+            arithmetic_s=self.arithmetic_s(batch),
+            **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
+        )
+
+    def take(self, rows: NDArray[np.intp]) -> PassTime:
+        """Keep the given setups, in the given order."""
+        return PassTime(
+            **{
+                item.name: self.network_part if item.name == "network_part" else getattr(self, item.name)[rows]
+                for item in fields(self)
+            }
+        )
+
+
+def concatenate(parts: Sequence[PassTime]) -> PassTime:
+    """Stack the setups of pass times of one model (same blocks, so the same collectives)."""
+    return PassTime(
+        **{
+            item.name: parts[0].network_part
+            if item.name == "network_part"
+            else np.concatenate([getattr(part, item.name) for part in parts])
+            for item in fields(PassTime)
+        }
+    )
+
+
+def idle_pass(like: PassTime, setups: int) -> PassTime:
+    """A pass that takes no time, with the collectives and blocks of ``like``."""
+    return PassTime(
+        **{
+            item.name: like.network_part
+            if item.name == "network_part"
+            else np.zeros((setups, *getattr(like, item.name).shape[1:]))
+            for item in fields(PassTime)
+        }
+    )
+
+
+def pass_time(
+    architecture: Architecture,
+    accelerator: Accelerator,
+    peak_flops: float,
+    degrees: Degrees,
+    *,
+    context_tokens: float | Array,
+    tokens_per_pass: float | Array = 1.0,
+) -> PassTime:
+    """Coefficients of the pass time of each setup.
+
+    Parameters
+    ----------
+    peak_flops
+        FLOP/s at the width of the weights, without the utilisation cap.
+    context_tokens, tokens_per_pass
+        Tokens in the cache and tokens of each sequence in this pass; scalars or shape (setups,).
+    """
+    network = _network(architecture, accelerator, degrees, tokens_per_pass)
+    memory = _memory(architecture, accelerator, degrees, context_tokens, tokens_per_pass)
+    return PassTime(
+        kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * _pace(architecture, degrees),
+        network_latency_s=np.stack([latency for _, latency, _ in network], axis=1),
+        network_slope_s=np.stack([slope for _, _, slope in network], axis=1),
+        network_part=tuple(part for part, _, _ in network),
+        **memory,
+        arithmetic_slope_s=_arithmetic(
+            architecture, accelerator, peak_flops, degrees, context_tokens, tokens_per_pass
+        ),
+    )
+
+
+def _lift(per_setup: Array, batch: Array) -> Array:
+    return per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
+
+
+def _pace(architecture: Architecture, degrees: Degrees) -> Array:
+    """Layers that the slowest stage makes every stage wait for, over the layers there are."""
+    if architecture.fidelity is Fidelity.PAPER:
+        return np.ones_like(degrees.pipeline_parallel)
+    stages = degrees.pipeline_parallel
+    return stages * np.ceil(architecture.layers / stages) / architecture.layers
+
+
+def kv_head_replication(architecture: Architecture, degrees: Degrees) -> Array:
+    """Copies of the cache that the ranks of one attention group hold together, at least 1."""
+    if architecture.fidelity is Fidelity.PAPER:
+        return np.ones_like(degrees.tensor_parallel)
+    ranks = degrees.tensor_parallel_attention
+    return ranks * np.ceil(architecture.kv_heads / ranks) / architecture.kv_heads
+
+
+def _block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
+    """Expert-parallel degree and tensor ranks of one feed-forward block."""
+    if block.experts == 1:
+        return np.ones_like(degrees.tensor_parallel), degrees.tensor_parallel
+    return degrees.expert_parallel, degrees.tensor_parallel_feed_forward
+
+
+def _network(
+    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, tokens_per_pass: float | Array
+) -> list[tuple[str, Array, Array]]:
+    """All collectives of a pass: component, latency and slope, each times how often it happens."""
+    pace = _pace(architecture, degrees)
+    words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
+    flat = np.where(degrees.two_dimensional, 0.0, 1.0)
+    square = 1.0 - flat
+    collectives: list[tuple[str, Array, Array]] = []
+
+    def add(
+        part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
+    ) -> None:
+        latency, slope = collective(
+            accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce
+        )
+        collectives.append((part, times[:, None] * latency, times[:, None] * slope))
+
+    layout = tensor_layout(
+        degrees.tensor_parallel_attention, degrees.two_dimensional, accelerator.node_size
+    )
+    layers = architecture.layers * pace
+    share = (
+        layout.parallel
+        if architecture.fidelity is Fidelity.PAPER
+        else layout.parallel * degrees.attention_data_parallel
+    )
+    for times, size in ((layers, architecture.width), (square * layers, architecture.attention_outputs)):
+        add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
+    for block in architecture.blocks:
+        expert_parallel, ranks = _block_ranks(block, degrees)
+        layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
+        side_by_side = degrees.tensor_parallel / layout.ranks
+        layers = block.layers * pace
+        for times, size in (
+            (layers, block.active * block.down * architecture.width),
+            (square * layers, block.active * block.up * block.width),
+        ):
+            add(
+                "feed_forward_allreduce_s",
+                times,
+                layout.ranks,
+                layout.nodes,
+                size / side_by_side,
+                all_reduce=True,
+            )
+        if block.experts > 1:
+            ranks = np.minimum(block.active, expert_parallel)
+            add(
+                "expert_all_to_all_s",
+                2 * layers,
+                ranks,
+                np.ceil(ranks / accelerator.node_size),
+                architecture.width * ranks / degrees.tensor_parallel,
+                all_reduce=False,
+            )
+    pair = np.full_like(degrees.tensor_parallel, 2.0)
+    add(
+        "pipeline_transfer_s",
+        degrees.pipeline_parallel - 1.0,
+        pair,
+        pair,
+        architecture.width / degrees.tensor_parallel,
+        all_reduce=False,
+    )
+    return collectives
+
+
+def _activation_words(matrix: Matrix, ranks: Array) -> Array:
+    """Words that one token moves through a matrix split over ``ranks`` in the best rectangle."""
+    rows = np.clip(np.sqrt(matrix.rows * ranks / matrix.columns), 1.0, ranks)
+    return rows * matrix.columns + ranks / rows * matrix.rows
+
+
+def _memory(
+    architecture: Architecture,
+    accelerator: Accelerator,
+    degrees: Degrees,
+    context_tokens: float | Array,
+    tokens_per_pass: float | Array,
+) -> dict[str, Array]:
+    """Coefficients of the memory time; the names are those of ``PassTime``."""
+    weight, activation = architecture.weight_bytes, architecture.activation_bytes
+    sigma, stages, pace = (
+        degrees.attention_data_parallel,
+        degrees.pipeline_parallel,
+        _pace(architecture, degrees),
+    )
+    attention_activations = sum(
+        (_activation_words(matrix, degrees.tensor_parallel_attention) for matrix in architecture.attention_matrices),
+        np.zeros_like(sigma),
+    )
+    repeated = sigma if architecture.fidelity is Fidelity.PAPER else np.ones_like(sigma)
+    attention_params = sum(matrix.params for matrix in architecture.attention_matrices)
+    fixed = pace * architecture.layers * sigma * weight * attention_params
+    per_token = pace * architecture.layers * repeated * activation * attention_activations
+    experts_fixed, experts_per_token, log_idle = [], [], []
+    tokens_per_sequence = tokens_per_pass / stages
+    for block in architecture.blocks:
+        _, ranks = _block_ranks(block, degrees)
+        scale = pace * block.layers * block.experts * (block.up + block.down)
+        matrix = Matrix(architecture.width, block.width)
+        weights = scale * weight * matrix.params
+        activations = scale * activation * _activation_words(matrix, ranks) / block.sparsity
+        if block.sparsity > 1.0:
+            experts_fixed.append(weights)
+            experts_per_token.append(activations)
+            log_idle.append(np.log1p(-1.0 / block.sparsity) * tokens_per_sequence * np.ones_like(sigma))
+        else:
+            fixed = fixed + weights
+            per_token = per_token + activations
+    cache = (
+        pace
+        * architecture.cache_bytes_per_token
+        * kv_head_replication(architecture, degrees)
+        * context_tokens
+        / stages
+    )
+    unembedding = weight * architecture.vocabulary * architecture.width
+    seconds_per_byte = stages / (
+        degrees.gpus * accelerator.hbm_bytes_per_s * accelerator.memory_cap
+    )
+    columns = (len(sigma), len(log_idle))
+    return {
+        "memory_fixed_s": seconds_per_byte * (fixed + unembedding),
+        "memory_slope_s": seconds_per_byte * (cache + per_token * tokens_per_sequence),
+        "expert_fixed_s": _stack([seconds_per_byte * item for item in experts_fixed], columns),
+        "expert_slope_s": _stack(
+            [seconds_per_byte * item * tokens_per_sequence for item in experts_per_token], columns
+        ),
+        "expert_log_idle": _stack(log_idle, columns),
+    }
+
+
+def _stack(columns: list[Array], shape: tuple[int, int]) -> Array:
+    return np.stack(columns, axis=1) if columns else np.zeros(shape)
+
+
+def _arithmetic(
+    architecture: Architecture,
+    accelerator: Accelerator,
+    peak_flops: float,
+    degrees: Degrees,
+    context_tokens: float | Array,
+    tokens_per_pass: float | Array,
+) -> Array:
+    """Seconds of arithmetic for each sequence of the batch."""
+    rate = degrees.gpus * peak_flops * accelerator.arithmetic_cap
+    attended = architecture.cache_flop_per_token * context_tokens
+    if architecture.fidelity is Fidelity.PAPER:
+        rest = degrees.attention_data_parallel * architecture.rest_flop_per_token
+        return tokens_per_pass / rate * (architecture.feed_forward_flop_per_token + attended + rest)
+    embeddings = architecture.embedding_flop_per_token
+    layers = (
+        architecture.feed_forward_flop_per_token
+        + attended
+        + architecture.rest_flop_per_token
+        - embeddings
+    )
+    return tokens_per_pass / rate * (_pace(architecture, degrees) * layers + embeddings)

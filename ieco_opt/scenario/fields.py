@@ -1,0 +1,222 @@
+"""Types of the fields of a scenario: what each accepts, and how a refusal is worded."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from ieco_opt.catalog.types import WEIGHT_BYTES
+from ieco_opt.scenario.origin import Location, found
+
+MAX_DEGREE = 1_000_000
+MAX_ENTRIES = 4096
+MAX_TOKENS = 100_000_000
+_MAX_DEPTH = 12
+_MAX_INLINE_VALUES = 10_000
+_MAX_TEXT = 200
+
+T = TypeVar("T")
+
+
+def refusal(value: object, expected: str) -> PydanticCustomError:
+    """Word what was found and what is expected."""
+    return PydanticCustomError(
+        "refused", "found {found}, expected {expected}", {"found": found(value), "expected": expected}
+    )
+
+
+def refused_at(faults: Iterable[tuple[Location, object, str]]) -> ValidationError:
+    """Refuse several fields: location below the validated value, what is there, what is expected."""
+    details = [
+        InitErrorDetails(type=refusal(value, expected), loc=location, input=value)
+        for location, value, expected in faults
+    ]
+    return ValidationError.from_exception_data("scenario", details)
+
+
+def expecting(expected: str) -> WrapValidator:
+    """Word every refusal of a field as what was found and ``expected``; NumPy integers count as integers."""
+
+    def validate(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+        plain = int(value) if not isinstance(value, int) and isinstance(value, numbers.Integral) else value
+        try:
+            return handler(plain)
+        except (ValidationError, OverflowError):
+            raise refusal(value, expected) from None
+
+    return WrapValidator(validate)
+
+
+def _listed(expected: str) -> BeforeValidator:
+    """Accept lists, and nothing that merely could be one."""
+
+    def as_tuple(value: object) -> tuple[object, ...]:
+        if not isinstance(value, list | tuple | range):
+            raise refusal(value, f"a list of {expected}")
+        if not 1 <= len(value) <= MAX_ENTRIES:
+            message = "found a list of {length} entries, expected 1 to {most} {expected}"
+            raise PydanticCustomError(
+                "length", message, {"length": len(value), "most": MAX_ENTRIES, "expected": expected}
+            )
+        return tuple(value)
+
+    return BeforeValidator(as_tuple)
+
+
+def _unique(value: tuple[T, ...]) -> tuple[T, ...]:
+    seen: set[T] = set()
+    again = []
+    for index, entry in enumerate(value):
+        if entry in seen:
+            again.append(((index,), entry, "each entry once"))
+        seen.add(entry)
+    if again:
+        raise refused_at(again)
+    return value
+
+
+def _sorted(value: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(value))
+
+
+def _one_line(value: str) -> str:
+    if not value.isprintable() or not value.strip():
+        raise ValueError
+    return value
+
+
+def _plain(value: object, location: Location, budget: list[int]) -> object:
+    """Copy a value that came from YAML or JSON, refusing what neither can hold."""
+    budget[0] -= 1
+    if len(location) > _MAX_DEPTH or budget[0] < 0:
+        raise refused_at([((), {}, f"at most {_MAX_DEPTH} levels and {_MAX_INLINE_VALUES} values")])
+    if isinstance(value, Mapping):
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise refused_at([(location, key, "text as the name of a field") for key in wrong])
+        return {key: _plain(entry, (*location, key), budget) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry, (*location, index), budget) for index, entry in enumerate(value)]
+    if isinstance(value, float) and math.isinf(value):
+        # JSON has no infinity; the catalog reads this text as one (a torus has no network inside a node).
+        return ".inf" if value > 0 else "-.inf"
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise refused_at([(location, value, "text, a number, true, false, a list or a mapping")])
+
+
+def _plain_mapping(value: object) -> object:
+    return _plain(value, (), [_MAX_INLINE_VALUES])
+
+
+def _kind_of_reference(value: object) -> str:
+    return "<mapping>" if isinstance(value, Mapping) else "<name>"
+
+
+def _kind_of_expert_parallel(value: object) -> str:
+    return "<auto>" if isinstance(value, str) else "<list>"
+
+
+def kind_of_batches(value: object) -> str:
+    """Tell lists of batches from ranges; what is neither counts as a list, whose refusal names both."""
+    return "<range>" if isinstance(value, Mapping | BaseModel) else "<list>"
+
+
+def is_tag(key: str | int) -> bool:
+    """Whether part of a Pydantic location is the branch of a union and not a field of the input."""
+    return isinstance(key, str) and key in {"<mapping>", "<name>", "<auto>", "<list>", "<range>"}
+
+
+def choice(options: Iterable[str]) -> Callable[[str], str]:
+    """Check text against the names there are."""
+    known = tuple(options)
+
+    def check(value: str) -> str:
+        if value not in known:
+            raise ValueError
+        return value
+
+    return check
+
+
+_PRECISIONS = ", ".join(WEIGHT_BYTES)
+
+Title = Annotated[
+    str,
+    Field(min_length=1, max_length=_MAX_TEXT),
+    AfterValidator(_one_line),
+    expecting(f"text of 1 to {_MAX_TEXT} printable characters on one line"),
+]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=_MAX_TEXT),
+    AfterValidator(_one_line),
+    expecting("a name of the catalog, a file or a mapping"),
+]
+Inline = Annotated[dict[str, object], BeforeValidator(_plain_mapping)]
+Reference = Annotated[
+    Annotated[Name, Tag("<name>")] | Annotated[Inline, Tag("<mapping>")], Discriminator(_kind_of_reference)
+]
+References = Annotated[
+    tuple[Reference, ...],
+    Field(min_length=1, max_length=MAX_ENTRIES),
+    _listed("accelerators"),
+]
+
+Precision = Annotated[
+    str,
+    Field(json_schema_extra={"enum": list(WEIGHT_BYTES)}),
+    AfterValidator(choice(WEIGHT_BYTES)),
+    expecting(f"a precision ({_PRECISIONS})"),
+]
+Precisions = Annotated[
+    tuple[Precision, ...],
+    Field(json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+    _listed(f"precisions ({_PRECISIONS})"),
+]
+
+Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS), expecting(f"an integer from 0 to {MAX_TOKENS:,}")]
+Degree = Annotated[int, Field(ge=1, le=MAX_DEGREE), expecting(f"an integer from 1 to {MAX_DEGREE:,}")]
+DraftTokens = Annotated[int, Field(ge=2, le=64), expecting("an integer from 2 to 64")]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), expecting("a number above 0 and up to 1")]
+Limit = Annotated[
+    float,
+    Field(ge=1e-9, le=1e12, allow_inf_nan=False),
+    expecting("a positive number from 1e-9 to 1e12"),
+]
+Degrees = Annotated[
+    tuple[Degree, ...],
+    Field(min_length=1, max_length=MAX_ENTRIES, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+    AfterValidator(_sorted),
+    _listed("integers"),
+]
+Layout = Annotated[Literal["1d", "2d"], expecting("'1d' or '2d'")]
+Layouts = Annotated[
+    tuple[Layout, ...],
+    Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_unique),
+    _listed("layouts ('1d', '2d')"),
+]
+Auto = Annotated[Literal["auto"], expecting("'auto' or a list of integers")]
+ExpertDegrees = Annotated[
+    Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, _listed("integers, or 'auto'"), Tag("<list>")],
+    Discriminator(_kind_of_expert_parallel),
+]
+BatchList = Annotated[Degrees, _listed("integers, or a mapping of min and max")]

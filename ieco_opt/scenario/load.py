@@ -1,0 +1,153 @@
+"""Loading scenarios from files and mappings, with every fault collected and raised once."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic import ValidationError
+
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.faults import faults_of
+from ieco_opt.scenario.origin import COMMAND_LINE, Location, Origin, dotted, found
+from ieco_opt.scenario.references import self_contained
+from ieco_opt.scenario.schema import Scenario
+from ieco_opt.scenario.yaml_document import Document, parse, read_text
+
+_OVERRIDE = re.compile(r"(\w+(?:\.\w+)*)=(.*)", re.DOTALL)
+_MOST_FAULTS = 100
+
+
+def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario:
+    """Load a scenario file.
+
+    Parameters
+    ----------
+    path
+        File in YAML. Model files that it names start from its folder; they are read here, so that the
+        scenario returned holds all it needs.
+    overrides
+        Fields to set after reading, each as ``dotted.path=value`` with the value in YAML.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the file and of the overrides.
+    """
+    source = pathlib.Path(path)
+    document = parse(read_text(source), str(source))
+    faults = [Fault(str(source), line, dotted(at), message) for at, line, message in document.faults]
+    if document.values is None and faults:
+        raise ScenarioError(faults)
+    values = _top_level(document.values, str(source))
+    origin = Origin(str(source), source.parent, document.lines)
+    for override in overrides:
+        faults += _override(values, document, override)
+    values.setdefault("name", source.stem)
+    faults += _kind_faults(values, origin)
+    return self_contained(_checked(values, origin, faults))
+
+
+def load_scenario_mapping(mapping: Mapping[str, object], file: str | None = None) -> Scenario:
+    """Check a scenario that is kept as a mapping, such as the one inside a JSON result.
+
+    Parameters
+    ----------
+    mapping
+        What :meth:`Scenario.to_mapping` returned, or the like.
+    file
+        File that faults should name; files in the scenario start from its folder.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault.
+    """
+    origin = Origin(file, pathlib.Path(file).parent if file else pathlib.Path())
+    values = _top_level(mapping, file)
+    return self_contained(_checked(values, origin, _kind_faults(values, origin)))
+
+
+def _top_level(values: object, file: str | None) -> dict[str, object]:
+    if values is None:
+        raise ScenarioError.single("found an empty file, expected a scenario", file=file)
+    if not isinstance(values, Mapping):
+        raise ScenarioError.single(f"found {found(values)}, expected a mapping of fields", file=file)
+    wrong = [key for key in values if not isinstance(key, str)]
+    if wrong:
+        message = f"found {found(wrong[0])} as the name of a field, expected text"
+        raise ScenarioError.single(message, file=file)
+    return dict(values)
+
+
+def _kind_faults(values: Mapping[str, object], origin: Origin) -> list[Fault]:
+    """Stop at another kind, whose fields would all be unknown here."""
+    if "kind" not in values:
+        return [origin.fault(("kind",), "found nothing, expected 'deployment'")]
+    if values["kind"] != "deployment":
+        message = f"found {found(values['kind'])}, expected 'deployment'"
+        raise ScenarioError([origin.fault(("kind",), message)])
+    return []
+
+
+def _checked(values: dict[str, object], origin: Origin, faults: list[Fault]) -> Scenario:
+    try:
+        scenario = Scenario.model_validate(values, context=origin)
+    except ValidationError as error:
+        # A field that could not even be read is not reported again for what was put in its place.
+        known = {fault.field for fault in faults if fault.field}
+        faults = faults + [
+            fault for fault in faults_of(error, Scenario, origin) if not known & _and_around(fault.field)
+        ]
+    else:
+        if not faults:
+            return scenario
+    raise ScenarioError(_bounded(faults, origin))
+
+
+def _bounded(faults: list[Fault], origin: Origin) -> list[Fault]:
+    """Cut off a list of faults that nobody would read to its end."""
+    more = len(faults) - _MOST_FAULTS
+    return faults if more <= 0 else [*faults[:_MOST_FAULTS], origin.fault((), f"and {more} more faults")]
+
+
+def _and_around(name: str) -> set[str]:
+    """Name a field and all fields around it."""
+    ends = [match.start() for match in re.finditer(r"[.\[]", name)]
+    return {name, *(name[:end] for end in ends)}
+
+
+def _override(values: dict[str, object], document: Document, override: str) -> list[Fault]:
+    """Set one field, or say why it cannot be."""
+    match = _OVERRIDE.fullmatch(override)
+    if match is None:
+        return [Fault(COMMAND_LINE, None, "", f"found {found(override)}, expected dotted.path=value")]
+    name, text = match.groups()
+    location: Location = tuple(name.split("."))
+    try:
+        parsed = parse(text, COMMAND_LINE, name)
+    except ScenarioError as error:
+        return [Fault(fault.file, None, fault.field, fault.message) for fault in error.faults]
+    if parsed.faults:
+        return [Fault(COMMAND_LINE, None, name, message) for _, _, message in parsed.faults]
+    return _set(values, document, location, parsed.values)
+
+
+def _set(values: dict[str, object], document: Document, location: Location, value: object) -> list[Fault]:
+    inner: dict[str, object] = values
+    *around, last = (str(key) for key in location)
+    for depth, key in enumerate(around, start=1):
+        below = inner.get(key)
+        if below is None:
+            below = inner[key] = {}
+        if not isinstance(below, dict):
+            message = f"found {found(below)} in the file, expected a mapping to set a field of"
+            return [Fault(COMMAND_LINE, None, ".".join(around[:depth]), message)]
+        inner = below
+    inner[last] = value
+    for stale in [at for at in document.lines if at[: len(location)] == location]:
+        del document.lines[stale]
+    document.lines[location] = None
+    return []

@@ -1,0 +1,125 @@
+"""A scenario with its names looked up, its defaults filled in and its parts checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.origin import Location
+from ieco_opt.scenario.references import accelerator_of, model_of
+from ieco_opt.scenario.schema import ResolvedDesignSpace, Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedScenario:
+    """All that the performance model needs to know of a scenario.
+
+    Attributes
+    ----------
+    accelerators
+        In the order of the scenario; each has a price, and a power where the scenario limits it.
+    draft
+        The draft model, or ``None`` without speculation.
+    """
+
+    scenario: Scenario
+    model: Model | PaperModel
+    accelerators: tuple[Accelerator, ...]
+    draft: Model | PaperModel | None
+    design_space: ResolvedDesignSpace
+
+
+def resolve(scenario: Scenario) -> ResolvedScenario:
+    """Look up what a scenario names and check its parts against each other.
+
+    Raises
+    ------
+    ScenarioError
+        With every unknown name, wrong mapping, repeated accelerator, and missing price or power.
+    """
+    faults: list[Fault] = []
+    models = _models(scenario, faults)
+    accelerators = _accelerators(scenario, faults)
+    faults += _repeated(scenario, accelerators)
+    faults += _without_price(scenario, accelerators)
+    faults += _without_power(scenario, accelerators)
+    if faults:
+        raise ScenarioError(faults)
+    return ResolvedScenario(
+        scenario=scenario,
+        model=models[0],
+        accelerators=tuple(each for each in accelerators if each is not None),
+        draft=models[1] if scenario.speculation else None,
+        design_space=scenario.design_space.resolved(scenario.fidelity),
+    )
+
+
+def _models(scenario: Scenario, faults: list[Fault]) -> list[Model | PaperModel]:
+    """Look up the model and, with speculation, the draft model."""
+    wanted: dict[Location, str | dict[str, object]] = {("model",): scenario.model}
+    if scenario.speculation is not None:
+        wanted["speculation", "draft_model"] = scenario.speculation.draft_model
+    models = []
+    for location, reference in wanted.items():
+        try:
+            models.append(model_of(reference, location, scenario.fidelity, scenario.origin))
+        except ScenarioError as error:
+            faults.extend(error.faults)
+    return models
+
+
+def _accelerators(scenario: Scenario, faults: list[Fault]) -> list[Accelerator | None]:
+    """Look up the accelerators; ``None`` stands for one that is wrong, so that positions stay."""
+    accelerators: list[Accelerator | None] = []
+    for index, reference in enumerate(scenario.accelerators):
+        location: Location = ("accelerators", index)
+        try:
+            accelerators.append(accelerator_of(reference, location, scenario.fidelity, scenario.origin))
+        except ScenarioError as error:
+            faults.extend(error.faults)
+            accelerators.append(None)
+    return accelerators
+
+
+def _repeated(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:
+    """Refuse one name for two accelerators: results tell them apart by name."""
+    faults, first = [], dict[str, int]()
+    for index, accelerator in enumerate(accelerators):
+        if accelerator is None:
+            continue
+        before = first.setdefault(accelerator.name.casefold(), index)
+        if before != index:
+            message = (
+                f"found {accelerator.name!r}, which is accelerators[{before}] too; expected each name once "
+                "(a mapping may give its own: {like: NAME, name: MY-NAME})"
+            )
+            faults.append(scenario.origin.fault(("accelerators", index), message))
+    return faults
+
+
+def _without_price(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:
+    return [
+        scenario.origin.fault(
+            ("accelerators", index),
+            f"no price is known for {accelerator.name!r}, expected one given as a mapping: "
+            f"{{like: {accelerator.name}, name: my-{accelerator.name}, usd_per_gpu_hour: X}}",
+        )
+        for index, accelerator in enumerate(accelerators)
+        if accelerator is not None and accelerator.usd_per_gpu_hour is None
+    ]
+
+
+def _without_power(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:
+    if scenario.limits.max_power_kw is None:
+        return []
+    unknown = [each.name for each in accelerators if each is not None and each.power_w is None]
+    return [
+        scenario.origin.fault(
+            ("limits", "max_power_kw"),
+            f"no power is known for {name!r}, expected one given as a mapping of accelerators: "
+            f"{{like: {name}, name: my-{name}, power_w: X}}",
+        )
+        for name in unknown
+    ]

@@ -1,0 +1,57 @@
+"""Ctrl-C during a search: stop the solver, keep what was found."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Interrupt:
+    """Tells a search that it was asked to stop, and stops the solve that is running."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._running: Any = None
+
+    def request(self) -> None:
+        """Ask the search to stop as soon as it can."""
+        self.requested = True
+        if self._running is not None:
+            self._running.cancelSolve()
+
+    @contextmanager
+    def watching(self, highs: Any) -> Iterator[None]:
+        """Let a request cancel this solve."""
+        self._running = highs
+        try:
+            yield
+        finally:
+            self._running = None
+
+
+@contextmanager
+def caught_interrupts() -> Iterator[Interrupt]:
+    """Turn SIGINT into a request for the length of a search, where Python can (the main thread).
+
+    A second Ctrl-C raises KeyboardInterrupt as usual.
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        interrupt.request()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,109 @@
+"""Solving programs: the only place that runs a solver."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from ieco_opt.errors import SolverError
+from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.solvers.interrupt import Interrupt
+from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
+
+# Pyomo redirects the process's output while a solver runs, so two solves must never overlap.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class SolverSession:
+    """Runs programs under one configuration and counts them.
+
+    Every program gets a solver of its own: options of HiGHS outlive a solve, and small programs cost
+    less to pass again than to compare with the one before.
+    """
+
+    def __init__(self, config: SolverConfig, interrupt: Interrupt | None = None) -> None:
+        self.config = config
+        self.interrupt = interrupt or Interrupt()
+        self.solves = 0
+        self.seconds = 0.0
+
+    def solve(self, model: Any, time_limit_s: float | None = None) -> Solution:
+        """Solve a Pyomo model; its variables hold the incumbent afterwards, if there is one.
+
+        Raises
+        ------
+        SolverError
+            The solver is not installed, failed, or ended in a way that proves nothing.
+        """
+        limits = [limit for limit in (time_limit_s, self.config.time_limit_s) if limit is not None]
+        limit = min(limits) if limits else None
+        start = time.perf_counter()
+        with _ONE_AT_A_TIME:
+            if self.config.solver == "highs":
+                outcome, objective, bound = self._run_highs(model, limit)
+            else:
+                outcome, objective, bound = self._run_other(model, limit)
+        seconds = time.perf_counter() - start
+        self.solves += 1
+        self.seconds += seconds
+        return Solution(outcome, objective, bound, seconds)
+
+    def _run_highs(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
+        from pyomo.contrib.solver.solvers.highs import Highs
+
+        solver = Highs()
+        solver.config.load_solutions = False
+        solver.config.raise_exception_on_nonoptimal_result = False
+        solver.config.rel_gap = self.config.relative_gap
+        solver.config.abs_gap = 0.0
+        solver.config.threads = 1
+        solver.config.time_limit = limit
+        solver.config.solver_options = dict(self.config.options)
+        solver.set_instance(model)
+        with self.interrupt.watching(solver._solver_model):
+            results = solver.solve(model)
+        incumbent = results.incumbent_objective is not None
+        condition = results.termination_condition.name
+        if condition == "unknown" and self.interrupt.requested:
+            condition = "interrupted"
+        outcome = _outcome(condition, incumbent=incumbent)
+        if incumbent and outcome is not Outcome.INFEASIBLE:
+            results.solution_loader.load_vars()
+        return outcome, results.incumbent_objective, results.objective_bound
+
+    def _run_other(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
+        import pyomo.environ as pyo
+
+        solver = pyo.SolverFactory(self.config.solver)
+        if not solver.available(exception_flag=False):
+            raise SolverError(f"solver '{self.config.solver}' is not installed here")
+        options = dict(self.config.options)
+        if self.config.solver == "cbc":
+            options.setdefault("ratioGap", self.config.relative_gap)
+        results = solver.solve(
+            model, load_solutions=False, tee=False, timelimit=limit, options=options
+        )
+        condition = str(results.solver.termination_condition)
+        incumbent = bool(len(results.solution))
+        outcome = _outcome(condition, incumbent=incumbent)
+        if not incumbent or outcome is Outcome.INFEASIBLE:
+            return outcome, None, None
+        model.solutions.load_from(results)
+        objective = float(pyo.value(model.objective))
+        bound = objective if outcome is Outcome.OPTIMAL else _finite(results.problem.lower_bound)
+        return outcome, objective, bound
+
+
+def _finite(value: object) -> float | None:
+    number = float(value) if isinstance(value, int | float) else float("nan")
+    return number if abs(number) < float("inf") else None
+
+
+def _outcome(condition: str, *, incumbent: bool) -> Outcome:
+    outcome = TERMINATIONS.get(condition)
+    if outcome is None:
+        raise SolverError(f"the solver ended with '{condition}', which proves nothing")
+    if outcome is Outcome.FEASIBLE and not incumbent:
+        return Outcome.NO_SOLUTION
+    return outcome

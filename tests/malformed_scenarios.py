@@ -1,0 +1,228 @@
+"""Scenario files that must be refused: what is in them, and the field or place that the fault must name."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+GOOD = """\
+kind: deployment
+model: Llama-3.3-70B
+weights: [fp8]
+accelerators: [H100-SXM]
+workload:
+  context_tokens: 1000
+  output_tokens: 500
+design_space:
+  tensor_parallel: [1, 2, 4, 8]
+  batch: {min: 1, max: 256}
+speculation: {draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}
+limits: {min_speed: 20}
+"""
+
+
+class Malformed(NamedTuple):
+    """A file and what the message about it must hold; ``field`` includes the line where there is one."""
+
+    id: str
+    content: str | bytes
+    field: str
+
+
+def _case(name: str, old: str, new: str, field: str) -> Malformed:
+    """Change one thing of a good scenario."""
+    assert GOOD.count(old) == 1, old
+    return Malformed(name, GOOD.replace(old, new), field)
+
+
+def _limits(name: str, limits: str, field: str) -> Malformed:
+    return _case(f"limits-{name}", "{min_speed: 20}", limits, f":12: limits.{field}: ")
+
+
+def _space(name: str, line: str, field: str) -> Malformed:
+    return _case(f"space-{name}", "  tensor_parallel: [1, 2, 4, 8]", f"  {line}", f":9: design_space.{field}: ")
+
+
+def _bomb(levels: int, width: int) -> str:
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+_TYPES = [
+    _case("kind-unknown", "kind: deployment", "kind: deploy", ":1: kind: found 'deploy'"),
+    _case("kind-null", "kind: deployment", "kind:", ":1: kind: found nothing"),
+    _case("kind-list", "kind: deployment", "kind: [deployment]", ":1: kind: found a list"),
+    _case("kind-missing", "kind: deployment\n", "", ".yaml: kind: found nothing"),
+    _case("name-number", "kind: deployment", "kind: deployment\nname: 5", ":2: name: found 5"),
+    _case("name-empty", "kind: deployment", "kind: deployment\nname: ''", ":2: name: found ''"),
+    _case("name-blank", "kind: deployment", "kind: deployment\nname: '  '", ":2: name: "),
+    _case("name-lines", "kind: deployment", 'kind: deployment\nname: "a\\nb"', ":2: name: found 'a\\nb'"),
+    _case("name-long", "kind: deployment", f"kind: deployment\nname: {'x' * 500}", ":2: name: "),
+    _case("model-missing", "model: Llama-3.3-70B\n", "", ".yaml: model: found nothing"),
+    _case("model-number", "model: Llama-3.3-70B", "model: 70", ":2: model: found 70"),
+    _case("model-list", "model: Llama-3.3-70B", "model: [Llama-3.3-70B]", ":2: model: found a list"),
+    _case("model-null", "model: Llama-3.3-70B", "model: ~", ":2: model: found nothing"),
+    _case("model-unknown", "Llama-3.3-70B", "Llama-3.3-71B", ":2: model: "),
+    _case("model-of-paper", "Llama-3.3-70B", "Llama 3 70B 8-bit", ":2: model: "),
+    _case("model-mapping-empty", "Llama-3.3-70B", "{}", ":2: model"),
+    _case("model-mapping-wrong", "Llama-3.3-70B", "{name: x, layers: many}", ":2: model"),
+    _case("model-mapping-key", "Llama-3.3-70B", "{5: x}", ":2: model: found '5' as the name of a field"),
+    _case("model-file-missing", "Llama-3.3-70B", "nowhere/config.json", ":2: model: "),
+    _case("weights-missing", "weights: [fp8]\n", "", ".yaml: weights: found nothing"),
+    _case("weights-scalar", "[fp8]", "fp8", ":3: weights: found 'fp8', expected a list"),
+    _case("weights-empty", "[fp8]", "[]", ":3: weights: "),
+    _case("weights-unknown", "[fp8]", "[bf16, fp9]", ":3: weights[1]: found 'fp9'"),
+    _case("weights-number", "[fp8]", "[8]", ":3: weights[0]: found 8"),
+    _case("weights-twice", "[fp8]", "[fp8, bf16, fp8]", ":3: weights[2]: found 'fp8'"),
+    _case("weights-in-paper", "[fp8]", "[fp8]\nfidelity: paper", ":3: weights: found a list, expected none"),
+    _case("fidelity-unknown", "[fp8]", "[fp8]\nfidelity: exact", ":4: fidelity: found 'exact'"),
+    _case("fidelity-bool", "[fp8]", "[fp8]\nfidelity: true", ":4: fidelity: found true"),
+    _case("accelerators-missing", "accelerators: [H100-SXM]\n", "", ".yaml: accelerators: found nothing"),
+    _case("accelerators-scalar", "[H100-SXM]", "H100-SXM", ":4: accelerators: found 'H100-SXM'"),
+    _case("accelerators-empty", "[H100-SXM]", "[]", ":4: accelerators: "),
+    _case("accelerators-null", "[H100-SXM]", "[~]", ":4: accelerators[0]: found nothing"),
+    _case("accelerators-unknown", "[H100-SXM]", "[H100-SXM, H101]", ":4: accelerators[1]: "),
+    _case("accelerators-twice", "[H100-SXM]", "[H100-SXM, H100-SXM]", ":4: accelerators[1]: "),
+    _case("accelerators-alias-twice", "[H100-SXM]", "[H100-SXM, h100]", ":4: accelerators[1]: "),
+    _case("accelerators-like-unknown", "[H100-SXM]", "[{like: H101}]", ":4: accelerators[0].like: "),
+    _case("accelerators-same-name", "[H100-SXM]", "[H100-SXM, {like: H100-SXM}]", ":4: accelerators[1]: "),
+    _case(
+        "accelerators-price-text",
+        "[H100-SXM]",
+        "[{like: H100-SXM, name: my, usd_per_gpu_hour: cheap}]",
+        ":4: accelerators[0].usd_per_gpu_hour: ",
+    ),
+    _case(
+        "accelerators-unknown-field",
+        "[H100-SXM]",
+        "\n  - {like: H100-SXM, name: my, colour: red}",
+        ":5: accelerators[0].colour: ",
+    ),
+]
+
+_WORKLOAD = [
+    _case(
+        "workload-missing",
+        "workload:\n  context_tokens: 1000\n  output_tokens: 500\n",
+        "",
+        ".yaml: workload: ",
+    ),
+    _case("workload-scalar", "\n  context_tokens: 1000\n  output_tokens: 500\n", " 5\n", ":5: workload: found 5"),
+    _case("workload-null", "\n  context_tokens: 1000\n  output_tokens: 500\n", "\n", ":5: workload: "),
+    _case("context-missing", "  context_tokens: 1000\n", "", ":5: workload.context_tokens: found nothing"),
+    _case("context-negative", "1000", "-1", ":6: workload.context_tokens: found -1"),
+    _case("context-text", "1000", "'1000'", ":6: workload.context_tokens: found '1000'"),
+    _case("context-fraction", "1000", "1000.5", ":6: workload.context_tokens: found 1000.5"),
+    _case("context-bool", "1000", "true", ":6: workload.context_tokens: found true"),
+    _case("context-yes", "1000", "yes", ":6: workload.context_tokens: found 'yes'"),
+    _case("context-octal", "1000", "0100", ":6: workload.context_tokens: found '0100'"),
+    _case("context-sexagesimal", "1000", "1:30", ":6: workload.context_tokens: found '1:30'"),
+    _case("context-huge", "1000", "1e9", ":6: workload.context_tokens: found 1000000000"),
+    _case("context-thousands-of-digits", "1000", "9" * 5000, ":6: workload.context_tokens: found inf"),
+    _case("context-nan", "1000", ".nan", ":6: workload.context_tokens: found nan"),
+    _case("output-infinite", "500", ".inf", ":7: workload.output_tokens: found inf"),
+    _case("output-list", "500", "[500]", ":7: workload.output_tokens: found a list"),
+    _case("workload-typo", "output_tokens", "output_token", ":7: workload.output_token: unknown field"),
+]
+
+_SPACES = [
+    _case("space-list", "\n  tensor_parallel: [1, 2, 4, 8]\n  batch: {min: 1, max: 256}", " []", ":8: design_space: "),
+    _space("scalar", "tensor_parallel: 8", "tensor_parallel"),
+    _space("empty", "tensor_parallel: []", "tensor_parallel"),
+    _space("zero", "tensor_parallel: [1, 0]", "tensor_parallel[1]"),
+    _space("negative", "pipeline_parallel: [-2]", "pipeline_parallel[0]"),
+    _space("fraction", "tensor_parallel: [1, 2, 2.5]", "tensor_parallel[2]"),
+    _space("twice", "attention_data_parallel: [1, 2, 1]", "attention_data_parallel[2]"),
+    _space("huge-degree", "tensor_parallel: [10000000]", "tensor_parallel[0]"),
+    _space("bool", "tensor_parallel: [true]", "tensor_parallel[0]"),
+    _space("nested", "tensor_parallel: [[1]]", "tensor_parallel[0]"),
+    _space("too-many", f"tensor_parallel: {list(range(1, 5000))}", "tensor_parallel"),
+    _space("layout", "tensor_layout: [3d]", "tensor_layout[0]"),
+    _space("layout-scalar", "tensor_layout: 1d", "tensor_layout"),
+    _space("experts-word", "expert_parallel: all", "expert_parallel"),
+    _space("experts-scalar", "expert_parallel: 8", "expert_parallel"),
+    _space("experts-zero", "expert_parallel: [0]", "expert_parallel[0]"),
+    _space("max-gpus-zero", "max_gpus: 0", "max_gpus"),
+    _space("max-gpus-huge", "max_gpus: 1e400", "max_gpus"),
+    _space("unknown", "tensor_paralel: [1]", "tensor_paralel"),
+    _case("batch-scalar", "{min: 1, max: 256}", "64", ":10: design_space.batch: found 64"),
+    _case("batch-order", "{min: 1, max: 256}", "{min: 9, max: 3}", ":10: design_space.batch.min: found 9"),
+    _case("batch-above-default", "{min: 1, max: 256}", "{min: 20000}", ":10: design_space.batch.min: "),
+    _case("batch-zero", "{min: 1, max: 256}", "{min: 0}", ":10: design_space.batch.min: found 0"),
+    _case("batch-huge", "{min: 1, max: 256}", "{max: 1e7}", ":10: design_space.batch.max: "),
+    _case("batch-key", "{min: 1, max: 256}", "{least: 1}", ":10: design_space.batch.least: unknown"),
+    _case("batch-list-item", "{min: 1, max: 256}", "[1, 2, x]", ":10: design_space.batch[2]: found 'x'"),
+]
+
+_SPECULATION = [
+    _case("draft-unknown", "Llama-3.1-8B", "Llama-3.1-9B", ":11: speculation.draft_model: "),
+    _case("draft-missing", "draft_model: Llama-3.1-8B, ", "", ":11: speculation.draft_model: "),
+    _case("acceptance-zero", "0.8", "0", ":11: speculation.acceptance: found 0"),
+    _case("acceptance-percent", "0.8", "80", ":11: speculation.acceptance: found 80"),
+    _case("acceptance-nan", "0.8", ".nan", ":11: speculation.acceptance: found nan"),
+    _case("draft-tokens-one", "max_draft_tokens: 5", "max_draft_tokens: 1", ":11: speculation.max_draft_tokens: "),
+    _case("draft-tokens-many", "max_draft_tokens: 5", "max_draft_tokens: 65", ":11: speculation.max_draft_tokens: "),
+    _case("speculation-true", "{draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}", "true", ":11: spec"),
+]
+
+_LIMITS = [
+    _case("limits-list", "{min_speed: 20}", "[20]", ":12: limits: found a list"),
+    _limits("text", "{max_cost: cheap}", "max_cost"),
+    _limits("dollar", "{max_cost: $3}", "max_cost"),
+    _limits("zero", "{max_cost: 0}", "max_cost"),
+    _limits("negative", "{min_speed: -20}", "min_speed"),
+    _limits("nan", "{min_speed: .nan}", "min_speed"),
+    _limits("infinite", "{min_speed: .inf}", "min_speed"),
+    _limits("huge", "{min_speed: 1e13}", "min_speed"),
+    _limits("tiny", "{min_speed: 1e-300}", "min_speed"),
+    _limits("bool", "{max_power_kw: true}", "max_power_kw"),
+    _limits("typo", "{max_pover_kw: 3}", "max_pover_kw"),
+    _limits("clash", "{min_throughput: 10, max_throughput: 5}", "min_throughput"),
+    Malformed("power-unknown", GOOD.replace("H100-SXM", "TPU-v5e").replace("min_speed", "max_power_kw"), ":12: limits.max_power_kw: "),
+    Malformed("price-unknown", GOOD.replace("H100-SXM", "{like: H100-SXM, name: mine, usd_per_gpu_hour: ~}"), ":4: accelerators[0]"),
+    _case("utilization-zero", "kind: deployment", "kind: deployment\nmemory_utilization: 0", ":2: memory_utilization"),
+    _case("utilization-over", "kind: deployment", "kind: deployment\nmemory_utilization: 1.1", ":2: memory_util"),
+]
+
+_FILES = [
+    Malformed("file-empty", "", "empty file"),
+    Malformed("file-comment", "# nothing here\n", "empty file"),
+    Malformed("file-null", "null\n", "empty file"),
+    Malformed("file-list", "- kind: deployment\n", "found a list, expected a mapping"),
+    Malformed("file-text", "just words\n", "found 'just words', expected a mapping"),
+    Malformed("file-number", "42\n", "found 42, expected a mapping"),
+    Malformed("file-fleet", "kind: fleet\npools: []\n", ":1: kind: found 'fleet', expected 'deployment'"),
+    Malformed("file-two-documents", GOOD + "---\n" + GOOD, "several documents"),
+    Malformed("file-latin-1", "kind: deployment\nname: caf\xe9\n".encode("latin-1"), ":2: found byte 0xe9"),
+    Malformed("file-utf-16", GOOD.encode("utf-16"), "expected text in UTF-8"),
+    Malformed("file-binary", bytes(range(256)), "expected text in UTF-8"),
+    Malformed("file-control-character", "kind: deployment\nname: a\x07b\n", ":2: not valid YAML"),
+    Malformed("file-null-byte", b"kind: \x00\n", ":1: not valid YAML"),
+    Malformed("file-tab", "kind: deployment\n\tmodel: x\n", ":2: not valid YAML"),
+    Malformed("file-open-bracket", "kind: deployment\nweights: [fp8\n", "not valid YAML"),
+    Malformed("file-open-quote", "kind: 'deployment\n", "not valid YAML"),
+    Malformed("file-indentation", "kind: deployment\n  model: x\n", ":2: not valid YAML"),
+    Malformed("file-undefined-alias", "kind: *nothing\n", ":1: not valid YAML"),
+    Malformed("file-tag-python", "!!python/object/apply:os.system ['true']\n", ":1: found the tag"),
+    Malformed("file-tag-unknown", GOOD + "name: !secret x\n", ":13: name: found the tag '!secret'"),
+    Malformed("file-tag-binary", GOOD + "name: !!binary aGk=\n", ":13: name: found the tag '!!binary'"),
+    Malformed("file-tag-set", GOOD + "name: !!set {a, b}\n", ":13: name: found the tag '!!set'"),
+    Malformed("file-tag-number", GOOD + "memory_utilization: !!float x\n", ":13: memory_utilization: "),
+    Malformed("file-duplicate-key", GOOD + "model: x\n", ":13: model: found twice (first on line 2)"),
+    Malformed("file-duplicate-nested", GOOD.replace("20}", "20, min_speed: 2}"), ":12: limits.min_speed: found twice"),
+    Malformed("file-key-list", GOOD + "? [a, b]\n: c\n", ":13: found a list"),
+    Malformed("file-key-number", GOOD + "5: c\n", ":13: found '5' as the name of a field"),
+    Malformed("file-key-line-break", GOOD + '"a\\nb": c\n', ":13: 'a\\nb': unknown field"),
+    Malformed("file-key-unknown", GOOD + "gpus: 8\n", ":13: gpus: unknown field"),
+    Malformed("file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"),
+    Malformed("file-merge-key", "base: &b {kind: deployment}\n<<: *b\n", ".yaml:2: '<<': unknown field"),
+    Malformed("file-deep-flow", "model: " + "[" * 100_000, ":1: found more than 30 levels"),
+    Malformed("file-deep-block", "? " * 5_000, "found more than 30 levels"),
+    Malformed("file-bomb", _bomb(9, 9), "50,000 values"),
+    Malformed("file-self-alias", "kind: &a [*a]\n", "found more than 30 levels"),
+    Malformed("file-self-alias-mapping", "&a {kind: *a}\n", "found more than 30 levels"),
+    Malformed("file-many-values", GOOD + f"x: [{'1,' * 60_000}]\n", ":13: found more than"),
+    Malformed("file-large", GOOD + "#" * 1_100_000, "expected at most 1,000,000 bytes"),
+]
+
+MALFORMED: tuple[Malformed, ...] = (*_TYPES, *_WORKLOAD, *_SPACES, *_SPECULATION, *_LIMITS, *_FILES)

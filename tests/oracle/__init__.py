@@ -1,0 +1,21 @@
+"""An independent judge of the solver: every deployment of a small scenario, by plain enumeration.
+
+It is written from the design documents alone and shares nothing with the library but the catalog's data
+classes, so that a mistake would have to be made twice to go unnoticed.
+"""
+
+from .enumeration import OracleScenario, enumerate_deployments
+from .frontier import best, coverage, covers, pareto
+from .physics import Components, Setup, evaluate
+
+__all__ = [
+    "Components",
+    "OracleScenario",
+    "Setup",
+    "best",
+    "coverage",
+    "covers",
+    "enumerate_deployments",
+    "evaluate",
+    "pareto",
+]

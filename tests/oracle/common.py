@@ -1,0 +1,118 @@
+"""What the two fidelities share: matrices split over ranks, collectives and the parts of a pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator, Topology
+
+Array = NDArray[np.float64]
+
+PROTOCOLS = (
+    # per rank of a node, per doubling of nodes, once (seconds); bandwidth factor
+    (0.6e-6, 5e-6, 6.8e-6, 0.5),
+    (1.25e-6, 8.5e-6, 14e-6, 0.95),
+    (28e-6, 28e-6, 0.0, 1.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How the GPUs of one instance share the work; degrees may be fractional in paper fidelity."""
+
+    tensor: float
+    layout: str
+    pipeline: float
+    expert: float
+    sigma: float
+
+    @property
+    def gpus(self) -> float:
+        """Number of GPUs of the instance."""
+        return self.tensor * self.pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Seconds of one forward pass of one micro-batch, an array over the batch each."""
+
+    kernel_s: Array
+    attention_allreduce_s: Array
+    feed_forward_allreduce_s: Array
+    expert_all_to_all_s: Array
+    pipeline_transfer_s: Array
+    memory_s: Array
+    arithmetic_s: Array
+
+    @property
+    def network_s(self) -> Array:
+        """Every collective and transfer of the pass (seconds)."""
+        return (
+            self.attention_allreduce_s
+            + self.feed_forward_allreduce_s
+            + self.expert_all_to_all_s
+            + self.pipeline_transfer_s
+        )
+
+    @property
+    def latency_s(self) -> Array:
+        """Kernel launches, network, and the longer of memory and arithmetic (seconds)."""
+        return self.kernel_s + self.network_s + np.maximum(self.memory_s, self.arithmetic_s)
+
+
+def activation_words(m: float, k: float, tokens: Array, ranks: float) -> Array:
+    """Activations read and written by an m x k matrix split over ranks in the cheapest rectangle."""
+    t1 = min(max(math.sqrt(m * ranks / k), 1.0), ranks)
+    t2 = ranks / t1
+    return tokens * (t1 * k + t2 * m)
+
+
+def reduce_layout(accelerator: Accelerator, layout: str, ranks: float) -> tuple[float, float]:
+    """Ranks and nodes of one tensor-parallel all-reduce over ``ranks`` ranks."""
+    nodes = math.ceil(ranks / accelerator.node_size)
+    if layout == "1d":
+        return ranks, nodes
+    return math.sqrt(ranks), math.sqrt(nodes)
+
+
+def collective_s(
+    accelerator: Accelerator, ranks: float, nodes: float, size_bytes: Array, *, all_reduce: bool
+) -> Array:
+    """Seconds of one collective that moves ``size_bytes``."""
+    if ranks <= 1:
+        return np.zeros_like(size_bytes)
+    rounds = 2 if all_reduce else 1
+    share = 1.0 if all_reduce else 0.5
+    if accelerator.topology is Topology.TORUS:
+        bandwidth = share * (ranks - 1) * size_bytes / (ranks * accelerator.inter_node_bytes_per_s)
+        return np.asarray(rounds * (ranks - 1) * 1e-6 + bandwidth)
+    inside = (ranks - nodes) / (ranks * accelerator.intra_node_bytes_per_s)
+    between = (nodes - 1) / (ranks * accelerator.inter_node_bytes_per_s)
+    slowest = share * max(inside, between) * size_bytes
+    hops, doublings = ranks / nodes - 1, math.log2(nodes)
+    choices = [
+        rounds * (per_hop * hops + per_doubling * doublings) + once + slowest / factor
+        for per_hop, per_doubling, once, factor in PROTOCOLS
+    ]
+    return np.asarray(np.min(choices, axis=0))
+
+
+def peak_flops(accelerator: Accelerator, bits: float) -> float:
+    """Peak FLOP/s at a weight width, without the cap; the 16-bit rate where the hardware has none."""
+    rates = {16: accelerator.flops_16bit, 8: accelerator.flops_8bit, 4: accelerator.flops_4bit}
+    return rates[round(bits)] or accelerator.flops_16bit
+
+
+def point_to_point_s(accelerator: Accelerator, size_bytes: Array) -> Array:
+    """Seconds of one transfer between two pipeline stages."""
+    return collective_s(accelerator, 2, 2, size_bytes, all_reduce=False)
+
+
+def all_to_all_s(accelerator: Accelerator, ranks: float, size_bytes: Array) -> Array:
+    """Seconds of one all-to-all between the ranks that hold the experts of a token."""
+    nodes = math.ceil(ranks / accelerator.node_size)
+    return collective_s(accelerator, ranks, nodes, size_bytes, all_reduce=False)

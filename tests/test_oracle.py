@@ -1,0 +1,400 @@
+"""The oracle against the reference figures, and against examples small enough to work by hand."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import (
+    OracleScenario,
+    Setup,
+    best,
+    coverage,
+    covers,
+    deployable,
+    enumerate_deployments,
+    evaluate,
+    paper,
+    pareto,
+)
+from oracle.common import collective_s, peak_flops
+from oracle.enumeration import setups, speculative_s
+from oracle.references import ACCELERATORS, H100, MODELS
+
+from ieco_opt.catalog.types import (
+    Accelerator,
+    FeedForward,
+    GroupedQueryAttention,
+    LatentAttention,
+    Model,
+    Topology,
+)
+
+SAMPLE = Path(__file__).parent / "data" / "setup_points_sample.csv"
+PARTS = (
+    "kernel_s",
+    "attention_allreduce_s",
+    "feed_forward_allreduce_s",
+    "expert_all_to_all_s",
+    "pipeline_transfer_s",
+    "memory_s",
+    "arithmetic_s",
+    "latency_s",
+)
+CHIP = Accelerator(
+    name="chip",
+    flops_16bit=1e6,
+    flops_8bit=2e6,
+    flops_4bit=None,
+    hbm_bytes_per_s=1e5,
+    hbm_bytes=1e5,
+    intra_node_bytes_per_s=1e6,
+    inter_node_bytes_per_s=1e5,
+    node_size=2,
+    usd_per_gpu_hour=3.6,
+    kernel_launch_s=1e-6,
+    arithmetic_cap=0.5,
+    memory_cap=0.8,
+    power_w=100,
+)
+DENSE = Model(
+    name="dense",
+    layers=5,
+    width=8,
+    vocabulary=10,
+    tied_embeddings=False,
+    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
+    feed_forward=(FeedForward(layers=5, width=16),),
+)
+EXPERTS = replace(
+    DENSE,
+    name="experts",
+    feed_forward=(
+        FeedForward(layers=1, width=20),
+        FeedForward(layers=4, width=6, experts=8, active=3),
+        FeedForward(layers=4, width=5, shared=True),
+    ),
+)
+LATENT_ATTENTION = LatentAttention(
+    query_heads=4, kv_width=5, query_width=6, nope_head_width=3, rope_head_width=2, value_head_width=4
+)
+LATENT = replace(DENSE, name="latent", attention=LATENT_ATTENTION)
+
+
+def sample() -> list[dict[str, str]]:
+    with SAMPLE.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sampled_setup(row: dict[str, str]) -> Setup:
+    """Build the setup of a row from its inputs alone."""
+    model = MODELS[row["model"]]
+    tensor = int(row["gpus"]) / int(row["pipeline_parallel"])
+    starved = int(row["batch"]) / int(row["pipeline_parallel"]) < 2 * paper.sparsity(model)
+    expert = 1 if starved else min(tensor, model.experts)
+    return Setup(
+        tensor,
+        row["tensor_layout"],
+        int(row["pipeline_parallel"]),
+        expert,
+        int(row["attention_data_parallel"]),
+    )
+
+
+@pytest.mark.parametrize("row", sample(), ids=lambda row: f"{row['model']}-{row['gpus']}-{row['batch']}")
+def test_reference_setup(row: dict[str, str]) -> None:
+    model, accelerator, setup = MODELS[row["model"]], ACCELERATORS[row["accelerator"]], sampled_setup(row)
+    assert setup.expert == float(row["expert_parallel"])
+    assert paper.feed_forward_ranks(setup) == float(row["tensor_parallel_feed_forward"])
+    parts = evaluate(
+        model,
+        accelerator,
+        setup,
+        batch=int(row["batch"]),
+        context_tokens=int(row["context_tokens"]),
+        tokens_per_pass=int(row["tokens_per_pass"]),
+    )
+    for part in PARTS:
+        assert float(getattr(parts, part)) == pytest.approx(float(row[part]), rel=1e-9, abs=0), part
+    micro_batch = np.array(int(row["batch"]) / setup.pipeline)
+    resident = paper.resident_bytes(model, micro_batch, int(row["context_tokens"]))
+    assert (setup.gpus * accelerator.hbm_bytes >= resident) == (row["feasible"] == "true")
+
+
+@pytest.mark.parametrize(
+    ("section", "model", "accelerator", "gpus", "batch", "context", "latency_s"),
+    [
+        ("2.2", "DeepSeek V3", "A100", 64, 77, 1000, 0.0115782362453),
+        ("3.5", "DeepSeek V3", "A100", 64, 77, 1000, 0.0196290788921),
+        ("2.2", "GPT-4", "A100", 256, 797, 10000, 0.0621045159631),
+        ("3.5", "GPT-4", "A100", 512, 11, 10000, 0.0250459648964),
+        ("2.2", "Llama 3 70B 8-bit", "H100", 1024, 10, 10000, 0.0217878379055),
+        ("3.5", "DeepSeek V3", "H100", 1024, 289, 1000, 0.0157747049408),
+        ("2.2", "DeepSeek V3", "A100", 1, 1060, 10000, math.inf),
+        ("3.5", "Llama 3 70B", "H100", 1, 3, 0, math.inf),
+    ],
+)
+def test_closed_form(
+    section: str, model: str, accelerator: str, gpus: int, batch: int, context: int, latency_s: float
+) -> None:
+    closed_form = {"2.2": paper.section_2_2_s, "3.5": paper.section_3_5_s}[section]
+    found = closed_form(MODELS[model], ACCELERATORS[accelerator], gpus, batch, context)
+    assert found == pytest.approx(latency_s, rel=1e-9, abs=0)
+
+
+def cheapest(kinds: int, hops: float, doublings: float, seconds: float) -> float:
+    """Cheapest protocol, where ``seconds`` is the bandwidth term before the factor."""
+    return min(
+        kinds * (0.6e-6 * hops + 5e-6 * doublings) + 6.8e-6 + seconds / 0.5,
+        kinds * (1.25e-6 * hops + 8.5e-6 * doublings) + 14e-6 + seconds / 0.95,
+        kinds * (28e-6 * hops + 28e-6 * doublings) + seconds,
+    )
+
+
+def test_collectives_by_hand() -> None:
+    size = np.array(1000.0)
+    # Four ranks on two nodes: inside (4 - 2) X / (4 x 1e6), between (2 - 1) X / (4 x 1e5).
+    expected = cheapest(2, 4 / 2 - 1, 1, 1000 / 4e5)
+    assert float(collective_s(CHIP, 4, 2, size, all_reduce=True)) == pytest.approx(expected)
+    expected = cheapest(1, 4 / 2 - 1, 1, 1000 / 4e5 / 2)
+    assert float(collective_s(CHIP, 4, 2, size, all_reduce=False)) == pytest.approx(expected)
+    torus = replace(CHIP, topology=Topology.TORUS, node_size=1, intra_node_bytes_per_s=math.inf)
+    expected = 2 * 3e-6 + 3 * 1000 / (4 * 1e5)
+    assert float(collective_s(torus, 4, 4, size, all_reduce=True)) == pytest.approx(expected)
+    assert float(collective_s(CHIP, 1, 1, size, all_reduce=True)) == 0
+
+
+def test_peak_rate_falls_back_to_16_bits() -> None:
+    assert [peak_flops(CHIP, bits) for bits in (16, 8, 4)] == [1e6, 2e6, 1e6]
+    assert deployable.peak(H100, "fp4") == 2e15
+    assert deployable.peak(H100, "int4") == 1e15
+
+
+def test_dense_model_on_two_stages_by_hand() -> None:
+    # Five layers on two stages of two ranks: the fuller stage holds three layers and sets the pace.
+    setup, batch = Setup(tensor=2, layout="1d", pipeline=2, expert=1, sigma=1), np.array(7.0)
+    attention, feed_forward = (4 + 2 * 2) * 2 * 8 + 8 * (4 * 2), 3 * 8 * 16
+    cache = 2 * 2 * 2 * 2
+    resident = 2 * (3 * attention + 3 * feed_forward + 10 * 8) / 2 + 3 * cache * 10 * 7 * 0.5
+    assert resident == 3488
+    assert float(deployable.resident_bytes(DENSE, setup, "bf16", batch, 10)) == pytest.approx(resident)
+
+    parts = evaluate(DENSE, CHIP, setup, batch=7, context_tokens=8, weights="bf16")
+    pace, x, root = 2 * 3 / 5, 3.5, math.sqrt(2)
+    qkv = 2 * 16 * 8 + 2 * x * (2 * 8 + 1 * 16)
+    out = 2 * 8 * 8 + 2 * x * (root * 8 + root * 8)
+    blocks = 3 * (2 * 8 * 16 + 2 * x * (1 * 16 + 2 * 8))
+    moved = pace * 5 * (cache * 8 * x + qkv + out + blocks) + 2 * 10 * 8
+    assert float(parts.memory_s) == pytest.approx(2 * moved / (4 * 0.8 * 1e5))
+    per_layer = 2 * feed_forward + 2 * attention + 4 * 2 * 4 * 8
+    flop = 7 * (pace * 5 * per_layer + 4 * 10 * 8)
+    assert float(parts.arithmetic_s) == pytest.approx(flop / (4 * 0.5 * 1e6))
+    assert float(parts.kernel_s) == pytest.approx(pace * 4 * 5 * 1e-6)
+    reduce_s = pace * 5 * cheapest(2, 1, 0, 8 * x * 2 / (2 * 1e6))
+    assert float(parts.attention_allreduce_s) == pytest.approx(reduce_s)
+    assert float(parts.feed_forward_allreduce_s) == pytest.approx(reduce_s)
+    transfer = cheapest(1, 0, 1, (8 * x * 2 / 2) / (2 * 1e5) / 2)
+    assert float(parts.pipeline_transfer_s) == pytest.approx(transfer)
+
+
+def test_two_dimensional_words_by_hand() -> None:
+    # Four ranks on two nodes, two a side; two groups of attention of two ranks each, on one node.
+    setup = Setup(tensor=4, layout="2d", pipeline=1, expert=1, sigma=2)
+    parts = evaluate(DENSE, CHIP, setup, batch=6, context_tokens=8, weights="bf16")
+    r, n = 2, math.sqrt(2)
+    slowest = max((r - n) / (r * 1e6), (n - 1) / (r * 1e5))
+    blocks = sum(cheapest(2, r / n - 1, 0.5, words / 2 * 6 * 2 * slowest) for words in (8, 2 * 16))
+    assert float(parts.feed_forward_allreduce_s) == pytest.approx(5 * blocks)
+    side = math.sqrt(2)
+    inside = (side - 1) / (side * 1e6)
+    attention = sum(cheapest(2, side - 1, 0, words / side * (6 / 2) * 2 * inside) for words in (8, 16))
+    assert float(parts.attention_allreduce_s) == pytest.approx(5 * attention)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "share", "replication", "sequences"), [(1, 1 / 2, 4, 7), (2, 1 / 2, 2, 4), (4, 1 / 2, 1, 2)]
+)
+def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, sequences: int) -> None:
+    # Two KV heads on 8 / sigma ranks: each rank holds one head, half of a sequence's cache.
+    model = replace(DENSE, attention=GroupedQueryAttention(query_heads=8, kv_heads=2, head_width=1))
+    setup = Setup(tensor=8, layout="1d", pipeline=1, expert=1, sigma=sigma)
+    attention, cache = (8 + 4) * 1 * 8 + 8 * 8, 2 * 2 * 1 * 2
+    weights = 5 * attention * sigma / 8 + 5 * 3 * 8 * 16 / 8 + 2 * 10 * 8 / 8
+    resident = weights + 5 * cache * 20 * sequences * share
+    assert float(deployable.resident_bytes(model, setup, "fp8", np.array(7.0), 20)) == pytest.approx(resident)
+    long, short = (
+        float(evaluate(model, CHIP, setup, batch=7, context_tokens=s, weights="fp8").memory_s)
+        for s in (30, 0)
+    )
+    assert long - short == pytest.approx(5 * cache * 30 * 7 * replication / (8 * 0.8 * 1e5))
+
+
+def test_latent_attention_by_hand() -> None:
+    shapes = [(6 + 5 + 2, 8), (4 * (3 + 2), 6), (4 * (3 + 4), 5), (8, 4 * 4)]
+    assert deployable.attention_matrices(LATENT) == shapes
+    setup = Setup(tensor=4, layout="2d", pipeline=1, expert=1, sigma=1)
+    params, cache = 13 * 8 + 20 * 6 + 28 * 5 + 8 * 16, (5 + 2) * 2
+    # Every rank holds the one compressed head whole.
+    resident = 2 * (5 * params + 5 * 3 * 8 * 16 + 2 * 10 * 8) / 4 + 5 * cache * 20 * 3
+    assert float(deployable.resident_bytes(LATENT, setup, "bf16", np.array(3.0), 20)) == resident
+    near, far = (evaluate(LATENT, CHIP, setup, batch=3, context_tokens=s, weights="bf16") for s in (0, 10))
+    read = 5 * cache * 10 * 3 * 4 / (4 * 0.8 * 1e5)
+    assert float(far.memory_s - near.memory_s) == pytest.approx(read)
+    flop = 3 * 5 * 2 * 4 * (2 * 5 + 2) * 10
+    assert float(far.arithmetic_s - near.arithmetic_s) == pytest.approx(flop / (4 * 0.5 * 1e6))
+    assert deployable.every_head_words(LATENT) == 4 * (3 + 2) + 4 * (3 + 4)
+    plain = replace(LATENT, attention=replace(LATENT_ATTENTION, query_width=None))
+    assert deployable.attention_matrices(plain) == [(4 * 5 + 5 + 2, 8), (4 * (3 + 4), 5), (8, 4 * 4)]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "feed_forward"), [(1, 4 * 1272 + 480), (2, 3 * 1272), (3, 2 * 1272), (5, 1272)]
+)
+def test_heaviest_stage_by_hand(pipeline: int, feed_forward: int) -> None:
+    # Eight experts of width 6 and a shared one of width 5, against one dense layer of width 20.
+    assert (3 * 8 * (8 * 6 + 5), 3 * 8 * 20) == (1272, 480)
+    setup = Setup(tensor=4, layout="1d", pipeline=pipeline, expert=2, sigma=1)
+    stage, embeddings = math.ceil(5 / pipeline), 80 * (2 if pipeline == 1 else 1)
+    weights = 0.5 * (stage * 192 + feed_forward + embeddings) / 4
+    cache = stage * 16 * 20 * 7 / 2
+    found = deployable.resident_bytes(EXPERTS, setup, "int4", np.array(7.0), 20)
+    assert float(found) == pytest.approx(weights + cache)
+
+
+def test_experts_by_hand() -> None:
+    setup = Setup(tensor=4, layout="1d", pipeline=2, expert=2, sigma=1)
+    parts = evaluate(EXPERTS, CHIP, setup, batch=4, context_tokens=0, weights="int4")
+    pace, x, touched = 1.2, 2, 8 * (1 - (5 / 8) ** 2)
+    t1 = math.sqrt(8 * 2 / 6)
+    routed = touched * 3 * (0.5 * 8 * 6 + 2 * (x * 3 / 8) * (t1 * 6 + 2 / t1 * 8))
+    t1 = math.sqrt(8 * 4 / 20)
+    first = 3 * (0.5 * 8 * 20 + 2 * x * (t1 * 20 + 4 / t1 * 8))
+    t1 = math.sqrt(8 * 4 / 5)
+    shared = 3 * (0.5 * 8 * 5 + 2 * x * (t1 * 5 + 4 / t1 * 8))
+    t1 = math.sqrt(16 * 4 / 8)
+    attention = 0.5 * 192 + 2 * x * (t1 * 8 + 4 / t1 * 16 + 2 * 8 + 2 * 8)
+    moved = pace * (4 * (routed + shared) + first + 5 * attention) + 0.5 * 10 * 8
+    assert float(parts.memory_s) == pytest.approx(moved / (4 * 0.8 * 1e5))
+    flop = pace * 2 * (4 * (3 * 3 * 8 * 6 + 3 * 8 * 5) + 3 * 8 * 20 + 5 * 192) + 4 * 10 * 8
+    assert float(parts.arithmetic_s) == pytest.approx(2 * flop / (4 * 0.5 * 1e6))
+    # An expert is split over two ranks of one node, the other blocks over all four on two nodes.
+    expert = cheapest(2, 1, 0, (3 * 8 / 2) * x * 2 / (2 * 1e6))
+    whole = cheapest(2, 1, 1, 8 * x * 2 / (4 * 1e5))
+    assert float(parts.feed_forward_allreduce_s) == pytest.approx(pace * (4 * (expert + whole) + whole))
+    exchange = cheapest(1, 1, 0, (8 * x * 2 * 2 / 4) / (2 * 1e6) / 2)
+    assert float(parts.expert_all_to_all_s) == pytest.approx(pace * 2 * 4 * exchange)
+
+
+SCENARIO = OracleScenario(
+    fidelity="deployable",
+    model=EXPERTS,
+    accelerators=(CHIP,),
+    weights=("bf16", "fp8"),
+    batches=np.arange(1, 9),
+    context_tokens=20,
+    output_tokens=10,
+    tensor_parallel=(1, 2, 4, 8),
+    pipeline_parallel=(1, 2),
+    attention_data_parallel=(1, 2),
+    max_gpus=8,
+)
+
+
+def test_design_space_by_hand() -> None:
+    # Pairs of T and sigma: 1, then 2 and 4 with both, and 8 with sigma 2 only (four heads);
+    # Q divides T and 8, so 1, 2, 3 and 4 choices; two stages only up to T = 4.
+    assert len(list(setups(SCENARIO, EXPERTS))) == (1 + 2 * 2 + 2 * 3 + 4) + (1 + 2 * 2 + 2 * 3)
+    listed = replace(SCENARIO, expert_parallel=(2, 3))
+    assert {setup.expert for setup, _ in setups(listed, EXPERTS)} == {2}
+    assert {setup.expert for setup, _ in setups(listed, DENSE)} == {1}
+    gpt_4 = replace(SCENARIO, fidelity="paper", model=MODELS["GPT-4"], batches=np.array([15, 16, 31, 32]))
+    found = {
+        (s.pipeline, s.expert, *np.flatnonzero(m)) for s, m in setups(gpt_4, gpt_4.model) if s.tensor == 4
+    }
+    assert found == {(1, 1, 0), (1, 4, 1, 2, 3), (2, 1, 0, 1, 2), (2, 4, 3)}
+
+
+def test_economics_and_limits() -> None:
+    table = enumerate_deployments(SCENARIO)
+    assert set(table["weights"]) == {"bf16", "fp8"}
+    row = {column: values[17].item() for column, values in table.items()}
+    assert row["speed_tokens_per_s"] * row["latency_s"] == pytest.approx(1)
+    cost = row["gpus"] * 3.6 / 3600 / (row["batch"] / row["latency_s"]) * 1e6
+    assert row["cost_usd_per_mtok"] == pytest.approx(cost)
+    assert row["power_kw"] == pytest.approx(0.1 * row["gpus"])
+    speeds = table["speed_tokens_per_s"]
+    limited = enumerate_deployments(
+        replace(SCENARIO, min_speed=float(np.median(speeds)), max_power_kw=0.45, max_throughput=400.0)
+    )
+    kept = (speeds >= np.median(speeds)) & (table["gpus"] <= 4) & (table["throughput_tokens_per_s"] <= 400)
+    assert 0 < np.count_nonzero(kept) == limited["batch"].size < speeds.size
+    nothing = enumerate_deployments(replace(SCENARIO, max_cost=0.0))
+    assert best(nothing, "fastest") is None
+    assert pareto(nothing)["batch"].size == 0
+
+
+def test_speculation_by_hand() -> None:
+    """A draft on two GPUs takes the faster of its two setups, or the one that fits beside the model."""
+    one_head = GroupedQueryAttention(query_heads=4, kv_heads=1, head_width=2)
+    draft = replace(DENSE, layers=2, attention=one_head, feed_forward=(FeedForward(layers=2, width=16),))
+    scenario = replace(
+        SCENARIO,
+        model=DENSE,
+        weights=("bf16",),
+        tensor_parallel=(1, 2),
+        attention_data_parallel=(1,),
+        batches=np.array([4]),
+        max_gpus=2,
+        draft_model=draft,
+        max_draft_tokens=3,
+    )
+    main, choices = Setup(2, "1d", 1, 1, 1), (Setup(2, "1d", 1, 1, 1), Setup(1, "1d", 2, 1, 1))
+
+    def seconds(model: Model, setup: Setup, tokens: int) -> float:
+        parts = evaluate(
+            model, CHIP, setup, batch=4, context_tokens=25, tokens_per_pass=tokens, weights="bf16"
+        )
+        return float(parts.latency_s)
+
+    def held(model: Model, setup: Setup) -> float:
+        return float(deployable.resident_bytes(model, setup, "bf16", np.array(4.0), 30))
+
+    def found(case: OracleScenario) -> list[Any]:
+        table = enumerate_deployments(case)
+        return list(table["latency_s"][(table["tensor_parallel"] == 2) & (table["draft_tokens"] == 3)])
+
+    expected = [(seconds(DENSE, main, 3) + 3 * seconds(draft, s, 1)) / (1 + 0.8 + 0.64) for s in choices]
+    assert found(scenario) == pytest.approx([min(expected)])
+    assert found(replace(scenario, every_draft=True)) == pytest.approx(expected[::-1])
+    small = [held(draft, s) for s in choices]
+    assert expected[0] < expected[1]
+    assert small[0] > small[1]
+    between = held(DENSE, main) + (small[0] + small[1]) / 2
+    assert found(replace(scenario, memory_utilization=between / CHIP.hbm_bytes)) == pytest.approx(
+        expected[1:]
+    )
+    assert float(speculative_s(np.array(5.0), np.array(1.0), 4, 1.0)) == pytest.approx(9 / 4)
+
+
+def test_frontier_by_hand() -> None:
+    table = {
+        "speed_tokens_per_s": np.array([1.0, 2.0, 2.0, 3.0, 2.5, 3.0]),
+        "cost_usd_per_mtok": np.array([1.0, 2.0, 2.0, 5.0, 6.0, 4.0]),
+    }
+    front = pareto(table)
+    assert front["speed_tokens_per_s"].tolist() == [1, 2, 3]
+    assert front["cost_usd_per_mtok"].tolist() == [1, 2, 4]
+    coarse = {"speed_tokens_per_s": [1.0, 3.0], "cost_usd_per_mtok": [1.0, 4.0]}
+    # The middle point is covered from the fast end at twice its cost, or from the slow end at half its speed.
+    assert coverage(coarse, front) == pytest.approx(1)
+    assert covers(coarse, front, 1.0)
+    assert not covers(coarse, front, 0.99)
+    assert best(table, "fastest") == {"speed_tokens_per_s": 3.0, "cost_usd_per_mtok": 4.0}
+    assert best(table, "cheapest") == {"speed_tokens_per_s": 1.0, "cost_usd_per_mtok": 1.0}
+    assert best(table, "preferred", 0.5) == {"speed_tokens_per_s": 1.0, "cost_usd_per_mtok": 1.0}
+    assert best(table, "preferred", 3) == {"speed_tokens_per_s": 3.0, "cost_usd_per_mtok": 4.0}
