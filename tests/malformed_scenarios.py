@@ -39,7 +39,9 @@ def _limits(name: str, limits: str, field: str) -> Malformed:
 
 
 def _space(name: str, line: str, field: str) -> Malformed:
-    return _case(f"space-{name}", "  tensor_parallel: [1, 2, 4, 8]", f"  {line}", f":9: design_space.{field}: ")
+    return _case(
+        f"space-{name}", "  tensor_parallel: [1, 2, 4, 8]", f"  {line}", f":9: design_space.{field}: "
+    )
 
 
 def _bomb(levels: int, width: int) -> str:
@@ -107,7 +109,9 @@ _WORKLOAD = [
         "",
         ".yaml: workload: ",
     ),
-    _case("workload-scalar", "\n  context_tokens: 1000\n  output_tokens: 500\n", " 5\n", ":5: workload: found 5"),
+    _case(
+        "workload-scalar", "\n  context_tokens: 1000\n  output_tokens: 500\n", " 5\n", ":5: workload: found 5"
+    ),
     _case("workload-null", "\n  context_tokens: 1000\n  output_tokens: 500\n", "\n", ":5: workload: "),
     _case("context-missing", "  context_tokens: 1000\n", "", ":5: workload.context_tokens: found nothing"),
     _case("context-negative", "1000", "-1", ":6: workload.context_tokens: found -1"),
@@ -126,7 +130,12 @@ _WORKLOAD = [
 ]
 
 _SPACES = [
-    _case("space-list", "\n  tensor_parallel: [1, 2, 4, 8]\n  batch: {min: 1, max: 256}", " []", ":8: design_space: "),
+    _case(
+        "space-list",
+        "\n  tensor_parallel: [1, 2, 4, 8]\n  batch: {min: 1, max: 256}",
+        " []",
+        ":8: design_space: ",
+    ),
     _space("scalar", "tensor_parallel: 8", "tensor_parallel"),
     _space("empty", "tensor_parallel: []", "tensor_parallel"),
     _space("zero", "tensor_parallel: [1, 0]", "tensor_parallel[1]"),
@@ -160,9 +169,24 @@ _SPECULATION = [
     _case("acceptance-zero", "0.8", "0", ":11: speculation.acceptance: found 0"),
     _case("acceptance-percent", "0.8", "80", ":11: speculation.acceptance: found 80"),
     _case("acceptance-nan", "0.8", ".nan", ":11: speculation.acceptance: found nan"),
-    _case("draft-tokens-one", "max_draft_tokens: 5", "max_draft_tokens: 1", ":11: speculation.max_draft_tokens: "),
-    _case("draft-tokens-many", "max_draft_tokens: 5", "max_draft_tokens: 65", ":11: speculation.max_draft_tokens: "),
-    _case("speculation-true", "{draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}", "true", ":11: spec"),
+    _case(
+        "draft-tokens-one",
+        "max_draft_tokens: 5",
+        "max_draft_tokens: 1",
+        ":11: speculation.max_draft_tokens: ",
+    ),
+    _case(
+        "draft-tokens-many",
+        "max_draft_tokens: 5",
+        "max_draft_tokens: 65",
+        ":11: speculation.max_draft_tokens: ",
+    ),
+    _case(
+        "speculation-true",
+        "{draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}",
+        "true",
+        ":11: spec",
+    ),
 ]
 
 _LIMITS = [
@@ -178,10 +202,25 @@ _LIMITS = [
     _limits("bool", "{max_power_kw: true}", "max_power_kw"),
     _limits("typo", "{max_pover_kw: 3}", "max_pover_kw"),
     _limits("clash", "{min_throughput: 10, max_throughput: 5}", "min_throughput"),
-    Malformed("power-unknown", GOOD.replace("H100-SXM", "TPU-v5e").replace("min_speed", "max_power_kw"), ":12: limits.max_power_kw: "),
-    Malformed("price-unknown", GOOD.replace("H100-SXM", "{like: H100-SXM, name: mine, usd_per_gpu_hour: ~}"), ":4: accelerators[0]"),
-    _case("utilization-zero", "kind: deployment", "kind: deployment\nmemory_utilization: 0", ":2: memory_utilization"),
-    _case("utilization-over", "kind: deployment", "kind: deployment\nmemory_utilization: 1.1", ":2: memory_util"),
+    Malformed(
+        "power-unknown",
+        GOOD.replace("H100-SXM", "TPU-v5e").replace("min_speed", "max_power_kw"),
+        ":12: limits.max_power_kw: ",
+    ),
+    Malformed(
+        "price-unknown",
+        GOOD.replace("H100-SXM", "{like: H100-SXM, name: mine, usd_per_gpu_hour: ~}"),
+        ":4: accelerators[0]",
+    ),
+    _case(
+        "utilization-zero",
+        "kind: deployment",
+        "kind: deployment\nmemory_utilization: 0",
+        ":2: memory_utilization",
+    ),
+    _case(
+        "utilization-over", "kind: deployment", "kind: deployment\nmemory_utilization: 1.1", ":2: memory_util"
+    ),
 ]
 
 _FILES = [
@@ -209,12 +248,18 @@ _FILES = [
     Malformed("file-tag-set", GOOD + "name: !!set {a, b}\n", ":13: name: found the tag '!!set'"),
     Malformed("file-tag-number", GOOD + "memory_utilization: !!float x\n", ":13: memory_utilization: "),
     Malformed("file-duplicate-key", GOOD + "model: x\n", ":13: model: found twice (first on line 2)"),
-    Malformed("file-duplicate-nested", GOOD.replace("20}", "20, min_speed: 2}"), ":12: limits.min_speed: found twice"),
+    Malformed(
+        "file-duplicate-nested",
+        GOOD.replace("20}", "20, min_speed: 2}"),
+        ":12: limits.min_speed: found twice",
+    ),
     Malformed("file-key-list", GOOD + "? [a, b]\n: c\n", ":13: found a list"),
     Malformed("file-key-number", GOOD + "5: c\n", ":13: found '5' as the name of a field"),
     Malformed("file-key-line-break", GOOD + '"a\\nb": c\n', ":13: 'a\\nb': unknown field"),
     Malformed("file-key-unknown", GOOD + "gpus: 8\n", ":13: gpus: unknown field"),
-    Malformed("file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"),
+    Malformed(
+        "file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"
+    ),
     Malformed("file-merge-key", "base: &b {kind: deployment}\n<<: *b\n", ".yaml:2: '<<': unknown field"),
     Malformed("file-deep-flow", "model: " + "[" * 100_000, ":1: found more than 30 levels"),
     Malformed("file-deep-block", "? " * 5_000, "found more than 30 levels"),

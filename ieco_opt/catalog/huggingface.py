@@ -88,6 +88,9 @@ class _Config:
     def fault(self, key: str, message: str) -> None:
         self.faults.append(Fault(file=None, line=None, field=f"{self.prefix}{key}", message=message))
 
+    def faulty(self, key: str) -> bool:
+        return any(fault.field == f"{self.prefix}{key}" for fault in self.faults)
+
     def _checked_count(self, key: str, least: int, most: int) -> int:
         value = self.values[key]
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -227,11 +230,12 @@ def _llama_attention(config: _Config) -> Mappings:
 
 def _even_head_width(config: _Config, heads: int) -> int:
     width = config.count("hidden_size", default=heads)
-    if width % heads:
-        if not config.has("head_dim"):
-            config.fault("head_dim", f"missing, and hidden_size ({width}) is no multiple of {heads} heads")
-        return 1
-    return width // heads
+    if width % heads == 0:
+        return width // heads
+    if not (config.has("head_dim") or config.faulty("hidden_size")):
+        found = f"missing, and hidden_size ({width}) is no multiple of {heads} heads"
+        config.fault("head_dim", f"{found}; expected a whole number")
+    return 1
 
 
 def _latent(config: _Config) -> Mappings:

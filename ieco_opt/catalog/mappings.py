@@ -28,7 +28,20 @@ USER = "user"
 _ACTIVATION_SOURCE = "assumed: 16-bit activations and cache entries"
 _LIKE = "like"
 _UNSOURCED = frozenset({"name", "notes", "sources"})
-_TAGS = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
+_TAGS: dict[str, type[BaseModel]] = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_pattern_mismatch": "text that is not blank",
+    "model_attributes_type": "a mapping",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "invalid_key": "text as the name of a field",
+}
 
 Input = TypeVar("Input", bound=BaseModel)
 
@@ -208,10 +221,15 @@ def _message(details: Any, holder: type[BaseModel]) -> str:
         described = holder.model_fields[str(details["loc"][-1])].description or "a value"
         return f"missing, expected: {described.rstrip('.')}"
     if kind == "extra_forbidden":
-        return f"unknown field, expected one of {', '.join(holder.model_fields)}"
+        return f"unknown field, expected one of {', '.join(_known_fields(holder))}"
     if kind in {"union_tag_not_found", "union_tag_invalid"}:
         return f"found {found}, expected `kind` to be one of {', '.join(_TAGS)}"
-    expected = str(details["msg"]).removeprefix("Input should be ")
+    expected = _EXPECTED.get(kind) or str(details["msg"]).removeprefix("Input should be ")
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
     return f"found {found}, expected {expected[:1].lower()}{expected[1:]}"
+
+
+def _known_fields(holder: type[BaseModel]) -> list[str]:
+    own = sorted(holder.model_fields, key="sources".__eq__)
+    return [_LIKE, *own] if holder is AcceleratorInput else own

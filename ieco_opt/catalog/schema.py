@@ -6,6 +6,8 @@ import re
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
+    AllowInfNan,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -23,6 +25,7 @@ _EXPONENT = re.compile(r"\d+(\.\d*)?[eE][+-]?\d+")
 # Far beyond any hardware, and small enough that no product of three of them leaves the range of a float.
 _LARGEST_COUNT = 10**9
 _LARGEST_NUMBER = 1e30
+_MOST_BLOCKS = 64
 
 
 def _read_exponent(value: object) -> object:
@@ -60,7 +63,9 @@ CountOrZero = Annotated[int, Field(ge=0, le=_LARGEST_COUNT)]
 Positive = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=_LARGEST_NUMBER)]
 NotNegative = Annotated[float, BeforeValidator(_read_exponent), Field(ge=0, le=_LARGEST_NUMBER)]
 Share = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=1)]
-Rate = Annotated[float, BeforeValidator(_read_infinity), Field(gt=0, allow_inf_nan=True)]
+Rate = Annotated[
+    float, AllowInfNan(True), Field(gt=0), AfterValidator(_below_infinity), BeforeValidator(_read_infinity)
+]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 
 
@@ -116,11 +121,6 @@ class AcceleratorInput(_WithSources):
     """How devices are wired."""
     power_w: Positive | None = None
     """Board power, watts; null where unknown."""
-
-    @field_validator("intra_node_bytes_per_s")
-    @classmethod
-    def _bound_rate(cls, rate: float) -> float:
-        return _below_infinity(rate)
 
 
 class GroupedQueryInput(_Strict):
@@ -219,7 +219,7 @@ class ModelInput(_WithSources):
     name: Name
     """What to call it."""
     layers: Count
-    """Layers."""
+    """Number of layers."""
     width: Count
     """Width of the residual stream."""
     vocabulary: Count
@@ -228,7 +228,7 @@ class ModelInput(_WithSources):
     """Whether input and output embeddings are the same matrix."""
     attention: Annotated[GroupedQueryInput | LatentInput, Discriminator("kind")]
     """Attention of every layer."""
-    feed_forward: Annotated[tuple[FeedForwardInput, ...], Field(min_length=1, max_length=64, strict=False)]
+    feed_forward: Annotated[tuple[FeedForwardInput, ...], Field(strict=False)]
     """Feed-forward blocks: dense layers, routed experts and shared experts each apart."""
     activation_bytes: Positive = 2.0
     """Bytes of an activation and of a cache entry."""
@@ -240,6 +240,8 @@ class ModelInput(_WithSources):
     def _cover_layers(
         cls, blocks: tuple[FeedForwardInput, ...], info: ValidationInfo
     ) -> tuple[FeedForwardInput, ...]:
+        if len(blocks) > _MOST_BLOCKS:
+            raise _fault(f"found {len(blocks)} blocks, expected at most {_MOST_BLOCKS}")
         covered = sum(block.layers for block in blocks if not block.shared)
         layers = info.data.get("layers")
         if layers is not None and covered != layers:
@@ -259,7 +261,7 @@ class PaperModelInput(_WithSources):
     name: Name
     """What to call it, precision included."""
     layers: Count
-    """Layers."""
+    """Number of layers."""
     width: Count
     """Width of the residual stream."""
     feed_forward_width: Count

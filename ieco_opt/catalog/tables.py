@@ -40,6 +40,10 @@ _UNITS = {
     "activation_bytes": "bytes",
 }
 _FLOP_COLUMNS = {f"flops_{bits}bit": f"flops_{bits}bit_per_s" for bits in (16, 8, 4)}
+_PARTIAL_COLUMNS = frozenset(
+    {f"attention_{part.name}" for kind in (GroupedQueryAttention, LatentAttention) for part in fields(kind)}
+    | {"mla_kv_width", "mla_query_width"}
+)
 _COMPUTED = "computed from the other fields"
 
 
@@ -92,7 +96,9 @@ def to_dataframe(
         accelerators = [store.accelerator(name, collection) for name in store.accelerator_names(collection)]
         return pd.DataFrame([_accelerator_row(item) for item in accelerators])
     models = [store.model(name, collection) for name in store.model_names(collection)]
-    return pd.DataFrame([_model_row(item) for item in models])
+    frame = pd.DataFrame([_model_row(item) for item in models])
+    # Widths that some models lack would turn into floats.
+    return frame.astype({column: "Int64" for column in frame if column in _PARTIAL_COLUMNS})
 
 
 def _field_rows(field: str, value: object, source: str) -> list[CatalogRow]:
@@ -121,7 +127,8 @@ def _block_text(block: FeedForward) -> str:
         kind = f"{block.active} of {block.experts} experts"
     else:
         kind = "shared expert" if block.shared else "dense"
-    return f"{block.layers} layers, {kind}, width {block.width}, {matrices}"
+    layers = "layer" if block.layers == 1 else "layers"
+    return f"{block.layers} {layers}, {kind}, width {block.width}, {matrices}"
 
 
 def _accelerator_row(item: Accelerator) -> dict[str, object]:

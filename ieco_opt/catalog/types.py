@@ -10,6 +10,13 @@ from types import MappingProxyType
 NO_SOURCES: Mapping[str, str] = MappingProxyType({})
 
 
+class Fidelity(StrEnum):
+    """Which reading of the performance model is meant; each has its own collection of models."""
+
+    DEPLOYABLE = "deployable"
+    PAPER = "paper"
+
+
 class Topology(StrEnum):
     """How accelerators are wired, which decides the cost of a collective."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ieco_opt.pareto.points import Box, Point
+from ieco_opt.design_space.dominance import STRICT
+from ieco_opt.pareto.points import Box, Point, Status
 from ieco_opt.pareto.prober import Prober, SearchStopped
 
 Progress = Callable[[int, int, float], None]
@@ -22,9 +23,13 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(slots=True)
 class Sweep:
-    """Points of a sweep and what it left open; ``stopped`` says why it ended early, if it did."""
+    """Points of a sweep and what it left open.
+
+    ``best`` is the one point that was asked for, where one was; ``stopped`` says why the sweep ended early.
+    """
 
     points: list[Point] = field(default_factory=list)
+    best: Point | None = None
     open_boxes: list[Box] = field(default_factory=list)
     stopped: str | None = None
 
@@ -32,6 +37,29 @@ class Sweep:
         """Keep a point."""
         if point is not None:
             self.points.append(point)
+
+    def stop(self, stop: SearchStopped, boxes: list[Box]) -> None:
+        """Keep what an interrupted step had found, and what is left to search."""
+        self.add(stop.incumbent)
+        self.stopped = stop.reason
+        self.open_boxes = boxes
+
+    def answer(self) -> list[Point]:
+        """The point that was asked for, or every point that no other of the sweep beats, fastest first."""
+        if self.best is not None:
+            if self.stopped is None:
+                return [self.best]
+            certificate = replace(self.best.certificate, status=Status.FEASIBLE)
+            return [replace(self.best, certificate=certificate)]
+        kept: list[Point] = []
+        for point in sorted(self.points, key=lambda item: (item.latency_s, item.cost)):
+            if not kept or point.cost < kept[-1].cost * STRICT:
+                kept.append(point)
+        return kept
+
+
+EVERYTHING = Box(0.0, float("inf"), 0.0, float("inf"))
+"""What is open before the ends of a frontier are known."""
 
 
 def silent(_points: int, _boxes: int, _spread: float) -> None:
@@ -64,33 +92,55 @@ def adaptive(prober: Prober, delta: float, progress: Progress = silent) -> Sweep
                 push(part)
             progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
     except SearchStopped as stop:
-        sweep.add(stop.incumbent)
-        sweep.stopped = stop.reason
-        everything = Box(0.0, np.inf, 0.0, np.inf)
-        sweep.open_boxes = [box or everything, *(item for _, _, item in boxes)]
+        sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
     return sweep
 
 
 def sampled(prober: Prober, count: int, progress: Progress = silent) -> Sweep:
     """The fastest deployment under each of ``count`` cost caps, log-spaced between the frontier's ends.
 
-    Every point is on the frontier; points between the caps may be missing.
+    Every point is on the frontier; points between the caps may be missing. Caps rise, so that each step looks
+    only for what is faster than the point before.
     """
     sweep = Sweep()
+    box: Box | None = None
     try:
         box = _ends(prober, sweep)
-        if box is not None and count > 2:
-            for cap in np.geomspace(box.cost_hi, box.cost_lo, count)[1:-1]:
-                sweep.add(prober.fastest(cost_cap=float(cap)))
-                progress(len(sweep.points), count - len(sweep.points), 1.0)
+        caps = [] if box is None else np.geomspace(box.cost_lo, box.cost_hi, count)[1:-1].tolist()
+        for done, cap in enumerate(caps):
+            assert box is not None
+            point = prober.fastest(cost_cap=cap, faster_than_s=box.latency_hi_s)
+            if point is not None:
+                sweep.add(point)
+                box = replace(box, latency_hi_s=point.latency_s, cost_lo=cap)
+            progress(len(sweep.points), count - 2 - done, 1.0)
     except SearchStopped as stop:
-        sweep.add(stop.incumbent)
-        sweep.stopped = stop.reason
+        sweep.stop(stop, [box or EVERYTHING])
+    return sweep
+
+
+def fastest(prober: Prober) -> Sweep:
+    """The fastest deployment, and the cheapest as fast as that."""
+    return _one(prober.fastest)
+
+
+def cheapest(prober: Prober) -> Sweep:
+    """The cheapest deployment, and the fastest as cheap as that."""
+    return _one(prober.cheapest)
+
+
+def _one(step: Callable[[], Point | None]) -> Sweep:
+    sweep = Sweep()
+    try:
+        sweep.add(step())
+    except SearchStopped as stop:
+        sweep.stop(stop, [EVERYTHING])
+    sweep.best = sweep.points[-1] if sweep.points else None
     return sweep
 
 
 def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> Sweep:
-    """The deployment that maximises speed**exponent / cost, last of the points.
+    """The deployment that maximises speed**exponent / cost.
 
     Best-first over boxes: no deployment in a box beats (1 / least latency)**exponent / least cost. Ends when no
     box can hold a better one.
@@ -120,11 +170,10 @@ def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> S
                 push(part)
             progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
     except SearchStopped as stop:
-        sweep.add(stop.incumbent)
-        sweep.stopped = stop.reason
-        everything = Box(0.0, np.inf, 0.0, np.inf)
-        sweep.open_boxes = [box or everything, *(item for _, _, item in boxes)]
-    sweep.points.sort(key=lambda point: preference(point.latency_s, point.cost, exponent))
+        sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
+    sweep.best = max(
+        sweep.points, key=lambda point: preference(point.latency_s, point.cost, exponent), default=None
+    )
     return sweep
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +12,11 @@ from ieco_opt.catalog.types import (
     WEIGHT_ONLY,
     Accelerator,
     FeedForward,
+    Fidelity,
     LatentAttention,
     Model,
     PaperModel,
 )
-
-
-class Fidelity(StrEnum):
-    """Which reading of the equations is evaluated."""
-
-    DEPLOYABLE = "deployable"
-    PAPER = "paper"
 
 
 @dataclass(frozen=True, slots=True)

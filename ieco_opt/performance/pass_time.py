@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.catalog.types import Accelerator
-from ieco_opt.performance.architecture import Architecture, Block, Fidelity, Matrix
+from ieco_opt.catalog.types import Accelerator, Fidelity
+from ieco_opt.performance.architecture import Architecture, Block, Matrix
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
 
 NETWORK_PARTS = (

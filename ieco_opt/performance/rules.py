@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.catalog.types import Accelerator
-from ieco_opt.performance.architecture import Architecture, Fidelity
+from ieco_opt.catalog.types import Accelerator, Fidelity
+from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
 
@@ -78,7 +78,7 @@ def _heaviest_layers(architecture: Architecture, stage_layers: Array) -> Array:
     return total
 
 
-def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float) -> Array:
+def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float | Array) -> Array:
     """Cache of one sequence of ``tokens`` on the most loaded GPU, in bytes (``deployable``)."""
     stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
     heads = np.ceil(architecture.kv_heads / degrees.tensor_parallel_attention) / architecture.kv_heads

@@ -114,7 +114,9 @@ def _plain(value: object, location: Location, budget: list[int]) -> object:
         return [_plain(entry, (*location, index), budget) for index, entry in enumerate(value)]
     if isinstance(value, float) and math.isinf(value):
         # JSON has no infinity; the catalog reads this text as one (a torus has no network inside a node).
-        return ".inf" if value > 0 else "-.inf"
+        return "inf" if value > 0 else "-inf"
+    if isinstance(value, float) and math.isnan(value):
+        raise refused_at([(location, value, "a number")])
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise refused_at([(location, value, "text, a number, true, false, a list or a mapping")])

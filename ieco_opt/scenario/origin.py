@@ -70,9 +70,9 @@ def dotted(location: Location) -> str:
 
 
 def undotted(name: str) -> Location:
-    """Read back what :func:`dotted` wrote, for plain keys."""
-    parts = re.findall(r"\[(\d+)\]|([^.\[\]]+)", name)
-    return tuple(int(index) if index else key for index, key in parts)
+    """Read a location back; indices of lists may stand in brackets or, as in the catalog, after a dot."""
+    parts = re.findall(r"[^.\[\]]+", name)
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def found(value: object) -> str:

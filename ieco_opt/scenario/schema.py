@@ -209,7 +209,7 @@ class Scenario(_Strict):
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
 
     workload: Workload
-    """The requests that are served."""
+    """Sizes of the requests that are served."""
 
     design_space: DesignSpace = DesignSpace()
     """The degrees and batches that the solver may choose from."""
@@ -225,12 +225,18 @@ class Scenario(_Strict):
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
+    @field_validator("design_space", "limits", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: object) -> object:
+        # What YAML reads where every line of a section is commented out.
+        return {} if value is None else value
+
     @field_validator("weights", mode="wrap")
     @classmethod
     def _belong_to_fidelity(
         cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
     ) -> object:
-        given = value is not None and value != ()
+        given = value is not None and not (isinstance(value, list | tuple) and not value)
         fidelity = info.data.get("fidelity")
         if fidelity is Fidelity.PAPER and given:
             raise fields.refusal(value, "none in fidelity paper, where the model's name says the precision")

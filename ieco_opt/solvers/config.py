@@ -114,7 +114,9 @@ def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
             fault("options.threads", f"found {found!r}, expected 1 (more than one breaks later solves)")
         )
     if not faults and fields.get("solver", "highs") == "highs":
-        faults += [fault(f"options.{name}", message) for name, message in _wrong_highs_options(options)]
+        from ieco_opt.solvers.highs import wrong_options
+
+        faults += [fault(f"options.{name}", message) for name, message in wrong_options(options)]
     return faults
 
 
@@ -127,19 +129,3 @@ def _is_option_mapping(value: object) -> bool:
         isinstance(name, str) and isinstance(option, bool | int | float | str)
         for name, option in value.items()
     )
-
-
-def _wrong_highs_options(options: dict[str, Any]) -> list[tuple[str, str]]:
-    """Options that HiGHS does not know or does not accept; it would say nothing itself."""
-    import highspy
-
-    scratch = highspy.Highs()
-    scratch.setOptionValue("output_flag", False)
-    wrong = []
-    for name, value in options.items():
-        status, _ = scratch.getOptionValue(name)
-        if status != highspy.HighsStatus.kOk:
-            wrong.append((name, f"HiGHS {scratch.version()} has no such option"))
-        elif scratch.setOptionValue(name, value) != highspy.HighsStatus.kOk:
-            wrong.append((name, f"found {value!r}, which HiGHS {scratch.version()} does not accept"))
-    return wrong

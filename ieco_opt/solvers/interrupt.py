@@ -20,13 +20,13 @@ class Interrupt:
     def request(self) -> None:
         """Ask the search to stop as soon as it can."""
         self.requested = True
-        if self._running is not None:
-            self._running.cancelSolve()
+        if self._running is not None and self._running._solver_model is not None:
+            self._running._solver_model.cancelSolve()
 
     @contextmanager
-    def watching(self, highs: Any) -> Iterator[None]:
-        """Let a request cancel this solve."""
-        self._running = highs
+    def watching(self, solver: Any) -> Iterator[None]:
+        """Let a request cancel what this Pyomo interface to HiGHS is solving."""
+        self._running = solver
         try:
             yield
         finally:

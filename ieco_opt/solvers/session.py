@@ -52,6 +52,9 @@ class SolverSession:
     def _run_highs(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
         from pyomo.contrib.solver.solvers.highs import Highs
 
+        from ieco_opt.solvers.highs import highspy
+
+        highspy()
         solver = Highs()
         solver.config.load_solutions = False
         solver.config.raise_exception_on_nonoptimal_result = False
@@ -60,8 +63,7 @@ class SolverSession:
         solver.config.threads = 1
         solver.config.time_limit = limit
         solver.config.solver_options = dict(self.config.options)
-        solver.set_instance(model)
-        with self.interrupt.watching(solver._solver_model):
+        with self.interrupt.watching(solver):
             results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name

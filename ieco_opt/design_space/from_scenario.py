@@ -1,0 +1,72 @@
+"""The design space that a scenario asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.setups import DegreeChoices
+from ieco_opt.design_space.space import BatchChoices, DesignSpace, Limits, build_design_space
+from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.scenario import Limits as ScenarioLimits
+
+
+def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None) -> DesignSpace:
+    """Enumerate and prune the alternatives of a scenario, under its own limits or under others."""
+    scenario, listed = resolved.scenario, resolved.design_space
+    return build_design_space(
+        family_request(resolved),
+        resolved.accelerators,
+        scenario.weights or (None,),
+        BatchChoices(listed.batch_min, listed.batch_max, listed.batches),
+        limits_of(scenario.limits) if limits is None else limits,
+    )
+
+
+def family_request(resolved: ResolvedScenario) -> FamilyRequest:
+    """What the setups of a scenario have in common."""
+    scenario, listed = resolved.scenario, resolved.design_space
+    speculation = None
+    if scenario.speculation is not None and resolved.draft is not None:
+        speculation = Speculation(
+            draft=resolved.draft,
+            acceptance=scenario.speculation.acceptance,
+            max_draft_tokens=scenario.speculation.max_draft_tokens,
+        )
+    return FamilyRequest(
+        model=resolved.model,
+        choices=DegreeChoices(
+            tensor_parallel=listed.tensor_parallel,
+            pipeline_parallel=listed.pipeline_parallel,
+            expert_parallel=listed.expert_parallel,
+            attention_data_parallel=listed.attention_data_parallel,
+            tensor_layout=listed.tensor_layout,
+            max_gpus=listed.max_gpus,
+        ),
+        batch_min=listed.batch_min,
+        batch_max=listed.batch_max,
+        context=decode_context(resolved),
+        memory_utilization=scenario.memory_utilization,
+        speculation=speculation,
+    )
+
+
+def decode_context(resolved: ResolvedScenario) -> DecodeContext:
+    """Tokens in the cache; fidelity ``paper`` knows no growth while a request is generated."""
+    workload = resolved.scenario.workload
+    start = float(workload.context_tokens)
+    if resolved.scenario.fidelity is Fidelity.PAPER:
+        return DecodeContext(start, start)
+    return DecodeContext(start + workload.output_tokens / 2.0, start + workload.output_tokens)
+
+
+def limits_of(limits: ScenarioLimits) -> Limits:
+    """Fill absent limits with values that never bind."""
+    return Limits(
+        min_speed=limits.min_speed or 0.0,
+        max_cost=np.inf if limits.max_cost is None else limits.max_cost,
+        max_throughput=np.inf if limits.max_throughput is None else limits.max_throughput,
+        min_throughput=limits.min_throughput or 0.0,
+        max_power_kw=np.inf if limits.max_power_kw is None else limits.max_power_kw,
+    )

@@ -1,0 +1,257 @@
+"""Latency of given setups: a table in, the same table with every component out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ieco_opt import catalog
+from ieco_opt.catalog.types import WEIGHT_BYTES, Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.performance import closed_forms, rules
+from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, pass_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SETUP_COLUMNS = (
+    "model",
+    "accelerator",
+    "tensor_layout",
+    "gpus",
+    "pipeline_parallel",
+    "attention_data_parallel",
+    "batch",
+    "context_tokens",
+    "tokens_per_pass",
+)
+"""Columns of a setup in fidelity ``paper``; ``deployable`` adds ``weights`` and may add the optional ones."""
+
+OPTIONAL_COLUMNS = {"expert_parallel": 1.0, "output_tokens": 0.0, "memory_utilization": 0.9}
+"""Columns that fidelity ``deployable`` reads where they are given, with their defaults."""
+
+CLOSED_FORM_COLUMNS = ("equation", "model", "accelerator", "gpus", "batch", "context_tokens")
+"""Columns of a table of closed forms, which is told by its column ``equation``."""
+
+_CLOSED_FORMS = {"section_2_2": closed_forms.section_2_2, "section_3_5": closed_forms.section_3_5}
+_MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens"})
+
+
+def evaluate(
+    points: pd.DataFrame, fidelity: Fidelity | str = Fidelity.DEPLOYABLE, *, file: str | None = None
+) -> pd.DataFrame:
+    """Evaluate setups one by one.
+
+    Parameters
+    ----------
+    points
+        One row a setup with the columns of ``SETUP_COLUMNS``, or of ``CLOSED_FORM_COLUMNS``. Columns of the result
+        that are in the input already are computed anew; others are passed through.
+    file
+        Name that faults carry.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The input, with degrees, every component in seconds, ``latency_s`` and ``feasible`` (closed forms:
+        ``latency_s`` alone, infinite where memory is short).
+
+    Raises
+    ------
+    ScenarioError
+        With every wrong cell, by line of the file.
+    """
+    if fidelity not in tuple(Fidelity):
+        message = f"found '{fidelity}', expected one of {', '.join(Fidelity)}"
+        raise ScenarioError.single(message, field="fidelity")
+    table = _Table(points, Fidelity(fidelity), file)
+    if "equation" in points.columns:
+        return _evaluate_closed_forms(table)
+    return _evaluate_setups(table)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table of points whose cells are checked as they are read."""
+
+    points: pd.DataFrame
+    fidelity: Fidelity
+    file: str | None
+
+    def fault(self, row: int | None, column: str, message: str) -> Fault:
+        # Line 1 of a CSV file holds the names of the columns.
+        return Fault(self.file or "points", None if row is None else row + 2, column, message)
+
+    def require(self, columns: Iterable[str]) -> None:
+        missing = [name for name in columns if name not in self.points.columns]
+        if missing:
+            raise ScenarioError(
+                [self.fault(None, name, "the column is missing, expected one value a row") for name in missing]
+            )
+
+    def numbers(self, column: str) -> Array:
+        import pandas as pd
+
+        values = pd.to_numeric(self.points[column], errors="coerce").to_numpy(dtype=float)
+        least = 0.0 if column in _MAY_BE_ZERO else np.nextafter(0.0, 1.0)
+        wrong = ~(np.isfinite(values) & (values >= least))
+        expected = "a number from 0 on" if column in _MAY_BE_ZERO else "a number above 0"
+        self._refuse(column, wrong, expected)
+        return values
+
+    def words(self, column: str, allowed: Iterable[str]) -> list[str]:
+        known = tuple(allowed)
+        values = [str(value) for value in self.points[column]]
+        self._refuse(column, np.array([value not in known for value in values]), f"one of {', '.join(known)}")
+        return values
+
+    def optional(self, column: str) -> Array:
+        if column in self.points.columns:
+            return self.numbers(column)
+        return np.full(len(self.points), OPTIONAL_COLUMNS[column])
+
+    def _refuse(self, column: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], expected: str) -> None:
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            cells = self.points[column]
+            raise ScenarioError(
+                [
+                    self.fault(int(row), column, f"found {cells.iloc[int(row)]!r}, expected {expected}")
+                    for row in rows[:20]
+                ]
+            )
+
+    def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
+        """Look up every name of a column once."""
+        collection = catalog.Collection.PAPER if self.fidelity is Fidelity.PAPER else catalog.Collection.REAL
+        found: dict[str, object] = {}
+        faults = []
+        for row, name in enumerate(self.points[column].astype(str)):
+            if name in found:
+                continue
+            try:
+                found[name] = look_up(name, collection)
+            except ScenarioError as error:
+                found[name] = None
+                faults += [self.fault(row, column, fault.message) for fault in error.faults]
+        if faults:
+            raise ScenarioError(faults)
+        return found
+
+    def groups(self, columns: list[str]) -> list[tuple[tuple[Hashable, ...], np.ndarray[tuple[int], np.dtype[np.intp]]]]:
+        """Rows with equal values of ``columns``."""
+        positions = self.points[columns].astype(str).reset_index(drop=True).groupby(columns, sort=False).indices
+        return [
+            (key if isinstance(key, tuple) else (key,), np.asarray(rows)) for key, rows in positions.items()
+        ]
+
+
+def _evaluate_closed_forms(table: _Table) -> pd.DataFrame:
+    table = _Table(table.points, Fidelity.PAPER, table.file)
+    table.require(CLOSED_FORM_COLUMNS)
+    table.words("equation", _CLOSED_FORMS)
+    models, accelerators = table.named("model", catalog.model), table.named("accelerator", catalog.accelerator)
+    numbers = {name: table.numbers(name) for name in ("gpus", "batch", "context_tokens")}
+    latency = np.zeros(len(table.points))
+    for (equation, model, accelerator), rows in table.groups(["equation", "model", "accelerator"]):
+        shape, device = models[str(model)], accelerators[str(accelerator)]
+        assert isinstance(shape, PaperModel)
+        assert isinstance(device, Accelerator)
+        latency[rows] = _CLOSED_FORMS[str(equation)](
+            shape, device, numbers["gpus"][rows], numbers["batch"][rows], numbers["context_tokens"][rows]
+        )
+    return table.points.assign(latency_s=latency)
+
+
+def _evaluate_setups(table: _Table) -> pd.DataFrame:
+    deployable = table.fidelity is Fidelity.DEPLOYABLE
+    table.require((*SETUP_COLUMNS, "weights") if deployable else SETUP_COLUMNS)
+    models, accelerators = table.named("model", catalog.model), table.named("accelerator", catalog.accelerator)
+    layout = np.array([value == "2d" for value in table.words("tensor_layout", ("1d", "2d"))], dtype=bool)
+    if deployable:
+        table.words("weights", WEIGHT_BYTES)
+    numbers = {name: table.numbers(name) for name in SETUP_COLUMNS[3:]}
+    if deployable:
+        numbers |= {name: table.optional(name) for name in OPTIONAL_COLUMNS}
+    columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    feasible = np.zeros(len(table.points), dtype=bool)
+    keys = ["model", "accelerator", "weights"] if deployable else ["model", "accelerator"]
+    for key, rows in table.groups(keys):
+        model, accelerator = models[str(key[0])], accelerators[str(key[1])]
+        assert isinstance(model, Model | PaperModel)
+        assert isinstance(accelerator, Accelerator)
+        weights = str(key[2]) if deployable else None
+        part = {name: values[rows] for name, values in numbers.items()}
+        values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
+        feasible[rows] = fits
+        for name, value in values.items():
+            columns.setdefault(name, np.zeros(len(table.points)))[rows] = value
+    return table.points.assign(**columns, feasible=feasible)
+
+
+def _group(
+    shape: Architecture,
+    accelerator: Accelerator,
+    weights: str | None,
+    numbers: dict[str, Array],
+    two_dimensional: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> tuple[dict[str, Array], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """Evaluate rows of one model, accelerator and precision."""
+    stages, batch = numbers["pipeline_parallel"], numbers["batch"]
+    tensor = numbers["gpus"] / stages
+    deployable = rules.is_deployable(shape)
+    experts = (
+        numbers["expert_parallel"]
+        if deployable
+        else rules.paper_expert_parallel(shape, tensor, batch / stages)
+    )
+    degrees = Degrees(tensor, stages, experts, numbers["attention_data_parallel"], two_dimensional)
+    context = numbers["context_tokens"]
+    average = context + numbers["output_tokens"] / 2.0 if deployable else context
+    time = pass_time(
+        shape,
+        accelerator,
+        peak_flops(accelerator, shape.weight_bytes, weights),
+        degrees,
+        context_tokens=average,
+        tokens_per_pass=numbers["tokens_per_pass"],
+    )
+    parts = time.components(batch)
+    if deployable:
+        fits = _deployable_fits(shape, accelerator, degrees, batch, numbers)
+    else:
+        fits = rules.paper_fits(shape, accelerator, degrees, batch, context)
+    names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
+    return {
+        "expert_parallel": experts,
+        "tensor_parallel_feed_forward": degrees.tensor_parallel_feed_forward,
+        "tensor_parallel_attention": degrees.tensor_parallel_attention,
+        **{name: getattr(parts, name) for name in names},
+    }, fits
+
+
+def _deployable_fits(
+    shape: Architecture, accelerator: Accelerator, degrees: Degrees, batch: Array, numbers: dict[str, Array]
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Integer degrees and batch that a server accepts and every GPU holds."""
+    whole = np.ones(len(batch), dtype=bool)
+    for values in (
+        degrees.tensor_parallel,
+        degrees.pipeline_parallel,
+        degrees.expert_parallel,
+        degrees.attention_data_parallel,
+        batch,
+    ):
+        whole &= (values == np.floor(values)) & (values >= 1.0)
+    tokens = numbers["context_tokens"] + numbers["output_tokens"]
+    used = rules.weight_bytes_per_gpu(shape, degrees) + rules.sequences_per_gpu(
+        degrees, batch
+    ) * rules.cache_bytes_per_sequence(shape, degrees, tokens)
+    fits = used <= numbers["memory_utilization"] * accelerator.hbm_bytes
+    accepted = rules.launchable(shape, degrees) & (batch >= degrees.pipeline_parallel)
+    return np.asarray(whole & fits & accepted)

@@ -1,0 +1,137 @@
+"""From a decision to a deployment: every column, recomputed by the performance model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.pareto.points import Point
+from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.performance.economics import model_flops_utilization
+from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.rules import is_deployable
+from ieco_opt.results.deployment import Deployment
+
+
+def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:
+    """Deployments of some points of a design space, fastest first."""
+    ordered = sorted(points, key=lambda point: (point.latency_s, point.cost))
+    return tuple(_deployment(space, point) for point in ordered)
+
+
+def _deployment(space: DesignSpace, point: Point) -> Deployment:
+    row = space.alternatives.take(np.array([point.alternative]))
+    family = space.families[int(row.accelerator[0]) * len(space.weights) + int(row.weights[0])]
+    batch = np.array([float(point.batch)])
+    latency = float(row.latency_s(batch)[0])
+    times = component_seconds(row, batch)
+    throughput = point.batch / latency
+    certificate = point.certificate
+    bound = max(1.0 / certificate.latency_bound_s, 1.0 / latency) if certificate.latency_bound_s > 0 else np.inf
+    power = float(row.power_kw[0])
+    degrees = row.degrees
+    used, limit = memory_gb(family, row, point.batch)
+    flop = float(family.shape.flop_per_token(family.context.average_tokens))
+    peak = peak_flops(family.accelerator, family.shape.weight_bytes, family.weights)
+    gpus = int(row.gpus[0])
+    draft = draft_columns(row.draft_degrees, speculates=int(row.draft_tokens[0]) > 0)
+    return Deployment(
+        speed_tokens_per_s=1.0 / latency,
+        cost_usd_per_mtok=float(row.cost_usd_per_mtok(np.array([latency]), batch)[0]),
+        latency_s=latency,
+        throughput_tokens_per_s=throughput,
+        gpus=gpus,
+        accelerator=family.accelerator.name,
+        weights=family.weights,
+        tensor_parallel=int(degrees.tensor_parallel[0]),
+        tensor_layout=_layout(degrees),
+        pipeline_parallel=int(degrees.pipeline_parallel[0]),
+        expert_parallel=int(degrees.expert_parallel[0]),
+        attention_data_parallel=int(degrees.attention_data_parallel[0]),
+        batch=point.batch,
+        draft_tokens=int(row.draft_tokens[0]),
+        mfu=float(
+            model_flops_utilization(np.array(throughput), np.array(flop), np.array(gpus), np.array(peak))
+        ),
+        power_kw=None if np.isnan(power) else power,
+        bottleneck=max(times, key=lambda name: times[name]),
+        kernel_s=times["kernel"],
+        network_s=times["network"],
+        memory_s=times["memory"],
+        arithmetic_s=times["arithmetic"],
+        bound=float(bound),
+        gap=float(bound * latency - 1.0),
+        status=str(certificate.status),
+        memory_per_gpu_gb=used,
+        memory_limit_gb=limit,
+        **draft,
+        cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,
+    )
+
+
+def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, float]:
+    """The four times of one alternative at one batch, model and draft together, per generated token."""
+    times = dict.fromkeys(("kernel", "network", "memory", "arithmetic"), 0.0)
+    for time, share in (
+        (alternative.model, alternative.model_share),
+        (alternative.draft, alternative.draft_share),
+    ):
+        parts = time.components(batch)
+        for name in times:
+            times[name] += float(share[0] * getattr(parts, f"{name}_s")[0])
+    return times
+
+
+def memory_gb(family: Family, alternative: Alternatives, batch: int) -> tuple[float, float]:
+    """What the most loaded GPU holds and what it may hold, in 1e9 bytes; averages in fidelity ``paper``."""
+    shape, degrees = family.shape, alternative.degrees
+    if not is_deployable(shape):
+        cache = shape.cache_bytes_per_token * family.context.average_tokens * batch
+        micro_batch = cache / float(degrees.pipeline_parallel[0])
+        weights = shape.weight_bytes * shape.total_params
+        return (
+            (micro_batch + weights) / float(degrees.gpus[0]) / 1e9,
+            family.accelerator.hbm_bytes / 1e9,
+        )
+    used = resident_bytes(family, alternative.degrees, batch, draft=False)
+    if int(alternative.draft_tokens[0]) > 0:
+        used += resident_bytes(family, alternative.draft_degrees, batch, draft=True)
+    return used / 1e9, family.usable_bytes / 1e9
+
+
+def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool) -> float:
+    """Weights and cache of one model on the most loaded GPU (``deployable``)."""
+    from ieco_opt.performance import rules
+
+    shape = family.shape
+    if draft:
+        assert family.drafts is not None
+        shape = family.drafts.shape
+    weights = rules.weight_bytes_per_gpu(shape, degrees)
+    per_sequence = rules.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
+    return float((weights + rules.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
+
+
+def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, int | str | None]:
+    """Columns of the draft model's setup."""
+    names = (
+        "tensor_parallel",
+        "tensor_layout",
+        "pipeline_parallel",
+        "expert_parallel",
+        "attention_data_parallel",
+    )
+    if not speculates:
+        return {f"draft_{name}": None for name in names}
+    values: dict[str, int | str | None] = {
+        f"draft_{name}": int(getattr(degrees, name)[0]) for name in names if name != "tensor_layout"
+    }
+    return values | {"draft_tensor_layout": _layout(degrees)}
+
+
+def _layout(degrees: Degrees) -> str:
+    return "2d" if bool(degrees.two_dimensional[0]) else "1d"

@@ -1,0 +1,33 @@
+"""The HiGHS library itself, where Pyomo's interface does not reach."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import Any
+
+
+@cache
+def highspy() -> Any:
+    """Import highspy and swallow the banner that the first solver of a process prints."""
+    import highspy as module
+    from pyomo.common.tee import capture_output
+
+    with capture_output(io.StringIO(), capture_fd=True):
+        module.Highs()
+    return module
+
+
+def wrong_options(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Options that HiGHS does not know or does not accept; it would say nothing itself."""
+    library = highspy()
+    scratch = library.Highs()
+    scratch.setOptionValue("output_flag", False)
+    wrong = []
+    for name, value in options.items():
+        status, _ = scratch.getOptionValue(name)
+        if status != library.HighsStatus.kOk:
+            wrong.append((name, f"HiGHS {scratch.version()} has no such option"))
+        elif scratch.setOptionValue(name, value) != library.HighsStatus.kOk:
+            wrong.append((name, f"found {value!r}, which HiGHS {scratch.version()} does not accept"))
+    return wrong
