@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
@@ -119,6 +120,48 @@ def answer(
         raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
     result = _run(scenario, objective, _config(solver_config), Claim.SINGLE, None, searches[objective])
     return replace(result, preference=preference if objective == "preferred" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """How large a written program is."""
+
+    setups: int
+    regimes: int
+
+
+def export(
+    scenario: Scenario, path: str | Path, *, objective: Literal["fastest", "cheapest"] = "fastest"
+) -> ExportedProgram:
+    """Write the program of a scenario to a .lp or .mps file.
+
+    The program of ``cheapest`` minimises rent - c * batch with c the least cost, which is solved for first;
+    its optimum is 0. With experts, lines bound the latency from below within ``regimes.CHORD_ERROR``.
+
+    Raises
+    ------
+    ScenarioError
+        The scenario is wrong, or the file cannot be written.
+    InfeasibleError
+        Proven: no deployment meets the limits.
+    """
+    from ieco_opt.design_space.from_scenario import design_space_of
+    from ieco_opt.design_space.regimes import build_regimes
+    from ieco_opt.programs.deployment import Objective
+    from ieco_opt.programs.export import export_program
+    from ieco_opt.results.infeasibility import why_infeasible
+
+    resolved = resolve(scenario)
+    space = design_space_of(resolved)
+    regimes = build_regimes(space)
+    if not len(regimes):
+        raise InfeasibleError(why_infeasible(resolved, space))
+    if objective == "fastest":
+        export_program(space, regimes, Path(path), objective=Objective.LATENCY)
+    else:
+        least = solve(scenario, objective="cheapest").cost_usd_per_mtok
+        export_program(space, regimes, Path(path), objective=Objective.COST, reference_cost=least)
+    return ExportedProgram(setups=space.census.setups, regimes=len(regimes))
 
 
 def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) -> None:

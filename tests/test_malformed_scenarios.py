@@ -131,6 +131,7 @@ def test_malformed_scenario_is_refused_by_name(case: Malformed, tmp_path: Path) 
     assert time.perf_counter() - start < SECONDS
     lines = [str(fault) for fault in error.faults]
     assert any(case.field in line for line in lines), lines
+    assert not any("after validation" in line or "Input should" in line for line in lines)
     assert all(line.startswith(str(path)) for line in lines)
     assert all("\n" not in line and len(line) < 600 for line in lines)
     assert str(error).splitlines() == lines

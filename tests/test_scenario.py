@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -263,11 +264,17 @@ def test_resolve_collects_faults_of_all_parts(tmp_path: Path) -> None:
     assert set(_faults(error)) == {"model", "speculation.draft_model", "accelerators[0]", "accelerators[2]"}
 
 
-def test_missing_price_says_how_to_give_one() -> None:
+def test_missing_price_says_how_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
     free = {"like": "H100-SXM", "name": "mine", "usd_per_gpu_hour": None}
-    with pytest.raises(ScenarioError, match=r"\{like: mine, name: my-mine, usd_per_gpu_hour: X\}"):
+    with pytest.raises(
+        ScenarioError, match=r"'mine', expected accelerators\[0\] to state one as usd_per_gpu_hour"
+    ):
         resolve(_python_scenario(accelerators=[free]))
     assert resolve(_python_scenario(accelerators=[free | {"usd_per_gpu_hour": 2}]))
+    unpriced = replace(catalog.accelerator("H100-SXM"), usd_per_gpu_hour=None)
+    monkeypatch.setattr(catalog, "accelerator", lambda *_: unpriced)
+    with pytest.raises(ScenarioError, match=r"\{like: H100-SXM, name: my-H100-SXM, usd_per_gpu_hour: X\}"):
+        resolve(_python_scenario())
 
 
 def test_power_limit_needs_power_of_every_accelerator() -> None:
@@ -276,7 +283,7 @@ def test_power_limit_needs_power_of_every_accelerator() -> None:
     dark = {"like": "H100-SXM", "name": "mine", "power_w": None}
     with pytest.raises(ScenarioError) as error:
         resolve(_python_scenario(accelerators=["H100-SXM", dark], limits=limits))
-    assert list(_faults(error)) == ["limits.max_power_kw"]
+    assert "expected accelerators[1] to state one as power_w" in _faults(error)["limits.max_power_kw"]
 
 
 def test_notes_name_fields_without_effect(tmp_path: Path) -> None:

@@ -121,10 +121,11 @@ def undominated(
         done.append((cells.where(narrow), fast[narrow], cheap[narrow]))
         cells = _split(cells.where(wide))
     survivors = [narrow.where(~staircase.beats(fast, cheap)) for narrow, fast, cheap in done]
-    return _joined(survivors) if survivors else cells, staircase
+    return joined(survivors) if survivors else cells, staircase
 
 
-def _joined(parts: Sequence[Cells]) -> Cells:
+def joined(parts: Sequence[Cells]) -> Cells:
+    """Put cells of the same alternatives together."""
     return Cells(
         np.concatenate([part.row for part in parts]),
         np.concatenate([part.lo for part in parts]),

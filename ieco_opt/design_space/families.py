@@ -24,6 +24,10 @@ from ieco_opt.performance.pass_time import Degrees, PassTime, idle_pass, pass_ti
 from ieco_opt.performance.rules import is_deployable
 
 
+TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
+"""Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speculation:
     """A draft model and how often its proposals are accepted."""
@@ -104,6 +108,15 @@ class Family:
             fits &= used <= model.free_bytes[setups] + draft.free_bytes[drafts] - self.usable_bytes
         return np.asarray(fits)
 
+    def fastest_drafts(self, setup: int, drafts: Rows, batch: Array) -> Rows:
+        """Position in ``drafts`` of the fastest that fits beside ``setup`` at each batch, -1 where none does."""
+        assert self.drafts is not None
+        spread = np.broadcast_to(batch, (len(drafts), len(batch)))
+        latency = self.drafts.time.take(drafts).latency_s(spread)
+        fits = self.pair_fits(np.array(setup), drafts[:, None], spread)
+        best = np.where(fits, latency, np.inf).argmin(axis=0)
+        return np.where(fits.any(axis=0), best, -1)
+
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
         count = len(setups)
@@ -183,18 +196,24 @@ def build_family(
             )
         )
 
+    def priced(shape: Architecture) -> tuple[Setups, PassTime, Counter[str]]:
+        """Setups whose experts follow the model's assumptions, with their pass times."""
+        setups, reasons = listed(shape)
+        flops = peak_flops(accelerator[1], shape.weight_bytes, weights[1])
+        average = request.context.average_tokens
+        time = pass_time(shape, accelerator[1], flops, setups.degrees, context_tokens=average)
+        good = time.experts_are_concave()
+        if not good.all():
+            reasons[TINY_EXPERTS] += int((~good).sum())
+        return setups.take(np.flatnonzero(good)), time.take(np.flatnonzero(good)), reasons
+
     shape = architecture(request.model, weights[1])
-    setups, reasons = listed(shape)
+    setups, _, reasons = priced(shape)
     drafts = None
     if request.speculation is not None:
         draft_shape = architecture(request.speculation.draft, weights[1])
-        draft_setups, _ = listed(draft_shape)
-        flops = peak_flops(accelerator[1], draft_shape.weight_bytes, weights[1])
-        average = request.context.average_tokens
-        time = pass_time(
-            draft_shape, accelerator[1], flops, draft_setups.degrees, context_tokens=average
-        )
-        drafts = Drafts(draft_shape, draft_setups, time)
+        draft_setups, draft_time, _ = priced(draft_shape)
+        drafts = Drafts(draft_shape, draft_setups, draft_time)
     family = Family(
         accelerator=accelerator[1],
         accelerator_index=accelerator[0],

@@ -14,11 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
-from ieco_opt.design_space.dominance import Cells
+from ieco_opt.design_space.dominance import Cells, joined
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import DesignSpace, Limits
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import PassTime
+
+
+CHORD_ERROR = 1e-4
+"""Largest relative error of the line below the latency of experts, inside a regime; 0 at its ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ def build_regimes(space: DesignSpace) -> Regimes:
     """Cut the cells of a design space where a protocol changes, and to what the limits of the scenario admit."""
     cells = _cut_where_protocols_change(space.alternatives, space.cells)
     cells = _within_limits(space.alternatives, cells, space.limits)
+    cells = _cut_experts(space.alternatives, cells)
     part = space.alternatives.take(cells.row)
     lo, hi = cells.lo.astype(float), cells.hi.astype(float)
     latency_lo, latency_hi = part.latency_s(lo), part.latency_s(hi)
@@ -172,6 +177,31 @@ def _cut_where_protocols_change(alternatives: Alternatives, cells: Cells) -> Cel
     if not rows:
         return cells
     return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs))
+
+
+def _cut_experts(alternatives: Alternatives, cells: Cells) -> Cells:
+    """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency.
+
+    The gap between a concave function and its chord is concave too, so it is nowhere more than twice the gap in
+    the middle.
+    """
+    done: list[Cells] = []
+    while len(cells):
+        part = alternatives.take(cells.row)
+        lo, hi = cells.lo.astype(float), cells.hi.astype(float)
+        middle = (lo + hi) / 2.0
+        gap = np.zeros(len(cells))
+        for time, share in ((part.model, part.model_share), (part.draft, part.draft_share)):
+            chord = _chord(time.memory_s, lo, hi)
+            gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
+        wide = (gap > CHORD_ERROR * part.latency_s(lo)) & (cells.hi > cells.lo)
+        done.append(cells.where(~wide))
+        row, low, high = (column[wide] for column in (cells.row, cells.lo, cells.hi))
+        cut = (low + high) // 2
+        cells = Cells(
+            np.concatenate([row, row]), np.concatenate([low, cut + 1]), np.concatenate([cut, high])
+        )
+    return joined(done) if done else cells
 
 
 def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> Cells:

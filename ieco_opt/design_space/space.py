@@ -177,7 +177,13 @@ def _speculative(
 ) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
     """Pairs of model and draft setups on as many GPUs, cut into first cells that are not beaten already."""
     found = []
-    for setups, drafts in _same_gpus(family):
+    for setups, drafts in same_gpus(family):
+        if np.isfinite(limits.max_throughput):
+            alternatives, cells = _fastest_pairs(family, draft_tokens, setups, drafts, edges, listed=listed)
+            if len(cells):
+                staircase = _seed(alternatives, cells, limits, staircase)
+                found.append((alternatives, cells))
+            continue
         lo, hi, exists = grid_cells(edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed)
         pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase)
         if len(pairs[0]):
@@ -190,7 +196,39 @@ def _speculative(
     return found, staircase
 
 
-def _same_gpus(family: Family) -> list[tuple[Rows, Rows]]:
+def _fastest_pairs(
+    family: Family, draft_tokens: int, setups: Rows, drafts: Rows, edges: Integers, *, listed: bool
+) -> tuple[Alternatives, Cells]:
+    """Pairs on the batches where no draft setup that fits is faster.
+
+    Elsewhere a slower draft is simply beaten. Under a cap on throughput it is not, since being slower keeps a
+    larger batch within the cap; but a draft model always runs in its fastest setup.
+    """
+    pairs: list[tuple[int, int]] = []
+    lows, highs, rows = [], [], []
+    for setup in setups:
+        least, most = int(family.setups.batch_min[setup]), int(family.setups.batch_max[setup])
+        batches = edges[(edges >= least) & (edges <= most)] if listed else np.arange(least, most + 1)
+        if not len(batches):
+            continue
+        best = family.fastest_drafts(int(setup), drafts, batches.astype(float))
+        changes = np.arange(1, len(best)) if listed else np.flatnonzero(np.diff(best)) + 1
+        starts = np.concatenate([[0], changes])
+        ends = np.concatenate([changes, [len(best)]]) - 1
+        for start, end in zip(starts[best[starts] >= 0], ends[best[starts] >= 0], strict=True):
+            rows.append(len(pairs))
+            pairs.append((int(setup), int(drafts[best[start]])))
+            lows.append(int(batches[start]))
+            highs.append(int(batches[end]))
+    chosen = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+    alternatives = family.alternatives(chosen[:, 0], draft_tokens, chosen[:, 1])
+    cells = Cells(
+        np.array(rows, dtype=np.intp), np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
+    )
+    return alternatives, cells
+
+
+def same_gpus(family: Family) -> list[tuple[Rows, Rows]]:
     """Rows of model and draft setups that use equally many GPUs."""
     if family.drafts is None:
         return []

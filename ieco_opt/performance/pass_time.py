@@ -157,6 +157,17 @@ class PassTime:
             **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
         )
 
+    def experts_are_concave(self) -> NDArray[np.bool_]:
+        """Where the memory time is concave in the batch and falls per sequence, shape (setups,).
+
+        With U = 1 - exp(-l B), the second derivative of U (W + A B) has the sign of 2 A - l W - l A B, so 2 A <= l W
+        is enough; then U (W + A B) / B falls too.
+        """
+        concave: NDArray[np.bool_] = (
+            2.0 * self.expert_slope_s <= -self.expert_log_idle * self.expert_fixed_s
+        ).all(axis=1)
+        return concave
+
     def take(self, rows: NDArray[np.intp]) -> PassTime:
         """Keep the given setups, in the given order."""
         return PassTime(

@@ -1,6 +1,6 @@
 """Scenario files: reading, checking, and looking up what they name."""
 
-from ieco_opt.performance.architecture import Fidelity
+from ieco_opt.catalog.types import Fidelity
 from ieco_opt.scenario.load import load_scenario, load_scenario_mapping
 from ieco_opt.scenario.resolve import ResolvedScenario, resolve
 from ieco_opt.scenario.schema import (

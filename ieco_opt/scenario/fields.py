@@ -18,6 +18,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog.types import WEIGHT_BYTES
@@ -158,26 +159,30 @@ def choice(options: Iterable[str]) -> Callable[[str], str]:
 
 _PRECISIONS = ", ".join(WEIGHT_BYTES)
 
+# Lengths are checked before the entries: Pydantic counts what is left of a list once wrong entries are gone.
+_LENGTHS: JsonDict = {"minItems": 1, "maxItems": MAX_ENTRIES}
+_UNIQUE_LENGTHS: JsonDict = {**_LENGTHS, "uniqueItems": True}
+
 Title = Annotated[
     str,
     Field(min_length=1, max_length=_MAX_TEXT),
     AfterValidator(_one_line),
     expecting(f"text of 1 to {_MAX_TEXT} printable characters on one line"),
 ]
-Name = Annotated[
-    str,
-    Field(min_length=1, max_length=_MAX_TEXT),
-    AfterValidator(_one_line),
-    expecting("a name of the catalog, a file or a mapping"),
-]
+Name = Annotated[str, Field(min_length=1, max_length=_MAX_TEXT), AfterValidator(_one_line)]
 Inline = Annotated[dict[str, object], BeforeValidator(_plain_mapping)]
-Reference = Annotated[
-    Annotated[Name, Tag("<name>")] | Annotated[Inline, Tag("<mapping>")], Discriminator(_kind_of_reference)
+ModelReference = Annotated[
+    Annotated[Name, expecting("a name of the catalog, a file or a mapping"), Tag("<name>")]
+    | Annotated[Inline, Tag("<mapping>")],
+    Discriminator(_kind_of_reference),
 ]
-References = Annotated[
-    tuple[Reference, ...],
-    Field(min_length=1, max_length=MAX_ENTRIES),
-    _listed("accelerators"),
+AcceleratorReference = Annotated[
+    Annotated[Name, expecting("a name of the catalog or a mapping"), Tag("<name>")]
+    | Annotated[Inline, Tag("<mapping>")],
+    Discriminator(_kind_of_reference),
+]
+Accelerators = Annotated[
+    tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), _listed("accelerators")
 ]
 
 Precision = Annotated[
@@ -204,7 +209,7 @@ Limit = Annotated[
 ]
 Degrees = Annotated[
     tuple[Degree, ...],
-    Field(min_length=1, max_length=MAX_ENTRIES, json_schema_extra={"uniqueItems": True}),
+    Field(json_schema_extra=_UNIQUE_LENGTHS),
     AfterValidator(_unique),
     AfterValidator(_sorted),
     _listed("integers"),
@@ -212,7 +217,7 @@ Degrees = Annotated[
 Layout = Annotated[Literal["1d", "2d"], expecting("'1d' or '2d'")]
 Layouts = Annotated[
     tuple[Layout, ...],
-    Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True}),
+    Field(json_schema_extra=_UNIQUE_LENGTHS),
     AfterValidator(_unique),
     _listed("layouts ('1d', '2d')"),
 ]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ieco_opt import catalog
-from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.performance.architecture import Fidelity
 from ieco_opt.scenario.origin import Location, Origin, found
 from ieco_opt.scenario.schema import Scenario, Speculation
 

@@ -103,23 +103,29 @@ def _without_price(scenario: Scenario, accelerators: Sequence[Accelerator | None
     return [
         scenario.origin.fault(
             ("accelerators", index),
-            f"no price is known for {accelerator.name!r}, expected one given as a mapping: "
-            f"{{like: {accelerator.name}, name: my-{accelerator.name}, usd_per_gpu_hour: X}}",
+            f"no price is known for {each.name!r}, {_give(scenario, index, each, 'usd_per_gpu_hour')}",
         )
-        for index, accelerator in enumerate(accelerators)
-        if accelerator is not None and accelerator.usd_per_gpu_hour is None
+        for index, each in enumerate(accelerators)
+        if each is not None and each.usd_per_gpu_hour is None
     ]
 
 
 def _without_power(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:
     if scenario.limits.max_power_kw is None:
         return []
-    unknown = [each.name for each in accelerators if each is not None and each.power_w is None]
     return [
         scenario.origin.fault(
             ("limits", "max_power_kw"),
-            f"no power is known for {name!r}, expected one given as a mapping of accelerators: "
-            f"{{like: {name}, name: my-{name}, power_w: X}}",
+            f"no power is known for {each.name!r}, {_give(scenario, index, each, 'power_w')}",
         )
-        for name in unknown
+        for index, each in enumerate(accelerators)
+        if each is not None and each.power_w is None
     ]
+
+
+def _give(scenario: Scenario, index: int, accelerator: Accelerator, figure: str) -> str:
+    """Tell how to state a figure that the catalog does not know."""
+    if isinstance(scenario.accelerators[index], str):
+        name = accelerator.name
+        return f"expected accelerators[{index}] to state one: {{like: {name}, name: my-{name}, {figure}: X}}"
+    return f"expected accelerators[{index}] to state one as {figure}"

@@ -18,8 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from ieco_opt.catalog.types import WEIGHT_BYTES
-from ieco_opt.performance.architecture import Fidelity
+from ieco_opt.catalog.types import WEIGHT_BYTES, Fidelity
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import RaisesScenarioError
 from ieco_opt.scenario.origin import Origin
@@ -140,7 +139,7 @@ class DesignSpace(_Strict):
 class Speculation(_Strict):
     """Speculative decoding, which the solver may use or leave."""
 
-    draft_model: fields.Reference
+    draft_model: fields.ModelReference
     """Draft model: a name of the catalog, a file or a mapping."""
 
     acceptance: fields.Share
@@ -199,13 +198,13 @@ class Scenario(_Strict):
     )
     """Reading of the performance model: deployable, or paper with the names of the paper collection."""
 
-    model: fields.Reference
+    model: fields.ModelReference
     """Model: a name of the catalog, a file (model YAML or Hugging Face config.json) or a mapping."""
 
     weights: Annotated[fields.Precisions, Field(validate_default=True)] = ()
     """Weight precisions that the solver may choose from; left out in fidelity paper."""
 
-    accelerators: fields.References
+    accelerators: fields.Accelerators
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
 
     workload: Workload

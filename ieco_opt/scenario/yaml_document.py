@@ -131,7 +131,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str | None, field_name
         line, problem = mark.line + 1 if mark else None, error.problem or error.context or "cannot be parsed"
     elif isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        problem = f"character {found(error.character)} is not allowed"
+        problem = f"character U+{error.character:04X} is not allowed"
     else:
         line, problem = None, "cannot be parsed"
     if "but found another document" in problem or "expected a single document" in str(error):

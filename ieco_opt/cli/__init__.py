@@ -1,0 +1,5 @@
+"""The command line, a thin layer over the library."""
+
+from ieco_opt.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,74 @@
+"""`ieco-opt evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ieco_opt.cli.options import quiet_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command("evaluate")
+@click.argument("points", type=click.Path(path_type=Path))
+@click.option(
+    "--fidelity",
+    type=click.Choice(["deployable", "paper"]),
+    default="deployable",
+    show_default=True,
+    help="Which reading of the model; paper takes names of the paper collection.",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv"]),
+    help="What to print on standard output.  [default: csv]",
+)
+@quiet_option
+def command(points: Path, fidelity: str, out: Path | None, output_format: str | None, quiet: bool) -> None:
+    """Latency and its components of the setups in POINTS, a CSV file.
+
+    Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
+    context_tokens, tokens_per_pass; with fidelity deployable also weights, and where wanted
+    expert_parallel, output_tokens, memory_utilization. A table with a column equation (section_2_2 or
+    section_3_5) is evaluated with the closed forms of the paper.
+    """
+    from ieco_opt.evaluation import evaluate
+    from ieco_opt.reports.files import check_ending, write_table
+
+    if out is not None:
+        check_ending(out)
+    table = evaluate(_read(points), fidelity, file=str(points))
+    if out is not None:
+        write_table(table, out)
+    if output_format is not None or not (quiet and out is not None):
+        click.echo(_text(table, output_format or "csv"), nl=False)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from ieco_opt.errors import ScenarioError
+
+    try:
+        return pd.read_csv(path, float_precision="round_trip")
+    except OSError as error:
+        message = f"cannot be read ({error.strerror}); expected a CSV file"
+    except UnicodeDecodeError:
+        message = "found bytes that are not UTF-8; expected a CSV file"
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        message = f"found no table ({str(error).splitlines()[0]}); expected a CSV file with a header"
+    raise ScenarioError.single(message, file=str(path))
+
+
+def _text(table: pd.DataFrame, output_format: str) -> str:
+    if output_format == "json":
+        return table.to_json(orient="records", double_precision=15) + "\n"
+    if output_format == "table":
+        return table.to_string(index=False) + "\n"
+    return table.to_csv(index=False)

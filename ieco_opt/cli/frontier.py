@@ -1,0 +1,54 @@
+"""`ieco-opt frontier`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+
+
+@click.command("frontier")
+@scenario_argument
+@set_option
+@click.option("--delta", type=float, help="Coverage: at most this much dearer and slower.  [default: 0.05]")
+@click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
+@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@solver_config_option
+@output_options
+def command(
+    scenario: Path,
+    overrides: tuple[str, ...],
+    delta: float | None,
+    points: int | None,
+    complete: bool,
+    solver_config: str,
+    out: Path | None,
+    output_format: str | None,
+    plot: Path | None,
+    quiet: bool,
+) -> int:
+    """Pareto frontier of speed against cost per token of SCENARIO, with its proof.
+
+    By default adaptive: for every feasible deployment one of the result is at most --delta dearer and at
+    most --delta slower.
+    """
+    from ieco_opt import api, load_scenario, load_solver_config
+    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+
+    if delta is not None and (points is not None or complete):
+        raise click.UsageError("--delta does not go with --points or --complete")
+    check_endings(out, plot)
+    config = load_solver_config(solver_config)
+    loaded = load_scenario(scenario, overrides)
+    with shown_progress(quiet=quiet) as report:
+        result = api.frontier(
+            loaded,
+            delta=api.DEFAULT_DELTA if delta is None else delta,
+            points=points,
+            complete=complete,
+            solver_config=config,
+            progress=report,
+        )
+    return deliver(result, out=out, output_format=output_format, plot=plot, quiet=quiet)

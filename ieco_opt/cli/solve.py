@@ -1,0 +1,57 @@
+"""`ieco-opt solve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+
+if TYPE_CHECKING:
+    from ieco_opt.api import ObjectiveName
+
+
+@click.command("solve")
+@scenario_argument
+@set_option
+@click.option(
+    "--objective",
+    type=click.Choice(["fastest", "cheapest", "preferred"]),
+    default="fastest",
+    show_default=True,
+    help="What is best; preferred maximises speed^k / cost.",
+)
+@click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]")
+@solver_config_option
+@output_options
+def command(
+    scenario: Path,
+    overrides: tuple[str, ...],
+    objective: ObjectiveName,
+    preference: float | None,
+    solver_config: str,
+    out: Path | None,
+    output_format: str | None,
+    plot: Path | None,
+    quiet: bool,
+) -> int:
+    """Solve SCENARIO for its one best deployment within the limits, with its proof."""
+    from ieco_opt import api, load_scenario, load_solver_config
+    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+
+    if preference is not None and objective != "preferred":
+        raise click.UsageError("--preference goes with --objective preferred")
+    check_endings(out, plot)
+    config = load_solver_config(solver_config)
+    loaded = load_scenario(scenario, overrides)
+    with shown_progress(quiet=quiet) as report:
+        result = api.answer(
+            loaded,
+            objective=objective,
+            preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+            solver_config=config,
+            progress=report,
+        )
+    return deliver(result, out=out, output_format=output_format, plot=plot, quiet=quiet)

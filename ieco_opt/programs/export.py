@@ -1,0 +1,47 @@
+"""Writing the program itself, for people and for other solvers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ieco_opt.design_space.regimes import Regimes
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.errors import ScenarioError
+from ieco_opt.programs.deployment import Objective, ProgramData, build_program
+from ieco_opt.programs.naming import regime_names
+
+FORMATS = (".lp", ".mps")
+
+
+def export_program(
+    space: DesignSpace, regimes: Regimes, path: Path, *, objective: Objective, reference_cost: float = 0.0
+) -> None:
+    """Write the program over every regime and limit of a scenario to a ``.lp`` or ``.mps`` file.
+
+    Regimes that provably hold no frontier point are left out. With ``Objective.COST`` the objective is
+    rent - ``reference_cost`` * batch, which is zero at the optimum where that is the least cost.
+
+    Raises
+    ------
+    ScenarioError
+        The ending is neither, or the file cannot be written.
+    """
+    if path.suffix not in FORMATS:
+        message = f"found the ending '{path.suffix}', expected one of {', '.join(FORMATS)}"
+        raise ScenarioError.single(message, field="out", file=str(path))
+    model = build_program(
+        ProgramData(
+            alternatives=regimes.alternatives,
+            lo=regimes.lo,
+            hi=regimes.hi,
+            limits=space.limits,
+            objective=objective,
+            reference_cost=reference_cost,
+            names=regime_names(space, regimes),
+        )
+    )
+    try:
+        model.write(str(path), io_options={"symbolic_solver_labels": True})
+    except OSError as error:
+        message = f"cannot be written ({error.strerror})"
+        raise ScenarioError.single(message, field="out", file=str(path)) from error
