@@ -66,9 +66,7 @@ def frontier(
     if points is not None:
         return _run(scenario, "frontier", config, Claim.SAMPLED, None, lambda at: sweeps.sampled(at, points, report))
     coverage = max(delta, config.relative_gap)
-    return _run(
-        scenario, "frontier", config, Claim.COVERED, coverage, lambda at: sweeps.adaptive(at, delta, report)
-    )
+    return _run(scenario, "frontier", config, Claim.COVERED, coverage, lambda at: sweeps.adaptive(at, delta, report))
 
 
 def solve(

@@ -143,19 +143,22 @@ class _Table:
             raise ScenarioError(faults)
         return found
 
-    def groups(self, columns: list[str]) -> list[tuple[tuple[Hashable, ...], np.ndarray[tuple[int], np.dtype[np.intp]]]]:
+    def groups(
+        self, columns: list[str]
+    ) -> list[tuple[tuple[Hashable, ...], np.ndarray[tuple[int], np.dtype[np.intp]]]]:
         """Rows with equal values of ``columns``."""
         positions = self.points[columns].astype(str).reset_index(drop=True).groupby(columns, sort=False).indices
-        return [
-            (key if isinstance(key, tuple) else (key,), np.asarray(rows)) for key, rows in positions.items()
-        ]
+        return [(key if isinstance(key, tuple) else (key,), np.asarray(rows)) for key, rows in positions.items()]
 
 
 def _evaluate_closed_forms(table: _Table) -> pd.DataFrame:
     table = _Table(table.points, Fidelity.PAPER, table.file)
     table.require(CLOSED_FORM_COLUMNS)
     table.words("equation", _CLOSED_FORMS)
-    models, accelerators = table.named("model", catalog.model), table.named("accelerator", catalog.accelerator)
+    models, accelerators = (
+        table.named("model", catalog.model),
+        table.named("accelerator", catalog.accelerator),
+    )
     numbers = {name: table.numbers(name) for name in ("gpus", "batch", "context_tokens")}
     latency = np.zeros(len(table.points))
     for (equation, model, accelerator), rows in table.groups(["equation", "model", "accelerator"]):
@@ -171,7 +174,10 @@ def _evaluate_closed_forms(table: _Table) -> pd.DataFrame:
 def _evaluate_setups(table: _Table) -> pd.DataFrame:
     deployable = table.fidelity is Fidelity.DEPLOYABLE
     table.require((*SETUP_COLUMNS, "weights") if deployable else SETUP_COLUMNS)
-    models, accelerators = table.named("model", catalog.model), table.named("accelerator", catalog.accelerator)
+    models, accelerators = (
+        table.named("model", catalog.model),
+        table.named("accelerator", catalog.accelerator),
+    )
     layout = np.array([value == "2d" for value in table.words("tensor_layout", ("1d", "2d"))], dtype=bool)
     if deployable:
         table.words("weights", WEIGHT_BYTES)
@@ -205,11 +211,7 @@ def _group(
     stages, batch = numbers["pipeline_parallel"], numbers["batch"]
     tensor = numbers["gpus"] / stages
     deployable = rules.is_deployable(shape)
-    experts = (
-        numbers["expert_parallel"]
-        if deployable
-        else rules.paper_expert_parallel(shape, tensor, batch / stages)
-    )
+    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, tensor, batch / stages)
     degrees = Degrees(tensor, stages, experts, numbers["attention_data_parallel"], two_dimensional)
     context = numbers["context_tokens"]
     average = context + numbers["output_tokens"] / 2.0 if deployable else context

@@ -54,7 +54,7 @@ def verify(result: Frontier | str | Path) -> Verification:
     if not isinstance(result, Frontier):
         from ieco_opt.reports.files import read
 
-        result = read(Path(result))
+        return verify(read(Path(result)))
     resolved = resolve(result.scenario)
     families = _families(resolved)
     report = Verification()
@@ -178,7 +178,7 @@ def _search_neighbours(
             latency = row.latency_s(batch)
             cost = row.cost_usd_per_mtok(latency, batch)
             report.neighbours += len(batch)
-            for position in np.flatnonzero(limits.admits(row, latency, batch)):
+            for position in np.flatnonzero(limits.admits(row, latency, batch)).tolist():
                 seconds, dollars = float(latency[position]), float(cost[position])
                 if _beats(seconds, dollars, deployment):
                     report.problems.append(

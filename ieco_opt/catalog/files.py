@@ -42,17 +42,13 @@ def model_from_file(path: Path, collection: Collection = Collection.REAL) -> Mod
     try:
         return _model(document, path, collection)
     except ScenarioError as error:
-        faults = [
-            Fault(str(path), _line(lines, fault.field), fault.field, fault.message) for fault in error.faults
-        ]
+        faults = [Fault(str(path), _line(lines, fault.field), fault.field, fault.message) for fault in error.faults]
         raise ScenarioError(faults) from None
 
 
 def _model(document: object, path: Path, collection: Collection) -> Model | PaperModel:
     if not isinstance(document, Mapping):
-        raise ScenarioError.single(
-            f"found {type(document).__name__}, expected a mapping that describes a model"
-        )
+        raise ScenarioError.single(f"found {type(document).__name__}, expected a mapping that describes a model")
     if not is_huggingface_config(document):
         if path.suffix.lower() == ".json" and "layers" not in document:
             raise ScenarioError.single(
@@ -95,9 +91,7 @@ def _parse_json(text: str, path: Path) -> tuple[object, Lines]:
             f"found text that is not JSON: {error.msg}", file=str(path), line=error.lineno
         ) from None
     except (RecursionError, ValueError):
-        raise ScenarioError.single(
-            "found JSON that is nested too deep or not valid", file=str(path)
-        ) from None
+        raise ScenarioError.single("found JSON that is nested too deep or not valid", file=str(path)) from None
 
 
 def _parse_yaml(text: str, path: Path) -> tuple[object, Lines]:

@@ -55,9 +55,7 @@ class _Config:
     def layers(self) -> int:
         return self.count("num_hidden_layers", "n_layer", most=_MOST_LAYERS)
 
-    def count(
-        self, *keys: str, default: int | None = None, least: int = 1, most: int = _LARGEST_COUNT
-    ) -> int:
+    def count(self, *keys: str, default: int | None = None, least: int = 1, most: int = _LARGEST_COUNT) -> int:
         """Read a whole number under the first key that is there; `least` where none or a wrong one is."""
         for key in keys:
             if self.has(key):
@@ -184,9 +182,7 @@ def _refuse_by_keys(config: _Config) -> None:
     if config.has("index_topk"):
         config.fault("index_topk", "found a sparse-attention indexer, expected full attention")
     if 0 in config.items("attn_type_list"):
-        config.fault(
-            "attn_type_list", "found linear attention (0), expected full attention (1) in every layer"
-        )
+        config.fault("attn_type_list", "found linear attention (0), expected full attention (1) in every layer")
     unknown = {str(kind) for kind in config.items("layer_types")} - _KNOWN_LAYER_TYPES
     if unknown:
         config.fault(

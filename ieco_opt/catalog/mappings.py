@@ -46,9 +46,7 @@ _EXPECTED = {
 Input = TypeVar("Input", bound=BaseModel)
 
 
-def model_from_mapping(
-    mapping: Mapping[str, object], collection: Collection = Collection.REAL
-) -> Model | PaperModel:
+def model_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Model | PaperModel:
     """Make a model of a mapping, whose keys are those of docs/catalog.md.
 
     Parameters
@@ -66,9 +64,7 @@ def model_from_mapping(
     return build_paper_model(mapping) if collection is Collection.PAPER else build_model(mapping)
 
 
-def accelerator_from_mapping(
-    mapping: Mapping[str, object], collection: Collection = Collection.REAL
-) -> Accelerator:
+def accelerator_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Accelerator:
     """Make an accelerator of a mapping, whose keys are those of docs/catalog.md.
 
     Parameters

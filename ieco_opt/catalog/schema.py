@@ -237,9 +237,7 @@ class ModelInput(_WithSources):
 
     @field_validator("feed_forward")
     @classmethod
-    def _cover_layers(
-        cls, blocks: tuple[FeedForwardInput, ...], info: ValidationInfo
-    ) -> tuple[FeedForwardInput, ...]:
+    def _cover_layers(cls, blocks: tuple[FeedForwardInput, ...], info: ValidationInfo) -> tuple[FeedForwardInput, ...]:
         if len(blocks) > _MOST_BLOCKS:
             raise _fault(f"found {len(blocks)} blocks, expected at most {_MOST_BLOCKS}")
         covered = sum(block.layers for block in blocks if not block.shared)
@@ -249,9 +247,7 @@ class ModelInput(_WithSources):
         routed = sum(block.layers for block in blocks if block.experts > 1)
         shared = max((block.layers for block in blocks if block.shared), default=0)
         if shared > routed:
-            raise _fault(
-                f"found a shared block of {shared} layers, expected at most {routed}, as routed ones"
-            )
+            raise _fault(f"found a shared block of {shared} layers, expected at most {routed}, as routed ones")
         return blocks
 
 

@@ -83,9 +83,7 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
     found = models.get(name) or accelerators.get(name)
     if found is not None:
         return found
-    return _unknown(
-        "model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()]
-    )
+    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()])
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -109,11 +107,7 @@ def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[s
 
 @cache
 def _accelerators(collection: Collection) -> _Shelf[Accelerator]:
-    rows = (
-        _paper_rows("paper_accelerators.csv")
-        if collection is Collection.PAPER
-        else _rows("accelerators.yaml")
-    )
+    rows = _paper_rows("paper_accelerators.csv") if collection is Collection.PAPER else _rows("accelerators.yaml")
     return _shelve(rows, build_accelerator)
 
 

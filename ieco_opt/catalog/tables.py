@@ -78,9 +78,7 @@ def describe(name: str, collection: Collection = Collection.REAL) -> list[Catalo
     return rows
 
 
-def to_dataframe(
-    kind: Literal["models", "accelerators"], collection: Collection = Collection.REAL
-) -> pd.DataFrame:
+def to_dataframe(kind: Literal["models", "accelerators"], collection: Collection = Collection.REAL) -> pd.DataFrame:
     """Tabulate a collection, one row per entry.
 
     Columns carry their units (`_bytes`, `_bytes_per_s`, `_s`, `_w`, `usd_`, `flops_..._per_s`).
@@ -106,10 +104,7 @@ def _field_rows(field: str, value: object, source: str) -> list[CatalogRow]:
         parts = {field: type(value).__name__} | _parts(value)
         return [CatalogRow(key, part, "", source) for key, part in parts.items()]
     if isinstance(value, tuple):
-        return [
-            CatalogRow(f"{field}_{number}", _block_text(block), "", source)
-            for number, block in enumerate(value)
-        ]
+        return [CatalogRow(f"{field}_{number}", _block_text(block), "", source) for number, block in enumerate(value)]
     return [CatalogRow(field, value, _UNITS.get(field, ""), source)]
 
 

@@ -31,9 +31,7 @@ def command() -> None:
     show_default=True,
     help="What to print.",
 )
-def list_command(
-    kind: Literal["models", "accelerators"] | None, collection: str, output_format: str
-) -> None:
+def list_command(kind: Literal["models", "accelerators"] | None, collection: str, output_format: str) -> None:
     """List all models, all accelerators, or both."""
     from ieco_opt import catalog
 

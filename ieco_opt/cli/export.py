@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -21,7 +22,9 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
-def command(scenario: Path, overrides: tuple[str, ...], objective: str, out: Path, quiet: bool) -> None:
+def command(
+    scenario: Path, overrides: tuple[str, ...], objective: Literal["fastest", "cheapest"], out: Path, quiet: bool
+) -> None:
     """Write the program of SCENARIO, with named variables and constraints, for people and other solvers."""
     from ieco_opt import api, load_scenario
 

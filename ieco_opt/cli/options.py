@@ -33,9 +33,7 @@ quiet_option = click.option(
 )
 
 _OUTPUT = (
-    click.option(
-        "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet."
-    ),
+    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet."),
     click.option(
         "--format",
         "output_format",

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.frontier import Frontier
 
 
-def deliver(
-    result: Frontier, *, out: Path | None, output_format: str | None, plot: Path | None, quiet: bool
-) -> int:
+def deliver(result: Frontier, *, out: Path | None, output_format: str | None, plot: Path | None, quiet: bool) -> int:
     """Save and print a result; returns the exit status.
 
     What was asked to be saved is saved first, so that a closed pipe or a missing plot library loses nothing.

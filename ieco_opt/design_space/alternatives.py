@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import take_rows
 from ieco_opt.performance.economics import cost_usd_per_mtok
-from ieco_opt.performance.pass_time import Degrees, PassTime, concatenate
+from ieco_opt.performance.pass_time import Degrees, PassTime
 
 Rows = NDArray[np.intp]
 
@@ -64,29 +64,4 @@ class Alternatives:
 
     def take(self, rows: Rows) -> Alternatives:
         """Keep the given alternatives, in the given order."""
-        return Alternatives(
-            **{
-                item.name: column.take(rows) if isinstance(column, Degrees | PassTime) else column[rows]
-                for item in fields(self)
-                for column in (getattr(self, item.name),)
-            }
-        )
-
-
-def stack(parts: Sequence[Alternatives]) -> Alternatives:
-    """Put alternatives of one scenario together, in order."""
-    columns = {}
-    for item in fields(Alternatives):
-        values = [getattr(part, item.name) for part in parts]
-        if isinstance(values[0], PassTime):
-            columns[item.name] = concatenate(values)
-        elif isinstance(values[0], Degrees):
-            columns[item.name] = Degrees(
-                **{
-                    degree.name: np.concatenate([getattr(value, degree.name) for value in values])
-                    for degree in fields(Degrees)
-                }
-            )
-        else:
-            columns[item.name] = np.concatenate(values)
-    return Alternatives(**columns)
+        return take_rows(self, rows)

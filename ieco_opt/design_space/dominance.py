@@ -45,9 +45,7 @@ class Staircase:
 
     def joined(self, latency_s: Array, cost: Array) -> Staircase:
         """Add points."""
-        return Staircase.of(
-            np.concatenate([self.latency_s, latency_s]), np.concatenate([self.cost, cost])
-        )
+        return Staircase.of(np.concatenate([self.latency_s, latency_s]), np.concatenate([self.cost, cost]))
 
     def beats(self, latency_s: Array, cost: Array) -> NDArray[np.bool_]:
         """Where some point is no worse in both objectives and strictly better in one."""
@@ -111,9 +109,9 @@ def undominated(
     while len(cells):
         part = alternatives.take(cells.row)
         fast, slow = part.latency_s(cells.lo.astype(float)), part.latency_s(cells.hi.astype(float))
-        cheap = part.cost_usd_per_mtok(slow, cells.hi)
-        for latency, batch in ((fast, cells.lo), (slow, cells.hi)):
-            can = admits(part, latency, batch.astype(float))
+        cheap = part.cost_usd_per_mtok(slow, cells.hi.astype(float))
+        for latency, batch in ((fast, cells.lo.astype(float)), (slow, cells.hi.astype(float))):
+            can = admits(part, latency, batch)
             staircase = staircase.joined(latency[can], part.cost_usd_per_mtok(latency, batch)[can])
         left = ~staircase.beats(fast, cheap)
         wide = left & (cells.hi > np.maximum(cells.lo, (_LAST_RATIO * cells.lo).astype(np.int64)))
@@ -145,8 +143,6 @@ def merged(cells: Cells) -> Cells:
 
 def _split(cells: Cells) -> Cells:
     """Cut each cell into parts of about equal width."""
-    cuts = cells.lo[:, None] + (
-        (cells.hi - cells.lo + 1)[:, None] * np.arange(_PARTS + 1)
-    ) // _PARTS
+    cuts = cells.lo[:, None] + ((cells.hi - cells.lo + 1)[:, None] * np.arange(_PARTS + 1)) // _PARTS
     lo, hi = cuts[:, :-1].ravel(), cuts[:, 1:].ravel() - 1
     return Cells(np.repeat(cells.row, _PARTS), lo, hi).where(lo <= hi)

@@ -20,9 +20,8 @@ from ieco_opt.design_space.setups import (
 from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import Degrees, PassTime, idle_pass, pass_time
+from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
 from ieco_opt.performance.rules import is_deployable
-
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -146,7 +145,7 @@ class Family:
             draft_share=np.full(count, factor * draft_tokens),
             batch_min=low,
             batch_max=high,
-            usd_per_s=usd_per_second(degrees.gpus, np.float64(price if price is not None else np.nan)),
+            usd_per_s=usd_per_second(degrees.gpus, np.array(np.nan if price is None else price)),
             power_kw=degrees.gpus * (np.nan if power is None else power / 1000.0),
         )
 

@@ -8,8 +8,8 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import BatchChoices, DesignSpace, Limits, build_design_space
-from ieco_opt.scenario import ResolvedScenario
 from ieco_opt.scenario import Limits as ScenarioLimits
+from ieco_opt.scenario import ResolvedScenario
 
 
 def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None) -> DesignSpace:

@@ -20,7 +20,6 @@ from ieco_opt.design_space.space import DesignSpace, Limits
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import PassTime
 
-
 CHORD_ERROR = 1e-4
 """Largest relative error of the line below the latency of experts, inside a regime; 0 at its ends."""
 
@@ -35,8 +34,8 @@ class Line:
     def __add__(self, other: Line) -> Line:
         return Line(self.intercept + other.intercept, self.slope + other.slope)
 
-    def scaled(self, factor: Array) -> Line:
-        """Multiply by a factor of shape (regimes,)."""
+    def scaled(self, factor: Array | float) -> Line:
+        """Multiply by a factor, or by one a regime."""
         return Line(self.intercept * factor, self.slope * factor)
 
     def at(self, batch: Array) -> Array:
@@ -198,9 +197,7 @@ def _cut_experts(alternatives: Alternatives, cells: Cells) -> Cells:
         done.append(cells.where(~wide))
         row, low, high = (column[wide] for column in (cells.row, cells.lo, cells.hi))
         cut = (low + high) // 2
-        cells = Cells(
-            np.concatenate([row, row]), np.concatenate([low, cut + 1]), np.concatenate([cut, high])
-        )
+        cells = Cells(np.concatenate([row, row]), np.concatenate([low, cut + 1]), np.concatenate([cut, high]))
     return joined(done) if done else cells
 
 
@@ -215,9 +212,7 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
 
     def since(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)
-        return (batch / latency >= limits.min_throughput) & (
-            part.cost_usd_per_mtok(latency, batch) <= limits.max_cost
-        )
+        return (batch / latency >= limits.min_throughput) & (part.cost_usd_per_mtok(latency, batch) <= limits.max_cost)
 
     part = alternatives.take(cells.row)
     possible = upto(cells.lo.astype(float), part) & since(cells.hi.astype(float), part)

@@ -14,6 +14,7 @@ from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import take_rows
 from ieco_opt.performance.pass_time import Degrees
 
 Integers = NDArray[np.int64]
@@ -54,13 +55,7 @@ class Setups:
 
     def take(self, rows: NDArray[np.intp]) -> Setups:
         """Keep the given setups, in the given order."""
-        return Setups(
-            degrees=self.degrees.take(rows),
-            batch_min=self.batch_min[rows],
-            batch_max=self.batch_max[rows],
-            free_bytes=self.free_bytes[rows],
-            cache_bytes=self.cache_bytes[rows],
-        )
+        return take_rows(self, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +144,7 @@ def _expert_choices(request: SetupRequest, tensor_parallel: int) -> Sequence[int
 
 def _splits(request: SetupRequest, degree: int, tensor_parallel: int) -> bool:
     experts = request.architecture.experts
-    divides_experts = (
-        experts % degree == 0 if rules.is_deployable(request.architecture) else degree <= experts
-    )
+    divides_experts = experts % degree == 0 if rules.is_deployable(request.architecture) else degree <= experts
     return tensor_parallel % degree == 0 and divides_experts
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
-from ieco_opt.design_space.alternatives import Alternatives, Rows, stack
+from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
@@ -22,6 +22,7 @@ from ieco_opt.design_space.dominance import (
 from ieco_opt.design_space.families import Family, FamilyRequest, build_family
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import stack_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +162,8 @@ def _seed(alternatives: Alternatives, cells: Cells, limits: Limits, staircase: S
 
 def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternatives, Cells]:
     offsets = np.cumsum([0, *(len(alternatives) for alternatives, _ in spaces)])
-    cells = [
-        Cells(cell.row + offset, cell.lo, cell.hi)
-        for (_, cell), offset in zip(spaces, offsets[:-1], strict=True)
-    ]
-    return stack([alternatives for alternatives, _ in spaces]), Cells(
+    cells = [Cells(cell.row + offset, cell.lo, cell.hi) for (_, cell), offset in zip(spaces, offsets[:-1], strict=True)]
+    return stack_rows([alternatives for alternatives, _ in spaces]), Cells(
         np.concatenate([cell.row for cell in cells]),
         np.concatenate([cell.lo for cell in cells]),
         np.concatenate([cell.hi for cell in cells]),
@@ -184,7 +182,9 @@ def _speculative(
                 staircase = _seed(alternatives, cells, limits, staircase)
                 found.append((alternatives, cells))
             continue
-        lo, hi, exists = grid_cells(edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed)
+        lo, hi, exists = grid_cells(
+            edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed
+        )
         pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase)
         if len(pairs[0]):
             alternatives = family.alternatives(pairs[0], draft_tokens, pairs[1])
@@ -222,9 +222,7 @@ def _fastest_pairs(
             highs.append(int(batches[end]))
     chosen = np.array(pairs, dtype=np.intp).reshape(-1, 2)
     alternatives = family.alternatives(chosen[:, 0], draft_tokens, chosen[:, 1])
-    cells = Cells(
-        np.array(rows, dtype=np.intp), np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
-    )
+    cells = Cells(np.array(rows, dtype=np.intp), np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64))
     return alternatives, cells
 
 
@@ -233,10 +231,7 @@ def same_gpus(family: Family) -> list[tuple[Rows, Rows]]:
     if family.drafts is None:
         return []
     model, draft = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
-    return [
-        (np.flatnonzero(model == gpus), np.flatnonzero(draft == gpus))
-        for gpus in np.intersect1d(model, draft)
-    ]
+    return [(np.flatnonzero(model == gpus), np.flatnonzero(draft == gpus)) for gpus in np.intersect1d(model, draft)]
 
 
 def _promising_pairs(

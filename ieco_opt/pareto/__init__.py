@@ -1,0 +1,1 @@
+"""Epsilon-constraint steps and the sweeps made of them."""

@@ -137,9 +137,7 @@ class Prober:
 
     def least_cost_within(self, box: Box) -> float | None:
         """Least cost that any regime reaches in a box; ``None`` proves that the box is empty."""
-        left = self.regimes.restricted(
-            latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT
-        )
+        left = self.regimes.restricted(latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT)
         if not len(left):
             return None
         part, batch = self.regimes.alternatives.take(left.regime), left.hi.astype(float)
@@ -218,9 +216,7 @@ class Prober:
     def _check(self, claimed: float, value: float, scale: float, found: _Found) -> None:
         """The solver must agree with the performance model: exactly on dense models, from below with experts."""
         part = self.regimes.alternatives
-        experts = bool(
-            part.model.expert_fixed_s[found.regime].any() or part.draft.expert_fixed_s[found.regime].any()
-        )
+        experts = bool(part.model.expert_fixed_s[found.regime].any() or part.draft.expert_fixed_s[found.regime].any())
         excess = claimed - value
         if excess > MISMATCH * scale or (not experts and -excess > MISMATCH * scale):
             raise SolverError(

@@ -171,9 +171,7 @@ def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> S
             progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
     except SearchStopped as stop:
         sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
-    sweep.best = max(
-        sweep.points, key=lambda point: preference(point.latency_s, point.cost, exponent), default=None
-    )
+    sweep.best = max(sweep.points, key=lambda point: preference(point.latency_s, point.cost, exponent), default=None)
     return sweep
 
 

@@ -1,0 +1,1 @@
+"""The latency equations: pure functions on arrays, in SI units."""

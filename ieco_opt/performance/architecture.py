@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.types import (
     WEIGHT_BYTES,
     WEIGHT_ONLY,
@@ -108,11 +109,7 @@ class Architecture:
 
     def flop_per_token(self, context_tokens: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
         """FLOP of one token with ``context_tokens`` in the cache, for the utilisation."""
-        return (
-            self.feed_forward_flop_per_token
-            + self.rest_flop_per_token
-            + self.cache_flop_per_token * context_tokens
-        )
+        return self.feed_forward_flop_per_token + self.rest_flop_per_token + self.cache_flop_per_token * context_tokens
 
 
 def paper_architecture(model: PaperModel) -> Architecture:
@@ -123,25 +120,14 @@ def paper_architecture(model: PaperModel) -> Architecture:
     matrices: tuple[Matrix, ...]
     if model.mla_kv_width is None or model.mla_query_width is None:
         matrices = (Matrix(outputs, width), Matrix(width, heads * head))
-        attention_params = outputs * width + head * heads * width
-        cached_words, attended_words = kv_heads * head, head
+        attended_words = head
     else:
         kv_width, query_width = model.mla_kv_width, model.mla_query_width
         compressed = kv_width + query_width
         matrices = (Matrix(compressed, width), Matrix(outputs, compressed), Matrix(width, heads * head))
-        attention_params = (
-            2 * kv_width * width
-            + query_width * width
-            + kv_heads * head * kv_width
-            + heads * head * query_width
-            + head * heads * width
-        )
-        cached_words, attended_words = kv_width, kv_width
+        attended_words = kv_width
     sparsity = model.experts // model.active_experts
     expert_params = (model.up + model.down) * width * model.feed_forward_width
-    feed_forward_params = model.layers * model.experts * expert_params
-    embedding_params = 2 * model.vocabulary * width
-    active_params = model.layers * attention_params + feed_forward_params // sparsity + embedding_params
     block = Block(
         layers=model.layers,
         width=model.feed_forward_width,
@@ -166,11 +152,11 @@ def paper_architecture(model: PaperModel) -> Architecture:
         kv_heads=kv_heads // 2,
         attention_matrices=matrices,
         attention_outputs=outputs,
-        cache_bytes_per_token=cached_words * model.layers * model.activation_bytes,
+        cache_bytes_per_token=cache_bytes_per_token(model),
         cache_flop_per_token=4.0 * attended_words * heads * model.layers,
-        rest_flop_per_token=2 * active_params - block.flop_per_token,
-        embedding_flop_per_token=2.0 * embedding_params,
-        total_params=model.layers * attention_params + feed_forward_params + embedding_params,
+        rest_flop_per_token=2 * active_params(model) - block.flop_per_token,
+        embedding_flop_per_token=4.0 * model.vocabulary * width,
+        total_params=total_params(model),
         blocks=(block,),
     )
 
@@ -195,7 +181,7 @@ def deployable_architecture(model: Model, weights: str) -> Architecture:
     else:
         outputs = (heads + 2 * attention.kv_heads) * attention.head_width
         matrices = (Matrix(outputs, width), Matrix(width, heads * attention.head_width))
-        cached_words, kv_heads = 2 * attention.kv_heads * attention.head_width, attention.kv_heads
+        kv_heads = attention.kv_heads
         cache_flop = 4.0 * attention.head_width * heads
     attention_params = sum(matrix.params for matrix in matrices)
     blocks = tuple(_deployable_block(block, width) for block in model.feed_forward)
@@ -213,13 +199,11 @@ def deployable_architecture(model: Model, weights: str) -> Architecture:
         kv_heads=kv_heads,
         attention_matrices=matrices,
         attention_outputs=outputs,
-        cache_bytes_per_token=cached_words * model.layers * model.activation_bytes,
+        cache_bytes_per_token=cache_bytes_per_token(model),
         cache_flop_per_token=cache_flop * model.layers,
         rest_flop_per_token=2.0 * model.layers * attention_params + 4.0 * embedding_params,
         embedding_flop_per_token=4.0 * embedding_params,
-        total_params=model.layers * attention_params
-        + sum(block.layers * block.experts * block.params_per_expert for block in blocks)
-        + embedding_params * (1 if model.tied_embeddings else 2),
+        total_params=total_params(model),
         blocks=blocks,
     )
 

@@ -13,9 +13,7 @@ _RANK_S = 2e-6
 _BASE_S = 6e-6
 
 
-def section_2_2(
-    model: PaperModel, accelerator: Accelerator, gpus: Array, batch: Array, context_tokens: Array
-) -> Array:
+def section_2_2(model: PaperModel, accelerator: Accelerator, gpus: Array, batch: Array, context_tokens: Array) -> Array:
     """Latency from reduction latency and the weights alone, in seconds; inf where memory is short.
 
     latency = L c (2e-6 max(sqrt(N) - 1, 0) + 6e-6) + max(w params / (N beta), 2 params B / (N F)),
@@ -32,9 +30,7 @@ def section_2_2(
     return _where_it_fits(model, accelerator, gpus, batch, context_tokens, latency)
 
 
-def section_3_5(
-    model: PaperModel, accelerator: Accelerator, gpus: Array, batch: Array, context_tokens: Array
-) -> Array:
+def section_3_5(model: PaperModel, accelerator: Accelerator, gpus: Array, batch: Array, context_tokens: Array) -> Array:
     """Latency under 2-D tensor parallelism over all GPUs, in seconds; inf where memory is short."""
     shape = paper_architecture(model)
     ones = np.ones_like(gpus)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture, Block, Matrix
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
+from ieco_opt.performance.columns import take_rows
 
 NETWORK_PARTS = (
     "attention_allreduce_s",
@@ -50,7 +51,7 @@ class Degrees:
 
     def take(self, rows: NDArray[np.intp]) -> Degrees:
         """Keep the given rows, in the given order."""
-        return Degrees(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        return take_rows(self, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,7 @@ class PassTime:
         for block in range(self.expert_fixed_s.shape[1]):
             touched = -np.expm1(_lift(self.expert_log_idle[:, block], batch) * batch)
             total += touched * (
-                _lift(self.expert_fixed_s[:, block], batch)
-                + _lift(self.expert_slope_s[:, block], batch) * batch
+                _lift(self.expert_fixed_s[:, block], batch) + _lift(self.expert_slope_s[:, block], batch) * batch
             )
         return total
 
@@ -163,43 +163,19 @@ class PassTime:
         With U = 1 - exp(-l B), the second derivative of U (W + A B) has the sign of 2 A - l W - l A B, so 2 A <= l W
         is enough; then U (W + A B) / B falls too.
         """
-        concave: NDArray[np.bool_] = (
-            2.0 * self.expert_slope_s <= -self.expert_log_idle * self.expert_fixed_s
-        ).all(axis=1)
-        return concave
+        concave = 2.0 * self.expert_slope_s <= -self.expert_log_idle * self.expert_fixed_s
+        return np.asarray(concave.all(axis=1))
 
     def take(self, rows: NDArray[np.intp]) -> PassTime:
         """Keep the given setups, in the given order."""
-        return PassTime(
-            **{
-                item.name: self.network_part if item.name == "network_part" else getattr(self, item.name)[rows]
-                for item in fields(self)
-            }
-        )
-
-
-def concatenate(parts: Sequence[PassTime]) -> PassTime:
-    """Stack the setups of pass times of one model (same blocks, so the same collectives)."""
-    return PassTime(
-        **{
-            item.name: parts[0].network_part
-            if item.name == "network_part"
-            else np.concatenate([getattr(part, item.name) for part in parts])
-            for item in fields(PassTime)
-        }
-    )
+        return take_rows(self, rows)
 
 
 def idle_pass(like: PassTime, setups: int) -> PassTime:
     """A pass that takes no time, with the collectives and blocks of ``like``."""
-    return PassTime(
-        **{
-            item.name: like.network_part
-            if item.name == "network_part"
-            else np.zeros((setups, *getattr(like, item.name).shape[1:]))
-            for item in fields(PassTime)
-        }
-    )
+    columns = {item.name: getattr(like, item.name) for item in fields(like) if item.name != "network_part"}
+    idle: dict[str, Any] = {name: np.zeros((setups, *column.shape[1:])) for name, column in columns.items()}
+    return replace(like, **idle)
 
 
 def pass_time(
@@ -228,9 +204,7 @@ def pass_time(
         network_slope_s=np.stack([slope for _, _, slope in network], axis=1),
         network_part=tuple(part for part, _, _ in network),
         **memory,
-        arithmetic_slope_s=_arithmetic(
-            architecture, accelerator, peak_flops, degrees, context_tokens, tokens_per_pass
-        ),
+        arithmetic_slope_s=_arithmetic(architecture, accelerator, peak_flops, degrees, context_tokens, tokens_per_pass),
     )
 
 
@@ -271,17 +245,11 @@ def _network(
     square = 1.0 - flat
     collectives: list[tuple[str, Array, Array]] = []
 
-    def add(
-        part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
-    ) -> None:
-        latency, slope = collective(
-            accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce
-        )
+    def add(part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool) -> None:
+        latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
         collectives.append((part, times[:, None] * latency, times[:, None] * slope))
 
-    layout = tensor_layout(
-        degrees.tensor_parallel_attention, degrees.two_dimensional, accelerator.node_size
-    )
+    layout = tensor_layout(degrees.tensor_parallel_attention, degrees.two_dimensional, accelerator.node_size)
     layers = architecture.layers * pace
     share = (
         layout.parallel
@@ -332,7 +300,7 @@ def _network(
 def _activation_words(matrix: Matrix, ranks: Array) -> Array:
     """Words that one token moves through a matrix split over ``ranks`` in the best rectangle."""
     rows = np.clip(np.sqrt(matrix.rows * ranks / matrix.columns), 1.0, ranks)
-    return rows * matrix.columns + ranks / rows * matrix.rows
+    return np.asarray(rows * matrix.columns + ranks / rows * matrix.rows)
 
 
 def _memory(
@@ -373,16 +341,10 @@ def _memory(
             fixed = fixed + weights
             per_token = per_token + activations
     cache = (
-        pace
-        * architecture.cache_bytes_per_token
-        * kv_head_replication(architecture, degrees)
-        * context_tokens
-        / stages
+        pace * architecture.cache_bytes_per_token * kv_head_replication(architecture, degrees) * context_tokens / stages
     )
     unembedding = weight * architecture.vocabulary * architecture.width
-    seconds_per_byte = stages / (
-        degrees.gpus * accelerator.hbm_bytes_per_s * accelerator.memory_cap
-    )
+    seconds_per_byte = stages / (degrees.gpus * accelerator.hbm_bytes_per_s * accelerator.memory_cap)
     columns = (len(sigma), len(log_idle))
     return {
         "memory_fixed_s": seconds_per_byte * (fixed + unembedding),
@@ -414,10 +376,5 @@ def _arithmetic(
         rest = degrees.attention_data_parallel * architecture.rest_flop_per_token
         return tokens_per_pass / rate * (architecture.feed_forward_flop_per_token + attended + rest)
     embeddings = architecture.embedding_flop_per_token
-    layers = (
-        architecture.feed_forward_flop_per_token
-        + attended
-        + architecture.rest_flop_per_token
-        - embeddings
-    )
+    layers = architecture.feed_forward_flop_per_token + attended + architecture.rest_flop_per_token - embeddings
     return tokens_per_pass / rate * (_pace(architecture, degrees) * layers + embeddings)

@@ -1,0 +1,1 @@
+"""The mixed-integer programs, one function a family of constraints."""

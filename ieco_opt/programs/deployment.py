@@ -120,14 +120,12 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
     rows = _rooflines(lines)
 
     def row(model: Any, resource: str) -> Any:
-        return model.latency_us >= _along(model, names, rows[resource].scaled(np.float64(MICRO)))
+        return model.latency_us >= _along(model, names, rows[resource].scaled(MICRO))
 
     model.latency = pyo.Constraint(list(rows), rule=row)
 
 
-def define_rent_constraints(
-    model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives
-) -> None:
+def define_rent_constraints(model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives) -> None:
     """Rent of one step: z >= sum_r rent_r (intercept_r y_r + slope_r b_r), the same rows in micro-dollars."""
     import pyomo.environ as pyo
 
@@ -146,9 +144,7 @@ def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
     if np.isfinite(data.latency_cap_s):
         model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
-        model.cost_cap = pyo.Constraint(
-            expr=model.rent_uusd <= data.cost_cap * pyo.quicksum(model.batch.values())
-        )
+        model.cost_cap = pyo.Constraint(expr=model.rent_uusd <= data.cost_cap * pyo.quicksum(model.batch.values()))
 
 
 def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
@@ -167,13 +163,9 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
     if np.isfinite(limits.max_cost):
         model.max_cost = pyo.Constraint(expr=model.rent_uusd <= limits.max_cost * batch)
     if limits.min_throughput > 0.0:
-        model.min_throughput = pyo.Constraint(
-            expr=batch >= limits.min_throughput / MICRO * model.latency_us
-        )
+        model.min_throughput = pyo.Constraint(expr=batch >= limits.min_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_throughput):
-        model.max_throughput = pyo.Constraint(
-            expr=batch <= limits.max_throughput / MICRO * model.latency_us
-        )
+        model.max_throughput = pyo.Constraint(expr=batch <= limits.max_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_power_kw):
         power = dict(zip(names, data.alternatives.power_kw.tolist(), strict=True))
         model.max_power_kw = pyo.Constraint(

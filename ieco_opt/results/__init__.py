@@ -1,0 +1,1 @@
+"""Deployments and frontiers as users see them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.pareto.points import Point
+from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.pass_time import Degrees
-from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.deployment import Deployment
 
 
@@ -54,9 +55,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         attention_data_parallel=int(degrees.attention_data_parallel[0]),
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
-        mfu=float(
-            model_flops_utilization(np.array(throughput), np.array(flop), np.array(gpus), np.array(peak))
-        ),
+        mfu=float(model_flops_utilization(np.array(throughput), np.array(flop), np.array(gpus), np.array(peak))),
         power_kw=None if np.isnan(power) else power,
         bottleneck=max(times, key=lambda name: times[name]),
         kernel_s=times["kernel"],
@@ -73,7 +72,9 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     )
 
 
-def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, float]:
+def component_seconds(
+    alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> dict[str, float]:
     """The four times of one alternative at one batch, model and draft together, per generated token."""
     times = dict.fromkeys(("kernel", "network", "memory", "arithmetic"), 0.0)
     for time, share in (
@@ -89,7 +90,7 @@ def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], n
 def memory_gb(family: Family, alternative: Alternatives, batch: int) -> tuple[float, float]:
     """What the most loaded GPU holds and what it may hold, in 1e9 bytes; averages in fidelity ``paper``."""
     shape, degrees = family.shape, alternative.degrees
-    if not is_deployable(shape):
+    if not rules.is_deployable(shape):
         cache = shape.cache_bytes_per_token * family.context.average_tokens * batch
         micro_batch = cache / float(degrees.pipeline_parallel[0])
         weights = shape.weight_bytes * shape.total_params
@@ -105,8 +106,6 @@ def memory_gb(family: Family, alternative: Alternatives, batch: int) -> tuple[fl
 
 def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool) -> float:
     """Weights and cache of one model on the most loaded GPU (``deployable``)."""
-    from ieco_opt.performance import rules
-
     shape = family.shape
     if draft:
         assert family.drafts is not None
@@ -116,7 +115,7 @@ def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool)
     return float((weights + rules.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
 
 
-def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, int | str | None]:
+def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, Any]:
     """Columns of the draft model's setup."""
     names = (
         "tensor_parallel",
@@ -127,7 +126,7 @@ def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, int | str 
     )
     if not speculates:
         return {f"draft_{name}": None for name in names}
-    values: dict[str, int | str | None] = {
+    values: dict[str, Any] = {
         f"draft_{name}": int(getattr(degrees, name)[0]) for name in names if name != "tensor_layout"
     }
     return values | {"draft_tensor_layout": _layout(degrees)}

@@ -181,9 +181,7 @@ AcceleratorReference = Annotated[
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(_kind_of_reference),
 ]
-Accelerators = Annotated[
-    tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), _listed("accelerators")
-]
+Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), _listed("accelerators")]
 
 Precision = Annotated[
     str,

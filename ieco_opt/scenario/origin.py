@@ -51,10 +51,7 @@ class Origin:
 
     def placed(self, prefix: Location, faults: Iterable[Fault]) -> list[Fault]:
         """Move faults whose fields are relative to ``prefix`` into the scenario."""
-        return [
-            fault if fault.file else self.fault(prefix + undotted(fault.field), fault.message)
-            for fault in faults
-        ]
+        return [fault if fault.file else self.fault(prefix + undotted(fault.field), fault.message) for fault in faults]
 
 
 def dotted(location: Location) -> str:

@@ -118,9 +118,7 @@ def _named(
     raise ScenarioError([origin.fault(location, message)])
 
 
-def _model_in_file(
-    name: str, location: Location, collection: catalog.Collection, origin: Origin
-) -> Model | PaperModel:
+def _model_in_file(name: str, location: Location, collection: catalog.Collection, origin: Origin) -> Model | PaperModel:
     path = origin.folder / name
     if not path.is_file():
         message = f"found {found(name)}, expected a file that exists in {origin.folder}"

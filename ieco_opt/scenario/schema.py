@@ -171,9 +171,7 @@ class Limits(_Strict):
     def _do_not_clash(self) -> Limits:
         least, most = self.min_throughput, self.max_throughput
         if least is not None and most is not None and least > most:
-            raise fields.refused_at(
-                [(("min_throughput",), least, f"at most max_throughput, which is {most}")]
-            )
+            raise fields.refused_at([(("min_throughput",), least, f"at most max_throughput, which is {most}")])
         return self
 
 
@@ -232,9 +230,7 @@ class Scenario(_Strict):
 
     @field_validator("weights", mode="wrap")
     @classmethod
-    def _belong_to_fidelity(
-        cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> object:
+    def _belong_to_fidelity(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
         given = value is not None and not (isinstance(value, list | tuple) and not value)
         fidelity = info.data.get("fidelity")
         if fidelity is Fidelity.PAPER and given:

@@ -93,9 +93,7 @@ def read_text(path: pathlib.Path) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScenarioError.single(f"cannot be read ({reason})", file=str(path)) from None
     if len(content) > MAX_BYTES:
-        raise ScenarioError.single(
-            f"found a larger file, expected at most {MAX_BYTES:,} bytes", file=str(path)
-        )
+        raise ScenarioError.single(f"found a larger file, expected at most {MAX_BYTES:,} bytes", file=str(path))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -161,9 +159,7 @@ class _Constructor:
                 return _SCALARS[node.tag](node.value)
             except ValueError:
                 pass
-        self._fault(
-            location, node, f"found the tag {found(node.tag.replace(_CORE, '!!'))}, expected a plain value"
-        )
+        self._fault(location, node, f"found the tag {found(node.tag.replace(_CORE, '!!'))}, expected a plain value")
         return None
 
     def _mapping(self, node: MappingNode, location: Location) -> dict[str, object]:

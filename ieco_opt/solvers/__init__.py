@@ -1,0 +1,1 @@
+"""Running solvers: configurations, outcomes, interrupts."""

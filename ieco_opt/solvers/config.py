@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -89,7 +90,7 @@ def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
     def fault(field: str, message: str) -> Fault:
         return Fault(file=file, line=None, field=field, message=message)
 
-    checks = {
+    checks: dict[str, tuple[Callable[[Any], bool], str]] = {
         "solver": (lambda value: isinstance(value, str) and bool(value), "the name of a solver"),
         "relative_gap": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1"),
         "time_limit_s": (lambda value: value is None or (_is_number(value) and value > 0), "seconds above 0"),
@@ -100,9 +101,7 @@ def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
         "options": (_is_option_mapping, "a mapping from option names to booleans, numbers or strings"),
     }
     faults = [
-        fault(str(name), f"unknown field, expected one of {', '.join(checks)}")
-        for name in fields
-        if name not in checks
+        fault(str(name), f"unknown field, expected one of {', '.join(checks)}") for name in fields if name not in checks
     ]
     for name, (valid, expected) in checks.items():
         if name in fields and not valid(fields[name]):
@@ -110,9 +109,7 @@ def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
     options = fields.get("options", {})
     if isinstance(options, dict) and options.get("threads", 1) != 1:
         found = options["threads"]
-        faults.append(
-            fault("options.threads", f"found {found!r}, expected 1 (more than one breaks later solves)")
-        )
+        faults.append(fault("options.threads", f"found {found!r}, expected 1 (more than one breaks later solves)"))
     if not faults and fields.get("solver", "highs") == "highs":
         from ieco_opt.solvers.highs import wrong_options
 
@@ -126,6 +123,5 @@ def _is_number(value: object) -> bool:
 
 def _is_option_mapping(value: object) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(option, bool | int | float | str)
-        for name, option in value.items()
+        isinstance(name, str) and isinstance(option, bool | int | float | str) for name, option in value.items()
     )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 
 @cache
 def highspy() -> Any:
     """Import highspy and swallow the banner that the first solver of a process prints."""
-    import highspy as module
     from pyomo.common.tee import capture_output
 
+    library: Any = import_module("highspy")
     with capture_output(io.StringIO(), capture_fd=True):
-        module.Highs()
-    return module
+        library.Highs()
+    return library
 
 
 def wrong_options(options: dict[str, Any]) -> list[tuple[str, str]]:

@@ -83,9 +83,7 @@ class SolverSession:
         options = dict(self.config.options)
         if self.config.solver == "cbc":
             options.setdefault("ratioGap", self.config.relative_gap)
-        results = solver.solve(
-            model, load_solutions=False, tee=False, timelimit=limit, options=options
-        )
+        results = solver.solve(model, load_solutions=False, tee=False, timelimit=limit, options=options)
         condition = str(results.solver.termination_condition)
         incumbent = bool(len(results.solution))
         outcome = _outcome(condition, incumbent=incumbent)
