@@ -132,7 +132,7 @@ def first_true(holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: In
 
 def build_regimes(space: DesignSpace) -> Regimes:
     """Cut the cells of a design space where a protocol changes, and to what the limits of the scenario admit."""
-    cells = _cut_where_protocols_change(space.alternatives, space.cells)
+    cells = cut_where_protocols_change(space.alternatives, space.cells)
     cells = _within_limits(space.alternatives, cells, space.limits)
     cells = _cut_experts(space.alternatives, cells)
     part = space.alternatives.take(cells.row)
@@ -161,7 +161,8 @@ def _protocol_changes(time: PassTime, row: int) -> Array:
     return np.concatenate(changes)
 
 
-def _cut_where_protocols_change(alternatives: Alternatives, cells: Cells) -> Cells:
+def cut_where_protocols_change(alternatives: Alternatives, cells: Cells) -> Cells:
+    """Cut each cell so that every collective runs one protocol on each part."""
     rows, lows, highs = [], [], []
     for row, lo, hi in zip(cells.row, cells.lo, cells.hi, strict=True):
         changes = _protocol_changes(alternatives.model, row)

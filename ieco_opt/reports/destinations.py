@@ -1,0 +1,96 @@
+"""Files that reports are written to: checked early, replaced only once they are complete."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from ieco_opt.errors import ScenarioError
+
+EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}
+"""Optional libraries and the extra of ieco_opt that brings each."""
+
+
+def kind_of(path: Path, known: Iterable[str]) -> str:
+    """Kind of file that the ending of a name asks for, without the dot.
+
+    Raises
+    ------
+    ScenarioError
+        The ending is none of those known.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    endings = tuple(known)
+    if kind not in endings:
+        found = f"the ending {path.suffix!r}" if path.suffix else "a name without an ending"
+        expected = ", ".join(f".{ending}" for ending in endings)
+        raise ScenarioError.single(f"found {found}, expected one of {expected}", file=str(path))
+    return kind
+
+
+def require_library(name: str, path: Path) -> None:
+    """Refuse a file whose kind needs a library that is not installed.
+
+    Raises
+    ------
+    ScenarioError
+        With the command that installs it.
+    """
+    if importlib.util.find_spec(name) is None:
+        message = f"needs {name}, which is not installed; install it with pip install 'ieco_opt[{EXTRAS[name]}]'"
+        raise ScenarioError.single(message, file=str(path))
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a path that no file can be written to, before the work for it is done.
+
+    Raises
+    ------
+    ScenarioError
+        The folder is missing, or the path itself is one.
+    """
+    if path.is_dir():
+        raise ScenarioError.single("found a folder, expected a file name", file=str(path))
+    if not path.parent.is_dir():
+        message = f"the folder {path.parent} does not exist, expected an existing one"
+        raise ScenarioError.single(message, file=str(path))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file completely or not at all.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            # Devices and pipes cannot be replaced; folders raise here.
+            path.write_bytes(content)
+        else:
+            _write_and_replace(path.resolve(), content)
+    except OSError as error:
+        message = f"cannot be written ({error.strerror or error}); expected a file name in a writable folder"
+        raise ScenarioError.single(message, file=str(path)) from error
+
+
+def _write_and_replace(target: Path, content: bytes) -> None:
+    permissions = 0o666
+    if target.exists():
+        # Replacing needs no right to write the old file, but whoever protected it meant it.
+        with target.open("r+b"):
+            permissions = target.stat().st_mode & 0o777
+    beside = target.parent / f".ieco-opt-{secrets.token_hex(8)}.tmp"
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
