@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.space import same_gpus
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.deployment import Deployment
@@ -92,27 +94,19 @@ def _position(degrees: Degrees, deployment: Deployment, prefix: str = "") -> int
 
 def _row(family: Family, deployment: Deployment) -> Alternatives | None:
     """The alternative that a deployment names, if its batch exists and fits."""
-    rows = [
-        candidate
-        for candidate in _rows_of(family, deployment)
-        if candidate.batch_min[0] <= deployment.batch <= candidate.batch_max[0]
-    ]
-    return rows[0] if rows else None
-
-
-def _rows_of(family: Family, deployment: Deployment) -> Iterator[Alternatives]:
-    # In fidelity paper one setup may stand in two rows, one on each side of its rule of expert degrees.
     setup = _position(family.setups.degrees, deployment)
     if setup is None:
-        return
+        return None
     if deployment.draft_tokens == 0:
-        yield family.alternatives(np.array([setup]), 0)
-        return
-    if family.drafts is None or deployment.draft_tokens not in family.draft_range:
-        return
-    draft = _position(family.drafts.setups.degrees, deployment, "draft_")
-    if draft is not None:
-        yield family.alternatives(np.array([setup]), deployment.draft_tokens, np.array([draft]))
+        row = family.alternatives(np.array([setup]), 0)
+    elif family.drafts is None or deployment.draft_tokens not in family.draft_range:
+        return None
+    else:
+        draft = _position(family.drafts.setups.degrees, deployment, "draft_")
+        if draft is None:
+            return None
+        row = family.alternatives(np.array([setup]), deployment.draft_tokens, np.array([draft]))
+    return row if row.batch_min[0] <= deployment.batch <= row.batch_max[0] else None
 
 
 def _wrong_figures(
@@ -207,24 +201,28 @@ def _neighbours(
         differing = (degrees.two_dimensional != (deployment.tensor_layout == "2d")).astype(int)
         for name in _DEGREES:
             differing += getattr(degrees, name) != getattr(deployment, name)
+        setups = np.flatnonzero(differing <= 2)
+        least, most = family.setups.batch_min[setups], family.setups.batch_max[setups]
+        held = (batches >= least[:, None]) & (batches <= most[:, None])
+        row, column = np.nonzero(held)
+        yield family.alternatives(setups[row], 0), batches[column].astype(float)
         lengths = {deployment.draft_tokens - 1, deployment.draft_tokens, deployment.draft_tokens + 1}
-        for setup in np.flatnonzero(differing <= 2):
-            held = (batches >= family.setups.batch_min[setup]) & (batches <= family.setups.batch_max[setup])
-            batch = batches[held].astype(float)
-            if not len(batch):
-                continue
-            yield family.alternatives(np.full(len(batch), setup), 0), batch
-            if family.drafts is None:
-                continue
-            drafts = np.flatnonzero(family.drafts.setups.degrees.gpus == degrees.gpus[setup])
-            if not len(drafts):
-                continue
-            best = family.fastest_drafts(int(setup), drafts, batch)
-            fits = np.flatnonzero(best >= 0)
-            for draft_tokens in sorted(lengths & set(family.draft_range)):
-                if len(fits):
-                    pairs = family.alternatives(np.full(len(fits), setup), draft_tokens, drafts[best[fits]])
-                    yield pairs, batch[fits]
+        for draft_tokens in sorted(lengths & set(family.draft_range)):
+            yield from _with_draft(family, draft_tokens, setups, held, batches)
+
+
+def _with_draft(
+    family: Family, draft_tokens: int, setups: Rows, held: NDArray[np.bool_], batches: Integers
+) -> Iterator[tuple[Alternatives, Array]]:
+    """The same setups with the fastest draft setup that fits beside each of them."""
+    for same, drafts in same_gpus(family):
+        among = np.flatnonzero(np.isin(setups, same))
+        if not len(among):
+            continue
+        best = family.fastest_drafts(setups[among], drafts, batches.astype(float))
+        row, column = np.nonzero(held[among] & (best >= 0))
+        pairs = family.alternatives(setups[among][row], draft_tokens, best[row, column])
+        yield pairs, batches[column].astype(float)
 
 
 def _name(rows: Alternatives, position: int) -> str:

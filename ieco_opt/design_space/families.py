@@ -104,17 +104,20 @@ class Family:
                 np.ceil(batch / model.degrees.attention_data_parallel[setups]) * model.cache_bytes[setups]
                 + np.ceil(batch / draft.degrees.attention_data_parallel[drafts]) * draft.cache_bytes[drafts]
             )
-            fits &= used <= model.free_bytes[setups] + draft.free_bytes[drafts] - self.usable_bytes
-        return np.asarray(fits)
+            fits = fits & (used <= model.free_bytes[setups] + draft.free_bytes[drafts] - self.usable_bytes)
+        return np.broadcast_to(fits, np.broadcast_shapes(setups.shape, drafts.shape, batch.shape))
 
-    def fastest_drafts(self, setup: int, drafts: Rows, batch: Array) -> Rows:
-        """Position in ``drafts`` of the fastest that fits beside ``setup`` at each batch, -1 where none does."""
+    def fastest_drafts(self, setups: Rows, drafts: Rows, batch: Array) -> Rows:
+        """Draft setup that is the fastest to fit beside each setup at each batch, -1 where none fits.
+
+        Shape (setups, batches) for setups and batches of one dimension each.
+        """
         assert self.drafts is not None
         spread = np.broadcast_to(batch, (len(drafts), len(batch)))
         latency = self.drafts.time.take(drafts).latency_s(spread)
-        fits = self.pair_fits(np.array(setup), drafts[:, None], spread)
-        best = np.where(fits, latency, np.inf).argmin(axis=0)
-        return np.where(fits.any(axis=0), best, -1)
+        fits = self.pair_fits(setups[:, None, None], drafts[:, None], batch)
+        best = np.where(fits, latency, np.inf).argmin(axis=1)
+        return np.where(fits.any(axis=1), drafts[best], -1)
 
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""

@@ -133,7 +133,7 @@ def _expert_choices(request: SetupRequest, tensor_parallel: int) -> Sequence[int
     """Expert degrees of one tensor degree; in ``paper`` with `auto`, both values of its rule."""
     experts, listed = request.architecture.experts, request.choices.expert_parallel
     if experts == 1:
-        return (1,) if listed is None or 1 in listed else ()
+        return (1,)
     if listed is not None:
         return [degree for degree in listed if _splits(request, degree, tensor_parallel)]
     if rules.is_deployable(request.architecture):

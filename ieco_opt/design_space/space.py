@@ -211,13 +211,13 @@ def _fastest_pairs(
         batches = edges[(edges >= least) & (edges <= most)] if listed else np.arange(least, most + 1)
         if not len(batches):
             continue
-        best = family.fastest_drafts(int(setup), drafts, batches.astype(float))
+        best = family.fastest_drafts(np.array([setup]), drafts, batches.astype(float))[0]
         changes = np.arange(1, len(best)) if listed else np.flatnonzero(np.diff(best)) + 1
         starts = np.concatenate([[0], changes])
         ends = np.concatenate([changes, [len(best)]]) - 1
         for start, end in zip(starts[best[starts] >= 0], ends[best[starts] >= 0], strict=True):
             rows.append(len(pairs))
-            pairs.append((int(setup), int(drafts[best[start]])))
+            pairs.append((int(setup), int(best[start])))
             lows.append(int(batches[start]))
             highs.append(int(batches[end]))
     chosen = np.array(pairs, dtype=np.intp).reshape(-1, 2)

@@ -26,6 +26,24 @@ UNBOUNDED = frozenset({"latency_hi_s", "cost_hi", "bound", "gap"})
 
 QUESTIONS = ("frontier", "fastest", "cheapest", "preferred")
 
+_FIELDS = (
+    "format",
+    "format_version",
+    "question",
+    "claim",
+    "coverage",
+    "stopped",
+    "preference",
+    "scenario",
+    "deployments",
+    "open_regions",
+    "versions",
+    "solver",
+    "census",
+    "statistics",
+    "notes",
+)
+
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
 _LARGEST_INTEGER = 2**53
 
@@ -182,7 +200,7 @@ class _Decoder:
         self.faults: list[Fault] = []
 
     def frontier(self, values: dict[str, Any]) -> Frontier:
-        for name in sorted(values.keys() - _FIELDS):
+        for name in sorted(values.keys() - set(_FIELDS)):
             self._fault(name, "unknown field, expected one of " + ", ".join(_FIELDS))
         question = self._value(values, "question", _one_of(QUESTIONS))
         claim = self._value(values, "claim", _one_of(Claim))
@@ -274,25 +292,6 @@ class _Decoder:
         if hint in (float, float | None):
             return float(value)
         return tuple(map(float, value)) if isinstance(value, list) else value
-
-
-_FIELDS = {
-    "format": None,
-    "format_version": None,
-    "question": None,
-    "claim": None,
-    "coverage": None,
-    "stopped": None,
-    "preference": None,
-    "scenario": None,
-    "deployments": None,
-    "open_regions": None,
-    "versions": None,
-    "solver": None,
-    "census": None,
-    "statistics": None,
-    "notes": None,
-}
 
 
 def _options(options: Mapping[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:

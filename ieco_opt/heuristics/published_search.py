@@ -1,0 +1,282 @@
+"""The grid search of arXiv 2506.04645: real-valued GPU counts and batches, the best setup of each pair.
+
+Nothing here is rounded or proven; ``paper_grid`` and ``rounded_grid`` make proposals of what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.performance import rules
+from ieco_opt.performance.architecture import Architecture
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
+from ieco_opt.performance.pass_time import Degrees, PassTime, pass_time
+
+RESOLUTION = 400
+"""GPU counts and batches of the published grid."""
+
+_STAGES = 10
+_SCALE_DOWNS = 6
+_CAPS = 1000
+_SLOWEST = 100.0
+_LARGEST = 2.0**18
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedModel:
+    """A model, or a draft model, as the search prices it; ``peak_flops`` is without the utilisation cap."""
+
+    shape: Architecture
+    peak_flops: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """One search: one model on one kind of accelerator.
+
+    ``context_tokens`` are read in a pass; ``resident_tokens`` of each sequence fill memory, of which a GPU has
+    ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch, as published,
+    or of all sequences in flight where ``whole_batch_resident``.
+    ``draft``, where there is one, proposes up to ``max_draft_tokens`` tokens.
+    """
+
+    model: SearchedModel
+    accelerator: Accelerator
+    usd_per_gpu_hour: float
+    context_tokens: float
+    resident_tokens: float
+    usable_bytes: float
+    whole_batch_resident: bool = False
+    max_throughput: float = np.inf
+    draft: SearchedModel | None = None
+    acceptance: float = 0.0
+    max_draft_tokens: int = 0
+    resolution: int = RESOLUTION
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Points of the searched frontier, fastest first; every array has shape (points,).
+
+    ``draft_degrees`` are NaN without speculation. ``evaluations`` counts pass times that were computed.
+    """
+
+    degrees: Degrees
+    batch: Array
+    draft_tokens: NDArray[np.int64]
+    draft_degrees: Degrees
+    latency_s: Array
+    cost_usd_per_mtok: Array
+    evaluations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The fastest setup of each pair of GPU count and batch, shape (counts, batches); inf where none fits."""
+
+    latency_s: Array
+    stages: Array
+    scale_down: Array
+    two_dimensional: NDArray[np.bool_]
+    evaluations: int
+
+
+def search(request: SearchRequest) -> SearchResult:
+    """Search the grid and take the least cost under each latency cap."""
+    gpus, batch = _grid(request)
+    passes = {0: _fastest_setups(request, request.model, 1, gpus, batch)}
+    latency = passes[0].latency_s
+    draft_tokens = np.zeros(latency.shape, dtype=np.int64)
+    draft = None
+    if request.draft is not None:
+        draft = _fastest_setups(request, request.draft, 1, gpus, batch)
+        for count in range(2, request.max_draft_tokens + 1):
+            passes[count] = _fastest_setups(request, request.model, count, gpus, batch)
+            factor = float(speculation_factor(np.array(float(count)), request.acceptance))
+            speculative = factor * (passes[count].latency_s + count * draft.latency_s)
+            better = speculative < latency
+            latency = np.where(better, speculative, latency)
+            draft_tokens[better] = count
+    rent = usd_per_second(gpus, np.float64(request.usd_per_gpu_hour))[:, None]
+    cost = cost_usd_per_mtok(rent, latency, batch)
+    row, column = np.unravel_index(_under_caps(request, latency, cost, batch), latency.shape)
+    used = draft_tokens[row, column]
+    setups = _pick(passes, used, row, column)
+    drafts = setups if draft is None else _pick({0: draft}, np.zeros_like(used), row, column)
+    return SearchResult(
+        degrees=_degrees(request.model.shape, gpus[row], batch[column], setups),
+        batch=batch[column],
+        draft_tokens=used,
+        draft_degrees=without(
+            _degrees((request.draft or request.model).shape, gpus[row], batch[column], drafts), used == 0
+        ),
+        latency_s=latency[row, column],
+        cost_usd_per_mtok=cost[row, column],
+        evaluations=sum(best.evaluations for best in passes.values()) + (draft.evaluations if draft else 0),
+    )
+
+
+def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
+    """Degrees with NaN where there is no setup (of a draft model)."""
+    return Degrees(
+        tensor_parallel=np.where(absent, np.nan, degrees.tensor_parallel),
+        pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
+        expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
+        attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),
+        two_dimensional=degrees.two_dimensional & ~absent,
+    )
+
+
+def _grid(request: SearchRequest) -> tuple[Array, Array]:
+    """GPU counts from what holds the weights up, and batches from one up, log-spaced."""
+    shape = request.model.shape
+    least = shape.weight_bytes * shape.total_params / request.usable_bytes
+    return (
+        np.geomspace(least, _LARGEST, request.resolution),
+        np.geomspace(1.0, _LARGEST * _sparsity(shape), request.resolution),
+    )
+
+
+def _sparsity(shape: Architecture) -> float:
+    return max(block.sparsity for block in shape.blocks)
+
+
+def _fastest_setups(
+    request: SearchRequest, model: SearchedModel, tokens: int, gpus: Array, batch: Array
+) -> _Best:
+    """Fastest of both layouts, all pipeline depths and all scale-downs, for each pair of the grid."""
+    shape = (len(gpus), len(batch))
+    latency, two_dimensional = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
+    stages, scale_down = np.ones(shape), np.ones(shape)
+    evaluations = 0
+    for columns in _columns_by_stages(model.shape, batch):
+        counts = np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES)
+        for layout in (False, True):
+            slab = _Slab(request, model, tokens, gpus, np.unique(counts), two_dimensional=layout)
+            for column in columns:
+                found, setup = slab.fastest(float(batch[column]))
+                faster = np.flatnonzero(found < latency[:, column])
+                latency[faster, column] = found[faster]
+                two_dimensional[faster, column] = layout
+                stages[faster, column] = slab.stages[setup[faster]]
+                scale_down[faster, column] = slab.scale_down[setup[faster]]
+            evaluations += slab.evaluations
+    return _Best(latency, stages, scale_down, two_dimensional, evaluations)
+
+
+def _columns_by_stages(shape: Architecture, batch: Array) -> Iterator[NDArray[np.intp]]:
+    """Batches that try the same pipeline depths, and so share coefficients: all of at least as many as layers."""
+    for column in np.flatnonzero(batch < shape.layers):
+        yield np.array([column])
+    full = np.flatnonzero(batch >= shape.layers)
+    if len(full):
+        yield full
+
+
+class _Slab:
+    """Every GPU count, depth and scale-down in one layout: coefficients once, then any batch."""
+
+    def __init__(
+        self,
+        request: SearchRequest,
+        model: SearchedModel,
+        tokens: int,
+        gpus: Array,
+        stages: Array,
+        *,
+        two_dimensional: bool,
+    ) -> None:
+        self.request, self.model, self.tokens = request, model, tokens
+        self.counts, self.evaluations = len(gpus), 0
+        shares = np.linspace(0.0, 1.0, _SCALE_DOWNS)
+        self.gpus, self.stages, share = (
+            grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij")
+        )
+        self.tensor = self.gpus / self.stages
+        self.scale_down = np.maximum(self.tensor, 1.0) ** share
+        self.layout = np.full(len(self.gpus), two_dimensional)
+        self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
+        self.priced: dict[bool, PassTime] = {}
+
+    def fastest(self, batch: float) -> tuple[Array, NDArray[np.intp]]:
+        """Least latency of each GPU count at one batch (inf where nothing fits), and the row it has."""
+        starving = batch / self.stages < 2.0 * _sparsity(self.model.shape)
+        fits = self._fits(batch)
+        latency = np.full(len(self.gpus), np.inf)
+        for narrow, rows in ((True, starving & fits), (False, ~starving & fits)):
+            if rows.any():
+                at = np.full(len(self.gpus), batch)
+                latency = np.where(rows, self._pass(narrow=narrow).latency_s(at), latency)
+        self.evaluations += int(fits.sum())
+        by_count = latency.reshape(self.counts, -1)
+        best = by_count.argmin(axis=1)
+        rows_of_best = np.arange(self.counts) * by_count.shape[1] + best
+        return latency[rows_of_best], rows_of_best
+
+    def _fits(self, batch: float) -> NDArray[np.bool_]:
+        held = batch if self.request.whole_batch_resident else batch / self.stages
+        needed = self.model.shape.cache_bytes_per_token * self.request.resident_tokens * held
+        fits: NDArray[np.bool_] = (needed <= self.free) & (self.stages <= np.minimum(self.gpus, batch))
+        return fits
+
+    def _pass(self, *, narrow: bool) -> PassTime:
+        """Pass times with experts apart, or (``narrow``) every expert over all ranks."""
+        if narrow not in self.priced:
+            experts = self.model.shape.experts
+            expert_parallel = np.minimum(self.tensor, 1.0 if narrow else experts)
+            self.priced[narrow] = pass_time(
+                self.model.shape,
+                self.request.accelerator,
+                self.model.peak_flops,
+                Degrees(self.tensor, self.stages, expert_parallel, self.scale_down, self.layout),
+                context_tokens=self.request.context_tokens,
+                tokens_per_pass=float(self.tokens),
+            )
+        return self.priced[narrow]
+
+
+def _pick(
+    passes: Mapping[int, _Best], used: NDArray[np.int64], row: NDArray[np.intp], column: NDArray[np.intp]
+) -> _Best:
+    """Setups of some pairs, each from the pass over as many tokens as are ``used`` there."""
+    chosen = next(iter(passes.values()))
+    columns = {
+        name: getattr(chosen, name)[row, column]
+        for name in ("latency_s", "stages", "scale_down", "two_dimensional")
+    }
+    for tokens, best in passes.items():
+        here = used == tokens
+        for name, values in columns.items():
+            values[here] = getattr(best, name)[row[here], column[here]]
+    return _Best(**columns, evaluations=0)
+
+
+def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> Degrees:
+    tensor = gpus / setups.stages
+    expert_parallel = rules.paper_expert_parallel(shape, tensor, batch / setups.stages)
+    return Degrees(tensor, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional)
+
+
+def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Array) -> NDArray[np.intp]:
+    """Pairs of least cost under each cap on the latency, as flat positions, fastest first."""
+    admitted = np.isfinite(latency) & (batch <= request.max_throughput * latency)
+    pairs = np.flatnonzero(admitted.ravel())
+    if not len(pairs):
+        return pairs
+    pairs = pairs[np.argsort(latency.ravel()[pairs], kind="stable")]
+    seconds, dollars = latency.ravel()[pairs], cost.ravel()[pairs]
+    caps = seconds[0] * np.geomspace(1.0, _SLOWEST, _CAPS)
+    # Rounding must not lift the first cap below the least latency itself.
+    within = np.maximum(np.searchsorted(seconds, caps, side="right"), 1)
+    cheapest_so_far = np.minimum.accumulate(dollars)
+    first_as_cheap = np.flatnonzero(np.concatenate([[True], dollars[1:] < cheapest_so_far[:-1]]))
+    best = first_as_cheap[np.searchsorted(first_as_cheap, within - 1, side="right") - 1]
+    chosen = pairs[np.unique(best)]
+    _, once = np.unique(latency.ravel()[chosen], return_index=True)
+    return chosen[once]
