@@ -120,9 +120,7 @@ def _regimes(family: Family, draft_tokens: int) -> int:
     if draft_tokens == 0:
         pairs = [(np.arange(len(family.setups)), None)]
     else:
-        pairs = [
-            (np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))) for setups, drafts in same_gpus(family)
-        ]
+        pairs = [(np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))) for setups, drafts in same_gpus(family)]
     count = 0
     for setups, drafts in pairs:
         alternatives = family.alternatives(setups, draft_tokens, drafts)

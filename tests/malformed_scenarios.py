@@ -39,9 +39,7 @@ def _limits(name: str, limits: str, field: str) -> Malformed:
 
 
 def _space(name: str, line: str, field: str) -> Malformed:
-    return _case(
-        f"space-{name}", "  tensor_parallel: [1, 2, 4, 8]", f"  {line}", f":9: design_space.{field}: "
-    )
+    return _case(f"space-{name}", "  tensor_parallel: [1, 2, 4, 8]", f"  {line}", f":9: design_space.{field}: ")
 
 
 def _bomb(levels: int, width: int) -> str:
@@ -109,9 +107,7 @@ _WORKLOAD = [
         "",
         ".yaml: workload: ",
     ),
-    _case(
-        "workload-scalar", "\n  context_tokens: 1000\n  output_tokens: 500\n", " 5\n", ":5: workload: found 5"
-    ),
+    _case("workload-scalar", "\n  context_tokens: 1000\n  output_tokens: 500\n", " 5\n", ":5: workload: found 5"),
     _case("workload-null", "\n  context_tokens: 1000\n  output_tokens: 500\n", "\n", ":5: workload: "),
     _case("context-missing", "  context_tokens: 1000\n", "", ":5: workload.context_tokens: found nothing"),
     _case("context-negative", "1000", "-1", ":6: workload.context_tokens: found -1"),
@@ -218,9 +214,7 @@ _LIMITS = [
         "kind: deployment\nmemory_utilization: 0",
         ":2: memory_utilization",
     ),
-    _case(
-        "utilization-over", "kind: deployment", "kind: deployment\nmemory_utilization: 1.1", ":2: memory_util"
-    ),
+    _case("utilization-over", "kind: deployment", "kind: deployment\nmemory_utilization: 1.1", ":2: memory_util"),
 ]
 
 _FILES = [
@@ -257,9 +251,7 @@ _FILES = [
     Malformed("file-key-number", GOOD + "5: c\n", ":13: found '5' as the name of a field"),
     Malformed("file-key-line-break", GOOD + '"a\\nb": c\n', ":13: 'a\\nb': unknown field"),
     Malformed("file-key-unknown", GOOD + "gpus: 8\n", ":13: gpus: unknown field"),
-    Malformed(
-        "file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"
-    ),
+    Malformed("file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"),
     Malformed("file-merge-key", "base: &b {kind: deployment}\n<<: *b\n", ".yaml:2: '<<': unknown field"),
     Malformed("file-deep-flow", "model: " + "[" * 100_000, ":1: found more than 30 levels"),
     Malformed("file-deep-block", "? " * 5_000, "found more than 30 levels"),

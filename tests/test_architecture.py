@@ -91,6 +91,8 @@ def test_the_library_neither_prints_nor_configures_logging() -> None:
         if _home(path) == "cli":
             continue
         called = {
-            ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)
+            ast.unparse(node.func)
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Call)
         }
         assert not called & {"print", "logging.basicConfig", "sys.stdout.write", "sys.stderr.write"}, path

@@ -177,9 +177,7 @@ def test_real_model_reproduces_published_sizes(name: str) -> None:
     total, active, cache = REAL_FIGURES[name]
     # The reference figures count the routers, which the catalog leaves out, and are rounded to 10 million;
     # Qwen3-14B is off by 8 million, its vocabulary being that of its siblings here.
-    routers = sum(
-        block.layers * block.experts * item.width for block in item.feed_forward if block.experts > 1
-    )
+    routers = sum(block.layers * block.experts * item.width for block in item.feed_forward if block.experts > 1)
     assert total_params(item) + routers == pytest.approx(total * 1e9, rel=6e-4, abs=5.1e6)
     assert active_params(item) + routers == pytest.approx(active * 1e9, rel=6e-4, abs=5.1e6)
     assert total_params(item) == pytest.approx(total * 1e9, rel=5e-3, abs=5.1e6)
@@ -260,9 +258,7 @@ def test_windowed_models_say_so(name: str) -> None:
         ("L40S", (32, 32)),
     ],
 )
-def test_all_reduce_bandwidth_is_half_of_the_link(
-    name: str, unidirectional_gb_per_s: tuple[int, int]
-) -> None:
+def test_all_reduce_bandwidth_is_half_of_the_link(name: str, unidirectional_gb_per_s: tuple[int, int]) -> None:
     item = accelerator(name)
     expected = tuple(rate * 1e9 / 2 for rate in unidirectional_gb_per_s)
     assert (item.intra_node_bytes_per_s, item.inter_node_bytes_per_s) == expected
@@ -286,9 +282,7 @@ def test_peak_rates_are_dense_floating_point(name: str, rates: tuple[float | Non
 def test_scale_up_domains_prices_and_power() -> None:
     sizes = {name: accelerator(name).node_size for name in ("H100", "GB200", "L4", "TPU-v5p")}
     assert sizes == {"H100": 8, "GB200": 72, "L4": 1, "TPU-v5p": 1}
-    prices = {
-        name: accelerator(name).usd_per_gpu_hour for name in ("H100", "H200", "H800", "H20", "A100", "B300")
-    }
+    prices = {name: accelerator(name).usd_per_gpu_hour for name in ("H100", "H200", "H800", "H20", "A100", "B300")}
     assert prices == {"H100": 1.30, "H200": 1.60, "H800": 2.00, "H20": 1.18125, "A100": 1.30, "B300": 3.48}
     assert all(accelerator(name).usd_per_gpu_hour for name in accelerator_names())
     assert accelerator("H100").power_w == 700
@@ -429,9 +423,7 @@ def test_accelerator_like_another() -> None:
 
 
 def test_numbers_that_yaml_reads_as_text() -> None:
-    card = accelerator_from_mapping(
-        changed(CARD, flops_8bit="2e15", intra_node_bytes_per_s="inf", power_w="7E2")
-    )
+    card = accelerator_from_mapping(changed(CARD, flops_8bit="2e15", intra_node_bytes_per_s="inf", power_w="7E2"))
     assert (card.flops_8bit, card.power_w) == (2e15, 700.0)
     assert math.isinf(card.intra_node_bytes_per_s)
 

@@ -154,9 +154,7 @@ def test_files_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 
 
 def test_all_faults_come_at_once(tmp_path: Path) -> None:
-    text = (
-        GOOD.replace("1000", "-1").replace("fp8", "fp9").replace("0.8", "8").replace("min_speed", "min_sped")
-    )
+    text = GOOD.replace("1000", "-1").replace("fp8", "fp9").replace("0.8", "8").replace("min_speed", "min_sped")
     error = _refusal(tmp_path / "many.yaml", text + "model: again\nfidelity: exact\n")
     fields = {fault.field for fault in error.faults}
     assert {"model", "weights[0]", "fidelity", "workload.context_tokens"} < fields

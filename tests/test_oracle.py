@@ -228,8 +228,7 @@ def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, se
     resident = weights + 5 * cache * 20 * sequences * share
     assert float(deployable.resident_bytes(model, setup, "fp8", np.array(7.0), 20)) == pytest.approx(resident)
     long, short = (
-        float(evaluate(model, CHIP, setup, batch=7, context_tokens=s, weights="fp8").memory_s)
-        for s in (30, 0)
+        float(evaluate(model, CHIP, setup, batch=7, context_tokens=s, weights="fp8").memory_s) for s in (30, 0)
     )
     assert long - short == pytest.approx(5 * cache * 30 * 7 * replication / (8 * 0.8 * 1e5))
 
@@ -252,9 +251,7 @@ def test_latent_attention_by_hand() -> None:
     assert deployable.attention_matrices(plain) == [(4 * 5 + 5 + 2, 8), (4 * (3 + 4), 5), (8, 4 * 4)]
 
 
-@pytest.mark.parametrize(
-    ("pipeline", "feed_forward"), [(1, 4 * 1272 + 480), (2, 3 * 1272), (3, 2 * 1272), (5, 1272)]
-)
+@pytest.mark.parametrize(("pipeline", "feed_forward"), [(1, 4 * 1272 + 480), (2, 3 * 1272), (3, 2 * 1272), (5, 1272)])
 def test_heaviest_stage_by_hand(pipeline: int, feed_forward: int) -> None:
     # Eight experts of width 6 and a shared one of width 5, against one dense layer of width 20.
     assert (3 * 8 * (8 * 6 + 5), 3 * 8 * 20) == (1272, 480)
@@ -313,9 +310,7 @@ def test_design_space_by_hand() -> None:
     assert {setup.expert for setup, _ in setups(listed, EXPERTS)} == {2}
     assert {setup.expert for setup, _ in setups(listed, DENSE)} == {1}
     gpt_4 = replace(SCENARIO, fidelity="paper", model=MODELS["GPT-4"], batches=np.array([15, 16, 31, 32]))
-    found = {
-        (s.pipeline, s.expert, *np.flatnonzero(m)) for s, m in setups(gpt_4, gpt_4.model) if s.tensor == 4
-    }
+    found = {(s.pipeline, s.expert, *np.flatnonzero(m)) for s, m in setups(gpt_4, gpt_4.model) if s.tensor == 4}
     assert found == {(1, 1, 0), (1, 4, 1, 2, 3), (2, 1, 0, 1, 2), (2, 4, 3)}
 
 
@@ -356,9 +351,7 @@ def test_speculation_by_hand() -> None:
     main, choices = Setup(2, "1d", 1, 1, 1), (Setup(2, "1d", 1, 1, 1), Setup(1, "1d", 2, 1, 1))
 
     def seconds(model: Model, setup: Setup, tokens: int) -> float:
-        parts = evaluate(
-            model, CHIP, setup, batch=4, context_tokens=25, tokens_per_pass=tokens, weights="bf16"
-        )
+        parts = evaluate(model, CHIP, setup, batch=4, context_tokens=25, tokens_per_pass=tokens, weights="bf16")
         return float(parts.latency_s)
 
     def held(model: Model, setup: Setup) -> float:
@@ -375,9 +368,7 @@ def test_speculation_by_hand() -> None:
     assert expected[0] < expected[1]
     assert small[0] > small[1]
     between = held(DENSE, main) + (small[0] + small[1]) / 2
-    assert found(replace(scenario, memory_utilization=between / CHIP.hbm_bytes)) == pytest.approx(
-        expected[1:]
-    )
+    assert found(replace(scenario, memory_utilization=between / CHIP.hbm_bytes)) == pytest.approx(expected[1:])
     assert float(speculative_s(np.array(5.0), np.array(1.0), 4, 1.0)) == pytest.approx(9 / 4)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 import math
 import os
@@ -88,7 +89,9 @@ SPECULATING = deployment(
     draft_attention_data_parallel=2,
 )
 MIDDLE = deployment(80.0, 0.75, batch=1024, cost_cap=0.8, memory_per_gpu_gb=60.0)
-CHEAP = deployment(40.0, 0.3, gpus=1, tensor_parallel=1, batch=64, power_kw=0.7, bound=41.0, gap=0.025, status="feasible")
+CHEAP = deployment(
+    40.0, 0.3, gpus=1, tensor_parallel=1, batch=64, power_kw=0.7, bound=41.0, gap=0.025, status="feasible"
+)
 
 
 def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
@@ -137,24 +140,525 @@ def many(count: int) -> tuple[Deployment, ...]:
 
 
 def test_the_table_reads_like_this() -> None:
-    assert render(FRONT, 80) == """\
+    assert (
+        render(FRONT, 80)
+        == """\
 by hand: Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of
 output
 3 deployments; for every feasible deployment one of these is at most 5 % dearer
 and 5 % slower
 
-   speed    cost  GPUs  layout       batch   draft  throughput  bottleneck   gap
+   speed    cost  GPUs  layout       batch   draft  throughput     gap
 tokens/s  $/Mtok                            tokens    tokens/s
-  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  network     0
-"""
+  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  proven
+   80.00  0.7500     8  TP8          1,024       -         640  proven
+   40.00  0.3000     1  TP1             64       -         320   2.5 %
+
+layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1
+are left out
+2 of 3 proven optimal, the others within 2.5 %; 7 solves in 2.2 s with HiGHS
+1.16.0"""
+    )
+
+
+def test_a_wide_terminal_shows_every_column() -> None:
+    table = render(FRONT, 120).split("\n\n")[1].splitlines()
+    assert table == [
+        "   speed    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
+        "tokens/s  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
+        "  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  network     6.2  11.200    18.0  proven",
+        "   80.00  0.7500     8  TP8          1,024       -         640  memory      6.2   5.600    60.0  proven",
+        "   40.00  0.3000     1  TP1             64       -         320  memory      6.2   0.700    18.0   2.5 %",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 66, 72, 80, 93, 110])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    for result in (FRONT, PARTIAL, NOTHING, SINGLE):
+        assert max(map(len, render(result, width).splitlines())) <= width
+
+
+def test_what_varies_becomes_a_column_and_leaves_the_title() -> None:
+    other = replace(MIDDLE, accelerator="H200-SXM", weights="bf16")
+    text = render(frontier(SPECULATING, other), 120)
+    assert "Llama-3.3-70B, 2,000" in text.splitlines()[0]
+    assert "accelerator  weights  layout" in text
+    assert "H200-SXM     bf16     TP8 " in text
+
+
+def test_an_unknown_power_is_a_dash() -> None:
+    text = render(frontier(replace(MIDDLE, power_kw=None), CHEAP), 120)
+    assert text.split("\n\n")[1].splitlines()[2].split()[-3] == "-"
 
 
 def test_thinning_keeps_both_ends_and_says_what_is_left_out() -> None:
     lines = render(frontier(*many(100)), 80).splitlines()
-    rows = [line for line in lines if line.endswith("memory")]
-    assert len(rows) == MOST_ROWS
-    assert [float(rows[0].split()[0]), float(rows[-1].split()[0])] == [1000.0, 901.0]
-    speeds = [float(row.split()[0]) for row in rows]
-    assert {round(fast - slow) for fast, slow in zip(speeds, speeds[1:], strict=False)} == {3, 4}
+    speeds = [float(line.split()[0]) for line in lines if "  TP8  " in line]
+    assert len(speeds) == MOST_ROWS
+    assert (speeds[0], speeds[-1]) == (1000.0, 901.0)
+    assert {fast - slow for fast, slow in itertools.pairwise(speeds)} == {3.0, 4.0}
     assert "70 of 100 rows are left out; --out FILE or --format csv has them all" in lines
-    assert "left out;" not in render(frontier(*many(MOST_ROWS)), 80)
+    assert "rows are left out" not in render(frontier(*many(MOST_ROWS)), 80)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"claim": Claim.COMPLETE, "coverage": 0.0}, "3 deployments, the complete frontier: one of these matches"),
+        ({"coverage": 0.025}, "one of these is at most 2.5 % dearer and 2.5 % slower"),
+        ({"claim": Claim.SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
+        ({"claim": Claim.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be on the frontier"),
+        ({"claim": Claim.PARTIAL, "stopped": "time limit"}, "3 deployments found before the search ended"),
+    ],
+)
+def test_claims_are_told_in_plain_words(changes: dict[str, Any], expected: str) -> None:
+    assert expected in wording.claim(replace(FRONT, **changes))
+
+
+@pytest.mark.parametrize("result", [PARTIAL, NOTHING, replace(PARTIAL, question="fastest", deployments=(CHEAP,))])
+def test_the_first_line_of_a_partial_result_says_so(result: Frontier) -> None:
+    assert render(result, 80).startswith(f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})\n")
+    assert "proven optimal:" not in render(result, 80)
+
+
+def test_a_missing_bound_is_told() -> None:
+    assert "open" in render(PARTIAL, 80)
+    assert "1 of 2 proven optimal, the others without a bound" in render(PARTIAL, 100)
+    stopped = replace(PARTIAL, question="fastest", deployments=PARTIAL.deployments[1:])
+    assert "not proven: no bound was found" in render(stopped, 80)
+
+
+def test_the_card_reads_like_this() -> None:
+    assert (
+        render(SINGLE, 80)
+        == """\
+by hand: the preferred deployment (greatest speed^3 / cost)
+Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
+
+  speed                     200 tokens/s for each request
+  cost                      $3.333 per million tokens
+  throughput                1,600 tokens/s over all requests
+  latency                   5 ms per token
+
+  GPUs                      16 x H100-SXM
+  weights                   fp8
+  tensor parallel           8 (1d layout)
+  pipeline parallel         2
+  expert parallel           1
+  attention data parallel   4
+  batch                     4 sequences in flight
+  speculation               5 tokens drafted at once, draft model TP4 PP4 DP2 2d
+
+  memory per GPU            18 of 72 GB (25 %)
+  power                     11.2 kW (boards)
+  FLOP utilization (MFU)    6.25 %
+
+  time per token, ms (memory and arithmetic overlap)
+    kernel launches            0.6250  12.5 %  ###
+    network                    1.2500  25.0 %  ######
+    memory                     3.1250  62.5 %  ###############
+    arithmetic                 0.1562   3.1 %  #
+
+proven optimal: no feasible deployment is preferred to it (bound 200 tokens/s,
+gap 0 %)
+7 solves in 2.2 s with HiGHS 1.16.0"""
+    )
+
+
+# Tables of pandas and CSV
+
+
+def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> None:
+    table = to_dataframe(FRONT.deployments)
+    assert tuple(table.columns) == ALL_COLUMNS
+    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert table["gpus"].tolist() == [16, 8, 1]
+    assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
+    assert str(table["draft_tensor_parallel"].dtype) == "Int64"
+    assert table["draft_tensor_parallel"].tolist() == [4, pd.NA, pd.NA]
+    assert math.isnan(table["cost_cap"][0])
+    assert table["cost_cap"][1] == 0.8
+    for other in ((), (replace(MIDDLE, weights=None, power_kw=None),)):
+        assert to_dataframe(other).dtypes.equals(table.dtypes)
+    assert to_dataframe((replace(MIDDLE, weights=None),))["weights"][0] is pd.NA
+    assert len(FRONT.to_dataframe()) == 3
+
+
+def test_csv_keeps_every_digit(tmp_path: Path) -> None:
+    awkward = replace(SPECULATING, latency_s=0.1 + 0.2, kernel_s=5e-324, network_s=1 / 3e6)
+    files.write(frontier(awkward, CHEAP), tmp_path / "front.CSV")
+    text = (tmp_path / "front.CSV").read_bytes().decode()
+    assert text == files.to_csv_text(frontier(awkward, CHEAP))
+    head, first, second = text.splitlines()
+    assert head == ",".join(ALL_COLUMNS)
+    row, other = (dict(zip(ALL_COLUMNS, line.split(","), strict=True)) for line in (first, second))
+    for name in ("latency_s", "kernel_s", "network_s", "cost_usd_per_mtok"):
+        assert float(row[name]) == getattr(awkward, name)
+    assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "4", "")
+    assert files.to_csv_text(NOTHING) == ",".join(ALL_COLUMNS) + "\n"
+
+
+def test_parquet_keeps_values_and_types(tmp_path: Path) -> None:
+    FRONT.to_parquet(tmp_path / "front.parquet")
+    back = pd.read_parquet(tmp_path / "front.parquet")
+    pd.testing.assert_frame_equal(back, FRONT.to_dataframe())
+
+
+def test_any_table_can_be_written_as_json() -> None:
+    table = pd.DataFrame({"name": ["a", None], "x": [0.1 + 0.2, math.inf], "n": [1, 2]})
+    rows = [{"name": "a", "x": 0.1 + 0.2, "n": 1}, {"name": None, "x": None, "n": 2}]
+    assert json.loads(files.table_to_json(table)) == rows
+
+
+# JSON
+
+
+def no_constants(name: str) -> NoReturn:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.mark.parametrize("result", [FRONT, PARTIAL, NOTHING, SINGLE], ids=["front", "partial", "nothing", "single"])
+def test_json_comes_back_equal(result: Frontier) -> None:
+    text = files.to_json(result)
+    json.loads(text, parse_constant=no_constants)
+    assert files.from_json(text) == result
+    assert files.to_json(files.from_json(text)) == text
+
+
+def test_json_holds_what_was_promised(tmp_path: Path) -> None:
+    files.write(PARTIAL, tmp_path / "front.json")
+    values = json.loads((tmp_path / "front.json").read_text("utf-8"))
+    assert values["format"] == "ieco_opt result"
+    assert values["format_version"] == 1
+    assert values["scenario"] == PARTIAL.scenario.to_mapping()
+    assert tuple(values["deployments"][0]) == ALL_COLUMNS
+    assert values["deployments"][1]["bound"] is None
+    assert values["open_regions"][1] == {"latency_lo_s": 0.0, "latency_hi_s": None, "cost_lo": 0.0, "cost_hi": None}
+    assert values["versions"]["highspy"] == "1.16.0"
+    assert values["solver"]["options"] == {"presolve_mode": 2, "mip_abs_gap": "inf", "mip_allow_restart": False}
+    assert values["statistics"]["seconds"] == 2.25
+    assert files.read(tmp_path / "front.json") == PARTIAL
+
+
+def faults_of(text: str) -> dict[str, str]:
+    with pytest.raises(ScenarioError) as error:
+        files.from_json(text, "front.json")
+    assert all(fault.file == "front.json" for fault in error.value.faults)
+    assert all("expected" in fault.message for fault in error.value.faults)
+    return {fault.field: fault.message for fault in error.value.faults}
+
+
+def set_at(values: Any, path: tuple[str | int, ...], value: object) -> str:
+    values = copy.deepcopy(values)
+    inner = values
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return json.dumps(values)
+
+
+VALUES = json.loads(files.to_json(FRONT))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "message"),
+    [
+        (("format",), "other", "format", "found 'other', expected 'ieco_opt result'"),
+        (("format_version",), 2, "format_version", "found 2, expected 1"),
+        (("format_version",), True, "format_version", "found true, expected 1"),
+        (("claim",), "certain", "claim", "found 'certain', expected one of complete, covered"),
+        (("claim",), [], "claim", "found an empty list, expected one of"),
+        (("coverage",), None, "coverage", "found nothing, expected a number from 0 on with the claim covered"),
+        (("deployments",), {}, "deployments", "expected a list"),
+        (("deployments", 1), 7, "deployments[1]", "found 7, expected a mapping"),
+        (("deployments", 1, "batch"), 8.5, "deployments[1].batch", "found 8.5, expected an integer"),
+        (("deployments", 1, "batch"), True, "deployments[1].batch", "found true, expected an integer"),
+        (("deployments", 1, "batch"), 10**30, "deployments[1].batch", "expected an integer"),
+        (("deployments", 0, "latency_s"), 0, "deployments[0].latency_s", "found 0, expected a number above 0"),
+        (("deployments", 0, "mfu"), 10**400, "deployments[0].mfu", "expected a number"),
+        (("deployments", 2, "status"), "sure", "deployments[2].status", "found 'sure', expected one of optimal"),
+        (("deployments", 2, "colour"), "red", "deployments[2].colour", "unknown field"),
+        (("open_regions",), [{"latency_lo_s": 1}], "open_regions[0].cost_lo", "the field is missing"),
+        (("versions",), {"pyomo": 6}, "versions", "expected a mapping to text each"),
+        (("statistics", "step_seconds"), ["1"], "statistics.step_seconds", "expected a list with a number each"),
+        (("census", "rejected"), {"a": "b"}, "census.rejected", "expected a mapping to an integer each"),
+        (("solver", "options"), {"a": None}, "solver.options", "expected a mapping to true, false, a number or text"),
+        (("notes",), "text", "notes", "expected a list with text each"),
+        (("scenario",), None, "scenario", "found nothing, expected a mapping"),
+        (("scenario", "limits"), {"max_cost": -1}, "scenario.limits.max_cost", "found -1, expected"),
+        (("surprise",), 1, "surprise", "unknown field"),
+    ],
+)
+def test_a_wrong_field_is_named(path: tuple[str | int, ...], value: object, field: str, message: str) -> None:
+    assert message in faults_of(set_at(VALUES, path, value))[field]
+
+
+def paths_of(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    return [found for key, entry in items for found in ((*path, key), *paths_of(entry, (*path, key)))]
+
+
+@pytest.mark.parametrize("wrong", [None, "x", -1, 0.5, [], {}, True, [[]], "\ud800"], ids=repr)
+def test_whatever_stands_in_a_field_is_read_or_refused(wrong: object) -> None:
+    for path in paths_of(VALUES):
+        try:
+            result = files.from_json(set_at(VALUES, path, wrong), "front.json")
+        except ScenarioError:
+            continue
+        files.from_json(files.to_json(result))
+
+
+def test_every_field_missing_is_named() -> None:
+    for name in VALUES.keys() - {"format", "format_version"}:
+        assert name in faults_of(json.dumps({key: VALUES[key] for key in VALUES if key != name}))
+    for name in ALL_COLUMNS:
+        row = {key: entry for key, entry in VALUES["deployments"][0].items() if key != name}
+        assert faults_of(set_at(VALUES, ("deployments", 0), row)).keys() == {f"deployments[0].{name}"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "3", "[]", "{}", '{"kind": "deployment"}', "[" * 100_000, "9" * 5000, "NaN", "not JSON", "\ufeff{}"],
+    ids=lambda text: text[:20],
+)
+def test_foreign_text_is_refused(text: str) -> None:
+    assert faults_of(text)
+
+
+def test_cut_off_text_and_nan_are_refused() -> None:
+    text = files.to_json(FRONT)
+    for length in range(0, len(text) - 2, 97):
+        assert "found no valid JSON" in faults_of(text[:length])[""]
+    assert "found NaN" in faults_of(text.replace("0.75", "NaN", 1))[""]
+    assert "expected a number" in faults_of(text.replace("0.75", "1e999", 1))["deployments[1].cost_usd_per_mtok"]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
+    for path in (tmp_path, tmp_path / "missing.json", tmp_path / "binary.json"):
+        with pytest.raises(ScenarioError) as error:
+            files.read(path)
+        assert error.value.faults[0].file == str(path)
+
+
+# Destinations
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("front.xlsx", "found the ending '.xlsx', expected one of .csv, .json, .parquet"),
+        ("front", "found a name without an ending, expected one of"),
+        ("no/such/folder.csv", "does not exist, expected an existing one"),
+        ("taken.csv", "found a folder, expected a file name"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_beforehand(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "taken.csv").mkdir()
+    with pytest.raises(ScenarioError, match=message) as error:
+        files.check_ending(tmp_path / name)
+    assert error.value.faults[0].file == str(tmp_path / name)
+    with pytest.raises(ScenarioError):
+        files.write(FRONT, tmp_path / name)
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="found 'xml', expected one of csv, json, parquet"):
+        files.write(FRONT, tmp_path / "front.csv", "xml")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "check", "name"),
+    [("pyarrow", "parquet", files.check_ending, "a.parquet"), ("matplotlib", "plot", plot.check_plot_ending, "a.svg")],
+)
+def test_a_missing_library_is_named_with_its_extra(
+    library: str, extra: str, check: Callable[[Path], None], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    writers: tuple[Callable[[Path], None], ...] = (check, FRONT.to_parquet if extra == "parquet" else FRONT.plot)
+    for write in writers:
+        with pytest.raises(ScenarioError) as error:
+            write(tmp_path / name)
+        assert f"needs {library}" in str(error.value)
+        assert f"pip install 'ieco_opt[{extra}]'" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "front.csv"
+    path.write_text("old")
+
+    def full(_descriptor: int) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ScenarioError, match=r"front\.csv: cannot be written \(No space left on device\)"):
+        files.write(FRONT, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_keep_their_permissions_and_links(tmp_path: Path) -> None:
+    target, link = tmp_path / "front.csv", tmp_path / "link.csv"
+    previous = os.umask(0o022)
+    try:
+        files.write(FRONT, target)
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+    target.chmod(0o600)
+    link.symlink_to(target)
+    files.write(SINGLE, link)
+    assert link.is_symlink()
+    assert target.read_text() == files.to_csv_text(SINGLE)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    files.write(FRONT, Path(os.devnull), "csv")
+
+
+# Plots
+
+
+def axes_of(result: Frontier) -> Any:
+    with plot._own_style():
+        return plot._figure(result).axes[0]
+
+
+def drawn(axes: Any) -> list[tuple[float, float]]:
+    """Points that were drawn; the staircase is the one line without a marker."""
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() != "None"]
+
+
+def test_every_point_is_drawn_where_it_belongs() -> None:
+    axes = axes_of(FRONT)
+    assert sorted(drawn(axes)) == sorted((item.speed_tokens_per_s, item.cost_usd_per_mtok) for item in FRONT)
+    assert len(drawn(axes_of(frontier(*many(200))))) == 200
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+    assert "tokens/s" in axes.get_xlabel()
+    assert "$ per million tokens" in axes.get_ylabel()
+    (low, high), (least, most) = axes.get_xlim(), axes.get_ylim()
+    assert all(low < speed < high and least < cost < most for speed, cost in drawn(axes))
+
+
+def test_between_neighbours_the_staircase_has_the_cost_of_the_faster() -> None:
+    (steps,) = (line for line in axes_of(FRONT).lines if line.get_marker() == "None")
+    assert steps.get_drawstyle() == "steps-pre"
+    assert steps.get_xdata().tolist() == [0.0, 40.0, 80.0, 200.0]
+    assert steps.get_ydata().tolist() == [0.3, 0.3, 0.75, 10.0 / 3.0]
+
+
+def test_open_regions_are_shaded_within_the_axes() -> None:
+    axes = axes_of(PARTIAL)
+    first, everything = axes.patches
+    assert (first.get_x(), first.get_y()) == pytest.approx((40.0, 0.3))
+    assert (first.get_width(), first.get_height()) == pytest.approx((160.0, 10.0 / 3.0 - 0.3))
+    assert (everything.get_x(), everything.get_width()) == (0.0, axes.get_xlim()[1])
+    assert (everything.get_y(), everything.get_y() + everything.get_height()) == pytest.approx(axes.get_ylim())
+    assert axes_of(FRONT).patches[:] == []
+
+
+def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
+    other = replace(MIDDLE, accelerator="H200-SXM")
+    axes = axes_of(replace(PARTIAL, deployments=(SPECULATING, other, CHEAP)))
+    figure = axes.get_figure()
+    texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert texts == ["TP1", "TP8", "TP8 PP2 DP4", "H100-SXM", "H200-SXM", "not proven", "left open"]
+    figure.canvas.draw()
+    boxes = [legend.get_window_extent() for legend in figure.legends]
+    assert not any(box.overlaps(axes.bbox) for box in boxes)
+    assert not boxes[0].overlaps(boxes[1])
+
+
+def test_many_layouts_are_put_into_few_groups_without_losing_any() -> None:
+    degrees = [2**power for power in range(10)]
+    every = tuple(
+        deployment(1000.0 - 10 * stages - tensor / 100, 1.0, tensor_parallel=tensor, pipeline_parallel=stages)
+        for tensor in degrees
+        for stages in range(1, 12)
+    )
+    every = tuple(replace(item, gpus=item.tensor_parallel * item.pipeline_parallel) for item in every)
+    for some in (every[:3], every[:20], every):
+        groups = groups_of(some)
+        assert len(groups) <= MOST_GROUPS
+        assert sorted(map(id, some)) == sorted(id(item) for group in groups for item in group.members)
+    assert [group.label for group in groups_of(every[:3])] == ["TP1", "TP1 PP2", "TP1 PP3"]
+    assert len(drawn(axes_of(frontier(*every)))) == len(every)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "html"])
+@pytest.mark.parametrize("result", [FRONT, NOTHING], ids=["front", "nothing"])
+def test_equal_results_give_equal_pictures(result: Frontier, ending: str, tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
+    plot.plot(result, one)
+    with mpl.rc_context({"font.size": 30.0, "lines.linewidth": 9.0}):
+        plot.plot(result, two)
+    assert one.read_bytes() == two.read_bytes()
+    assert one.read_bytes().startswith({"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!DOCTYPE html>"}[ending])
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_page_needs_nothing_else_and_escapes_names(tmp_path: Path) -> None:
+    scenario = FRONT.scenario.model_copy(update={"name": "<script>$x_1$ & \u6a21\u578b"})
+    plot.plot(replace(FRONT, scenario=scenario), tmp_path / "front.html")
+    page = (tmp_path / "front.html").read_text("utf-8")
+    assert "<title>&lt;script&gt;$x_1$ &amp; \u6a21\u578b</title>" in page
+    assert "<script" not in page
+    assert 'src="' not in page
+    assert "TP8 PP2 DP4" in page
+    assert page.count("<svg") == page.count("</svg>") == 1
+
+
+@pytest.mark.parametrize("name", ["front.pdf", "front", "no/such/front.png"])
+def test_plots_that_cannot_be_written_are_refused_beforehand(name: str, tmp_path: Path) -> None:
+    for check in (plot.check_plot_ending, FRONT.plot):
+        with pytest.raises(ScenarioError):
+            check(tmp_path / name)
+
+
+# Progress and imports
+
+
+class Terminal(io.StringIO):
+    """Standard error that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return True
+
+
+def test_progress_draws_on_a_terminal_when_it_is_told_something(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.progress(True) as report:
+        report(12, 3, 1.25)
+        assert "12 deployments found, 3 open, the widest 25 % wide" in terminal.getvalue()
+        assert sys.stderr is terminal
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("enabled", "stream"), [(False, Terminal), (True, io.StringIO)])
+def test_progress_is_silent_otherwise(
+    enabled: bool, stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = stream()
+    monkeypatch.setattr(sys, "stderr", target)
+    with progress.progress(enabled) as report:
+        report(1, 1, 2.0)
+    assert target.getvalue() == ""
+
+
+def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
+    modules = ["tabular", "files", "table", "plot", "progress"]
+    imports = "; ".join(f"import ieco_opt.reports.{name}" for name in modules)
+    heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
+    code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert result.stdout == "[]\n"

@@ -99,9 +99,7 @@ def test_numbers_as_people_write_them(text: str, number: int, tmp_path: Path) ->
 
 
 def test_anchors_byte_order_marks_and_null_are_fine(tmp_path: Path) -> None:
-    text = GOOD.replace(
-        "tensor_parallel: [1, 2, 4, 8]", "tensor_parallel: &a [1, 2]\n  pipeline_parallel: *a"
-    )
+    text = GOOD.replace("tensor_parallel: [1, 2, 4, 8]", "tensor_parallel: &a [1, 2]\n  pipeline_parallel: *a")
     scenario = load_scenario(_write(tmp_path, "\ufeff" + text.replace("{min_speed: 20}", "")))
     assert scenario.design_space.pipeline_parallel == (1, 2)
     assert scenario.limits == Limits()
@@ -148,9 +146,7 @@ def test_inline_mappings_are_copied() -> None:
     assert resolve(scenario).accelerators[0].usd_per_gpu_hour == 1.5
 
 
-@pytest.mark.parametrize(
-    ("fidelity", "layouts"), [(Fidelity.DEPLOYABLE, ("1d",)), (Fidelity.PAPER, ("1d", "2d"))]
-)
+@pytest.mark.parametrize(("fidelity", "layouts"), [(Fidelity.DEPLOYABLE, ("1d",)), (Fidelity.PAPER, ("1d", "2d"))])
 def test_defaults_of_the_design_space(fidelity: Fidelity, layouts: tuple[str, ...]) -> None:
     space = DesignSpace().resolved(fidelity)
     assert space.tensor_parallel == (1, 2, 4, 8, 16, 32, 64)
@@ -266,9 +262,7 @@ def test_resolve_collects_faults_of_all_parts(tmp_path: Path) -> None:
 
 def test_missing_price_says_how_to_give_one(monkeypatch: pytest.MonkeyPatch) -> None:
     free = {"like": "H100-SXM", "name": "mine", "usd_per_gpu_hour": None}
-    with pytest.raises(
-        ScenarioError, match=r"'mine', expected accelerators\[0\] to state one as usd_per_gpu_hour"
-    ):
+    with pytest.raises(ScenarioError, match=r"'mine', expected accelerators\[0\] to state one as usd_per_gpu_hour"):
         resolve(_python_scenario(accelerators=[free]))
     assert resolve(_python_scenario(accelerators=[free | {"usd_per_gpu_hour": 2}]))
     unpriced = replace(catalog.accelerator("H100-SXM"), usd_per_gpu_hour=None)
@@ -365,9 +359,7 @@ def test_json_schema_describes_every_field() -> None:
     schema = json_schema()
     json.dumps(schema, allow_nan=False)
     properties = dict(_properties(schema))
-    assert {"model", "context_tokens", "tensor_parallel", "acceptance", "max_power_kw", "min"} <= set(
-        properties
-    )
+    assert {"model", "context_tokens", "tensor_parallel", "acceptance", "max_power_kw", "min"} <= set(properties)
     assert [name for name, field in properties.items() if not field.get("description")] == []
     assert schema["additionalProperties"] is False
     assert {"kind", "model", "accelerators", "workload"} == set(schema["required"])

@@ -56,7 +56,7 @@ def _read(path: Path) -> pd.DataFrame:
     from ieco_opt.errors import ScenarioError
 
     try:
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path)
     except OSError as error:
         message = f"cannot be read ({error.strerror}); expected a CSV file"
     except UnicodeDecodeError:
@@ -68,7 +68,10 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _text(table: pd.DataFrame, output_format: str) -> str:
     if output_format == "json":
-        return table.to_json(orient="records", double_precision=15) + "\n"
+        from ieco_opt.reports.files import table_to_json
+
+        return table_to_json(table) + "
+"
     if output_format == "table":
         return table.to_string(index=False) + "\n"
     return table.to_csv(index=False)

@@ -90,21 +90,24 @@ class _Best:
 def search(request: SearchRequest) -> SearchResult:
     """Search the grid and take the least cost under each latency cap."""
     gpus, batch = _grid(request)
-    passes = {0: _fastest_setups(request, request.model, 1, gpus, batch)}
+    everywhere = np.ones((len(gpus), len(batch)), dtype=bool)
+    passes = {0: _fastest_setups(request, request.model, 1, gpus, batch, everywhere)}
     latency = passes[0].latency_s
     draft_tokens = np.zeros(latency.shape, dtype=np.int64)
     draft = None
     if request.draft is not None:
-        draft = _fastest_setups(request, request.draft, 1, gpus, batch)
+        draft = _fastest_setups(request, request.draft, 1, gpus, batch, everywhere)
         for count in range(2, request.max_draft_tokens + 1):
-            passes[count] = _fastest_setups(request, request.model, count, gpus, batch)
             factor = float(speculation_factor(np.array(float(count)), request.acceptance))
+            # Verifying several tokens takes no less than decoding one.
+            least = factor * (passes[0].latency_s + count * draft.latency_s)
+            wanted = _may_be_chosen(request, gpus, batch, latency, least)
+            passes[count] = _fastest_setups(request, request.model, count, gpus, batch, wanted)
             speculative = factor * (passes[count].latency_s + count * draft.latency_s)
             better = speculative < latency
             latency = np.where(better, speculative, latency)
             draft_tokens[better] = count
-    rent = usd_per_second(gpus, np.float64(request.usd_per_gpu_hour))[:, None]
-    cost = cost_usd_per_mtok(rent, latency, batch)
+    cost = _cost(request, gpus, batch, latency)
     row, column = np.unravel_index(_under_caps(request, latency, cost, batch), latency.shape)
     used = draft_tokens[row, column]
     setups = _pick(passes, used, row, column)
@@ -120,6 +123,29 @@ def search(request: SearchRequest) -> SearchResult:
         cost_usd_per_mtok=cost[row, column],
         evaluations=sum(best.evaluations for best in passes.values()) + (draft.evaluations if draft else 0),
     )
+
+
+def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array) -> Array:
+    rent = usd_per_second(gpus, np.float64(request.usd_per_gpu_hour))[:, None]
+    return cost_usd_per_mtok(rent, latency, batch)
+
+
+def _may_be_chosen(
+    request: SearchRequest, gpus: Array, batch: Array, latency: Array, least: Array
+) -> NDArray[np.bool_]:
+    """Pairs that could still be a least cost under some cap if they were as fast as ``least``.
+
+    Under a demand cap being slower may be what admits a pair, so that there a bound excludes nothing.
+    """
+    wanted = np.isfinite(least) & (least < latency)
+    if np.isfinite(request.max_throughput):
+        return wanted
+    cost, bound = _cost(request, gpus, batch, latency).ravel(), _cost(request, gpus, batch, least)
+    order = np.argsort(latency, axis=None)
+    seconds, cheapest = latency.ravel()[order], np.minimum.accumulate(cost[order])
+    faster = np.searchsorted(seconds, least, side="right") - 1
+    beaten = (faster >= 0) & (cheapest[np.maximum(faster, 0)] <= bound)
+    return wanted & ~beaten & (least <= _SLOWEST * seconds[0])
 
 
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
@@ -148,24 +174,31 @@ def _sparsity(shape: Architecture) -> float:
 
 
 def _fastest_setups(
-    request: SearchRequest, model: SearchedModel, tokens: int, gpus: Array, batch: Array
+    request: SearchRequest,
+    model: SearchedModel,
+    tokens: int,
+    gpus: Array,
+    batch: Array,
+    wanted: NDArray[np.bool_],
 ) -> _Best:
-    """Fastest of both layouts, all pipeline depths and all scale-downs, for each pair of the grid."""
-    shape = (len(gpus), len(batch))
-    latency, two_dimensional = np.full(shape, np.inf), np.zeros(shape, dtype=bool)
-    stages, scale_down = np.ones(shape), np.ones(shape)
+    """Fastest of both layouts, all pipeline depths and all scale-downs, for each pair that is ``wanted``."""
+    latency, two_dimensional = np.full(wanted.shape, np.inf), np.zeros(wanted.shape, dtype=bool)
+    stages, scale_down = np.ones(wanted.shape), np.ones(wanted.shape)
     evaluations = 0
     for columns in _columns_by_stages(model.shape, batch):
-        counts = np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES)
-        for layout in (False, True):
-            slab = _Slab(request, model, tokens, gpus, np.unique(counts), two_dimensional=layout)
+        counts = np.flatnonzero(wanted[:, columns].any(axis=1))
+        depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES))
+        for layout in (False, True) if len(counts) else ():
+            slab = _Slab(request, model, tokens, gpus[counts], depths, two_dimensional=layout)
             for column in columns:
-                found, setup = slab.fastest(float(batch[column]))
-                faster = np.flatnonzero(found < latency[:, column])
-                latency[faster, column] = found[faster]
-                two_dimensional[faster, column] = layout
-                stages[faster, column] = slab.stages[setup[faster]]
-                scale_down[faster, column] = slab.scale_down[setup[faster]]
+                rows = np.flatnonzero(wanted[counts, column])
+                found, setup = slab.fastest(float(batch[column]), rows)
+                faster = np.flatnonzero(found < latency[counts[rows], column])
+                place = (counts[rows[faster]], column)
+                latency[place] = found[faster]
+                two_dimensional[place] = layout
+                stages[place] = slab.stages[setup[faster]]
+                scale_down[place] = slab.scale_down[setup[faster]]
             evaluations += slab.evaluations
     return _Best(latency, stages, scale_down, two_dimensional, evaluations)
 
@@ -193,36 +226,35 @@ class _Slab:
         two_dimensional: bool,
     ) -> None:
         self.request, self.model, self.tokens = request, model, tokens
-        self.counts, self.evaluations = len(gpus), 0
+        self.evaluations, self.setups_per_count = 0, len(stages) * _SCALE_DOWNS
         shares = np.linspace(0.0, 1.0, _SCALE_DOWNS)
-        self.gpus, self.stages, share = (
-            grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij")
-        )
+        self.gpus, self.stages, share = (grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij"))
         self.tensor = self.gpus / self.stages
         self.scale_down = np.maximum(self.tensor, 1.0) ** share
         self.layout = np.full(len(self.gpus), two_dimensional)
         self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
         self.priced: dict[bool, PassTime] = {}
 
-    def fastest(self, batch: float) -> tuple[Array, NDArray[np.intp]]:
-        """Least latency of each GPU count at one batch (inf where nothing fits), and the row it has."""
-        starving = batch / self.stages < 2.0 * _sparsity(self.model.shape)
-        fits = self._fits(batch)
+    def fastest(self, batch: float, counts: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
+        """Least latency of some GPU counts at one batch (inf where nothing fits), and the row it has."""
+        rows = (counts[:, None] * self.setups_per_count + np.arange(self.setups_per_count)).ravel()
+        rows = rows[self._fits(batch, rows)]
         latency = np.full(len(self.gpus), np.inf)
-        for narrow, rows in ((True, starving & fits), (False, ~starving & fits)):
-            if rows.any():
-                at = np.full(len(self.gpus), batch)
-                latency = np.where(rows, self._pass(narrow=narrow).latency_s(at), latency)
-        self.evaluations += int(fits.sum())
-        by_count = latency.reshape(self.counts, -1)
-        best = by_count.argmin(axis=1)
-        rows_of_best = np.arange(self.counts) * by_count.shape[1] + best
-        return latency[rows_of_best], rows_of_best
+        starving = batch / self.stages[rows] < 2.0 * _sparsity(self.model.shape)
+        for narrow, some in ((True, rows[starving]), (False, rows[~starving])):
+            if len(some):
+                part = self._pass(narrow=narrow).take(some)
+                latency[some] = part.latency_s(np.full(len(some), batch))
+        self.evaluations += len(rows)
+        by_count = latency.reshape(-1, self.setups_per_count)[counts]
+        best = counts * self.setups_per_count + by_count.argmin(axis=1)
+        return latency[best], best
 
-    def _fits(self, batch: float) -> NDArray[np.bool_]:
-        held = batch if self.request.whole_batch_resident else batch / self.stages
+    def _fits(self, batch: float, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        stages = self.stages[rows]
+        held = batch if self.request.whole_batch_resident else batch / stages
         needed = self.model.shape.cache_bytes_per_token * self.request.resident_tokens * held
-        fits: NDArray[np.bool_] = (needed <= self.free) & (self.stages <= np.minimum(self.gpus, batch))
+        fits: NDArray[np.bool_] = (needed <= self.free[rows]) & (stages <= np.minimum(self.gpus[rows], batch))
         return fits
 
     def _pass(self, *, narrow: bool) -> PassTime:
@@ -247,8 +279,7 @@ def _pick(
     """Setups of some pairs, each from the pass over as many tokens as are ``used`` there."""
     chosen = next(iter(passes.values()))
     columns = {
-        name: getattr(chosen, name)[row, column]
-        for name in ("latency_s", "stages", "scale_down", "two_dimensional")
+        name: getattr(chosen, name)[row, column] for name in ("latency_s", "stages", "scale_down", "two_dimensional")
     }
     for tokens, best in passes.items():
         here = used == tokens

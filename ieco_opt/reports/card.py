@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 
 from ieco_opt.reports import wording
@@ -10,6 +11,7 @@ from ieco_opt.results.frontier import Frontier
 
 _BAR_WIDTH = 24
 _LABEL_WIDTH = 26
+_SHARE = "{:9.4f} {:5.1f} %  "
 
 
 def render_card(frontier: Frontier, width: int) -> str:
@@ -18,14 +20,19 @@ def render_card(frontier: Frontier, width: int) -> str:
     warning = wording.warning(frontier)
     head = [f"{frontier.scenario.name}: {wording.answer(frontier)}", wording.subject(frontier)]
     parts = [
-        [textwrap.fill(line, width) for line in (head if warning is None else [warning, *head])],
+        head if warning is None else [warning, *head],
         _worth(deployment),
         _decisions(deployment),
         _resources(deployment),
-        _times(deployment),
-        [textwrap.fill(line, width) for line in (_proof(frontier, deployment), wording.effort(frontier))],
+        _times(deployment, width),
+        [_proof(frontier, deployment), wording.effort(frontier)],
     ]
-    return "\n\n".join("\n".join(lines) for lines in parts)
+    return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts)
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (_LABEL_WIDTH + 2) if line.startswith(" ") else ""
+    return textwrap.fill(line, width, subsequent_indent=indent)
 
 
 def _line(label: str, text: str) -> str:
@@ -68,7 +75,7 @@ def _resources(deployment: Deployment) -> list[str]:
     ]
 
 
-def _times(deployment: Deployment) -> list[str]:
+def _times(deployment: Deployment, width: int) -> list[str]:
     """The four times as bars; the lesser of memory and arithmetic goes on behind the other."""
     times = {
         "kernel launches": deployment.kernel_s,
@@ -76,23 +83,25 @@ def _times(deployment: Deployment) -> list[str]:
         "memory": deployment.memory_s,
         "arithmetic": deployment.arithmetic_s,
     }
+    longest = min(_BAR_WIDTH, width - len(_line("", _SHARE.format(0.0, 0.0))))
     lines = ["  time per token, ms (memory and arithmetic overlap)"]
     for name, seconds in times.items():
         share = seconds / deployment.latency_s
-        bar = "#" * round(_BAR_WIDTH * min(share, 1.0))
-        lines.append(_line(f"  {name}", f"{1e3 * seconds:9.4f} {100.0 * share:5.1f} %  {bar}").rstrip())
+        bar = "#" * round(longest * min(share, 1.0))
+        lines.append(_line(f"  {name}", _SHARE.format(1e3 * seconds, 100.0 * share) + bar).rstrip())
     return lines
 
 
 def _proof(frontier: Frontier, deployment: Deployment) -> str:
     """What the bound means for the question that was asked."""
-    bound = f"bound {deployment.bound:.4g} tokens/s, gap {wording.percent(deployment.gap)}"
+    if not math.isfinite(deployment.bound):
+        return "not proven: no bound was found, a better deployment may exist"
+    gap = wording.percent(deployment.gap)
+    bound = f"bound {deployment.bound:.4g} tokens/s, gap {gap}"
     if frontier.stopped is not None:
-        return f"not proven: a better deployment may exist ({bound} at this cost)"
+        return f"not proven: a better deployment may exist (at this cost: {bound})"
     if deployment.status != "optimal":
-        return (
-            f"proven to within {wording.percent(deployment.gap)}: none at this cost is faster than the bound ({bound})"
-        )
+        return f"proven to within {gap}: none at this cost is faster than the bound ({bound})"
     best = {
         "fastest": "no feasible deployment is faster",
         "cheapest": "no feasible deployment is cheaper, and none as cheap is faster",

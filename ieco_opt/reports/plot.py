@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,7 +97,10 @@ def _own_style() -> Iterator[None]:
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, str | None]) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata, bbox_inches="tight", pad_inches=0.1)
+    with warnings.catch_warnings():
+        # Letters of a name that the font lacks show as boxes, which is no reason to fail or to write messages.
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(buffer, format=kind, dpi=_DOTS_PER_INCH, metadata=metadata, bbox_inches="tight", pad_inches=0.1)
     return buffer.getvalue()
 
 

@@ -101,9 +101,14 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[_
         columns.append(_numbers("power", "kW", [item.power_kw for item in shown], significant=3))
     columns.append(_numbers("memory", "GB/GPU", [item.memory_per_gpu_gb for item in shown], significant=3))
     if any(item.status != "optimal" for item in shown):
-        gaps = tuple("proven" if item.status == "optimal" else wording.percent(item.gap) for item in shown)
-        columns.append(_Column("gap", "", gaps))
+        columns.append(_Column("gap", "", tuple(_gap(item) for item in shown)))
     return columns
+
+
+def _gap(deployment: Deployment) -> str:
+    if deployment.status == "optimal":
+        return "proven"
+    return wording.percent(deployment.gap) if math.isfinite(deployment.gap) else "open"
 
 
 def _varies(values: Iterable[object]) -> bool:

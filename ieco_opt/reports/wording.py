@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from ieco_opt.results.deployment import Deployment
@@ -99,8 +100,10 @@ def _each(frontier: Frontier) -> str:
 def answer(frontier: Frontier) -> str:
     """Name what the one deployment was asked to be."""
     if frontier.question == "preferred" and frontier.preference is not None:
-        return f"the preferred deployment (greatest speed^{frontier.preference:g} / cost)"
-    return f"the {frontier.question} deployment"
+        name = f"the preferred deployment (greatest speed^{frontier.preference:g} / cost)"
+    else:
+        name = f"the {frontier.question} deployment"
+    return name if frontier.stopped is None else f"{name} found so far"
 
 
 def warning(frontier: Frontier) -> str | None:
@@ -119,7 +122,8 @@ def proof(frontier: Frontier) -> str:
     if proven == total:
         return f"{proven} of {total} proven optimal"
     gap = max(item.gap for item in frontier.deployments if item.status != "optimal")
-    return f"{proven} of {total} proven optimal, the others within {percent(gap)}"
+    rest = f"within {percent(gap)}" if math.isfinite(gap) else "without a bound"
+    return f"{proven} of {total} proven optimal, the others {rest}"
 
 
 def effort(frontier: Frontier) -> str:
@@ -137,8 +141,6 @@ def solver(frontier: Frontier) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share in percent with the digits that matter; infinity in words."""
-    if share == float("inf"):
-        return "an unknown share"
+    """Write a share in percent with the digits that matter."""
     # Less than the tolerance at which a gap counts as closed is rounding.
     return f"{100.0 * share:.3g} %" if share > _CLOSED else "0 %"

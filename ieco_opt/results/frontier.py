@@ -120,12 +120,11 @@ class Frontier:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Write the result with its scenario, versions and proofs; also returns the text."""
-        from ieco_opt.reports.files import to_json
+        from ieco_opt.reports.files import to_json, write
 
-        text = to_json(self)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+            write(self, Path(path), "json")
+        return to_json(self)
 
     def to_csv(self, path: str | Path) -> None:
         """Write one row a deployment."""

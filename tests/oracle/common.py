@@ -79,9 +79,7 @@ def reduce_layout(accelerator: Accelerator, layout: str, ranks: float) -> tuple[
     return math.sqrt(ranks), math.sqrt(nodes)
 
 
-def collective_s(
-    accelerator: Accelerator, ranks: float, nodes: float, size_bytes: Array, *, all_reduce: bool
-) -> Array:
+def collective_s(accelerator: Accelerator, ranks: float, nodes: float, size_bytes: Array, *, all_reduce: bool) -> Array:
     """Seconds of one collective that moves ``size_bytes``."""
     if ranks <= 1:
         return np.zeros_like(size_bytes)

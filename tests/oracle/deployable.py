@@ -113,9 +113,7 @@ def flop_per_token(model: Model, context_tokens: float) -> float:
     return layer_flop(model, context_tokens) + 4 * model.vocabulary * model.width
 
 
-def arithmetic_s(
-    model: Model, accelerator: Accelerator, setup: Setup, weights: str, x: Array, context: float
-) -> Array:
+def arithmetic_s(model: Model, accelerator: Accelerator, setup: Setup, weights: str, x: Array, context: float) -> Array:
     """Seconds of the arithmetic of a micro-batch of ``x`` tokens on the ranks of a stage."""
     per_token = pace(model, setup) * layer_flop(model, context) + 4 * model.vocabulary * model.width
     rate = peak(accelerator, weights) * accelerator.arithmetic_cap
@@ -186,9 +184,7 @@ def feed_forward_allreduce_s(model: Model, accelerator: Accelerator, setup: Setu
     return seconds
 
 
-def _allreduces_s(
-    model: Model, accelerator: Accelerator, r: float, n: float, words: list[float], x: Array
-) -> Array:
+def _allreduces_s(model: Model, accelerator: Accelerator, r: float, n: float, words: list[float], x: Array) -> Array:
     a = model.activation_bytes
     return np.asarray(sum(collective_s(accelerator, r, n, k * x * a, all_reduce=True) for k in words))
 

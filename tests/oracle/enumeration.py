@@ -229,9 +229,7 @@ def _decodings(
     if draft_s and not scenario.every_draft:
         draft_s = [np.min(draft_s, axis=0)]
     for row, gamma in enumerate(lengths[1:], start=1):
-        yield from (
-            (gamma, speculative_s(main.latency_s[row], one, gamma, scenario.acceptance)) for one in draft_s
-        )
+        yield from ((gamma, speculative_s(main.latency_s[row], one, gamma, scenario.acceptance)) for one in draft_s)
 
 
 def speculative_s(main_s: Array, draft_s: Array, gamma: int, acceptance: float) -> Array:

@@ -106,8 +106,7 @@ def memory_s(
     one_matrix = w * d * f + a * activation_words(d, f, x / s, feed_forward_ranks(setup))
     experts = touched * (model.up + model.down) * one_matrix
     attention = sum(
-        w * m * k + a * activation_words(m, k, x, setup.tensor / setup.sigma)
-        for m, k in attention_matrices(model)
+        w * m * k + a * activation_words(m, k, x, setup.tensor / setup.sigma) for m, k in attention_matrices(model)
     )
     moved = (
         cache_bytes_per_token(model) * context * micro_batch
@@ -117,9 +116,7 @@ def memory_s(
     return np.asarray(moved / (setup.tensor * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
 
 
-def arithmetic_s(
-    model: PaperModel, accelerator: Accelerator, setup: Setup, x: Array, context: float
-) -> Array:
+def arithmetic_s(model: PaperModel, accelerator: Accelerator, setup: Setup, x: Array, context: float) -> Array:
     """Seconds of the arithmetic of a micro-batch of ``x`` tokens on one stage's ranks."""
     experts = 2 * feed_forward_params(model) / sparsity(model)
     rest = 2 * active_params(model) - experts
@@ -193,9 +190,7 @@ def resident_bytes(model: PaperModel, micro_batch: Array, context_tokens: float)
 
     The published rule, and the reference figures with it, leaves the other micro-batches out.
     """
-    return cache_bytes_per_token(model) * context_tokens * micro_batch + model.weight_bytes * total_params(
-        model
-    )
+    return cache_bytes_per_token(model) * context_tokens * micro_batch + model.weight_bytes * total_params(model)
 
 
 def section_2_2_s(
