@@ -660,5 +660,5 @@ def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     imports = "; ".join(f"import ieco_opt.reports.{name}" for name in modules)
     heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"

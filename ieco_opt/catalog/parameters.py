@@ -78,10 +78,8 @@ def _grouped_query_params(attention: GroupedQueryAttention, width: int) -> int:
 def _latent_params(attention: LatentAttention, width: int) -> int:
     heads = attention.query_heads
     query_words = heads * (attention.nope_head_width + attention.rope_head_width)
-    if attention.query_width is None:
-        queries = query_words * width
-    else:
-        queries = attention.query_width * (width + query_words)
+    compressed = attention.query_width
+    queries = query_words * width if compressed is None else compressed * (width + query_words)
     compress = (attention.kv_width + attention.rope_head_width) * width
     expand = heads * (attention.nope_head_width + attention.value_head_width) * attention.kv_width
     return queries + compress + expand + heads * attention.value_head_width * width

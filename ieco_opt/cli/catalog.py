@@ -47,9 +47,9 @@ def list_command(kind: Literal["models", "accelerators"] | None, collection: str
         if output_format == "csv":
             click.echo(table.to_csv(index=False), nl=False)
         else:
-            heading = "" if kind else f"{each}\n"
-            text = table.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:,.6g}")
-            click.echo(f"{chr(10) if index else ''}{heading}{text}")
+            from ieco_opt.reports.catalog_table import render_catalog
+
+            click.echo(("\n" if index else "") + render_catalog(table, each))
 
 
 @command.command("show")

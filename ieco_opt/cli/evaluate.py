@@ -70,8 +70,7 @@ def _text(table: pd.DataFrame, output_format: str) -> str:
     if output_format == "json":
         from ieco_opt.reports.files import table_to_json
 
-        return table_to_json(table) + "
-"
+        return table_to_json(table) + "\n"
     if output_format == "table":
         return table.to_string(index=False) + "\n"
     return table.to_csv(index=False)
