@@ -57,4 +57,8 @@ class InfeasibleError(IecoOptError):
 
 
 class SolverError(IecoOptError):
-    """The solver is missing, refused an option, or contradicted the performance model."""
+    """The solver is missing, failed, or contradicted the performance model."""
+
+
+class SolverMissingError(SolverError):
+    """The configuration names a solver that is not installed here."""

@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 
 import click
 
-from ieco_opt.errors import IecoOptError, InfeasibleError, ScenarioError
+from ieco_opt.errors import IecoOptError, InfeasibleError, ScenarioError, SolverMissingError
 
 
 class ExitStatus(IntEnum):
@@ -94,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
     except InfeasibleError as error:
         click.echo(str(error), err=True)
         sys.exit(ExitStatus.INFEASIBLE)
+    except SolverMissingError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(ExitStatus.WRONG_INPUT)
     except IecoOptError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(ExitStatus.INTERNAL_ERROR)

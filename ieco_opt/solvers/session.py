@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from typing import Any
 
-from ieco_opt.errors import SolverError
+from ieco_opt.errors import SolverError, SolverMissingError
 from ieco_opt.solvers.config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
@@ -76,10 +77,13 @@ class SolverSession:
 
     def _run_other(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
         import pyomo.environ as pyo
+        from pyomo.common.log import LoggingIntercept
 
-        solver = pyo.SolverFactory(self.config.solver)
-        if not solver.available(exception_flag=False):
-            raise SolverError(f"solver '{self.config.solver}' is not installed here")
+        with LoggingIntercept(io.StringIO(), "pyomo"):
+            solver = pyo.SolverFactory(self.config.solver)
+            available = solver.available(exception_flag=False)
+        if not available:
+            raise SolverMissingError(f"{self.config.name}: solver: found '{self.config.solver}', which is not installed")
         options = dict(self.config.options)
         if self.config.solver == "cbc":
             options.setdefault("ratioGap", self.config.relative_gap)
@@ -91,7 +95,8 @@ class SolverSession:
             return outcome, None, None
         model.solutions.load_from(results)
         objective = float(pyo.value(model.objective))
-        bound = objective if outcome is Outcome.OPTIMAL else _finite(results.problem.lower_bound)
+        exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
+        bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
 
 
