@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-NO_SOURCES: Mapping[str, str] = MappingProxyType({})
-
 
 class Fidelity(StrEnum):
     """Which reading of the performance model is meant; each has its own collection of models."""
@@ -48,7 +46,7 @@ class Accelerator:
     memory_cap: float
     topology: Topology = Topology.SWITCHED
     power_w: float | None = None
-    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Model:
     feed_forward: tuple[FeedForward, ...]
     activation_bytes: float = 2.0
     notes: str = ""
-    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class PaperModel:
     mla_kv_width: int | None
     mla_query_width: int | None
     parallel_attention: bool
-    sources: Mapping[str, str] = field(default_factory=lambda: NO_SOURCES, compare=False)
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 WEIGHT_BYTES: Mapping[str, float] = MappingProxyType(

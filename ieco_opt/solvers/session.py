@@ -83,7 +83,9 @@ class SolverSession:
             solver = pyo.SolverFactory(self.config.solver)
             available = solver.available(exception_flag=False)
         if not available:
-            raise SolverMissingError(f"{self.config.name}: solver: found '{self.config.solver}', which is not installed")
+            raise SolverMissingError(
+                f"{self.config.name}: solver: found '{self.config.solver}', which is not installed"
+            )
         options = dict(self.config.options)
         if self.config.solver == "cbc":
             options.setdefault("ratioGap", self.config.relative_gap)

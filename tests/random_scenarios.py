@@ -1,0 +1,352 @@
+"""Random small scenarios, each for the library and for the oracle, with limits that really bind.
+
+The benchmark draws them with seeds and the tests with hypothesis; either passes a source of random choices.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+from oracle import OracleScenario, enumerate_deployments, pareto
+from oracle.enumeration import Deployments
+
+from ieco_opt import Scenario, catalog
+from ieco_opt.catalog import Collection
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+
+Mapping = dict[str, Any]
+T = TypeVar("T")
+
+DRAFT_UNDER_DEMAND_CAP = True
+"""Whether a draft model and limits.max_throughput are drawn together."""
+
+MOST_POINTS = 60
+"""Frontiers are thinned to about this many points, so that a complete one is proven in a second or two."""
+
+_PAPER_MODELS = (
+    "Llama 3 8B",
+    "Llama 3 70B 8-bit",
+    "Llama 3 70B 4-bit",
+    "Mistral Large 2",
+    "PaLM 540B",
+    "GPT-J 6B",
+    "Mixtral 8x7B",
+    "Mixtral 8x22B MQA",
+    "GPT-4",
+    "GPT-3.5",
+    "DeepSeek V3",
+)
+_PAPER_DRAFTS = ("Llama 3 8B MQA", "PaLM 8B", "GPT-J 6B", "Mixtral 8x7B", "GPT-3.5")
+_PAPER_ACCELERATORS = ("H100", "H800", "H20", "H200", "A100", "V100", "TPU v4")
+_REAL_MODELS = (
+    "Llama-3.1-8B",
+    "Llama-3.3-70B",
+    "Qwen2.5-7B",
+    "Llama-2-7B",
+    "Llama-2-13B",
+    "Falcon-7B",
+    "Mixtral-8x7B",
+    "Qwen3-30B-A3B",
+    "gpt-oss-20b",
+    "Llama-4-Scout",
+    "GLM-4.5-Air",
+    "DeepSeek-V2-Lite",
+    "DeepSeek-V3",
+)
+_REAL_DRAFTS = ("Llama-3.2-1B", "Qwen3-0.6B", "Llama-3.1-8B", "DeepSeek-V2-Lite", "gpt-oss-20b")
+_REAL_ACCELERATORS = (
+    "H100-SXM",
+    "H200-SXM",
+    "A100-SXM-40GB",
+    "B200-SXM",
+    "GB200-NVL72",
+    "MI300X",
+    "L40S",
+    "TPU-v4",
+    "TPU-v5e",
+)
+_PRECISIONS = (("bf16",), ("fp8",), ("fp8", "bf16"), ("int4", "fp8"), ("fp4", "int4", "bf16"), ("int8",))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One scenario: as it would stand in a file, with the oracle's reading of it."""
+
+    mapping: Mapping
+    oracle: OracleScenario
+
+    def scenario(self) -> Scenario:
+        """Give the scenario to the library."""
+        return Scenario(**self.mapping)
+
+
+def cases() -> st.SearchStrategy[Case]:
+    """Draw cases with hypothesis."""
+    return st.randoms(use_true_random=False).map(random_case)
+
+
+def random_case(rng: random.Random) -> Case:
+    """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
+    mapping = _scenario(rng)
+    for _ in range(5):
+        if _feasible(mapping) or rng.random() < 0.1:
+            break
+        mapping = _scenario(rng)
+    mapping = _thinned(mapping)
+    limited = mapping | {"limits": _limits(rng, mapping)}
+    for _ in range(5):
+        if _feasible(limited) or rng.random() < 0.15:
+            break
+        limited = mapping | {"limits": _limits(rng, mapping)}
+    return Case(limited, oracle_scenario(limited))
+
+
+def _feasible(mapping: Mapping) -> bool:
+    return bool(enumerate_deployments(oracle_scenario(mapping))["batch"].size)
+
+
+def _scenario(rng: random.Random) -> Mapping:
+    """Draw all of a scenario but its limits."""
+    paper = rng.random() < 0.4
+    mapping = _paper_scenario(rng) if paper else _real_scenario(rng)
+    mapping["workload"] = {"context_tokens": rng.choice((0, 1000, 8000, 100_000))}
+    if not paper:
+        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000))
+        mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
+    mapping["design_space"] = _design_space(rng, mapping)
+    if rng.random() < 0.4:
+        mapping["speculation"] = {
+            "draft_model": _draft(rng, paper=paper),
+            "acceptance": rng.choice((0.1, 0.5, 0.8, 0.95, 1.0)),
+            "max_draft_tokens": rng.randint(2, 6),
+        }
+    return mapping
+
+
+def oracle_scenario(mapping: Mapping) -> OracleScenario:
+    """Read a mapping of a scenario for the oracle."""
+    paper = mapping.get("fidelity") == "paper"
+    space, speculation = mapping["design_space"], mapping.get("speculation")
+    chosen = {} if speculation is None else {key: speculation[key] for key in ("acceptance", "max_draft_tokens")}
+    return OracleScenario(
+        fidelity="paper" if paper else "deployable",
+        model=_model(mapping["model"], paper=paper),
+        draft_model=None if speculation is None else _model(speculation["draft_model"], paper=paper),
+        accelerators=tuple(_accelerator(each, paper=paper) for each in mapping["accelerators"]),
+        weights=tuple(mapping.get("weights", ())),
+        batches=_batches(space["batch"]),
+        context_tokens=mapping["workload"]["context_tokens"],
+        output_tokens=mapping["workload"].get("output_tokens", 0),
+        tensor_parallel=tuple(space["tensor_parallel"]),
+        tensor_layout=tuple(space["tensor_layout"]),
+        pipeline_parallel=tuple(space["pipeline_parallel"]),
+        expert_parallel=space["expert_parallel"]
+        if space["expert_parallel"] == "auto"
+        else tuple(space["expert_parallel"]),
+        attention_data_parallel=tuple(space["attention_data_parallel"]),
+        max_gpus=space["max_gpus"],
+        memory_utilization=mapping.get("memory_utilization", 0.9),
+        **chosen,
+        **mapping.get("limits", {}),
+    )
+
+
+def _paper_scenario(rng: random.Random) -> Mapping:
+    """Draw the model and the accelerators of fidelity ``paper``."""
+    model = _own_paper_model(rng) if rng.random() < 0.2 else rng.choice(_PAPER_MODELS)
+    accelerators: list[str | Mapping] = list(_some(rng, _PAPER_ACCELERATORS, 1, 2))
+    if rng.random() < 0.3:
+        # The paper collection knows no powers: give one, so that it can be limited.
+        accelerators = [{"like": name, "name": f"{name} with power", "power_w": 700.0} for name in accelerators]
+    return {"fidelity": "paper", "model": model, "accelerators": accelerators}
+
+
+def _real_scenario(rng: random.Random) -> Mapping:
+    """Draw the model, the precisions and the accelerators of fidelity ``deployable``."""
+    model = _own_model(rng) if rng.random() < 0.35 else rng.choice(_REAL_MODELS)
+    accelerators: list[str | Mapping] = list(_some(rng, _REAL_ACCELERATORS, 1, 2))
+    if rng.random() < 0.15:
+        accelerators.append({"like": "H100-SXM", "name": "small nodes", "node_size": 3, "usd_per_gpu_hour": 1.9})
+    return {"model": model, "weights": list(rng.choice(_PRECISIONS)), "accelerators": accelerators}
+
+
+def _draft(rng: random.Random, *, paper: bool) -> str | Mapping:
+    if rng.random() < 0.25:
+        return _own_paper_model(rng) if paper else _own_model(rng)
+    return rng.choice(_PAPER_DRAFTS if paper else _REAL_DRAFTS)
+
+
+def _own_paper_model(rng: random.Random) -> Mapping:
+    """Draw a model of the paper's kind that no catalog knows."""
+    heads, experts = rng.choice((6, 16, 24)), rng.choice((1, 1, 8, 10))
+    latent = rng.random() < 0.3
+    return {
+        "name": "own",
+        "layers": rng.randint(3, 40),
+        "width": rng.choice((1536, 3072, 4096)),
+        "feed_forward_width": rng.choice((4096, 8192)),
+        "up": rng.choice((1, 2)),
+        "down": 1,
+        "experts": experts,
+        "active_experts": rng.choice((1, 3)) if experts > 1 else 1,
+        "query_heads": heads,
+        "query_heads_per_kv_head": 1 if latent else rng.choice((1, 2, heads)),
+        "head_width": 128,
+        "vocabulary": rng.choice((0, 32_000)),
+        "weight_bytes": rng.choice((0.5, 1.0, 2.0)),
+        "activation_bytes": 2.0,
+        "mla_kv_width": 512 if latent else None,
+        "mla_query_width": 1024 if latent else None,
+    }
+
+
+def _own_model(rng: random.Random) -> Mapping:
+    """Draw a small model that no catalog knows: odd heads and layers, every kind of block and attention."""
+    layers, heads = rng.randint(3, 40), rng.choice((6, 12, 16, 28))
+    attention: Mapping = {"kind": "grouped_query", "query_heads": heads, "head_width": rng.choice((64, 128))}
+    if rng.random() < 0.35:
+        attention |= {"kind": "latent", "kv_width": 512, "query_width": rng.choice((None, 768))}
+        del attention["head_width"]
+        attention |= {"nope_head_width": 128, "rope_head_width": 64, "value_head_width": 128}
+    else:
+        attention["kv_heads"] = rng.choice([count for count in range(1, heads + 1) if heads % count == 0])
+    return {
+        "name": "own",
+        "layers": layers,
+        "width": rng.choice((1024, 2048, 3584)),
+        "vocabulary": rng.choice((1000, 50_000)),
+        "tied_embeddings": rng.random() < 0.5,
+        "attention": attention,
+        "feed_forward": _own_blocks(rng, layers),
+    }
+
+
+def _own_blocks(rng: random.Random, layers: int) -> list[Mapping]:
+    """Draw feed-forward blocks: dense, or routed with or without leading dense layers and a shared expert."""
+    dense = {"width": rng.choice((2048, 6144)), "up": rng.choice((1, 2))}
+    if rng.random() < 0.4:
+        return [{"layers": layers, **dense}]
+    leading = rng.choice((0, 0, 1, 2))
+    routed = layers - leading
+    experts = rng.choice((4, 6, 8, 60))
+    blocks: list[Mapping] = [{"layers": leading, **dense}] if leading else []
+    active = rng.choice((1, 2, 3, 4))
+    blocks.append({"layers": routed, "width": rng.choice((1024, 3072)), "experts": experts, "active": active})
+    if rng.random() < 0.4:
+        blocks.append({"layers": routed, "width": 1536, "shared": True})
+    return blocks
+
+
+def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw degrees around the least that hold the weights, some of them odd or out of range."""
+    paper = mapping.get("fidelity") == "paper"
+    least = _least_gpus(mapping, paper=paper)
+    tensor = set(_some(rng, (1, 2, 3, 4, 6, 8, 12, 16, 32), 1, 3))
+    if rng.random() < 0.9:
+        tensor.add(min(512, 2 ** int(np.ceil(np.log2(least)) + rng.choice((0, 1)))))
+    expert: Any = "auto" if rng.random() < 0.7 else list(_some(rng, (1, 2, 3, 4, 8, 16), 1, 3))
+    return {
+        "tensor_parallel": sorted(tensor),
+        "tensor_layout": list(rng.choice((("1d",), ("1d",), ("1d", "2d"), ("2d",)))),
+        "pipeline_parallel": sorted({1, *_some(rng, (2, 3, 4, 8, 200), 0, 2)}),
+        "expert_parallel": expert,
+        "attention_data_parallel": sorted(_some(rng, (1, 2, 3, 4, 8), 1, 3)),
+        "batch": _random_batches(rng),
+        "max_gpus": rng.choice((4, 16, 64, 512, 512, 512)),
+    }
+
+
+def _least_gpus(mapping: Mapping, *, paper: bool) -> float:
+    """Give roughly how many GPUs the weights need."""
+    accelerator = _accelerator(mapping["accelerators"][0], paper=paper)
+    model = _model(mapping["model"], paper=paper)
+    weight_bytes = 1.0 if isinstance(model, Model) else model.weight_bytes
+    return max(1.0, weight_bytes * catalog.total_params(model) / (0.8 * accelerator.hbm_bytes))
+
+
+def _random_batches(rng: random.Random) -> Mapping | list[int]:
+    if rng.random() < 0.5:
+        low = rng.choice((1, 1, 2, 5, 40, 300))
+        return {"min": low, "max": low + rng.randint(0, 63)}
+    return sorted(_some(rng, (1, 2, 3, 5, 8, 13, 16, 31, 32, 64, 100, 128, 200, 333, 512, 1000, 2048, 4096), 3, 12))
+
+
+def _batches(batch: Mapping | Sequence[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if isinstance(batch, dict):
+        return np.arange(batch["min"], batch["max"] + 1)
+    return np.array(sorted(batch))
+
+
+def _thinned(mapping: Mapping) -> Mapping:
+    """Drop the larger half of a scenario's batches until its frontier is short enough."""
+    while True:
+        oracle = oracle_scenario(mapping)
+        if len(oracle.batches) == 1 or pareto(enumerate_deployments(oracle))["batch"].size <= MOST_POINTS:
+            return mapping
+        kept = oracle.batches[: (len(oracle.batches) + 1) // 2]
+        listed = isinstance(mapping["design_space"]["batch"], list)
+        batch = kept.tolist() if listed else {"min": int(kept[0]), "max": int(kept[-1])}
+        mapping = {**mapping, "design_space": {**mapping["design_space"], "batch": batch}}
+
+
+def _limits(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw limits between values that deployments of the scenario reach, seldom beyond all of them."""
+    oracle = oracle_scenario(mapping)
+    table = enumerate_deployments(oracle)
+    if not table["batch"].size or rng.random() < 0.3:
+        return {}
+    front = pareto(table)
+    limits: Mapping = {}
+    if rng.random() < 0.35:
+        limits["min_speed"] = _between(rng, front["speed_tokens_per_s"])
+    if rng.random() < 0.35:
+        limits["max_cost"] = _between(rng, front["cost_usd_per_mtok"])
+    drafts = oracle.draft_model is not None and not DRAFT_UNDER_DEMAND_CAP
+    if rng.random() < 0.35 and not drafts:
+        limits["max_throughput"] = _between(rng, table["throughput_tokens_per_s"])
+    if rng.random() < 0.35:
+        limits["min_throughput"] = _between(rng, table["throughput_tokens_per_s"])
+    if rng.random() < 0.35 and all(each.power_w is not None for each in oracle.accelerators):
+        # Powers are multiples of a board's, and users name the multiple itself.
+        limits["max_power_kw"] = float(rng.choice(np.unique(table["power_kw"]).tolist()))
+    if limits.get("min_throughput", 0.0) > limits.get("max_throughput", np.inf):
+        least, most = limits["max_throughput"], limits["min_throughput"]
+        limits |= {"min_throughput": least, "max_throughput": most}
+    return limits
+
+
+def _between(rng: random.Random, values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """Draw a value of the table's range that no deployment meets to the last bit: rounding decides no test."""
+    share = rng.choice((0.02, 0.2, 0.4, 0.6, 0.8, 0.98, 1.2))
+    ordered = np.unique(values)
+    value = np.quantile(ordered, share) if share <= 1.0 else share * ordered[-1]
+    nearest = ordered[np.argmin(np.abs(ordered - value))]
+    return float(value if abs(value / nearest - 1.0) > 1e-6 else nearest * 1.00001)
+
+
+def _some(rng: random.Random, options: Sequence[T], least: int, most: int) -> list[T]:
+    """Draw different entries, in the order drawn."""
+    return rng.sample(options, rng.randint(least, most))
+
+
+def _collection(*, paper: bool) -> Collection:
+    return Collection.PAPER if paper else Collection.REAL
+
+
+def _model(reference: str | Mapping, *, paper: bool) -> Model | PaperModel:
+    collection = _collection(paper=paper)
+    if isinstance(reference, str):
+        return catalog.model(reference, collection)
+    return catalog.model_from_mapping(reference, collection)
+
+
+def _accelerator(reference: str | Mapping, *, paper: bool) -> Accelerator:
+    collection = _collection(paper=paper)
+    if isinstance(reference, str):
+        return catalog.accelerator(reference, collection)
+    return catalog.accelerator_from_mapping(reference, collection)

@@ -1,0 +1,151 @@
+"""The library: what programs call, what they get, and what they may rely on."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ieco_opt
+from ieco_opt import errors
+from ieco_opt.results.deployment import COLUMNS
+from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.verification import verify
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def small(**fields: object) -> ieco_opt.Scenario:
+    """Llama 3.1 8B on one to four GPUs."""
+    values: dict[str, object] = {
+        "model": "Llama-3.1-8B",
+        "weights": ["fp8"],
+        "accelerators": ["H100-SXM", "L40S"],
+        "workload": {"context_tokens": 1000, "output_tokens": 200},
+        "design_space": {
+            "tensor_parallel": [1, 2, 4],
+            "pipeline_parallel": [1, 2],
+            "attention_data_parallel": [1],
+            "batch": {"min": 1, "max": 48},
+        },
+    }
+    return ieco_opt.Scenario(**(values | fields))
+
+
+def test_frontier_is_a_table_with_the_promised_columns() -> None:
+    front = ieco_opt.frontier(small(), complete=True)
+    table = front.to_dataframe()
+    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert len(table) == len(front) > 10
+    assert (np.diff(table["speed_tokens_per_s"]) < 0).all()
+    assert (np.diff(table["cost_usd_per_mtok"]) < 0).all()
+    assert set(table["status"]) == {"optimal"}
+    assert (table["gap"] <= 1e-6).all()
+    assert (table["bound"] >= table["speed_tokens_per_s"]).all()
+    assert (table["memory_per_gpu_gb"] <= table["memory_limit_gb"]).all()
+    assert (table["tensor_parallel"] * table["pipeline_parallel"] == table["gpus"]).all()
+    rent = table["accelerator"].map({"H100-SXM": 1.3, "L40S": 0.9})
+    known = table["accelerator"] == "H100-SXM"
+    expected = 1e6 * table["gpus"] * rent / 3600 * table["latency_s"] / table["batch"]
+    assert np.allclose(table["cost_usd_per_mtok"][known], expected[known], rtol=1e-12)
+
+
+def test_lookups_on_a_frontier_agree_with_solving_anew() -> None:
+    front = ieco_opt.frontier(small(), complete=True)
+    speed = front[len(front) // 2].speed_tokens_per_s
+    again = ieco_opt.solve(small(limits={"min_speed": speed}), objective="cheapest")
+    assert front.cheapest(min_speed=speed).cost_usd_per_mtok == again.cost_usd_per_mtok
+    cost = front[len(front) // 3].cost_usd_per_mtok
+    again = ieco_opt.solve(small(limits={"max_cost": cost}), objective="fastest")
+    assert front.fastest(max_cost=cost).latency_s == again.latency_s
+    with pytest.raises(ieco_opt.InfeasibleError):
+        front.cheapest(min_speed=1e9)
+
+
+@pytest.mark.parametrize("solver", ["exact", "fast"])
+def test_adaptive_covers_the_complete_frontier(solver: str) -> None:
+    complete = ieco_opt.frontier(small(), complete=True)
+    adaptive = ieco_opt.frontier(small(), delta=0.2, solver_config=solver)
+    assert len(adaptive) < len(complete)
+    for one in complete:
+        assert any(
+            other.cost_usd_per_mtok <= one.cost_usd_per_mtok * (1.2 + 1e-9)
+            and other.latency_s <= one.latency_s * (1.2 + 1e-9)
+            for other in adaptive
+        )
+
+
+def test_a_smaller_frontier_is_contained_in_a_larger_one() -> None:
+    complete = {(item.latency_s, item.cost_usd_per_mtok) for item in ieco_opt.frontier(small(), complete=True)}
+    for part in (ieco_opt.frontier(small(), delta=0.1), ieco_opt.frontier(small(), points=7)):
+        assert {(item.latency_s, item.cost_usd_per_mtok) for item in part} <= complete
+
+
+def test_json_round_trip_verifies(tmp_path: Path) -> None:
+    front = ieco_opt.frontier(small(), delta=0.1)
+    front.to_json(tmp_path / "front.json")
+    report = verify(tmp_path / "front.json")
+    assert report.holds
+    assert report.deployments == len(front)
+    assert report.neighbours > 1000
+
+
+def test_results_can_be_pickled() -> None:
+    front = ieco_opt.frontier(small(), delta=0.5)
+    assert pickle.loads(pickle.dumps(front)).deployments == front.deployments  # noqa: S301 - our own bytes
+
+
+def test_threads_do_not_deadlock() -> None:
+    speeds: list[float] = []
+    threads = [
+        threading.Thread(target=lambda: speeds.append(ieco_opt.solve(small()).speed_tokens_per_s)) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(speeds) == 4
+    assert len(set(speeds)) == 1
+
+
+def test_errors_are_one_family() -> None:
+    for name in ("ScenarioError", "InfeasibleError", "SolverError"):
+        assert issubclass(getattr(ieco_opt, name), errors.IecoOptError)
+    with pytest.raises(ieco_opt.ScenarioError, match="objective"):
+        ieco_opt.solve(small(), objective="best")  # type: ignore[arg-type]
+    with pytest.raises(ieco_opt.ScenarioError, match="delta"):
+        ieco_opt.frontier(small(), delta=0.0)
+    with pytest.raises(ieco_opt.InfeasibleError, match="min_speed"):
+        ieco_opt.solve(small(limits={"min_speed": 1e7}))
+    with pytest.raises(ieco_opt.SolverError, match="not installed"):
+        ieco_opt.solve(small(), solver_config=SolverConfig(solver="no-such-solver"))
+    with pytest.raises(ieco_opt.SolverError, match="time limit"):
+        ieco_opt.solve(small(), solver_config=SolverConfig(total_time_limit_s=1e-9))
+
+
+def test_a_price_falls_through_to_the_choice() -> None:
+    """The same GPU under a lower price wins every point; the dearer twin is never listed."""
+    twin = {"like": "H100-SXM", "name": "cheap-H100", "usd_per_gpu_hour": 0.5}
+    front = ieco_opt.frontier(small(accelerators=["H100-SXM", twin]), complete=True)
+    assert {item.accelerator for item in front} == {"cheap-H100"}
+
+
+def test_memory_reserve_bounds_the_batch() -> None:
+    generous = ieco_opt.solve(small(memory_utilization=1.0), objective="cheapest")
+    tight = ieco_opt.solve(small(memory_utilization=0.15), objective="cheapest")
+    assert tight.memory_per_gpu_gb <= tight.memory_limit_gb
+    assert tight.cost_usd_per_mtok > generous.cost_usd_per_mtok
+
+
+def test_the_planning_example_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "planning_loop.py")], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 12
+    assert all("per million tokens" in line for line in lines)

@@ -1,0 +1,167 @@
+"""Every answer of the library on random small scenarios, against the oracle's plain enumeration.
+
+The sweep of benchmarks/oracle_sweep.py asks the same of thousands of scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from oracle import best, covers, enumerate_deployments, pareto
+from oracle.enumeration import Deployments
+from random_scenarios import Case, cases
+
+import ieco_opt
+from ieco_opt import Deployment, Scenario
+from ieco_opt.errors import InfeasibleError, SolverError
+
+TOLERANCE = 1e-6
+ROUNDING = 1e-9
+SPEED, COST = "speed_tokens_per_s", "cost_usd_per_mtok"
+DECISION = (
+    "accelerator",
+    "weights",
+    "tensor_parallel",
+    "tensor_layout",
+    "pipeline_parallel",
+    "expert_parallel",
+    "attention_data_parallel",
+    "batch",
+    "draft_tokens",
+)
+DELTAS = (0.5, 0.1, 0.02)
+COUNTS = (2, 3, 7, 15)
+PREFERENCES = (0.0, 0.5, 3.0)
+OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
+
+# 8 x 26 scenarios; few at a time, so that two workers share them evenly.
+BLOCKS, SCENARIOS = 8, 26
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """How the sweeps of one scenario are asked."""
+
+    delta: float
+    points: int
+    preference: float
+
+
+questions = st.builds(
+    Questions,
+    delta=st.sampled_from(DELTAS),
+    points=st.sampled_from(COUNTS),
+    preference=st.sampled_from(PREFERENCES),
+)
+
+
+def mismatches(case: Case, asked: Questions) -> Iterator[str]:
+    """Ask the library everything about one scenario; yields what the oracle does not confirm."""
+    table = enumerate_deployments(case.oracle)
+    front = pareto(table)
+    feasible = bool(table["batch"].size)
+    for name, ask in _asks(case.scenario(), asked).items():
+        try:
+            answer = ask()
+        except InfeasibleError as error:
+            if feasible:
+                yield f"{name}: {error}, but the oracle has {table['batch'].size} deployments"
+            continue
+        except SolverError as error:
+            yield f"{name}: {error}"
+            continue
+        if not feasible:
+            yield f"{name}: found {answer[0]}, but the oracle has no feasible deployment"
+            continue
+        for point in answer:
+            yield from (f"{name}: {fault}: {point}" for fault in _point_faults(point, table))
+        yield from (f"{name}: {fault}" for fault in _answer_faults(name, answer, asked, table, front))
+
+
+def _asks(scenario: Scenario, asked: Questions) -> dict[str, Callable[[], Sequence[Deployment]]]:
+    def sweep(**options: object) -> Callable[[], Sequence[Deployment]]:
+        return lambda: ieco_opt.frontier(scenario, **options).deployments  # type: ignore[arg-type]
+
+    def one(objective: str) -> Callable[[], Sequence[Deployment]]:
+        return lambda: [ieco_opt.solve(scenario, objective=objective, preference=asked.preference)]  # type: ignore[arg-type]
+
+    return {
+        "complete": sweep(complete=True),
+        "adaptive": sweep(delta=asked.delta),
+        "sampled": sweep(points=asked.points),
+        **{objective: one(objective) for objective in OBJECTIVES},
+    }
+
+
+def _point_faults(point: Deployment, table: Deployments) -> Iterator[str]:
+    """What is wrong with one deployment by itself."""
+    same = np.ones(table["batch"].shape, dtype=bool)
+    for column in DECISION:
+        same &= table[column] == (getattr(point, column) or ("" if column == "weights" else 0))
+    rows = np.flatnonzero(same)
+    if len(rows) != 1:
+        yield f"the oracle has {len(rows)} feasible deployments of this decision"
+        return
+    for column in (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu"):
+        if not np.isclose(getattr(point, column), table[column][rows[0]], rtol=ROUNDING, atol=0.0):
+            yield f"{column} is {table[column][rows[0]]} for the oracle"
+    speed, cost = table[SPEED] / getattr(point, SPEED), table[COST] / getattr(point, COST)
+    no_worse = (speed >= 1.0 - ROUNDING) & (cost <= 1.0 + ROUNDING)
+    if (no_worse & ((speed > 1.0 + TOLERANCE) | (cost < 1.0 - TOLERANCE))).any():
+        yield "is dominated"
+    if point.status != "optimal" or abs(point.gap) > TOLERANCE:
+        yield "is not proven"
+    if (table[SPEED][cost <= 1.0] > point.bound * (1.0 + ROUNDING)).any():
+        yield "the bound is too low"
+
+
+def _answer_faults(
+    name: str, answer: Sequence[Deployment], asked: Questions, table: Deployments, front: Deployments
+) -> Iterator[str]:
+    """What is wrong with an answer as a whole."""
+    if name in OBJECTIVES:
+        yield from _objective_faults(name, answer[0], asked.preference, table)
+        return
+    speeds = np.array([point.speed_tokens_per_s for point in answer])
+    costs = np.array([point.cost_usd_per_mtok for point in answer])
+    if (np.diff(speeds) > -1e-12 * speeds[1:]).any() or (np.diff(costs) > -1e-12 * costs[1:]).any():
+        yield "points are listed twice or in no order"
+    points = {SPEED: speeds, COST: costs}
+    if name == "adaptive" and not covers(points, front, asked.delta):
+        yield f"does not cover the frontier to {asked.delta}"
+    if name == "complete":
+        for speed, cost in zip(front[SPEED], front[COST], strict=True):
+            if not (np.isclose(speeds, speed, rtol=TOLERANCE) & np.isclose(costs, cost, rtol=TOLERANCE)).any():
+                yield f"misses the point of {speed} tokens/s at ${cost}"
+        if len(answer) != len(front[SPEED]):
+            yield f"has {len(answer)} points, the oracle {len(front[SPEED])}"
+
+
+def _objective_faults(name: str, point: Deployment, exponent: float, table: Deployments) -> Iterator[str]:
+    """Whether the one deployment is as good as the oracle's best, the tie-break included."""
+    expected = best(table, name, exponent)  # type: ignore[arg-type]
+    assert expected is not None
+    speed, cost = float(str(expected[SPEED])), float(str(expected[COST]))
+    if name == "preferred":
+        found_value = exponent * np.log(point.speed_tokens_per_s) - np.log(point.cost_usd_per_mtok)
+        if abs(found_value - (exponent * np.log(speed) - np.log(cost))) > TOLERANCE:
+            yield f"the oracle has {expected}"
+    elif not np.allclose([point.speed_tokens_per_s, point.cost_usd_per_mtok], [speed, cost], rtol=TOLERANCE, atol=0.0):
+        yield f"the oracle has {expected}"
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_every_answer_is_the_oracles(block: int) -> None:
+    @seed(block)
+    @settings(max_examples=SCENARIOS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=cases(), asked=questions)
+    def judge(case: Case, asked: Questions) -> None:
+        assert not list(mismatches(case, asked)), case.mapping
+
+    judge()
