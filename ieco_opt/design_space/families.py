@@ -149,7 +149,8 @@ class Family:
             batch_min=low,
             batch_max=high,
             usd_per_s=usd_per_second(degrees.gpus, np.array(np.nan if price is None else price)),
-            power_kw=degrees.gpus * (np.nan if power is None else power / 1000.0),
+            # Watts first: 3 x 1.1 kW would exceed a limit of 3.3 kW by rounding.
+            power_kw=degrees.gpus * (np.nan if power is None else power) / 1000.0,
         )
 
     def _largest_pair_batch(self, setups: Rows, drafts: Rows, low: Integers, high: Integers) -> Integers:
