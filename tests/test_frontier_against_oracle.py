@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from oracle import best, covers, enumerate_deployments, pareto
 from oracle.enumeration import Deployments
-from random_scenarios import Case, numbered
+from random_scenarios import Case, numbered, oracle_scenario
 
 import ieco_opt
 from ieco_opt import Deployment, Scenario
@@ -155,3 +155,28 @@ def test_every_answer_is_the_oracles(block: int) -> None:
         case, rng = numbered(number)
         asked = random_questions(rng)
         assert not list(mismatches(case, asked)), f"seed {number}, {asked}\n{case.to_yaml()}"
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_power_kw": 4.8}, {"min_speed": 1e5}, {"max_cost": 1e-3}, {"min_throughput": 1e8}]
+)
+def test_limits_at_a_round_value_and_out_of_reach(limits: dict[str, float]) -> None:
+    # Twelve boards of 400 W are 4.8 kW, though 12 * 0.4 is a little more in binary.
+    mapping = {
+        "model": "Llama-3.1-8B",
+        "weights": ["bf16"],
+        "accelerators": ["A100-SXM-80GB"],
+        "workload": {"context_tokens": 1000, "output_tokens": 200},
+        "design_space": {
+            "tensor_parallel": [4],
+            "tensor_layout": ["1d"],
+            "pipeline_parallel": [3],
+            "expert_parallel": "auto",
+            "attention_data_parallel": [1, 2],
+            "batch": {"min": 1, "max": 60},
+            "max_gpus": 12,
+        },
+        "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 4},
+        "limits": limits,
+    }
+    assert not list(mismatches(Case(mapping, oracle_scenario(mapping)), Questions(0.1, 3, 3.0)))

@@ -1,0 +1,276 @@
+"""The program by itself: every row of it in one stored file, two solvers, and how solves may end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from random_scenarios import numbered
+
+import ieco_opt
+from ieco_opt import Scenario
+from ieco_opt.design_space.dominance import Cells
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.regimes import Regimes, build_regimes
+from ieco_opt.design_space.space import DesignSpace, Limits
+from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.programs.deployment import Objective, ProgramData, build_program
+from ieco_opt.programs.naming import regime_names
+from ieco_opt.results.frontier import Claim
+from ieco_opt.scenario import resolve
+from ieco_opt.solvers.config import SolverConfig, load_solver_config
+from ieco_opt.solvers.outcome import Outcome, Solution
+from ieco_opt.solvers.session import SolverSession, _outcome
+
+SNAPSHOT = Path(__file__).parent / "data" / "two_regimes.lp"
+NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+ROWS = {
+    "one_regime": "exactly one regime",
+    "batch_at_least": "lo y <= b",
+    "batch_at_most": "b <= hi y",
+    "latency": "roofline",
+    "rent": "rent of a step",
+    "latency_cap": "epsilon",
+    "cost_cap": "epsilon",
+    "min_speed": "limit",
+    "max_cost": "limit",
+    "min_throughput": "limit",
+    "max_throughput": "limit",
+    "max_power_kw": "limit",
+}
+TINY = Scenario(
+    model={
+        "name": "tiny",
+        "layers": 2,
+        "width": 1000,
+        "vocabulary": 1000,
+        "tied_embeddings": True,
+        "attention": {"kind": "grouped_query", "query_heads": 10, "kv_heads": 10, "head_width": 100},
+        "feed_forward": [{"layers": 2, "width": 4000}],
+    },
+    weights=["bf16"],
+    accelerators=["H100-SXM"],
+    workload={"context_tokens": 1000},
+    design_space={
+        "tensor_parallel": [1, 2],
+        "pipeline_parallel": [1],
+        "attention_data_parallel": [1],
+        "batch": {"min": 1, "max": 8},
+    },
+)
+LIMITS = Limits(min_speed=100.0, max_cost=50.0, max_throughput=200_000.0, min_throughput=2000.0, max_power_kw=1.5)
+
+
+def two_regimes() -> tuple[DesignSpace, Regimes]:
+    """One GPU and two, each on the batches 1 to 8."""
+    space = design_space_of(resolve(TINY))
+    everything = space.families[0].alternatives(np.arange(2), 0)
+    space = replace(space, alternatives=everything, cells=Cells(np.arange(2), np.array([1, 1]), np.array([8, 8])))
+    return space, build_regimes(space)
+
+
+def tiny_program() -> Any:
+    space, regimes = two_regimes()
+    data = ProgramData(
+        alternatives=regimes.alternatives,
+        lo=regimes.lo,
+        hi=regimes.hi,
+        limits=LIMITS,
+        objective=Objective.LATENCY,
+        latency_cap_s=5e-3,
+        cost_cap=30.0,
+        names=regime_names(space, regimes),
+    )
+    return build_program(data)
+
+
+def split_numbers(text: str) -> tuple[str, list[float]]:
+    """Tell the shape of a program from its coefficients, whose last digits may differ between machines."""
+    coefficients = [match for match in NUMBER.findall(text) if "." in match or "e" in match]
+    shape = NUMBER.sub(lambda match: "#" if "." in match[0] or "e" in match[0] else match[0], text)
+    return shape, [float(number) for number in coefficients]
+
+
+def test_program_is_the_stored_one(tmp_path: Path) -> None:
+    written = tmp_path / "program.lp"
+    tiny_program().write(str(written), io_options={"symbolic_solver_labels": True})
+    shape, numbers = split_numbers(written.read_text())
+    expected_shape, expected_numbers = split_numbers(SNAPSHOT.read_text())
+    assert shape == expected_shape
+    np.testing.assert_allclose(numbers, expected_numbers, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", ROWS)
+def test_every_family_of_constraints_has_its_row(family: str) -> None:
+    assert re.search(rf"^c_[a-z]+_{family}(_.*)?_:$|^c_[a-z]+_{family}\(.*\)_:$", SNAPSHOT.read_text(), re.MULTILINE)
+
+
+def test_no_family_of_constraints_is_missing_from_the_stored_program() -> None:
+    import pyomo.environ as pyo
+
+    families = {component.local_name for component in tiny_program().component_objects(pyo.Constraint)}
+    assert families == set(ROWS)
+
+
+def test_speculation_has_a_row_for_each_pair_of_resources() -> None:
+    model = program(DRAFTED, Objective.LATENCY)
+    pairs = [f"{own}_and_draft_{draft}" for own in ("memory", "arithmetic") for draft in ("memory", "arithmetic")]
+    assert list(model.latency) == list(model.rent) == pairs
+
+
+DRAFTED = {
+    "model": "Mixtral-8x7B",
+    "weights": ["fp8", "bf16"],
+    "accelerators": ["H100-SXM", "H200-SXM"],
+    "workload": {"context_tokens": 4000, "output_tokens": 500},
+    "design_space": {"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 500}},
+    "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3},
+}
+
+
+def program(mapping: dict[str, Any], objective: Objective) -> Any:
+    """Build the program of a scenario; for its cost, one step of the iteration from a dear deployment."""
+    space = design_space_of(resolve(Scenario(**mapping)))
+    regimes = build_regimes(space)
+    reference = float(np.median(regimes.cost_hi)) if objective is Objective.COST else 0.0
+    return build_program(
+        ProgramData(
+            alternatives=regimes.alternatives,
+            lo=regimes.lo,
+            hi=regimes.hi,
+            limits=space.limits,
+            objective=objective,
+            reference_cost=reference,
+        )
+    )
+
+
+def feasible(number: int) -> dict[str, Any] | None:
+    """The scenario of a seed, if anything is left of it."""
+    mapping = numbered(number)[0].mapping
+    return mapping if len(build_regimes(design_space_of(resolve(Scenario(**mapping))))) else None
+
+
+@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("mapping", [DRAFTED, *filter(None, map(feasible, range(8)))], ids=lambda item: item["model"])
+def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objective: Objective) -> None:
+    found = [
+        SolverSession(load_solver_config(name)).solve(program(mapping, objective)).objective
+        for name in ("exact", "cbc")
+    ]
+    # Either may count a binary as 1e-6 away from 0 or 1.
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_limits_that_clash_are_infeasible_for_the_solver() -> None:
+    model = tiny_program()
+    model.min_throughput.deactivate()
+    model.latency_us.setub(1.0)
+    solution = SolverSession(load_solver_config()).solve(model)
+    assert (solution.outcome, solution.has_incumbent) == (Outcome.INFEASIBLE, False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "incumbent", "outcome"),
+    [
+        ("convergenceCriteriaSatisfied", True, Outcome.OPTIMAL),
+        ("maxTimeLimit", True, Outcome.FEASIBLE),
+        ("maxTimeLimit", False, Outcome.NO_SOLUTION),
+        ("interrupted", True, Outcome.FEASIBLE),
+        ("interrupted", False, Outcome.NO_SOLUTION),
+        ("provenInfeasible", False, Outcome.INFEASIBLE),
+        ("infeasibleOrUnbounded", False, Outcome.INFEASIBLE),
+        ("optimal", True, Outcome.OPTIMAL),
+    ],
+)
+def test_terminations(condition: str, incumbent: bool, outcome: Outcome) -> None:
+    assert _outcome(condition, incumbent=incumbent) is outcome
+
+
+@pytest.mark.parametrize("condition", ["unknown", "error", "unbounded", "emptyModel", "anything new"])
+def test_an_unknown_termination_proves_nothing(condition: str) -> None:
+    with pytest.raises(SolverError, match=condition):
+        _outcome(condition, incumbent=True)
+
+
+def test_a_time_limit_leaves_no_deployment() -> None:
+    scenario = Scenario(**DRAFTED)
+    hurried = SolverConfig(total_time_limit_s=1e-9)
+    result = ieco_opt.frontier(scenario, solver_config=hurried)
+    assert (result.claim, len(result), result.coverage) == (Claim.PARTIAL, 0, None)
+    assert result.open_regions
+    with pytest.raises(SolverError, match="time limit"):
+        ieco_opt.solve(scenario, solver_config=hurried)
+
+
+def cut_short(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let solves beyond the first few end as if a limit had stopped them with an incumbent."""
+    honest = SolverSession.solve
+
+    def solve(session: SolverSession, model: Any, time_limit_s: float | None = None) -> Solution:
+        solution = honest(session, model, time_limit_s)
+        return (
+            replace(solution, outcome=Outcome.FEASIBLE, bound=0.5 * (solution.bound or 0.0))
+            if (session.solves > after)
+            else solution
+        )
+
+    monkeypatch.setattr(SolverSession, "solve", solve)
+
+
+def test_the_incumbent_of_a_stopped_solve_is_kept_as_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_short(0, monkeypatch)
+    found = ieco_opt.solve(Scenario(**DRAFTED))
+    assert found.status == "feasible"
+    assert found.bound == pytest.approx(2.0 * found.speed_tokens_per_s, rel=1e-5)
+    assert found.gap == pytest.approx(1.0, rel=1e-5)
+
+
+def test_what_a_stopped_sweep_had_proven_stays_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
+    cut_short(8, monkeypatch)
+    result = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
+    assert (result.claim, result.coverage) == (Claim.PARTIAL, None)
+    assert result.open_regions
+    proven = {item.latency_s for item in result if item.status == "optimal"}
+    assert proven
+    assert proven <= {item.latency_s for item in whole}
+
+
+def test_the_exact_configuration_leaves_no_gap() -> None:
+    assert load_solver_config() == load_solver_config("exact")
+    assert load_solver_config("exact").relative_gap == 0.0
+    complete = ieco_opt.frontier(TINY, complete=True, solver_config="fast")
+    assert complete.solver.relative_gap == 0.0
+    assert {item.status for item in complete} == {"optimal"}
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("options: {mip_rel_gapp: 0}", "options.mip_rel_gapp"),
+        ("options: {presolve: perhaps}", "options.presolve"),
+        ("options: {threads: 4}", "options.threads"),
+        ("relative_gap: -1", "relative_gap"),
+        ("gap: 0", "gap"),
+    ],
+)
+def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"solver: highs\n{text}\n")
+    with pytest.raises(ScenarioError) as refused:
+        load_solver_config(file)
+    assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_clashing_limits_are_proven_infeasible_without_a_solver() -> None:
+    # Nothing may be pruned by what it beats here, since nothing is feasible: only the limit can keep the space small.
+    mapping = DRAFTED | {"limits": {"min_speed": 5000.0}}
+    with pytest.raises(InfeasibleError, match="min_speed"):
+        ieco_opt.solve(Scenario(**mapping))
