@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from oracle import OracleScenario, enumerate_deployments, pareto
+from oracle import OracleScenario, Setup, deployable, enumerate_deployments, pareto
+from oracle.enumeration import setups
+from oracle.paper import resident_bytes as paper_resident_bytes
 
 from ieco_opt import Scenario, catalog
 from ieco_opt.catalog import Collection
@@ -104,6 +106,8 @@ def random_case(rng: random.Random) -> Case:
         if _feasible(mapping) or rng.random() < 0.1:
             break
         mapping = _scenario(rng)
+    if rng.random() < 0.5:
+        mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
     limited = mapping | {"limits": _limits(rng, mapping)}
     for _ in range(5):
@@ -286,6 +290,38 @@ def _batches(batch: Mapping | Sequence[int]) -> np.ndarray[tuple[int], np.dtype[
     if isinstance(batch, dict):
         return np.arange(batch["min"], batch["max"] + 1)
     return np.array(sorted(batch))
+
+
+def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Give one accelerator about the memory that one deployment needs which would be on the frontier with more of it."""
+    oracle = oracle_scenario(mapping)
+    roomy = replace(oracle, accelerators=tuple(replace(each, hbm_bytes=1e15) for each in oracle.accelerators))
+    front = pareto(enumerate_deployments(roomy))
+    if not front["batch"].size:
+        return mapping
+    chosen = rng.randrange(front["batch"].size)
+    row = {column: values[chosen].item() for column, values in front.items()}
+    tight = list(mapping["accelerators"])
+    index = [each.name for each in oracle.accelerators].index(row["accelerator"])
+    own = {"like": tight[index]} if isinstance(tight[index], str) else tight[index]
+    hbm_bytes = _needed_bytes(rng, oracle, row) * rng.choice((0.9999, 1.0001, 1.01))
+    tight[index] = {**own, "name": f"tight {row['accelerator']}", "hbm_bytes": hbm_bytes}
+    return {**mapping, "accelerators": tight}
+
+
+def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> float:
+    """Give the memory of a GPU that a deployment needs, with any draft setup where it speculates."""
+    degrees = ("tensor_parallel", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+    setup, batch = Setup(*(row[name] for name in degrees)), np.array(float(row["batch"]))
+    if isinstance(oracle.model, PaperModel):
+        return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus
+    full = oracle.context_tokens + oracle.output_tokens
+    needed = float(deployable.resident_bytes(oracle.model, setup, row["weights"], batch, full))
+    if row["draft_tokens"] and isinstance(oracle.draft_model, Model):
+        drafts = [draft for draft, _ in setups(oracle, oracle.draft_model) if draft.gpus == setup.gpus]
+        draft = rng.choice(drafts)
+        needed += float(deployable.resident_bytes(oracle.draft_model, draft, row["weights"], batch, full))
+    return needed / oracle.memory_utilization
 
 
 def _thinned(mapping: Mapping) -> Mapping:

@@ -24,7 +24,9 @@ class ExitStatus(IntEnum):
 
 _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
+    "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
     "evaluate": ("ieco_opt.cli.evaluate", "Latency and its components of given setups."),
+    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits clash."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario files."),

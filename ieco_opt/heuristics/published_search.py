@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
+from ieco_opt.heuristics.interface import without
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
@@ -25,7 +26,8 @@ _STAGES = 10
 _SCALE_DOWNS = 6
 _CAPS = 1000
 _SLOWEST = 100.0
-_LARGEST = 2.0**18
+LARGEST = 2.0**18
+"""GPUs of the published grid at their most, and sequences too (times the sparsity of the model)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class SearchRequest:
     ``context_tokens`` are read in a pass; ``resident_tokens`` of each sequence fill memory, of which a GPU has
     ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch, as published,
     or of all sequences in flight where ``whole_batch_resident``.
-    ``draft``, where there is one, proposes up to ``max_draft_tokens`` tokens.
+    ``draft``, where there is one, proposes up to ``max_draft_tokens`` tokens. ``batches`` are the least and the
+    greatest of the grid; by default those published.
     """
 
     model: SearchedModel
@@ -57,6 +60,9 @@ class SearchRequest:
     draft: SearchedModel | None = None
     acceptance: float = 0.0
     max_draft_tokens: int = 0
+    most_gpus: float = LARGEST
+    batches: tuple[float, float] | None = None
+    layouts: tuple[str, ...] = ("1d", "2d")
     resolution: int = RESOLUTION
 
 
@@ -126,7 +132,7 @@ def search(request: SearchRequest) -> SearchResult:
 
 
 def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array) -> Array:
-    rent = usd_per_second(gpus, np.float64(request.usd_per_gpu_hour))[:, None]
+    rent = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
     return cost_usd_per_mtok(rent, latency, batch)
 
 
@@ -145,27 +151,19 @@ def _may_be_chosen(
     seconds, cheapest = latency.ravel()[order], np.minimum.accumulate(cost[order])
     faster = np.searchsorted(seconds, least, side="right") - 1
     beaten = (faster >= 0) & (cheapest[np.maximum(faster, 0)] <= bound)
-    return wanted & ~beaten & (least <= _SLOWEST * seconds[0])
-
-
-def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
-    """Degrees with NaN where there is no setup (of a draft model)."""
-    return Degrees(
-        tensor_parallel=np.where(absent, np.nan, degrees.tensor_parallel),
-        pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
-        expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
-        attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),
-        two_dimensional=degrees.two_dimensional & ~absent,
-    )
+    may_be: NDArray[np.bool_] = wanted & ~beaten & (least <= _SLOWEST * seconds[0])
+    return may_be
 
 
 def _grid(request: SearchRequest) -> tuple[Array, Array]:
     """GPU counts from what holds the weights up, and batches from one up, log-spaced."""
     shape = request.model.shape
     least = shape.weight_bytes * shape.total_params / request.usable_bytes
+    batches = (1.0, LARGEST * _sparsity(shape)) if request.batches is None else request.batches
+    # A model too large for the most GPUs leaves a grid on which nothing fits.
     return (
-        np.geomspace(least, _LARGEST, request.resolution),
-        np.geomspace(1.0, _LARGEST * _sparsity(shape), request.resolution),
+        np.geomspace(min(least, request.most_gpus), request.most_gpus, request.resolution),
+        np.geomspace(*batches, request.resolution),
     )
 
 
@@ -188,15 +186,15 @@ def _fastest_setups(
     for columns in _columns_by_stages(model.shape, batch):
         counts = np.flatnonzero(wanted[:, columns].any(axis=1))
         depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES))
-        for layout in (False, True) if len(counts) else ():
-            slab = _Slab(request, model, tokens, gpus[counts], depths, two_dimensional=layout)
+        for layout in request.layouts if len(counts) else ():
+            slab = _Slab(request, model, tokens, gpus[counts], depths, layout)
             for column in columns:
                 rows = np.flatnonzero(wanted[counts, column])
                 found, setup = slab.fastest(float(batch[column]), rows)
                 faster = np.flatnonzero(found < latency[counts[rows], column])
                 place = (counts[rows[faster]], column)
                 latency[place] = found[faster]
-                two_dimensional[place] = layout
+                two_dimensional[place] = layout == "2d"
                 stages[place] = slab.stages[setup[faster]]
                 scale_down[place] = slab.scale_down[setup[faster]]
             evaluations += slab.evaluations
@@ -222,8 +220,7 @@ class _Slab:
         tokens: int,
         gpus: Array,
         stages: Array,
-        *,
-        two_dimensional: bool,
+        layout: str,
     ) -> None:
         self.request, self.model, self.tokens = request, model, tokens
         self.evaluations, self.setups_per_count = 0, len(stages) * _SCALE_DOWNS
@@ -231,7 +228,7 @@ class _Slab:
         self.gpus, self.stages, share = (grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij"))
         self.tensor = self.gpus / self.stages
         self.scale_down = np.maximum(self.tensor, 1.0) ** share
-        self.layout = np.full(len(self.gpus), two_dimensional)
+        self.layout = np.full(len(self.gpus), layout == "2d")
         self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
         self.priced: dict[bool, PassTime] = {}
 
@@ -310,4 +307,5 @@ def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Arra
     best = first_as_cheap[np.searchsorted(first_as_cheap, within - 1, side="right") - 1]
     chosen = pairs[np.unique(best)]
     _, once = np.unique(latency.ravel()[chosen], return_index=True)
-    return chosen[once]
+    distinct: NDArray[np.intp] = chosen[once]
+    return distinct

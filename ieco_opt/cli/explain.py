@@ -1,0 +1,80 @@
+"""`ieco-opt explain`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
+
+if TYPE_CHECKING:
+    from ieco_opt.api import ObjectiveName
+
+
+@click.command("explain")
+@scenario_argument
+@set_option
+@click.option(
+    "--objective",
+    type=click.Choice(["fastest", "cheapest", "preferred"]),
+    default="fastest",
+    show_default=True,
+    help="What is best; preferred maximises speed^k / cost.",
+)
+@click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]")
+@solver_config_option
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .json.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json"]),
+    help="What to print on standard output.  [default: table]",
+)
+@quiet_option
+def command(
+    scenario: Path,
+    overrides: tuple[str, ...],
+    objective: ObjectiveName,
+    preference: float | None,
+    solver_config: str,
+    out: Path | None,
+    output_format: str | None,
+    quiet: bool,
+) -> int:
+    """Say what decides the best deployment of SCENARIO, or which limits clash.
+
+    If a deployment exists: where its time goes, what each limit costs, and which setups come next. If none does: which
+    limits clash, and the least change of each that helps. Both are answers, so the exit status is 0.
+    """
+    from ieco_opt import api, load_scenario, load_solver_config
+    from ieco_opt.cli.main import ExitStatus
+    from ieco_opt.explanation import explain
+    from ieco_opt.explanation.text import render
+    from ieco_opt.reports.destinations import check_folder, kind_of
+
+    if preference is not None and objective != "preferred":
+        raise click.UsageError("--preference goes with --objective preferred")
+    if out is not None:
+        kind_of(out, ("json",))
+        check_folder(out)
+    config = load_solver_config(solver_config)
+    loaded = load_scenario(scenario, overrides)
+    if not quiet:
+        for note in loaded.notes():
+            click.echo(f"note: {note}", err=True)
+    explanation = explain(
+        loaded,
+        objective=objective,
+        preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+        solver_config=config,
+    )
+    if out is not None:
+        explanation.to_json(out)
+    if output_format == "json":
+        click.echo(explanation.to_json(), nl=False)
+    elif output_format == "table" or not (quiet and out is not None):
+        click.echo(render(explanation, shutil.get_terminal_size((80, 24)).columns))
+    return ExitStatus.DONE

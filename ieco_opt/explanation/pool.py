@@ -1,0 +1,333 @@
+"""Every alternative of a scenario, with no limit applied and nothing dropped for being beaten.
+
+Dominance is right for one frontier only: a deployment that the best one beats may be the best without it, or the only
+one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
+
+For one alternative speed never rises, and throughput and memory never fall, as the batch grows. So under any limits the
+batches left are a range, whose ends bisection on the performance model finds exactly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.dominance import Cells, Staircase, joined
+from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.from_scenario import family_request
+from ieco_opt.design_space.regimes import first_true, last_true
+from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.space import Census, DesignSpace, Limits, same_gpus
+from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
+from ieco_opt.performance import rules
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import stack_rows
+from ieco_opt.scenario import ResolvedScenario
+
+Holds = Callable[[Array, Rows], NDArray[np.bool_]]
+"""Whether a limit is met at a batch, given rows of the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residents:
+    """What each alternative keeps on its most loaded GPU; arrays of shape (alternatives,), bytes.
+
+    The ``draft_`` columns are zero in plain alternatives.
+    """
+
+    weights: Array
+    cache: Array
+    groups: Array
+    draft_weights: Array
+    draft_cache: Array
+    draft_groups: Array
+    hbm: Array
+    speculates: NDArray[np.bool_]
+
+    def caches(self, batch: Array, rows: Rows) -> Array:
+        """Bytes of cache at a batch."""
+        model = np.ceil(batch / self.groups[rows]) * self.cache[rows]
+        return model + np.ceil(batch / self.draft_groups[rows]) * self.draft_cache[rows]
+
+    def fits(self, batch: Array, rows: Rows, utilization: float) -> NDArray[np.bool_]:
+        """Whether a batch fits, rounded exactly like the design space rounds it."""
+        usable = utilization * self.hbm[rows]
+        free = usable - self.weights[rows]
+        beside = free + (usable - self.draft_weights[rows]) - usable
+        return self.caches(batch, rows) <= np.where(self.speculates[rows], beside, free)
+
+    def needed(self, batch: Array, rows: Rows) -> Array:
+        """Share of the memory that a batch takes."""
+        taken = self.weights[rows] + self.draft_weights[rows] + self.caches(batch, rows)
+        return taken / self.hbm[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class FastestDrafts:
+    """Draft setup that is the fastest to fit beside a setup, -1 where none does, from batch ``lo`` on."""
+
+    lo: int
+    draft: Rows
+
+    def covers(self, lo: int, hi: int) -> bool:
+        """Whether every batch of lo..hi is known."""
+        return self.lo <= lo and hi < self.lo + len(self.draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """All alternatives of a scenario on all batches that the machines themselves can hold.
+
+    ``family``, ``setup`` and ``draft`` point into the families, one entry an alternative (draft -1: none).
+    ``residents`` is ``None`` in fidelity ``paper``, whose memory rule knows no utilization. ``_drafts`` remembers what
+    limits on throughput need again and again.
+    """
+
+    resolved: ResolvedScenario
+    alternatives: Alternatives
+    families: tuple[Family, ...]
+    family: Rows
+    setup: Rows
+    draft: Rows
+    residents: Residents | None
+    rejected: Counter[str]
+    _drafts: dict[tuple[int, int, float], FastestDrafts] = field(default_factory=dict)
+
+    def ranges(self, bounds: Bounds, rows: Rows | None = None) -> Cells:
+        """Batches of each alternative that meet all bounds; alternatives that have none are left out."""
+        cells = self._existing(bounds, rows)
+        for holds in self._falling(bounds):
+            cells = _kept_from_below(cells, holds)
+        for holds in self._rising(bounds):
+            cells = _kept_from_above(cells, holds)
+        if np.isfinite(bounds.max_throughput):
+            return self._with_fastest_drafts(cells, bounds)
+        return cells if bounds.batches is None else _ending_on(np.array(bounds.batches), cells)
+
+    def feasible(self, bounds: Bounds) -> bool:
+        """Whether any deployment meets all bounds."""
+        return len(self.ranges(bounds)) > 0
+
+    def at(self, cells: Cells, batch: Integers) -> tuple[Array, Array]:
+        """Latency and cost of one batch of each cell."""
+        return self._priced(batch.astype(float), cells.row)
+
+    def space(self, limits: Limits) -> DesignSpace:
+        """The pool in the form that describes deployments; its cells are every batch there is."""
+        alternatives = self.alternatives
+        return DesignSpace(
+            alternatives=alternatives,
+            cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
+            points=Staircase(np.zeros(0), np.zeros(0)),
+            accelerators=self.resolved.accelerators,
+            weights=self.resolved.scenario.weights or (None,),
+            limits=limits,
+            listed_batches=False,
+            families=self.families,
+            census=Census(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
+        )
+
+    def gpu_counts(self) -> set[int]:
+        """Numbers of GPUs that the degrees of the scenario multiply to, as far as anything fits on them."""
+        return set(self.alternatives.gpus.astype(int).tolist())
+
+    def setup_keys(self) -> Rows:
+        """A number for each alternative, equal where setup and number of draft tokens are."""
+        columns = np.stack([self.family, self.setup, self.alternatives.draft_tokens], axis=1)
+        keys: Rows = np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1)
+        return keys
+
+    def _priced(self, batch: Array, rows: Rows) -> tuple[Array, Array]:
+        part = self.alternatives.take(rows)
+        latency = part.latency_s(batch)
+        return latency, part.cost_usd_per_mtok(latency, batch)
+
+    def _existing(self, bounds: Bounds, rows: Rows | None) -> Cells:
+        rows = np.arange(len(self.alternatives)) if rows is None else rows
+        few_enough = self.alternatives.gpus[rows] <= bounds.max_gpus
+        if np.isfinite(bounds.max_power_kw):
+            few_enough &= self.alternatives.power_kw[rows] <= bounds.max_power_kw
+        lo = np.maximum(self.alternatives.batch_min[rows], bounds.batch_min)
+        hi = np.minimum(self.alternatives.batch_max[rows], bounds.batch_max)
+        return Cells(rows, lo, hi).where(few_enough & (lo <= hi))
+
+    def _falling(self, bounds: Bounds) -> list[Holds]:
+        """Limits that a growing batch may break."""
+        limits: list[Holds] = []
+        residents = self.residents
+        if residents is not None and bounds.memory_utilization < 1.0:
+            limits.append(lambda batch, rows: residents.fits(batch, rows, bounds.memory_utilization))
+        if bounds.min_speed > 0.0:
+            limits.append(lambda batch, rows: 1.0 / self._priced(batch, rows)[0] >= bounds.min_speed)
+        if np.isfinite(bounds.max_throughput):
+            limits.append(lambda batch, rows: batch / self._priced(batch, rows)[0] <= bounds.max_throughput)
+        return limits
+
+    def _rising(self, bounds: Bounds) -> list[Holds]:
+        """Limits that a growing batch may come to meet."""
+        limits: list[Holds] = []
+        if np.isfinite(bounds.max_cost):
+            limits.append(lambda batch, rows: self._priced(batch, rows)[1] <= bounds.max_cost)
+        if bounds.min_throughput > 0.0:
+            limits.append(lambda batch, rows: batch / self._priced(batch, rows)[0] >= bounds.min_throughput)
+        return limits
+
+    def _with_fastest_drafts(self, cells: Cells, bounds: Bounds) -> Cells:
+        """Keep the batches at which the draft runs in its fastest setup that fits.
+
+        Without a cap on throughput slower drafts are simply beaten; under one they must not pass for a way to
+        stay below it.
+        """
+        if bounds.batches is not None:
+            cells = _ending_on(np.array(bounds.batches), cells)
+        speculates = self.draft[cells.row] >= 0
+        parts = [cells.where(~speculates)]
+        cells = cells.where(speculates)
+        owner = np.stack([self.family[cells.row], self.setup[cells.row]], axis=1)
+        owners, member = np.unique(owner, axis=0, return_inverse=True)
+        for position, (family, setup) in enumerate(owners):
+            own = cells.where(member.reshape(-1) == position)
+            batches, fastest = self._fastest_drafts(family, setup, own, bounds)
+            for row, lo, hi in zip(own.row, own.lo, own.hi, strict=True):
+                inside = (batches >= lo) & (batches <= hi)
+                parts.append(_runs(row, batches, inside & (fastest == self.draft[row])))
+        return joined(parts)
+
+    def _fastest_drafts(self, family: int, setup: int, cells: Cells, bounds: Bounds) -> tuple[Integers, Rows]:
+        """Batches from the first to the last of some cells of one setup, and the fastest draft setup at each."""
+        lo, hi, utilization = int(cells.lo.min()), int(cells.hi.max()), bounds.memory_utilization
+        if bounds.batches is not None:
+            listed = np.array([batch for batch in bounds.batches if lo <= batch <= hi])
+            return listed, _fastest_drafts(self.families[family], setup, listed, utilization)
+        key = (int(family), int(setup), utilization)
+        known = self._drafts.get(key)
+        if known is None or not known.covers(lo, hi):
+            batches = np.arange(lo, hi + 1)
+            known = FastestDrafts(lo, _fastest_drafts(self.families[family], setup, batches, utilization))
+            self._drafts[key] = known
+        return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
+
+
+def build_pool(resolved: ResolvedScenario) -> Pool:
+    """Enumerate the setups of a scenario with every limit of it removed."""
+    request = family_request(resolved)
+    free = replace(
+        request,
+        choices=replace(request.choices, max_gpus=MOST_GPUS),
+        batch_min=1,
+        batch_max=MOST_BATCH,
+        memory_utilization=1.0,
+    )
+    families, rejected = [], Counter[str]()
+    for accelerator in enumerate(resolved.accelerators):
+        for weights in enumerate(resolved.scenario.weights or (None,)):
+            family, reasons = build_family(free, accelerator, weights)
+            families.append(family)
+            rejected.update(reasons)
+    parts = [part for index, family in enumerate(families) for part in _parts(index, family)]
+    residents = None
+    if resolved.scenario.fidelity is Fidelity.DEPLOYABLE:
+        residents = stack_rows([_residents(families[index], setups, drafts) for index, _, setups, drafts in parts])
+    return Pool(
+        resolved=resolved,
+        alternatives=stack_rows([alternatives for _, alternatives, _, _ in parts]),
+        families=tuple(families),
+        family=np.repeat([index for index, *_ in parts], [len(setups) for _, _, setups, _ in parts]),
+        setup=np.concatenate([setups for _, _, setups, _ in parts]),
+        draft=np.concatenate([drafts for *_, drafts in parts]),
+        residents=residents,
+        rejected=rejected,
+    )
+
+
+def _parts(index: int, family: Family) -> list[tuple[int, Alternatives, Rows, Rows]]:
+    """Alternatives of one family with its index and their setup and draft rows: plain ones, then every pair."""
+    plain = np.arange(len(family.setups))
+    wanted = [(plain, 0, np.full(len(plain), -1))]
+    for setups, drafts in same_gpus(family):
+        pairs = np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))
+        wanted += [(pairs[0], draft_tokens, pairs[1]) for draft_tokens in family.draft_range]
+    parts = []
+    for setups, draft_tokens, drafts in wanted:
+        alternatives = family.alternatives(setups, draft_tokens, drafts if draft_tokens else None)
+        some = np.flatnonzero(alternatives.batch_min <= alternatives.batch_max)
+        parts.append((index, alternatives.take(some), setups[some], drafts[some]))
+    return parts
+
+
+def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
+    degrees, count = family.setups.degrees.take(setups), len(setups)
+    draft_weights, draft_cache, draft_groups = np.zeros(count), np.zeros(count), np.ones(count)
+    speculates = drafts >= 0
+    if family.drafts is not None and speculates.any():
+        draft_degrees = family.drafts.setups.degrees.take(drafts)
+        draft_weights = rules.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
+        draft_cache = family.drafts.setups.cache_bytes[drafts]
+        draft_groups = draft_degrees.attention_data_parallel
+    return Residents(
+        weights=rules.weight_bytes_per_gpu(family.shape, degrees),
+        cache=family.setups.cache_bytes[setups],
+        groups=degrees.attention_data_parallel,
+        draft_weights=draft_weights,
+        draft_cache=draft_cache,
+        draft_groups=draft_groups,
+        hbm=np.full(count, family.accelerator.hbm_bytes),
+        speculates=speculates,
+    )
+
+
+def _kept_from_below(cells: Cells, holds: Holds) -> Cells:
+    """Cut each range to its first part, where a limit holds."""
+    cells = cells.where(holds(cells.lo.astype(float), cells.row))
+    cut = np.flatnonzero(~holds(cells.hi.astype(float), cells.row))
+    hi = cells.hi.copy()
+    rows = cells.row[cut]
+    hi[cut] = last_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut])
+    return Cells(cells.row, cells.lo, hi)
+
+
+def _kept_from_above(cells: Cells, holds: Holds) -> Cells:
+    """Cut each range to its last part, where a limit holds."""
+    cells = cells.where(holds(cells.hi.astype(float), cells.row))
+    cut = np.flatnonzero(~holds(cells.lo.astype(float), cells.row))
+    lo = cells.lo.copy()
+    rows = cells.row[cut]
+    lo[cut] = first_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut])
+    return Cells(cells.row, lo, cells.hi)
+
+
+def _ending_on(listed: Integers, cells: Cells) -> Cells:
+    """Shrink each range to listed batches at both ends."""
+    first = np.searchsorted(listed, cells.lo)
+    last = np.searchsorted(listed, cells.hi, side="right") - 1
+    some = first <= last
+    return Cells(cells.row[some], listed[first[some]], listed[last[some]])
+
+
+def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: float) -> Rows:
+    """Draft setup that is the fastest to fit beside a setup at each batch, -1 where none does."""
+    assert family.drafts is not None
+    drafts = family.drafts
+    if rules.is_deployable(family.shape):
+        usable = utilization * family.accelerator.hbm_bytes
+        free = usable - rules.weight_bytes_per_gpu(family.shape, family.setups.degrees)
+        draft_free = usable - rules.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
+        reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
+        setups = replace(family.setups, free_bytes=free)
+        family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)
+    same = np.flatnonzero(drafts.setups.degrees.gpus == family.setups.degrees.gpus[setup])
+    fastest: Rows = family.fastest_drafts(np.array([setup]), same, batches.astype(float))[0]
+    return fastest
+
+
+def _runs(row: int, batches: Integers, chosen: NDArray[np.bool_]) -> Cells:
+    """Ranges of consecutive batches of one alternative on which ``chosen`` holds."""
+    edges = np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]]))
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    return Cells(np.full(len(starts), row), batches[starts], batches[ends])

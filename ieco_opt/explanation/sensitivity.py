@@ -1,0 +1,140 @@
+"""A feasible scenario: where the time goes, what each limit costs, and which setups come next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ieco_opt.design_space.dominance import STRICT
+from ieco_opt.explanation.bounds import Bounds, Limit, one_unit
+from ieco_opt.explanation.pool import Pool
+from ieco_opt.explanation.result import LimitEffect, Loosened, RunnerUp, TimeShare
+from ieco_opt.explanation.search import Goal, Pick, best, reach
+from ieco_opt.pareto.points import Certificate, Point, Status
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.describe import describe
+
+RUNNER_UPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A pool, the bounds of its scenario, and what is asked of it."""
+
+    pool: Pool
+    bounds: Bounds
+    goal: Goal
+
+    def best(self, bounds: Bounds) -> Pick:
+        """Best deployment under bounds that are known to leave one."""
+        pick = best(self.pool, bounds, self.goal)
+        assert pick is not None
+        return pick
+
+    def described(self, pick: Pick) -> Deployment:
+        """The deployment of a pick with every column; no deployment of the same cost is faster."""
+        certificate = Certificate(
+            cost_cap=np.inf, latency_bound_s=pick.latency_s, gap=0.0, status=Status.OPTIMAL, solves=0, seconds=0.0
+        )
+        point = Point(pick.row, pick.batch, pick.latency_s, pick.cost, certificate)
+        return describe(self.pool.space(self.bounds.scenario_limits), [point])[0]
+
+
+def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
+    """The four times of the model, and apart from them those of the draft model if there is one."""
+    row, batch = pool.alternatives.take(np.array([pick.row])), np.array([float(pick.batch)])
+    parts = [("model", row.model, row.model_share[0])]
+    if row.draft_share[0] > 0.0:
+        parts.append(("draft", row.draft, row.draft_share[0]))
+    times = []
+    for part, time, share in parts:
+        components = time.components(batch)
+        seconds = {
+            name: float(share * getattr(components, f"{name}_s")[0])
+            for name in ("kernel", "network", "memory", "arithmetic")
+        }
+        behind = "arithmetic" if seconds["memory"] >= seconds["arithmetic"] else "memory"
+        times += [
+            TimeShare(part, name, value, value / pick.latency_s, hidden=name == behind)
+            for name, value in seconds.items()
+        ]
+    return tuple(times)
+
+
+def limit_effects(question: Question, winner: Pick) -> Iterator[LimitEffect]:
+    """Solve without each limit, and with those that bind relaxed by one unit."""
+    for limit in reversed(question.bounds.present()):
+        unit = one_unit(question.bounds, limit, question.pool.gpu_counts())
+        common: dict[str, Any] = {
+            "limit": str(limit),
+            "value": question.bounds.value(limit),
+            "unit": limit.unit,
+            "step": None if unit is None else unit[1],
+        }
+        free = question.best(question.bounds.without([limit]))
+        if not question.goal.beats(free, winner):
+            yield LimitEffect(**common, binds=False, relaxed=None, removed=None, improves_from=None)
+            continue
+        relaxed = None
+        if unit is not None:
+            relaxed = _loosened(question, winner, unit[0], question.best(question.bounds.given(limit, unit[0])))
+        removed = _loosened(question, winner, None, free)
+        start = _improves_from(question, winner, limit)
+        yield LimitEffect(**common, binds=True, relaxed=relaxed, removed=removed, improves_from=start)
+
+
+def _improves_from(question: Question, winner: Pick, limit: Limit) -> float | None:
+    """The least change of a limit that lets in anything faster, or cheaper, than the winner."""
+    bounds, strictly = question.bounds, 1.0 / STRICT
+    if limit is Limit.BATCHES or question.goal.objective == "preferred":
+        return None
+    if question.goal.objective == "fastest":
+        better = bounds.given(Limit.MIN_SPEED, strictly / winner.latency_s)
+    else:
+        better = bounds.given(Limit.MAX_COST, winner.cost / strictly)
+    return reach(question.pool, better, limit)
+
+
+def _loosened(question: Question, winner: Pick, value: float | None, pick: Pick) -> Loosened:
+    if not question.goal.beats(pick, winner):
+        return Loosened(value, question.described(winner), 0.0)
+    return Loosened(value, question.described(pick), max(0.0, question.goal.advantage(pick, winner)))
+
+
+def binding_together(question: Question, winner: Pick) -> tuple[str, ...]:
+    """Fewest limits whose joint removal changes the optimum, given that no limit does alone."""
+    present = question.bounds.present()
+    if not question.goal.beats(question.best(question.bounds.without(present)), winner):
+        return ()
+    for count in range(2, len(present)):
+        for limits in combinations(reversed(present), count):
+            if question.goal.beats(question.best(question.bounds.without(limits)), winner):
+                return tuple(map(str, limits))
+    return tuple(map(str, reversed(present)))
+
+
+def runner_ups(question: Question, winner: Pick) -> Iterator[RunnerUp]:
+    """Best deployment of the setups that are left, again and again.
+
+    Each one is the optimum of the pool without the setups ranked before it, which nothing has been dropped from.
+    """
+    keys = question.pool.setup_keys()
+    left = keys != keys[winner.row]
+    for _ in range(RUNNER_UPS):
+        pick = best(question.pool, question.bounds, question.goal, np.flatnonzero(left))
+        if pick is None:
+            return
+        yield RunnerUp(question.described(pick), max(0.0, _loss(question.goal, pick, winner)))
+        left &= keys != keys[pick.row]
+
+
+def _loss(goal: Goal, pick: Pick, winner: Pick) -> float:
+    if goal.objective == "fastest":
+        return 1.0 - winner.latency_s / pick.latency_s
+    if goal.objective == "cheapest":
+        return pick.cost / winner.cost - 1.0
+    return -float(np.expm1(goal.score(pick) - goal.score(winner)))

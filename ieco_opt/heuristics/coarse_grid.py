@@ -1,0 +1,41 @@
+"""`coarse-grid`: every setup, but only the batches that benchmarking tools probe."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
+from ieco_opt.scenario import ResolvedScenario
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseGrid:
+    """All setups and numbers of draft tokens at the batches 1, 2, 4, 8, ...; of a list of batches, all of them."""
+
+    name: str = "coarse-grid"
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+        """What no other point of the grid beats; the budget is ignored."""
+        space = PricedSpace(scenario)
+        archive = Archive(space, Budget(evaluations=sys.maxsize))
+        for index, family in enumerate(space.families):
+            batches = [powers_of_two(space, index, row) for row in range(len(family.setups))]
+            setup = np.repeat(np.arange(len(batches)), list(map(len, batches)))
+            if not len(setup):
+                continue
+            batch = np.concatenate(batches)
+            for tokens in space.draft_range:
+                archive.price(Decisions(index, setup, np.full(len(setup), tokens), batch))
+        return archive.proposals()
+
+
+def powers_of_two(space: PricedSpace, family: int, setup: int) -> Indices:
+    """Powers of two that a setup holds; where the scenario lists its batches, those of the list instead."""
+    setups = space.families[family].setups
+    least, most = int(setups.batch_min[setup]), int(setups.batch_max[setup])
+    probed = 2 ** np.arange(most.bit_length()) if space.listed is None else space.listed
+    return probed[(probed >= least) & (probed <= most)].astype(np.intp)

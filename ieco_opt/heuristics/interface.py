@@ -1,0 +1,134 @@
+"""What a heuristic is given and what it gives back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.errors import ScenarioError
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import stack_rows, take_rows
+from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.scenario import ResolvedScenario
+
+DEFAULT_EVALUATIONS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a search may spend.
+
+    Fixed procedures (grids, the rule of thumb) ignore it and say what they spent.
+
+    Attributes
+    ----------
+    evaluations
+        Deployments that may be priced.
+    seconds
+        Wall time, looked at between steps; ``None`` for no limit.
+    seed
+        Seed of every random choice: equal seeds, equal proposals (unless time ran out).
+    """
+
+    evaluations: int = DEFAULT_EVALUATIONS
+    seconds: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.evaluations < 1:
+            raise ScenarioError.single(f"found {self.evaluations}, expected at least 1", field="budget.evaluations")
+        if self.seconds is not None and not self.seconds > 0.0:
+            raise ScenarioError.single(f"found {self.seconds}, expected a number above 0", field="budget.seconds")
+        if self.seed < 0:
+            raise ScenarioError.single(f"found {self.seed}, expected an integer from 0 on", field="budget.seed")
+
+    def deadline(self) -> float:
+        """Reading of ``time.perf_counter`` at which a search that starts now should end."""
+        return np.inf if self.seconds is None else time.perf_counter() + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Deployments that a heuristic proposes; every array has shape (proposals,).
+
+    Attributes
+    ----------
+    accelerator, weights
+        Positions in the scenario's lists (``weights`` is 0 in fidelity ``paper``, which lists none).
+    degrees, batch
+        Real-valued where the heuristic does not care for whole GPUs.
+    draft_tokens
+        Tokens the draft model proposes at once, 0 without speculation.
+    draft_degrees
+        Setup of the draft model; NaN where it is unknown, or where there is none.
+    latency_s, cost_usd_per_mtok
+        What the heuristic itself claims: seconds per token, $ per million tokens.
+    evaluations
+        Deployments it priced.
+    """
+
+    accelerator: NDArray[np.intp]
+    weights: NDArray[np.intp]
+    degrees: Degrees
+    batch: Array
+    draft_tokens: NDArray[np.int64]
+    draft_degrees: Degrees
+    latency_s: Array
+    cost_usd_per_mtok: Array
+    evaluations: int
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def take(self, rows: NDArray[np.intp]) -> Proposals:
+        """Keep the given proposals, in the given order."""
+        return take_rows(self, rows)
+
+
+def joined(parts: Sequence[Proposals]) -> Proposals:
+    """Put proposals together; their evaluations add up."""
+    return replace(stack_rows(parts), evaluations=sum(part.evaluations for part in parts))
+
+
+def undominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
+    """Positions that no other beats, fastest first; of equals the first."""
+    order = np.lexsort((cost, latency_s))
+    ordered = cost[order]
+    best_before = np.concatenate([[np.inf], np.minimum.accumulate(ordered)])[:-1]
+    return order[ordered < best_before]
+
+
+def absent_degrees(count: int) -> Degrees:
+    """Degrees of setups that are not there."""
+    none = np.full(count, np.nan)
+    return Degrees(none, none, none, none, np.zeros(count, dtype=bool))
+
+
+def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
+    """Degrees with NaN where there is no setup (of a draft model, say)."""
+    return Degrees(
+        tensor_parallel=np.where(absent, np.nan, degrees.tensor_parallel),
+        pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
+        expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
+        attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),
+        two_dimensional=degrees.two_dimensional & ~absent,
+    )
+
+
+class Heuristic(Protocol):
+    """A shortcut with a name: anything with these two members will do."""
+
+    @property
+    def name(self) -> str:
+        """Name that results carry."""
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
+        """Propose deployments of a scenario.
+
+        They need not be part of its design space, fit in memory or meet its limits: comparison checks that.
+        """

@@ -1,0 +1,106 @@
+"""`paper-grid`: the search that arXiv 2506.04645 was published with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.from_scenario import limits_of
+from ieco_opt.heuristics.interface import Budget, Proposals, joined, undominated
+from ieco_opt.heuristics.pricing import families_of, no_proposals
+from ieco_opt.heuristics.published_search import RESOLUTION, SearchedModel, SearchRequest, SearchResult, search
+from ieco_opt.performance.architecture import Architecture, peak_flops
+from ieco_opt.performance.rules import is_deployable
+from ieco_opt.scenario import ResolvedScenario
+
+
+@dataclass(frozen=True, slots=True)
+class PaperGrid:
+    """Log-spaced, fractional GPU counts and batches, with fractional depths and scale-downs at each pair.
+
+    In fidelity ``paper`` the search is the published one: memory is checked on average over all GPUs for one
+    micro-batch, and of the design space it heeds nothing but the layouts. In ``deployable`` it has the benefit of
+    more: the grid ends at the scenario's GPUs and batches, and memory is checked for all sequences at their full
+    length, still on average.
+
+    Attributes
+    ----------
+    resolution
+        GPU counts and batches of the grid; 400 as published.
+    """
+
+    resolution: int = RESOLUTION
+    name: str = "paper-grid"
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+        """Points of the searched frontier that meet the limits, fastest first; the budget is ignored."""
+        published = scenario.scenario.fidelity is Fidelity.PAPER
+        found = searched(scenario, self.resolution, published_bounds=published)
+        parts = [_within_limits(scenario, family, result) for family, result in found]
+        everything = joined([no_proposals(), *parts])
+        return everything.take(undominated(everything.latency_s, everything.cost_usd_per_mtok))
+
+
+def searched(
+    scenario: ResolvedScenario, resolution: int, *, published_bounds: bool
+) -> Iterator[tuple[Family, SearchResult]]:
+    """Search every accelerator with every precision, on the published grid or within the scenario's bounds."""
+    space = scenario.design_space
+    for family in families_of(scenario):
+        request = request_of(scenario, family, resolution)
+        if not published_bounds:
+            bounds = (float(space.batch_min), float(space.batch_max))
+            request = replace(request, most_gpus=float(space.max_gpus), batches=bounds)
+        yield family, search(request)
+
+
+def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> SearchRequest:
+    """The published search on one accelerator at one precision of a scenario."""
+
+    def priced(shape: Architecture) -> SearchedModel:
+        return SearchedModel(shape, peak_flops(family.accelerator, shape.weight_bytes, family.weights))
+
+    deployable, speculation = is_deployable(family.shape), family.speculation
+    return SearchRequest(
+        model=priced(family.shape),
+        accelerator=family.accelerator,
+        usd_per_gpu_hour=family.accelerator.usd_per_gpu_hour or np.nan,
+        context_tokens=family.context.average_tokens,
+        resident_tokens=family.context.resident_tokens,
+        usable_bytes=family.usable_bytes if deployable else family.accelerator.hbm_bytes,
+        whole_batch_resident=deployable,
+        max_throughput=limits_of(scenario.scenario.limits).max_throughput,
+        draft=None if family.drafts is None else priced(family.drafts.shape),
+        acceptance=speculation.acceptance if speculation else 0.0,
+        max_draft_tokens=speculation.max_draft_tokens if speculation else 0,
+        layouts=scenario.design_space.tensor_layout,
+        resolution=resolution,
+    )
+
+
+def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResult) -> Proposals:
+    limits, gpus = limits_of(scenario.scenario.limits), found.degrees.gpus
+    throughput = found.batch / found.latency_s
+    meets = (
+        (1.0 / found.latency_s >= limits.min_speed)
+        & (found.cost_usd_per_mtok <= limits.max_cost)
+        & (throughput >= limits.min_throughput)
+        & (throughput <= limits.max_throughput)
+    )
+    if np.isfinite(limits.max_power_kw):
+        meets &= gpus * (family.accelerator.power_w or np.nan) / 1000.0 <= limits.max_power_kw
+    return Proposals(
+        accelerator=np.full(len(gpus), family.accelerator_index),
+        weights=np.full(len(gpus), family.weights_index),
+        degrees=found.degrees,
+        batch=found.batch,
+        draft_tokens=found.draft_tokens,
+        draft_degrees=found.draft_degrees,
+        latency_s=found.latency_s,
+        cost_usd_per_mtok=found.cost_usd_per_mtok,
+        evaluations=found.evaluations,
+    ).take(np.flatnonzero(meets))

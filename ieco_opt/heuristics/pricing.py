@@ -1,0 +1,223 @@
+"""Prices of launchable deployments, for heuristics that search the scenario's own design space."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.from_scenario import family_request, limits_of
+from ieco_opt.design_space.space import Limits
+from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, undominated, without
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
+from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.scenario import ResolvedScenario
+
+Indices = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """Deployments to be priced, all of one family; every array has shape (decisions,).
+
+    ``setup`` is a row of the family's setups, ``draft_tokens`` 0 without speculation.
+    """
+
+    family: int
+    setup: Indices
+    draft_tokens: Indices
+    batch: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What decisions are worth; inf where they do not fit in memory or their batch is not offered.
+
+    ``draft`` is a row of the family's draft setups, -1 without one. ``excess`` is 0 where every limit is met and
+    otherwise by how much they are missed, as a sum of logarithms of ratios.
+    """
+
+    latency_s: Array
+    cost_usd_per_mtok: Array
+    draft: Indices
+    excess: Array
+
+    @property
+    def admitted(self) -> NDArray[np.bool_]:
+        """Which decisions fit and meet the limits."""
+        admitted: NDArray[np.bool_] = np.isfinite(self.latency_s) & (self.excess == 0.0)
+        return admitted
+
+
+def families_of(resolved: ResolvedScenario) -> tuple[Family, ...]:
+    """Every accelerator with every precision of a scenario, with all setups that hold a batch."""
+    request, weights = family_request(resolved), resolved.scenario.weights or (None,)
+    return tuple(
+        build_family(request, accelerator, precision)[0]
+        for accelerator in enumerate(resolved.accelerators)
+        for precision in enumerate(weights)
+    )
+
+
+class PricedSpace:
+    """The design space of a scenario as a function from decisions to prices."""
+
+    def __init__(self, resolved: ResolvedScenario) -> None:
+        self.families = families_of(resolved)
+        self.limits: Limits = limits_of(resolved.scenario.limits)
+        listed = resolved.design_space.batches
+        self.listed = None if listed is None else np.array(listed)
+        self.draft_range = (0, *(self.families[0].draft_range if self.families else ()))
+        self._passes: dict[tuple[int, int], PassTime] = {}
+
+    def setups(self) -> tuple[Indices, Indices]:
+        """Family and row of every setup."""
+        sizes = [len(family.setups) for family in self.families]
+        family = np.repeat(np.arange(len(sizes)), sizes)
+        return family, np.concatenate([np.arange(size) for size in sizes]) if sizes else family
+
+    def clipped(self, family: int, setup: Indices, batch: Array) -> Indices:
+        """Nearest batch that is offered and that each setup holds without a draft model."""
+        setups = self.families[family].setups
+        low, high = setups.batch_min[setup], setups.batch_max[setup]
+        nearest = np.clip(np.rint(batch), low, high).astype(np.intp)
+        if self.listed is None:
+            return nearest
+        # Of the batches listed the nearest by ratio; one the setup does not hold stays and is priced as such.
+        ratios = np.abs(np.log(self.listed[None, :] / np.maximum(nearest, 1)[:, None]))
+        held = (self.listed >= low[:, None]) & (self.listed <= high[:, None])
+        return np.asarray(self.listed[np.where(held, ratios, np.inf).argmin(axis=1)], dtype=np.intp)
+
+    def price(self, decisions: Decisions) -> Prices:
+        """Price some decisions."""
+        family = self.families[decisions.family]
+        setup, batch = decisions.setup, decisions.batch.astype(float)
+        latency, draft = np.full(len(setup), np.inf), np.full(len(setup), -1)
+        held = (batch >= family.setups.batch_min[setup]) & (batch <= family.setups.batch_max[setup])
+        if self.listed is not None:
+            held &= np.isin(decisions.batch, self.listed)
+        for tokens in np.unique(decisions.draft_tokens):
+            rows = np.flatnonzero(held & (decisions.draft_tokens == tokens))
+            seconds = self._pass(decisions.family, int(tokens)).take(setup[rows]).latency_s(batch[rows])
+            if tokens:
+                draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows])
+                seconds = seconds + tokens * draft_s
+            latency[rows] = family.factor(int(tokens)) * seconds
+        price = family.accelerator.usd_per_gpu_hour or np.nan
+        gpus = family.setups.degrees.gpus[setup]
+        cost = cost_usd_per_mtok(usd_per_second(gpus, np.array(price)), latency, batch)
+        return Prices(latency, cost, draft, self._excess(family, gpus, latency, cost, batch))
+
+    def _pass(self, family: int, tokens: int) -> PassTime:
+        key = (family, tokens)
+        if key not in self._passes:
+            rows = np.arange(len(self.families[family].setups))
+            self._passes[key] = self.families[family].model_pass(rows, max(1, tokens))
+        return self._passes[key]
+
+    def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, batch: Array) -> Array:
+        """By how much the limits are missed together; inf for what does not fit."""
+        limits, fits = self.limits, np.flatnonzero(np.isfinite(latency))
+        speed, throughput = 1.0 / latency[fits], batch[fits] / latency[fits]
+        watts = np.nan if family.accelerator.power_w is None else family.accelerator.power_w
+        shortfalls = [
+            (limits.min_speed > 0.0, limits.min_speed / speed),
+            (np.isfinite(limits.max_cost), cost[fits] / limits.max_cost),
+            (np.isfinite(limits.max_throughput), throughput / limits.max_throughput),
+            (limits.min_throughput > 0.0, limits.min_throughput / throughput),
+            (np.isfinite(limits.max_power_kw), gpus[fits] * watts / 1000.0 / limits.max_power_kw),
+        ]
+        excess = np.full(len(latency), np.inf)
+        excess[fits] = sum(
+            (np.log(np.maximum(ratio, 1.0)) for limited, ratio in shortfalls if limited), np.zeros(len(fits))
+        )
+        return excess
+
+
+def _fastest_drafts(family: Family, setup: Indices, batch: Array) -> tuple[Indices, Array]:
+    """Draft setup on as many GPUs that is the fastest to fit, and its pass; -1 and inf where none does."""
+    assert family.drafts is not None
+    draft, seconds = np.full(len(setup), -1), np.full(len(setup), np.inf)
+    model_gpus, draft_gpus = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
+    for one in np.unique(setup):
+        rows = np.flatnonzero(setup == one)
+        options = np.flatnonzero(draft_gpus == model_gpus[one])
+        if len(options):
+            draft[rows] = family.fastest_drafts(np.array([one]), options, batch[rows])[0]
+    found = np.flatnonzero(draft >= 0)
+    seconds[found] = family.drafts.time.take(draft[found]).latency_s(batch[found])
+    return draft, seconds
+
+
+@dataclass(slots=True)
+class Archive:
+    """Everything a search priced; what no other beats becomes its proposals."""
+
+    space: PricedSpace
+    budget: Budget
+    evaluations: int = 0
+    deadline: float = field(init=False)
+    _found: list[Proposals] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.deadline = self.budget.deadline()
+
+    @property
+    def left(self) -> int:
+        """Evaluations left; 0 once time is up."""
+        if time.perf_counter() >= self.deadline:
+            return 0
+        return max(0, self.budget.evaluations - self.evaluations)
+
+    def price(self, decisions: Decisions) -> Prices:
+        """Price some decisions and remember those that may be launched."""
+        prices = self.space.price(decisions)
+        self.evaluations += len(decisions.batch)
+        good = np.flatnonzero(prices.admitted)
+        best = good[undominated(prices.latency_s[good], prices.cost_usd_per_mtok[good])]
+        self._found.append(_proposals(self.space.families[decisions.family], decisions, prices, best))
+        if len(self._found) > _MERGE_AFTER:
+            self._found = [_best_of(self._found)]
+        return prices
+
+    def proposals(self) -> Proposals:
+        """What no other decision that was priced beats, fastest first."""
+        best = _best_of(self._found) if self._found else no_proposals()
+        return joined([best, no_proposals(self.evaluations)])
+
+
+_MERGE_AFTER = 200
+
+
+def _best_of(parts: list[Proposals]) -> Proposals:
+    everything = joined(parts)
+    return everything.take(undominated(everything.latency_s, everything.cost_usd_per_mtok))
+
+
+def no_proposals(evaluations: int = 0) -> Proposals:
+    """Nothing, at some cost."""
+    none, nowhere = np.zeros(0), np.zeros(0, dtype=np.intp)
+    return Proposals(
+        nowhere, nowhere, absent_degrees(0), none, nowhere, absent_degrees(0), none, none, evaluations=evaluations
+    )
+
+
+def _proposals(family: Family, decisions: Decisions, prices: Prices, rows: Indices) -> Proposals:
+    drafts, chosen = absent_degrees(len(rows)), prices.draft[rows]
+    if family.drafts is not None and len(family.drafts.setups):
+        drafts = without(family.drafts.setups.degrees.take(np.maximum(chosen, 0)), chosen < 0)
+    return Proposals(
+        accelerator=np.full(len(rows), family.accelerator_index),
+        weights=np.full(len(rows), family.weights_index),
+        degrees=family.setups.degrees.take(decisions.setup[rows]),
+        batch=decisions.batch[rows].astype(float),
+        draft_tokens=decisions.draft_tokens[rows],
+        draft_degrees=drafts,
+        latency_s=prices.latency_s[rows],
+        cost_usd_per_mtok=prices.cost_usd_per_mtok[rows],
+        evaluations=0,
+    )

@@ -1,0 +1,91 @@
+"""`rounded-grid`: the published search, its answers rounded to what can be launched."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.heuristics.interface import Budget, Proposals, joined
+from ieco_opt.heuristics.paper_grid import searched
+from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
+from ieco_opt.heuristics.published_search import RESOLUTION, SearchResult
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.scenario import ResolvedScenario
+
+_ROUNDED = ("tensor_parallel", "pipeline_parallel", "attention_data_parallel")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundedGrid:
+    """Round every degree and the batch of each point both up and down, price all combinations, keep the best.
+
+    Tensor, pipeline and attention degrees go to their neighbours in the scenario's lists, with every expert degree
+    that goes with them; a batch that does not fit goes down to the largest that does. The grid ends at the
+    scenario's GPUs and batches.
+
+    Attributes
+    ----------
+    resolution
+        GPU counts and batches of the grid; 400 as published.
+    """
+
+    resolution: int = RESOLUTION
+    name: str = "rounded-grid"
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+        """Rounded points that no other rounded point beats; the budget is ignored."""
+        archive = Archive(PricedSpace(scenario), Budget(evaluations=sys.maxsize))
+        spent = 0
+        for index, (_, found) in enumerate(searched(scenario, self.resolution, published_bounds=False)):
+            spent += found.evaluations
+            for decisions in _rounded(scenario, archive.space, index, found):
+                archive.price(decisions)
+        return joined([archive.proposals(), no_proposals(spent)])
+
+
+def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found: SearchResult) -> list[Decisions]:
+    """Launchable neighbours of the points of one search."""
+    setups = space.families[family].setups
+    pairs: list[tuple[Indices, Indices]] = []
+    lists = [np.array(getattr(scenario.design_space, name)) for name in _ROUNDED]
+    around = [_neighbours(values, getattr(found.degrees, name)) for name, values in zip(_ROUNDED, lists, strict=True)]
+    for tensor, stages, sigma in product(*around):
+        same = (
+            (setups.degrees.tensor_parallel == tensor[:, None])
+            & (setups.degrees.pipeline_parallel == stages[:, None])
+            & (setups.degrees.attention_data_parallel == sigma[:, None])
+        )
+        point, setup = np.nonzero(same & _same_layout(setups.degrees, found.degrees))
+        pairs.append((point, setup))
+    point = np.concatenate([pair[0] for pair in pairs])
+    setup = np.concatenate([pair[1] for pair in pairs])
+    chosen = []
+    for batch in (np.floor(found.batch), np.ceil(found.batch)):
+        clipped = space.clipped(family, setup, batch[point])
+        chosen.append(np.stack([setup, found.draft_tokens[point], clipped], axis=1))
+    once = np.unique(np.concatenate(chosen), axis=0)
+    decisions = Decisions(family, once[:, 0], once[:, 1], once[:, 2])
+    # Where no draft model fits beside the rounded setup, plain decoding is what is left.
+    plain = replace(decisions, draft_tokens=np.zeros_like(decisions.setup))
+    return [decisions, plain] if found.draft_tokens.any() else [decisions]
+
+
+def _neighbours(values: NDArray[np.int64], wanted: Array) -> tuple[Array, Array]:
+    """Largest listed value that is no larger and smallest that is no smaller, or the nearest end of the list."""
+    last = len(values) - 1
+    below = np.clip(np.searchsorted(values, wanted * (1.0 + 1e-9), side="right") - 1, 0, last)
+    above = np.clip(np.searchsorted(values, wanted * (1.0 - 1e-9), side="left"), 0, last)
+    return values[below].astype(float), values[above].astype(float)
+
+
+def _same_layout(setups: Degrees, wanted: Degrees) -> NDArray[np.bool_]:
+    # A single rank has no second dimension, and is listed as 1-D.
+    same: NDArray[np.bool_] = (setups.two_dimensional == wanted.two_dimensional[:, None]) | (
+        setups.tensor_parallel == 1.0
+    )
+    return same

@@ -1,0 +1,75 @@
+"""`rule-of-thumb`: what the documentation of serving engines tells their users to do."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from ieco_opt.catalog.types import LatentAttention, Model, PaperModel
+from ieco_opt.design_space.families import Family
+from ieco_opt.heuristics.coarse_grid import powers_of_two
+from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
+from ieco_opt.performance.rules import is_deployable
+from ieco_opt.scenario import ResolvedScenario
+
+_ALLOWANCE = 1.2
+"""Memory that planners are told to provide, over that of the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOfThumb:
+    """The smallest tensor degree in a node that holds 1.2 times the weights; beyond a node, full nodes as stages.
+
+    Experts are spread over all ranks of a stage. Models with latent attention run it data-parallel over all ranks,
+    others not at all. Batches are powers of two. A draft model, where the scenario has one, proposes as many tokens as
+    it may, and plain decoding is tried beside it. Every accelerator and precision is tried.
+    """
+
+    name: str = "rule-of-thumb"
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+        """One setup for each accelerator and precision, at every power of two; the budget is ignored."""
+        space = PricedSpace(scenario)
+        archive = Archive(space, Budget(evaluations=sys.maxsize))
+        latent = _is_latent(scenario.model)
+        for index, family in enumerate(space.families):
+            for tokens in sorted({0, max(space.draft_range)}):
+                for setup in _setups(family, latent=latent):
+                    batches = powers_of_two(space, index, setup)
+                    archive.price(
+                        Decisions(index, np.full(len(batches), setup), np.full(len(batches), tokens), batches)
+                    )
+        return archive.proposals()
+
+
+def _is_latent(model: Model | PaperModel) -> bool:
+    if isinstance(model, PaperModel):
+        return model.mla_kv_width is not None
+    return isinstance(model.attention, LatentAttention)
+
+
+def _setups(family: Family, *, latent: bool) -> Indices:
+    """Rows of the one setup that the rule picks; two where the paper's rule of experts splits its batches."""
+    degrees, node = family.setups.degrees, family.accelerator.node_size
+    attention = degrees.tensor_parallel if latent else np.ones_like(degrees.tensor_parallel)
+    usual = np.flatnonzero((degrees.attention_data_parallel == attention) & ~degrees.two_dimensional)
+    rows = usual if len(usual) else np.arange(len(family.setups))
+    weights = family.shape.weight_bytes * family.shape.total_params
+    roomy = rows[degrees.gpus[rows] * family.usable_bytes >= _ALLOWANCE * weights]
+    rows = roomy if len(roomy) else rows
+    if not len(rows):
+        return rows
+    tensor, stages = degrees.tensor_parallel[rows], degrees.pipeline_parallel[rows]
+    within = (tensor <= node) & (stages == 1.0)
+    if within.any():
+        rows = rows[within & (tensor == tensor[within].min())]
+    else:
+        widest = tensor[tensor <= node].max() if (tensor <= node).any() else tensor.min()
+        fewest = stages[tensor == widest].min()
+        rows = rows[(tensor == widest) & (stages == fewest)]
+    spread = degrees.expert_parallel[rows]
+    widest_spread = spread == spread.max()
+    return np.asarray(rows[widest_spread | (not is_deployable(family.shape))])

@@ -1,0 +1,361 @@
+"""Comparisons: what counts as deployable, what the indicators are taken of, and what users see."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from random_scenarios import random_case
+
+from ieco_opt import InfeasibleError, Scenario, ScenarioError, frontier
+from ieco_opt.cli.compare import command
+from ieco_opt.comparison import Comparison, compare
+from ieco_opt.comparison.deployability import Obstacle, judge
+from ieco_opt.comparison.report import COLUMNS, PROPOSAL_COLUMNS, render
+from ieco_opt.comparison.report import write as write_file
+from ieco_opt.heuristics import Budget, Proposals
+from ieco_opt.heuristics.interface import absent_degrees
+from ieco_opt.heuristics.registry import chosen
+from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.scenario import ResolvedScenario, resolve
+
+FIELDS: dict[str, Any] = {
+    "name": "small",
+    "model": "Llama-3.3-70B",
+    "weights": ["fp8"],
+    "accelerators": ["H100-SXM"],
+    "workload": {"context_tokens": 2000, "output_tokens": 500},
+    "design_space": {
+        "tensor_parallel": [2, 4, 8],
+        "pipeline_parallel": [1, 2],
+        "attention_data_parallel": [1, 2],
+        "batch": {"min": 1, "max": 24},
+        "max_gpus": 8,
+    },
+}
+
+
+def scenario(**changes: Any) -> Scenario:
+    return Scenario(**(FIELDS | changes))
+
+
+def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluations: int = 1) -> Proposals:
+    """Proposals of (tensor, stages, attention groups, batch) in one dimension that claim a second and a dollar."""
+    tensor, stages, groups, batch = np.array(rows, dtype=float).T
+    count = len(batch)
+    first = np.zeros(count, dtype=np.intp)
+    return Proposals(
+        accelerator=first,
+        weights=first,
+        degrees=Degrees(tensor, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
+        batch=batch,
+        draft_tokens=np.full(count, tokens),
+        draft_degrees=absent_degrees(count),
+        latency_s=np.ones(count),
+        cost_usd_per_mtok=np.ones(count),
+        evaluations=evaluations,
+    )
+
+
+class Fixed:
+    """A heuristic that proposes what it is told to."""
+
+    name = "fixed"
+
+    def __init__(self, found: Proposals) -> None:
+        self.found = found
+
+    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+        """Propose that."""
+        return self.found
+
+
+def reasons_of(wanted: Scenario, *row: float, tokens: int = 0) -> list[tuple[Obstacle, str]]:
+    verdicts = judge(resolve(wanted), proposals((row[0], row[1], row[2], row[3]), tokens=tokens))
+    return [(item.obstacle, item.text) for item in verdicts.reasons[0]]
+
+
+def test_fractions_are_named_with_their_amounts() -> None:
+    found = reasons_of(scenario(), 4.1085, 2, 1, 10.5)
+    assert (Obstacle.FRACTIONAL, "8.22 GPUs") in found
+    assert (Obstacle.FRACTIONAL, "4.11 tensor ranks") in found
+    assert (Obstacle.FRACTIONAL, "a batch of 10.50") in found
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ((6, 1, 1, 1), "6 tensor ranks, where 2, 4, 8 are offered"),
+        ((8, 2, 1, 4), "16 GPUs, where 8 are the most"),
+        ((4, 1, 1, 25), "a batch of 25, where 1 to 24 exist"),
+        ((4, 2, 1, 1), "a batch of 1, where 2 to 24 exist"),
+        ((4, 1, 4, 1), "4 attention groups, where 1, 2 are offered"),
+    ],
+)
+def test_what_is_not_in_the_design_space_is_named(row: tuple[float, ...], text: str) -> None:
+    assert (Obstacle.NOT_OFFERED, text) in reasons_of(scenario(), *row)
+
+
+def test_degrees_that_no_server_accepts() -> None:
+    wanted = scenario(design_space={"tensor_parallel": [3], "attention_data_parallel": [1]})
+    assert reasons_of(wanted, 3, 1, 1, 1) == [
+        (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
+    ]
+
+
+def test_memory_says_by_how_much_it_is_over() -> None:
+    # Llama 3.3 70B in fp8 over 2 GPUs, 24 sequences of 2,500 tokens of 80 layers x 8 heads x 128 x 2 x 2 bytes: the
+    # cache alone is 24 x 2500 x 327,680 / 2 bytes, the weights half of 70.55e9.
+    used = 24 * 2500 * 327_680 / 2 / 1e9 + 70_553_706_496 / 2 / 1e9
+    assert used < 72
+    over = used - 0.5 * 80
+    found = reasons_of(scenario(memory_utilization=0.5), 2, 1, 1, 24)
+    ((obstacle, text),) = found
+    assert obstacle is Obstacle.MEMORY
+    amount, percent = float(text.split()[3]), float(text.split("(")[1].split()[0])
+    assert amount == pytest.approx(over, abs=0.1)
+    assert percent == pytest.approx(100 * over / 40, rel=0.01)
+    assert reasons_of(scenario(), 2, 1, 1, 24) == []
+
+
+def test_memory_of_fidelity_paper_is_an_average_for_one_micro_batch() -> None:
+    fields = {"fidelity": "paper", "model": "Llama 3 70B 8-bit", "accelerators": ["H100"], "weights": []}
+    wanted = scenario(**fields, workload={"context_tokens": 100_000}, design_space={})
+    ((obstacle, text),) = reasons_of(wanted, 2, 1, 1, 16)
+    assert obstacle is Obstacle.MEMORY
+    assert text.endswith("on average")
+    assert reasons_of(wanted, 2, 4, 1, 16) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "name"),
+    [
+        ({"min_speed": 1e4}, "min_speed"),
+        ({"max_cost": 1e-3}, "max_cost"),
+        ({"max_throughput": 1.0}, "max_throughput"),
+        ({"min_throughput": 1e9}, "min_throughput"),
+        ({"max_power_kw": 1.0}, "max_power_kw"),
+    ],
+)
+def test_limits_that_are_missed_are_named(limits: dict[str, float], name: str) -> None:
+    ((obstacle, text),) = reasons_of(scenario(limits=limits), 4, 1, 1, 8)
+    assert obstacle is Obstacle.LIMIT
+    assert f"misses limits.{name} = {limits[name]:g}" in text
+
+
+def test_an_unknown_draft_setup_becomes_the_fastest_that_fits() -> None:
+    wanted = scenario(speculation={"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 4})
+    found = judge(resolve(wanted), proposals((4, 1, 1, 8), tokens=3))
+    plain = judge(resolve(wanted), proposals((4, 1, 1, 8)))
+    assert found.reasons == ((),)
+    assert found.latency_s[0] < plain.latency_s[0]
+    assert reasons_of(wanted, 4, 1, 1, 8, tokens=7) == [(Obstacle.NOT_OFFERED, "7 draft tokens, which are not offered")]
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    heuristics = [*chosen(["coarse-grid", "paper-grid"], 16), Fixed(proposals((4, 1, 1, 3), (4.5, 1, 1, 3)))]
+    return compare(scenario(), heuristics, budget=Budget(evaluations=200), complete=True)
+
+
+def test_regrets_are_measured_against_the_exact_frontier(comparison: Comparison) -> None:
+    fixed = comparison.results[2]
+    exact = frontier(scenario(), complete=True)
+    speed, cost = float(fixed.points.speed[0]), float(fixed.points.cost[0])
+    cheapest = exact.cheapest(min_speed=speed).cost_usd_per_mtok
+    fastest = exact.fastest(max_cost=cost).speed_tokens_per_s
+    assert len(fixed.points) == 1
+    assert fixed.cost_regret.least == fixed.cost_regret.median == fixed.cost_regret.worst
+    assert fixed.cost_regret.worst == pytest.approx(cost / cheapest - 1)
+    assert fixed.speed_regret.worst == pytest.approx(fastest / speed - 1)
+    assert (fixed.cost_regret.worst_speed, fixed.cost_regret.worst_cost) == (speed, cost)
+    assert fixed.count(Obstacle.FRACTIONAL) == 1
+    assert fixed.beats_frontier == 0
+
+
+def test_nothing_deployable_has_no_regret_and_no_hypervolume() -> None:
+    (result,) = compare(scenario(), [Fixed(proposals((4.5, 1, 1, 3)))], delta=0.5).results
+    assert len(result.proposals) == 1
+    assert len(result.points) == 0
+    assert result.cost_regret.worst is None
+    assert result.hypervolume_ratio == 0.0
+    assert result.additive_epsilon is None
+
+
+def test_a_claim_is_not_believed(comparison: Comparison) -> None:
+    assert comparison.results[2].verdicts.latency_s[0] != 1.0
+
+
+def test_an_exact_heuristic_finds_everything() -> None:
+    exact = frontier(scenario(), complete=True)
+    rows = [(item.tensor_parallel, item.pipeline_parallel, item.attention_data_parallel, item.batch) for item in exact]
+    (result,) = compare(scenario(), [Fixed(proposals(*rows))], complete=True).results
+    assert result.share_found == 1.0
+    assert result.hypervolume_ratio == pytest.approx(1.0)
+    assert result.cost_regret.worst == result.speed_regret.worst == pytest.approx(0.0, abs=1e-9)
+    assert result.additive_epsilon == result.igd_plus == pytest.approx(0.0, abs=1e-9)
+
+
+def test_tables_hold_every_column(comparison: Comparison) -> None:
+    table = comparison.to_dataframe()
+    assert tuple(table.columns) == COLUMNS
+    assert table["heuristic"].tolist() == ["coarse-grid", "paper-grid", "fixed"]
+    assert table["deployable"].tolist()[2] == 1
+    rows = comparison.proposals_dataframe()
+    assert tuple(rows.columns) == PROPOSAL_COLUMNS
+    assert len(rows) == table["proposals"].sum()
+    refused = rows[rows["heuristic"] == "fixed"].iloc[1]
+    assert not refused["deployable"]
+    assert "4.50 GPUs" in refused["reasons"]
+    assert refused["claimed_speed_tokens_per_s"] == 1.0
+
+
+def test_json_is_strict_and_holds_the_scenario(comparison: Comparison, tmp_path: Path) -> None:
+    text = comparison.to_json(tmp_path / "comparison.json")
+    assert (tmp_path / "comparison.json").read_text(encoding="utf-8") == text
+    content = json.loads(text, parse_constant=lambda name: pytest.fail(f"found {name}"))
+    assert content["format"] == "ieco_opt comparison"
+    assert Scenario(**content["scenario"]).name == "small"
+    assert content["exact"]["claim"] == "complete"
+    assert len(content["exact"]["deployments"]) == len(comparison.frontier)
+    assert [len(item["points"]) for item in content["heuristics"]] == [
+        len(result.proposals) for result in comparison.results
+    ]
+
+
+def test_the_table_fits_and_says_what_cannot_be_launched(comparison: Comparison) -> None:
+    text = render(comparison, 100)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    head = next(line for line in lines if line.startswith("heuristic"))
+    fixed = next(line for line in lines if line.startswith("fixed "))
+    assert fixed[: head.index("cost regret")].split()[1] == "1/2"
+    assert "fixed: 1 of 2 cannot be launched: 1 not whole (such as 4.50 GPUs)." in text.replace("\n  ", " ")
+
+
+def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) -> None:
+    from dataclasses import replace
+
+    beaten = replace(comparison.results[2], beats_frontier=1)
+    assert "WARNING: fixed beats the exact frontier" in render(replace(comparison, results=(beaten,)))
+
+
+def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    import pandas as pd
+
+    for name, read in (("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)):
+        write_file(comparison, tmp_path / name)
+        pd.testing.assert_frame_equal(
+            read(tmp_path / name), comparison.to_dataframe(), check_dtype=False, check_exact=False, rtol=1e-15
+        )
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "html"])
+def test_pictures_are_drawn_alike_every_time(comparison: Comparison, tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("matplotlib")
+    first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
+    comparison.plot(first)
+    comparison.plot(second)
+    assert first.read_bytes() == second.read_bytes()
+    if ending != "png":
+        text = first.read_text(encoding="utf-8")
+        assert "<!-- paper-grid -->" in text
+        assert "exact frontier" in text
+
+
+def write(folder: Path, **changes: Any) -> str:
+    path = folder / "small.yaml"
+    path.write_text(json.dumps({"kind": "deployment"} | FIELDS | changes), encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(command, arguments, standalone_mode=False)
+
+
+def test_command_prints_csv_and_saves_json(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    options = [
+        "--heuristic",
+        "random",
+        "--heuristic",
+        "rule-of-thumb",
+        "--budget",
+        "50",
+        "--format",
+        "csv",
+        "--delta",
+        "0.2",
+    ]
+    result = run(write(tmp_path), *options, "--out", str(out), "--seed", "3", "--quiet")
+    assert result.exception is None
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [row["heuristic"] for row in rows] == ["random", "rule-of-thumb"]
+    assert rows[0]["evaluations"] == "50"
+    assert json.loads(out.read_text(encoding="utf-8"))["budget"] == {"evaluations": 50, "seconds": None, "seed": 3}
+
+
+def test_command_is_quiet_when_it_saves(tmp_path: Path) -> None:
+    out = tmp_path / "result.csv"
+    assert (
+        run(write(tmp_path), "--heuristic", "coarse-grid", "--delta", "0.2", "--out", str(out), "--quiet").stdout == ""
+    )
+    assert out.read_text(encoding="utf-8").startswith("heuristic,proposals,")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--heuristic", "magic"], "found 'magic'"),
+        (["--budget", "0"], "budget.evaluations"),
+        (["--resolution", "1"], "resolution: found 1"),
+        (["--delta", "-1"], "delta"),
+        (["--out", "result.txt"], r"expected one of \.csv, \.json, \.parquet"),
+        (["--plot", "result.pdf"], r"expected one of \.png, \.svg, \.html"),
+    ],
+)
+def test_wrong_options_are_refused(tmp_path: Path, options: list[str], message: str) -> None:
+    result = run(write(tmp_path), *options)
+    assert isinstance(result.exception, ScenarioError)
+    assert result.exc_info is not None
+    with pytest.raises(ScenarioError, match=message):
+        raise result.exception
+
+
+def test_an_infeasible_scenario_is_proven_so(tmp_path: Path) -> None:
+    result = run(write(tmp_path, limits={"min_speed": 1e6}), "--heuristic", "random")
+    assert isinstance(result.exception, InfeasibleError)
+
+
+def check_that_nothing_beats_the_frontier(seed: int) -> None:
+    """Draw one scenario and let every heuristic try to beat its complete frontier."""
+    case = random_case(random.Random(seed))  # noqa: S311
+    budget = Budget(evaluations=400, seed=seed)
+    try:
+        comparison = compare(case.scenario(), chosen((), resolution=12), budget=budget, complete=True)
+    except InfeasibleError:
+        return
+    for result in comparison.results:
+        where = f"seed {seed}, {result.name}: {case.mapping}"
+        assert result.beats_frontier == 0, where
+        for regret in (result.cost_regret.least, result.speed_regret.least):
+            assert regret is None or regret >= -1e-9, where
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_heuristic_beats_the_exact_frontier(seed: int) -> None:
+    check_that_nothing_beats_the_frontier(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20, 200))
+def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
+    check_that_nothing_beats_the_frontier(seed)
