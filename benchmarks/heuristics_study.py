@@ -118,7 +118,7 @@ def _overall(table: pd.DataFrame) -> Iterator[list[str]]:
     for name, part in table.groupby("heuristic", sort=False):
         yield [
             str(name),
-            _percent(part["deployable"].sum() / max(1, part["proposals"].sum())),
+            f"{part['deployable'].sum():,} of {part['proposals'].sum():,}",
             _percent(part["cost_regret_median"].median()),
             _percent(part["cost_regret_worst"].max()),
             _percent(part["speed_regret_median"].median()),

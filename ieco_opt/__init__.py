@@ -12,8 +12,10 @@ __all__ = [
     "ScenarioError",
     "SolverConfig",
     "SolverError",
+    "compare",
     "errors",
     "evaluate",
+    "explain",
     "frontier",
     "load_scenario",
     "load_solver_config",
@@ -24,8 +26,10 @@ __all__ = [
 if TYPE_CHECKING:
     from ieco_opt import errors
     from ieco_opt.api import frontier, solve
+    from ieco_opt.comparison import compare
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.evaluation import evaluate
+    from ieco_opt.explanation import explain
     from ieco_opt.results.deployment import Deployment
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.scenario import Scenario, load_scenario
@@ -35,7 +39,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "frontier": "ieco_opt.api",
     "solve": "ieco_opt.api",
+    "compare": "ieco_opt.comparison",
     "evaluate": "ieco_opt.evaluation",
+    "explain": "ieco_opt.explanation",
     "verify": "ieco_opt.verification",
     "InfeasibleError": "ieco_opt.errors",
     "ScenarioError": "ieco_opt.errors",

@@ -293,7 +293,7 @@ def _batches(batch: Mapping | Sequence[int]) -> np.ndarray[tuple[int], np.dtype[
 
 
 def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
-    """Give one accelerator about the memory that one deployment needs which would be on the frontier with more of it."""
+    """Give one accelerator about the memory that some deployment needs which would be on the frontier with more."""
     oracle = oracle_scenario(mapping)
     roomy = replace(oracle, accelerators=tuple(replace(each, hbm_bytes=1e15) for each in oracle.accelerators))
     front = pareto(enumerate_deployments(roomy))

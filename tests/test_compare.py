@@ -359,3 +359,14 @@ def test_no_heuristic_beats_the_exact_frontier(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20, 200))
 def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
     check_that_nothing_beats_the_frontier(seed)
+
+
+def test_an_incomplete_frontier_never_gives_negative_regrets() -> None:
+    pytest.importorskip("pymoo")
+    results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).results
+    exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).results
+    for covered, complete in zip(results, exact, strict=True):
+        for name in ("cost_regret", "speed_regret"):
+            understated, true = getattr(covered, name), getattr(complete, name)
+            assert 0.0 <= understated.least <= understated.worst <= true.worst + 1e-9
+        assert covered.beats_frontier == complete.beats_frontier == 0

@@ -37,7 +37,7 @@ DECISION = (
 OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
 
 # Few at a time, so that two workers share them evenly.
-BLOCKS, SCENARIOS = 12, 20
+BLOCKS, SCENARIOS = 12, 17
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import ieco_opt
 from ieco_opt import Scenario
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.regimes import Regimes, build_regimes
-from ieco_opt.design_space.space import DesignSpace, Limits
+from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
 from ieco_opt.programs.naming import regime_names

@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
             click.echo(f"error: {fault}", err=True)
         sys.exit(ExitStatus.WRONG_INPUT)
     except InfeasibleError as error:
-        click.echo(str(error), err=True)
+        click.echo(f"{error}; `ieco-opt explain` finds the limits that clash and the least change", err=True)
         sys.exit(ExitStatus.INFEASIBLE)
     except SolverMissingError as error:
         click.echo(f"error: {error}", err=True)

@@ -215,6 +215,8 @@ def _run(heuristic: Heuristic, exact: Frontier, budget: Budget) -> HeuristicResu
     verdicts = judge(resolved, proposals)
     deployable, reference = verdicts.points(), _points_of(exact)
     points = deployable.take(deployable.undominated())
+    # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
+    known = reference if exact.coverage == 0.0 else reference.joined(points)
     proven = exact.coverage is not None
     slack = max(exact.coverage or 0.0, indicators.SAME)
     return HeuristicResult(
@@ -222,8 +224,8 @@ def _run(heuristic: Heuristic, exact: Frontier, budget: Budget) -> HeuristicResu
         proposals=proposals,
         verdicts=verdicts,
         points=points,
-        cost_regret=Regret.of(indicators.cost_regret(points, reference), points),
-        speed_regret=Regret.of(indicators.speed_regret(points, reference), points),
+        cost_regret=Regret.of(indicators.cost_regret(points, known), points),
+        speed_regret=Regret.of(indicators.speed_regret(points, known), points),
         share_found=indicators.share_found(points, reference),
         hypervolume_ratio=indicators.hypervolume_ratio(points, reference),
         additive_epsilon=indicators.additive_epsilon(points, reference) if len(points) else None,

@@ -12,7 +12,7 @@ from ieco_opt.comparison.indicators import Array, Indices, Points
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.design_space.space import Limits
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
 from ieco_opt.performance import rules

@@ -39,6 +39,10 @@ class Points:
         best_before = np.concatenate([[np.inf], np.minimum.accumulate(cost)])[:-1]
         return np.asarray(order[cost < best_before])
 
+    def joined(self, others: Points) -> Points:
+        """Add points."""
+        return Points(np.concatenate([self.speed, others.speed]), np.concatenate([self.cost, others.cost]))
+
     def take(self, rows: Indices) -> Points:
         """Keep the given points, in the given order."""
         return Points(self.speed[rows], self.cost[rows])

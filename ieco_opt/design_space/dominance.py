@@ -7,13 +7,14 @@ of these batches is on the frontier. Cells that survive are split and tested aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 
@@ -23,8 +24,6 @@ STRICT = 1.0 - 1e-12
 _FIRST_RATIO = 1.3
 _LAST_RATIO = 1.0 + 1.0 / 64.0
 _PARTS = 4
-
-Admits = Callable[[Alternatives, Array, Array], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +97,23 @@ def grid_cells(
 
 
 def undominated(
-    alternatives: Alternatives, cells: Cells, staircase: Staircase, admits: Admits
+    alternatives: Alternatives, cells: Cells, staircase: Staircase, limits: Limits
 ) -> tuple[Cells, Staircase]:
-    """Split cells until each is narrow, dropping those whose best corner is beaten.
+    """Split cells until each is narrow, dropping those whose best corner is beaten or that the limits exclude.
 
-    ``admits(alternatives, latency, batch)`` tells which deployments meet the scenario's limits; only those
-    may dominate. Returns the cells left, not merged, and the staircase with what was met on the way.
+    Only deployments that meet the limits may dominate. Returns the cells left, not merged, and the staircase
+    with what was met on the way.
     """
     done: list[tuple[Cells, Array, Array]] = []
     while len(cells):
         part = alternatives.take(cells.row)
-        fast, slow = part.latency_s(cells.lo.astype(float)), part.latency_s(cells.hi.astype(float))
-        cheap = part.cost_usd_per_mtok(slow, cells.hi.astype(float))
-        for latency, batch in ((fast, cells.lo.astype(float)), (slow, cells.hi.astype(float))):
-            can = admits(part, latency, batch)
+        lo, hi = cells.lo.astype(float), cells.hi.astype(float)
+        fast, slow = part.latency_s(lo), part.latency_s(hi)
+        cheap = part.cost_usd_per_mtok(slow, hi)
+        for latency, batch in ((fast, lo), (slow, hi)):
+            can = limits.admits(part, latency, batch)
             staircase = staircase.joined(latency[can], part.cost_usd_per_mtok(latency, batch)[can])
-        left = ~staircase.beats(fast, cheap)
+        left = ~staircase.beats(fast, cheap) & ~limits.excludes(part, lo, fast, hi, slow)
         wide = left & (cells.hi > np.maximum(cells.lo, (_LAST_RATIO * cells.lo).astype(np.int64)))
         narrow = left & ~wide
         done.append((cells.where(narrow), fast[narrow], cheap[narrow]))

@@ -6,8 +6,9 @@ import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
-from ieco_opt.design_space.space import BatchChoices, DesignSpace, Limits, build_design_space
+from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
 from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import ResolvedScenario
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.dominance import Cells, joined
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import DesignSpace, Limits
+from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import PassTime
 

@@ -20,37 +20,9 @@ from ieco_opt.design_space.dominance import (
     undominated,
 )
 from ieco_opt.design_space.families import Family, FamilyRequest, build_family
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.columns import stack_rows
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of a scenario; an absent one is infinite or zero.
-
-    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW.
-    """
-
-    min_speed: float = 0.0
-    max_cost: float = np.inf
-    max_throughput: float = np.inf
-    min_throughput: float = 0.0
-    max_power_kw: float = np.inf
-
-    def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
-        """Which deployments meet every limit."""
-        speed = 1.0 / latency_s
-        throughput = batch / latency_s
-        admitted: NDArray[np.bool_] = (
-            (speed >= self.min_speed)
-            & (alternatives.cost_usd_per_mtok(latency_s, batch) <= self.max_cost)
-            & (throughput <= self.max_throughput)
-            & (throughput >= self.min_throughput)
-        )
-        if np.isfinite(self.max_power_kw):
-            admitted &= alternatives.power_kw <= self.max_power_kw
-        return admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +93,7 @@ def build_design_space(
             found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, listed=listed)
             spaces += found
     alternatives, cells = _together(spaces)
-    cells, staircase = undominated(alternatives, cells, staircase, limits.admits)
+    cells, staircase = undominated(alternatives, cells, staircase, limits)
     if not listed:
         cells = merged(cells)
     used, rows = np.unique(cells.row, return_inverse=True)

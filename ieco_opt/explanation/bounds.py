@@ -11,7 +11,7 @@ import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.design_space.space import Limits
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.scenario import ResolvedScenario
 from ieco_opt.scenario.fields import MAX_DEGREE
 

@@ -21,9 +21,10 @@ from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.regimes import first_true, last_true
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import Census, DesignSpace, Limits, same_gpus
+from ieco_opt.design_space.space import Census, DesignSpace, same_gpus
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
 from ieco_opt.performance import rules
 from ieco_opt.performance.collectives import Array

@@ -84,6 +84,8 @@ class Encoding:
 
     def setups_of(self, family: int, positions: Indices, batch: Array) -> Indices:
         """Row of the setup that each vector of one family names, -1 where there is none."""
+        if not len(self.space.families[family].setups):
+            return np.full(len(positions), -1, dtype=np.intp)
         candidates = self._tables[family][tuple(positions[:, 1:5].T)]
         count = (candidates >= 0).sum(axis=1)
         if self.experts_follow_batch:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
-from ieco_opt.design_space.space import Limits
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, undominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second

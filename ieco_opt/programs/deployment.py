@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.regimes import LatencyLines, Line, latency_lines
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import Limits
 
 if TYPE_CHECKING:
     from pyomo.core.base.PyomoModel import ConcreteModel

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ieco_opt.design_space.from_scenario import design_space_of, limits_of
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.regimes import build_regimes
-from ieco_opt.design_space.space import DesignSpace, Limits
+from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.scenario import ResolvedScenario
 
 _NO_LIMITS = Limits()

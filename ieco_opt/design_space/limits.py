@@ -1,0 +1,56 @@
+"""Limits of a scenario, and which deployments they leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.performance.collectives import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of a scenario; an absent one is infinite or zero.
+
+    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW.
+    """
+
+    min_speed: float = 0.0
+    max_cost: float = np.inf
+    max_throughput: float = np.inf
+    min_throughput: float = 0.0
+    max_power_kw: float = np.inf
+
+    def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+        """Which deployments meet every limit."""
+        speed = 1.0 / latency_s
+        throughput = batch / latency_s
+        admitted: NDArray[np.bool_] = (
+            (speed >= self.min_speed)
+            & (alternatives.cost_usd_per_mtok(latency_s, batch) <= self.max_cost)
+            & (throughput <= self.max_throughput)
+            & (throughput >= self.min_throughput)
+        )
+        if np.isfinite(self.max_power_kw):
+            admitted &= alternatives.power_kw <= self.max_power_kw
+        return admitted
+
+    def excludes(
+        self, alternatives: Alternatives, lo: Array, latency_lo_s: Array, hi: Array, latency_hi_s: Array
+    ) -> NDArray[np.bool_]:
+        """Which ranges of batches lo..hi hold no deployment that meets every limit.
+
+        Latency and throughput rise with the batch and cost falls, so the ends decide.
+        """
+        excluded: NDArray[np.bool_] = (
+            (1.0 / latency_lo_s < self.min_speed)
+            | (lo / latency_lo_s > self.max_throughput)
+            | (hi / latency_hi_s < self.min_throughput)
+            | (alternatives.cost_usd_per_mtok(latency_hi_s, hi) > self.max_cost)
+        )
+        if np.isfinite(self.max_power_kw):
+            excluded |= alternatives.power_kw > self.max_power_kw
+        return excluded
