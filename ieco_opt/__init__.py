@@ -26,7 +26,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ieco_opt import errors
     from ieco_opt.api import frontier, solve
-    from ieco_opt.comparison import compare
+    from ieco_opt.comparison.compare import compare
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.evaluation import evaluate
     from ieco_opt.explanation import explain
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "frontier": "ieco_opt.api",
     "solve": "ieco_opt.api",
-    "compare": "ieco_opt.comparison",
+    "compare": "ieco_opt.comparison.compare",
     "evaluate": "ieco_opt.evaluation",
     "explain": "ieco_opt.explanation",
     "verify": "ieco_opt.verification",
