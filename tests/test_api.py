@@ -128,6 +128,18 @@ def test_errors_are_one_family() -> None:
         ieco_opt.solve(small(), solver_config=SolverConfig(total_time_limit_s=1e-9))
 
 
+def test_options_that_highs_would_ignore_are_refused() -> None:
+    with pytest.raises(ieco_opt.ScenarioError, match="mip_rel_gapp"):
+        ieco_opt.solve(small(), solver_config=SolverConfig(options={"mip_rel_gapp": 0.5}))
+
+
+def test_a_limit_out_of_reach_is_proven_quickly_with_a_draft_model() -> None:
+    """Nothing admissible means nothing to prune by, so the limits themselves must prune."""
+    speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 5}
+    with pytest.raises(ieco_opt.InfeasibleError, match="min_speed"):
+        ieco_opt.solve(small(speculation=speculation, limits={"min_speed": 1e5}))
+
+
 def test_a_price_falls_through_to_the_choice() -> None:
     """The same GPU under a lower price wins every point; the dearer twin is never listed."""
     twin = {"like": "H100-SXM", "name": "cheap-H100", "usd_per_gpu_hour": 0.5}

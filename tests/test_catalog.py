@@ -560,3 +560,11 @@ def test_describe_gives_values_units_and_sources() -> None:
     assert describe("Llama 3 8B", PAPER)
     with pytest.raises(ScenarioError, match="a model or accelerator"):
         describe("H1000")
+
+
+def test_two_kinds_of_routed_experts_are_refused() -> None:
+    mapping = model_to_mapping(model("Mixtral-8x7B"))
+    half = {"layers": 16, "width": 1024, "experts": 8, "active": 2}
+    mapping["feed_forward"] = [half, {**half, "experts": 12, "active": 3}]
+    with pytest.raises(ScenarioError, match="routed experts, expected at most one"):
+        model_from_mapping(mapping)

@@ -244,6 +244,10 @@ class ModelInput(_WithSources):
         layers = info.data.get("layers")
         if layers is not None and covered != layers:
             raise _fault(f"found blocks of {covered} layers (shared ones aside), expected {layers} layers")
+        kinds = sum(block.experts > 1 for block in blocks)
+        if kinds > 1:
+            # The expert degree must divide one number of experts, and the heaviest layer must be one kind.
+            raise _fault(f"found {kinds} blocks of routed experts, expected at most one")
         routed = sum(block.layers for block in blocks if block.experts > 1)
         shared = max((block.layers for block in blocks if block.shared), default=0)
         if shared > routed:

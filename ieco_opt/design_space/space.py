@@ -157,7 +157,7 @@ def _speculative(
         lo, hi, exists = grid_cells(
             edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed
         )
-        pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase)
+        pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase, limits)
         if len(pairs[0]):
             alternatives = family.alternatives(pairs[0], draft_tokens, pairs[1])
             low = np.maximum(pairs[2].lo, alternatives.batch_min[pairs[2].row])
@@ -215,6 +215,7 @@ def _promising_pairs(
     hi: Integers,
     exists: NDArray[np.bool_],
     staircase: Staircase,
+    limits: Limits,
 ) -> tuple[Rows, Rows, Cells]:
     """Pairs with a cell that no known deployment beats: model rows, draft rows, and cells over the pairs."""
     assert family.drafts is not None
@@ -228,8 +229,11 @@ def _promising_pairs(
         corner.append(factor * (model.latency_s(batch) + draft_tokens * draft_s))
     rent = family.accelerator.usd_per_gpu_hour or np.nan
     usd_per_s = (family.setups.degrees.gpus[setups] * rent / 3600.0)[:, None]
-    beaten = staircase.beats(corner[0], 1e6 * usd_per_s * corner[1] / hi)
-    draft, model_row, cell = np.nonzero(~beaten & exists)
+    cheap = 1e6 * usd_per_s * corner[1] / hi
+    # Generous: these corners are added up in another order than deployments are; last bits must exclude nothing.
+    hopeless = (corner[0] * limits.min_speed > 1.0 + 1e-9) | (cheap > limits.max_cost * (1.0 + 1e-9))
+    hopeless |= hi * (1.0 + 1e-9) < limits.min_throughput * corner[1]
+    draft, model_row, cell = np.nonzero(exists & ~hopeless & ~staircase.beats(corner[0], cheap))
     key, row = np.unique(draft * len(setups) + model_row, return_inverse=True)
     return (
         setups[key % len(setups)],

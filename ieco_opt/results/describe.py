@@ -63,7 +63,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         memory_s=times["memory"],
         arithmetic_s=times["arithmetic"],
         bound=float(bound),
-        gap=float(bound * latency - 1.0),
+        gap=float(bound / (1.0 / latency) - 1.0),
         status=str(certificate.status),
         memory_per_gpu_gb=used,
         memory_limit_gb=limit,

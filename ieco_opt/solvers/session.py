@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any
 
-from ieco_opt.errors import SolverError, SolverMissingError
+from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
 from ieco_opt.solvers.config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
@@ -24,6 +24,8 @@ class SolverSession:
     """
 
     def __init__(self, config: SolverConfig, interrupt: Interrupt | None = None) -> None:
+        if config.solver == "highs":
+            _check_options(config)
         self.config = config
         self.interrupt = interrupt or Interrupt()
         self.solves = 0
@@ -100,6 +102,18 @@ class SolverSession:
         exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
         bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
+
+
+def _check_options(config: SolverConfig) -> None:
+    """Refuse options that HiGHS would ignore; configurations built in Python come here unchecked."""
+    from ieco_opt.solvers.highs import wrong_options
+
+    faults = [
+        Fault(file=config.name, line=None, field=f"options.{name}", message=message)
+        for name, message in wrong_options(config.options)
+    ]
+    if faults:
+        raise ScenarioError(faults)
 
 
 def _finite(value: object) -> float | None:
