@@ -88,6 +88,11 @@ class Family:
             tokens_per_pass=float(tokens_per_pass),
         )
 
+    def usd_per_s(self, rows: Rows) -> Array:
+        """Rent of setups; NaN where the accelerator has no price."""
+        price = self.accelerator.usd_per_gpu_hour
+        return usd_per_second(self.setups.degrees.gpus[rows], np.array(np.nan if price is None else price))
+
     def factor(self, draft_tokens: int) -> float:
         """Passes for one token when ``draft_tokens`` are proposed; 1 without speculation."""
         if self.speculation is None or draft_tokens == 0:
@@ -135,7 +140,7 @@ class Family:
             low = np.maximum(low, self.drafts.setups.batch_min[drafts])
             high = self._largest_pair_batch(setups, drafts, low, high)
         degrees = self.setups.degrees.take(setups)
-        price, power = self.accelerator.usd_per_gpu_hour, self.accelerator.power_w
+        power = self.accelerator.power_w
         return Alternatives(
             accelerator=np.full(count, self.accelerator_index),
             weights=np.full(count, self.weights_index),
@@ -148,7 +153,7 @@ class Family:
             draft_share=np.full(count, factor * draft_tokens),
             batch_min=low,
             batch_max=high,
-            usd_per_s=usd_per_second(degrees.gpus, np.array(np.nan if price is None else price)),
+            usd_per_s=self.usd_per_s(setups),
             # Watts first: 3 x 1.1 kW would exceed a limit of 3.3 kW by rounding.
             power_kw=degrees.gpus * (np.nan if power is None else power) / 1000.0,
         )

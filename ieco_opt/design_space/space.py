@@ -23,6 +23,7 @@ from ieco_opt.design_space.families import Family, FamilyRequest, build_family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.economics import cost_usd_per_mtok
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +228,7 @@ def _promising_pairs(
         shape = (len(drafts), *batch.shape)
         draft_s = draft_pass.latency_s(np.broadcast_to(batch.ravel(), (len(drafts), batch.size))).reshape(shape)
         corner.append(factor * (model.latency_s(batch) + draft_tokens * draft_s))
-    rent = family.accelerator.usd_per_gpu_hour or np.nan
-    usd_per_s = (family.setups.degrees.gpus[setups] * rent / 3600.0)[:, None]
-    cheap = 1e6 * usd_per_s * corner[1] / hi
+    cheap = cost_usd_per_mtok(family.usd_per_s(setups)[:, None], corner[1], hi.astype(float))
     # Generous: these corners are added up in another order than deployments are; last bits must exclude nothing.
     hopeless = (corner[0] * limits.min_speed > 1.0 + 1e-9) | (cheap > limits.max_cost * (1.0 + 1e-9))
     hopeless |= hi * (1.0 + 1e-9) < limits.min_throughput * corner[1]
