@@ -89,8 +89,8 @@ def command(
 
 def _check_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.comparison.picture import check_plot_ending
     from ieco_opt.comparison.report import check_file
+    from ieco_opt.reports.plot import check_plot_ending
 
     if out is not None:
         check_file(out)

@@ -14,16 +14,14 @@ import numpy as np
 from ieco_opt.comparison.indicators import Array, Points
 from ieco_opt.comparison.report import render
 from ieco_opt.reports import wording
-from ieco_opt.reports.destinations import check_folder, kind_of, replace_file, require_library
+from ieco_opt.reports.destinations import kind_of, replace_file
+from ieco_opt.reports.plot import KINDS, check_plot_ending
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from ieco_opt.comparison.compare import Comparison, HeuristicResult
-
-KINDS = ("png", "svg", "html")
-"""Kinds of pictures, which are also their endings."""
 
 _STYLE: dict[str, Any] = {
     "font.size": 8.5,
@@ -44,19 +42,6 @@ _COLUMNS = 4
 _MARGIN = 1.15
 _TABLE_WIDTH = 120
 _MOST_CLAIMS = 40
-
-
-def check_plot_ending(path: Path) -> None:
-    """Refuse a file that a picture could not be written to.
-
-    Raises
-    ------
-    ScenarioError
-        The ending is unknown, matplotlib is missing, or there is no such folder.
-    """
-    kind_of(path, KINDS)
-    require_library("matplotlib", path)
-    check_folder(path)
 
 
 def plot(comparison: Comparison, path: Path) -> None:
