@@ -20,8 +20,9 @@ from ieco_opt.design_space.setups import (
 from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
+from ieco_opt.performance.pass_time import Degrees, PassTime, idle_pass, pass_time
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.performance.serving import Traffic, decode_traffic
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -38,10 +39,17 @@ class Speculation:
 
 @dataclass(frozen=True, slots=True)
 class DecodeContext:
-    """Tokens in the cache: on average while decoding, and at their most."""
+    """Tokens in the cache: on average while decoding, and at their most.
+
+    Where prompts of ``prompt_tokens`` are absorbed on the side, each generated token brings
+    ``prompt_tokens_per_token`` of them through the model, and ``draft_prompt_tokens_per_token`` through its draft.
+    """
 
     average_tokens: float
     resident_tokens: float
+    prompt_tokens: float = 0.0
+    prompt_tokens_per_token: float = 0.0
+    draft_prompt_tokens_per_token: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +85,35 @@ class Family:
         """Numbers of draft tokens to choose from, besides none."""
         return range(2, self.speculation.max_draft_tokens + 1) if self.speculation else range(0)
 
-    def model_pass(self, rows: Rows, tokens_per_pass: int) -> PassTime:
-        """Pass times of the model over ``tokens_per_pass`` tokens of each sequence."""
+    def model_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
+        """Pass times of the model that decodes, or verifies ``draft_tokens`` of each sequence."""
+        arriving = self.context.prompt_tokens_per_token / self.factor(draft_tokens)
+        traffic = decode_traffic(float(max(1, draft_tokens)), self.context.average_tokens)
+        traffic = traffic.with_prompt(arriving, self.context.prompt_tokens)
+        return self.timed(rows, traffic)
+
+    def timed(self, rows: Rows, traffic: Traffic) -> PassTime:
+        """Pass times of the model under any traffic."""
+        return self._pass(self.shape, self.setups.degrees.take(rows), traffic)
+
+    def draft_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
+        """Pass times of the draft model, which proposes one of ``draft_tokens`` of each sequence."""
+        assert self.drafts is not None
+        if self.context.draft_prompt_tokens_per_token == 0.0:
+            return self.drafts.time.take(rows)
+        arriving = self.context.draft_prompt_tokens_per_token / self.factor(draft_tokens) / draft_tokens
+        traffic = decode_traffic(1.0, self.context.average_tokens).with_prompt(arriving, self.context.prompt_tokens)
+        return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), traffic)
+
+    def _pass(self, shape: Architecture, degrees: Degrees, traffic: Traffic) -> PassTime:
         return pass_time(
-            self.shape,
+            shape,
             self.accelerator,
-            peak_flops(self.accelerator, self.shape.weight_bytes, self.weights),
-            self.setups.degrees.take(rows),
-            context_tokens=self.context.average_tokens,
-            tokens_per_pass=float(tokens_per_pass),
+            peak_flops(self.accelerator, shape.weight_bytes, self.weights),
+            degrees,
+            context_tokens=traffic.cached_tokens,
+            tokens_per_pass=traffic.tokens,
+            attended_tokens=traffic.attended_tokens,
         )
 
     def usd_per_s(self, rows: Rows) -> Array:
@@ -127,7 +155,7 @@ class Family:
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
         count = len(setups)
-        model = self.model_pass(setups, max(1, draft_tokens))
+        model = self.model_pass(setups, draft_tokens)
         low, high = self.setups.batch_min[setups], self.setups.batch_max[setups]
         factor = self.factor(draft_tokens)
         if drafts is None:
@@ -135,7 +163,7 @@ class Family:
             draft, draft_degrees = idle_pass(like, count), self.setups.degrees.take(setups)
         else:
             assert self.drafts is not None
-            draft = self.drafts.time.take(drafts)
+            draft = self.draft_pass(drafts, draft_tokens)
             draft_degrees = self.drafts.setups.degrees.take(drafts)
             low = np.maximum(low, self.drafts.setups.batch_min[drafts])
             high = self._largest_pair_batch(setups, drafts, low, high)

@@ -116,7 +116,7 @@ class PricedSpace:
         key = (family, tokens)
         if key not in self._passes:
             rows = np.arange(len(self.families[family].setups))
-            self._passes[key] = self.families[family].model_pass(rows, max(1, tokens))
+            self._passes[key] = self.families[family].model_pass(rows, tokens)
         return self._passes[key]
 
     def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, batch: Array) -> Array:

@@ -186,6 +186,7 @@ def pass_time(
     *,
     context_tokens: float | Array,
     tokens_per_pass: float | Array = 1.0,
+    attended_tokens: float | Array | None = None,
 ) -> PassTime:
     """Coefficients of the pass time of each setup.
 
@@ -195,7 +196,12 @@ def pass_time(
         FLOP/s at the width of the weights, without the utilisation cap.
     context_tokens, tokens_per_pass
         Tokens in the cache and tokens of each sequence in this pass; scalars or shape (setups,).
+    attended_tokens
+        Pairs of a token of this pass and a position it attends to, for each sequence; by default every token attends
+        to the whole cache.
     """
+    if attended_tokens is None:
+        attended_tokens = tokens_per_pass * context_tokens
     network = _network(architecture, accelerator, degrees, tokens_per_pass)
     memory = _memory(architecture, accelerator, degrees, context_tokens, tokens_per_pass)
     return PassTime(
@@ -204,7 +210,9 @@ def pass_time(
         network_slope_s=np.stack([slope for _, _, slope in network], axis=1),
         network_part=tuple(part for part, _, _ in network),
         **memory,
-        arithmetic_slope_s=_arithmetic(architecture, accelerator, peak_flops, degrees, context_tokens, tokens_per_pass),
+        arithmetic_slope_s=_arithmetic(
+            architecture, accelerator, peak_flops, degrees, attended_tokens, tokens_per_pass
+        ),
     )
 
 
@@ -366,15 +374,17 @@ def _arithmetic(
     accelerator: Accelerator,
     peak_flops: float,
     degrees: Degrees,
-    context_tokens: float | Array,
+    attended_tokens: float | Array,
     tokens_per_pass: float | Array,
 ) -> Array:
     """Seconds of arithmetic for each sequence of the batch."""
     rate = degrees.gpus * peak_flops * accelerator.arithmetic_cap
-    attended = architecture.cache_flop_per_token * context_tokens
+    attended = architecture.cache_flop_per_token * attended_tokens
+    projected = architecture.feed_forward_flop_per_token
     if architecture.fidelity is Fidelity.PAPER:
         rest = degrees.attention_data_parallel * architecture.rest_flop_per_token
-        return tokens_per_pass / rate * (architecture.feed_forward_flop_per_token + attended + rest)
+        return (tokens_per_pass * (projected + rest) + attended) / rate
     embeddings = architecture.embedding_flop_per_token
-    layers = architecture.feed_forward_flop_per_token + attended + architecture.rest_flop_per_token - embeddings
-    return tokens_per_pass / rate * (_pace(architecture, degrees) * layers + embeddings)
+    projected += architecture.rest_flop_per_token - embeddings
+    layers = tokens_per_pass * projected + attended
+    return (_pace(architecture, degrees) * layers + tokens_per_pass * embeddings) / rate
