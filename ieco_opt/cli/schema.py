@@ -8,8 +8,15 @@ import click
 
 
 @click.command("schema")
-def command() -> None:
-    """Print the JSON Schema of scenario files, for editors and checks."""
+@click.option(
+    "--kind",
+    type=click.Choice(["deployment", "fleet"]),
+    default="deployment",
+    show_default=True,
+    help="Kind of scenario.",
+)
+def command(kind: str) -> None:
+    """Print the JSON Schema of scenario files."""
     from ieco_opt.scenario import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(json_schema(kind), indent=2))

@@ -1,8 +1,11 @@
 """Scenario files: reading, checking, and looking up what they name."""
 
 from ieco_opt.catalog.types import Fidelity
-from ieco_opt.scenario.load import load_scenario, load_scenario_mapping
+from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, Pool, RequestClass
+from ieco_opt.scenario.json_schema import json_schema
+from ieco_opt.scenario.load import load_fleet, load_fleet_mapping, load_scenario, load_scenario_mapping
 from ieco_opt.scenario.resolve import ResolvedScenario, resolve
+from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 from ieco_opt.scenario.schema import (
     BatchRange,
     DesignSpace,
@@ -11,21 +14,32 @@ from ieco_opt.scenario.schema import (
     Scenario,
     Speculation,
     Workload,
-    json_schema,
 )
 
 __all__ = [
     "BatchRange",
     "DesignSpace",
     "Fidelity",
+    "Fleet",
+    "FleetLimits",
+    "FleetWorkload",
     "Limits",
+    "OperatingPoint",
+    "Pool",
+    "RequestClass",
     "ResolvedDesignSpace",
+    "ResolvedFleet",
+    "ResolvedPool",
     "ResolvedScenario",
+    "ResolvedWorkload",
     "Scenario",
     "Speculation",
     "Workload",
     "json_schema",
+    "load_fleet",
+    "load_fleet_mapping",
     "load_scenario",
     "load_scenario_mapping",
     "resolve",
+    "resolve_fleet",
 ]

@@ -63,7 +63,7 @@ def expecting(expected: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
-def _listed(expected: str) -> BeforeValidator:
+def listed(expected: str) -> BeforeValidator:
     """Accept lists, and nothing that merely could be one."""
 
     def as_tuple(value: object) -> tuple[object, ...]:
@@ -79,7 +79,8 @@ def _listed(expected: str) -> BeforeValidator:
     return BeforeValidator(as_tuple)
 
 
-def _unique(value: tuple[T, ...]) -> tuple[T, ...]:
+def unique(value: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse entries that repeat an earlier one."""
     seen: set[T] = set()
     again = []
     for index, entry in enumerate(value):
@@ -181,7 +182,7 @@ AcceleratorReference = Annotated[
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(_kind_of_reference),
 ]
-Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), _listed("accelerators")]
+Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), listed("accelerators")]
 
 Precision = Annotated[
     str,
@@ -192,10 +193,14 @@ Precision = Annotated[
 Precisions = Annotated[
     tuple[Precision, ...],
     Field(json_schema_extra={"uniqueItems": True}),
-    AfterValidator(_unique),
-    _listed(f"precisions ({_PRECISIONS})"),
+    AfterValidator(unique),
+    listed(f"precisions ({_PRECISIONS})"),
 ]
 
+TokensOfRequest = Annotated[int, Field(ge=1, le=MAX_TOKENS), expecting(f"an integer from 1 to {MAX_TOKENS:,}")]
+Count = Annotated[int, Field(ge=0, le=MAX_DEGREE), expecting(f"an integer from 0 to {MAX_DEGREE:,}")]
+Price = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("a number from 0 to 1e6")]
+Headroom = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), expecting("a number from 0 to 100")]
 Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS), expecting(f"an integer from 0 to {MAX_TOKENS:,}")]
 Degree = Annotated[int, Field(ge=1, le=MAX_DEGREE), expecting(f"an integer from 1 to {MAX_DEGREE:,}")]
 DraftTokens = Annotated[int, Field(ge=2, le=64), expecting("an integer from 2 to 64")]
@@ -208,20 +213,20 @@ Limit = Annotated[
 Degrees = Annotated[
     tuple[Degree, ...],
     Field(json_schema_extra=_UNIQUE_LENGTHS),
-    AfterValidator(_unique),
+    AfterValidator(unique),
     AfterValidator(_sorted),
-    _listed("integers"),
+    listed("integers"),
 ]
 Layout = Annotated[Literal["1d", "2d"], expecting("'1d' or '2d'")]
 Layouts = Annotated[
     tuple[Layout, ...],
     Field(json_schema_extra=_UNIQUE_LENGTHS),
-    AfterValidator(_unique),
-    _listed("layouts ('1d', '2d')"),
+    AfterValidator(unique),
+    listed("layouts ('1d', '2d')"),
 ]
 Auto = Annotated[Literal["auto"], expecting("'auto' or a list of integers")]
 ExpertDegrees = Annotated[
-    Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, _listed("integers, or 'auto'"), Tag("<list>")],
+    Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, listed("integers, or 'auto'"), Tag("<list>")],
     Discriminator(_kind_of_expert_parallel),
 ]
-BatchList = Annotated[Degrees, _listed("integers, or a mapping of min and max")]
+BatchList = Annotated[Degrees, listed("integers, or a mapping of min and max")]

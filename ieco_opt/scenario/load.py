@@ -6,22 +6,27 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.faults import faults_of
+from ieco_opt.scenario.fleet import Fleet
 from ieco_opt.scenario.origin import COMMAND_LINE, Location, Origin, dotted, found
-from ieco_opt.scenario.references import self_contained
+from ieco_opt.scenario.references import self_contained, self_contained_fleet
 from ieco_opt.scenario.schema import Scenario
 from ieco_opt.scenario.yaml_document import Document, parse, read_text
 
-_OVERRIDE = re.compile(r"(\w+(?:\.\w+)*)=(.*)", re.DOTALL)
+_OVERRIDE = re.compile(r"([\w-]+(?:\.[\w-]+)*)=(.*)", re.DOTALL)
 _MOST_FAULTS = 100
 
 
+Kind = TypeVar("Kind", Scenario, Fleet)
+
+
 def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario:
-    """Load a scenario file.
+    """Load a scenario file of kind ``deployment``.
 
     Parameters
     ----------
@@ -36,18 +41,15 @@ def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     ScenarioError
         With every fault of the file and of the overrides.
     """
-    source = pathlib.Path(path)
-    document = parse(read_text(source), str(source))
-    faults = [Fault(str(source), line, dotted(at), message) for at, line, message in document.faults]
-    if document.values is None and faults:
-        raise ScenarioError(faults)
-    values = _top_level(document.values, str(source))
-    origin = Origin(str(source), source.parent, document.lines)
-    for override in overrides:
-        faults += _override(values, document, override)
-    values.setdefault("name", source.stem)
-    faults += _kind_faults(values, origin)
-    return self_contained(_checked(values, origin, faults))
+    return self_contained(_from_file(path, overrides, Scenario))
+
+
+def load_fleet(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Fleet:
+    """Load a scenario file of kind ``fleet``; like :func:`load_scenario`, also for tables of operating points.
+
+    In overrides, entries of lists are named by position or by their name, as in ``workloads.chat.headroom=0.3``.
+    """
+    return self_contained_fleet(_from_file(path, overrides, Fleet))
 
 
 def load_scenario_mapping(mapping: Mapping[str, object], file: str | None = None) -> Scenario:
@@ -65,9 +67,33 @@ def load_scenario_mapping(mapping: Mapping[str, object], file: str | None = None
     ScenarioError
         With every fault.
     """
+    return self_contained(_from_mapping(mapping, file, Scenario))
+
+
+def load_fleet_mapping(mapping: Mapping[str, object], file: str | None = None) -> Fleet:
+    """Check a fleet that is kept as a mapping; see :func:`load_scenario_mapping`."""
+    return self_contained_fleet(_from_mapping(mapping, file, Fleet))
+
+
+def _from_file(path: str | os.PathLike[str], overrides: Sequence[str], schema: type[Kind]) -> Kind:
+    source = pathlib.Path(path)
+    document = parse(read_text(source), str(source))
+    faults = [Fault(str(source), line, dotted(at), message) for at, line, message in document.faults]
+    if document.values is None and faults:
+        raise ScenarioError(faults)
+    values = _top_level(document.values, str(source))
+    origin = Origin(str(source), source.parent, document.lines)
+    for override in overrides:
+        faults += _override(values, document, override)
+    values.setdefault("name", source.stem)
+    faults += _kind_faults(values, origin, schema)
+    return _checked(values, origin, faults, schema)
+
+
+def _from_mapping(mapping: Mapping[str, object], file: str | None, schema: type[Kind]) -> Kind:
     origin = Origin(file, pathlib.Path(file).parent if file else pathlib.Path())
     values = _top_level(mapping, file)
-    return self_contained(_checked(values, origin, _kind_faults(values, origin)))
+    return _checked(values, origin, _kind_faults(values, origin, schema), schema)
 
 
 def _top_level(values: object, file: str | None) -> dict[str, object]:
@@ -82,25 +108,32 @@ def _top_level(values: object, file: str | None) -> dict[str, object]:
     return dict(values)
 
 
-def _kind_faults(values: Mapping[str, object], origin: Origin) -> list[Fault]:
+def _kind_faults(values: Mapping[str, object], origin: Origin, schema: type[Kind]) -> list[Fault]:
     """Stop at another kind, whose fields would all be unknown here."""
+    expected, other = ("deployment", "fleet") if schema is Scenario else ("fleet", "deployment")
     if "kind" not in values:
-        return [origin.fault(("kind",), "found nothing, expected 'deployment'")]
-    if values["kind"] != "deployment":
-        message = f"found {found(values['kind'])}, expected 'deployment'"
+        return [origin.fault(("kind",), f"found nothing, expected '{expected}'")]
+    if values["kind"] != expected:
+        message = f"found {found(values['kind'])}, expected '{expected}'"
+        if values["kind"] == other:
+            message += f" ({_COMMANDS[other]})"
         raise ScenarioError([origin.fault(("kind",), message)])
     return []
 
 
-def _checked(values: dict[str, object], origin: Origin, faults: list[Fault]) -> Scenario:
+_COMMANDS = {
+    "fleet": "scenarios of kind 'fleet' are for `ieco-opt fleet`",
+    "deployment": "scenarios of kind 'deployment' are for `ieco-opt solve` and `ieco-opt frontier`",
+}
+
+
+def _checked(values: dict[str, object], origin: Origin, faults: list[Fault], schema: type[Kind]) -> Kind:
     try:
-        scenario = Scenario.model_validate(values, context=origin)
+        scenario = schema.model_validate(values, context=origin)
     except ValidationError as error:
         # A field that could not even be read is not reported again for what was put in its place.
         known = {fault.field for fault in faults if fault.field}
-        faults = faults + [
-            fault for fault in faults_of(error, Scenario, origin) if not known & _and_around(fault.field)
-        ]
+        faults = faults + [fault for fault in faults_of(error, schema, origin) if not known & _and_around(fault.field)]
     else:
         if not faults:
             return scenario
@@ -136,18 +169,40 @@ def _override(values: dict[str, object], document: Document, override: str) -> l
 
 
 def _set(values: dict[str, object], document: Document, location: Location, value: object) -> list[Fault]:
-    inner: dict[str, object] = values
+    inner: dict[str, object] | list[object] = values
     *around, last = (str(key) for key in location)
-    for depth, key in enumerate(around, start=1):
-        below = inner.get(key)
-        if below is None:
-            below = inner[key] = {}
-        if not isinstance(below, dict):
+    reached: list[str | int] = []
+    for depth, name in enumerate(around, start=1):
+        key = _key_in(inner, name)
+        below = None if key is None else _entry(inner, key)
+        if below is None and isinstance(inner, dict):
+            below = inner[name] = {}
+        if key is None or not isinstance(below, dict | list):
             message = f"found {found(below)} in the file, expected a mapping to set a field of"
             return [Fault(COMMAND_LINE, None, ".".join(around[:depth]), message)]
+        reached.append(key)
         inner = below
-    inner[last] = value
-    for stale in [at for at in document.lines if at[: len(location)] == location]:
+    key = _key_in(inner, last)
+    if key is None:
+        message = f"found no entry {found(last)} in a list of {len(inner)}"
+        return [Fault(COMMAND_LINE, None, ".".join([*around, last]), message)]
+    inner[key] = value  # type: ignore[index]
+    at: Location = (*reached, key)
+    for stale in [line for line in document.lines if line[: len(at)] == at]:
         del document.lines[stale]
-    document.lines[location] = None
+    document.lines[at] = None
     return []
+
+
+def _key_in(container: dict[str, object] | list[object], name: str) -> str | int | None:
+    """Key of a mapping, or the position in a list that ``name`` counts or names; ``None`` if there is none."""
+    if isinstance(container, dict):
+        return name
+    if name.isdecimal():
+        return int(name) if int(name) < len(container) else None
+    named = [at for at, entry in enumerate(container) if isinstance(entry, dict) and entry.get("name") == name]
+    return named[0] if named else None
+
+
+def _entry(container: dict[str, object] | list[object], key: str | int) -> object:
+    return container.get(str(key)) if isinstance(container, dict) else container[int(key)]

@@ -31,13 +31,13 @@ _PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
 _ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
 
 
-class _Strict(BaseModel, metaclass=RaisesScenarioError):
+class Strict(BaseModel, metaclass=RaisesScenarioError):
     """Base of all parts of a scenario; constructors raise ``ScenarioError`` and nothing else."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
-class Workload(_Strict):
+class Workload(Strict):
     """The requests that are served."""
 
     context_tokens: fields.Tokens
@@ -47,7 +47,7 @@ class Workload(_Strict):
     """Tokens that one request generates (used by fidelity deployable)."""
 
 
-class BatchRange(_Strict):
+class BatchRange(Strict):
     """Every integer batch between two bounds, both included."""
 
     min: fields.Degree = 1
@@ -94,7 +94,7 @@ class ResolvedDesignSpace:
     max_gpus: int
 
 
-class DesignSpace(_Strict):
+class DesignSpace(Strict):
     """The degrees and batches that the solver may choose from; a field left out takes its default."""
 
     tensor_parallel: fields.Degrees | None = None
@@ -136,7 +136,7 @@ class DesignSpace(_Strict):
         )
 
 
-class Speculation(_Strict):
+class Speculation(Strict):
     """Speculative decoding, which the solver may use or leave."""
 
     draft_model: fields.ModelReference
@@ -149,7 +149,7 @@ class Speculation(_Strict):
     """Most tokens that the draft model proposes at once."""
 
 
-class Limits(_Strict):
+class Limits(Strict):
     """What a deployment must meet; a field left out is no limit."""
 
     min_speed: fields.Limit | None = None
@@ -175,7 +175,7 @@ class Limits(_Strict):
         return self
 
 
-class Scenario(_Strict):
+class Scenario(Strict):
     """One deployment to be optimised.
 
     Raises
@@ -273,11 +273,3 @@ class Scenario(_Strict):
 
         values = self_contained(self).model_dump(mode="json", exclude_unset=True)
         return {"kind": self.kind, "name": self.name} | values
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of scenario files."""
-    schema = Scenario.model_json_schema()
-    # Files say their kind, so that other kinds can be told apart; only Python code may leave it out.
-    schema["required"] = ["kind", *schema["required"]]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

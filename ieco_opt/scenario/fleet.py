@@ -1,0 +1,362 @@
+"""What a scenario of kind ``fleet`` says, checked and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
+
+from ieco_opt.scenario import fields
+from ieco_opt.scenario.origin import Location, Origin
+from ieco_opt.scenario.schema import DesignSpace, Speculation, Strict
+
+PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
+Serving = Annotated[Literal["colocated", "disaggregated"], fields.expecting("'colocated' or 'disaggregated'")]
+
+
+Entry = TypeVar("Entry", bound="Pool | FleetWorkload | RequestClass")
+
+
+def _each_name_once(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Refuse a name (of a request class: what stands for it) that an earlier entry has."""
+    seen: set[str] = set()
+    faults: list[tuple[Location, object, str]] = []
+    for index, entry in enumerate(entries):
+        name = entry.label if isinstance(entry, RequestClass) else entry.name
+        if name in seen:
+            faults.append(((index, "name"), name, "each name once"))
+        seen.add(name)
+    if faults:
+        raise fields.refused_at(faults)
+    return entries
+
+
+class Pool(Strict):
+    """Accelerators of one kind that can be rented."""
+
+    name: fields.Title
+    """Name that workloads and results use."""
+
+    accelerator: fields.AcceleratorReference
+    """Accelerator: a name of the catalog or a mapping."""
+
+    gpus: fields.Degree
+    """GPUs in stock."""
+
+    usd_per_gpu_hour: fields.Price | None = None
+    """Price of one GPU for an hour; by default the accelerator's."""
+
+    node_size: fields.Degree | None = None
+    """GPUs of one node; by default the accelerator's."""
+
+    rented_by: Annotated[Literal["node", "gpu"], fields.expecting("'node' or 'gpu'")] = "node"
+    """Whether whole nodes are rented or single GPUs."""
+
+    power_w: fields.Limit | None = None
+    """Power of one GPU; by default the accelerator's."""
+
+    max_power_kw: fields.Limit | None = None
+    """Greatest power of the rented GPUs of this pool."""
+
+    owned_gpus: fields.Count = 0
+    """GPUs of the stock that are paid for already."""
+
+    @model_validator(mode="after")
+    def _owned_are_in_stock(self) -> Pool:
+        if self.owned_gpus > self.gpus:
+            raise fields.refused_at([(("owned_gpus",), self.owned_gpus, f"at most gpus, which is {self.gpus}")])
+        return self
+
+
+class RequestClass(Strict):
+    """Requests of one size within a mix."""
+
+    name: fields.Title | None = None
+    """Name that operating points use; by default `PROMPT/OUTPUT`."""
+
+    share: fields.Limit
+    """Share of the requests, in proportion to the sum of all shares."""
+
+    prompt_tokens: fields.TokensOfRequest
+    """Tokens of the prompt."""
+
+    output_tokens: fields.TokensOfRequest
+    """Tokens that are generated."""
+
+    @property
+    def label(self) -> str:
+        """The name, or the sizes."""
+        return self.name or f"{self.prompt_tokens}/{self.output_tokens}"
+
+
+class OperatingPoint(Strict):
+    """A measured or estimated kind of instance, or one request class of it."""
+
+    accelerator: fields.Title | None = None
+    """Name of the catalog: the point can run on every pool of the workload with this accelerator."""
+
+    pool: fields.Title | None = None
+    """Name of the one pool it can run on."""
+
+    gpus: fields.Degree
+    """GPUs of one instance."""
+
+    throughput_tokens_per_s: fields.Limit | None = None
+    """Capacity of one instance in generated tokens."""
+
+    throughput_requests_per_s: fields.Limit | None = None
+    """Capacity of one instance in requests."""
+
+    speed_tokens_per_s: fields.Limit | None = None
+    """Speed that one request sees."""
+
+    time_to_first_token_s: fields.Limit | None = None
+    """Time to first token; of a prefill point with its transfer."""
+
+    phase: PhaseName = "colocated"
+    """What the instance does."""
+
+    request_class: fields.Title | None = None
+    """Class of the request mix that the row is about."""
+
+    kind: fields.Title | None = None
+    """Name of the kind of instance; rows of one name describe one kind."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> OperatingPoint:
+        faults: list[tuple[Location, object, str]] = []
+        if (self.accelerator is None) == (self.pool is None):
+            faults.append((("accelerator",), self.accelerator, "either accelerator or pool"))
+        if (self.throughput_tokens_per_s is None) == (self.throughput_requests_per_s is None):
+            expected = "either throughput_tokens_per_s or throughput_requests_per_s"
+            faults.append((("throughput_tokens_per_s",), self.throughput_tokens_per_s, expected))
+        elif self.phase == "prefill" and self.throughput_requests_per_s is None:
+            expected = "throughput_requests_per_s instead, since prefill generates no tokens"
+            faults.append((("throughput_tokens_per_s",), self.throughput_tokens_per_s, expected))
+        if faults:
+            raise fields.refused_at(faults)
+        return self
+
+
+OperatingPoints = Annotated[
+    Annotated[fields.Name, fields.expecting("a CSV file or a list of mappings"), Tag("<name>")]
+    | Annotated[tuple[OperatingPoint, ...], fields.listed("operating points, or a CSV file"), Tag("<list>")],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<list>"),
+]
+
+
+class FleetWorkload(Strict):
+    """Requests of one model that have to be served."""
+
+    name: fields.Title
+    """Name that results use."""
+
+    model: fields.ModelReference | None = None
+    """Model: a name of the catalog, a file or a mapping; may be left out where there are operating points."""
+
+    weights: fields.Precisions = ()
+    """Weight precisions that the solver may choose from; needed with a model."""
+
+    requests_per_s: fields.Limit
+    """Requests that arrive in a second."""
+
+    prompt_tokens: fields.TokensOfRequest | None = None
+    """Tokens of one prompt."""
+
+    output_tokens: fields.TokensOfRequest | None = None
+    """Tokens that one request generates."""
+
+    request_mix: (
+        Annotated[tuple[RequestClass, ...], AfterValidator(_each_name_once), fields.listed("request classes")] | None
+    ) = None
+    """Classes of requests that share instances, instead of one size."""
+
+    slices: fields.Degree | None = None
+    """Equal slices of each class, each of which goes to one kind of instance; by default classes split at will."""
+
+    min_speed: fields.Limit | None = None
+    """Least speed that one request sees, in tokens/s."""
+
+    max_time_to_first_token_s: fields.Limit | None = None
+    """Longest time to first token."""
+
+    headroom: fields.Headroom = 0.0
+    """Share by which capacity must exceed the demand."""
+
+    min_instances: fields.Degree = 1
+    """Least instances of each phase."""
+
+    max_instances: fields.Degree | None = None
+    """Most instances of each phase."""
+
+    pools: Annotated[tuple[fields.Title, ...], AfterValidator(fields.unique), fields.listed("pools")] | None = None
+    """Pools that may be used; by default all."""
+
+    serving: Annotated[tuple[Serving, ...], AfterValidator(fields.unique), fields.listed("modes")] = (
+        "colocated",
+        "disaggregated",
+    )
+    """Modes that the solver may choose from."""
+
+    speculation: Speculation | None = None
+    """Speculative decoding; left out, there is none."""
+
+    design_space: DesignSpace = DesignSpace()
+    """The degrees and batches that the solver may choose from."""
+
+    memory_utilization: fields.Share = 0.9
+    """Share of the accelerator's memory that the server may use."""
+
+    operating_points: OperatingPoints | None = None
+    """Measured or estimated kinds of instances, instead of the performance model or beside it."""
+
+    @field_validator("design_space", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> FleetWorkload:
+        faults: list[tuple[Location, object, str]] = []
+        sizes = {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens}
+        for name, value in sizes.items():
+            if self.request_mix is None and value is None:
+                faults.append(((name,), None, "this field, or a request_mix"))
+            if self.request_mix is not None and value is not None:
+                faults.append(((name,), value, "nothing beside request_mix, whose classes have sizes of their own"))
+        if self.model is None and self.operating_points is None:
+            faults.append((("model",), None, "a model, operating_points, or both"))
+        if self.model is not None and not self.weights:
+            faults.append((("weights",), None, "a list of precisions for the model"))
+        if self.model is None and self.weights:
+            faults.append((("weights",), list(self.weights), "nothing without a model"))
+        if self.model is None and self.speculation is not None:
+            faults.append((("speculation",), {}, "nothing without a model"))
+        if self.max_instances is not None and self.max_instances < self.min_instances:
+            expected = f"at least min_instances, which is {self.min_instances}"
+            faults.append((("max_instances",), self.max_instances, expected))
+        if self.slices is not None and self.request_mix is None:
+            faults.append((("slices",), self.slices, "nothing without a request_mix"))
+        if faults:
+            raise fields.refused_at(faults)
+        return self
+
+    @property
+    def classes(self) -> tuple[RequestClass, ...]:
+        """The request mix, or the one size as a mix of one class."""
+        if self.request_mix is not None:
+            return self.request_mix
+        assert self.prompt_tokens is not None
+        assert self.output_tokens is not None
+        return (RequestClass(share=1.0, prompt_tokens=self.prompt_tokens, output_tokens=self.output_tokens),)
+
+
+class FleetLimits(Strict):
+    """Caps on what is rented in all pools together; a field left out is no limit."""
+
+    max_usd_per_hour: fields.Limit | None = None
+    """Greatest rent in $/h."""
+
+    max_power_kw: fields.Limit | None = None
+    """Greatest power of the rented GPUs."""
+
+    max_gpus: fields.Degree | None = None
+    """Most rented GPUs."""
+
+
+Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
+Workloads = Annotated[tuple[FleetWorkload, ...], AfterValidator(_each_name_once), fields.listed("workloads")]
+
+
+class Fleet(Strict):
+    """Workloads to be served from pools of accelerators.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the fields given.
+    """
+
+    kind: Annotated[Literal["fleet"], fields.expecting("'fleet'")] = "fleet"
+    """Kind of the scenario."""
+
+    name: fields.Title = "fleet"
+    """Name that results carry; by default the name of the file."""
+
+    pools: Pools
+    """What can be rented."""
+
+    workloads: Workloads
+    """What has to be served."""
+
+    limits: FleetLimits = FleetLimits()
+    """What a plan must meet."""
+
+    objective: Annotated[
+        Literal["cost", "power", "gpus", "frontier"], fields.expecting("'cost', 'power', 'gpus' or 'frontier'")
+    ] = "cost"
+    """What is minimised; frontier: cost against a common factor on all least speeds."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Fleet:
+        known = {pool.name for pool in self.pools}
+        faults: list[tuple[Location, object, str]] = []
+        expected = f"the name of a pool ({', '.join(sorted(known))})"
+        for index, workload in enumerate(self.workloads):
+            for position, name in enumerate(workload.pools or ()):
+                if name not in known:
+                    faults.append((("workloads", index, "pools", position), name, expected))
+            faults += _unknown_in_points(index, workload, known, expected)
+        if faults:
+            raise fields.refused_at(faults)
+        return self
+
+    def model_post_init(self, context: object) -> None:
+        """Keep where the scenario came from, which the loader passes as context."""
+        if isinstance(context, Origin):
+            self._origin = context
+
+    @property
+    def origin(self) -> Origin:
+        """File, folder and lines that the scenario was read from."""
+        return self._origin
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Write the scenario as a self-contained mapping that JSON can hold.
+
+        Raises
+        ------
+        ScenarioError
+            Where a file that it names cannot be read any more.
+        """
+        from ieco_opt.scenario.references import self_contained_fleet
+
+        values = self_contained_fleet(self).model_dump(mode="json", exclude_unset=True)
+        return {"kind": self.kind, "name": self.name} | values
+
+
+def _unknown_in_points(
+    index: int, workload: FleetWorkload, pools: set[str], expected: str
+) -> Iterable[tuple[Location, object, str]]:
+    """Names in operating points that the scenario does not know."""
+    if not isinstance(workload.operating_points, tuple):
+        return
+    classes = {each.label for each in workload.classes}
+    for row, point in enumerate(workload.operating_points):
+        at: Location = ("workloads", index, "operating_points", row)
+        if point.pool is not None and point.pool not in pools:
+            yield (*at, "pool"), point.pool, expected
+        if workload.request_mix is None and point.request_class is not None:
+            yield (*at, "request_class"), point.request_class, "nothing without a request_mix"
+        elif workload.request_mix is not None and point.request_class not in classes:
+            yield (*at, "request_class"), point.request_class, f"a class of request_mix ({', '.join(sorted(classes))})"
+        elif workload.request_mix is not None and point.kind is None:
+            yield (*at, "kind"), None, "the name of the kind of instance that the class is served by"

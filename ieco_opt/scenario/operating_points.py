@@ -1,0 +1,100 @@
+"""Reading tables of operating points: the user's own benchmarks, or figures of another tool."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+
+from pydantic import TypeAdapter, ValidationError
+
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario import fields
+from ieco_opt.scenario.faults import faults_of
+from ieco_opt.scenario.fleet import OperatingPoint
+from ieco_opt.scenario.origin import Location, Origin, found
+from ieco_opt.scenario.yaml_document import read_text
+
+SHORT_NAMES: Mapping[str, str] = {
+    "throughput": "throughput_tokens_per_s",
+    "speed": "speed_tokens_per_s",
+    "time_to_first_token": "time_to_first_token_s",
+}
+"""Columns that may also go by a shorter name."""
+
+_TEXT = frozenset({"accelerator", "pool", "phase", "request_class", "kind"})
+_INTEGERS = frozenset({"gpus"})
+_MOST_FAULTS = 20
+
+
+def read_operating_points(name: str, location: Location, origin: Origin) -> tuple[OperatingPoint, ...]:
+    """Read a CSV file whose columns are the fields of :class:`OperatingPoint`; other columns are ignored.
+
+    Raises
+    ------
+    ScenarioError
+        The file is missing or no table, or with the faults of its rows.
+    """
+    path = origin.folder / name
+    if not path.is_file():
+        message = f"found {found(name)}, expected a CSV file that exists in {origin.folder}"
+        raise ScenarioError([origin.fault(location, message)])
+    reader = csv.DictReader(read_text(path).splitlines(), strict=True)
+    try:
+        header, rows = list(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise ScenarioError.single(f"no valid CSV ({error})", file=str(path), line=reader.line_num) from None
+    _check_header(header, str(path))
+    if not 1 <= len(rows) <= fields.MAX_ENTRIES:
+        message = f"found {len(rows)} rows, expected 1 to {fields.MAX_ENTRIES}"
+        raise ScenarioError([Fault(str(path), None, "", message)])
+    # Line 1 is the header; no field of these tables spans lines.
+    return _points([_values(row) for row in rows], str(path), first_line=2)
+
+
+def _check_header(header: list[str], file: str) -> None:
+    known = {SHORT_NAMES.get(name.strip(), name.strip()) for name in header}
+    faults = []
+    for alternatives in (
+        ("accelerator", "pool"),
+        ("gpus",),
+        ("throughput_tokens_per_s", "throughput_requests_per_s"),
+    ):
+        if not known & set(alternatives):
+            message = f"found no such column among {', '.join(header) or 'none'}, expected {' or '.join(alternatives)}"
+            faults.append(Fault(file, 1, alternatives[0], message))
+    if faults:
+        raise ScenarioError(faults)
+
+
+def _values(row: Mapping[str | None, str | None]) -> dict[str, object]:
+    """Cells of the columns that are known, with numbers read; empty cells are left out."""
+    values: dict[str, object] = {}
+    for column, cell in row.items():
+        name = SHORT_NAMES.get((column or "").strip(), (column or "").strip())
+        if name in OperatingPoint.model_fields and isinstance(cell, str) and cell.strip():
+            values[name] = _cell(name, cell.strip())
+    return values
+
+
+def _cell(name: str, text: str) -> object:
+    if name in _TEXT:
+        return text
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if name in _INTEGERS and number.is_integer() else number
+
+
+def _points(rows: list[dict[str, object]], file: str, first_line: int) -> tuple[OperatingPoint, ...]:
+    try:
+        return TypeAdapter(tuple[OperatingPoint, ...]).validate_python(tuple(rows))
+    except ValidationError as error:
+        lines: dict[Location, int | None] = {(index,): first_line + index for index in range(len(rows))}
+        faults = faults_of(error, OperatingPoint, Origin(file, lines=lines))
+        raise ScenarioError([_in_columns(fault) for fault in faults[:_MOST_FAULTS]]) from None
+
+
+def _in_columns(fault: Fault) -> Fault:
+    """Name the column alone: the line already says which row."""
+    return Fault(fault.file, fault.line, fault.field.split("].", 1)[-1].strip("[]"), fault.message)

@@ -1,0 +1,178 @@
+"""A fleet with its names looked up, its defaults filled in and its parts checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from ieco_opt import catalog
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
+from ieco_opt.scenario.origin import Location
+from ieco_opt.scenario.references import accelerator_of, model_of
+from ieco_opt.scenario.schema import ResolvedDesignSpace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedPool:
+    """A pool with its accelerator, whose node size, price and power are those of the pool.
+
+    ``power_w`` is ``None`` where it is unknown and nothing depends on it.
+    """
+
+    name: str
+    accelerator: Accelerator
+    gpus: int
+    node_size: int
+    by_node: bool
+    usd_per_gpu_hour: float
+    power_w: float | None
+    max_power_kw: float | None
+    owned_gpus: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedWorkload:
+    """A workload with its models; ``points`` are operating points, each with the pools it suits (by position)."""
+
+    workload: FleetWorkload
+    model: Model | PaperModel | None
+    draft: Model | PaperModel | None
+    design_space: ResolvedDesignSpace
+    pools: tuple[int, ...]
+    points: tuple[tuple[OperatingPoint, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFleet:
+    """All that pricing a fleet needs to know."""
+
+    fleet: Fleet
+    pools: tuple[ResolvedPool, ...]
+    workloads: tuple[ResolvedWorkload, ...]
+
+
+def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
+    """Look up what a fleet names and check its parts against each other.
+
+    Raises
+    ------
+    ScenarioError
+        With every unknown name, wrong mapping, and missing price or power.
+    """
+    faults: list[Fault] = []
+    pools = [_collected(partial(_pool, fleet, at), faults) for at in range(len(fleet.pools))]
+    workloads = [_collected(partial(_workload, fleet, at, pools), faults) for at in range(len(fleet.workloads))]
+    if faults:
+        raise ScenarioError(faults)
+    return ResolvedFleet(
+        fleet=fleet,
+        pools=tuple(pool for pool in pools if pool is not None),
+        workloads=tuple(workload for workload in workloads if workload is not None),
+    )
+
+
+def _collected(read: Callable[[], T], faults: list[Fault]) -> T | None:
+    """What ``read`` returns, or ``None`` with its faults kept."""
+    try:
+        return read()
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _pool(fleet: Fleet, index: int) -> ResolvedPool:
+    pool, location = fleet.pools[index], ("pools", index)
+    accelerator = accelerator_of(pool.accelerator, (*location, "accelerator"), Fidelity.DEPLOYABLE, fleet.origin)
+    price = accelerator.usd_per_gpu_hour if pool.usd_per_gpu_hour is None else pool.usd_per_gpu_hour
+    power = accelerator.power_w if pool.power_w is None else pool.power_w
+    faults = []
+    if price is None:
+        message = f"no price is known for {accelerator.name!r}, expected a number"
+        faults.append(fleet.origin.fault((*location, "usd_per_gpu_hour"), message))
+    if power is None and _power_matters(fleet, pool):
+        message = f"no power is known for {accelerator.name!r}, expected a number in watts"
+        faults.append(fleet.origin.fault((*location, "power_w"), message))
+    if faults or price is None:
+        raise ScenarioError(faults)
+    node_size = pool.node_size or accelerator.node_size
+    return ResolvedPool(
+        name=pool.name,
+        accelerator=replace(accelerator, node_size=node_size, usd_per_gpu_hour=price, power_w=power),
+        gpus=pool.gpus,
+        node_size=node_size,
+        by_node=pool.rented_by == "node",
+        usd_per_gpu_hour=price,
+        power_w=power,
+        max_power_kw=pool.max_power_kw,
+        owned_gpus=pool.owned_gpus,
+    )
+
+
+def _power_matters(fleet: Fleet, pool: Pool) -> bool:
+    return pool.max_power_kw is not None or fleet.limits.max_power_kw is not None or fleet.objective == "power"
+
+
+def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> ResolvedWorkload:
+    workload, location = fleet.workloads[index], ("workloads", index)
+    faults: list[Fault] = []
+
+    def looked_up(reference: str | dict[str, object], *at: str) -> Model | PaperModel | None:
+        place: Location = (*location, *at)
+        return _collected(lambda: model_of(reference, place, Fidelity.DEPLOYABLE, fleet.origin), faults)
+
+    model = None if workload.model is None else looked_up(workload.model, "model")
+    draft = None
+    if workload.speculation is not None:
+        draft = looked_up(workload.speculation.draft_model, "speculation", "draft_model")
+    allowed = tuple(at for at, pool in enumerate(fleet.pools) if workload.pools is None or pool.name in workload.pools)
+    points = _points(fleet, index, pools, allowed, faults)
+    if faults:
+        raise ScenarioError(faults)
+    return ResolvedWorkload(
+        workload=workload,
+        model=model,
+        draft=draft,
+        design_space=workload.design_space.resolved(Fidelity.DEPLOYABLE),
+        pools=allowed,
+        points=points,
+    )
+
+
+def _points(
+    fleet: Fleet, index: int, pools: list[ResolvedPool | None], allowed: tuple[int, ...], faults: list[Fault]
+) -> tuple[tuple[OperatingPoint, tuple[int, ...]], ...]:
+    """Operating points with the pools they suit; a pool that itself is wrong suits none."""
+    listed = fleet.workloads[index].operating_points
+    found = []
+    for row, point in enumerate(listed if isinstance(listed, tuple) else ()):
+        if point.pool is not None:
+            suits = [at for at in allowed if fleet.pools[at].name == point.pool]
+        else:
+            name = _accelerator_name(fleet, ("workloads", index, "operating_points", row), point, pools, faults)
+            suits = [at for at in allowed if (pool := pools[at]) is not None and pool.accelerator.name == name]
+        found.append((point, tuple(suits)))
+    return tuple(found)
+
+
+def _accelerator_name(
+    fleet: Fleet,
+    location: Location,
+    point: OperatingPoint,
+    pools: list[ResolvedPool | None],
+    faults: list[Fault],
+) -> str | None:
+    """Canonical name of the accelerator of a point: one of the pools' own, or of the catalog."""
+    assert point.accelerator is not None
+    if any(pool is not None and pool.accelerator.name == point.accelerator for pool in pools):
+        return point.accelerator
+    try:
+        return catalog.accelerator(point.accelerator).name
+    except ScenarioError as error:
+        faults.extend(fleet.origin.placed((*location, "accelerator"), error.faults))
+        return None
