@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ieco_opt.design_space.regimes import Regimes
 from ieco_opt.design_space.space import DesignSpace
@@ -26,9 +27,6 @@ def export_program(
     ScenarioError
         The ending is neither, or the file cannot be written.
     """
-    if path.suffix not in FORMATS:
-        message = f"found the ending '{path.suffix}', expected one of {', '.join(FORMATS)}"
-        raise ScenarioError.single(message, field="out", file=str(path))
     model = build_program(
         ProgramData(
             alternatives=regimes.alternatives,
@@ -40,6 +38,20 @@ def export_program(
             names=regime_names(space, regimes),
         )
     )
+    write_program(model, path)
+
+
+def write_program(model: Any, path: Path) -> None:
+    """Write any program to a ``.lp`` or ``.mps`` file, with its names.
+
+    Raises
+    ------
+    ScenarioError
+        The ending is neither, or the file cannot be written.
+    """
+    if path.suffix not in FORMATS:
+        message = f"found the ending '{path.suffix}', expected one of {', '.join(FORMATS)}"
+        raise ScenarioError.single(message, field="out", file=str(path))
     try:
         model.write(str(path), io_options={"symbolic_solver_labels": True})
     except OSError as error:

@@ -23,6 +23,8 @@ class SolverConfig:
         ``highs``, or the name of another solver that Pyomo can run here.
     relative_gap
         Gap at which a step counts as solved; 0 proves the optimum.
+    accepted_gap, patience_s
+        After ``patience_s`` seconds of one solve a gap up to ``accepted_gap`` is good enough, too; ``None`` for never.
     time_limit_s, total_time_limit_s
         Limits of one solve and of a whole sweep; ``None`` for none.
     options
@@ -32,6 +34,8 @@ class SolverConfig:
     name: str = DEFAULT_CONFIG
     solver: str = "highs"
     relative_gap: float = 0.0
+    accepted_gap: float | None = None
+    patience_s: float | None = None
     time_limit_s: float | None = None
     total_time_limit_s: float | None = None
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
@@ -93,6 +97,11 @@ def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
     checks: dict[str, tuple[Callable[[Any], bool], str]] = {
         "solver": (lambda value: isinstance(value, str) and bool(value), "the name of a solver"),
         "relative_gap": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1"),
+        "accepted_gap": (
+            lambda value: value is None or (_is_number(value) and 0 <= value < 1),
+            "a number from 0 to below 1",
+        ),
+        "patience_s": (lambda value: value is None or (_is_number(value) and value > 0), "seconds above 0"),
         "time_limit_s": (lambda value: value is None or (_is_number(value) and value > 0), "seconds above 0"),
         "total_time_limit_s": (
             lambda value: value is None or (_is_number(value) and value > 0),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
 from ieco_opt.solvers.config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
+from ieco_opt.solvers.watch import Report, Watch
 
 # Pyomo redirects the process's output while a solver runs, so two solves must never overlap.
 _ONE_AT_A_TIME = threading.Lock()
@@ -31,8 +33,22 @@ class SolverSession:
         self.solves = 0
         self.seconds = 0.0
 
-    def solve(self, model: Any, time_limit_s: float | None = None) -> Solution:
+    def solve(
+        self,
+        model: Any,
+        time_limit_s: float | None = None,
+        *,
+        start: Sequence[tuple[Any, float]] = (),
+        report: Report | None = None,
+    ) -> Solution:
         """Solve a Pyomo model; its variables hold the incumbent afterwards, if there is one.
+
+        Parameters
+        ----------
+        start
+            Variables with values to start from, used by HiGHS only; it completes them to a solution, if they are one.
+        report
+            Told of the incumbent and the bound while HiGHS runs.
 
         Raises
         ------
@@ -41,21 +57,24 @@ class SolverSession:
         """
         limits = [limit for limit in (time_limit_s, self.config.time_limit_s) if limit is not None]
         limit = min(limits) if limits else None
-        start = time.perf_counter()
+        began = time.perf_counter()
         with _ONE_AT_A_TIME:
             if self.config.solver == "highs":
-                outcome, objective, bound = self._run_highs(model, limit)
+                outcome, objective, bound = self._run_highs(model, limit, start, report)
             else:
                 outcome, objective, bound = self._run_other(model, limit)
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - began
         self.solves += 1
         self.seconds += seconds
         return Solution(outcome, objective, bound, seconds)
 
-    def _run_highs(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
+    def _run_highs(
+        self, model: Any, limit: float | None, start: Sequence[tuple[Any, float]], report: Report | None
+    ) -> tuple[Outcome, float | None, float | None]:
+        from pyomo.common.log import LoggingIntercept
         from pyomo.contrib.solver.solvers.highs import Highs
 
-        from ieco_opt.solvers.highs import highspy
+        from ieco_opt.solvers.highs import highspy, start_from
 
         highspy()
         solver = Highs()
@@ -66,11 +85,17 @@ class SolverSession:
         solver.config.threads = 1
         solver.config.time_limit = limit
         solver.config.solver_options = dict(self.config.options)
-        with self.interrupt.watching(solver):
+        watch = Watch(self.config, report)
+        # Pyomo warns of being interrupted, which is no news here.
+        with self.interrupt.watching(solver), LoggingIntercept(io.StringIO(), "pyomo"):
+            if start or watch.is_needed:
+                solver.set_instance(model)
+                start_from(solver, start)
+                watch.attach(solver._solver_model)
             results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name
-        if condition == "unknown" and self.interrupt.requested:
+        if condition == "unknown" and (self.interrupt.requested or watch.accepted):
             condition = "interrupted"
         outcome = _outcome(condition, incumbent=incumbent)
         if incumbent and outcome is not Outcome.INFEASIBLE:

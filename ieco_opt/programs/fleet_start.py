@@ -1,0 +1,106 @@
+"""A plan to start from: whole instances of the linear relaxation, completed greedily."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ieco_opt.design_space.fleet import FleetProblem
+from ieco_opt.design_space.kinds import MODES
+from ieco_opt.performance.serving import Phase
+from ieco_opt.programs.fleet_data import Quantity
+
+
+def starting_counts(problem: FleetProblem, relaxed: Sequence[float], minimise: Quantity) -> tuple[int, ...] | None:
+    """Instances of each kind, cheap and within stock by GPUs; ``None`` where greed finds none.
+
+    Whole instances of the relaxation, and of nothing at all, are completed with the kinds that serve most of what is
+    missing for their price; the cheaper of both is returned. Nodes, caps and pairs are left for the solver to check.
+    """
+    prices = _prices(problem, minimise)
+    candidates = [
+        counts
+        for base in ([math.floor(count + 1e-6) for count in relaxed], [0] * len(relaxed))
+        if (counts := _completed(problem, prices, base)) is not None
+    ]
+    if not candidates:
+        return None
+    best = min(candidates, key=lambda counts: sum(price * count for price, count in zip(prices, counts, strict=True)))
+    return tuple(best)
+
+
+def _prices(problem: FleetProblem, minimise: Quantity) -> list[float]:
+    def price(pool: int) -> float:
+        data = problem.pools[pool]
+        per_gpu = {Quantity.COST: data.usd_per_gpu_hour, Quantity.POWER: data.kw_per_gpu, Quantity.GPUS: 1.0}
+        # A little for every GPU, so that free ones are not wasted either.
+        return per_gpu[minimise] + 1e-6
+
+    return [price(kind.pool) * kind.gpus for kind in problem.kinds]
+
+
+def _completed(problem: FleetProblem, prices: Sequence[float], base: Sequence[int]) -> list[int] | None:
+    counts = list(base)
+    left = [pool.stock_gpus for pool in problem.pools]
+    for kind, count in zip(problem.kinds, counts, strict=True):
+        left[kind.pool] -= kind.gpus * count
+    for at in range(len(problem.workloads)):
+        if len(problem.workloads[at].requests_per_s) > 1:
+            # Classes of a mix share instances: rounding up what the relaxation runs is always enough.
+            continue
+        mode = _cheapest_mode(problem, prices, at, counts, left)
+        if mode is None:
+            return None
+        for added in mode:
+            counts[added] += 1
+            left[problem.kinds[added].pool] -= problem.kinds[added].gpus
+    return counts
+
+
+def _cheapest_mode(
+    problem: FleetProblem, prices: Sequence[float], workload: int, counts: Sequence[int], left: Sequence[int]
+) -> list[int] | None:
+    """Kinds to add, each as often as needed, in the mode that costs least from here on."""
+    best: tuple[float, list[int]] | None = None
+    for mode in problem.workloads[workload].modes:
+        added: list[int] = []
+        free = list(left)
+        if not all(_fill(problem, prices, workload, phase, counts, free, added) for phase in MODES[mode]):
+            continue
+        cost = sum(prices[kind] for kind in added)
+        if best is None or cost < best[0]:
+            best = (cost, added)
+    return None if best is None else best[1]
+
+
+def _fill(
+    problem: FleetProblem,
+    prices: Sequence[float],
+    workload: int,
+    phase: Phase,
+    counts: Sequence[int],
+    free: list[int],
+    added: list[int],
+) -> bool:
+    """Add kinds until one phase is served; False where the stock does not allow it."""
+    demand = problem.workloads[workload]
+    kinds = problem.kinds_of(workload, phase)
+    served = {kind: problem.kinds[kind].requests_per_s[0] / demand.requests_per_s[0] for kind in kinds}
+    missing = 1.0 - sum(served[kind] * counts[kind] for kind in kinds)
+    replicas = demand.min_instances - sum(counts[kind] for kind in kinds)
+    while missing > 0.0 or replicas > 0:
+        fitting = [
+            kind
+            for kind in kinds
+            if problem.kinds[kind].gpus <= free[problem.kinds[kind].pool]
+            and counts[kind] + added.count(kind) < problem.most[kind]
+        ]
+        if not fitting:
+            return False
+        wanted = max(missing, 0.0)
+        best = min(fitting, key=lambda kind: prices[kind] / (min(served[kind], wanted) or 1e-9))
+        added.append(best)
+        free[problem.kinds[best].pool] -= problem.kinds[best].gpus
+        missing -= served[best]
+        replicas -= 1
+    return True

@@ -1,0 +1,54 @@
+"""Looking at HiGHS while it runs: reporting incumbent and bound, and stopping it where that is good enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ieco_opt.solvers.config import SolverConfig
+
+Report = Callable[[float, float, float], None]
+"""Told the incumbent's objective (inf while there is none), the bound (-inf likewise), and the seconds so far."""
+
+
+class Watch:
+    """Called back by one solve.
+
+    Attributes
+    ----------
+    accepted
+        Whether the solve was stopped because its gap was accepted (see :class:`SolverConfig`).
+    """
+
+    def __init__(self, config: SolverConfig, report: Report | None) -> None:
+        self.accepted = False
+        self._gap = config.accepted_gap
+        self._patience_s = config.patience_s or 0.0
+        self._report = report
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to look for."""
+        return self._report is not None or self._gap is not None
+
+    def attach(self, highs: Any) -> None:
+        """Subscribe to the callbacks of a solver that is about to run."""
+        if self._report is not None:
+            highs.cbMipLogging += self._on_progress
+            highs.cbMipImprovingSolution += self._on_progress
+        if self._gap is not None:
+            highs.cbMipInterrupt += self._on_chance_to_stop
+
+    def _on_progress(self, event: Any) -> None:
+        assert self._report is not None
+        self._report(event.data_out.mip_primal_bound, event.data_out.mip_dual_bound, event.data_out.running_time)
+
+    def _on_chance_to_stop(self, event: Any) -> None:
+        assert self._gap is not None
+        incumbent, bound = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
+        if event.data_out.running_time < self._patience_s or not math.isfinite(incumbent) or not math.isfinite(bound):
+            return
+        if incumbent - bound <= self._gap * abs(incumbent):
+            self.accepted = True
+            event.interrupt()
