@@ -26,6 +26,8 @@ ORDER = (
     "evaluation",
     "api",
     "verification",
+    "fleet_verification",
+    "planning",
     "heuristics",
     "comparison",
     "explanation",

@@ -28,6 +28,7 @@ _COMMANDS = {
     "evaluate": ("ieco_opt.cli.evaluate", "Latency and its components of given setups."),
     "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits clash."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
+    "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),

@@ -49,7 +49,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         accelerator=family.accelerator.name,
         weights=family.weights,
         tensor_parallel=int(degrees.tensor_parallel[0]),
-        tensor_layout=_layout(degrees),
+        tensor_layout=layout_of(degrees),
         pipeline_parallel=int(degrees.pipeline_parallel[0]),
         expert_parallel=int(degrees.expert_parallel[0]),
         attention_data_parallel=int(degrees.attention_data_parallel[0]),
@@ -129,8 +129,9 @@ def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, Any]:
     values: dict[str, Any] = {
         f"draft_{name}": int(getattr(degrees, name)[0]) for name in names if name != "tensor_layout"
     }
-    return values | {"draft_tensor_layout": _layout(degrees)}
+    return values | {"draft_tensor_layout": layout_of(degrees)}
 
 
-def _layout(degrees: Degrees) -> str:
+def layout_of(degrees: Degrees) -> str:
+    """Layout of the tensor ranks of one setup."""
     return "2d" if bool(degrees.two_dimensional[0]) else "1d"

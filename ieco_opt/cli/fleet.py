@@ -1,0 +1,115 @@
+"""`ieco-opt fleet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ieco_opt.cli.options import output_options, set_option
+
+if TYPE_CHECKING:
+    from ieco_opt.planning import Against, FleetObjective
+    from ieco_opt.results.fleet import FleetResult
+    from ieco_opt.scenario import Fleet
+    from ieco_opt.solvers.config import SolverConfig
+
+
+@click.command("fleet")
+@click.argument("scenarios", metavar="SCENARIO...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@set_option
+@click.option(
+    "--objective", type=click.Choice(["cost", "power", "gpus"]), help="What is minimised.  [default: the scenario's]"
+)
+@click.option(
+    "--frontier",
+    "against",
+    type=click.Choice(["speed", "power", "gpus"]),
+    help="Also the frontier of cost against a common factor on all speeds, power or GPUs.",
+)
+@click.option("--delta", type=float, help="Coverage of the frontier: this much dearer and worse.  [default: 0.05]")
+@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
+@click.option(
+    "--solver-config",
+    default="fleet",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",
+)
+@output_options
+def command(
+    scenarios: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    objective: FleetObjective | None,
+    against: Against | None,
+    delta: float | None,
+    complete: bool,
+    show_nodes: bool,
+    solver_config: str,
+    out: Path | None,
+    output_format: str | None,
+    plot: Path | None,
+    quiet: bool,
+) -> int:
+    """Choose which instances of which workload to run on which pool, for each SCENARIO of kind fleet.
+
+    Prints the plan with its proof; with --frontier, or where the scenario asks for one, also the frontier, which is
+    then what --out, --format and --plot are about.
+    """
+    from ieco_opt import load_fleet, load_solver_config
+    from ieco_opt.cli.fleet_output import Delivery, check_fleet_endings
+    from ieco_opt.cli.main import ExitStatus
+
+    if len(scenarios) > 1 and (out is not None or plot is not None):
+        raise click.UsageError("--out and --plot go with one scenario")
+    if delta is not None and complete:
+        raise click.UsageError("--delta does not go with --complete")
+    check_fleet_endings(out, plot)
+    config = load_solver_config(solver_config)
+    fleets = [load_fleet(scenario, overrides) for scenario in scenarios]
+    status = ExitStatus.DONE
+    for number, fleet in enumerate(fleets):
+        frontier = against or ("speed" if fleet.objective == "frontier" else None)
+        if frontier is None and (delta is not None or complete):
+            raise click.UsageError("--delta and --complete go with --frontier")
+        if number and output_format in (None, "table"):
+            click.echo()
+        given = Delivery(out, output_format, plot, quiet=quiet, nodes=show_nodes)
+        if frontier is None:
+            found = given.deliver(_plan(fleet, objective, config, quiet=quiet))
+        else:
+            if given.shows_tables:
+                Delivery(None, output_format, None, quiet=quiet, nodes=show_nodes).deliver(
+                    _plan(fleet, objective, config, quiet=quiet)
+                )
+                click.echo()
+            found = given.deliver(_frontier(fleet, frontier, delta, config, complete=complete, quiet=quiet))
+        status = max(status, found)
+    return status
+
+
+def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, *, quiet: bool) -> FleetResult:
+    from ieco_opt import planning
+    from ieco_opt.cli.fleet_output import shown_bounds
+
+    with shown_bounds(quiet=quiet) as report:
+        return planning.plan(fleet, objective=objective, solver_config=config, report=report)
+
+
+def _frontier(
+    fleet: Fleet, against: Against, delta: float | None, config: SolverConfig, *, complete: bool, quiet: bool
+) -> FleetResult:
+    from ieco_opt import planning
+    from ieco_opt.cli.fleet_output import shown_points
+
+    with shown_points(quiet=quiet) as progress:
+        return planning.fleet_frontier(
+            fleet,
+            against=against,
+            delta=planning.DEFAULT_DELTA if delta is None else delta,
+            complete=complete,
+            solver_config=config,
+            progress=progress,
+        )

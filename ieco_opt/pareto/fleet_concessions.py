@@ -1,0 +1,88 @@
+"""What a better plan would have to violate, one requirement at a time; of an infeasible fleet, what any plan would."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ieco_opt.design_space.fleet import FleetProblem
+from ieco_opt.pareto.fleet_planner import FleetPlanner, FleetStopped
+from ieco_opt.programs.fleet import caps_of
+from ieco_opt.programs.fleet_data import Family, Quantity, Requirement
+
+_UNITS = {Quantity.COST: "$/h", Quantity.POWER: "kW", Quantity.GPUS: "GPUs"}
+_CAPS = {
+    Quantity.COST: "limits.max_usd_per_hour",
+    Quantity.POWER: "limits.max_power_kw",
+    Quantity.GPUS: "limits.max_gpus",
+}
+_NOTHING = 1e-7
+
+_PLENTY = 1_000_000
+"""More nodes than any plan uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """The least violation of one requirement: ``amount`` in ``unit``, ``share`` of what is required, totals with it."""
+
+    requirement: str
+    amount: float
+    unit: str
+    share: float | None
+    totals: Mapping[Quantity, float]
+
+
+def concessions(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> tuple[list[Give], list[str]]:
+    """Least violation of each requirement with which a plan meets all others and ``epsilons``.
+
+    Also returns the requirements that a time limit left unexamined. A requirement whose violation alone is never
+    enough is in neither.
+    """
+    found: list[Give] = []
+    left: list[str] = []
+    for requirement, name, problem in _requirements(planner):
+        try:
+            answer = planner.least_violation(problem, requirement, epsilons)
+        except FleetStopped:
+            left.append(name)
+            continue
+        if answer is not None and answer[0] > _NOTHING:
+            found.append(_give(problem, requirement, name, answer))
+    return sorted(found, key=lambda each: (each.share is None, each.share or 0.0)), left
+
+
+def _requirements(planner: FleetPlanner) -> Iterator[tuple[Requirement, str, FleetProblem]]:
+    """Every requirement that can be relaxed by a number, with the problem in which it is."""
+    problem = planner.problem()
+    for at, workload in enumerate(problem.workloads):
+        yield Requirement(Family.DEMAND, at), f"demand of {workload.name}", problem
+    for at, pool in enumerate(problem.pools):
+        more = planner.problem(space=planner.space.with_nodes(at, _PLENTY))
+        if any(kind.pool == at for kind in more.kinds):
+            requirement = Requirement(Family.STOCK, at, pool.nodes.whole)
+            yield requirement, f"stock of {pool.name}", more
+        if math.isfinite(pool.max_power_kw):
+            yield Requirement(Family.POOL_POWER, at), f"max_power_kw of {pool.name}", problem
+    for quantity, cap in caps_of(problem).items():
+        if math.isfinite(cap):
+            yield Requirement(Family.CAP, quantity), _CAPS[quantity], problem
+
+
+def _give(
+    problem: FleetProblem, requirement: Requirement, name: str, answer: tuple[float, dict[Quantity, float]]
+) -> Give:
+    violation, totals = answer
+    match requirement.family, requirement.which:
+        case Family.DEMAND, int(at):
+            return Give(name, violation * sum(problem.workloads[at].requests_per_s), "requests/s", violation, totals)
+        case Family.STOCK, int(at):
+            size = problem.pools[at].nodes.size
+            share = violation / requirement.nodes if requirement.nodes else None
+            return Give(name, violation * size, "GPUs", share, totals)
+        case Family.POOL_POWER, int(at):
+            return Give(name, violation * problem.pools[at].max_power_kw, "kW", violation, totals)
+        case _, Quantity() as quantity:
+            return Give(name, violation * caps_of(problem)[quantity], _UNITS[quantity], violation, totals)
+    raise AssertionError(requirement)
