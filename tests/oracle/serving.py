@@ -1,0 +1,353 @@
+"""Instances of a fleet by plain enumeration: every setup, every integer batch (docs/fleet.md, "Instances")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Accelerator, Model
+
+from . import deployable
+from .common import Array, Setup
+from .enumeration import Mask, OracleScenario, setups
+
+Phase = Literal["colocated", "prefill", "decode"]
+
+ROUNDING = 1e-12
+"""Limits may be missed by this share, which is rounding: a limit can be the very figure of an instance."""
+
+DEFAULT_BATCHES = np.arange(1, 16385)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Tokens of the prompt and of the answer of one request."""
+
+    prompt_tokens: float
+    output_tokens: float
+
+    @property
+    def cached_tokens(self) -> float:
+        """Tokens in the cache at the average step of decoding."""
+        return self.prompt_tokens + self.output_tokens / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """A draft model, the chance that one of its tokens is accepted, and the most tokens it proposes."""
+
+    draft: Model
+    acceptance: float
+    max_draft_tokens: int
+
+    def expected_tokens(self, draft_tokens: int) -> float:
+        """Tokens that one pass yields on average."""
+        alpha = self.acceptance
+        return float(draft_tokens) if alpha == 1 else (1 - alpha**draft_tokens) / (1 - alpha)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What instances are wanted for: one model on one pool's accelerator, one size of requests, one design space."""
+
+    model: Model
+    accelerator: Accelerator
+    weights: tuple[str, ...]
+    request: Request
+    tensor_parallel: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    pipeline_parallel: tuple[int, ...] = (1, 2, 4, 8, 16)
+    expert_parallel: Literal["auto"] | tuple[int, ...] = "auto"
+    attention_data_parallel: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    tensor_layout: tuple[str, ...] = ("1d",)
+    batches: NDArray[np.int64] | None = None
+    max_gpus: int = 512
+    memory_utilization: float = 0.9
+    min_speed: float | None = None
+    max_time_to_first_token_s: float | None = None
+    speculation: Speculation | None = None
+
+    @property
+    def all_batches(self) -> NDArray[np.int64]:
+        """Batches of the design space, ascending."""
+        return DEFAULT_BATCHES if self.batches is None else np.unique(self.batches)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Plain decoding (no draft setup, 0 draft tokens, 1 token a pass), or one way of speculating."""
+
+    draft_setup: Setup | None = None
+    draft_tokens: int = 0
+    expected: float = 1.0
+
+    @property
+    def verified(self) -> int:
+        """Generated tokens that one pass of the model carries for a sequence."""
+        return max(1, self.draft_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One kind of instance at one batch.
+
+    Time to first token is ``pass_s``, for prefill plus the longer of its own ``transfer_s`` and that of the decode
+    instance (whose ``pass_s`` is 0).
+    """
+
+    phase: Phase
+    weights: str
+    setup: Setup
+    decoding: Decoding
+    batch: int
+    latency_s: float
+    capacity_requests_per_s: float
+    pass_s: float
+    transfer_s: float
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the instance."""
+        return int(self.setup.gpus)
+
+    @property
+    def speed_tokens_per_s(self) -> float | None:
+        """Tokens per second that one request sees; none while its prompt is read."""
+        return None if self.phase == "prefill" else 1 / self.latency_s
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes the kind, the batch apart."""
+        return self.phase, self.weights, self.setup, self.decoding
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Figures of one setup at each batch."""
+
+    latency_s: Array
+    capacity: Array
+    pass_s: Array
+    transfer_s: float
+
+
+def pass_s(
+    model: Model,
+    accelerator: Accelerator,
+    setup: Setup,
+    weights: str,
+    batch: Array,
+    carried: float,
+    cached: float,
+    attended: float,
+) -> Array:
+    """Seconds of a pass that carries q tokens a sequence, reads S cached ones and attends to A positions."""
+    parts = deployable.evaluate(model, accelerator, setup, weights, batch, cached, np.asarray(carried))
+    # The arithmetic over the cache is linear in the context of each carried token, whose mean is A / q.
+    tokens = batch / setup.pipeline * carried
+    arithmetic = deployable.arithmetic_s(model, accelerator, setup, weights, tokens, attended / carried)
+    return replace(parts, arithmetic_s=arithmetic).latency_s
+
+
+def model_s(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Array:
+    """Seconds of one pass of the model itself in a phase."""
+    prompt, cached = service.request.prompt_tokens, service.request.cached_tokens
+    if phase == "prefill":
+        load = (prompt, 0.0, prompt * prompt / 2)
+    else:
+        absorbed = decoding.expected * prompt / service.request.output_tokens if phase == "colocated" else 0.0
+        load = (decoding.verified + absorbed, cached, decoding.verified * cached + absorbed * prompt / 2)
+    return pass_s(service.model, service.accelerator, setup, weights, batch, *load)
+
+
+def draft_s(service: Service, weights: str, decoding: Decoding, batch: Array) -> Array:
+    """Seconds of one pass of the draft, which absorbs the prompt wherever the model did."""
+    speculation, setup = service.speculation, decoding.draft_setup
+    assert speculation is not None
+    assert setup is not None
+    prompt, cached = service.request.prompt_tokens, service.request.cached_tokens
+    absorbed = decoding.expected * prompt / (service.request.output_tokens * decoding.draft_tokens)
+    load = (1 + absorbed, cached, cached + absorbed * prompt / 2)
+    return pass_s(speculation.draft, service.accelerator, setup, weights, batch, *load)
+
+
+def transfer_s(service: Service, gpus: float) -> float:
+    """Seconds in which the cache of a prompt enters or leaves an instance."""
+    cache = service.model.layers * deployable.cache_bytes_per_layer(service.model) * service.request.prompt_tokens
+    return cache / (gpus * service.accelerator.inter_node_bytes_per_s)
+
+
+def figures(service: Service, phase: Phase, gpus: float, latency: Array, expected: float, batch: Array) -> Figures:
+    """Capacity and time to first token from the latency: of a pass for prefill, else of a generated token."""
+    output = service.request.output_tokens
+    transfer = 0.0 if phase == "colocated" else transfer_s(service, gpus)
+    if phase == "prefill":
+        return Figures(latency, np.minimum(batch / latency, 1 / transfer), latency, transfer)
+    capacity = batch / (latency * output)
+    if phase == "decode":
+        return Figures(latency, np.minimum(capacity, 1 / transfer), np.zeros_like(latency), transfer)
+    return Figures(latency, capacity, latency * np.maximum(expected, output / batch), transfer)
+
+
+def resident_tokens(service: Service, phase: Phase) -> float:
+    """Tokens of one sequence in the cache when it is longest."""
+    output = 0.0 if phase == "prefill" else service.request.output_tokens
+    return service.request.prompt_tokens + output
+
+
+def fits(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Mask:
+    """Whether the most loaded GPU holds the model, and the draft beside it, at each batch."""
+    tokens = resident_tokens(service, phase)
+    held = deployable.resident_bytes(service.model, setup, weights, batch, tokens)
+    if decoding.draft_setup is not None:
+        assert service.speculation is not None
+        draft = service.speculation.draft
+        held = held + deployable.resident_bytes(draft, decoding.draft_setup, weights, batch, tokens)
+    return np.asarray(held <= service.memory_utilization * service.accelerator.hbm_bytes)
+
+
+def meets(service: Service, phase: Phase, known: Figures) -> Mask:
+    """Whether speed and time to first token are good enough; for prefill with the least transfer there can be."""
+    met = np.ones(known.latency_s.shape, dtype=bool)
+    if service.min_speed is not None and phase != "prefill":
+        met &= 1 / known.latency_s >= service.min_speed * (1 - ROUNDING)
+    if service.max_time_to_first_token_s is not None:
+        # A decode instance whose own transfer takes longer than the cap fits no prefill instance.
+        met &= known.pass_s + known.transfer_s <= service.max_time_to_first_token_s * (1 + ROUNDING)
+    return met
+
+
+def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple[Setup, Array, Mask]]:
+    """Every setup of a model in a phase, with its batches and whether it exists at each."""
+    prefill = phase == "prefill"
+    sigmas = (1,) if prefill else service.attention_data_parallel
+    # A prefill instance holds a prompt in each stage, whatever batches are allowed for decoding.
+    batches = np.arange(1, max(service.pipeline_parallel) + 1) if prefill else service.all_batches
+    space = OracleScenario(
+        fidelity="deployable",
+        model=model,
+        accelerators=(service.accelerator,),
+        batches=batches,
+        tensor_parallel=service.tensor_parallel,
+        tensor_layout=service.tensor_layout,
+        pipeline_parallel=service.pipeline_parallel,
+        expert_parallel=service.expert_parallel,
+        attention_data_parallel=sigmas,
+        max_gpus=service.max_gpus,
+    )
+    for setup, exists in setups(space, model):
+        full = exists & (batches == setup.pipeline) if prefill else exists
+        yield setup, batches.astype(float), full
+
+
+def decodings(service: Service, phase: Phase, gpus: float) -> Iterator[tuple[Decoding, Mask | None]]:
+    """Plain decoding, and every draft setup with every number of draft tokens; with where the draft exists."""
+    yield Decoding(), None
+    if service.speculation is None or phase == "prefill":
+        return
+    for setup, _, exists in phase_setups(service, phase, service.speculation.draft):
+        if setup.gpus == gpus:
+            for tokens in range(2, service.speculation.max_draft_tokens + 1):
+                yield Decoding(setup, tokens, service.speculation.expected_tokens(tokens)), exists
+
+
+def generation_s(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Array:
+    """Seconds per generated token; for prefill, of the pass."""
+    main = model_s(service, phase, weights, setup, decoding, batch)
+    if decoding.draft_setup is None:
+        return main
+    drafting = decoding.draft_tokens * draft_s(service, weights, decoding, batch)
+    return np.asarray((main + drafting) / decoding.expected)
+
+
+def price(
+    service: Service, phase: Phase, weights: str, setup: Setup, batch: int, decoding: Decoding | None = None
+) -> Instance:
+    """Price one instance at one batch, whether or not it exists, fits and is fast enough."""
+    decoding = decoding or Decoding()
+    one = np.array([float(batch)])
+    latency = generation_s(service, phase, weights, setup, decoding, one)
+    return _instance(service, phase, weights, setup, decoding, one, latency, 0)
+
+
+def faults(service: Service, instance: Instance) -> list[str]:
+    """Say which rules an instance breaks: of the design space, memory, speed and time to first token."""
+    phase, decoding, found = instance.phase, instance.decoding, []
+    at = np.array([float(instance.batch)])
+    if instance.weights not in service.weights:
+        found.append(f"weights {instance.weights} are not listed")
+    if not _exists(service, phase, service.model, instance.setup, instance.batch):
+        found.append(f"{instance.setup} does not exist at batch {instance.batch}")
+    if decoding.draft_setup is not None:
+        assert service.speculation is not None
+        if not _exists(service, phase, service.speculation.draft, decoding.draft_setup, instance.batch):
+            found.append(f"draft {decoding.draft_setup} does not exist at batch {instance.batch}")
+        if decoding.draft_setup.gpus != instance.setup.gpus:
+            found.append("the draft has another number of GPUs")
+        if not 2 <= decoding.draft_tokens <= service.speculation.max_draft_tokens:
+            found.append(f"{decoding.draft_tokens} draft tokens are not allowed")
+    if not fits(service, phase, instance.weights, instance.setup, decoding, at).all():
+        found.append("does not fit in memory")
+    known = figures(service, phase, instance.gpus, np.array([instance.latency_s]), decoding.expected, at)
+    if not meets(service, phase, known).all():
+        found.append("is too slow, or its first token too late")
+    return found
+
+
+def instances(service: Service, phase: Phase) -> list[Instance]:
+    """List each setup, with each way of decoding, at the largest batch that meets everything."""
+    found = []
+    for weights in service.weights:
+        for setup, batch, exists in phase_setups(service, phase, service.model):
+            for decoding, draft_exists in decodings(service, phase, setup.gpus):
+                usable = exists & fits(service, phase, weights, setup, decoding, batch)
+                if draft_exists is not None:
+                    usable &= draft_exists
+                if usable.any():
+                    found += _largest(service, phase, weights, setup, decoding, batch[usable])
+    return found
+
+
+def _largest(
+    service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array
+) -> list[Instance]:
+    latency = generation_s(service, phase, weights, setup, decoding, batch)
+    met = meets(service, phase, figures(service, phase, setup.gpus, latency, decoding.expected, batch))
+    if not met.any():
+        return []
+    largest = int(np.flatnonzero(met)[-1])
+    return [_instance(service, phase, weights, setup, decoding, batch, latency, largest)]
+
+
+def _instance(
+    service: Service,
+    phase: Phase,
+    weights: str,
+    setup: Setup,
+    decoding: Decoding,
+    batch: Array,
+    latency: Array,
+    index: int,
+) -> Instance:
+    known = figures(service, phase, setup.gpus, latency, decoding.expected, batch)
+    return Instance(
+        phase=phase,
+        weights=weights,
+        setup=setup,
+        decoding=decoding,
+        batch=int(batch[index]),
+        latency_s=float(latency[index]),
+        capacity_requests_per_s=float(known.capacity[index]),
+        pass_s=float(known.pass_s[index]),
+        transfer_s=known.transfer_s,
+    )
+
+
+def _exists(service: Service, phase: Phase, model: Model, setup: Setup, batch: int) -> bool:
+    return any(
+        setup == other and bool((exists & (batches == batch)).any())
+        for other, batches, exists in phase_setups(service, phase, model)
+    )

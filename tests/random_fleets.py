@@ -1,0 +1,335 @@
+"""Random fleets as scenario mappings: small ones for the brute force of the oracle, larger ones to compare solvers.
+
+Seeds choose them. Sizes do not divide nodes, prices tie or are zero, stock is scarce and caps lie close to what the
+best plan needs, because that is where programs go wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve
+
+Mapping = dict[str, Any]
+
+_ACCELERATORS = ("H100-SXM", "A100-SXM-80GB", "MI300X", "H200-SXM")
+_LENGTHS = ((2000, 500), (500, 100), (1000, 1000), (300, 900), (4000, 50), (1, 1), (777, 333))
+_MODELS = ("Llama-3.1-8B", "Qwen3-8B", "gpt-oss-20b", "DeepSeek-V2-Lite")
+_WEIGHTS = (["fp8"], ["bf16"], ["fp8", "bf16"], ["int4"])
+_PHASES = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
+
+
+def numbered_fleet(number: int) -> Mapping:
+    """Draw the small fleet of one seed."""
+    return random_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
+
+
+def numbered_larger_fleet(number: int) -> Mapping:
+    """Draw the larger fleet of one seed."""
+    return larger_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
+
+
+def random_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet that the oracle solves in well under a second; most that cannot be served are drawn again."""
+    drawn, free = _small_fleet(rng)
+    while free is None and rng.random() < 0.9:
+        drawn, free = _small_fleet(rng)
+    return drawn if free is None or rng.random() < 0.3 else _with_caps(rng, drawn, free)
+
+
+def _small_fleet(rng: random.Random) -> tuple[Mapping, OracleAnswer | None]:
+    """Draw a fleet without caps that has few enough plans, and its answer."""
+    while True:
+        drawn = _fleet(rng)
+        with contextlib.suppress(TooLargeError):
+            return drawn, solve(drawn)
+
+
+def _fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet without caps."""
+    rounded = rng.random() < 0.5
+    if rng.random() < 0.25:
+        pools = [_pool(rng, number, rounded, most=20) for number in range(rng.choice((1, 1, 2)))]
+        count = rng.choice((1, 1, 2))
+        workloads = [_priced_workload(rng, f"w{number}", pools, count) for number in range(count)]
+    else:
+        pools = [_pool(rng, number, rounded, most=40) for number in range(rng.choice((1, 2, 2, 3)))]
+        count = rng.choice((1, 2, 3, 3))
+        workloads = [_listed_workload(rng, f"w{number}", pools, count, rounded) for number in range(count)]
+    return {
+        "kind": "fleet",
+        "name": "random",
+        "pools": pools,
+        "workloads": workloads,
+        "objective": rng.choice(("cost", "cost", "cost", "power", "gpus")),
+    }
+
+
+def _pool(rng: random.Random, number: int, rounded: bool, most: int) -> Mapping:
+    gpus = rng.randint(most // 5, most)
+    pool: Mapping = {
+        "name": f"p{number}",
+        "accelerator": rng.choice(_ACCELERATORS),
+        "gpus": gpus,
+        "node_size": rng.choice((8, 8, 8, 8, 8, 4, 2, 3, 6, 1)),
+        "rented_by": rng.choice(("node", "gpu")),
+    }
+    if rng.random() < 0.85:
+        price = 0 if rng.random() < 0.1 else rng.choice((1, 1, 2, 3)) if rounded else rng.uniform(0.8, 3)
+        pool["usd_per_gpu_hour"] = price
+    if rng.random() < 0.3:
+        pool["owned_gpus"] = rng.randint(0, gpus)
+    if rng.random() < 0.3:
+        pool["power_w"] = rng.choice((500, 700, 1000))
+    if rng.random() < 0.2:
+        # Some share of the stock, often of whole nodes, so that the cap can be met exactly.
+        watts = pool.setdefault("power_w", 700)
+        pool["max_power_kw"] = watts * rng.randint(max(1, gpus // 2), gpus) / 1000
+    return pool
+
+
+# --- workloads of operating points ------------------------------------------------------------------------------------
+
+
+def _listed_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, rounded: bool) -> Mapping:
+    workload: Mapping = {"name": name} | _requirements(rng, pools)
+    mix = rng.random() < 0.15
+    if mix:
+        workload["request_mix"] = _mix(rng)
+        if rng.random() < 0.4:
+            workload["slices"] = rng.randint(1, 3)
+    else:
+        workload |= dict(zip(("prompt_tokens", "output_tokens"), rng.choice(_LENGTHS), strict=True))
+    if rng.random() < 0.4:
+        workload["min_speed"] = rng.choice((20, 30, 40))
+    if rng.random() < 0.4:
+        workload["max_time_to_first_token_s"] = rng.choice((0.5, 1, 2))
+    points = [
+        row
+        for mode in workload.get("serving", _PHASES)
+        for phase in _PHASES[mode]
+        for number in range(rng.choice((1, 2) if mix else (1, 2, 3, 4)))
+        for row in _points(rng, workload, pools, phase, number, rounded)
+    ]
+    workload["operating_points"] = points
+    outputs = _outputs(workload)
+    rates = [_requests(row, outputs) for row in points]
+    workload["requests_per_s"] = _demand(rng, rng.choice(rates) / max(1, beside - 1), rounded)
+    return workload
+
+
+def _requirements(rng: random.Random, pools: Sequence[Mapping]) -> Mapping:
+    found: Mapping = {}
+    if rng.random() < 0.5:
+        found["serving"] = rng.choice((["colocated"], ["disaggregated"], ["disaggregated", "colocated"]))
+    if len(pools) > 1 and rng.random() < 0.3:
+        found["pools"] = [pool["name"] for pool in rng.sample(pools, rng.randint(1, len(pools)))]
+    if rng.random() < 0.3:
+        found["headroom"] = rng.choice((0.1, 0.2, 0.25, 1))
+    if rng.random() < 0.25:
+        found["min_instances"] = rng.randint(1, 3)
+    if rng.random() < 0.25:
+        found["max_instances"] = found.get("min_instances", 1) + rng.randint(0, 4)
+    return found
+
+
+def _mix(rng: random.Random) -> list[Mapping]:
+    lengths = rng.sample(_LENGTHS, rng.choice((2, 2, 3)))
+    return [
+        {"name": f"c{number}", "share": rng.choice((1, 2, 3, 0.5)), "prompt_tokens": prompt, "output_tokens": output}
+        for number, (prompt, output) in enumerate(lengths)
+    ]
+
+
+def _points(
+    rng: random.Random, workload: Mapping, pools: Sequence[Mapping], phase: str, number: int, rounded: bool
+) -> list[Mapping]:
+    """Draw one kind of instance, a row for each class of requests that it serves."""
+    allowed = [pool for pool in pools if pool["name"] in workload.get("pools", [pool["name"]])]
+    pool = rng.choice(allowed)
+    size = rng.choice([gpus for gpus in (1, 2, 3, 4, 5, 6, 8, 12) if gpus <= pool["gpus"]])
+    where = "pool" if rng.random() < 0.6 else "accelerator"
+    row = {where: pool["name" if where == "pool" else "accelerator"], "gpus": size}
+    if phase != "colocated" or rng.random() < 0.5:
+        row["phase"] = phase
+    if "request_mix" not in workload:
+        return [row | _point_figures(rng, size, phase, workload["output_tokens"], rounded)]
+    rows: list[Mapping] = []
+    for entry in workload["request_mix"]:
+        if rng.random() < 0.85 or not rows:
+            named = {"kind": f"{phase}{number}", "request_class": entry["name"]}
+            rows.append(row | named | _point_figures(rng, size, phase, entry["output_tokens"], rounded))
+    return rows
+
+
+def _point_figures(rng: random.Random, size: int, phase: str, output_tokens: int, rounded: bool) -> Mapping:
+    # A large instance can be worth less or more than its share.
+    rate = size ** rng.choice((0.8, 1, 1, 1.1)) * rng.choice((2, 3, 4) if phase == "prefill" else (1, 1, 1.5))
+    if rounded:
+        rate = max(1.0, float(round(rate)))
+    else:
+        rate *= rng.uniform(0.8, 1.3)
+    figures: Mapping = {"throughput_requests_per_s": rate}
+    if phase != "prefill" and rng.random() < 0.5:
+        figures = {"throughput_tokens_per_s": rate * output_tokens}
+    if phase != "prefill" and rng.random() < 0.7:
+        figures["speed_tokens_per_s"] = rng.choice((15, 25, 30, 40, 50, 80))
+    if phase != "decode" and rng.random() < 0.7:
+        figures["time_to_first_token_s"] = rng.choice((0.2, 0.4, 0.5, 0.9, 1, 1.5, 2.5))
+    return figures
+
+
+def _outputs(workload: Mapping) -> dict[str | None, int]:
+    mix = workload.get("request_mix") or [{"name": None, "output_tokens": workload["output_tokens"]}]
+    return {entry["name"]: entry["output_tokens"] for entry in mix}
+
+
+def _requests(row: Mapping, outputs: dict[str | None, int]) -> float:
+    """Requests per second of an operating point."""
+    if "throughput_requests_per_s" in row:
+        return float(row["throughput_requests_per_s"])
+    return float(row["throughput_tokens_per_s"] / outputs[row.get("request_class")])
+
+
+def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
+    """Requests per second for a few instances of that rate."""
+    wanted = rate * rng.choice((0.3, 1, 2, 3, 4, 5, 7))
+    return max(1.0, float(round(wanted))) if rounded else wanted * rng.uniform(0.8, 1.2)
+
+
+# --- workloads of the performance model -------------------------------------------------------------------------------
+
+
+def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
+    workload: Mapping = {"name": name, "model": rng.choice(_MODELS), "weights": rng.choice(_WEIGHTS)}
+    workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
+    if rng.random() < 0.15:
+        workload["request_mix"] = _mix(rng)[:2]
+    else:
+        workload |= dict(zip(("prompt_tokens", "output_tokens"), rng.choice(_LENGTHS), strict=True))
+    if rng.random() < 0.5:
+        workload["min_speed"] = rng.choice((20, 50, 100))
+    if rng.random() < 0.4:
+        workload["max_time_to_first_token_s"] = rng.choice((0.05, 0.1, 0.3, 1))
+    if rng.random() < 0.2:
+        workload["memory_utilization"] = rng.choice((0.25, 0.5, 0.95))
+    if rng.random() < 0.25:
+        workload |= {"model": "Llama-3.1-8B", "speculation": _speculation(rng)}
+    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
+    if "request_mix" not in workload and rng.random() < 0.25:
+        workload["operating_points"] = _points_beside(rng, workload, pools)
+    return workload
+
+
+def _design_space(rng: random.Random) -> Mapping:
+    space: Mapping = {
+        "tensor_parallel": rng.choice(([1, 2, 4], [1, 2], [2, 4], [1, 3], [4])),
+        "pipeline_parallel": rng.choice(([1], [1, 2], [1, 3])),
+        "attention_data_parallel": rng.choice(([1], [1, 2])),
+        "batch": {"max": rng.choice((64, 128, 256))},
+    }
+    if rng.random() < 0.2:
+        space["batch"] = rng.choice(([1, 2, 4, 8, 16, 32, 64], [5, 50], {"min": 8, "max": 100}))
+    if rng.random() < 0.2:
+        space["expert_parallel"] = rng.choice(([1], [1, 2], [2, 4]))
+    if rng.random() < 0.2:
+        space["max_gpus"] = rng.choice((2, 4))
+    return space
+
+
+def _speculation(rng: random.Random) -> Mapping:
+    return {
+        "draft_model": "Llama-3.2-1B",
+        "acceptance": rng.choice((0.6, 0.8, 1)),
+        "max_draft_tokens": rng.choice((2, 3)),
+    }
+
+
+def _priced_demand(rng: random.Random, workload: Mapping, pools: Sequence[Mapping], beside: int) -> float:
+    """Requests per second for a few instances; anything where nothing can serve them."""
+    case = read({"pools": pools, "workloads": [workload | {"requests_per_s": 1.0}]})
+    found = [kind for kind in kinds(case, case.workloads[0]) if kind.phase != "prefill" and max(kind.capacity) > 0]
+    if not found:
+        return 1.0
+    return (rng.choice(found).capacity[0] or 0.1) * rng.uniform(0.2, 6) / beside
+
+
+def _points_beside(rng: random.Random, workload: Mapping, pools: Sequence[Mapping]) -> list[Mapping]:
+    """Draw a colocated operating point that competes with what the performance model offers."""
+    pool = rng.choice(pools)
+    return [
+        {
+            "pool": pool["name"],
+            "gpus": rng.choice([gpus for gpus in (1, 2, 3, 4, 6) if gpus <= pool["gpus"]]),
+            "throughput_requests_per_s": workload["requests_per_s"] * rng.uniform(0.3, 1.5),
+            "speed_tokens_per_s": rng.choice((30, 60, 120)),
+            "time_to_first_token_s": rng.choice((0.02, 0.2)),
+        }
+    ]
+
+
+# --- caps -------------------------------------------------------------------------------------------------------------
+
+
+def _with_caps(rng: random.Random, fleet: Mapping, free: OracleAnswer) -> Mapping:
+    """Add caps between the least there can be and what the best plan needs; few of them cannot be kept."""
+    wanted = {"cost": free.usd_per_hour, "gpus": free.gpus, "power": free.power_kw or 0.0}
+    limits: Mapping = {}
+    for name, field in (("cost", "max_usd_per_hour"), ("gpus", "max_gpus"), ("power", "max_power_kw")):
+        if wanted[name] > 0 and rng.random() < (0.1 if name == fleet["objective"] else 0.5):
+            # Earlier caps may have used up all the room there is.
+            lowest = solve(fleet | {"limits": limits, "objective": name})
+            least = lowest.objective if lowest else wanted[name]
+            cap = least + rng.choice((0, 0.3, 0.6, 1)) * (wanted[name] - least)
+            cap *= 0.9 if rng.random() < 0.1 else 1
+            limits[field] = max(1, round(cap)) if name == "gpus" else max(cap, 1e-3)
+    return fleet | {"limits": limits} if limits else fleet
+
+
+# --- larger fleets ----------------------------------------------------------------------------------------------------
+
+
+def larger_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet of operating points with 4 to 8 workloads on 2 to 4 pools, beyond the brute force."""
+    count = rng.randint(4, 8)
+    pools = [_large_pool(rng, number) for number in range(rng.randint(2, 4))]
+    rounded = rng.random() < 0.3
+    workloads = [_large_workload(rng, f"w{number}", pools, rounded) for number in range(count)]
+    limits: Mapping = {}
+    stock = sum(pool["gpus"] for pool in pools)
+    if rng.random() < 0.3:
+        limits["max_gpus"] = round(stock * rng.uniform(0.5, 0.9))
+    if rng.random() < 0.3:
+        limits["max_power_kw"] = stock * 0.7 * rng.uniform(0.5, 0.9)
+    return {
+        "kind": "fleet",
+        "name": "larger",
+        "pools": pools,
+        "workloads": workloads,
+        "limits": limits,
+        "objective": rng.choice(("cost", "cost", "power", "gpus")),
+    }
+
+
+def _large_pool(rng: random.Random, number: int) -> Mapping:
+    gpus = rng.choice((64, 96, 128, 200, 256))
+    return _pool(rng, number, rounded=False, most=40) | {
+        "accelerator": _ACCELERATORS[number],
+        "gpus": gpus,
+        "node_size": rng.choice((8, 8, 8, 4, 6)),
+        "max_power_kw": gpus * 1.1 * rng.uniform(0.7, 1),
+    }
+
+
+def _large_workload(rng: random.Random, name: str, pools: Sequence[Mapping], rounded: bool) -> Mapping:
+    workload = _listed_workload(rng, name, pools, beside=1, rounded=rounded)
+    # Replicas are few in small fleets; here they would bind always.
+    workload.pop("max_instances", None)
+    outputs = _outputs(workload)
+    rates = [_requests(row, outputs) / row["gpus"] for row in workload["operating_points"]]
+    share = sum(pool["gpus"] for pool in pools) / 8 * rng.uniform(0.1, 0.6)
+    workload["requests_per_s"] = max(1.0, round(min(rates) * share, 0 if rounded else 3))
+    return workload

@@ -1,0 +1,161 @@
+"""Fleets against the independent oracle: optima, feasibility, and every constraint of every plan; and what must hold of optima."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from oracle.fleet import simulate, solve
+from random_fleets import numbered_fleet, numbered_larger_fleet
+
+import ieco_opt
+from ieco_opt.errors import InfeasibleError
+from ieco_opt.results.fleet import FleetResult
+from ieco_opt.scenario import load_fleet_mapping
+
+Mapping = dict[str, Any]
+
+# Rows are scaled to 1 and solved to 1e-9; objectives are recomputed from the rounded plan.
+RELATIVE = 1e-7
+
+_GROUPS = 30
+_PER_GROUP = 10
+
+
+def planned(mapping: Mapping, **arguments: Any) -> FleetResult | None:
+    """The library's answer; ``None`` where it proves that there is none."""
+    try:
+        return ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False, **arguments)
+    except InfeasibleError:
+        return None
+
+
+def least_cost(mapping: Mapping) -> float:
+    """Least cost in $/h; inf where there is no plan."""
+    result = planned({**mapping, "objective": "cost"})
+    return float("inf") if result is None else result[0].usd_per_hour
+
+
+def as_written(result: FleetResult) -> Mapping:
+    """The parsed JSON of a result."""
+    parsed: Mapping = json.loads(result.to_json())
+    return parsed
+
+
+@pytest.mark.parametrize("group", range(_GROUPS))
+def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
+    for seed in range(group * _PER_GROUP, (group + 1) * _PER_GROUP):
+        mapping = numbered_fleet(seed)
+        expected, found = solve(mapping), planned(mapping)
+        assert (expected is None) == (found is None), seed
+        if expected is None or found is None:
+            continue
+        plan = found[0]
+        assert plan.objective == pytest.approx(expected.objective, rel=RELATIVE), seed
+        assert plan.usd_per_hour == pytest.approx(expected.usd_per_hour, rel=RELATIVE), seed
+        assert plan.status == "optimal", seed
+        assert plan.bound <= plan.objective, seed
+        assert simulate(as_written(found)) == [], seed
+        assert ieco_opt.verify_fleet(found).problems == [], seed
+
+
+@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.parametrize("seed", range(12))
+def test_larger_optima_are_those_of_another_solver(seed: int) -> None:
+    mapping = numbered_larger_fleet(seed)
+    # Where CBC does not finish it proves nothing, and there is nothing to compare.
+    config = ieco_opt.SolverConfig(name="cbc", solver="cbc", time_limit_s=20.0)
+    ours = planned(mapping)
+    try:
+        theirs = planned(mapping, solver_config=config)
+    except ieco_opt.SolverError:
+        pytest.skip("CBC did not finish")
+    if theirs is not None and theirs.stopped is not None:
+        pytest.skip("CBC did not finish")
+    assert (ours is None) == (theirs is None)
+    if ours is not None and theirs is not None:
+        assert ours[0].objective == pytest.approx(theirs[0].objective, rel=1e-6)
+        assert simulate(as_written(ours)) == []
+
+
+def _more_stock(mapping: Mapping, draw: random.Random) -> Mapping:
+    pool = draw.choice(mapping["pools"])
+    pool["gpus"] += draw.choice([1, 2, 8, 16])
+    return mapping
+
+
+def _one_more_pool(mapping: Mapping, draw: random.Random) -> Mapping:
+    pool = {**draw.choice(mapping["pools"]), "name": "one-more", "gpus": 24}
+    pool["usd_per_gpu_hour"] = pool.get("usd_per_gpu_hour", 1.0) * draw.uniform(0.3, 2.0)
+    pool.pop("owned_gpus", None)
+    for workload in mapping["workloads"]:
+        if "pools" in workload:
+            workload["pools"] = [*workload["pools"], "one-more"]
+    mapping["pools"].append(pool)
+    return mapping
+
+
+def _more_budget(mapping: Mapping, draw: random.Random) -> Mapping:
+    limits = mapping.get("limits") or {}
+    mapping["limits"] = {name: limit * 2 if draw.random() < 0.7 else limit for name, limit in limits.items()}
+    return mapping
+
+
+@pytest.mark.parametrize("grow", [_more_stock, _one_more_pool, _more_budget], ids=lambda change: change.__name__)
+def test_more_to_rent_never_costs_more(grow: Callable[[Mapping, random.Random], Mapping]) -> None:
+    for seed in range(1000, 1100):
+        mapping = numbered_fleet(seed)
+        grown = grow(copy.deepcopy(mapping), random.Random(seed))
+        assert least_cost(grown) <= least_cost(mapping) * (1.0 + RELATIVE), seed
+
+
+def test_more_demand_never_costs_less() -> None:
+    for seed in range(1100, 1200):
+        mapping = numbered_fleet(seed)
+        more = copy.deepcopy(mapping)
+        draw = random.Random(seed)
+        for workload in more["workloads"]:
+            workload["requests_per_s"] *= draw.choice([1.0, 1.1, 1.7])
+        assert least_cost(more) >= least_cost(mapping) * (1.0 - RELATIVE), seed
+
+
+def _apart(mapping: Mapping) -> tuple[Mapping, Mapping, Mapping]:
+    """Two fleets that share pools with stock for both, and the fleet of all their workloads."""
+    one = copy.deepcopy(mapping)
+    one.pop("limits", None)
+    for pool in one["pools"]:
+        pool.pop("max_power_kw", None)
+        # Each alone may use half of what both have together; owned GPUs are halved alike.
+        pool["owned_gpus"] = pool.get("owned_gpus", 0) // 8 * 8
+        pool["gpus"] = max(pool["gpus"] // 8 * 8, 8, pool["owned_gpus"])
+        pool["node_size"] = 8
+    other = copy.deepcopy(one)
+    together = copy.deepcopy(one)
+    for pool in together["pools"]:
+        pool["gpus"] *= 2
+        pool["owned_gpus"] *= 2
+    for workload in other["workloads"]:
+        workload["name"] += "-too"
+        workload["requests_per_s"] *= 1.3
+    together["workloads"] += copy.deepcopy(other["workloads"])
+    return one, other, together
+
+
+def test_planning_together_never_costs_more_than_apart() -> None:
+    compared = 0
+    for seed in range(1200, 1400):
+        one, other, together = _apart(numbered_fleet(seed))
+        apart = least_cost(one) + least_cost(other)
+        if apart == float("inf"):
+            continue
+        compared += 1
+        assert least_cost(together) <= apart * (1.0 + RELATIVE), seed
+        if compared == 100:
+            break
+    assert compared == 100

@@ -1,0 +1,101 @@
+"""Frontiers of fleets against the oracle: points that nothing beats, and coverage of everything between them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+from oracle.fleet import simulate, solve
+from random_fleets import numbered_fleet
+from test_fleet_against_oracle import as_written
+
+import ieco_opt
+from ieco_opt.errors import InfeasibleError, ScenarioError
+from ieco_opt.results.fleet import FleetResult
+from ieco_opt.scenario import load_fleet_mapping
+
+Mapping = dict[str, Any]
+
+_SEEDS = range(60)
+_RELATIVE = 1e-6
+"""Distance at which the sweeps tell plans apart is 1e-7; the oracle is asked a little beyond it."""
+
+
+def swept(mapping: Mapping, **arguments: Any) -> FleetResult | None:
+    """The frontier; ``None`` where the fleet is infeasible or has no common speed."""
+    try:
+        return ieco_opt.fleet_frontier(load_fleet_mapping(mapping), **arguments)
+    except (InfeasibleError, ScenarioError):
+        return None
+
+
+def least_cost(mapping: Mapping, against: str, value: float) -> float:
+    """Least cost of a plan at a speed factor, or with at most so much power or GPUs, by brute force."""
+    capped = {**copy.deepcopy(mapping), "objective": "cost"}
+    if against == "speed":
+        answer = solve(capped, speed_factor=value)
+    else:
+        name = {"power": "max_power_kw", "gpus": "max_gpus"}[against]
+        limits = dict(capped.get("limits") or {})
+        limits[name] = min(limits.get(name, math.inf), value)
+        answer = solve({**capped, "limits": limits})
+    return math.inf if answer is None else answer.usd_per_hour
+
+
+def other_of(result: FleetResult, against: str) -> list[float]:
+    """The other objective of each plan."""
+    name = {"speed": "speed_factor", "power": "power_kw", "gpus": "gpus"}[against]
+    return [float(getattr(plan, name)) for plan in result]
+
+
+def test_points_and_gaps_of_complete_frontiers() -> None:
+    checked = 0
+    for seed in _SEEDS:
+        mapping = numbered_fleet(seed)
+        for against in ("speed", "gpus"):
+            result = swept(mapping, against=against, complete=True)
+            if result is None:
+                continue
+            checked += len(result)
+            costs, others = [plan.usd_per_hour for plan in result], other_of(result, against)
+            assert costs == sorted(costs), (seed, against)
+            for position, (cost, other) in enumerate(zip(costs, others, strict=True)):
+                # At its own value nothing is cheaper; beyond it, only the next point is as cheap as possible.
+                assert least_cost(mapping, against, other) == pytest.approx(cost, rel=_RELATIVE), (seed, against)
+                beyond = other * (1.0 + _RELATIVE) if against == "speed" else other - 1.0
+                after = costs[position + 1] if position + 1 < len(costs) else math.inf
+                assert least_cost(mapping, against, beyond) == pytest.approx(after, rel=_RELATIVE), (seed, against)
+            assert simulate(as_written(result)) == [], (seed, against)
+    assert checked > 60
+
+
+@pytest.mark.parametrize("against", ["speed", "gpus", "power"])
+def test_adaptive_frontiers_cover_to_delta(against: str) -> None:
+    delta, checked = 0.1, 0
+    for seed in _SEEDS:
+        mapping = numbered_fleet(seed)
+        result = swept(mapping, against=against, delta=delta)
+        if result is None:
+            continue
+        costs, others = [plan.usd_per_hour for plan in result], other_of(result, against)
+        worst, best = others[0], others[-1]
+        for step in range(9):
+            value = worst * (best * (1.5 if against == "speed" else 0.6) / worst) ** (step / 8)
+            cost = least_cost(mapping, against, value)
+            if math.isinf(cost):
+                continue
+            checked += 1
+            near = [
+                at
+                for at in range(len(result))
+                if costs[at] <= cost * (1.0 + delta) * (1.0 + _RELATIVE)
+                and (
+                    others[at] * (1.0 + delta) >= value * (1.0 - _RELATIVE)
+                    if against == "speed"
+                    else others[at] <= value * (1.0 + delta) * (1.0 + _RELATIVE)
+                )
+            ]
+            assert near, (seed, value, cost)
+    assert checked > 30

@@ -1,0 +1,785 @@
+"""The oracle of fleets against examples small enough to work by hand; nothing here calls the solver."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import Setup, serving
+from oracle.fleet import cover_rows, fewest_nodes, kinds, read, simulate, slices_fit, solve
+from oracle.serving import Decoding, Request, Service, Speculation
+from random_fleets import numbered_fleet, numbered_larger_fleet
+
+from ieco_opt import catalog
+from ieco_opt.catalog.types import Accelerator, FeedForward, GroupedQueryAttention, Model
+
+Mapping = dict[str, Any]
+
+# 1e6 FLOP/s at 8 bits and 8e4 bytes/s after the caps.
+CHIP = Accelerator(
+    name="chip",
+    flops_16bit=1e6,
+    flops_8bit=2e6,
+    flops_4bit=None,
+    hbm_bytes_per_s=1e5,
+    hbm_bytes=1e5,
+    intra_node_bytes_per_s=1e6,
+    inter_node_bytes_per_s=1e5,
+    node_size=2,
+    usd_per_gpu_hour=3.6,
+    kernel_launch_s=1e-6,
+    arithmetic_cap=0.5,
+    memory_cap=0.8,
+    power_w=100,
+)
+# So much bandwidth that only arithmetic counts.
+COUNTING = replace(CHIP, hbm_bytes_per_s=1e12)
+# Per layer 192 attention weights, 384 feed-forward weights and 16 bytes of cache a token; 80 weights of unembedding.
+DENSE = Model(
+    name="dense",
+    layers=5,
+    width=8,
+    vocabulary=10,
+    tied_embeddings=False,
+    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
+    feed_forward=(FeedForward(layers=5, width=16),),
+)
+ONE_GPU = Setup(1, "1d", 1, 1, 1)
+# Per token: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding; 5 x 4 x 8 per token attended to.
+PER_TOKEN, PER_ATTENDED = 6080, 160
+KERNEL_S = 4 * 5 * 1e-6
+
+
+def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Service:
+    given: Mapping = {
+        "model": DENSE,
+        "accelerator": accelerator,
+        "weights": ("fp8",),
+        "request": Request(10, 20),
+        "tensor_parallel": (1,),
+        "pipeline_parallel": (1,),
+        "attention_data_parallel": (1,),
+    }
+    return Service(**given | changes)
+
+
+# --- instances --------------------------------------------------------------------------------------------------------
+
+
+def test_prefill_by_hand() -> None:
+    one = serving.price(small_service(), "prefill", "fp8", ONE_GPU, 1)
+    passed = KERNEL_S + (10 * PER_TOKEN + PER_ATTENDED * 10 * 10 / 2) / 1e6
+    assert one.pass_s == pytest.approx(passed, rel=1e-12)
+    assert one.pass_s == pytest.approx(0.06882, rel=1e-12)
+    # 5 layers x 16 bytes x 10 tokens over 1e5 bytes/s.
+    assert one.transfer_s == pytest.approx(0.008, rel=1e-12)
+    assert one.capacity_requests_per_s == pytest.approx(1 / passed, rel=1e-12)
+    assert one.speed_tokens_per_s is None
+
+
+def test_prefill_reads_no_cache() -> None:
+    one = serving.price(small_service(CHIP), "prefill", "fp8", ONE_GPU, 1)
+    feed_forward = 5 * 3 * (8 * 16 + 2 * 10 * (8 + 16))
+    attention = 5 * (192 + 2 * 10 * ((8 + 16) + (8 + 8)))
+    assert one.pass_s == pytest.approx(KERNEL_S + (feed_forward + attention + 80) / 8e4, rel=1e-12)
+
+
+def test_prefill_is_as_fast_as_its_network() -> None:
+    slow = replace(COUNTING, inter_node_bytes_per_s=1e3)
+    one = serving.price(small_service(slow), "prefill", "fp8", ONE_GPU, 1)
+    assert one.transfer_s == pytest.approx(0.8, rel=1e-12)
+    assert one.capacity_requests_per_s == pytest.approx(1 / 0.8, rel=1e-12)
+
+
+def test_prefill_of_a_pipeline_holds_a_prompt_in_each_stage() -> None:
+    found = serving.instances(small_service(pipeline_parallel=(1, 2), batches=np.array([7])), "prefill")
+    assert {(one.setup.pipeline, one.batch) for one in found} == {(1, 1), (2, 2)}
+    two = next(one for one in found if one.batch == 2)
+    assert two.capacity_requests_per_s == pytest.approx(2 / two.pass_s, rel=1e-12)
+    assert two.transfer_s == pytest.approx(0.004, rel=1e-12)
+
+
+def test_colocated_by_hand() -> None:
+    one = serving.price(small_service(), "colocated", "fp8", ONE_GPU, 4)
+    # Half a prompt token comes with each generated one and attends to 5 tokens on average; the generated one to 20.
+    latency = KERNEL_S + 4 * (1.5 * PER_TOKEN + PER_ATTENDED * 22.5) / 1e6
+    assert one.latency_s == pytest.approx(latency, rel=1e-12)
+    assert one.speed_tokens_per_s == pytest.approx(1 / latency, rel=1e-12)
+    assert one.capacity_requests_per_s == pytest.approx(4 / (latency * 20), rel=1e-12)
+    # Four sequences absorb a prompt in 20 / 4 steps.
+    assert one.pass_s == pytest.approx(5 * latency, rel=1e-12)
+    assert one.transfer_s == 0
+
+
+def test_a_large_batch_absorbs_a_prompt_in_one_step() -> None:
+    one = serving.price(small_service(), "colocated", "fp8", ONE_GPU, 25)
+    assert one.pass_s == one.latency_s
+
+
+def test_colocated_reads_the_cache_once() -> None:
+    one = serving.price(small_service(CHIP), "colocated", "fp8", ONE_GPU, 4)
+    # Six tokens go through the matrices; four sequences of 20 tokens are read.
+    feed_forward = 5 * 3 * (8 * 16 + 2 * 6 * (8 + 16))
+    attention = 5 * (192 + 2 * 6 * ((8 + 16) + (8 + 8)))
+    cache = 5 * 16 * 20 * 4
+    assert one.latency_s == pytest.approx(KERNEL_S + (feed_forward + attention + cache + 80) / 8e4, rel=1e-12)
+
+
+def test_decode_by_hand() -> None:
+    one = serving.price(small_service(), "decode", "fp8", ONE_GPU, 4)
+    latency = KERNEL_S + 4 * (PER_TOKEN + PER_ATTENDED * 20) / 1e6
+    assert one.latency_s == pytest.approx(latency, rel=1e-12)
+    assert one.capacity_requests_per_s == pytest.approx(4 / (latency * 20), rel=1e-12)
+    assert (one.pass_s, one.transfer_s) == (0, pytest.approx(0.008, rel=1e-12))
+
+
+def test_decoding_is_as_fast_as_its_network() -> None:
+    slow = replace(COUNTING, inter_node_bytes_per_s=100)
+    assert serving.price(small_service(slow), "decode", "fp8", ONE_GPU, 4).capacity_requests_per_s == 1 / 8
+
+
+@pytest.mark.parametrize(("phase", "absorbed"), [("colocated", 0.75), ("decode", 0.0)])
+def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
+    # With two draft tokens and acceptance 1/2, a pass yields 1.5 tokens and 0.75 prompt tokens have to be absorbed.
+    speculation = Speculation(DENSE, 0.5, 2)
+    decoding = Decoding(ONE_GPU, 2, speculation.expected_tokens(2))
+    assert decoding.expected == 1.5
+    one = serving.price(small_service(speculation=speculation), phase, "fp8", ONE_GPU, 4, decoding)
+    model = KERNEL_S + 4 * ((2 + absorbed) * PER_TOKEN + PER_ATTENDED * (2 * 20 + absorbed * 5)) / 1e6
+    draft = KERNEL_S + 4 * (1.375 * PER_TOKEN + PER_ATTENDED * (20 + 0.375 * 5)) / 1e6
+    latency = (model + 2 * draft) / 1.5
+    assert one.latency_s == pytest.approx(latency, rel=1e-12)
+    assert one.pass_s == pytest.approx(5 * latency if phase == "colocated" else 0, rel=1e-12)
+
+
+def test_a_speculating_batch_absorbs_a_prompt_in_a_whole_pass() -> None:
+    decoding = Decoding(ONE_GPU, 2, 1.5)
+    one = serving.price(
+        small_service(speculation=Speculation(DENSE, 0.5, 2)), "colocated", "fp8", ONE_GPU, 25, decoding
+    )
+    assert one.pass_s == pytest.approx(1.5 * one.latency_s, rel=1e-12)
+
+
+def test_a_certain_draft_yields_all_its_tokens() -> None:
+    assert Speculation(DENSE, 1, 4).expected_tokens(3) == 3
+
+
+def test_memory_sets_the_batch() -> None:
+    # 3,040 bytes of weights, 80 bytes a token, 9e4 bytes for use.
+    (colocated,) = serving.instances(small_service(), "colocated")
+    assert colocated.batch == (90_000 - 3040) // (80 * 30)
+    (decode,) = serving.instances(small_service(), "decode")
+    assert decode.batch == colocated.batch
+    speculating = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2)), "decode")
+    assert [one.batch for one in speculating] == [36, (90_000 - 2 * 3040) // (2 * 80 * 30)]
+    tight = small_service(memory_utilization=(3040 + 80 * 10 + 1) / 1e5)
+    assert serving.instances(tight, "prefill")
+    assert not serving.instances(tight, "decode")
+    assert not serving.instances(replace(tight, memory_utilization=0.038), "prefill")
+
+
+def test_speed_and_time_to_first_token_set_the_batch() -> None:
+    # A sequence takes 9,280e-6 s of a step.
+    (fast,) = serving.instances(small_service(min_speed=1 / (KERNEL_S + 10.5 * 9280e-6)), "decode")
+    assert fast.batch == 10
+    (exact,) = serving.instances(small_service(min_speed=fast.speed_tokens_per_s), "decode")
+    assert exact.batch == 10
+    one = small_service()
+    capped = replace(one, max_time_to_first_token_s=serving.price(one, "colocated", "fp8", ONE_GPU, 22).pass_s)
+    assert [found.batch for found in serving.instances(capped, "colocated")] == [22]
+    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0768), "prefill")
+    assert serving.instances(replace(one, max_time_to_first_token_s=0.0769), "prefill")
+
+
+def test_the_largest_batch_is_the_best_one() -> None:
+    rng = random.Random(5)  # noqa: S311 - chance, not secrets
+    names = ("Llama-3.1-8B", "gpt-oss-20b", "DeepSeek-V2-Lite", "Mixtral-8x7B")
+    for _ in range(12):
+        model = catalog.model(rng.choice(names))
+        assert isinstance(model, Model)
+        wanted = Service(
+            model=model,
+            accelerator=catalog.accelerator(rng.choice(("H100-SXM", "MI300X", "L40S"))),
+            weights=("fp8",),
+            request=Request(rng.choice((1, 500, 5000)), rng.choice((1, 50, 1000))),
+            tensor_parallel=(1, 2, 8),
+            pipeline_parallel=(1, 3),
+            attention_data_parallel=(1, 2),
+            batches=np.arange(1, 513),
+            min_speed=rng.choice((None, 10, 50)),
+            max_time_to_first_token_s=rng.choice((None, 0.1, 1)),
+        )
+        for phase in ("colocated", "decode"):
+            for one in serving.instances(wanted, phase):
+                assert not serving.faults(wanted, one)
+                smaller = [serving.price(wanted, phase, "fp8", one.setup, batch) for batch in range(1, one.batch, 37)]
+                assert max([0.0, *(each.capacity_requests_per_s for each in smaller)]) <= one.capacity_requests_per_s
+                larger = serving.price(wanted, phase, "fp8", one.setup, one.batch + 1)
+                assert one.batch == 512 or serving.faults(wanted, larger)
+
+
+# --- nodes and demand -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("node_size", "remainders", "nodes"),
+    [
+        (8, (), 0),
+        (8, ((6, 1), (4, 1)), 2),
+        (8, ((4, 2),), 1),
+        (8, ((5, 3), (3, 3)), 3),
+        (8, ((3, 5),), 3),
+        (8, ((6, 2), (4, 2), (2, 2)), 3),
+        # Filling by size would put 4 + 4 together and need five nodes.
+        (12, ((6, 2), (5, 2), (4, 6)), 4),
+        (10, ((5, 2), (4, 2), (3, 4)), 3),
+    ],
+)
+def test_fewest_nodes(node_size: int, remainders: tuple[tuple[int, int], ...], nodes: int) -> None:
+    assert fewest_nodes(node_size, remainders) == nodes
+
+
+def test_two_classes_on_special_kinds() -> None:
+    # Each kind is good at one class; alone, a kind takes 10 / 10 + 10 / 2 instances.
+    rows = cover_rows(np.array([[10.0, 2.0], [2.0, 10.0]]), (10.0, 10.0))
+
+    def served(*counts: int) -> bool:
+        return bool(np.all(rows @ np.array(counts) >= 1 - 1e-9))
+
+    assert served(1, 1)
+    assert served(6, 0)
+    assert not served(5, 0)
+    assert not served(0, 5)
+    assert not served(1, 0)
+
+
+def test_cover_rows_agree_with_fine_slices() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        capacities = rng.uniform(0.5, 5, size=(2, 3)) * (rng.random((2, 3)) < 0.8)
+        demands, counts = rng.uniform(1, 6, size=3), rng.integers(0, 5, size=2)
+        with np.errstate(divide="ignore"):
+            loads = (demands[:, np.newaxis] / 12 / capacities.T).tolist()
+        rows = cover_rows(capacities, demands.tolist())
+        served = bool(np.all(rows @ counts >= 1 - 1e-9))
+        if slices_fit(loads, 12, counts.tolist()):
+            assert served
+        # Rounding to slices adds at most one slice of each class to a kind, which is less than an instance.
+        assert np.max(np.array(loads), where=np.isfinite(loads), initial=0) <= 1
+        if served:
+            assert slices_fit(loads, 12, (counts + 3).tolist())
+
+
+# --- small fleets -----------------------------------------------------------------------------------------------------
+
+
+def pool(name: str = "p", gpus: int = 32, price: float = 1, **changes: Any) -> Mapping:
+    given = {"name": name, "accelerator": "H100-SXM", "gpus": gpus, "usd_per_gpu_hour": price, "power_w": 1000}
+    return given | changes
+
+
+def workload(*points: Mapping, rate: float = 1, name: str = "w", **changes: Any) -> Mapping:
+    sizes = {"prompt_tokens": 100, "output_tokens": 10}
+    return {"name": name, "requests_per_s": rate, **sizes, "operating_points": list(points)} | changes
+
+
+def point(gpus: int, rate: float = 1, **changes: Any) -> Mapping:
+    return {"accelerator": "H100-SXM", "gpus": gpus, "throughput_requests_per_s": rate} | changes
+
+
+def fleet(pools: list[Mapping], workloads: list[Mapping], **limits: Any) -> Mapping:
+    return {"kind": "fleet", "pools": pools, "workloads": workloads, "limits": limits}
+
+
+def cost(scenario: Mapping) -> float | None:
+    answer = solve(scenario)
+    return None if answer is None else answer.usd_per_hour
+
+
+def test_whole_instances_on_whole_nodes() -> None:
+    # 3.5 requests/s take four instances of 2 GPUs, which fill a node; 4.1 take a second node.
+    assert cost(fleet([pool()], [workload(point(2), rate=3.5)])) == 8
+    assert cost(fleet([pool()], [workload(point(2), rate=4)])) == 8
+    assert cost(fleet([pool()], [workload(point(2), rate=4.1)])) == 16
+    assert cost(fleet([pool(rented_by="gpu")], [workload(point(2), rate=4.1)])) == 10
+
+
+def test_throughput_in_tokens() -> None:
+    row = {"pool": "p", "gpus": 8, "throughput_tokens_per_s": 20}
+    assert cost(fleet([pool()], [workload(row, rate=3)])) == 16
+
+
+def test_headroom_is_part_of_the_demand() -> None:
+    # 10 x 1.1 is a little more than 11 in floating point.
+    assert cost(fleet([pool()], [workload(point(8, 11), rate=10, headroom=0.1)])) == 8
+    assert cost(fleet([pool()], [workload(point(8, 11), rate=10, headroom=0.11)])) == 16
+
+
+def six_and_four(**changes: Any) -> Mapping:
+    return fleet([pool(**changes)], [workload(point(6), name="six"), workload(point(4), name="four")])
+
+
+def test_six_and_four_gpus_need_two_nodes_of_eight() -> None:
+    assert cost(six_and_four()) == 16
+    assert cost(six_and_four(rented_by="gpu")) == 10
+    assert cost(six_and_four(gpus=15)) is None
+    assert cost(six_and_four(gpus=15, rented_by="gpu")) == 10
+    # The node that is left over has 4 GPUs, then 3.
+    assert cost(six_and_four(gpus=12, rented_by="gpu")) == 10
+    assert cost(six_and_four(gpus=11, rented_by="gpu")) is None
+    assert cost(six_and_four(node_size=10)) == 10
+
+
+def test_twelve_gpus_share_the_node_of_their_remainders() -> None:
+    twelve = workload(point(12), rate=2)
+    assert cost(fleet([pool()], [twelve])) == 24
+    assert cost(fleet([pool(gpus=23)], [twelve])) is None
+    assert cost(fleet([pool()], [twelve, workload(point(5), name="five")])) == 32
+    # One whole node and half of the partial one each would do, but there is only one partial node.
+    assert cost(fleet([pool(gpus=20, rented_by="gpu")], [workload(point(12))])) == 12
+    assert cost(fleet([pool(gpus=12, rented_by="gpu")], [workload(point(12))])) == 12
+    assert cost(fleet([pool(gpus=20, rented_by="gpu")], [twelve])) is None
+
+
+def test_owned_gpus_cost_nothing_more() -> None:
+    six = [workload(point(6), rate=2)]
+    assert cost(fleet([pool(owned_gpus=10)], six)) == 6
+    assert cost(fleet([pool(owned_gpus=10, rented_by="gpu")], six)) == 2
+    assert cost(fleet([pool(owned_gpus=20)], six)) == 0
+    # What is owned in one pool does not pay for another.
+    assert cost(fleet([pool(owned_gpus=8, gpus=8), pool("q", price=3)], six)) == 24
+
+
+def modes(**changes: Any) -> Mapping:
+    rows = [point(8, 10), point(2, 10, phase="prefill"), point(4, 10, phase="decode")]
+    return workload(*rows, rate=10, **changes)
+
+
+def test_the_cheaper_mode_is_taken() -> None:
+    by_gpu = [pool(rented_by="gpu")]
+    assert cost(fleet(by_gpu, [modes()])) == 6
+    assert cost(fleet(by_gpu, [modes(serving=["colocated"])])) == 8
+    # Two replicas are wanted in each phase.
+    assert cost(fleet(by_gpu, [modes(min_instances=2)])) == 12
+    assert cost(fleet(by_gpu, [modes(min_instances=2, serving=["colocated"])])) == 16
+    assert cost(fleet(by_gpu, [modes(min_instances=2, max_instances=2, requests_per_s=21)])) is None
+    # Prefill alone serves nobody.
+    assert cost(fleet(by_gpu, [workload(point(2, phase="prefill"))])) is None
+
+
+def test_modes_are_not_mixed() -> None:
+    rows = [point(2, 1), point(1, 1, phase="prefill"), point(1, 1, phase="decode")]
+    by_gpu = [pool(rented_by="gpu")]
+    # 1.5 requests/s take two instances of each phase of a mode.
+    answer = solve(fleet(by_gpu, [workload(*rows, rate=1.5, max_instances=2)]))
+    assert answer is not None
+    assert answer.usd_per_hour == 4
+    assert {key[1] for key in answer.instances} in ({"colocated"}, {"prefill", "decode"})
+
+
+def test_slow_points_are_left_out() -> None:
+    rows = [point(1, speed_tokens_per_s=20), point(2, speed_tokens_per_s=30), point(8)]
+    by_gpu = [pool(rented_by="gpu")]
+    assert cost(fleet(by_gpu, [workload(*rows)])) == 1
+    assert cost(fleet(by_gpu, [workload(*rows, min_speed=30)])) == 2
+    assert cost(fleet(by_gpu, [workload(*rows, min_speed=31)])) == 8
+    faster = solve(fleet(by_gpu, [workload(*rows, min_speed=20)]), speed_factor=1.5)
+    assert faster is not None
+    assert faster.objective == 2
+    first = [point(1, time_to_first_token_s=2), point(3, time_to_first_token_s=1)]
+    assert cost(fleet(by_gpu, [workload(*first, max_time_to_first_token_s=1)])) == 3
+
+
+def test_pools_of_a_workload() -> None:
+    pools = [pool("p", price=1), pool("q", price=2), pool("r", price=3, accelerator="MI300X")]
+    assert cost(fleet(pools, [workload(point(8))])) == 8
+    assert cost(fleet(pools, [workload(point(8), pools=["q", "r"])])) == 16
+    assert cost(fleet(pools, [workload(point(8), pools=["r"])])) is None
+    assert cost(fleet(pools, [workload({"pool": "r", "gpus": 8, "throughput_requests_per_s": 1})])) == 24
+
+
+def test_caps() -> None:
+    by_gpu = [pool("p", price=1, power_w=2000, rented_by="gpu"), pool("q", price=2, power_w=500, rented_by="gpu")]
+    four = [workload(point(1), rate=4)]
+    assert cost(fleet(by_gpu, four)) == 4
+    # Each GPU that moves to the dearer pool saves 1.5 kW.
+    assert cost(fleet(by_gpu, four, max_power_kw=5)) == 6
+    assert cost(fleet(by_gpu, four, max_power_kw=5, max_usd_per_hour=5.9)) is None
+    assert cost(fleet(by_gpu, four, max_power_kw=1.9)) is None
+    assert cost(fleet([by_gpu[0] | {"max_power_kw": 6}, by_gpu[1]], four)) == 5
+    assert cost(fleet(by_gpu, four, max_gpus=4)) == 4
+    assert cost(fleet(by_gpu, four, max_gpus=3)) is None
+    # Whole nodes count, not the GPUs at work on them.
+    assert cost(fleet([pool()], four, max_gpus=7)) is None
+
+
+def test_among_equals_the_cheapest() -> None:
+    pools = [pool("p", price=2), pool("q", price=1.5), pool("r", price=1, power_w=1001)]
+    wanted = fleet(pools, [workload(point(5))])
+    power = solve(wanted | {"objective": "power"})
+    assert power is not None
+    assert (power.objective, power.usd_per_hour) == (8, 12)
+    gpus = solve(wanted | {"objective": "gpus"})
+    assert gpus is not None
+    assert (gpus.objective, gpus.usd_per_hour, gpus.power_kw) == (8, 8, pytest.approx(8.008))
+
+
+def mix(capacity: Mapping, rate: float, **changes: Any) -> Mapping:
+    """A workload of two equal classes; capacity gives kind -> (GPUs, requests/s of each class)."""
+    rows = [
+        point(gpus, rates[number], kind=kind, request_class=name)
+        for kind, (gpus, *rates) in capacity.items()
+        for number, name in enumerate(("long", "short"))
+        if rates[number]
+    ]
+    classes = [
+        {"name": "long", "share": 2, "prompt_tokens": 1000, "output_tokens": 10},
+        {"name": "short", "share": 2, "prompt_tokens": 10, "output_tokens": 10},
+    ]
+    return {"name": "w", "requests_per_s": rate, "request_mix": classes, "operating_points": rows} | changes
+
+
+def test_classes_share_instances() -> None:
+    by_gpu = [pool(rented_by="gpu")]
+    # 5 of each class keep half of one instance and all of another half busy.
+    assert cost(fleet(by_gpu, [mix({"a": (3, 10, 10)}, 10)])) == 3
+    assert cost(fleet(by_gpu, [mix({"a": (3, 10, 10)}, 10.1)])) == 6
+    # Each kind is good at one class: one instance of each serves 10 + 10, six of one kind would be needed.
+    assert cost(fleet(by_gpu, [mix({"a": (1, 10, 2), "b": (2, 2, 10)}, 20)])) == 3
+    assert cost(fleet(by_gpu, [mix({"a": (1, 10, 2)}, 20)])) == 6
+    assert cost(fleet(by_gpu, [mix({"a": (1, 10, 0)}, 20)])) is None
+
+
+def test_slices_go_to_one_kind() -> None:
+    # There is one GPU in each of two pools, and each serves 10 requests/s.
+    pools = [pool("p", gpus=1), pool("q", gpus=1)]
+    pools = [one | {"rented_by": "gpu"} for one in pools]
+    wanted = mix({"a": (1, 10, 10)}, 20)
+    assert cost(fleet(pools, [wanted])) == 2
+    assert cost(fleet(pools, [wanted | {"slices": 1}])) == 2
+    uneven = copy.deepcopy(wanted)
+    uneven["request_mix"][0]["share"] = 6
+    # 15 of one class and 5 of the other: in one piece, 15 are too many for a GPU; in halves, 7.5 + 2.5 fill each.
+    assert cost(fleet(pools, [uneven])) == 2
+    assert cost(fleet(pools, [uneven | {"slices": 1}])) is None
+    assert cost(fleet(pools, [uneven | {"slices": 2}])) == 2
+    uneven["request_mix"][0]["share"] = 14
+    # 17.5 of one class: halves of 8.75 leave room for halves of the other; two thirds are too many for a GPU.
+    assert cost(fleet(pools, [uneven | {"slices": 2}])) == 2
+    assert cost(fleet(pools, [uneven | {"slices": 3}])) is None
+
+
+def priced(**changes: Any) -> Mapping:
+    given = {
+        "name": "w",
+        "model": "Llama-3.1-8B",
+        "weights": ["fp8"],
+        "requests_per_s": 1.0,
+        "prompt_tokens": 2000,
+        "output_tokens": 200,
+        "serving": ["disaggregated"],
+        "design_space": {
+            "tensor_parallel": [1, 2],
+            "pipeline_parallel": [1],
+            "attention_data_parallel": [1],
+            "batch": {"max": 64},
+        },
+    }
+    return given | changes
+
+
+def test_pairs_meet_the_time_to_first_token_together() -> None:
+    pools = [pool(rented_by="gpu")]
+    case = read(fleet(pools, [priced()]))
+    found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
+
+    def first_token(prefill: int, decode: int) -> float:
+        one, other = found["prefill", prefill], found["decode", decode]
+        return one.pass_s[0] + max(one.transfer_s[0], other.transfer_s[0])
+
+    assert first_token(2, 2) < first_token(2, 1) < first_token(1, 2) == first_token(1, 1)
+    # A decode instance of one GPU takes a cache in too slowly even beside the faster prefill instance.
+    caps = {first_token(1, 1): 2, first_token(2, 1): 3, first_token(2, 2): 4}
+    for cap, gpus in caps.items():
+        assert cost(fleet(pools, [priced(max_time_to_first_token_s=cap)])) == gpus
+    assert cost(fleet(pools, [priced(max_time_to_first_token_s=first_token(2, 2) * 0.999)])) is None
+
+
+def test_the_pool_says_how_large_nodes_are() -> None:
+    space = {"tensor_parallel": [4], "pipeline_parallel": [1], "attention_data_parallel": [1], "batch": [8]}
+    one, other = (
+        kinds(case, case.workloads[0])[0].capacity[0]
+        for case in (
+            read(fleet([pool(node_size=size)], [priced(serving=["colocated"], design_space=space)])) for size in (8, 2)
+        )
+    )
+    assert one > other
+
+
+# --- simulator --------------------------------------------------------------------------------------------------------
+
+NOTHING = dict.fromkeys(
+    (
+        *("cost_usd_per_mtok", "latency_s", "weights", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
+        *("expert_parallel", "attention_data_parallel", "batch", "draft_tokens", "mfu", "bottleneck", "kernel_s"),
+        *("network_s", "memory_s", "arithmetic_s", "draft_tensor_parallel", "draft_tensor_layout"),
+        *("draft_pipeline_parallel", "draft_expert_parallel", "draft_attention_data_parallel"),
+        *("speed_tokens_per_s", "time_to_first_token_s"),
+    )
+)
+
+
+def row(name: str, gpus: int, instances: int, **changes: Any) -> Mapping:
+    figures = {
+        "workload": name,
+        "phase": "colocated",
+        "pool": "p",
+        "kind": f"{gpus} GPUs",
+        "instances": instances,
+        "nodes": instances,
+        "usd_per_hour": 0.0,
+        "utilization": 1 / instances,
+        "requests_per_s": 1.0,
+        "capacity_requests_per_s": float(instances),
+        "throughput_tokens_per_s": 10.0,
+        "gpus": gpus,
+        "accelerator": "H100-SXM",
+        "power_kw": float(gpus),
+        "bound": 16.0,
+        "gap": 0.0,
+        "status": "optimal",
+    }
+    return NOTHING | figures | changes
+
+
+def part(node: int, name: str, gpus: int, **changes: Any) -> Mapping:
+    figures = {"node": node, "node_gpus": 8, "workload": name, "gpus": gpus, "kind": f"{gpus} GPUs", "instance": 0}
+    return {"pool": "p", "phase": "colocated"} | figures | changes
+
+
+def summary(name: str, gpus: int, usd: float) -> Mapping:
+    return {
+        "workload": name,
+        "serving": "colocated",
+        "instances": 1,
+        "requests_per_s": 1.0,
+        "required_requests_per_s": 1.0,
+        "capacity_requests_per_s": 1.0,
+        "slack_requests_per_s": 0.0,
+        "utilization": 1.0,
+        "speed_tokens_per_s": None,
+        "time_to_first_token_s": None,
+        "gpus": gpus,
+        "usd_per_hour": usd,
+        "power_kw": usd,
+    }
+
+
+def pool_summary(rented: int, used: int, nodes: int, usd: float, stock: int = 32) -> Mapping:
+    return {
+        "pool": "p",
+        "accelerator": "H100-SXM",
+        "rented_by": "node",
+        "stock_gpus": stock,
+        "rented_gpus": rented,
+        "used_gpus": used,
+        "nodes": nodes,
+        "usd_per_hour": usd,
+        "power_kw": float(rented),
+    }
+
+
+def result_of_six_and_four() -> Mapping:
+    plan = {
+        "speed_factor": 1.0,
+        "usd_per_hour": 16.0,
+        "power_kw": 16.0,
+        "gpus": 16,
+        "objective": 16.0,
+        "bound": 16.0,
+        "gap": 0.0,
+        "status": "optimal",
+        "instances": [row("six", 6, 1, usd_per_hour=9.6), row("four", 4, 1, usd_per_hour=6.4)],
+        "nodes": [part(0, "six", 6), part(1, "four", 4)],
+        "workloads": [summary("six", 6, 9.6), summary("four", 4, 6.4)],
+        "pools": [pool_summary(16, 10, 2, 16.0)],
+        "next_cheaper": [],
+    }
+    return {"question": "cost", "scenario": six_and_four(), "plans": [plan]}
+
+
+def test_a_right_plan_has_no_faults() -> None:
+    assert simulate(result_of_six_and_four()) == []
+
+
+def _set(*path: str | int, to: object) -> Callable[[Mapping], None]:
+    def change(result: Mapping) -> None:
+        inner: Any = result
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = to
+
+    return change
+
+
+PLAN = ("plans", 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _set(*PLAN, "nodes", 1, "node", to=0),
+        _set(*PLAN, "nodes", 1, "node", to=4),
+        _set(*PLAN, "nodes", 1, "instance", to=1),
+        _set(*PLAN, "nodes", 1, "gpus", to=3),
+        _set(*PLAN, "nodes", 1, "node_gpus", to=4),
+        _set(*PLAN, "nodes", to=[part(0, "six", 6)]),
+        _set(*PLAN, "nodes", to=[part(0, "six", 6), part(1, "four", 2), part(2, "four", 2)]),
+        _set(*PLAN, "instances", 0, "gpus", to=5),
+        _set(*PLAN, "instances", 0, "instances", to=2),
+        _set(*PLAN, "instances", 0, "capacity_requests_per_s", to=1.1),
+        _set(*PLAN, "instances", 0, "requests_per_s", to=0.9),
+        _set(*PLAN, "instances", 0, "usd_per_hour", to=8.0),
+        _set(*PLAN, "instances", 0, "accelerator", to="MI300X"),
+        _set(*PLAN, "instances", 0, "phase", to="decode"),
+        _set(*PLAN, "instances", 0, "pool", to="q"),
+        _set(*PLAN, "instances", 0, "workload", to="five"),
+        _set(*PLAN, "instances", 0, "speed_tokens_per_s", to=40.0),
+        _set(*PLAN, "instances", 0, "bound", to=15.0),
+        _set(*PLAN, "instances", 0, "nodes", to=2),
+        _set(*PLAN, "workloads", 0, "serving", to="disaggregated"),
+        _set(*PLAN, "workloads", 0, "gpus", to=8),
+        _set(*PLAN, "workloads", 0, "capacity_requests_per_s", to=2.0),
+        _set(*PLAN, "workloads", to=[summary("six", 6, 9.6)]),
+        _set(*PLAN, "pools", 0, "rented_gpus", to=10),
+        _set(*PLAN, "pools", 0, "nodes", to=1),
+        _set(*PLAN, "pools", 0, "stock_gpus", to=16),
+        _set(*PLAN, "usd_per_hour", to=10.0),
+        _set(*PLAN, "power_kw", to=10.0),
+        _set(*PLAN, "gpus", to=10),
+        _set(*PLAN, "objective", to=15.0),
+        _set(*PLAN, "bound", to=17.0),
+        _set(*PLAN, "bound", to=15.0),
+        _set(*PLAN, "bound", to=None),
+        _set(*PLAN, "objective", to=16.1),
+        _set("scenario", "limits", "max_usd_per_hour", to=15.9),
+        _set("scenario", "limits", "max_power_kw", to=15.9),
+        _set("scenario", "limits", "max_gpus", to=15),
+        _set("scenario", "pools", 0, "max_power_kw", to=15.9),
+        _set("scenario", "pools", 0, "gpus", to=15),
+        _set("scenario", "pools", 0, "owned_gpus", to=1),
+        _set("scenario", "workloads", 0, "headroom", to=0.1),
+        _set("scenario", "workloads", 0, "min_instances", to=2),
+        _set("scenario", "workloads", 0, "max_instances", to=0),
+        _set("scenario", "workloads", 0, "operating_points", 0, "throughput_requests_per_s", to=0.5),
+        _set("scenario", "workloads", 0, "operating_points", 0, "speed_tokens_per_s", to=0.5),
+        _set("scenario", "workloads", 0, "serving", to=["disaggregated"]),
+        _set("scenario", "workloads", 0, "pools", to=[]),
+    ],
+)
+def test_every_wrong_figure_is_found(change: Callable[[Mapping], None]) -> None:
+    result = copy.deepcopy(result_of_six_and_four())
+    change(result)
+    assert simulate(result)
+
+
+def test_what_is_not_known_of_a_point_is_no_fault() -> None:
+    result = copy.deepcopy(result_of_six_and_four())
+    result["scenario"]["workloads"][0] |= {"min_speed": 10, "max_time_to_first_token_s": 1}
+    assert simulate(result) == []
+
+
+def result_of_a_priced_pair() -> Mapping:
+    """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
+    scenario = fleet([pool()], [priced(requests_per_s=2.0)])
+    case = read(scenario)
+    found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
+    prefill, decode = found["prefill", 1], found["decode", 2]
+    setup = {"weights": "fp8", "tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
+    setup |= {"attention_data_parallel": 1, "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
+    (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
+    latency = 64 / (decode_capacity * 200)
+    first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
+    rows = [
+        row("w", 1, 1, phase="prefill", **setup, tensor_parallel=1, batch=1)
+        | {"capacity_requests_per_s": prefill_capacity, "utilization": 2 / prefill_capacity, "usd_per_hour": 8 / 3}
+        | {"throughput_tokens_per_s": prefill_capacity * 2000, "time_to_first_token_s": first},
+        row("w", 2, 1, phase="decode", **setup, tensor_parallel=2, batch=64)
+        | {"capacity_requests_per_s": decode_capacity, "utilization": 2 / decode_capacity, "usd_per_hour": 16 / 3}
+        | {"throughput_tokens_per_s": 64 / latency, "latency_s": latency, "speed_tokens_per_s": 1 / latency},
+    ]
+    capacity = min(prefill_capacity, decode_capacity)
+    total = summary("w", 3, 8.0) | {"serving": "disaggregated", "instances": 2, "capacity_requests_per_s": capacity}
+    total |= {"requests_per_s": 2.0, "required_requests_per_s": 2.0, "slack_requests_per_s": capacity - 2}
+    plan = result_of_six_and_four()["plans"][0] | {
+        "usd_per_hour": 8.0,
+        "power_kw": 8.0,
+        "gpus": 8,
+        "objective": 8.0,
+        "bound": 8.0,
+        "instances": rows,
+        "nodes": [part(0, "w", 1, phase="prefill"), part(0, "w", 2, phase="decode")],
+        "workloads": [total | {"utilization": 2 / capacity}],
+        "pools": [pool_summary(8, 3, 1, 8.0)],
+    }
+    return {"question": "cost", "scenario": scenario, "plans": [plan]}
+
+
+def test_a_priced_plan_has_no_faults() -> None:
+    assert simulate(result_of_a_priced_pair()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _set(*PLAN, "instances", 1, "batch", to=63),
+        _set(*PLAN, "instances", 1, "weights", to="bf16"),
+        _set(*PLAN, "instances", 1, "tensor_parallel", to=1),
+        _set(*PLAN, "instances", 1, "latency_s", to=0.01),
+        _set(*PLAN, "instances", 1, "speed_tokens_per_s", to=100.0),
+        _set(*PLAN, "instances", 1, "throughput_tokens_per_s", to=100.0),
+        _set(*PLAN, "instances", 0, "time_to_first_token_s", to=0.01),
+        _set(*PLAN, "instances", 0, "batch", to=2),
+        _set("scenario", "workloads", 0, "max_time_to_first_token_s", to=0.03),
+        _set("scenario", "workloads", 0, "min_speed", to=1000.0),
+        _set("scenario", "workloads", 0, "memory_utilization", to=0.1),
+        _set("scenario", "workloads", 0, "design_space", "batch", to={"max": 63}),
+        _set("scenario", "workloads", 0, "design_space", "max_gpus", to=1),
+        _set("scenario", "workloads", 0, "prompt_tokens", to=2001),
+        _set("scenario", "pools", 0, "node_size", to=4),
+    ],
+)
+def test_every_wrong_price_is_found(change: Callable[[Mapping], None]) -> None:
+    result = copy.deepcopy(result_of_a_priced_pair())
+    change(result)
+    assert simulate(result)
+
+
+# --- random fleets ----------------------------------------------------------------------------------------------------
+
+
+def test_seeds_choose_fleets() -> None:
+    assert numbered_fleet(7) == numbered_fleet(7) != numbered_fleet(8)
+    assert numbered_larger_fleet(7) == numbered_larger_fleet(7) != numbered_larger_fleet(8)
+
+
+def test_most_random_fleets_can_be_served() -> None:
+    answers = [solve(numbered_fleet(number)) for number in range(60)]
+    assert 2 <= answers.count(None) <= 24
+    phases = [{key[1] for key in answer.instances} for answer in answers if answer]
+    assert {"colocated"} in phases
+    assert any("prefill" in found for found in phases)
+
+
+def test_larger_fleets_are_of_operating_points() -> None:
+    for number in range(20):
+        case = read(numbered_larger_fleet(number))
+        count = sum(len(kinds(case, entry)) for entry in case.workloads)
+        assert 4 <= len(case.workloads) <= 8
+        assert 10 <= count <= 70
+        assert all("model" not in entry.mapping for entry in case.workloads)
