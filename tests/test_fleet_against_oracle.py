@@ -1,4 +1,4 @@
-"""Fleets against the independent oracle: optima, feasibility, and every constraint of every plan; and what must hold of optima."""
+"""Fleets against the independent oracle: optima, feasibility, every constraint of every plan; and laws of optima."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -84,6 +83,10 @@ def test_larger_optima_are_those_of_another_solver(seed: int) -> None:
         assert simulate(as_written(ours)) == []
 
 
+def _draw(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - test data
+
+
 def _more_stock(mapping: Mapping, draw: random.Random) -> Mapping:
     pool = draw.choice(mapping["pools"])
     pool["gpus"] += draw.choice([1, 2, 8, 16])
@@ -111,7 +114,7 @@ def _more_budget(mapping: Mapping, draw: random.Random) -> Mapping:
 def test_more_to_rent_never_costs_more(grow: Callable[[Mapping, random.Random], Mapping]) -> None:
     for seed in range(1000, 1100):
         mapping = numbered_fleet(seed)
-        grown = grow(copy.deepcopy(mapping), random.Random(seed))
+        grown = grow(copy.deepcopy(mapping), _draw(seed))
         assert least_cost(grown) <= least_cost(mapping) * (1.0 + RELATIVE), seed
 
 
@@ -119,7 +122,7 @@ def test_more_demand_never_costs_less() -> None:
     for seed in range(1100, 1200):
         mapping = numbered_fleet(seed)
         more = copy.deepcopy(mapping)
-        draw = random.Random(seed)
+        draw = _draw(seed)
         for workload in more["workloads"]:
             workload["requests_per_s"] *= draw.choice([1.0, 1.1, 1.7])
         assert least_cost(more) >= least_cost(mapping) * (1.0 - RELATIVE), seed

@@ -16,16 +16,34 @@ def command(result: Path, quiet: bool) -> int:
     """Check RESULT, a saved .json result, against its own scenario with the performance model alone.
 
     Every figure is computed again, memory and limits are checked, and the neighbourhood of each
-    deployment is searched for one that beats it. Exit status 2 if anything is wrong.
+    deployment is searched for one that beats it; of fleets, nodes, stock, demand, service, rent and power
+    are. Exit status 2 if anything is wrong.
     """
+    problems, holds = _checked(result)
+    for problem in problems:
+        click.echo(f"error: {result}: {problem}", err=True)
+    if not problems and not quiet:
+        click.echo(holds)
+    return ExitStatus.WRONG_INPUT if problems else ExitStatus.DONE
+
+
+def _checked(result: Path) -> tuple[list[str], str]:
+    """Problems of a result of either kind, and what may be said where there are none."""
+    from ieco_opt.reports.fleet_files import is_fleet_result
+
+    if is_fleet_result(result):
+        from ieco_opt.fleet_verification import verify_fleet
+
+        fleet = verify_fleet(result)
+        plans = "1 plan" if fleet.plans == 1 else f"{fleet.plans} plans"
+        return fleet.problems, (
+            f"verified: {plans} with {fleet.rows} kinds of instances on {fleet.nodes} nodes agree with the performance "
+            "model and keep stock, demand, service, rent and power"
+        )
     from ieco_opt.verification import verify
 
     report = verify(result)
-    for problem in report.problems:
-        click.echo(f"error: {result}: {problem}", err=True)
-    if report.holds and not quiet:
-        click.echo(
-            f"verified: {report.deployments} deployments agree with the performance model, are feasible on "
-            f"every GPU, and none of {report.neighbours:,} neighbouring deployments beats one of them"
-        )
-    return ExitStatus.DONE if report.holds else ExitStatus.WRONG_INPUT
+    return report.problems, (
+        f"verified: {report.deployments} deployments agree with the performance model, are feasible on "
+        f"every GPU, and none of {report.neighbours:,} neighbouring deployments beats one of them"
+    )

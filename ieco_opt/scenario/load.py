@@ -75,6 +75,19 @@ def load_fleet_mapping(mapping: Mapping[str, object], file: str | None = None) -
     return self_contained_fleet(_from_mapping(mapping, file, Fleet))
 
 
+def kind_of(path: str | os.PathLike[str]) -> object:
+    """What a scenario file says its kind is, unchecked; ``None`` where it says nothing.
+
+    Raises
+    ------
+    ScenarioError
+        Where the file cannot be read.
+    """
+    source = pathlib.Path(path)
+    values = parse(read_text(source), str(source)).values
+    return values.get("kind") if isinstance(values, Mapping) else None
+
+
 def _from_file(path: str | os.PathLike[str], overrides: Sequence[str], schema: type[Kind]) -> Kind:
     source = pathlib.Path(path)
     document = parse(read_text(source), str(source))
