@@ -56,6 +56,10 @@ class InfeasibleError(IecoOptError):
     """No deployment of the scenario meets its limits, and that is proven; the message says how."""
 
 
+class InfeasibleFleetError(InfeasibleError):
+    """No plan serves all workloads of a fleet; the message says who cannot be served and what it would take."""
+
+
 class SolverError(IecoOptError):
     """The solver is missing, failed, or contradicted the performance model."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SolverError
 from ieco_opt.scenario import Fleet, resolve_fleet
 from ieco_opt.solvers.config import SolverConfig, load_solver_config
 
@@ -77,7 +77,7 @@ def plan(
                 raise SolverError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.plan, stop.reason
         if found is None:
-            raise InfeasibleError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
+            raise InfeasibleFleetError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
         described, notes = run.described(found), list[str]()
         if next_cheaper and stopped is None:
             gives, notes = better_would_violate(run.space, run.config, run.planner.session.interrupt, found)
@@ -123,7 +123,7 @@ def fleet_frontier(
         if not found.plans and found.stopped is not None:
             raise SolverError(f"the search ended ({found.stopped}) before it found a plan")
         if not found.plans:
-            raise InfeasibleError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
+            raise InfeasibleFleetError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
         plans = tuple(run.described(each) for each in found.plans)
     claim = Claim.PARTIAL if found.stopped else Claim.COMPLETE if complete else Claim.COVERED
     return run.result(_QUESTIONS[against], claim, plans, coverage=found.coverage, stopped=found.stopped, notes=[])
@@ -148,7 +148,7 @@ def export_fleet(fleet: Fleet, path: str | Path) -> tuple[int, int]:
     with _running(fleet, objective, FLEET_CONFIG, None) as run:
         problem = run.planner.problem()
         if problem.unserved:
-            raise InfeasibleError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
+            raise InfeasibleFleetError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
         model = build_fleet_program(FleetProgramData(problem, Quantity(objective)))
         write_program(model, Path(path))
         return model.nvariables(), model.nconstraints()
@@ -239,12 +239,8 @@ def _other(run: _Run, against: str) -> Other:
         return LessOf(run.planner, Quantity(against))
     fastest = run.space.max_speed_factor()
     if not math.isfinite(fastest):
-        wanting = [workload.name for workload in run.fleet.workloads if workload.min_speed is None]
-        message = (
-            f"found none for {', '.join(wanting)}, expected one in every workload for a frontier of cost against speed"
-            if wanting
-            else "found operating points without a speed, expected one in each for a frontier of cost against speed"
-        )
-        field = "workloads.min_speed" if wanting else "workloads.operating_points"
-        raise ScenarioError.single(message, field=field, file=run.fleet.origin.file)
+        speeds = all(workload.min_speed is None for workload in run.fleet.workloads)
+        field, found = ("min_speed", "none") if speeds else ("operating_points", "points without a speed")
+        message = f"found {found}, expected one to raise for a frontier of cost against speed"
+        raise ScenarioError.single(message, field=f"workloads.{field}", file=run.fleet.origin.file)
     return Faster(run.planner, fastest)

@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 
 import click
 
-from ieco_opt.errors import IecoOptError, InfeasibleError, ScenarioError, SolverMissingError
+from ieco_opt.errors import IecoOptError, InfeasibleError, InfeasibleFleetError, ScenarioError, SolverMissingError
 
 
 class ExitStatus(IntEnum):
@@ -95,7 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
             click.echo(f"error: {fault}", err=True)
         sys.exit(ExitStatus.WRONG_INPUT)
     except InfeasibleError as error:
-        click.echo(f"{error}; `ieco-opt explain` finds the limits that clash and the least change", err=True)
+        explained = isinstance(error, InfeasibleFleetError)
+        hint = "" if explained else "; `ieco-opt explain` finds the limits that clash and the least change"
+        click.echo(f"{error}{hint}", err=True)
         sys.exit(ExitStatus.INFEASIBLE)
     except SolverMissingError as error:
         click.echo(f"error: {error}", err=True)

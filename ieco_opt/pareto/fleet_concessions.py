@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ieco_opt.design_space.fleet import FleetProblem
+from ieco_opt.design_space.fleet import Caps, FleetProblem
 from ieco_opt.pareto.fleet_planner import FleetPlanner, FleetStopped
 from ieco_opt.programs.fleet import caps_of
 from ieco_opt.programs.fleet_data import Family, Quantity, Requirement
@@ -42,7 +42,10 @@ def concessions(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> tu
     """
     found: list[Give] = []
     left: list[str] = []
+    limited = _limits_matter(planner, epsilons)
     for requirement, name, problem in _requirements(planner):
+        if requirement.family is not Family.DEMAND and not limited:
+            continue
         try:
             answer = planner.least_violation(problem, requirement, epsilons)
         except FleetStopped:
@@ -51,6 +54,20 @@ def concessions(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> tu
         if answer is not None and answer[0] > _NOTHING:
             found.append(_give(problem, requirement, name, answer))
     return sorted(found, key=lambda each: (each.share is None, each.share or 0.0)), left
+
+
+def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:
+    """Whether a plan meets ``epsilons`` if stock, power and caps are all lifted; if none does, no single one helps."""
+    space = planner.space
+    for at in range(len(space.pools)):
+        space = space.with_nodes(at, _PLENTY)
+    problem = planner.problem(space=space)
+    pools = tuple(replace(pool, max_power_kw=math.inf) for pool in problem.pools)
+    lifted = replace(problem, pools=pools, caps=Caps(math.inf, math.inf, math.inf))
+    try:
+        return planner.exists(lifted, epsilons)
+    except FleetStopped:
+        return True
 
 
 def _requirements(planner: FleetPlanner) -> Iterator[tuple[Requirement, str, FleetProblem]]:

@@ -133,14 +133,14 @@ class FleetPlanner:
         self.report = report
         self.size = (0, 0, 0)
         options = {**session.config.options, "solve_relaxation": True}
-        self._balances = SolverSession(session.config, session.interrupt)
+        self._completions = SolverSession(session.config, session.interrupt)
         self._relaxations = SolverSession(replace(session.config, options=options), session.interrupt)
         self._kinds: dict[float, list[list[Kind]]] = {}
 
     @property
     def solver_seconds(self) -> float:
         """Seconds spent in the solver."""
-        return self.session.seconds + self._relaxations.seconds + self._balances.seconds
+        return self.session.seconds + self._relaxations.seconds + self._completions.seconds
 
     def problem(self, speed_factor: float = 1.0, space: FleetSpace | None = None) -> FleetProblem:
         """The numbers at one speed factor, of another stock if that is given; kinds of the last factor are kept."""
@@ -176,6 +176,20 @@ class FleetPlanner:
             raise FleetStopped(stop.reason, self._judged(stop.plan or first, minimise, first.bound)) from stop
         return first if second is None else self._judged(second, minimise, first.bound)
 
+    def exists(self, problem: FleetProblem, epsilons: Mapping[Quantity, float]) -> bool:
+        """Whether any plan meets ``epsilons``.
+
+        Raises
+        ------
+        FleetStopped
+            A limit or an interrupt ended the search before that was known.
+        """
+        model = build_fleet_program(FleetProgramData(problem, epsilons=dict(epsilons)))
+        solution = self._run(model, ())
+        if not solution.has_incumbent and solution.outcome is not Outcome.INFEASIBLE:
+            raise FleetStopped("a time limit ended the solver")
+        return solution.has_incumbent
+
     def least_violation(
         self, problem: FleetProblem, relaxed: Requirement, epsilons: Mapping[Quantity, float]
     ) -> tuple[float, dict[Quantity, float]] | None:
@@ -202,15 +216,18 @@ class FleetPlanner:
     def _solve(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
         model = build_fleet_program(data)
         self.size = (model.nvariables(), model.nconstraints(), len(data.problem.kinds))
-        start = self._start(model, data)
-        if start is None:
+        relaxed = self._relaxed(model)
+        if relaxed.outcome is Outcome.INFEASIBLE:
             return None
-        solution = self._run(model, start)
+        solution = self._run(model, self._start(model, data) if relaxed.has_incumbent else [])
         if solution.outcome is Outcome.INFEASIBLE:
             return None
         reason = "Ctrl-C" if self.session.interrupt.requested else "a time limit ended the solver"
         if not solution.has_incumbent:
             raise FleetStopped(reason)
+        if solution.bound is None or not np.isfinite(solution.bound):
+            # Stopped so early that the solver has no bound of its own yet.
+            solution = replace(solution, bound=relaxed.objective)
         plan = self._balanced(_plan(data, speed_factor, read_fleet_decision(model, data.problem), solution))
         accepted = max(self.session.config.relative_gap, self.session.config.accepted_gap or 0.0, CLOSED)
         if solution.outcome is Outcome.FEASIBLE and (plan.gap > accepted or self.session.interrupt.requested):
@@ -224,22 +241,34 @@ class FleetPlanner:
             for phase in plan.phases(at) if len(demand.requests_per_s) > 1 else ():
                 kinds = [kind for kind in plan.problem.kinds_of(at, phase) if plan.counts[kind]]
                 model = build_balance_program(plan.problem, kinds, [plan.counts[kind] for kind in kinds])
-                if self._balances.solve(model, self._time_left()).has_incumbent:
+                if self._completions.solve(model, self._time_left()).has_incumbent:
                     share |= read_shares(model, demand.slices)
         return replace(plan, share=plan.share | share)
 
-    def _start(self, model: Any, data: FleetProgramData) -> list[tuple[Any, float]] | None:
-        """Values to start from, empty if greed finds none; ``None``: the relaxation is infeasible, which is a proof."""
+    def _relaxed(self, model: Any) -> Solution:
+        """Solve the linear relaxation: where it is infeasible so is the program, and its optimum is a bound."""
         if self.session.config.solver != "highs":
-            return []
-        solution = self._relaxations.solve(model, self._time_left())
-        if solution.outcome is Outcome.INFEASIBLE:
-            return None
-        if not solution.has_incumbent:
-            return []
+            return Solution(Outcome.NO_SOLUTION, None, None, 0.0)
+        return self._relaxations.solve(model, self._time_left())
+
+    def _start(self, model: Any, data: FleetProgramData) -> list[tuple[Any, float]]:
+        """A whole solution to start from, of the relaxation that the variables hold; empty where greed finds none."""
+        import pyomo.environ as pyo
+
         relaxed = [variable.value or 0.0 for variable in model.instances.values()]
         counts = starting_counts(data.problem, relaxed, data.minimise)
-        return [] if counts is None else list(zip(model.instances.values(), counts, strict=True))
+        if counts is None:
+            return []
+        # HiGHS would complete the instances itself, but then reports bounds of that as if they were the program's.
+        for variable, count in zip(model.instances.values(), counts, strict=True):
+            variable.fix(count)
+        completed = self._completions.solve(model, self._time_left())
+        for variable in model.instances.values():
+            variable.unfix()
+        if not completed.has_incumbent:
+            return []
+        variables = model.component_data_objects(pyo.Var)
+        return [(variable, variable.value) for variable in variables if variable.value is not None]
 
     def _run(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
         if self.session.interrupt.requested:

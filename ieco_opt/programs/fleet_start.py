@@ -10,6 +10,8 @@ from ieco_opt.design_space.kinds import MODES
 from ieco_opt.performance.serving import Phase
 from ieco_opt.programs.fleet_data import Quantity
 
+_ROUNDING = 1e-6
+
 
 def starting_counts(problem: FleetProblem, relaxed: Sequence[float], minimise: Quantity) -> tuple[int, ...] | None:
     """Instances of each kind, cheap and within stock by GPUs; ``None`` where greed finds none.
@@ -18,15 +20,24 @@ def starting_counts(problem: FleetProblem, relaxed: Sequence[float], minimise: Q
     missing for their price; the cheaper of both is returned. Nodes, caps and pairs are left for the solver to check.
     """
     prices = _prices(problem, minimise)
+    whole = [math.floor(count + _ROUNDING) for count in relaxed]
     candidates = [
         counts
-        for base in ([math.floor(count + 1e-6) for count in relaxed], [0] * len(relaxed))
-        if (counts := _completed(problem, prices, base)) is not None
+        for base in (whole, [0] * len(relaxed))
+        if (counts := _completed(problem, prices, _with_mixes(problem, base, relaxed))) is not None
     ]
     if not candidates:
         return None
     best = min(candidates, key=lambda counts: sum(price * count for price, count in zip(prices, counts, strict=True)))
     return tuple(best)
+
+
+def _with_mixes(problem: FleetProblem, base: Sequence[int], relaxed: Sequence[float]) -> list[int]:
+    """Classes of a mix share instances, and greed cannot tell what is missing: round up what the relaxation runs."""
+    return [
+        min(most, math.ceil(count - _ROUNDING)) if len(problem.workloads[kind.workload].requests_per_s) > 1 else floor
+        for kind, most, count, floor in zip(problem.kinds, problem.most, relaxed, base, strict=True)
+    ]
 
 
 def _prices(problem: FleetProblem, minimise: Quantity) -> list[float]:
@@ -46,7 +57,6 @@ def _completed(problem: FleetProblem, prices: Sequence[float], base: Sequence[in
         left[kind.pool] -= kind.gpus * count
     for at in range(len(problem.workloads)):
         if len(problem.workloads[at].requests_per_s) > 1:
-            # Classes of a mix share instances: rounding up what the relaxation runs is always enough.
             continue
         mode = _cheapest_mode(problem, prices, at, counts, left)
         if mode is None:

@@ -6,23 +6,26 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_type_hints
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.pareto.points import Box, SearchStatistics, Status
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Census, Claim, Frontier
-from ieco_opt.scenario import Scenario, load_scenario_mapping
+from ieco_opt.scenario import load_scenario_mapping
 from ieco_opt.scenario.origin import found
 from ieco_opt.solvers.config import SolverConfig
 
 FORMAT = "ieco_opt result"
 FORMAT_VERSION = 1
 
-UNBOUNDED = frozenset({"latency_hi_s", "cost_hi", "bound", "gap"})
+UNBOUNDED = dict.fromkeys(("latency_hi_s", "cost_hi", "bound", "gap"), math.inf)
 """Fields that may be infinite, which JSON cannot say: there null stands for infinity."""
+
+ADDED_LATER = frozenset({"accepted_gap", "patience_s"})
+"""Fields that results of earlier versions lack; they take their defaults."""
 
 QUESTIONS = ("frontier", "fastest", "cheapest", "preferred")
 
@@ -51,6 +54,7 @@ Check = tuple[Callable[[Any], bool], str]
 """A test of a value, and what is expected in words."""
 
 Record = TypeVar("Record")
+Loaded = TypeVar("Loaded")
 
 
 def from_json(text: str, file: str | None = None) -> Frontier:
@@ -66,10 +70,12 @@ def from_json(text: str, file: str | None = None) -> Frontier:
     ScenarioError
         The text is no result, or part of it is malformed; with every fault.
     """
-    return _Decoder(file).frontier(_parsed(text, file))
+    return _FrontierDecoder(file).frontier(parsed(text, file, FORMAT))
 
 
-def _parsed(text: str, file: str | None) -> dict[str, Any]:
+def parsed(text: str, file: str | None, expected_format: str) -> dict[str, Any]:
+    """Parse strict JSON of one of our formats; errors as of :func:`from_json`."""
+
     def refuse(constant: str) -> NoReturn:
         raise ScenarioError.single(f"found {constant}, which JSON does not know; expected a number", file=file)
 
@@ -83,14 +89,15 @@ def _parsed(text: str, file: str | None) -> dict[str, Any]:
         raise ScenarioError.single(f"found no readable JSON, expected {_WRITTEN_BY_US}", file=file) from error
     if not isinstance(values, dict):
         raise ScenarioError.single(f"found {found(values)}, expected {_WRITTEN_BY_US}", file=file)
-    for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
+    for name, expected in (("format", expected_format), ("format_version", FORMAT_VERSION)):
         if values.get(name) != expected or isinstance(values.get(name), bool):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"
             raise ScenarioError.single(message, file=file, field=name)
     return values
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number."""
     # The comparison also refuses NaN, infinity, and integers that no float can hold.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
@@ -103,51 +110,55 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _or_null(check: Check) -> Check:
+def or_null(check: Check) -> Check:
+    """Let null pass, too."""
     return (lambda value: value is None or check[0](value)), f"{check[1]} or null"
 
 
-def _list_of(check: Check) -> Check:
+def list_of(check: Check) -> Check:
+    """Check every entry of a list."""
     return (lambda value: isinstance(value, list) and all(map(check[0], value))), f"a list with {check[1]} each"
 
 
-def _mapping_to(check: Check) -> Check:
+def mapping_to(check: Check) -> Check:
+    """Check every value of a mapping."""
     return (
         (lambda value: isinstance(value, dict) and all(map(check[0], value.values()))),
         f"a mapping to {check[1]} each",
     )
 
 
-def _one_of(choices: type[StrEnum] | tuple[str, ...]) -> Check:
+def one_of(choices: type[StrEnum] | tuple[str, ...]) -> Check:
+    """Let some texts pass."""
     known = tuple(map(str, choices))
     return (lambda value: value in known), "one of " + ", ".join(known)
 
 
-_NUMBER: Check = (_is_number, "a number")
-_INTEGER: Check = (_is_integer, "an integer")
-_TEXT: Check = (_is_text, "text")
-_OPTION: Check = ((lambda value: isinstance(value, bool | str) or _is_number(value)), "true, false, a number or text")
+NUMBER: Check = (is_number, "a number")
+INTEGER: Check = (_is_integer, "an integer")
+TEXT: Check = (_is_text, "text")
+_OPTION: Check = ((lambda value: isinstance(value, bool | str) or is_number(value)), "true, false, a number or text")
 
 _BY_TYPE: dict[object, Check] = {
-    float: _NUMBER,
-    float | None: _or_null(_NUMBER),
-    int: _INTEGER,
-    int | None: _or_null(_INTEGER),
-    str: _TEXT,
-    str | None: _or_null(_TEXT),
-    dict[str, int]: _mapping_to(_INTEGER),
-    dict[str, bool | int | float | str]: _mapping_to(_OPTION),
-    tuple[float, ...]: _list_of(_NUMBER),
+    float: NUMBER,
+    float | None: or_null(NUMBER),
+    int: INTEGER,
+    int | None: or_null(INTEGER),
+    str: TEXT,
+    str | None: or_null(TEXT),
+    dict[str, int]: mapping_to(INTEGER),
+    dict[str, bool | int | float | str]: mapping_to(_OPTION),
+    tuple[float, ...]: list_of(NUMBER),
 }
 
-_ABOVE_ZERO: Check = ((lambda value: value > 0), "a number above 0")
-_FROM_ZERO: Check = ((lambda value: value >= 0), "a number from 0 on")
+ABOVE_ZERO: Check = ((lambda value: value > 0), "a number above 0")
+FROM_ZERO: Check = ((lambda value: value >= 0), "a number from 0 on")
 
 _BY_NAME: dict[str, Check] = {
-    "tensor_layout": _one_of(("1d", "2d")),
-    "draft_tensor_layout": _one_of(("1d", "2d")),
-    "bottleneck": _one_of(("kernel", "network", "memory", "arithmetic")),
-    "status": _one_of(Status),
+    "tensor_layout": one_of(("1d", "2d")),
+    "draft_tensor_layout": one_of(("1d", "2d")),
+    "bottleneck": one_of(("kernel", "network", "memory", "arithmetic")),
+    "status": one_of(Status),
     **dict.fromkeys(
         (
             "speed_tokens_per_s",
@@ -165,7 +176,7 @@ _BY_NAME: dict[str, Check] = {
             "latency_hi_s",
             "cost_hi",
         ),
-        _ABOVE_ZERO,
+        ABOVE_ZERO,
     ),
     **dict.fromkeys(
         (
@@ -184,7 +195,7 @@ _BY_NAME: dict[str, Check] = {
             "solves",
             "steps",
         ),
-        _FROM_ZERO,
+        FROM_ZERO,
     ),
 }
 """What the value of a field must be besides its type."""
@@ -192,29 +203,120 @@ _BY_NAME: dict[str, Check] = {
 _COVERAGE = (Claim.COMPLETE, Claim.COVERED)
 
 
-class _Decoder:
-    """Reads the parts of a result and collects what is wrong with them."""
+class Decoder:
+    """Reads the parts of a result and collects what is wrong with them.
+
+    Attributes
+    ----------
+    unbounded
+        What null stands for in fields that may be infinite.
+    meanings
+        What the value of a field must be besides its type.
+    """
+
+    unbounded: ClassVar[Mapping[str, float]] = UNBOUNDED
+    meanings: ClassVar[Mapping[str, Check]] = _BY_NAME
 
     def __init__(self, file: str | None) -> None:
         self.file = file
         self.faults: list[Fault] = []
 
+    def fault(self, field: str, message: str) -> None:
+        """Note what is wrong with a field."""
+        self.faults.append(Fault(file=self.file, line=None, field=field, message=message))
+
+    def only_known(self, values: Mapping[str, Any], fields: Iterable[str], where: str = "") -> None:
+        """Note fields that a mapping should not have."""
+        for name in sorted(values.keys() - set(fields)):
+            self.fault(f"{where}{name}", "unknown field, expected one of " + ", ".join(fields))
+
+    def value(self, values: Mapping[str, Any], name: str, check: Check, where: str = "") -> Any:
+        """Read one field; ``None`` where it is wrong."""
+        field = f"{where}.{name}" if where else name
+        if name not in values:
+            self.fault(field, f"the field is missing, expected {check[1]}")
+            return None
+        if not check[0](values[name]):
+            self.fault(field, f"found {found(values[name])}, expected {check[1]}")
+            return None
+        return values[name]
+
+    def coverage_of(self, claim: object) -> Check:
+        """What the coverage must be with a claim."""
+        if claim in _COVERAGE:
+            return (lambda value: is_number(value) and value >= 0), f"a number from 0 on with the claim {claim}"
+        return (lambda value: value is None), f"null with the claim {claim}"
+
+    def scenario(
+        self, values: Mapping[str, Any], load: Callable[[Mapping[str, object], str | None], Loaded]
+    ) -> Loaded | None:
+        """Read the scenario that a result holds."""
+        mapping = self.value(values, "scenario", ((lambda value: isinstance(value, dict)), "a mapping"))
+        if mapping is None:
+            return None
+        try:
+            return load(mapping, self.file)
+        except ScenarioError as error:
+            for fault in error.faults:
+                self.fault(f"scenario.{fault.field}".rstrip("."), fault.message)
+            return None
+
+    def records(self, kind: type[Record], values: Mapping[str, Any], name: str, where: str = "") -> tuple[Record, ...]:
+        """Read a list of dataclasses, without those where anything is wrong."""
+        entries = self.value(values, name, ((lambda value: isinstance(value, list)), "a list of mappings"), where) or []
+        place = f"{where}.{name}" if where else name
+        read = (self.record(kind, entry, f"{place}[{index}]") for index, entry in enumerate(entries))
+        return tuple(record for record in read if record is not None)
+
+    def record(self, kind: type[Record], values: object, where: str) -> Record | None:
+        """Read a dataclass from a mapping of its fields; ``None`` where anything is wrong."""
+        if not isinstance(values, dict):
+            self.fault(where, f"found {found(values)}, expected a mapping")
+            return None
+        hints = get_type_hints(kind)
+        before = len(self.faults)
+        self.only_known(values, hints, f"{where}.")
+        read = {
+            name: self._field(hint, values, name, where)
+            for name, hint in hints.items()
+            if name in values or name not in ADDED_LATER
+        }
+        return kind(**read) if len(self.faults) == before else None
+
+    def _field(self, hint: object, values: Mapping[str, Any], name: str, where: str) -> Any:
+        if hint not in _BY_TYPE:
+            return self.records(get_args(hint)[0], values, name, where)
+        check = or_null(NUMBER) if name in self.unbounded else _BY_TYPE[hint]
+        before = len(self.faults)
+        value = self.value(values, name, check, where)
+        if value is None:
+            return self.unbounded.get(name)
+        meaning = self.meanings.get(name)
+        if len(self.faults) == before and meaning is not None and not meaning[0](value):
+            self.fault(f"{where}.{name}", f"found {found(value)}, expected {meaning[1]}")
+        if hint in (float, float | None):
+            return float(value)
+        return tuple(map(float, value)) if isinstance(value, list) else value
+
+
+class _FrontierDecoder(Decoder):
+    """Reads a frontier."""
+
     def frontier(self, values: dict[str, Any]) -> Frontier:
-        for name in sorted(values.keys() - set(_FIELDS)):
-            self._fault(name, "unknown field, expected one of " + ", ".join(_FIELDS))
-        question = self._value(values, "question", _one_of(QUESTIONS))
-        claim = self._value(values, "claim", _one_of(Claim))
-        coverage = self._value(values, "coverage", self._coverage_of(claim))
-        stopped = self._value(values, "stopped", _or_null(_TEXT) if claim != Claim.PARTIAL else _TEXT)
-        preference = self._value(values, "preference", _or_null(_NUMBER))
-        scenario = self._scenario(values)
-        deployments = self._records(Deployment, values, "deployments")
-        open_regions = self._records(Box, values, "open_regions")
-        versions = self._value(values, "versions", _mapping_to(_TEXT))
-        solver = self._record(SolverConfig, values.get("solver"), "solver")
-        census = self._record(Census, values.get("census"), "census")
-        statistics = self._record(SearchStatistics, values.get("statistics"), "statistics")
-        notes = self._value(values, "notes", _list_of(_TEXT))
+        self.only_known(values, _FIELDS)
+        question = self.value(values, "question", one_of(QUESTIONS))
+        claim = self.value(values, "claim", one_of(Claim))
+        coverage = self.value(values, "coverage", self.coverage_of(claim))
+        stopped = self.value(values, "stopped", or_null(TEXT) if claim != Claim.PARTIAL else TEXT)
+        preference = self.value(values, "preference", or_null(NUMBER))
+        scenario = self.scenario(values, load_scenario_mapping)
+        deployments = self.records(Deployment, values, "deployments")
+        open_regions = self.records(Box, values, "open_regions")
+        versions = self.value(values, "versions", mapping_to(TEXT))
+        solver = self.record(SolverConfig, values.get("solver"), "solver")
+        census = self.record(Census, values.get("census"), "census")
+        statistics = self.record(SearchStatistics, values.get("statistics"), "statistics")
+        notes = self.value(values, "notes", list_of(TEXT))
         if self.faults or scenario is None or solver is None or census is None or statistics is None:
             raise ScenarioError(self.faults)
         return Frontier(
@@ -225,7 +327,7 @@ class _Decoder:
             coverage=coverage,
             open_regions=open_regions,
             stopped=stopped,
-            solver=dataclasses.replace(solver, options=_options(solver.options)),
+            solver=with_infinite_options(solver),
             statistics=statistics,
             census=census,
             versions=versions,
@@ -233,67 +335,8 @@ class _Decoder:
             notes=tuple(notes),
         )
 
-    def _fault(self, field: str, message: str) -> None:
-        self.faults.append(Fault(file=self.file, line=None, field=field, message=message))
 
-    def _value(self, values: Mapping[str, Any], name: str, check: Check, where: str = "") -> Any:
-        """Read one field; ``None`` where it is wrong."""
-        field = f"{where}.{name}" if where else name
-        if name not in values:
-            self._fault(field, f"the field is missing, expected {check[1]}")
-            return None
-        if not check[0](values[name]):
-            self._fault(field, f"found {found(values[name])}, expected {check[1]}")
-            return None
-        return values[name]
-
-    def _coverage_of(self, claim: object) -> Check:
-        if claim in _COVERAGE:
-            return (lambda value: _is_number(value) and value >= 0), f"a number from 0 on with the claim {claim}"
-        return (lambda value: value is None), f"null with the claim {claim}"
-
-    def _scenario(self, values: Mapping[str, Any]) -> Scenario | None:
-        mapping = self._value(values, "scenario", ((lambda value: isinstance(value, dict)), "a mapping"))
-        if mapping is None:
-            return None
-        try:
-            return load_scenario_mapping(mapping, self.file)
-        except ScenarioError as error:
-            for fault in error.faults:
-                self._fault(f"scenario.{fault.field}".rstrip("."), fault.message)
-            return None
-
-    def _records(self, kind: type[Record], values: Mapping[str, Any], name: str) -> tuple[Record, ...]:
-        entries = self._value(values, name, ((lambda value: isinstance(value, list)), "a list of mappings")) or []
-        read = (self._record(kind, entry, f"{name}[{index}]") for index, entry in enumerate(entries))
-        return tuple(record for record in read if record is not None)
-
-    def _record(self, kind: type[Record], values: object, where: str) -> Record | None:
-        """Read a dataclass from a mapping of its fields; ``None`` where anything is wrong."""
-        if not isinstance(values, dict):
-            self._fault(where, f"found {found(values)}, expected a mapping")
-            return None
-        hints = get_type_hints(kind)
-        before = len(self.faults)
-        for name in sorted(values.keys() - hints.keys()):
-            self._fault(f"{where}.{name}", "unknown field, expected one of " + ", ".join(hints))
-        read = {name: self._field(hint, values, name, where) for name, hint in hints.items()}
-        return kind(**read) if len(self.faults) == before else None
-
-    def _field(self, hint: object, values: Mapping[str, Any], name: str, where: str) -> Any:
-        check = _or_null(_NUMBER) if name in UNBOUNDED else _BY_TYPE[hint]
-        before = len(self.faults)
-        value = self._value(values, name, check, where)
-        if value is None:
-            return math.inf if name in UNBOUNDED else None
-        meaning = _BY_NAME.get(name)
-        if len(self.faults) == before and meaning is not None and not meaning[0](value):
-            self._fault(f"{where}.{name}", f"found {found(value)}, expected {meaning[1]}")
-        if hint in (float, float | None):
-            return float(value)
-        return tuple(map(float, value)) if isinstance(value, list) else value
-
-
-def _options(options: Mapping[str, bool | int | float | str]) -> dict[str, bool | int | float | str]:
+def with_infinite_options(solver: SolverConfig) -> SolverConfig:
     """Put back options that are infinite, which are written as text."""
-    return {name: float(value) if value in ("inf", "-inf") else value for name, value in options.items()}
+    options = {name: float(value) if value in ("inf", "-inf") else value for name, value in solver.options.items()}
+    return dataclasses.replace(solver, options=options)

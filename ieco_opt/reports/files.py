@@ -14,6 +14,7 @@ from ieco_opt.reports.decoding import FORMAT, FORMAT_VERSION, from_json
 from ieco_opt.reports.destinations import check_folder, kind_of, replace_file, require_library
 from ieco_opt.reports.tabular import to_dataframe
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.solvers.config import SolverConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "check_ending",
+    "csv_text",
     "from_json",
+    "json_text",
     "read",
+    "read_text",
+    "solver_values",
     "table_to_json",
     "to_csv_text",
     "to_json",
@@ -40,8 +45,6 @@ def to_json(frontier: Frontier) -> str:
     Infinite bounds become null; :func:`from_json` puts them back.
     """
     statistics = asdict(frontier.statistics)
-    solver = asdict(frontier.solver)
-    solver["options"] = {name: _option(value) for name, value in frontier.solver.options.items()}
     values = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -54,12 +57,22 @@ def to_json(frontier: Frontier) -> str:
         "deployments": [item.to_dict() for item in frontier.deployments],
         "open_regions": [asdict(box) for box in frontier.open_regions],
         "versions": frontier.versions,
-        "solver": solver,
+        "solver": solver_values(frontier.solver),
         "census": asdict(frontier.census),
         "statistics": statistics,
         "notes": list(frontier.notes),
     }
+    return json_text(values)
+
+
+def json_text(values: object) -> str:
+    """Write anything as strict JSON, with null for what is infinite."""
     return json.dumps(_finite(values), indent=2, allow_nan=False) + "\n"
+
+
+def solver_values(solver: SolverConfig) -> dict[str, Any]:
+    """Write a configuration as a mapping; infinite options stay what they are."""
+    return asdict(solver) | {"options": {name: _option(value) for name, value in solver.options.items()}}
 
 
 def _option(value: float | str) -> float | str:
@@ -84,20 +97,24 @@ def read(path: Path) -> Frontier:
     ScenarioError
         The file cannot be read or is no result.
     """
+    return from_json(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a JSON result; errors as of :func:`read`."""
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except OSError as error:
         message = f"cannot be read ({error.strerror}); expected a JSON result"
         raise ScenarioError.single(message, file=str(path)) from error
     except UnicodeDecodeError as error:
         message = "found bytes that are not UTF-8; expected a JSON result"
         raise ScenarioError.single(message, file=str(path)) from error
-    return from_json(text, str(path))
 
 
 def to_csv_text(frontier: Frontier) -> str:
     """Write one line a deployment, with every digit of every number."""
-    return _csv(to_dataframe(frontier.deployments))
+    return csv_text(to_dataframe(frontier.deployments))
 
 
 def table_to_json(table: pd.DataFrame) -> str:
@@ -108,7 +125,7 @@ def table_to_json(table: pd.DataFrame) -> str:
         {str(name): None if pd.isna(value) else _finite(value) for name, value in row.items()}
         for row in table.to_dict(orient="records")
     ]
-    return json.dumps(records, indent=2, allow_nan=False) + "\n"
+    return json_text(records)
 
 
 def check_ending(path: Path) -> None:
@@ -147,7 +164,7 @@ def write_table(table: pd.DataFrame, path: Path, kind: str | None = None) -> Non
     """Write any table to a file, completely or not at all; parameters and errors as of :func:`write`."""
     chosen = kind or kind_of(path, KINDS)
     if chosen == "csv":
-        content = _csv(table).encode()
+        content = csv_text(table).encode()
     elif chosen == "json":
         content = table_to_json(table).encode()
     elif chosen == "parquet":
@@ -161,5 +178,6 @@ def write_table(table: pd.DataFrame, path: Path, kind: str | None = None) -> Non
     replace_file(path, content)
 
 
-def _csv(table: pd.DataFrame) -> str:
+def csv_text(table: pd.DataFrame) -> str:
+    """Write a table as CSV, with every digit of every number."""
     return table.to_csv(index=False, lineterminator="\n")

@@ -6,7 +6,7 @@ import html
 import io
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +42,11 @@ _INCHES = (7.2, 4.2)
 _DOTS_PER_INCH = 200
 _MARKERS = "osD^vPX*<>"
 # Okabe and Ito's colours, with a wine red in the place of their yellow, which a white page swallows.
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#882255", "#000000")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#882255", "#000000")
 _OPEN: dict[str, Any] = {"facecolor": "#f6e3d3", "edgecolor": "#d9a57f", "linewidth": 0.6, "hatch": "////"}
 _LEAST_RATIO = 4.0
 _SPEED_MARGIN = 1.25
-_TABLE_WIDTH = 120
+TABLE_WIDTH = 120
 
 
 def check_plot_ending(path: Path) -> None:
@@ -75,15 +75,26 @@ def plot(frontier: Frontier, path: Path) -> None:
     ScenarioError
         The ending is unknown, matplotlib is missing, or the file cannot be written.
     """
+    write_figure(path, lambda: _figure(frontier), frontier.scenario.name, lambda: render(frontier, TABLE_WIDTH))
+
+
+def write_figure(path: Path, figure: Callable[[], Figure], name: str, table: Callable[[], str]) -> None:
+    """Draw a figure in our style into a file; a page of .html also has its name and a table, both as text.
+
+    Raises
+    ------
+    ScenarioError
+        As of :func:`plot`.
+    """
     check_plot_ending(path)
     kind = kind_of(path, KINDS)
     with _own_style():
-        figure = _figure(frontier)
+        drawn = figure()
         if kind == "png":
-            content = _saved(figure, "png", {"Software": None})
+            content = _saved(drawn, "png", {"Software": None})
         else:
-            content = _saved(figure, "svg", {"Date": None, "Creator": None})
-    replace_file(path, content if kind != "html" else _page(frontier, content.decode()).encode())
+            content = _saved(drawn, "svg", {"Date": None, "Creator": None})
+    replace_file(path, content if kind != "html" else _page(name, table(), content.decode()).encode())
 
 
 @contextmanager
@@ -113,7 +124,9 @@ def _figure(frontier: Frontier) -> Figure:
     _open_regions(axes, frontier)
     _staircase(axes, frontier)
     _points(figure, axes, frontier)
-    _title(axes, frontier)
+    warning = wording.warning(frontier)
+    lines = [*([] if warning is None else [warning]), wording.subject(frontier), wording.claim(frontier)]
+    title(axes, frontier.scenario.name, lines)
     return figure
 
 
@@ -139,7 +152,7 @@ def _scales(axes: Axes, frontier: Frontier) -> None:
     axes.set_xlim(0.0, 1.06 * max(speeds, default=100.0))
     axes.set_yscale("log")
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(_cost_ticks(high / low))
+    axes.yaxis.set_major_locator(cost_ticks(high / low))
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
     axes.set_xlabel("speed of one request (tokens/s)")
@@ -152,7 +165,7 @@ def _is_drawn(limit: float) -> bool:
     return 0.0 < limit < math.inf
 
 
-def _cost_ticks(ratio: float) -> Any:
+def cost_ticks(ratio: float) -> Any:
     """Round numbers, few enough to be read."""
     from matplotlib import ticker
 
@@ -186,24 +199,29 @@ def _staircase(axes: Axes, frontier: Frontier) -> None:
 def _points(figure: Figure, axes: Axes, frontier: Frontier) -> None:
     """Draw what was found: colour says layout, shape what else varies, hollow that it is not proven."""
     groups, markers = groups_of(frontier.deployments), _markers(frontier)
-    for group, colour in zip(groups, _COLOURS, strict=False):
+    for group, colour in zip(groups, COLOURS, strict=False):
         for item in group.members:
-            proven = item.status == "optimal"
-            axes.plot(
-                [item.speed_tokens_per_s],
-                [item.cost_usd_per_mtok],
-                marker=markers[_kind(item, frontier)],
-                markersize=5.5,
-                markerfacecolor=colour if proven else "white",
-                markeredgecolor="white" if proven else colour,
-                markeredgewidth=0.5 if proven else 1.2,
-                zorder=3,
-            )
-    layouts = [_key("o", colour, group.label) for group, colour in zip(groups, _COLOURS, strict=False)]
-    others = [_key(marker, "0.4", kind) for kind, marker in markers.items() if len(markers) > 1]
+            marker, proven = markers[_kind(item, frontier)], item.status == "optimal"
+            point(axes, item.speed_tokens_per_s, item.cost_usd_per_mtok, marker, colour, proven=proven)
+    layouts = [legend_key("o", colour, group.label) for group, colour in zip(groups, COLOURS, strict=False)]
+    others = [legend_key(marker, "0.4", kind) for kind, marker in markers.items() if len(markers) > 1]
     if any(item.status != "optimal" for item in frontier.deployments):
-        others.append(_key("o", "0.4", "not proven", fill="white"))
+        others.append(legend_key("o", "0.4", "not proven", fill="white"))
     _legends(figure, axes, layouts, others, open_regions=bool(frontier.open_regions))
+
+
+def point(axes: Axes, x: float, y: float, marker: str, colour: str, *, proven: bool) -> None:
+    """Draw one point, hollow where it is not proven."""
+    axes.plot(
+        [x],
+        [y],
+        marker=marker,
+        markersize=5.5,
+        markerfacecolor=colour if proven else "white",
+        markeredgecolor="white" if proven else colour,
+        markeredgewidth=0.5 if proven else 1.2,
+        zorder=3,
+    )
 
 
 def _markers(frontier: Frontier) -> dict[str, str]:
@@ -221,7 +239,8 @@ def _kind(item: Deployment, frontier: Frontier) -> str:
     return ", ".join(parts)
 
 
-def _key(marker: str, colour: str, label: str, fill: str | None = None) -> Artist:
+def legend_key(marker: str, colour: str, label: str, fill: str | None = None) -> Artist:
+    """Build an entry of a legend: a marker without a line."""
     from matplotlib.lines import Line2D
 
     return Line2D(
@@ -258,12 +277,11 @@ def _legends(figure: Figure, axes: Axes, layouts: list[Artist], others: list[Art
         figure.legend(handles=others, loc="lower left", bbox_to_anchor=(1.03, 0.0), **style)
 
 
-def _title(axes: Axes, frontier: Frontier) -> None:
-    warning = wording.warning(frontier)
-    lines = [*([] if warning is None else [warning]), wording.subject(frontier), wording.claim(frontier)]
+def title(axes: Axes, name: str, lines: Sequence[str]) -> None:
+    """Write a name above the axes, and lines in small letters below it."""
     # Names may hold dollar signs, which matplotlib would read as formulas.
     axes.set_title(
-        frontier.scenario.name,
+        name,
         loc="left",
         fontsize=10.5,
         fontweight="bold",
@@ -283,10 +301,9 @@ def _title(axes: Axes, frontier: Frontier) -> None:
     )
 
 
-def _page(frontier: Frontier, picture: str) -> str:
+def _page(name: str, table: str, picture: str) -> str:
     """Put the picture and the table on one page that needs nothing else."""
-    name = html.escape(frontier.scenario.name)
-    table = html.escape(render(frontier, _TABLE_WIDTH))
+    name, table = html.escape(name), html.escape(table)
     inline = picture[picture.index("<svg") :]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ieco_opt.reports import wording
 from ieco_opt.reports.card import render_card
@@ -15,13 +16,15 @@ from ieco_opt.results.frontier import Frontier
 MOST_ROWS = 30
 LEAST_WIDTH = 40
 
+Row = TypeVar("Row")
+
 _BETWEEN = "  "
 _LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "draft", "weights")
 """Columns that a narrow terminal does without, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
     """A column of text: two lines of head and one cell a row, numbers to the right and words to the left."""
 
     name: str
@@ -31,11 +34,23 @@ class _Column:
 
     @property
     def width(self) -> int:
-        return max(map(len, (self.name, self.unit, *self.cells)))
+        """Columns of the terminal that it takes."""
+        return max(map(width_of, (self.name, self.unit, *self.cells)))
 
     def lines(self) -> list[str]:
-        texts = (self.name, self.unit, *self.cells)
-        return [text.ljust(self.width) if self.words else text.rjust(self.width) for text in texts]
+        """Head and cells, each as wide as the widest."""
+        width = self.width
+        padded = ((" " * (width - width_of(text)), text) for text in (self.name, self.unit, *self.cells))
+        return [text + space if self.words else space + text for space, text in padded]
+
+
+def width_of(text: str) -> int:
+    """Columns of the terminal that a text takes; letters of some scripts take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def render(frontier: Frontier, width: int = 80) -> str:
@@ -47,24 +62,25 @@ def render(frontier: Frontier, width: int = 80) -> str:
     width = max(width, LEAST_WIDTH)
     if frontier.question != "frontier" and len(frontier) == 1:
         return render_card(frontier, width)
-    shown = _thinned(frontier.deployments)
-    parts = [_wrapped(_title(frontier), width), _wrapped(_foot(frontier, shown), width)]
+    shown = thinned(frontier.deployments)
+    parts = [wrapped(_title(frontier), width), wrapped(_foot(frontier, shown), width)]
     if shown:
         columns = _columns(shown, frontier.deployments)
-        parts.insert(1, _joined(_fitting(columns, width)))
+        parts.insert(1, joined(fitting(columns, width, _LEFT_OUT_FIRST)))
     return "\n\n".join(parts)
 
 
-def _wrapped(lines: Iterable[str], width: int) -> str:
-    return "\n".join(textwrap.fill(line, width) for line in lines)
+def wrapped(lines: Iterable[str], width: int, indent: str = "") -> str:
+    """Fill lines of text; what goes on after a break is indented, and no break splits a range or a name."""
+    return "\n".join(textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False) for line in lines)
 
 
-def _thinned(deployments: Sequence[Deployment]) -> list[Deployment]:
+def thinned(rows: Sequence[Row]) -> list[Row]:
     """Keep both ends and rows evenly between them."""
-    last, most = len(deployments) - 1, MOST_ROWS - 1
+    last, most = len(rows) - 1, MOST_ROWS - 1
     if last <= most:
-        return list(deployments)
-    return [deployments[round(row * last / most)] for row in range(MOST_ROWS)]
+        return list(rows)
+    return [rows[round(row * last / most)] for row in range(MOST_ROWS)]
 
 
 def _title(frontier: Frontier) -> list[str]:
@@ -73,60 +89,62 @@ def _title(frontier: Frontier) -> list[str]:
     return lines if warning is None else [warning, *lines]
 
 
-def _joined(columns: Sequence[_Column]) -> str:
+def joined(columns: Sequence[Column]) -> str:
+    """Put columns side by side."""
     rows = zip(*(column.lines() for column in columns), strict=True)
     return "\n".join(_BETWEEN.join(cells).rstrip() for cells in rows)
 
 
-def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[_Column]:
+def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:
     """Columns that have something to say: what is the same in every deployment stands in the title."""
     columns = [
-        _numbers("speed", "tokens/s", [item.speed_tokens_per_s for item in shown]),
-        _numbers("cost", "$/Mtok", [item.cost_usd_per_mtok for item in shown]),
-        _Column("GPUs", "", tuple(str(item.gpus) for item in shown)),
+        numbers("speed", "tokens/s", [item.speed_tokens_per_s for item in shown]),
+        numbers("cost", "$/Mtok", [item.cost_usd_per_mtok for item in shown]),
+        Column("GPUs", "", tuple(str(item.gpus) for item in shown)),
     ]
     if _varies(item.accelerator for item in every):
-        columns.append(_Column("accelerator", "", tuple(item.accelerator for item in shown), words=True))
+        columns.append(Column("accelerator", "", tuple(item.accelerator for item in shown), words=True))
     if _varies(item.weights for item in every):
-        columns.append(_Column("weights", "", tuple(item.weights or "-" for item in shown), words=True))
-    columns.append(_Column("layout", "", tuple(wording.layout(item) for item in shown), words=True))
-    columns.append(_Column("batch", "", tuple(f"{item.batch:,}" for item in shown)))
+        columns.append(Column("weights", "", tuple(item.weights or "-" for item in shown), words=True))
+    columns.append(Column("layout", "", tuple(wording.layout(item) for item in shown), words=True))
+    columns.append(Column("batch", "", tuple(f"{item.batch:,}" for item in shown)))
     if any(item.draft_tokens for item in shown):
-        columns.append(_Column("draft", "tokens", tuple(str(item.draft_tokens or "-") for item in shown)))
+        columns.append(Column("draft", "tokens", tuple(str(item.draft_tokens or "-") for item in shown)))
     throughput = tuple(f"{item.throughput_tokens_per_s:,.0f}" for item in shown)
-    columns.append(_Column("throughput", "tokens/s", throughput))
-    columns.append(_Column("bottleneck", "", tuple(item.bottleneck for item in shown), words=True))
-    columns.append(_numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
+    columns.append(Column("throughput", "tokens/s", throughput))
+    columns.append(Column("bottleneck", "", tuple(item.bottleneck for item in shown), words=True))
+    columns.append(numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
     if any(item.power_kw is not None for item in shown):
-        columns.append(_numbers("power", "kW", [item.power_kw for item in shown], significant=3))
-    columns.append(_numbers("memory", "GB/GPU", [item.memory_per_gpu_gb for item in shown], significant=3))
+        columns.append(numbers("power", "kW", [item.power_kw for item in shown], significant=3))
+    columns.append(numbers("memory", "GB/GPU", [item.memory_per_gpu_gb for item in shown], significant=3))
     if any(item.status != "optimal" for item in shown):
-        columns.append(_Column("gap", "", tuple(_gap(item) for item in shown)))
+        columns.append(Column("gap", "", tuple(gap_text(item.status, item.gap) for item in shown)))
     return columns
 
 
-def _gap(deployment: Deployment) -> str:
-    if deployment.status == "optimal":
+def gap_text(status: str, gap: float) -> str:
+    """What is proven of one row, in a word."""
+    if status == "optimal":
         return "proven"
-    return wording.percent(deployment.gap) if math.isfinite(deployment.gap) else "open"
+    return wording.percent(gap) if math.isfinite(gap) else "open"
 
 
 def _varies(values: Iterable[object]) -> bool:
     return len(set(values)) > 1
 
 
-def _numbers(name: str, unit: str, values: Sequence[float | None], significant: int = 4) -> _Column:
+def numbers(name: str, unit: str, values: Sequence[float | None], significant: int = 4) -> Column:
     """Numbers with as many decimals as the least of them needs, so that the points line up."""
     known = [abs(value) for value in values if value]
     digits = significant - 1 - math.floor(math.log10(min(known))) if known else 0
     decimals = min(max(digits, 0), significant)
     cells = tuple("-" if value is None else f"{value:.{decimals}f}" for value in values)
-    return _Column(name, unit, cells)
+    return Column(name, unit, cells)
 
 
-def _fitting(columns: list[_Column], width: int) -> list[_Column]:
-    """Leave out columns until the rest fits."""
-    for name in _LEFT_OUT_FIRST:
+def fitting(columns: list[Column], width: int, left_out_first: Iterable[str]) -> list[Column]:
+    """Leave out columns by name until the rest fits."""
+    for name in left_out_first:
         if sum(item.width + len(_BETWEEN) for item in columns) - len(_BETWEEN) <= width:
             break
         columns = [item for item in columns if item.name != name]

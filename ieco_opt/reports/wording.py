@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Claim, Frontier
 from ieco_opt.scenario import Fidelity, Scenario
+from ieco_opt.solvers.config import SolverConfig
 
 _CLOSED = 1e-9
 
@@ -15,14 +17,59 @@ LAYOUT_WORDS = {"TP": "tensor", "PP": "pipeline", "EP": "expert", "DP": "attenti
 """What the letters of a layout stand for; each degree is in ranks, and those of 1 are left out."""
 
 
-def layout(deployment: Deployment) -> str:
+class Setup(Protocol):
+    """Whatever has degrees of parallelism: a deployment, or an instance of a fleet."""
+
+    @property
+    def tensor_parallel(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def pipeline_parallel(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def expert_parallel(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def attention_data_parallel(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def tensor_layout(self) -> str | None: ...  # noqa: D102
+
+
+class Effort(Protocol):
+    """What a search took."""
+
+    @property
+    def solves(self) -> int: ...  # noqa: D102
+
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+
+class Searched(Protocol):
+    """Whatever a search returns: a frontier of deployments, or plans of a fleet."""
+
+    @property
+    def stopped(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def statistics(self) -> Effort: ...  # noqa: D102
+
+    @property
+    def solver(self) -> SolverConfig: ...  # noqa: D102
+
+    @property
+    def versions(self) -> dict[str, str]: ...  # noqa: D102
+
+
+def layout(setup: Setup) -> str:
     """Degrees of parallelism in short, such as ``TP8 PP2 EP8 DP4 2d``."""
     return _layout(
-        deployment.tensor_parallel,
-        deployment.pipeline_parallel,
-        deployment.expert_parallel,
-        deployment.attention_data_parallel,
-        deployment.tensor_layout,
+        setup.tensor_parallel,
+        setup.pipeline_parallel,
+        setup.expert_parallel,
+        setup.attention_data_parallel,
+        setup.tensor_layout,
     )
 
 
@@ -106,11 +153,11 @@ def answer(frontier: Frontier) -> str:
     return name if frontier.stopped is None else f"{name} found so far"
 
 
-def warning(frontier: Frontier) -> str | None:
+def warning(result: Searched) -> str | None:
     """What must be read first where a search was stopped."""
-    if frontier.stopped is None:
+    if result.stopped is None:
         return None
-    return f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({frontier.stopped})"
+    return f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"
 
 
 def proof(frontier: Frontier) -> str:
@@ -126,18 +173,18 @@ def proof(frontier: Frontier) -> str:
     return f"{proven} of {total} proven optimal, the others {rest}"
 
 
-def effort(frontier: Frontier) -> str:
+def effort(result: Searched) -> str:
     """What the search took, and which solver ran."""
-    statistics = frontier.statistics
+    statistics = result.statistics
     solves = f"{statistics.solves:,} solve{'' if statistics.solves == 1 else 's'}"
-    return f"{solves} in {statistics.seconds:.1f} s with {solver(frontier)}"
+    return f"{solves} in {statistics.seconds:.1f} s with {solver(result)}"
 
 
-def solver(frontier: Frontier) -> str:
+def solver(result: Searched) -> str:
     """Name and, where known, version of the solver."""
-    if frontier.solver.solver == "highs" and "highspy" in frontier.versions:
-        return f"HiGHS {frontier.versions['highspy']}"
-    return frontier.solver.solver
+    if result.solver.solver == "highs" and "highspy" in result.versions:
+        return f"HiGHS {result.versions['highspy']}"
+    return result.solver.solver
 
 
 def percent(share: float) -> str:

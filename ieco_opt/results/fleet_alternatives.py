@@ -18,7 +18,7 @@ from ieco_opt.solvers.config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.session import SolverSession
 
-_LIMIT_S = 10.0
+_LIMIT_S = 6.0
 """Seconds for all requirements together: they are extras, which must not keep the plan waiting."""
 
 _LARGEST_FACTOR = 1e6
@@ -48,22 +48,27 @@ def why_infeasible(space: FleetSpace, config: SolverConfig, interrupt: Interrupt
         return "proven infeasible: " + "; ".join(reasons)
     gives, left = concessions(_planner(space, config, interrupt), {})
     if gives:
-        ways = " or ".join(_way(give) for give in gives)
-        return f"proven infeasible: the workloads cannot all be served within the limits; it would take {ways}"
+        ways = "; ".join(_way(give) for give in gives)
+        return f"proven infeasible: the workloads cannot all be served within the limits; it would take one of: {ways}"
     if left:
-        return "proven infeasible: the workloads cannot all be served within the limits"
+        unknown = "what it would take was not found in time"
+        return f"proven infeasible: the workloads cannot all be served within the limits ({unknown})"
     return "proven infeasible: no change of a single limit, stock or demand is enough to serve all workloads"
 
 
 def _planner(space: FleetSpace, config: SolverConfig, interrupt: Interrupt) -> FleetPlanner:
-    limited = replace(config, accepted_gap=None)
+    options = dict(config.options)
+    if config.solver == "highs":
+        # The least violation is small or none: bounds settle it, and searching for solutions is in the way.
+        options["mip_heuristic_effort"] = 0.05
+    limited = replace(config, relative_gap=0.0, accepted_gap=None, options=options)
     return FleetPlanner(space, SolverSession(limited, interrupt), deadline=time.perf_counter() + _LIMIT_S)
 
 
 def _way(give: Give) -> str:
-    if give.requirement.startswith("demand"):
-        return f"{give.amount:.4g} {give.unit} less {give.requirement}"
-    return f"{give.amount:.4g} {give.unit} more {give.requirement}"
+    change = "lowered" if give.requirement.startswith("demand") else "raised"
+    share = "" if give.share is None else f" ({100.0 * give.share:.3g} %)"
+    return f"the {give.requirement} {change} by {give.amount:.4g} {give.unit}{share}"
 
 
 def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:
@@ -79,7 +84,8 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
     if not _serves(menu, kinds):
         return f"{name} cannot be served: {_missed_service(space, menu, workload)}"
     smallest = min(kind.gpus for kind in kinds)
-    return f"{name} cannot be served: its smallest instance has {smallest} GPUs, which do not fit into its pools"
+    size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
+    return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
 
 
 def _serves(menu: Menu, kinds: Sequence[Kind]) -> bool:

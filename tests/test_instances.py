@@ -1,0 +1,126 @@
+"""Every kind of instance against the oracle: its best batch, what it serves, and its parts of the first token."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from oracle import Setup, serving
+
+from ieco_opt import catalog
+from ieco_opt.catalog.types import Model
+from ieco_opt.design_space.instances import DecodingSetups
+from ieco_opt.design_space.kinds import Menu, build_menu
+from ieco_opt.performance.serving import Phase
+from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
+
+Mapping = dict[str, Any]
+
+# Sums are taken in another order than the oracle takes them.
+RELATIVE = 1e-12
+
+CASES: dict[str, Mapping] = {
+    "dense": {"model": "Llama-3.3-70B", "accelerator": "H100-SXM", "weights": "fp8", "sizes": (2000, 500)},
+    "small": {"model": "Qwen3-8B", "accelerator": "L40S", "weights": "bf16", "sizes": (300, 900)},
+    "experts": {"model": "Mixtral-8x22B", "accelerator": "A100-SXM-80GB", "weights": "int4", "sizes": (4000, 200)},
+    "latent": {"model": "DeepSeek-V2-Lite", "accelerator": "H20-96GB", "weights": "fp8", "sizes": (700, 64)},
+    "torus": {"model": "Llama-3.1-8B", "accelerator": "TPU-v5p", "weights": "bf16", "sizes": (1000, 1000)},
+    "nodes of 72": {"model": "gpt-oss-120b", "accelerator": "GB200-NVL72", "weights": "fp4", "sizes": (8000, 1)},
+    "speculation": {
+        "model": "Llama-3.1-8B",
+        "accelerator": "MI300X",
+        "weights": "bf16",
+        "sizes": (1500, 250),
+        "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 3},
+    },
+}
+SERVICES: tuple[tuple[float | None, float | None], ...] = ((None, None), (25.0, None), (None, 0.5), (40.0, 0.2))
+
+
+def _menu(case: Mapping, min_speed: float | None, first_token_s: float | None) -> Menu:
+    prompt, output = case["sizes"]
+    workload = {
+        "name": "w",
+        "model": case["model"],
+        "weights": [case["weights"]],
+        "requests_per_s": 1.0,
+        "prompt_tokens": prompt,
+        "output_tokens": output,
+        "design_space": {"tensor_parallel": [1, 2, 4, 16], "pipeline_parallel": [1, 3], "batch": {"max": 700}},
+    }
+    given = {"min_speed": min_speed, "max_time_to_first_token_s": first_token_s, "speculation": case.get("speculation")}
+    workload |= {name: value for name, value in given.items() if value is not None}
+    pool = {"name": "p", "accelerator": case["accelerator"], "gpus": 4096}
+    resolved = resolve_fleet(load_fleet_mapping({"kind": "fleet", "pools": [pool], "workloads": [workload]}))
+    return build_menu(resolved.workloads[0], resolved.pools)
+
+
+def _service(case: Mapping, min_speed: float | None, first_token_s: float | None) -> serving.Service:
+    prompt, output = case["sizes"]
+    model, speculation = catalog.model(case["model"]), None
+    assert isinstance(model, Model)
+    if "speculation" in case:
+        given = case["speculation"]
+        draft = catalog.model(given["draft_model"])
+        assert isinstance(draft, Model)
+        speculation = serving.Speculation(draft, given["acceptance"], given["max_draft_tokens"])
+    return serving.Service(
+        model=model,
+        accelerator=catalog.accelerator(case["accelerator"]),
+        weights=(case["weights"],),
+        request=serving.Request(prompt, output),
+        tensor_parallel=(1, 2, 4, 16),
+        pipeline_parallel=(1, 3),
+        batches=serving.DEFAULT_BATCHES[:700],
+        min_speed=min_speed,
+        max_time_to_first_token_s=first_token_s,
+        speculation=speculation,
+    )
+
+
+def _key(instance: serving.Instance) -> tuple[int, ...]:
+    def degrees(setup: Setup | None) -> tuple[int, ...]:
+        if setup is None:
+            return (0,) * 5
+        return (*map(int, (setup.tensor, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
+
+    decoding = instance.decoding
+    return (*degrees(instance.setup), decoding.draft_tokens, *degrees(decoding.draft_setup))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("phase", list(Phase))
+def test_instances_are_those_of_the_oracle(name: str, phase: Phase) -> None:
+    served = 0
+    for min_speed, first_token_s in SERVICES:
+        menu = _menu(CASES[name], min_speed, first_token_s)
+        service = _service(CASES[name], min_speed, first_token_s)
+        (shelf,) = (shelf for shelf in menu.shelves if shelf.phase is phase)
+        setups = shelf.setups[0]
+        offers = setups.offers(menu.service())
+        found = {tuple(map(int, key)): row for row, key in enumerate(setups.keys()) if offers.batch[row]}
+        expected = {_key(instance): instance for instance in serving.instances(service, phase.value)}
+        assert found.keys() == expected.keys()
+        served += len(found)
+        for key, row in found.items():
+            instance = expected[key]
+            assert offers.batch[row] == instance.batch
+            assert offers.requests_per_s[row] == pytest.approx(instance.capacity_requests_per_s, rel=RELATIVE)
+            assert offers.transfer_s[row] == pytest.approx(instance.transfer_s, rel=RELATIVE)
+            if phase is Phase.PREFILL:
+                assert offers.pass_s[row] == pytest.approx(instance.pass_s, rel=RELATIVE)
+    assert served > 20
+
+
+def test_larger_batches_serve_more_at_less_speed() -> None:
+    # What lets a setup be reduced to its largest batch.
+    menu = _menu(CASES["experts"], None, None)
+    for shelf in menu.shelves:
+        setups = shelf.setups[0]
+        if not isinstance(setups, DecodingSetups):
+            continue
+        low, high = setups.alternatives.batch_min, setups.alternatives.batch_max
+        steps = [setups.at((low + share * (high - low)).astype(int)) for share in (0.0, 0.1, 0.5, 0.9, 1.0)]
+        for before, after in itertools.pairwise(steps):
+            assert (after.requests_per_s >= before.requests_per_s * (1.0 - RELATIVE)).all()
