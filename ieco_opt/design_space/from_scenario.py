@@ -10,7 +10,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
 from ieco_opt.scenario import Limits as ScenarioLimits
-from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.scenario import ResolvedDesignSpace, ResolvedScenario
 
 
 def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None) -> DesignSpace:
@@ -37,19 +37,24 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         )
     return FamilyRequest(
         model=resolved.model,
-        choices=DegreeChoices(
-            tensor_parallel=listed.tensor_parallel,
-            pipeline_parallel=listed.pipeline_parallel,
-            expert_parallel=listed.expert_parallel,
-            attention_data_parallel=listed.attention_data_parallel,
-            tensor_layout=listed.tensor_layout,
-            max_gpus=listed.max_gpus,
-        ),
+        choices=degree_choices(listed),
         batch_min=listed.batch_min,
         batch_max=listed.batch_max,
         context=decode_context(resolved),
         memory_utilization=scenario.memory_utilization,
         speculation=speculation,
+    )
+
+
+def degree_choices(listed: ResolvedDesignSpace) -> DegreeChoices:
+    """The degrees that a design space lists."""
+    return DegreeChoices(
+        tensor_parallel=listed.tensor_parallel,
+        pipeline_parallel=listed.pipeline_parallel,
+        expert_parallel=listed.expert_parallel,
+        attention_data_parallel=listed.attention_data_parallel,
+        tensor_layout=listed.tensor_layout,
+        max_gpus=listed.max_gpus,
     )
 
 

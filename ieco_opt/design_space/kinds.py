@@ -14,6 +14,7 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.from_scenario import degree_choices
 from ieco_opt.design_space.instances import (
     Offers,
     PhaseSetups,
@@ -23,7 +24,7 @@ from ieco_opt.design_space.instances import (
     prefill_setups,
 )
 from ieco_opt.design_space.packing import copies_within
-from ieco_opt.design_space.setups import DegreeChoices, Integers
+from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
@@ -239,14 +240,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     """The setups of one class in one phase (docs/fleet.md, table of phases)."""
     assert workload.model is not None
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
-    choices = DegreeChoices(
-        tensor_parallel=listed.tensor_parallel,
-        pipeline_parallel=listed.pipeline_parallel,
-        expert_parallel=listed.expert_parallel,
-        attention_data_parallel=listed.attention_data_parallel,
-        tensor_layout=listed.tensor_layout,
-        max_gpus=listed.max_gpus,
-    )
+    choices = degree_choices(listed)
     if phase is Phase.PREFILL:
         return FamilyRequest(
             model=workload.model,
