@@ -78,12 +78,12 @@ def plan(
             found, stopped = stop.plan, stop.reason
         if found is None:
             raise InfeasibleFleetError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
-        described, notes = run.described(found), list[str]()
+        described, notes, seconds = run.described(found), list[str](), run.seconds()
         if next_cheaper and stopped is None:
             gives, notes = better_would_violate(run.space, run.config, run.planner.session.interrupt, found)
             described = replace(described, next_cheaper=gives)
     claim = Claim.SINGLE if stopped is None else Claim.PARTIAL
-    return run.result(wanted, claim, (described,), coverage=None, stopped=stopped, notes=notes)
+    return run.result(wanted, claim, (described,), seconds, coverage=None, stopped=stopped, notes=notes)
 
 
 def fleet_frontier(
@@ -126,7 +126,8 @@ def fleet_frontier(
             raise InfeasibleFleetError(why_infeasible(run.space, run.config, run.planner.session.interrupt))
         plans = tuple(run.described(each) for each in found.plans)
     claim = Claim.PARTIAL if found.stopped else Claim.COMPLETE if complete else Claim.COVERED
-    return run.result(_QUESTIONS[against], claim, plans, coverage=found.coverage, stopped=found.stopped, notes=[])
+    question, coverage, stopped = _QUESTIONS[against], found.coverage, found.stopped
+    return run.result(question, claim, plans, run.seconds(), coverage=coverage, stopped=stopped, notes=[])
 
 
 def export_fleet(fleet: Fleet, path: str | Path) -> tuple[int, int]:
@@ -164,6 +165,10 @@ class _Run:
     planner: FleetPlanner
     began: float
 
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.began
+
     def described(self, found: Plan) -> FleetPlan:
         """Tables of a plan, checked against the fleet by code that knows no program."""
         from ieco_opt.fleet_verification import plan_problems
@@ -180,6 +185,7 @@ class _Run:
         question: str,
         claim: Claim,
         plans: tuple[FleetPlan, ...],
+        seconds: float,
         *,
         coverage: float | None,
         stopped: str | None,
@@ -205,7 +211,7 @@ class _Run:
                 constraints=constraints,
                 solves=self.planner.session.solves,
                 solver_seconds=self.planner.solver_seconds,
-                seconds=time.perf_counter() - self.began,
+                seconds=seconds,
             ),
             versions=versions(self.config.solver),
             notes=tuple(notes),
@@ -221,7 +227,7 @@ def _running(fleet: Fleet, objective: str, solver_config: SolverConfig | str, re
     from ieco_opt.solvers.session import SolverSession
 
     began = time.perf_counter()
-    config = load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config
+    config = _with_tight_rows(load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config)
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
     deadline = None if config.total_time_limit_s is None else began + config.total_time_limit_s
@@ -229,6 +235,14 @@ def _running(fleet: Fleet, objective: str, solver_config: SolverConfig | str, re
         space = build_fleet_space(resolved)
         planner = FleetPlanner(space, SolverSession(config, interrupt), deadline=deadline, report=report)
         yield _Run(fleet, space, config, planner, began)
+
+
+def _with_tight_rows(config: SolverConfig) -> SolverConfig:
+    """Tolerances of the fleet's own configuration, where another one has none: whole instances hang on them."""
+    if config.solver != "highs":
+        return config
+    tight = dict.fromkeys(("mip_feasibility_tolerance", "primal_feasibility_tolerance"), 1e-09)
+    return replace(config, options={**tight, **config.options})
 
 
 def _other(run: _Run, against: str) -> Other:

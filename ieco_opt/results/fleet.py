@@ -213,7 +213,7 @@ class FleetPlan:
 class FleetStatistics:
     """What the search took: kinds priced, kinds left for the program, solves, and seconds.
 
-    ``solver_seconds`` is the part spent solving, without pricing and presolve.
+    ``solver_seconds`` is the part spent solving, without pricing. What a better plan would violate is not in either.
     """
 
     kinds: int

@@ -18,7 +18,7 @@ from ieco_opt.solvers.config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.session import SolverSession
 
-_LIMIT_S = 6.0
+_LIMIT_S = 10.0
 """Seconds for all requirements together: they are extras, which must not keep the plan waiting."""
 
 _LARGEST_FACTOR = 1e6
