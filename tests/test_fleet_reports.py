@@ -19,7 +19,8 @@ import pytest
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports import fleet_files, fleet_plot, plot
-from ieco_opt.reports.fleet_table import render, render_nodes
+from ieco_opt.reports.fleet_nodes import render_nodes
+from ieco_opt.reports.fleet_table import render
 from ieco_opt.reports.table import MOST_ROWS, width_of
 from ieco_opt.results.fleet import (
     Concession,

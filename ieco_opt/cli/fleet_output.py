@@ -63,7 +63,8 @@ class Delivery:
         return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
 
     def _print_tables(self, result: FleetResult) -> None:
-        from ieco_opt.reports.fleet_table import render, render_nodes
+        from ieco_opt.reports.fleet_nodes import render_nodes
+        from ieco_opt.reports.fleet_table import render
 
         width = shutil.get_terminal_size((110, 24)).columns
         click.echo(render(result, width))

@@ -24,6 +24,7 @@ from ieco_opt.programs.fleet_data import (
     Quantity,
     Requirement,
     read_fleet_decision,
+    values_of,
 )
 from ieco_opt.programs.fleet_start import starting_counts
 from ieco_opt.solvers.outcome import Outcome, Solution
@@ -253,8 +254,6 @@ class FleetPlanner:
 
     def _start(self, model: Any, data: FleetProgramData) -> list[tuple[Any, float]]:
         """A whole solution to start from, of the relaxation that the variables hold; empty where greed finds none."""
-        import pyomo.environ as pyo
-
         relaxed = [variable.value or 0.0 for variable in model.instances.values()]
         counts = starting_counts(data.problem, relaxed, data.minimise)
         if counts is None:
@@ -267,8 +266,7 @@ class FleetPlanner:
             variable.unfix()
         if not completed.has_incumbent:
             return []
-        variables = model.component_data_objects(pyo.Var)
-        return [(variable, variable.value) for variable in variables if variable.value is not None]
+        return values_of(model)
 
     def _run(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
         if self.session.interrupt.requested:

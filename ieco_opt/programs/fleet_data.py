@@ -134,3 +134,11 @@ def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
         flows=flows,
         violation=model.violation.value if hasattr(model, "violation") else 0.0,
     )
+
+
+def values_of(model: Any) -> list[tuple[Any, float]]:
+    """Every variable of a model with the value it holds, to start from."""
+    import pyomo.environ as pyo
+
+    variables = model.component_data_objects(pyo.Var)
+    return [(variable, variable.value) for variable in variables if variable.value is not None]

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ieco_opt.reports import wording
+from ieco_opt.reports.fleet_columns import counted, counts, figures, money, powers, shares, speaking, unrepeated, words
 from ieco_opt.reports.table import (
     LEAST_WIDTH,
     Column,
     fitting,
     gap_text,
     joined,
-    numbers,
     thinned,
     width_of,
     wrapped,
 )
-from ieco_opt.results.fleet import FleetPlan, FleetResult, InstanceRow, NodeRow
+from ieco_opt.results.fleet import FleetPlan, FleetResult, InstanceRow
 from ieco_opt.results.frontier import Claim
 
 UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
@@ -36,8 +35,6 @@ _FOLDED = ("phase", "pool", "weights")
 _LEAST_NAME = 8
 _MOST_NAME = 16
 """Letters of a name that stay where a terminal is narrow, and those of a pool at the head of a column."""
-
-_INDENT = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +129,14 @@ def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
 
 def verdict(result: FleetResult, plan: FleetPlan) -> str:
     """What was asked for, and what is proven of the answer."""
-    subject = f"{_counted(plan.workloads, 'workload')} on {_counted(plan.pools, 'pool')}"
+    subject = f"{counted(plan.workloads, 'workload')} on {counted(plan.pools, 'pool')}"
     return f"{_answer(result)} for {subject}; {_proof(result, plan)}"
 
 
 def totals(plan: FleetPlan) -> str:
     """Rent, GPUs and power of a plan."""
     power = "" if plan.power_kw is None else f", {_plain(plan.power_kw)} kW"
-    return f"${plan.usd_per_hour:,.2f}/h, {_counted(plan.gpus, 'GPU')}{power}"
+    return f"${plan.usd_per_hour:,.2f}/h, {counted(plan.gpus, 'GPU')}{power}"
 
 
 def _answer(result: FleetResult) -> str:
@@ -170,18 +167,13 @@ def _plain(value: float, significant: int = 4) -> str:
     return f"{value:,.{max(digits, 0)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{value:,.0f}"
 
 
-def _counted(what: int | Sequence[object], noun: str) -> str:
-    count = what if isinstance(what, int) else len(what)
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _foot(result: FleetResult) -> list[str]:
     rows = [row for plan in result.plans for row in plan.instances]
     lines = [] if result.is_frontier else [*_letters(rows), _KEY]
     statistics = result.statistics
     lines.append(
-        f"{_counted(statistics.kinds, 'kind')} of instances priced, {statistics.kinds_in_program:,} in the program "
-        f"({_counted(statistics.variables, 'variable')}, {_counted(statistics.constraints, 'constraint')}); "
+        f"{counted(statistics.kinds, 'kind')} of instances priced, {statistics.kinds_in_program:,} in the program "
+        f"({counted(statistics.variables, 'variable')}, {counted(statistics.constraints, 'constraint')}); "
         f"{wording.effort(result)}"
     )
     return lines
@@ -201,24 +193,24 @@ def _instances(plan: FleetPlan) -> _Table:
     """What runs where; what is the same in every row stands in the heading."""
     rows = plan.instances
     columns = [
-        _words("workload", _unrepeated(row.workload for row in rows)),
-        _words("phase", (row.phase for row in rows)),
-        _words("pool", (row.pool for row in rows)),
+        words("workload", unrepeated(row.workload for row in rows)),
+        words("phase", (row.phase for row in rows)),
+        words("pool", (row.pool for row in rows)),
         Column("instances", "x GPUs", _products(rows)),
-        _words("layout", map(_layout, rows)),
-        _words("weights", (row.weights or "-" for row in rows)),
-        _counts("batch", "", [row.batch for row in rows]),
-        _counts("draft", "tokens", [row.draft_tokens or None for row in rows]),
-        _figures("speed", "tokens/s", [row.speed_tokens_per_s for row in rows]),
-        _figures("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
-        _shares("load", [row.utilization for row in rows]),
-        _money("rent", [row.usd_per_hour for row in rows]),
+        words("layout", map(_layout, rows)),
+        words("weights", (row.weights or "-" for row in rows)),
+        counts("batch", "", [row.batch for row in rows]),
+        counts("draft", "tokens", [row.draft_tokens or None for row in rows]),
+        figures("speed", "tokens/s", [row.speed_tokens_per_s for row in rows]),
+        figures("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
+        shares("load", [row.utilization for row in rows]),
+        money("rent", [row.usd_per_hour for row in rows]),
     ]
     same = [column for column in columns if column.name in _FOLDED and len(set(column.cells)) == 1]
     about = ", ".join(f"{column.name} {column.cells[0]}" for column in same if column.cells[0] != "-")
     heading = f"Instances ({'all: ' if len(rows) > 1 else ''}{about})" if about else "Instances"
     narrow = ("draft", "weights", "TTFT", "batch", "speed", "load", "layout")
-    return _Table(heading, [column for column in _speaking(columns) if column not in same], narrow)
+    return _Table(heading, [column for column in speaking(columns) if column not in same], narrow)
 
 
 def _layout(row: InstanceRow) -> str:
@@ -238,23 +230,23 @@ def _workloads(plan: FleetPlan) -> _Table:
     if all(row.required_requests_per_s == row.requests_per_s for row in rows):
         required = [None for _ in rows]
     columns = [
-        _words("workload", (row.workload for row in rows)),
-        _words("serving", (row.serving for row in rows)),
+        words("workload", (row.workload for row in rows)),
+        words("serving", (row.serving for row in rows)),
         *_alike(
             ("demand", [row.requests_per_s for row in rows]),
             ("required", list(required)),
             ("capacity", [row.capacity_requests_per_s for row in rows]),
             ("slack", [row.slack_requests_per_s for row in rows]),
         ),
-        _shares("load", [row.utilization for row in rows]),
-        _figures("speed", "tokens/s", [row.speed_tokens_per_s for row in rows]),
-        _figures("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
-        _counts("GPUs", "", [row.gpus for row in rows]),
-        _power([row.power_kw for row in rows]),
-        _money("rent", [row.usd_per_hour for row in rows]),
+        shares("load", [row.utilization for row in rows]),
+        figures("speed", "tokens/s", [row.speed_tokens_per_s for row in rows]),
+        figures("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
+        counts("GPUs", "", [row.gpus for row in rows]),
+        powers([row.power_kw for row in rows]),
+        money("rent", [row.usd_per_hour for row in rows]),
     ]
     narrow = ("TTFT", "speed", "serving", "load", "required", "power", "GPUs")
-    return _Table("Workloads (requests/s)", _speaking(columns), narrow)
+    return _Table("Workloads (requests/s)", speaking(columns), narrow)
 
 
 def _alike(*named: tuple[str, Sequence[float | None]]) -> list[Column]:
@@ -272,18 +264,18 @@ def _pools(result: FleetResult, plan: FleetPlan) -> _Table:
     rows = plan.pools
     owned = {pool.name: pool.owned_gpus for pool in result.scenario.pools}
     columns = [
-        _words("pool", (row.pool for row in rows)),
-        _words("accelerator", (row.accelerator for row in rows)),
-        _words("rented by", (row.rented_by for row in rows)),
-        _counts("stock", "GPUs", [row.stock_gpus for row in rows]),
-        _counts("owned", "GPUs", [owned.get(row.pool) or None for row in rows]),
-        _counts("rented", "GPUs", [row.rented_gpus for row in rows]),
-        _counts("used", "GPUs", [row.used_gpus for row in rows]),
-        _counts("nodes", "", [row.nodes for row in rows]),
-        _power([row.power_kw for row in rows]),
-        _money("rent", [row.usd_per_hour for row in rows]),
+        words("pool", (row.pool for row in rows)),
+        words("accelerator", (row.accelerator for row in rows)),
+        words("rented by", (row.rented_by for row in rows)),
+        counts("stock", "GPUs", [row.stock_gpus for row in rows]),
+        counts("owned", "GPUs", [owned.get(row.pool) or None for row in rows]),
+        counts("rented", "GPUs", [row.rented_gpus for row in rows]),
+        counts("used", "GPUs", [row.used_gpus for row in rows]),
+        counts("nodes", "", [row.nodes for row in rows]),
+        powers([row.power_kw for row in rows]),
+        money("rent", [row.usd_per_hour for row in rows]),
     ]
-    return _Table("Pools", _speaking(columns), ("rented by", "accelerator", "owned", "nodes", "power"))
+    return _Table("Pools", speaking(columns), ("rented by", "accelerator", "owned", "nodes", "power"))
 
 
 def _next_cheaper(result: FleetResult, plan: FleetPlan) -> _Table:
@@ -296,7 +288,7 @@ def _next_cheaper(result: FleetResult, plan: FleetPlan) -> _Table:
     wide = max(len(row.unit) for row in rows)
     then = [row.objective for row in rows]
     columns = [
-        _words("requirement", (row.requirement for row in rows)),
+        words("requirement", (row.requirement for row in rows)),
         Column("missed by", "", tuple(f"{_plain(row.amount)} {row.unit.ljust(wide)}" for row in rows)),
         Column("relative", "", tuple("-" if row.share is None else wording.percent(row.share) for row in rows)),
         Column("then", unit, tuple(f"{value:,.{0 if unit == 'GPUs' else 2}f}" for value in then)),
@@ -335,7 +327,7 @@ def trade(result: FleetResult) -> str:
 
 def claim(result: FleetResult) -> str:
     """What is proven of the plans that a frontier does not list."""
-    count = _counted(result.plans, "plan")
+    count = counted(result.plans, "plan")
     these = "it" if len(result) == 1 else "one of these"
     match result.claim:
         case Claim.COMPLETE:
@@ -351,10 +343,10 @@ def claim(result: FleetResult) -> str:
 
 
 def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> _Table:
-    factor = _figures("speed", "factor", [plan.speed_factor for plan in shown])
-    power = _power([plan.power_kw for plan in shown])
-    gpus = _counts("GPUs", "", [plan.gpus for plan in shown])
-    cost = _money("cost", [plan.usd_per_hour for plan in shown])
+    factor = figures("speed", "factor", [plan.speed_factor for plan in shown])
+    power = powers([plan.power_kw for plan in shown])
+    gpus = counts("GPUs", "", [plan.gpus for plan in shown])
+    cost = money("cost", [plan.usd_per_hour for plan in shown])
     first = {"speed": factor, "cost_power": power, "cost_gpus": gpus}[result.question]
     columns = [first, cost, *(column for column in (gpus, power) if column is not first)]
     if any(plan.status != "optimal" for plan in shown):
@@ -363,7 +355,7 @@ def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> _Table:
     # Of many pools, those with the fewest instances are the first to go.
     rare = sorted(pools, key=lambda column: sum(int(cell) for cell in column.cells if cell.isdecimal()))
     heading = "Plans, and the instances of each on each pool" if pools else "Plans"
-    return _Table(heading, _speaking([*columns, *pools]), tuple(column.name for column in rare))
+    return _Table(heading, speaking([*columns, *pools]), tuple(column.name for column in rare))
 
 
 def _instances_by_pool(result: FleetResult, shown: Sequence[FleetPlan]) -> list[Column]:
@@ -386,129 +378,3 @@ def _proven(result: FleetResult) -> str:
         return proven
     gap = max(open_gaps)
     return f"{proven}, the others " + (f"within {wording.percent(gap)}" if math.isfinite(gap) else "without a bound")
-
-
-# Columns
-
-
-def _words(name: str, cells: Iterable[str]) -> Column:
-    return Column(name, "", tuple(cells), words=True)
-
-
-def _unrepeated(cells: Iterable[str]) -> Iterable[str]:
-    """Say a name once where it stands in several rows in a row."""
-    for _, group in itertools.groupby(cells):
-        first, *others = group
-        yield first
-        yield from ("" for _ in others)
-
-
-def _counts(name: str, unit: str, values: Sequence[int | None]) -> Column:
-    return Column(name, unit, tuple("-" if value is None else f"{value:,}" for value in values))
-
-
-def _figures(name: str, unit: str, values: Sequence[float | None], significant: int = 4) -> Column:
-    return numbers(name, unit, values, significant)
-
-
-def _shares(name: str, values: Sequence[float]) -> Column:
-    return Column(name, "%", tuple(f"{100.0 * value:.1f}" for value in values))
-
-
-def _power(values: Sequence[float | None]) -> Column:
-    return Column("power", "kW", tuple("-" if value is None else f"{value:,.1f}" for value in values))
-
-
-def _money(name: str, values: Sequence[float]) -> Column:
-    return Column(name, "$/h", tuple(f"{value:,.2f}" for value in values))
-
-
-def _speaking(columns: Iterable[Column]) -> list[Column]:
-    """Leave out columns in which nothing is known."""
-    return [column for column in columns if not column.cells or set(column.cells) - {"-", ""}]
-
-
-# Nodes
-
-
-def render_nodes(plan: FleetPlan, width: int = 80) -> str:
-    """Say which instances sit on which nodes, nodes alike in one line.
-
-    Instances on a node of their own are counted; one that shares its nodes and lies on several is numbered.
-    """
-    parts = []
-    for pool in plan.pools:
-        rows = [row for row in plan.nodes if row.pool == pool.pool]
-        if rows:
-            head = (
-                f"{pool.pool} ({pool.accelerator}): {_counted(pool.nodes, 'node')}, {_counted(pool.used_gpus, 'GPU')}"
-            )
-            lines = [f"{_INDENT}{line}" for line in _node_lines(rows)]
-            parts.append("\n".join([wrapped([head], width), wrapped(lines, width, indent=_INDENT * 3)]))
-    return "\n\n".join(parts) or "no nodes"
-
-
-_Instance = tuple[str, str, str, int]
-
-
-def _node_lines(rows: Sequence[NodeRow]) -> list[str]:
-    """Lines of one pool, in the order of their first nodes."""
-    by_node: dict[int, list[NodeRow]] = {}
-    by_instance: dict[_Instance, list[NodeRow]] = {}
-    for row in rows:
-        by_node.setdefault(row.node, []).append(row)
-        by_instance.setdefault(_instance_of(row), []).append(row)
-    alike: dict[str, list[list[int]]] = {}
-    for pieces in by_instance.values():
-        nodes = sorted(row.node for row in pieces)
-        if _is_block(nodes, by_node):
-            text = f"{_label(pieces[0])} x{{count}}, each over {len(nodes)} nodes in turn"
-            alike.setdefault(text, []).append(nodes)
-            for node in nodes:
-                del by_node[node]
-    spans = {instance for instance, pieces in by_instance.items() if len(pieces) > 1}
-    total = {instance: sum(row.gpus for row in pieces) for instance, pieces in by_instance.items()}
-    for node, pieces in by_node.items():
-        alike.setdefault(_contents(pieces, spans, total), []).append([node])
-    found = sorted((sorted(itertools.chain(*groups)), text, len(groups)) for text, groups in alike.items())
-    return [f"{_ranges(nodes)}: {text.replace('{count}', str(count))}" for nodes, text, count in found]
-
-
-def _instance_of(row: NodeRow) -> _Instance:
-    return row.workload, row.phase, row.kind, row.instance
-
-
-def _label(row: NodeRow) -> str:
-    return f"{row.workload} {row.phase} {row.kind}"
-
-
-def _is_block(nodes: Sequence[int], by_node: dict[int, list[NodeRow]]) -> bool:
-    """Whether an instance has several nodes in a row, all for itself."""
-    in_a_row = nodes[-1] - nodes[0] == len(nodes) - 1 > 0
-    return in_a_row and all(len(by_node[node]) == 1 for node in nodes)
-
-
-def _contents(pieces: Sequence[NodeRow], spans: set[_Instance], total: dict[_Instance, int]) -> str:
-    """What sits on one node, and the GPUs that nothing sits on."""
-    whole: dict[str, int] = {}
-    parts = []
-    for row in pieces:
-        if _instance_of(row) in spans:
-            parts.append(f"{_label(row)} #{row.instance} ({row.gpus} of its {total[_instance_of(row)]} GPUs)")
-        else:
-            whole[_label(row)] = whole.get(_label(row), 0) + 1
-    texts = [f"{label} x{count}" for label, count in whole.items()] + parts
-    free = pieces[0].node_gpus - sum(row.gpus for row in pieces)
-    return ", ".join(texts + [f"{_counted(free, 'GPU')} free"] * bool(free))
-
-
-def _ranges(nodes: Sequence[int]) -> str:
-    """Numbers in short, such as ``nodes 0-11, 14``."""
-    runs: list[list[int]] = []
-    for node in nodes:
-        if runs and node == runs[-1][-1] + 1:
-            runs[-1].append(node)
-        else:
-            runs.append([node])
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
-    return f"node{'' if len(nodes) == 1 else 's'} {', '.join(texts)}"
