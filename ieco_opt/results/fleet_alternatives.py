@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ieco_opt.design_space.fleet import FleetProblem, FleetSpace
@@ -103,6 +103,9 @@ def _serves(menu: Menu, kinds: Sequence[Kind]) -> bool:
 def _missed_service(space: FleetSpace, menu: Menu, workload: int) -> str:
     """What is asked for, and what of it could be had if the other were kept."""
     asked = menu.workload.workload
+    if not _reaches(space, menu, workload, {"min_speed": None, "max_time_to_first_token_s": None}):
+        serving = " or ".join(asked.serving)
+        return f"no setup of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
@@ -120,7 +123,7 @@ def _reachable(name: str, asked: float, unit: str, factor: float | None) -> str:
     return f"{name} {asked:g} ({asked * factor:.4g} {unit} could be met, all else kept)"
 
 
-def _reaches(space: FleetSpace, menu: Menu, workload: int, changes: dict[str, float]) -> bool:
+def _reaches(space: FleetSpace, menu: Menu, workload: int, changes: Mapping[str, float | None]) -> bool:
     relaxed = menu.workload.workload.model_copy(update=changes)
     other = replace(menu, workload=replace(menu.workload, workload=relaxed))
     return _serves(other, kinds_at(other, workload, space.resolved.pools))
