@@ -23,8 +23,13 @@ Mapping = dict[str, Any]
 # Rows are scaled to 1 and solved to 1e-9; objectives are recomputed from the rounded plan.
 RELATIVE = 1e-7
 
-_GROUPS = 30
 _PER_GROUP = 10
+
+
+def some(first: int, count: int, at_once: int) -> list[Any]:
+    """Ranges of seeds: the first ``at_once`` in every run, all ``count`` with the slow tests."""
+    rest = range(first + at_once, first + count)
+    return [range(first, first + at_once), pytest.param(rest, marks=pytest.mark.slow)]
 
 
 def planned(mapping: Mapping, **arguments: Any) -> FleetResult | None:
@@ -47,7 +52,9 @@ def as_written(result: FleetResult) -> Mapping:
     return parsed
 
 
-@pytest.mark.parametrize("group", range(_GROUPS))
+@pytest.mark.parametrize(
+    "group", [*range(12), *(pytest.param(group, marks=pytest.mark.slow) for group in range(12, 30))]
+)
 def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
     for seed in range(group * _PER_GROUP, (group + 1) * _PER_GROUP):
         mapping = numbered_fleet(seed)
@@ -110,16 +117,18 @@ def _more_budget(mapping: Mapping, draw: random.Random) -> Mapping:
     return mapping
 
 
+@pytest.mark.parametrize("seeds", some(1000, 100, 30), ids=str)
 @pytest.mark.parametrize("grow", [_more_stock, _one_more_pool, _more_budget], ids=lambda change: change.__name__)
-def test_more_to_rent_never_costs_more(grow: Callable[[Mapping, random.Random], Mapping]) -> None:
-    for seed in range(1000, 1100):
+def test_more_to_rent_never_costs_more(grow: Callable[[Mapping, random.Random], Mapping], seeds: range) -> None:
+    for seed in seeds:
         mapping = numbered_fleet(seed)
         grown = grow(copy.deepcopy(mapping), _draw(seed))
         assert least_cost(grown) <= least_cost(mapping) * (1.0 + RELATIVE), seed
 
 
-def test_more_demand_never_costs_less() -> None:
-    for seed in range(1100, 1200):
+@pytest.mark.parametrize("seeds", some(1100, 100, 30), ids=str)
+def test_more_demand_never_costs_less(seeds: range) -> None:
+    for seed in seeds:
         mapping = numbered_fleet(seed)
         more = copy.deepcopy(mapping)
         draw = _draw(seed)
@@ -150,7 +159,8 @@ def _apart(mapping: Mapping) -> tuple[Mapping, Mapping, Mapping]:
     return one, other, together
 
 
-def test_planning_together_never_costs_more_than_apart() -> None:
+@pytest.mark.parametrize("wanted", [25, pytest.param(100, marks=pytest.mark.slow)])
+def test_planning_together_never_costs_more_than_apart(wanted: int) -> None:
     compared = 0
     for seed in range(1200, 1400):
         one, other, together = _apart(numbered_fleet(seed))
@@ -159,6 +169,6 @@ def test_planning_together_never_costs_more_than_apart() -> None:
             continue
         compared += 1
         assert least_cost(together) <= apart * (1.0 + RELATIVE), seed
-        if compared == 100:
+        if compared == wanted:
             break
-    assert compared == 100
+    assert compared == wanted
