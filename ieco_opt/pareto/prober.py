@@ -37,6 +37,9 @@ HiGHS accepts integer variables within 1e-6 of an integer, so a line's intercept
 """
 
 
+_INTERRUPTED = "interrupted"
+
+
 class SearchStopped(Exception):  # noqa: N818 - no error: a limit or Ctrl-C ended the search
     """A limit or an interrupt ended a step; ``incumbent`` is what the step had found until then."""
 
@@ -110,7 +113,7 @@ class Prober:
             return Point(row, found.batch, found.latency_s, found.cost, certificate)
 
         if solved.stopped:
-            raise SearchStopped("a limit ended the solver", point(solved.found, finished=False))
+            raise SearchStopped(self._reason("a limit ended the solver"), point(solved.found, finished=False))
         try:
             found = self._cheapest(solved.found, solved.found.latency_s / STRICT)
         except SearchStopped as stop:
@@ -153,7 +156,7 @@ class Prober:
             if solved is None:
                 return found
             if solved.stopped:
-                raise SearchStopped("a limit ended the solver")
+                raise SearchStopped(self._reason("a limit ended the solver"))
             found = solved.found
 
     def _least(
@@ -182,7 +185,7 @@ class Prober:
             if solution.outcome is Outcome.INFEASIBLE:
                 raise SolverError("the solver calls infeasible what the performance model shows to be feasible")
             if solution.objective is None:
-                raise SearchStopped("a limit ended a step before it found anything")
+                raise SearchStopped(self._reason("a limit ended a step before it found anything"))
             decision = read_decision(model)
             found = self._evaluated(left, decision.position, decision.batch)
             value = self._value(found, objective, reference_cost)
@@ -224,10 +227,14 @@ class Prober:
                 "the difference is beyond the solver's tolerance, so the result is refused"
             )
 
+    def _reason(self, limit: str) -> str:
+        """Why a solve ended early: Ctrl-C, whatever else it looks like, or a limit."""
+        return _INTERRUPTED if self.session.interrupt.requested else limit
+
     def _seconds_left(self) -> float | None:
         """Seconds until the deadline of the sweep; stops the search when there are none."""
         if self.session.interrupt.requested:
-            raise SearchStopped("interrupted")
+            raise SearchStopped(_INTERRUPTED)
         if self.deadline is None:
             return None
         left = self.deadline - time.perf_counter()
