@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import ieco_opt
-from ieco_opt.results.fleet import FleetResult
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 
 RUNS = 2
@@ -118,7 +118,7 @@ def show(mapping: Mapping, gap: float) -> None:
     result = measured(mapping, gap)
     plan, took = result[0], result.statistics
     print(
-        f"{mapping['name']:36} {gap:8.1%} {took.kinds:7,} {took.kinds_in_program:6,} {took.variables:6,} "
+        f"{mapping['name']:36} {gap:8.1%} {took.columns:7,} {took.columns_in_program:6,} {took.variables:6,} "
         f"{took.seconds - took.solver_seconds:9.2f} {took.solver_seconds:9.2f} "
         f"{plan.usd_per_hour:11,.2f} {plan.gap:9.4%}",
         flush=True,

@@ -1,6 +1,6 @@
 """How fast a frontier is proven, beside the enumeration that only samples it.
 
-For each case: setups; regimes before and after dominance; seconds of the whole process for 50 and 100 points of a
+For each case: setups; segments before and after dominance; seconds of the whole process for 50 and 100 points of a
 sampled frontier and for the adaptive one at 5 %; median milliseconds of one epsilon step; and seconds of the tests'
 independent oracle over a ladder of batches. Seconds are medians of three runs on the machine at hand.
 
@@ -27,7 +27,7 @@ from ieco_opt import Scenario  # noqa: E402
 from ieco_opt.design_space.dominance import Cells  # noqa: E402
 from ieco_opt.design_space.families import Family  # noqa: E402
 from ieco_opt.design_space.from_scenario import design_space_of  # noqa: E402
-from ieco_opt.design_space.regimes import cut_where_protocols_change  # noqa: E402
+from ieco_opt.design_space.segments import cut_where_protocols_change  # noqa: E402
 from ieco_opt.design_space.space import same_gpus  # noqa: E402
 from ieco_opt.scenario import resolve  # noqa: E402
 
@@ -41,7 +41,7 @@ HEAD = (
     "context",
     "draft",
     "setups",
-    "regimes all",
+    "segments all",
     "left",
     "50 points s",
     "100 points s",
@@ -82,9 +82,9 @@ def measure(model: str, context: int, *, speculates: bool) -> list[object]:
         f"{model:17}",
         f"{context:6}",
         f"{'yes' if speculates else 'no':3}",
-        f"{result['census']['setups']:5}",
-        f"{regimes_before(scenario):7}",
-        f"{result['census']['regimes']:4}",
+        f"{result['counts']['setups']:5}",
+        f"{segments_before(scenario):7}",
+        f"{result['counts']['segments']:4}",
         f"{fifty:5.2f}",
         f"{hundred:5.2f}",
         f"{adaptive:5.2f}",
@@ -110,13 +110,13 @@ def process_seconds(file: Path, *options: str) -> float:
     return statistics.median(seconds)
 
 
-def regimes_before(scenario: Scenario) -> int:
-    """Regimes of every alternative on all its batches, before anything is dropped."""
+def segments_before(scenario: Scenario) -> int:
+    """Segments of every alternative on all its batches, before anything is dropped."""
     space = design_space_of(resolve(scenario))
-    return sum(_regimes(family, tokens) for family in space.families for tokens in (0, *family.draft_range))
+    return sum(_segments(family, tokens) for family in space.families for tokens in (0, *family.draft_range))
 
 
-def _regimes(family: Family, draft_tokens: int) -> int:
+def _segments(family: Family, draft_tokens: int) -> int:
     if draft_tokens == 0:
         pairs = [(np.arange(len(family.setups)), None)]
     else:

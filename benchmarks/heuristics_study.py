@@ -36,7 +36,7 @@ ACCEPTED_DEVIATION = 0.02
 OVERALL_HEAD = (
     "heuristic",
     "launchable",
-    "dearer: median",
+    "more expensive: median",
     "worst",
     "slower: median",
     "worst",
@@ -49,7 +49,7 @@ EACH_HEAD = (
     "scenario",
     "heuristic",
     "launchable",
-    "dearer: median",
+    "more expensive: median",
     "worst",
     "at tokens/s",
     "slower: median",

@@ -1,4 +1,4 @@
-"""How the cost of a frontier grows with the number of regimes: more precisions, accelerators and degrees, step by step.
+"""How the cost of a frontier grows with the number of segments: more precisions, accelerators, degrees, step by step.
 
     python benchmarks/scaling.py
 
@@ -35,7 +35,7 @@ def main() -> None:
     """Measure and print."""
     ieco_opt.frontier(scenario(1, 1))
     sizes, totals = [], []
-    print(" setups  regimes  space s  frontier s  points")
+    print(" setups  segments  space s  frontier s  points")
     for accelerators, precisions in ((1, 1), (2, 1), (2, 2), (4, 2), (8, 2), (8, 3)):
         case = scenario(accelerators, precisions)
         space, total = [], []
@@ -45,10 +45,10 @@ def main() -> None:
             space.append(time.perf_counter() - start)
             front = ieco_opt.frontier(case)
             total.append(front.statistics.seconds)
-        sizes.append(front.census.setups)
+        sizes.append(front.counts.setups)
         totals.append(statistics.median(total))
         print(
-            f"{front.census.setups:7}  {front.census.regimes:7}  {statistics.median(space):7.3f}  "
+            f"{front.counts.setups:7}  {front.counts.segments:7}  {statistics.median(space):7.3f}  "
             f"{totals[-1]:10.3f}  {len(front):6}",
             flush=True,
         )

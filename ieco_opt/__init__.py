@@ -31,41 +31,46 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ieco_opt import errors
-    from ieco_opt.api import frontier, solve
-    from ieco_opt.comparison.compare import compare
+    from ieco_opt.api import (
+        compare,
+        evaluate,
+        explain,
+        fleet_frontier,
+        frontier,
+        plan,
+        solve,
+        verify,
+        verify_fleet,
+    )
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
-    from ieco_opt.evaluation import evaluate
-    from ieco_opt.explanation import explain
-    from ieco_opt.fleet_verification import verify_fleet
-    from ieco_opt.planning import fleet_frontier, plan
     from ieco_opt.results.deployment import Deployment
-    from ieco_opt.results.fleet import FleetResult
     from ieco_opt.results.frontier import Frontier
+    from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet, Scenario, load_fleet, load_scenario
-    from ieco_opt.solvers.config import SolverConfig, load_solver_config
-    from ieco_opt.verification import verify
+    from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.solvers.config import load_solver_config
 
 _HOMES = {
-    "frontier": "ieco_opt.api",
-    "solve": "ieco_opt.api",
-    "compare": "ieco_opt.comparison.compare",
-    "evaluate": "ieco_opt.evaluation",
-    "explain": "ieco_opt.explanation",
-    "verify": "ieco_opt.verification",
-    "verify_fleet": "ieco_opt.fleet_verification",
-    "plan": "ieco_opt.planning",
-    "fleet_frontier": "ieco_opt.planning",
-    "InfeasibleError": "ieco_opt.errors",
-    "ScenarioError": "ieco_opt.errors",
-    "SolverError": "ieco_opt.errors",
+    **dict.fromkeys(
+        (
+            "compare",
+            "evaluate",
+            "explain",
+            "fleet_frontier",
+            "frontier",
+            "plan",
+            "solve",
+            "verify",
+            "verify_fleet",
+        ),
+        "ieco_opt.api",
+    ),
+    **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
+    **dict.fromkeys(("Fleet", "Scenario", "load_fleet", "load_scenario"), "ieco_opt.scenario"),
     "Deployment": "ieco_opt.results.deployment",
+    "FleetResult": "ieco_opt.results.plan",
     "Frontier": "ieco_opt.results.frontier",
-    "Scenario": "ieco_opt.scenario",
-    "load_scenario": "ieco_opt.scenario",
-    "Fleet": "ieco_opt.scenario",
-    "FleetResult": "ieco_opt.results.fleet",
-    "load_fleet": "ieco_opt.scenario",
-    "SolverConfig": "ieco_opt.solvers.config",
+    "SolverConfig": "ieco_opt.scenario.solver_config",
     "load_solver_config": "ieco_opt.solvers.config",
 }
 

@@ -197,7 +197,7 @@ _LIMITS = [
     _limits("tiny", "{min_speed: 1e-300}", "min_speed"),
     _limits("bool", "{max_power_kw: true}", "max_power_kw"),
     _limits("typo", "{max_pover_kw: 3}", "max_pover_kw"),
-    _limits("clash", "{min_throughput: 10, max_throughput: 5}", "min_throughput"),
+    _limits("infeasible_subset", "{min_throughput: 10, max_throughput: 5}", "min_throughput"),
     Malformed(
         "power-unknown",
         GOOD.replace("H100-SXM", "TPU-v5e").replace("min_speed", "max_power_kw"),

@@ -14,8 +14,8 @@ import pytest
 import ieco_opt
 from ieco_opt import errors
 from ieco_opt.results.deployment import COLUMNS
-from ieco_opt.solvers.config import SolverConfig
-from ieco_opt.verification import verify
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.verification.deployments import verify
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -141,7 +141,7 @@ def test_a_limit_out_of_reach_is_proven_quickly_with_a_draft_model() -> None:
 
 
 def test_a_price_falls_through_to_the_choice() -> None:
-    """The same GPU under a lower price wins every point; the dearer twin is never listed."""
+    """The same GPU under a lower price wins every point; the more expensive twin is never listed."""
     twin = {"like": "H100-SXM", "name": "cheap-H100", "usd_per_gpu_hour": 0.5}
     front = ieco_opt.frontier(small(accelerators=["H100-SXM", twin]), complete=True)
     assert {item.accelerator for item in front} == {"cheap-H100"}

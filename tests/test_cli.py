@@ -73,8 +73,8 @@ def test_frontier_prints_a_table_and_writes_every_kind_of_file(
 def test_kinds_of_frontier(small: Path, options: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
     assert call("frontier", small, "--format", "json", *options) == 0
     result = json.loads(capfd.readouterr().out)
-    claims = {"--delta": ("covered", 0.2), "--points": ("sampled", None), "--complete": ("complete", 0.0)}
-    assert (result["claim"], result["coverage"]) == claims[options[0]]
+    guarantees = {"--delta": ("covered", 0.2), "--points": ("sampled", None), "--complete": ("complete", 0.0)}
+    assert (result["guarantee"], result["coverage"]) == guarantees[options[0]]
 
 
 def test_quiet_with_out_is_silent(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +207,7 @@ def test_time_limit_keeps_what_was_found(small: Path, tmp_path: Path, capfd: pyt
     out = tmp_path / "out.json"
     assert call("frontier", small, "--solver-config", config, "--out", out, "--format", "json") == 4
     result = json.loads(out.read_text("utf-8"))
-    assert result["claim"] == "partial"
+    assert result["guarantee"] == "partial"
     assert result["open_regions"]
     assert "stopped early" in capfd.readouterr().err
 
@@ -224,7 +224,7 @@ def test_interrupt_keeps_what_was_found(small: Path, tmp_path: Path) -> None:
     assert process.returncode == 4
     assert "Traceback" not in stdout + stderr
     result = json.loads(out.read_text("utf-8"))
-    assert result["claim"] == "partial"
+    assert result["guarantee"] == "partial"
     assert result["stopped"] == "interrupted"
     assert result["deployments"]
     assert result["open_regions"]
@@ -239,7 +239,7 @@ def test_verify_finds_a_tampered_result(small: Path, tmp_path: Path, capfd: pyte
     path.write_text(json.dumps(faster), encoding="utf-8")
     assert call("verify", path) == 2
     assert "latency_s" in capfd.readouterr().err
-    # A deployment that exists but is beaten: the second fastest, said to be alone.
+    # A deployment that exists but is dominated: the second fastest, said to be alone.
     weak = json.loads(json.dumps(result))
     batch = weak["deployments"][0]["batch"]
     weak["deployments"] = [{**weak["deployments"][0], "batch": batch + 1}]

@@ -18,12 +18,12 @@ from ieco_opt import InfeasibleError, Scenario, ScenarioError, frontier
 from ieco_opt.cli.compare import command
 from ieco_opt.comparison import Comparison, compare
 from ieco_opt.comparison.deployability import Obstacle, judge
-from ieco_opt.comparison.report import COLUMNS, PROPOSAL_COLUMNS, render
-from ieco_opt.comparison.report import write as write_file
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.reports.text.comparison import COLUMNS, PROPOSAL_COLUMNS, render
+from ieco_opt.reports.text.comparison import write as write_file
 from ieco_opt.scenario import ResolvedScenario, resolve
 
 FIELDS: dict[str, Any] = {
@@ -243,8 +243,8 @@ def test_the_table_fits_and_says_what_cannot_be_launched(comparison: Comparison)
 def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) -> None:
     from dataclasses import replace
 
-    beaten = replace(comparison.results[2], beats_frontier=1)
-    assert "WARNING: fixed beats the exact frontier" in render(replace(comparison, results=(beaten,)))
+    dominated = replace(comparison.results[2], beats_frontier=1)
+    assert "WARNING: fixed beats the exact frontier" in render(replace(comparison, results=(dominated,)))
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:

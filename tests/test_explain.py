@@ -23,7 +23,7 @@ from ieco_opt.cli import main
 from ieco_opt.errors import InfeasibleError
 from ieco_opt.explanation import Explanation, LimitEffect, explain, explainer
 from ieco_opt.explanation.bounds import Bounds, Limit
-from ieco_opt.explanation.text import outward, render
+from ieco_opt.reports.text.explanation import outward, render
 
 Mapping = dict[str, Any]
 
@@ -351,8 +351,8 @@ CLASHES: dict[str, tuple[Mapping, set[str]]] = {
 def test_clashing_limits_are_irreducible(name: str) -> None:
     mapping, expected = CLASHES[name]
     explanation = ask(mapping)
-    assert explanation.clash is not None
-    members = [change.limit for change in explanation.clash.members]
+    assert explanation.infeasible_subset is not None
+    members = [change.limit for change in explanation.infeasible_subset.members]
     assert {*members} == expected
     present = [str(limit) for limit in (*COLUMN, "memory_utilization") if limit not in members]
     if "design_space.batch" in members or isinstance(mapping["design_space"]["batch"], list):
@@ -364,8 +364,8 @@ def test_clashing_limits_are_irreducible(name: str) -> None:
 
 
 def changes(explanation: Explanation) -> Iterator[tuple[str, float]]:
-    assert explanation.clash is not None
-    for change in explanation.clash.members:
+    assert explanation.infeasible_subset is not None
+    for change in explanation.infeasible_subset.members:
         assert change.needed is not None
         assert change.deployment is not None
         yield change.limit, change.needed
@@ -414,7 +414,7 @@ def test_least_changes_of_random_clashes_are_the_oracles(seed: int) -> None:
 
     explanation = ask(mapping)
     assert explanation.feasible == exists()
-    for change in explanation.clash.members if explanation.clash else ():
+    for change in explanation.infeasible_subset.members if explanation.infeasible_subset else ():
         name = change.limit.removeprefix("limits.")
         if name not in limits:
             continue
@@ -432,9 +432,9 @@ _NO_OTHER_LIMITS: Mapping = {"max_throughput": None, "min_throughput": None, "ma
 def test_where_no_single_limit_helps_the_fewest_are_loosened_together() -> None:
     mapping = having(DENSE, limits__min_speed=5000.0, limits__max_cost=0.001, limits__max_power_kw=20.0)
     explanation = ask(mapping)
-    assert explanation.clash is not None
-    assert all(change.needed is None for change in explanation.clash.members)
-    together = {change.limit: change.needed for change in explanation.clash.together}
+    assert explanation.infeasible_subset is not None
+    assert all(change.needed is None for change in explanation.infeasible_subset.members)
+    together = {change.limit: change.needed for change in explanation.infeasible_subset.together}
     assert {*together} == {"limits.min_speed", "limits.max_cost"}
     speed, cost = together["limits.min_speed"], together["limits.max_cost"]
     assert speed is not None
@@ -456,9 +456,9 @@ def test_setups_that_cannot_run_are_nobodys_fault() -> None:
             design_space__pipeline_parallel=[1],
         )
     )
-    assert explanation.clash is not None
-    assert explanation.clash.members == ()
-    assert any("memory" in reason for reason in explanation.clash.rejected)
+    assert explanation.infeasible_subset is not None
+    assert explanation.infeasible_subset.members == ()
+    assert any("memory" in reason for reason in explanation.infeasible_subset.rejected)
     assert "No limit is to blame" in render(explanation)
 
 
@@ -504,7 +504,7 @@ def test_a_stopped_solver_does_not_spoil_an_exact_answer() -> None:
 
 def test_a_solver_that_contradicts_the_search_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     worse = api.answer(Scenario(**DENSE), objective="cheapest")
-    monkeypatch.setattr(explainer.api, "answer", lambda *_, **__: worse)
+    monkeypatch.setattr(explainer.run, "answer", lambda *_, **__: worse)
     with pytest.raises(ieco_opt.SolverError, match="better deployment"):
         ask(DENSE)
 
@@ -558,9 +558,9 @@ def test_command_explains_both_kinds_with_status_0(
     assert saved["objective"] == "cheapest"
     assert len(saved["runner_ups"]) == 5
     assert call("explain", scenario_file, "--set", "limits.min_speed=5000", "--format", "json") == 0
-    clash = json.loads(capfd.readouterr().out)["clash"]
-    assert [member["limit"] for member in clash["members"]] == ["limits.min_speed"]
-    needed = clash["members"][0]["needed"]
+    infeasible_subset = json.loads(capfd.readouterr().out)["infeasible_subset"]
+    assert [member["limit"] for member in infeasible_subset["members"]] == ["limits.min_speed"]
+    needed = infeasible_subset["members"][0]["needed"]
     assert call("solve", scenario_file, "--set", f"limits.min_speed={needed!r}", "--quiet") == 0
 
 

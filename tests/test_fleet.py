@@ -21,15 +21,16 @@ from oracle.fleet import simulate, solve
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
-from ieco_opt.design_space.fleet import build_fleet_space
 from ieco_opt.errors import InfeasibleError, ScenarioError
-from ieco_opt.pareto.fleet_planner import FleetPlanner, FleetStopped
-from ieco_opt.programs import fleet_packing
+from ieco_opt.fleet.planner import FleetPlanner
+from ieco_opt.fleet.program import packing as fleet_packing
+from ieco_opt.fleet.space import build_fleet_space
 from ieco_opt.results.deployment import COLUMNS
 from ieco_opt.scenario import Fleet, load_fleet_mapping, resolve_fleet
-from ieco_opt.solvers.config import SolverConfig, load_solver_config
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.interrupt import Interrupt
-from ieco_opt.solvers.session import SolverSession
+from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
 
@@ -79,7 +80,7 @@ def hard_fleet(workloads: int = 12) -> Fleet:
 
 def planner(fleet: Fleet, config: SolverConfig, **arguments: Any) -> FleetPlanner:
     interrupt = arguments.pop("interrupt", None)
-    return FleetPlanner(build_fleet_space(resolve_fleet(fleet)), SolverSession(config, interrupt), **arguments)
+    return FleetPlanner(build_fleet_space(resolve_fleet(fleet)), Run(config, interrupt), **arguments)
 
 
 def test_the_shipped_fleets_are_solved_and_hold() -> None:
@@ -93,7 +94,7 @@ def test_the_shipped_fleets_are_solved_and_hold() -> None:
 def test_a_plan_as_tables() -> None:
     result = ieco_opt.plan(ieco_opt.load_fleet(CHAT_AND_CODE))
     instances = result.to_dataframe()
-    extra = {"workload", "phase", "pool", "kind", "instances", "nodes", "usd_per_hour", "utilization"}
+    extra = {"workload", "phase", "pool", "instance_type", "instances", "nodes", "usd_per_hour", "utilization"}
     assert {*COLUMNS, *extra, "time_to_first_token_s"} <= set(instances.columns)
     assert instances["usd_per_hour"].sum() == pytest.approx(result[0].usd_per_hour)
     nodes = result.to_dataframe("nodes")
@@ -194,9 +195,9 @@ def test_an_interrupt_keeps_incumbent_and_bound() -> None:
         interrupt=interrupt,
         report=lambda incumbent, bound, _: interrupt.request() if incumbent - bound < 0.1 * incumbent else None,
     )
-    with pytest.raises(FleetStopped, match="Ctrl-C") as caught:
+    with pytest.raises(Stopped, match="interrupted") as caught:
         asked.best()
-    plan = caught.value.plan
+    plan = caught.value.incumbent
     assert plan is not None
     assert 0.0 < plan.bound < plan.value
     assert plan.status == "feasible"
@@ -218,7 +219,7 @@ def test_a_time_limit_gives_a_marked_plan(tmp_path: Path) -> None:
     assert done.returncode == 4, done.stderr
     assert "stopped early" in done.stderr
     saved = json.loads(out.read_text())
-    assert saved["claim"] == "partial"
+    assert saved["guarantee"] == "partial"
     assert saved["plans"][0]["status"] == "feasible"
     assert saved["plans"][0]["bound"] < saved["plans"][0]["objective"]
     assert simulate(saved) == []

@@ -15,7 +15,7 @@ from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError
-from ieco_opt.results.fleet import FleetResult
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]

@@ -13,7 +13,7 @@ from test_fleet_against_oracle import as_written
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError, ScenarioError
-from ieco_opt.results.fleet import FleetResult
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]

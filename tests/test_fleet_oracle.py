@@ -407,7 +407,7 @@ def test_caps() -> None:
     by_gpu = [pool("p", price=1, power_w=2000, rented_by="gpu"), pool("q", price=2, power_w=500, rented_by="gpu")]
     four = [workload(point(1), rate=4)]
     assert cost(fleet(by_gpu, four)) == 4
-    # Each GPU that moves to the dearer pool saves 1.5 kW.
+    # Each GPU that moves to the more expensive pool saves 1.5 kW.
     assert cost(fleet(by_gpu, four, max_power_kw=5)) == 6
     assert cost(fleet(by_gpu, four, max_power_kw=5, max_usd_per_hour=5.9)) is None
     assert cost(fleet(by_gpu, four, max_power_kw=1.9)) is None
@@ -539,7 +539,7 @@ def row(name: str, gpus: int, instances: int, **changes: Any) -> Mapping:
         "workload": name,
         "phase": "colocated",
         "pool": "p",
-        "kind": f"{gpus} GPUs",
+        "instance_type": f"{gpus} GPUs",
         "instances": instances,
         "nodes": instances,
         "usd_per_hour": 0.0,
@@ -558,7 +558,14 @@ def row(name: str, gpus: int, instances: int, **changes: Any) -> Mapping:
 
 
 def part(node: int, name: str, gpus: int, **changes: Any) -> Mapping:
-    figures = {"node": node, "node_gpus": 8, "workload": name, "gpus": gpus, "kind": f"{gpus} GPUs", "instance": 0}
+    figures = {
+        "node": node,
+        "node_gpus": 8,
+        "workload": name,
+        "gpus": gpus,
+        "instance_type": f"{gpus} GPUs",
+        "instance": 0,
+    }
     return {"pool": "p", "phase": "colocated"} | figures | changes
 
 
@@ -585,8 +592,8 @@ def pool_summary(rented: int, used: int, nodes: int, usd: float, stock: int = 32
         "pool": "p",
         "accelerator": "H100-SXM",
         "rented_by": "node",
-        "stock_gpus": stock,
-        "rented_gpus": rented,
+        "capacity_gpus": stock,
+        "allocated_gpus": rented,
         "used_gpus": used,
         "nodes": nodes,
         "usd_per_hour": usd,
@@ -656,9 +663,9 @@ PLAN = ("plans", 0)
         _set(*PLAN, "workloads", 0, "gpus", to=8),
         _set(*PLAN, "workloads", 0, "capacity_requests_per_s", to=2.0),
         _set(*PLAN, "workloads", to=[summary("six", 6, 9.6)]),
-        _set(*PLAN, "pools", 0, "rented_gpus", to=10),
+        _set(*PLAN, "pools", 0, "allocated_gpus", to=10),
         _set(*PLAN, "pools", 0, "nodes", to=1),
-        _set(*PLAN, "pools", 0, "stock_gpus", to=16),
+        _set(*PLAN, "pools", 0, "capacity_gpus", to=16),
         _set(*PLAN, "usd_per_hour", to=10.0),
         _set(*PLAN, "power_kw", to=10.0),
         _set(*PLAN, "gpus", to=10),

@@ -18,23 +18,17 @@ import pandas as pd
 import pytest
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.reports import fleet_files, fleet_plot, plot
-from ieco_opt.reports.fleet_nodes import render_nodes
-from ieco_opt.reports.fleet_table import render
-from ieco_opt.reports.table import MOST_ROWS, width_of
-from ieco_opt.results.fleet import (
-    Concession,
-    FleetPlan,
-    FleetResult,
-    FleetStatistics,
-    InstanceRow,
-    NodeRow,
-    PoolSummary,
-    WorkloadSummary,
-)
-from ieco_opt.results.frontier import Claim
+from ieco_opt.reports.figures import fleet as fleet_plot
+from ieco_opt.reports.figures import frontier as plot
+from ieco_opt.reports.text.fleet import render
+from ieco_opt.reports.text.fleet_nodes import render_nodes
+from ieco_opt.reports.text.frontier import MOST_ROWS, width_of
+from ieco_opt.results import fleet_files
+from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow, PoolSummary, Relaxation, WorkloadSummary
+from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, load_fleet_mapping
-from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 
 def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -> InstanceRow:
@@ -42,7 +36,7 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "workload": workload,
         "phase": "colocated",
         "pool": pool,
-        "kind": f"fp8-tp{gpus}",
+        "instance_type": f"fp8-tp{gpus}",
         "instances": count,
         "nodes": max(1, count * gpus // 8),
         "usd_per_hour": 2.0 * count * gpus,
@@ -122,7 +116,7 @@ def nodes_of(rows: tuple[InstanceRow, ...], size: int = 8) -> tuple[NodeRow, ...
                 if node == len(here):
                     here.append(size)
                 here[node] -= gpus
-                placed.append(NodeRow(row.pool, node, size, row.workload, row.phase, row.kind, number, gpus))
+                placed.append(NodeRow(row.pool, node, size, row.workload, row.phase, row.instance_type, number, gpus))
     return tuple(placed)
 
 
@@ -165,7 +159,7 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
         "speed_factor": 1.0,
         "usd_per_hour": cost,
         "power_kw": sum(pool.power_kw or 0.0 for pool in pools),
-        "gpus": sum(pool.rented_gpus for pool in pools),
+        "gpus": sum(pool.allocated_gpus for pool in pools),
         "objective": cost,
         "bound": cost,
         "gap": 0.0,
@@ -202,7 +196,7 @@ def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
     values: dict[str, Any] = {
         "scenario": scenario,
         "question": "cost",
-        "claim": Claim.SINGLE,
+        "guarantee": Guarantee.SINGLE,
         "plans": plans,
         "coverage": None,
         "stopped": None,
@@ -216,25 +210,25 @@ def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
 
 SCENARIO = fleet(["chat", "code", "search"], {"alpha": 128, "beta": 64, "gamma": 16})
 ROWS = (
-    instances("chat", "alpha", 3, 4, kind="fp8-tp4-k5", draft_tokens=5),
+    instances("chat", "alpha", 3, 4, instance_type="fp8-tp4-k5", draft_tokens=5),
     instances("chat", "beta", 1, 2),
     instances(
         "code", "alpha", 2, 16, phase="decode", tensor_parallel=8, pipeline_parallel=2, attention_data_parallel=4
     ),
     instances("code", "beta", 1, 8, phase="prefill", latency_s=None, speed_tokens_per_s=None, batch=1),
-    instances("search", "beta", 2, 4, kind="measured", **_FROM_A_TABLE),
+    instances("search", "beta", 2, 4, instance_type="measured", **_FROM_A_TABLE),
 )
 GIVES = (
-    Concession("limits.max_usd_per_hour", 12345.6, "$/h", None, 100.0),
-    Concession("stock of alpha", 8.0, "GPUs", 0.0625, 120.0),
-    Concession("demand of chat", 0.5, "requests/s", 0.0125, 111.5),
+    Relaxation("limits.max_usd_per_hour", 12345.6, "$/h", None, 100.0),
+    Relaxation("stock of alpha", 8.0, "GPUs", 0.0625, 120.0),
+    Relaxation("demand of chat", 0.5, "requests/s", 0.0125, 111.5),
 )
 PLAN = plan(SCENARIO, *ROWS, next_cheaper=GIVES)
 SINGLE = result(SCENARIO, PLAN)
 STOPPED = result(
     SCENARIO,
     replace(PLAN, bound=120.0, gap=0.0625, status="feasible", next_cheaper=()),
-    claim=Claim.PARTIAL,
+    guarantee=Guarantee.PARTIAL,
     stopped="time limit",
 )
 UNBOUNDED = replace(STOPPED, plans=(replace(STOPPED[0], bound=-math.inf, gap=math.inf),))
@@ -250,18 +244,18 @@ FRONT = result(
     at_factor(1.5, 5),
     at_factor(2.25, 21, bound=150.0, gap=0.04, status="feasible"),
     question="speed",
-    claim=Claim.COVERED,
+    guarantee=Guarantee.COVERED,
     coverage=0.05,
 )
 
 
 def against_gpus(question: str) -> FleetResult:
     plans = tuple(replace(each, speed_factor=1.0, usd_per_hour=200.0 - each.gpus) for each in FRONT)
-    return replace(FRONT, question=question, plans=plans[::-1], claim=Claim.COMPLETE, coverage=0.0)
+    return replace(FRONT, question=question, plans=plans[::-1], guarantee=Guarantee.COMPLETE, coverage=0.0)
 
 
 POWER, GPUS = against_gpus("cost_power"), against_gpus("cost_gpus")
-CUT_SHORT = replace(FRONT, claim=Claim.PARTIAL, coverage=None, stopped="Ctrl-C", plans=FRONT.plans[:1])
+CUT_SHORT = replace(FRONT, guarantee=Guarantee.PARTIAL, coverage=None, stopped="Ctrl-C", plans=FRONT.plans[:1])
 
 LONG = [f"customer-support-assistant-in-region-{letter}" for letter in "abcdefghijkl"]
 MANY_SCENARIO = fleet(LONG, {f"reserved-capacity-{at}": 64 * (at + 1) for at in range(6)}, name="x" * 60)
@@ -273,7 +267,9 @@ MANY = result(
             instances(name, f"reserved-capacity-{at // 3}", 1 + at, 4 + 2 * (at % 3), **changes)
             for at, name in enumerate(LONG)
             for changes in (
-                ({"phase": "decode"}, {"phase": "prefill", "kind": "p", "instances": 1}) if at % 4 == 1 else ({},)
+                ({"phase": "decode"}, {"phase": "prefill", "instance_type": "p", "instances": 1})
+                if at % 4 == 1
+                else ({},)
             )
         ),
     ),
@@ -342,8 +338,8 @@ limits.max_usd_per_hour  12,346 $/h                -  100.00
 
 layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1 are left out
 speed and TTFT (time to first token): of a full instance; rent: of the pool, shared by GPUs
-1,234 kinds of instances priced, 56 in the program (70 variables, 30 constraints); 2 solves in 1.2 s with
-HiGHS 1.16.0"""
+1,234 instance types priced, 56 in the program (70 variables, 30 constraints); 2 solves in 1.2 s with HiGHS
+1.16.0"""
     )
 
 
@@ -436,7 +432,7 @@ def test_a_frontier_reads_like_this() -> None:
         render(FRONT, 100)
         == """\
 by hand: least cost against a common factor on all speeds
-3 plans; for every feasible plan one of these is at most 5 % dearer and 5 % slower
+3 plans; for every feasible plan one of these is at most 5 % more expensive and 5 % slower
 
 Plans, and the instances of each on each pool
  speed    cost  GPUs  power     gap  alpha   beta
@@ -445,7 +441,7 @@ factor     $/h           kW          inst.  inst.
  1.500  160.00    80   56.0  proven      7      4
  2.250  288.00   144  100.8     4 %     23      4
 
-2 of 3 proven optimal, the others within 4 %; 1,234 kinds of instances priced, 56 in the program (70
+2 of 3 proven optimal, the others within 4 %; 1,234 instance types priced, 56 in the program (70
 variables, 30 constraints); 2 solves in 1.2 s with HiGHS 1.16.0"""
     )
 
@@ -466,7 +462,10 @@ def test_long_frontiers_are_thinned_and_say_so() -> None:
 
 
 def test_nodes_alike_share_a_line() -> None:
-    rows = (instances("chat", "alpha", 12, 8, kind="tp8"), instances("code", "alpha", 4, 4, kind="tp4"))
+    rows = (
+        instances("chat", "alpha", 12, 8, instance_type="tp8"),
+        instances("code", "alpha", 4, 4, instance_type="tp4"),
+    )
     text = render_nodes(plan(fleet(["chat", "code"], {"alpha": 128, "beta": 8}), *rows), 80)
     assert text.splitlines() == [
         "alpha (H100-SXM): 14 nodes, 112 GPUs",
@@ -476,7 +475,10 @@ def test_nodes_alike_share_a_line() -> None:
 
 
 def test_instances_over_several_nodes_are_numbered_where_they_share_one() -> None:
-    rows = (instances("code", "alpha", 2, 12, kind="tp12"), instances("chat", "alpha", 2, 16, kind="tp16"))
+    rows = (
+        instances("code", "alpha", 2, 12, instance_type="tp12"),
+        instances("chat", "alpha", 2, 16, instance_type="tp16"),
+    )
     text = render_nodes(plan(fleet(["chat", "code"], {"alpha": 128}), *rows), 120)
     assert text.splitlines()[1:] == [
         "  node 0: code colocated tp12 #0 (8 of its 12 GPUs)",
@@ -635,9 +637,9 @@ ROW = ("plans", 0, "instances", 1)
         (("format",), "ieco_opt result", "format", "found 'ieco_opt result', expected 'ieco_opt fleet'"),
         (("format_version",), 2, "format_version", "found 2, expected 1"),
         (("question",), "fastest", "question", "found 'fastest', expected one of cost, power, gpus, speed"),
-        (("question",), "speed", "claim", "found 'single', expected one of covered, complete, partial for 'speed'"),
-        (("claim",), "sampled", "claim", "found 'sampled', expected one of complete, covered, single, partial"),
-        (("coverage",), 0.1, "coverage", "found 0.1, expected null with the claim single"),
+        (("question",), "speed", "guarantee", "found 'single', expected one of covered, complete, partial for 'speed'"),
+        (("guarantee",), "sampled", "guarantee", "found 'sampled', expected one of complete, covered, single, partial"),
+        (("coverage",), 0.1, "coverage", "found 0.1, expected null with the guarantee single"),
         (("scenario", "kind"), "deployment", "scenario.kind", "found 'deployment', expected 'fleet'"),
         (("scenario", "pools", 0, "gpus"), -1, "scenario.pools[0].gpus", "found -1, expected"),
         (("plans",), [], "plans", "found 0 plans, expected one for the question 'cost'"),
@@ -654,7 +656,7 @@ ROW = ("plans", 0, "instances", 1)
         (("plans", 0, "nodes", 2, "workload"), "x", "plans[0].nodes[2].workload", "expected the name of a workload"),
         (("plans", 0, "pools", 0, "rented_by"), "rack", "plans[0].pools[0].rented_by", "expected one of node, gpu"),
         (("plans", 0, "next_cheaper", 0, "share"), "1", "plans[0].next_cheaper[0].share", "expected a number or null"),
-        (("statistics", "kinds"), 1.5, "statistics.kinds", "found 1.5, expected an integer"),
+        (("statistics", "columns"), 1.5, "statistics.columns", "found 1.5, expected an integer"),
         (("surprise",), 1, "surprise", "unknown field"),
     ],
 )
@@ -888,7 +890,9 @@ def test_plots_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> 
 
 
 def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
-    imports = "; ".join(f"import ieco_opt.reports.fleet_{name}" for name in ("files", "plot", "table"))
+    imports = "; ".join(
+        f"import ieco_opt.{name}" for name in ("results.fleet_files", "reports.figures.fleet", "reports.text.fleet")
+    )
     heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,7 +14,7 @@ import pytest
 from ieco_opt import Scenario, ScenarioError, evaluate, heuristics
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
-from ieco_opt.heuristics.interface import joined, undominated
+from ieco_opt.heuristics.interface import joined, nondominated
 from ieco_opt.heuristics.paper_grid import PaperGrid
 from ieco_opt.heuristics.pricing import no_proposals
 from ieco_opt.heuristics.registry import chosen
@@ -75,7 +75,7 @@ def test_launchable_proposals_are_worth_what_is_claimed(name: str, changes: dict
     assert [reasons for reasons in verdicts.reasons if reasons] == []
     assert verdicts.latency_s == pytest.approx(proposals.latency_s, rel=1e-9)
     assert verdicts.cost_usd_per_mtok == pytest.approx(proposals.cost_usd_per_mtok, rel=1e-9)
-    assert len(undominated(proposals.latency_s, proposals.cost_usd_per_mtok)) == len(proposals)
+    assert len(nondominated(proposals.latency_s, proposals.cost_usd_per_mtok)) == len(proposals)
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -19,9 +19,9 @@ def points(*pairs: tuple[float, float]) -> Points:
     return Points(np.array([pair[0] for pair in pairs], float), np.array([pair[1] for pair in pairs], float))
 
 
-def test_undominated_keeps_one_of_equals_and_drops_what_is_beaten() -> None:
+def test_nondominated_keeps_one_of_equals_and_drops_what_is_beaten() -> None:
     some = points((10, 5), (20, 9), (10, 5), (10, 6), (9, 5), (20, 10), (5, 1))
-    assert some.undominated().tolist() == [1, 0, 6]
+    assert some.nondominated().tolist() == [1, 0, 6]
 
 
 def test_cost_regret_compares_with_the_cheapest_that_is_as_fast() -> None:
@@ -86,8 +86,8 @@ def test_epsilon_by_hand() -> None:
     assert indicators.additive_epsilon(points((10, 100)), FRONTIER) == pytest.approx(0.5)
     assert indicators.additive_epsilon(FRONTIER, FRONTIER) == pytest.approx(0.0)
     # Twice as dear everywhere: log10(2) of two decades.
-    dearer = Points(FRONTIER.speed, 2 * FRONTIER.cost)
-    assert indicators.additive_epsilon(dearer, FRONTIER) == pytest.approx(math.log10(2) / 2)
+    expensive = Points(FRONTIER.speed, 2 * FRONTIER.cost)
+    assert indicators.additive_epsilon(expensive, FRONTIER) == pytest.approx(math.log10(2) / 2)
     assert indicators.additive_epsilon(points(), FRONTIER) == math.inf
 
 
@@ -103,7 +103,7 @@ def test_indicators_agree_with_moocore(seed: int) -> None:
     moocore = pytest.importorskip("moocore")
     rng = np.random.default_rng(seed)
     frontier = Points(rng.uniform(1.0, 200.0, 40), np.exp(rng.normal(0.0, 2.0, 40)))
-    frontier = frontier.take(frontier.undominated())
+    frontier = frontier.take(frontier.nondominated())
     some = Points(rng.uniform(1.0, 200.0, 25), np.exp(rng.normal(1.0, 2.0, 25)))
     if len(frontier) < 2:
         pytest.skip("one point has no range")
@@ -112,4 +112,4 @@ def test_indicators_agree_with_moocore(seed: int) -> None:
     assert indicators.additive_epsilon(some, frontier) == pytest.approx(moocore.epsilon_additive(found, ref=exact))
     assert indicators.igd_plus(some, frontier) == pytest.approx(moocore.igd_plus(found, ref=exact))
     kept = moocore.is_nondominated(np.column_stack([-some.speed, some.cost]))
-    assert sorted(some.undominated()) == np.flatnonzero(kept).tolist()
+    assert sorted(some.nondominated()) == np.flatnonzero(kept).tolist()

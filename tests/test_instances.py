@@ -10,8 +10,8 @@ from oracle import Setup, serving
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
-from ieco_opt.design_space.instances import DecodingSetups
-from ieco_opt.design_space.kinds import Menu, build_menu
+from ieco_opt.fleet.columns import Candidates, build_candidates
+from ieco_opt.fleet.instances import DecodingSetups
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
 
@@ -38,7 +38,7 @@ CASES: dict[str, Mapping] = {
 SERVICES: tuple[tuple[float | None, float | None], ...] = ((None, None), (25.0, None), (None, 0.5), (40.0, 0.2))
 
 
-def _menu(case: Mapping, min_speed: float | None, first_token_s: float | None) -> Menu:
+def _candidates(case: Mapping, min_speed: float | None, first_token_s: float | None) -> Candidates:
     prompt, output = case["sizes"]
     workload = {
         "name": "w",
@@ -53,7 +53,7 @@ def _menu(case: Mapping, min_speed: float | None, first_token_s: float | None) -
     workload |= {name: value for name, value in given.items() if value is not None}
     pool = {"name": "p", "accelerator": case["accelerator"], "gpus": 4096}
     resolved = resolve_fleet(load_fleet_mapping({"kind": "fleet", "pools": [pool], "workloads": [workload]}))
-    return build_menu(resolved.workloads[0], resolved.pools)
+    return build_candidates(resolved.workloads[0], resolved.pools)
 
 
 def _service(case: Mapping, min_speed: float | None, first_token_s: float | None) -> serving.Service:
@@ -94,30 +94,30 @@ def _key(instance: serving.Instance) -> tuple[int, ...]:
 def test_instances_are_those_of_the_oracle(name: str, phase: Phase) -> None:
     served = 0
     for min_speed, first_token_s in SERVICES:
-        menu = _menu(CASES[name], min_speed, first_token_s)
+        candidates = _candidates(CASES[name], min_speed, first_token_s)
         service = _service(CASES[name], min_speed, first_token_s)
-        (shelf,) = (shelf for shelf in menu.shelves if shelf.phase is phase)
-        setups = shelf.setups[0]
-        offers = setups.offers(menu.service())
-        found = {tuple(map(int, key)): row for row, key in enumerate(setups.keys()) if offers.batch[row]}
+        (table,) = (table for table in candidates.tables if table.phase is phase)
+        setups = table.setups[0]
+        capacities = setups.capacities(candidates.service())
+        found = {tuple(map(int, key)): row for row, key in enumerate(setups.keys()) if capacities.batch[row]}
         expected = {_key(instance): instance for instance in serving.instances(service, phase.value)}
         assert found.keys() == expected.keys()
         served += len(found)
         for key, row in found.items():
             instance = expected[key]
-            assert offers.batch[row] == instance.batch
-            assert offers.requests_per_s[row] == pytest.approx(instance.capacity_requests_per_s, rel=RELATIVE)
-            assert offers.transfer_s[row] == pytest.approx(instance.transfer_s, rel=RELATIVE)
+            assert capacities.batch[row] == instance.batch
+            assert capacities.requests_per_s[row] == pytest.approx(instance.capacity_requests_per_s, rel=RELATIVE)
+            assert capacities.transfer_s[row] == pytest.approx(instance.transfer_s, rel=RELATIVE)
             if phase is Phase.PREFILL:
-                assert offers.pass_s[row] == pytest.approx(instance.pass_s, rel=RELATIVE)
+                assert capacities.pass_s[row] == pytest.approx(instance.pass_s, rel=RELATIVE)
     assert served > 20
 
 
 def test_larger_batches_serve_more_at_less_speed() -> None:
     # What lets a setup be reduced to its largest batch.
-    menu = _menu(CASES["experts"], None, None)
-    for shelf in menu.shelves:
-        setups = shelf.setups[0]
+    candidates = _candidates(CASES["experts"], None, None)
+    for table in candidates.tables:
+        setups = table.setups[0]
         if not isinstance(setups, DecodingSetups):
             continue
         low, high = setups.alternatives.batch_min, setups.alternatives.batch_max

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from ieco_opt.design_space.packing import (
+from ieco_opt.errors import SolverError
+from ieco_opt.fleet.packing import (
     Arc,
     Nodes,
     arcs,
@@ -17,7 +18,6 @@ from ieco_opt.design_space.packing import (
     place,
     rooms,
 )
-from ieco_opt.errors import SolverError
 
 
 def fits(rests: tuple[int, ...], bins: list[int]) -> bool:

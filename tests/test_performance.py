@@ -16,9 +16,9 @@ import ieco_opt
 from ieco_opt import Deployment, Scenario, catalog
 from ieco_opt.catalog import Collection
 from ieco_opt.catalog.types import Accelerator, Fidelity, PaperModel
-from ieco_opt.evaluation import SETUP_COLUMNS
 from ieco_opt.performance.architecture import architecture, peak_flops
 from ieco_opt.performance.closed_forms import section_2_2
+from ieco_opt.performance.evaluate import SETUP_COLUMNS
 from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, PassTime, pass_time
 
 SAMPLE = Path(__file__).parent / "data" / "setup_points_sample.csv"

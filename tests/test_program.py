@@ -17,25 +17,26 @@ from ieco_opt import Scenario
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.regimes import Regimes, build_regimes
+from ieco_opt.design_space.segments import Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
-from ieco_opt.programs.naming import regime_names
-from ieco_opt.results.frontier import Claim
+from ieco_opt.programs.naming import segment_names
+from ieco_opt.results.guarantee import Guarantee
 from ieco_opt.scenario import resolve
-from ieco_opt.solvers.config import SolverConfig, load_solver_config
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.session import SolverSession, _outcome
 
-SNAPSHOT = Path(__file__).parent / "data" / "two_regimes.lp"
+SNAPSHOT = Path(__file__).parent / "data" / "two_segments.lp"
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 ROWS = {
-    "one_regime": "exactly one regime",
+    "one_segment": "exactly one segment",
     "batch_at_least": "lo y <= b",
     "batch_at_most": "b <= hi y",
     "latency": "roofline",
-    "rent": "rent of a step",
+    "step_cost": "rent of a step",
     "latency_cap": "epsilon",
     "cost_cap": "epsilon",
     "min_speed": "limit",
@@ -67,25 +68,25 @@ TINY = Scenario(
 LIMITS = Limits(min_speed=100.0, max_cost=50.0, max_throughput=200_000.0, min_throughput=2000.0, max_power_kw=1.5)
 
 
-def two_regimes() -> tuple[DesignSpace, Regimes]:
+def two_segments() -> tuple[DesignSpace, Segments]:
     """One GPU and two, each on the batches 1 to 8."""
     space = design_space_of(resolve(TINY))
     everything = space.families[0].alternatives(np.arange(2), 0)
     space = replace(space, alternatives=everything, cells=Cells(np.arange(2), np.array([1, 1]), np.array([8, 8])))
-    return space, build_regimes(space)
+    return space, build_segments(space)
 
 
 def tiny_program() -> Any:
-    space, regimes = two_regimes()
+    space, segments = two_segments()
     data = ProgramData(
-        alternatives=regimes.alternatives,
-        lo=regimes.lo,
-        hi=regimes.hi,
+        alternatives=segments.alternatives,
+        lo=segments.lo,
+        hi=segments.hi,
         limits=LIMITS,
         objective=Objective.LATENCY,
         latency_cap_s=5e-3,
         cost_cap=30.0,
-        names=regime_names(space, regimes),
+        names=segment_names(space, segments),
     )
     return build_program(data)
 
@@ -121,7 +122,7 @@ def test_no_family_of_constraints_is_missing_from_the_stored_program() -> None:
 def test_speculation_has_a_row_for_each_pair_of_resources() -> None:
     model = program(DRAFTED, Objective.LATENCY)
     pairs = [f"{own}_and_draft_{draft}" for own in ("memory", "arithmetic") for draft in ("memory", "arithmetic")]
-    assert list(model.latency) == list(model.rent) == pairs
+    assert list(model.latency) == list(model.step_cost) == pairs
 
 
 DRAFTED = {
@@ -137,13 +138,13 @@ DRAFTED = {
 def program(mapping: dict[str, Any], objective: Objective) -> Any:
     """Build the program of a scenario; for its cost, one step of the iteration from a dear deployment."""
     space = design_space_of(resolve(Scenario(**mapping)))
-    regimes = build_regimes(space)
-    reference = float(np.median(regimes.cost_hi)) if objective is Objective.COST else 0.0
+    segments = build_segments(space)
+    reference = float(np.median(segments.cost_hi)) if objective is Objective.COST else 0.0
     return build_program(
         ProgramData(
-            alternatives=regimes.alternatives,
-            lo=regimes.lo,
-            hi=regimes.hi,
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
             limits=space.limits,
             objective=objective,
             reference_cost=reference,
@@ -154,7 +155,7 @@ def program(mapping: dict[str, Any], objective: Objective) -> Any:
 def feasible(number: int) -> dict[str, Any] | None:
     """The scenario of a seed, if anything is left of it."""
     mapping = numbered(number)[0].mapping
-    return mapping if len(build_regimes(design_space_of(resolve(Scenario(**mapping))))) else None
+    return mapping if len(build_segments(design_space_of(resolve(Scenario(**mapping))))) else None
 
 
 @pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
@@ -204,7 +205,7 @@ def test_a_time_limit_leaves_no_deployment() -> None:
     scenario = Scenario(**DRAFTED)
     hurried = SolverConfig(total_time_limit_s=1e-9)
     result = ieco_opt.frontier(scenario, solver_config=hurried)
-    assert (result.claim, len(result), result.coverage) == (Claim.PARTIAL, 0, None)
+    assert (result.guarantee, len(result), result.coverage) == (Guarantee.PARTIAL, 0, None)
     assert result.open_regions
     with pytest.raises(SolverError, match="time limit"):
         ieco_opt.solve(scenario, solver_config=hurried)
@@ -214,8 +215,8 @@ def cut_short(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let solves beyond the first few end as if a limit had stopped them with an incumbent."""
     honest = SolverSession.solve
 
-    def solve(session: SolverSession, model: Any, time_limit_s: float | None = None) -> Solution:
-        solution = honest(session, model, time_limit_s)
+    def solve(session: SolverSession, model: Any, time_limit_s: float | None = None, **given: Any) -> Solution:
+        solution = honest(session, model, time_limit_s, **given)
         return (
             replace(solution, outcome=Outcome.FEASIBLE, bound=0.5 * (solution.bound or 0.0))
             if (session.solves > after)
@@ -237,7 +238,7 @@ def test_what_a_stopped_sweep_had_proven_stays_proven(monkeypatch: pytest.Monkey
     whole = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
     cut_short(8, monkeypatch)
     result = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
-    assert (result.claim, result.coverage) == (Claim.PARTIAL, None)
+    assert (result.guarantee, result.coverage) == (Guarantee.PARTIAL, None)
     assert result.open_regions
     proven = {item.latency_s for item in result if item.status == "optimal"}
     assert proven

@@ -20,15 +20,18 @@ import pandas as pd
 import pytest
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.pareto.points import Box, SearchStatistics
-from ieco_opt.reports import files, plot, progress, wording
-from ieco_opt.reports.grouping import MOST_GROUPS, groups_of
-from ieco_opt.reports.table import MOST_ROWS, render
-from ieco_opt.reports.tabular import to_dataframe
+from ieco_opt.reports.figures import frontier as plot
+from ieco_opt.reports.text import progress, wording
+from ieco_opt.reports.text.frontier import MOST_ROWS, render
+from ieco_opt.reports.text.grouping import MOST_GROUPS, groups_of
+from ieco_opt.results import files
 from ieco_opt.results.deployment import ALL_COLUMNS, COLUMNS, Deployment
-from ieco_opt.results.frontier import Census, Claim, Frontier
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import Box, Guarantee
+from ieco_opt.results.statistics import Counts, SearchStatistics
+from ieco_opt.results.tables import to_dataframe
 from ieco_opt.scenario import Scenario, Speculation, Workload
-from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
 
@@ -105,14 +108,14 @@ def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
             speculation=Speculation(draft_model="Llama-3.1-8B", acceptance=0.8, max_draft_tokens=5),
         ),
         "question": "frontier",
-        "claim": Claim.COVERED,
+        "guarantee": Guarantee.COVERED,
         "deployments": deployments,
         "coverage": 0.05,
         "open_regions": (),
         "stopped": None,
         "solver": SolverConfig(options={"presolve_mode": 2, "mip_abs_gap": math.inf, "mip_allow_restart": False}),
         "statistics": SearchStatistics(5, 7, 2, 1.5, 2.25, (0.5, 0.1)),
-        "census": Census(400, 1200, 900, {"does not fit": 17}),
+        "counts": Counts(400, 1200, 900, {"does not fit": 17}),
         "versions": {"ieco_opt": "0.1.0", "highspy": "1.16.0", "solver": "highs"},
         "notes": ("a note",),
     }
@@ -123,13 +126,13 @@ FRONT = frontier(SPECULATING, MIDDLE, CHEAP)
 PARTIAL = frontier(
     SPECULATING,
     replace(CHEAP, bound=math.inf, gap=math.inf),
-    claim=Claim.PARTIAL,
+    guarantee=Guarantee.PARTIAL,
     coverage=None,
     stopped="time limit",
     open_regions=(Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0), EVERYTHING),
 )
-NOTHING = frontier(claim=Claim.PARTIAL, coverage=None, stopped="interrupted", open_regions=(EVERYTHING,))
-SINGLE = frontier(SPECULATING, question="preferred", preference=3.0, claim=Claim.SINGLE, coverage=None)
+NOTHING = frontier(guarantee=Guarantee.PARTIAL, coverage=None, stopped="interrupted", open_regions=(EVERYTHING,))
+SINGLE = frontier(SPECULATING, question="preferred", preference=3.0, guarantee=Guarantee.SINGLE, coverage=None)
 
 
 def many(count: int) -> tuple[Deployment, ...]:
@@ -145,8 +148,8 @@ def test_the_table_reads_like_this() -> None:
         == """\
 by hand: Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of
 output
-3 deployments; for every feasible deployment one of these is at most 5 % dearer
-and 5 % slower
+3 deployments; for every feasible deployment one of these is at most 5 % more
+expensive and 5 % slower
 
    speed    cost  GPUs  layout       batch   draft  throughput     gap
 tokens/s  $/Mtok                            tokens    tokens/s
@@ -204,15 +207,18 @@ def test_thinning_keeps_both_ends_and_says_what_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"claim": Claim.COMPLETE, "coverage": 0.0}, "3 deployments, the complete frontier: one of these matches"),
-        ({"coverage": 0.025}, "one of these is at most 2.5 % dearer and 2.5 % slower"),
-        ({"claim": Claim.SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
-        ({"claim": Claim.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be on the frontier"),
-        ({"claim": Claim.PARTIAL, "stopped": "time limit"}, "3 deployments found before the search ended"),
+        (
+            {"guarantee": Guarantee.COMPLETE, "coverage": 0.0},
+            "3 deployments, the complete frontier: one of these matches",
+        ),
+        ({"coverage": 0.025}, "one of these is at most 2.5 % more expensive and 2.5 % slower"),
+        ({"guarantee": Guarantee.SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
+        ({"guarantee": Guarantee.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be on the frontier"),
+        ({"guarantee": Guarantee.PARTIAL, "stopped": "time limit"}, "3 deployments found before the search ended"),
     ],
 )
 def test_claims_are_told_in_plain_words(changes: dict[str, Any], expected: str) -> None:
-    assert expected in wording.claim(replace(FRONT, **changes))
+    assert expected in wording.guarantee(replace(FRONT, **changes))
 
 
 @pytest.mark.parametrize("result", [PARTIAL, NOTHING, replace(PARTIAL, question="fastest", deployments=(CHEAP,))])
@@ -366,9 +372,9 @@ VALUES = json.loads(files.to_json(FRONT))
         (("format",), "other", "format", "found 'other', expected 'ieco_opt result'"),
         (("format_version",), 2, "format_version", "found 2, expected 1"),
         (("format_version",), True, "format_version", "found true, expected 1"),
-        (("claim",), "certain", "claim", "found 'certain', expected one of complete, covered"),
-        (("claim",), [], "claim", "found an empty list, expected one of"),
-        (("coverage",), None, "coverage", "found nothing, expected a number from 0 on with the claim covered"),
+        (("guarantee",), "certain", "guarantee", "found 'certain', expected one of complete, covered"),
+        (("guarantee",), [], "guarantee", "found an empty list, expected one of"),
+        (("coverage",), None, "coverage", "found nothing, expected a number from 0 on with the guarantee covered"),
         (("deployments",), {}, "deployments", "expected a list"),
         (("deployments", 1), 7, "deployments[1]", "found 7, expected a mapping"),
         (("deployments", 1, "batch"), 8.5, "deployments[1].batch", "found 8.5, expected an integer"),
@@ -381,7 +387,7 @@ VALUES = json.loads(files.to_json(FRONT))
         (("open_regions",), [{"latency_lo_s": 1}], "open_regions[0].cost_lo", "the field is missing"),
         (("versions",), {"pyomo": 6}, "versions", "expected a mapping to text each"),
         (("statistics", "step_seconds"), ["1"], "statistics.step_seconds", "expected a list with a number each"),
-        (("census", "rejected"), {"a": "b"}, "census.rejected", "expected a mapping to an integer each"),
+        (("counts", "rejected"), {"a": "b"}, "counts.rejected", "expected a mapping to an integer each"),
         (("solver", "options"), {"a": None}, "solver.options", "expected a mapping to true, false, a number or text"),
         (("notes",), "text", "notes", "expected a list with text each"),
         (("scenario",), None, "scenario", "found nothing, expected a mapping"),
@@ -656,8 +662,14 @@ def test_progress_is_silent_otherwise(
 
 
 def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
-    modules = ["tabular", "files", "table", "plot", "progress"]
-    imports = "; ".join(f"import ieco_opt.reports.{name}" for name in modules)
+    modules = [
+        "results.tables",
+        "results.files",
+        "reports.text.frontier",
+        "reports.figures.frontier",
+        "reports.text.progress",
+    ]
+    imports = "; ".join(f"import ieco_opt.{name}" for name in modules)
     heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

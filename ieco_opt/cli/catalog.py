@@ -47,7 +47,7 @@ def list_command(kind: Literal["models", "accelerators"] | None, collection: str
         if output_format == "csv":
             click.echo(table.to_csv(index=False), nl=False)
         else:
-            from ieco_opt.reports.catalog_table import render_catalog
+            from ieco_opt.reports.text.catalog import render_catalog
 
             click.echo(("\n" if index else "") + render_catalog(table, each))
 

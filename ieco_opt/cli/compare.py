@@ -89,8 +89,8 @@ def command(
 
 def _check_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.comparison.report import check_file
-    from ieco_opt.reports.plot import check_plot_ending
+    from ieco_opt.reports.figures.frontier import check_plot_ending
+    from ieco_opt.reports.text.comparison import check_file
 
     if out is not None:
         check_file(out)
@@ -100,7 +100,7 @@ def _check_endings(out: Path | None, plot: Path | None) -> None:
 
 def _deliver(result: Comparison, *, out: Path | None, output_format: str | None, plot: Path | None, quiet: bool) -> int:
     """Save first, so that a closed pipe or a missing plot library loses nothing; then print."""
-    from ieco_opt.comparison.report import render, to_csv_text, to_json, write
+    from ieco_opt.reports.text.comparison import render, to_csv_text, to_json, write
 
     texts = {"json": to_json, "csv": to_csv_text}
     if out is not None:

@@ -44,16 +44,16 @@ def command(
     output_format: str | None,
     quiet: bool,
 ) -> int:
-    """Say what decides the best deployment of SCENARIO, or which limits clash.
+    """Say what decides the best deployment of SCENARIO, or which limits infeasible_subset.
 
     If a deployment exists: where its time goes, what each limit costs, and which setups come next. If none does: which
-    limits clash, and the least change of each that helps. Both are answers, so the exit status is 0.
+    limits infeasible_subset, and the least change of each that helps. Both are answers, so the exit status is 0.
     """
     from ieco_opt import api, load_scenario, load_solver_config
     from ieco_opt.cli.main import ExitStatus
+    from ieco_opt.documents.destinations import check_folder, kind_of
     from ieco_opt.explanation import explain
-    from ieco_opt.explanation.text import render
-    from ieco_opt.reports.destinations import check_folder, kind_of
+    from ieco_opt.reports.text.explanation import render
 
     if preference is not None and objective != "preferred":
         raise click.UsageError("--preference goes with --objective preferred")

@@ -16,7 +16,7 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 @click.option(
     "--objective",
     type=click.Choice(["fastest", "cheapest"]),
-    help="Of a deployment: least latency, or rent - c * batch with c the least cost.  [default: fastest]",
+    help="Of a deployment: least latency, or step cost - c * batch with c the least cost.  [default: fastest]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
@@ -38,13 +38,14 @@ def command(
         from ieco_opt import api, load_scenario
 
         written = api.export(load_scenario(scenario, overrides), out, objective=objective or "fastest")
-        wrote = f"{written.regimes} regimes of {written.setups} setups"
+        wrote = f"{written.segments} segments of {written.setups} setups"
     if not quiet:
         click.echo(f"wrote {wrote} to {out}", err=True)
 
 
 def _export_fleet(scenario: Path, overrides: tuple[str, ...], out: Path) -> str:
-    from ieco_opt import load_fleet, planning
+    from ieco_opt import load_fleet
+    from ieco_opt.fleet import run as planning
 
     variables, constraints = planning.export_fleet(load_fleet(scenario, overrides), out)
     return f"{variables} variables and {constraints} constraints"

@@ -10,10 +10,10 @@ import click
 from ieco_opt.cli.options import output_options, set_option
 
 if TYPE_CHECKING:
-    from ieco_opt.planning import Against, FleetObjective
-    from ieco_opt.results.fleet import FleetResult
+    from ieco_opt.fleet.run import Against, FleetObjective
+    from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
-    from ieco_opt.solvers.config import SolverConfig
+    from ieco_opt.scenario.solver_config import SolverConfig
 
 
 @click.command("fleet")
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     type=click.Choice(["speed", "power", "gpus"]),
     help="Also the frontier of cost against a common factor on all speeds, power or GPUs.",
 )
-@click.option("--delta", type=float, help="Coverage of the frontier: this much dearer and worse.  [default: 0.05]")
+@click.option(
+    "--delta", type=float, help="Coverage of the frontier: this much more expensive and worse.  [default: 0.05]"
+)
 @click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
@@ -91,8 +93,8 @@ def command(
 
 
 def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, *, quiet: bool) -> FleetResult:
-    from ieco_opt import planning
     from ieco_opt.cli.fleet_output import shown_bounds
+    from ieco_opt.fleet import run as planning
 
     with shown_bounds(quiet=quiet) as report:
         return planning.plan(fleet, objective=objective, solver_config=config, report=report)
@@ -101,8 +103,8 @@ def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, 
 def _frontier(
     fleet: Fleet, against: Against, delta: float | None, config: SolverConfig, *, complete: bool, quiet: bool
 ) -> FleetResult:
-    from ieco_opt import planning
     from ieco_opt.cli.fleet_output import shown_points
+    from ieco_opt.fleet import run as planning
 
     with shown_points(quiet=quiet) as progress:
         return planning.fleet_frontier(

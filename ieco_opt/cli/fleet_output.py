@@ -17,8 +17,8 @@ import click
 from ieco_opt.cli.main import ExitStatus
 
 if TYPE_CHECKING:
-    from ieco_opt.pareto.fleet_sweeps import Progress
-    from ieco_opt.results.fleet import FleetResult
+    from ieco_opt.fleet.sweeps import Progress
+    from ieco_opt.results.plan import FleetResult
     from ieco_opt.solvers.watch import Report
 
 
@@ -41,7 +41,7 @@ class Delivery:
 
     def deliver(self, result: FleetResult) -> ExitStatus:
         """Save, then print, then draw, so that a closed pipe or a missing plot library loses nothing."""
-        from ieco_opt.reports import fleet_files
+        from ieco_opt.results import fleet_files
 
         if self.out is not None:
             fleet_files.write(result, self.out)
@@ -57,14 +57,14 @@ class Delivery:
         elif self.shows_tables:
             self._print_tables(result)
         if self.plot is not None:
-            from ieco_opt.reports.fleet_plot import plot
+            from ieco_opt.reports.figures.fleet import plot
 
             plot(result, self.plot)
         return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
 
     def _print_tables(self, result: FleetResult) -> None:
-        from ieco_opt.reports.fleet_nodes import render_nodes
-        from ieco_opt.reports.fleet_table import render
+        from ieco_opt.reports.text.fleet import render
+        from ieco_opt.reports.text.fleet_nodes import render_nodes
 
         width = shutil.get_terminal_size((110, 24)).columns
         click.echo(render(result, width))
@@ -75,8 +75,8 @@ class Delivery:
 
 def check_fleet_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.reports.fleet_files import check_ending
-    from ieco_opt.reports.plot import check_plot_ending
+    from ieco_opt.reports.figures.frontier import check_plot_ending
+    from ieco_opt.results.fleet_files import check_ending
 
     if out is not None:
         check_ending(out)

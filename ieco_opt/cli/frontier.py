@@ -12,7 +12,7 @@ from ieco_opt.cli.options import output_options, scenario_argument, set_option, 
 @click.command("frontier")
 @scenario_argument
 @set_option
-@click.option("--delta", type=float, help="Coverage: at most this much dearer and slower.  [default: 0.05]")
+@click.option("--delta", type=float, help="Coverage: at most this much more expensive and slower.  [default: 0.05]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
 @click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
 @solver_config_option
@@ -31,7 +31,7 @@ def command(
 ) -> int:
     """Pareto frontier of speed against cost per token of SCENARIO, with its proof.
 
-    By default adaptive: for every feasible deployment one of the result is at most --delta dearer and at
+    By default adaptive: for every feasible deployment one of the result is at most --delta more expensive and at
     most --delta slower.
     """
     from ieco_opt import api, load_scenario, load_solver_config

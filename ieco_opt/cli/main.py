@@ -26,7 +26,7 @@ _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
     "evaluate": ("ieco_opt.cli.evaluate", "Latency and its components of given setups."),
-    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits clash."),
+    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits infeasible_subset."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(ExitStatus.WRONG_INPUT)
     except InfeasibleError as error:
         explained = isinstance(error, InfeasibleFleetError)
-        hint = "" if explained else "; `ieco-opt explain` finds the limits that clash and the least change"
+        hint = "" if explained else "; `ieco-opt explain` finds the limits that infeasible_subset and the least change"
         click.echo(f"{error}{hint}", err=True)
         sys.exit(ExitStatus.INFEASIBLE)
     except SolverMissingError as error:

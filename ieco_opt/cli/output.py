@@ -23,7 +23,7 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
 
     What was asked to be saved is saved first, so that a closed pipe or a missing plot library loses nothing.
     """
-    from ieco_opt.reports.files import to_csv_text, to_json, write
+    from ieco_opt.results.files import to_csv_text, to_json, write
 
     if out is not None:
         write(result, out)
@@ -37,11 +37,11 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
     elif output_format == "csv":
         click.echo(to_csv_text(result), nl=False)
     elif output_format == "table" or not (quiet and out is not None):
-        from ieco_opt.reports.table import render
+        from ieco_opt.reports.text.frontier import render
 
         click.echo(render(result, shutil.get_terminal_size((100, 24)).columns))
     if plot is not None:
-        from ieco_opt.reports.plot import plot as draw
+        from ieco_opt.reports.figures.frontier import plot as draw
 
         draw(result, plot)
     return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
@@ -49,8 +49,8 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
 
 def check_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.reports.files import check_ending
-    from ieco_opt.reports.plot import check_plot_ending
+    from ieco_opt.reports.figures.frontier import check_plot_ending
+    from ieco_opt.results.files import check_ending
 
     if out is not None:
         check_ending(out)
@@ -61,7 +61,7 @@ def check_endings(out: Path | None, plot: Path | None) -> None:
 @contextmanager
 def shown_progress(*, quiet: bool) -> Iterator[Progress]:
     """Show progress on standard error, if it is a terminal and nobody asked for quiet."""
-    from ieco_opt.reports.progress import progress
+    from ieco_opt.reports.text.progress import progress
 
     with progress(not quiet and sys.stderr.isatty()) as report:
         yield report

@@ -29,10 +29,10 @@ def command(result: Path, quiet: bool) -> int:
 
 def _checked(result: Path) -> tuple[list[str], str]:
     """Problems of a result of either kind, and what may be said where there are none."""
-    from ieco_opt.reports.fleet_files import is_fleet_result
+    from ieco_opt.results.fleet_files import is_fleet_result
 
     if is_fleet_result(result):
-        from ieco_opt.fleet_verification import verify_fleet
+        from ieco_opt.fleet.verify import verify_fleet
 
         fleet = verify_fleet(result)
         plans = "1 plan" if fleet.plans == 1 else f"{fleet.plans} plans"
@@ -40,7 +40,7 @@ def _checked(result: Path) -> tuple[list[str], str]:
             f"verified: {plans} with {fleet.rows} kinds of instances on {fleet.nodes} nodes agree with the performance "
             "model and keep stock, demand, service, rent and power"
         )
-    from ieco_opt.verification import verify
+    from ieco_opt.verification.deployments import verify
 
     report = verify(result)
     return report.problems, (

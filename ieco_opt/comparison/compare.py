@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ieco_opt import api
 from ieco_opt.comparison import indicators
 from ieco_opt.comparison.deployability import Obstacle, Reason, Verdicts, judge
 from ieco_opt.comparison.indicators import Array, Points
 from ieco_opt.heuristics import BUILT_IN, Budget, Heuristic, Proposals, get
+from ieco_opt.pareto import run
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.scenario import Scenario, resolve
-from ieco_opt.solvers.config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ DEFAULT_DELTA = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """Regrets of a heuristic's own undominated points, as shares; ``None`` where it has none that is comparable.
+    """Regrets of a heuristic's own nondominated points, as shares; ``None`` where it has none that is comparable.
 
     ``worst_speed`` and ``worst_cost`` say which of its points has the worst (tokens/s, $ per million tokens).
     """
@@ -119,7 +119,7 @@ class Comparison:
         """One row a heuristic; regrets, shares and ratios as fractions of one."""
         import pandas as pd
 
-        from ieco_opt.comparison.report import COLUMNS, summary
+        from ieco_opt.reports.text.comparison import COLUMNS, summary
 
         return pd.DataFrame([summary(result) for result in self.results], columns=list(COLUMNS))
 
@@ -127,7 +127,7 @@ class Comparison:
         """One row a proposal: its setup, what it claims, what it is worth, and why it cannot be launched."""
         import pandas as pd
 
-        from ieco_opt.comparison.report import PROPOSAL_COLUMNS, proposal_rows
+        from ieco_opt.reports.text.comparison import PROPOSAL_COLUMNS, proposal_rows
 
         rows = [row for result in self.results for row in proposal_rows(self, result)]
         return pd.DataFrame(rows, columns=list(PROPOSAL_COLUMNS))
@@ -140,8 +140,8 @@ class Comparison:
         ScenarioError
             The file cannot be written.
         """
-        from ieco_opt.comparison.report import to_json
-        from ieco_opt.reports.destinations import replace_file
+        from ieco_opt.documents.destinations import replace_file
+        from ieco_opt.reports.text.comparison import to_json
 
         text = to_json(self)
         if path is not None:
@@ -156,7 +156,7 @@ class Comparison:
         ScenarioError
             The ending is unknown, matplotlib is missing, or the file cannot be written.
         """
-        from ieco_opt.comparison.picture import plot
+        from ieco_opt.reports.figures.comparison import plot
 
         plot(self, Path(path))
 
@@ -195,7 +195,7 @@ def compare(
     """
     chosen = [get(item) if isinstance(item, str) else item for item in heuristics]
     budget = Budget() if budget is None else budget
-    exact = api.frontier(scenario, delta=delta, complete=complete, solver_config=solver_config, progress=progress)
+    exact = run.frontier(scenario, delta=delta, complete=complete, solver_config=solver_config, progress=progress)
     return Comparison(exact, tuple(_run(heuristic, exact, budget) for heuristic in chosen), budget)
 
 
@@ -214,7 +214,7 @@ def _run(heuristic: Heuristic, exact: Frontier, budget: Budget) -> HeuristicResu
     seconds = time.perf_counter() - start
     verdicts = judge(resolved, proposals)
     deployable, reference = verdicts.points(), _points_of(exact)
-    points = deployable.take(deployable.undominated())
+    points = deployable.take(deployable.nondominated())
     # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
     known = reference if exact.coverage == 0.0 else reference.joined(points)
     proven = exact.coverage is not None

@@ -32,7 +32,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.speed)
 
-    def undominated(self) -> Indices:
+    def nondominated(self) -> Indices:
         """Positions of the points that no other beats, fastest first; of equals the first."""
         order = np.lexsort((self.cost, -self.speed))
         cost = self.cost[order]
@@ -49,7 +49,7 @@ class Points:
 
 
 def cost_regret(points: Points, frontier: Points) -> Array:
-    """By which share each point is dearer than the cheapest of the frontier that is as fast; NaN where none is.
+    """By which share each point is more expensive than the cheapest of the frontier that is as fast; NaN where none is.
 
     Negative values mean that the point is cheaper than all of the frontier that is as fast.
     """

@@ -96,10 +96,10 @@ def grid_cells(
     return np.where(exists, lo, batch_min[:, None]), np.where(exists, hi, batch_min[:, None]), exists
 
 
-def undominated(
+def nondominated(
     alternatives: Alternatives, cells: Cells, staircase: Staircase, limits: Limits
 ) -> tuple[Cells, Staircase]:
-    """Split cells until each is narrow, dropping those whose best corner is beaten or that the limits exclude.
+    """Split cells until each is narrow, dropping those whose best corner is dominated or that the limits exclude.
 
     Only deployments that meet the limits may dominate. Returns the cells left, not merged, and the staircase
     with what was met on the way.

@@ -17,7 +17,7 @@ from ieco_opt.design_space.dominance import (
     batch_edges,
     grid_cells,
     merged,
-    undominated,
+    nondominated,
 )
 from ieco_opt.design_space.families import Family, FamilyRequest, build_family
 from ieco_opt.design_space.limits import Limits
@@ -36,7 +36,7 @@ class BatchChoices:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Counts:
     """What enumeration and dominance counted.
 
     ``setups`` counts degrees, accelerator and precision; ``alternatives`` also speculation and its draft setup,
@@ -64,7 +64,7 @@ class DesignSpace:
     limits: Limits
     listed_batches: bool
     families: tuple[Family, ...]
-    census: Census
+    counts: Counts
 
 
 def build_design_space(
@@ -94,7 +94,7 @@ def build_design_space(
             found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, listed=listed)
             spaces += found
     alternatives, cells = _together(spaces)
-    cells, staircase = undominated(alternatives, cells, staircase, limits)
+    cells, staircase = nondominated(alternatives, cells, staircase, limits)
     if not listed:
         cells = merged(cells)
     used, rows = np.unique(cells.row, return_inverse=True)
@@ -107,7 +107,7 @@ def build_design_space(
         limits=limits,
         listed_batches=listed,
         families=tuple(families),
-        census=Census(
+        counts=Counts(
             setups=sum(len(family.setups) for family in families),
             alternatives=len(alternatives),
             rejected=rejected,
@@ -146,7 +146,7 @@ def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternative
 def _speculative(
     family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, *, listed: bool
 ) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
-    """Pairs of model and draft setups on as many GPUs, cut into first cells that are not beaten already."""
+    """Pairs of model and draft setups on as many GPUs, cut into first cells that are not dominated already."""
     found = []
     for setups, drafts in same_gpus(family):
         if np.isfinite(limits.max_throughput):
@@ -174,7 +174,7 @@ def _fastest_pairs(
 ) -> tuple[Alternatives, Cells]:
     """Pairs on the batches where no draft setup that fits is faster.
 
-    Elsewhere a slower draft is simply beaten. Under a cap on throughput it is not, since being slower keeps a
+    Elsewhere a slower draft is simply dominated. Under a cap on throughput it is not, since being slower keeps a
     larger batch within the cap; but a draft model always runs in its fastest setup.
     """
     pairs: list[tuple[int, int]] = []

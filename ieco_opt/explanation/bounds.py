@@ -23,7 +23,7 @@ MOST_BATCH = MAX_DEGREE
 class Limit(StrEnum):
     """What can keep a deployment out; the value is the field of the scenario.
 
-    In the order in which a clash is told apart: where either of two could be blamed, the later one is.
+    In the order in which a infeasible_subset is told apart: where either of two could be blamed, the later one is.
     """
 
     BATCH_MIN = "design_space.batch.min"

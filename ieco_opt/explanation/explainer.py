@@ -8,19 +8,20 @@ from typing import get_args
 
 import numpy as np
 
-from ieco_opt import api
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.explanation.bounds import bounds_of
-from ieco_opt.explanation.clashes import clash_of
+from ieco_opt.explanation.infeasible_subset import infeasible_subset_of
 from ieco_opt.explanation.pool import Pool, build_pool
-from ieco_opt.explanation.result import Explanation
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
+from ieco_opt.pareto import run
 from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.versions import versions
 from ieco_opt.scenario import Scenario, resolve
-from ieco_opt.solvers.config import DEFAULT_CONFIG, SolverConfig, load_solver_config
+from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.versions import versions
 
 AGREEMENT = 1e-6
 """How much better than the solver's optimum another deployment may be, relatively, before one of the two is wrong."""
@@ -29,11 +30,11 @@ AGREEMENT = 1e-6
 def explain(
     scenario: Scenario,
     *,
-    objective: api.ObjectiveName = "fastest",
-    preference: float = api.DEFAULT_PREFERENCE,
+    objective: run.ObjectiveName = "fastest",
+    preference: float = run.DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Explanation:
-    """Say what decides the answer to a scenario, or which of its limits clash.
+    """Say what decides the answer to a scenario, or which of its limits infeasible_subset.
 
     A search of all setups, exact and without a solver, answers the scenario and every change of it. The solver answers
     the scenario too, and the two must agree.
@@ -61,14 +62,14 @@ def explain(
         limits=(),
         binding_together=(),
         runner_ups=(),
-        clash=None,
+        infeasible_subset=None,
         confirmed=None,
         versions=versions(config.solver),
         seconds=0.0,
     )
     pick = best(pool, bounds, question.goal)
     if pick is None:
-        explanation = replace(explanation, clash=clash_of(question))
+        explanation = replace(explanation, infeasible_subset=infeasible_subset_of(question))
     else:
         answer = _answer(scenario, objective, preference, config)
         explanation = _of_optimum(explanation, question, _agreed(question, pick, answer))
@@ -77,16 +78,16 @@ def explain(
 
 
 def _check(objective: str, preference: float) -> None:
-    if objective not in (known := get_args(api.ObjectiveName)):
+    if objective not in (known := get_args(run.ObjectiveName)):
         raise ScenarioError.single(f"found '{objective}', expected one of {', '.join(known)}", field="objective")
     if not 0.0 <= preference < float("inf"):
         raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
 
 
-def _answer(scenario: Scenario, objective: api.ObjectiveName, preference: float, config: SolverConfig) -> Frontier:
+def _answer(scenario: Scenario, objective: run.ObjectiveName, preference: float, config: SolverConfig) -> Frontier:
     """What the solver says of a scenario that is known to be feasible."""
     try:
-        return api.answer(scenario, objective=objective, preference=preference, solver_config=config)
+        return run.answer(scenario, objective=objective, preference=preference, solver_config=config)
     except InfeasibleError as error:
         raise SolverError("the solver calls infeasible what a search of all setups shows to be feasible") from error
 

@@ -1,4 +1,4 @@
-"""Every alternative of a scenario, with no limit applied and nothing dropped for being beaten.
+"""Every alternative of a scenario, with no limit applied and nothing dropped for being dominated.
 
 Dominance is right for one frontier only: a deployment that the best one beats may be the best without it, or the only
 one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
@@ -22,9 +22,9 @@ from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.regimes import first_true, last_true
+from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import Census, DesignSpace, same_gpus
+from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
 from ieco_opt.performance import rules
 from ieco_opt.performance.collectives import Array
@@ -131,7 +131,7 @@ class Pool:
             limits=limits,
             listed_batches=False,
             families=self.families,
-            census=Census(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
+            counts=Counts(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
         )
 
     def gpu_counts(self) -> set[int]:
@@ -182,7 +182,7 @@ class Pool:
     def _with_fastest_drafts(self, cells: Cells, bounds: Bounds) -> Cells:
         """Keep the batches at which the draft runs in its fastest setup that fits.
 
-        Without a cap on throughput slower drafts are simply beaten; under one they must not pass for a way to
+        Without a cap on throughput slower drafts are simply dominated; under one they must not pass for a way to
         stay below it.
         """
         if bounds.batches is not None:

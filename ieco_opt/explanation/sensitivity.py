@@ -12,11 +12,12 @@ import numpy as np
 from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.explanation.bounds import Bounds, Limit, one_unit
 from ieco_opt.explanation.pool import Pool
-from ieco_opt.explanation.result import LimitEffect, Loosened, RunnerUp, TimeShare
 from ieco_opt.explanation.search import Goal, Pick, best, reach
-from ieco_opt.pareto.points import Certificate, Point, Status
+from ieco_opt.pareto.describe import describe
+from ieco_opt.pareto.points import Certificate, Point
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.describe import describe
+from ieco_opt.results.explanation import LimitEffect, Loosened, RunnerUp, TimeShare
+from ieco_opt.results.guarantee import Status
 
 RUNNER_UPS = 5
 

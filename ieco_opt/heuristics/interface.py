@@ -95,7 +95,7 @@ def joined(parts: Sequence[Proposals]) -> Proposals:
     return replace(stack_rows(parts), evaluations=sum(part.evaluations for part in parts))
 
 
-def undominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
+def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
     """Positions that no other beats, fastest first; of equals the first."""
     order = np.lexsort((cost, latency_s))
     ordered = cost[order]

@@ -10,7 +10,7 @@ import numpy as np
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.heuristics.interface import Budget, Proposals, joined, undominated
+from ieco_opt.heuristics.interface import Budget, Proposals, joined, nondominated
 from ieco_opt.heuristics.pricing import families_of, no_proposals
 from ieco_opt.heuristics.published_search import RESOLUTION, SearchedModel, SearchRequest, SearchResult, search
 from ieco_opt.performance.architecture import Architecture, peak_flops
@@ -42,7 +42,7 @@ class PaperGrid:
         found = searched(scenario, self.resolution, published_bounds=published)
         parts = [_within_limits(scenario, family, result) for family, result in found]
         everything = joined([no_proposals(), *parts])
-        return everything.take(undominated(everything.latency_s, everything.cost_usd_per_mtok))
+        return everything.take(nondominated(everything.latency_s, everything.cost_usd_per_mtok))
 
 
 def searched(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, undominated, without
+from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
 from ieco_opt.performance.pass_time import PassTime
@@ -178,7 +178,7 @@ class Archive:
         prices = self.space.price(decisions)
         self.evaluations += len(decisions.batch)
         good = np.flatnonzero(prices.admitted)
-        best = good[undominated(prices.latency_s[good], prices.cost_usd_per_mtok[good])]
+        best = good[nondominated(prices.latency_s[good], prices.cost_usd_per_mtok[good])]
         self._found.append(_proposals(self.space.families[decisions.family], decisions, prices, best))
         if len(self._found) > _MERGE_AFTER:
             self._found = [_best_of(self._found)]
@@ -195,7 +195,7 @@ _MERGE_AFTER = 200
 
 def _best_of(parts: list[Proposals]) -> Proposals:
     everything = joined(parts)
-    return everything.take(undominated(everything.latency_s, everything.cost_usd_per_mtok))
+    return everything.take(nondominated(everything.latency_s, everything.cost_usd_per_mtok))
 
 
 def no_proposals(evaluations: int = 0) -> Proposals:

@@ -150,8 +150,8 @@ def _may_be_chosen(
     order = np.argsort(latency, axis=None)
     seconds, cheapest = latency.ravel()[order], np.minimum.accumulate(cost[order])
     faster = np.searchsorted(seconds, least, side="right") - 1
-    beaten = (faster >= 0) & (cheapest[np.maximum(faster, 0)] <= bound)
-    may_be: NDArray[np.bool_] = wanted & ~beaten & (least <= _SLOWEST * seconds[0])
+    dominated = (faster >= 0) & (cheapest[np.maximum(faster, 0)] <= bound)
+    may_be: NDArray[np.bool_] = wanted & ~dominated & (least <= _SLOWEST * seconds[0])
     return may_be
 
 

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Status(StrEnum):
-    """What is proven of a point: that nothing beats it, or only that it exists."""
-
-    OPTIMAL = "optimal"
-    FEASIBLE = "feasible"
+from ieco_opt.results.guarantee import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +42,3 @@ class Point:
     latency_s: float
     cost: float
     certificate: Certificate
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Any deployment not covered yet: latency in (latency_lo_s, latency_hi_s), cost in (cost_lo, cost_hi)."""
-
-    latency_lo_s: float
-    latency_hi_s: float
-    cost_lo: float
-    cost_hi: float
-
-    @property
-    def spread(self) -> float:
-        """The smaller of the two ratios: a neighbour is at most this factor worse than anything inside."""
-        return min(self.latency_hi_s / self.latency_lo_s, self.cost_hi / self.cost_lo)
-
-
-@dataclass(frozen=True, slots=True)
-class SearchStatistics:
-    """What a search cost."""
-
-    steps: int
-    solves: int
-    closed_by_bounds: int
-    solver_seconds: float
-    seconds: float
-    step_seconds: tuple[float, ...]

@@ -1,6 +1,6 @@
 """One epsilon-constraint step: the fastest deployment under a cost cap, or the cheapest under a latency cap.
 
-Before a program is built, the caps are propagated: each regime keeps the batches at which the performance model meets
+Before a program is built, the caps are propagated: each segment keeps the batches at which the performance model meets
 them, which are integers, so that no argument rests on a solver's tolerance. Where nothing is left the step is
 infeasible, and that is proven. The solver decides among the rest.
 """
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ieco_opt.design_space.dominance import STRICT
-from ieco_opt.design_space.regimes import Regimes, Restriction, build_regimes
+from ieco_opt.design_space.segments import Restriction, Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import SolverError
-from ieco_opt.pareto.points import Box, Certificate, Point, Status
+from ieco_opt.pareto.points import Certificate, Point
 from ieco_opt.programs.deployment import (
     MICRO,
     Objective,
@@ -24,11 +24,12 @@ from ieco_opt.programs.deployment import (
     build_program,
     read_decision,
 )
+from ieco_opt.results.guarantee import Box, Status
 from ieco_opt.solvers.outcome import Outcome
-from ieco_opt.solvers.session import SolverSession
+from ieco_opt.solvers.run import Run, Stopped
 
 REFINE_UNTIL = 1e-6
-"""Relative difference of truth and bound at which a regime of experts is not split any further."""
+"""Relative difference of truth and bound at which a segment of experts is not split any further."""
 
 MISMATCH = 1e-5
 """Relative difference of a solver's objective and the performance model that is an error.
@@ -37,23 +38,11 @@ HiGHS accepts integer variables within 1e-6 of an integer, so a line's intercept
 """
 
 
-_INTERRUPTED = "interrupted"
-
-
-class SearchStopped(Exception):  # noqa: N818 - no error: a limit or Ctrl-C ended the search
-    """A limit or an interrupt ended a step; ``incumbent`` is what the step had found until then."""
-
-    def __init__(self, reason: str, incumbent: Point | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.incumbent = incumbent
-
-
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A deployment: a regime and a batch, with both objectives from the performance model."""
+    """A deployment: a segment and a batch, with both objectives from the performance model."""
 
-    regime: int
+    segment: int
     batch: int
     latency_s: float
     cost: float
@@ -71,11 +60,10 @@ class _Solved:
 class Prober:
     """Answers epsilon-constraint questions about one design space and counts what they cost."""
 
-    def __init__(self, space: DesignSpace, session: SolverSession, *, deadline: float | None = None) -> None:
+    def __init__(self, space: DesignSpace, run: Run) -> None:
         self.space = space
-        self.regimes: Regimes = build_regimes(space)
-        self.session = session
-        self.deadline = deadline
+        self.segments: Segments = build_segments(space)
+        self.run = run
         self.steps = 0
         self.closed_by_bounds = 0
         self.step_seconds: list[float] = []
@@ -87,10 +75,10 @@ class Prober:
 
         Raises
         ------
-        SearchStopped
+        Stopped
             A limit or an interrupt ended the step; what it had found goes with it, marked as not proven.
         """
-        start, solves = time.perf_counter(), self.session.solves
+        start, solves = time.perf_counter(), self.run.solves
         self.steps += 1
         solved = self._least(Objective.LATENCY, faster_than_s * STRICT, cost_cap, 0.0)
         if solved is None:
@@ -106,64 +94,64 @@ class Prober:
                 latency_bound_s=bound_s,
                 gap=gap,
                 status=Status.OPTIMAL if proven else Status.FEASIBLE,
-                solves=self.session.solves - solves,
+                solves=self.run.solves - solves,
                 seconds=time.perf_counter() - start,
             )
-            row = int(self.regimes.row[found.regime])
+            row = int(self.segments.row[found.segment])
             return Point(row, found.batch, found.latency_s, found.cost, certificate)
 
         if solved.stopped:
-            raise SearchStopped(self._reason("a limit ended the solver"), point(solved.found, finished=False))
+            raise Stopped(self.run.reason("a limit ended the solver"), point(solved.found, finished=False))
         try:
             found = self._cheapest(solved.found, solved.found.latency_s / STRICT)
-        except SearchStopped as stop:
-            raise SearchStopped(stop.reason, point(solved.found, finished=False)) from stop
+        except Stopped as stop:
+            raise Stopped(stop.reason, point(solved.found, finished=False)) from stop
         self.step_seconds.append(time.perf_counter() - start)
         return point(found, finished=True)
 
     def cheapest(self) -> Point | None:
         """Cheapest deployment of all, and the fastest as cheap as that; ``None`` if proven that there is none."""
-        if not len(self.regimes):
+        if not len(self.segments):
             return None
         start = time.perf_counter()
         self.steps += 1
-        regime = int(np.argmin(self.regimes.cost_hi))
+        segment = int(np.argmin(self.segments.cost_hi))
         found = _Found(
-            regime=regime,
-            batch=int(self.regimes.hi[regime]),
-            latency_s=float(self.regimes.latency_hi_s[regime]),
-            cost=float(self.regimes.cost_hi[regime]),
+            segment=segment,
+            batch=int(self.segments.hi[segment]),
+            latency_s=float(self.segments.latency_hi_s[segment]),
+            cost=float(self.segments.cost_hi[segment]),
         )
         found = self._cheapest(found, np.inf)
         self.step_seconds.append(time.perf_counter() - start)
         return self.fastest(cost_cap=found.cost / STRICT)
 
     def least_cost_within(self, box: Box) -> float | None:
-        """Least cost that any regime reaches in a box; ``None`` proves that the box is empty."""
-        left = self.regimes.restricted(latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT)
+        """Least cost that any segment reaches in a box; ``None`` proves that the box is empty."""
+        left = self.segments.restricted(latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT)
         if not len(left):
             return None
-        part, batch = self.regimes.alternatives.take(left.regime), left.hi.astype(float)
+        part, batch = self.segments.alternatives.take(left.segment), left.hi.astype(float)
         return float(part.cost_usd_per_mtok(part.latency_s(batch), batch).min())
 
     def _cheapest(self, found: _Found, latency_cap_s: float) -> _Found:
         """Dinkelbach's iteration: cheaper deployments within the latency cap, until it is proven that none is left.
 
-        Minimise rent - c B with c the cost of the best so far, then take c from what was found.
+        Minimise step cost - c B with c the cost of the best so far, then take c from what was found.
         """
         while True:
             solved = self._least(Objective.COST, latency_cap_s, found.cost * STRICT, found.cost)
             if solved is None:
                 return found
             if solved.stopped:
-                raise SearchStopped(self._reason("a limit ended the solver"))
+                raise Stopped(self.run.reason("a limit ended the solver"))
             found = solved.found
 
     def _least(
         self, objective: Objective, latency_cap_s: float, cost_cap: float, reference_cost: float
     ) -> _Solved | None:
-        """Solve one step, splitting regimes of experts until truth and bound agree; ``None`` if nothing is left."""
-        left = self.regimes.restricted(latency_cap_s=latency_cap_s, cost_cap=cost_cap)
+        """Solve one step, splitting segments of experts until truth and bound agree; ``None`` if nothing is left."""
+        left = self.segments.restricted(latency_cap_s=latency_cap_s, cost_cap=cost_cap)
         if not len(left):
             self.closed_by_bounds += 1
             return None
@@ -171,7 +159,7 @@ class Prober:
         while True:
             model = build_program(
                 ProgramData(
-                    alternatives=self.regimes.alternatives.take(left.regime),
+                    alternatives=self.segments.alternatives.take(left.segment),
                     lo=left.lo,
                     hi=left.hi,
                     limits=self.space.limits,
@@ -181,11 +169,11 @@ class Prober:
                     reference_cost=reference_cost,
                 )
             )
-            solution = self.session.solve(model, self._seconds_left())
+            solution = self.run.solve(model)
             if solution.outcome is Outcome.INFEASIBLE:
                 raise SolverError("the solver calls infeasible what the performance model shows to be feasible")
             if solution.objective is None:
-                raise SearchStopped(self._reason("a limit ended a step before it found anything"))
+                raise Stopped(self.run.reason("a limit ended a step before it found anything"))
             decision = read_decision(model)
             found = self._evaluated(left, decision.position, decision.batch)
             value = self._value(found, objective, reference_cost)
@@ -203,12 +191,12 @@ class Prober:
 
     def _evaluated(self, left: Restriction, position: int, batch: int) -> _Found:
         """Put the solver's rounded decision through the performance model."""
-        regime = int(left.regime[position])
+        segment = int(left.segment[position])
         inside = int(np.clip(batch, left.lo[position], left.hi[position]))
-        part = self.regimes.alternatives.take(np.array([regime]))
+        part = self.segments.alternatives.take(np.array([segment]))
         latency = part.latency_s(np.array([float(inside)]))
         cost = part.cost_usd_per_mtok(latency, np.array([float(inside)]))
-        return _Found(regime, inside, float(latency[0]), float(cost[0]))
+        return _Found(segment, inside, float(latency[0]), float(cost[0]))
 
     def _value(self, found: _Found, objective: Objective, reference_cost: float) -> float:
         """Objective of the program at a deployment, from the performance model."""
@@ -216,28 +204,13 @@ class Prober:
             return found.latency_s * MICRO
         return found.batch * (found.cost - reference_cost)
 
-    def _check(self, claimed: float, value: float, scale: float, found: _Found) -> None:
+    def _check(self, reported: float, value: float, scale: float, found: _Found) -> None:
         """The solver must agree with the performance model: exactly on dense models, from below with experts."""
-        part = self.regimes.alternatives
-        experts = bool(part.model.expert_fixed_s[found.regime].any() or part.draft.expert_fixed_s[found.regime].any())
-        excess = claimed - value
+        part = self.segments.alternatives
+        experts = bool(part.model.expert_fixed_s[found.segment].any() or part.draft.expert_fixed_s[found.segment].any())
+        excess = reported - value
         if excess > MISMATCH * scale or (not experts and -excess > MISMATCH * scale):
             raise SolverError(
-                f"the solver claims {claimed:.9g} where the performance model gives {value:.9g}; "
+                f"the solver reports {reported:.9g} where the performance model gives {value:.9g}; "
                 "the difference is beyond the solver's tolerance, so the result is refused"
             )
-
-    def _reason(self, limit: str) -> str:
-        """Why a solve ended early: Ctrl-C, whatever else it looks like, or a limit."""
-        return _INTERRUPTED if self.session.interrupt.requested else limit
-
-    def _seconds_left(self) -> float | None:
-        """Seconds until the deadline of the sweep; stops the search when there are none."""
-        if self.session.interrupt.requested:
-            raise SearchStopped(_INTERRUPTED)
-        if self.deadline is None:
-            return None
-        left = self.deadline - time.perf_counter()
-        if left <= 0.0:
-            raise SearchStopped("time limit")
-        return left

@@ -1,7 +1,7 @@
 """Sweeps over one design space: adaptive, complete, sampled, and the search for one preferred deployment.
 
-The box argument: between two neighbours (fast, dear) and (slow, cheap) every deployment that is not beaten lies in the
-box they span. A step under a cost cap inside the box finds the next point or proves that part of the box empty.
+The box argument: between two neighbours (fast, expensive) and (slow, cheap) every deployment that is not dominated lies
+in the box they span. A step under a cost cap inside the box finds the next point or proves that part of the box empty.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ieco_opt.design_space.dominance import STRICT
-from ieco_opt.pareto.points import Box, Point, Status
-from ieco_opt.pareto.prober import Prober, SearchStopped
+from ieco_opt.pareto.points import Point
+from ieco_opt.pareto.prober import Prober
+from ieco_opt.results.guarantee import Box, Status
+from ieco_opt.solvers.run import Stopped
 
 Progress = Callable[[int, int, float], None]
 """Called after each step with points found, boxes open, and the widest spread left."""
@@ -38,7 +40,7 @@ class Sweep:
         if point is not None:
             self.points.append(point)
 
-    def stop(self, stop: SearchStopped, boxes: list[Box]) -> None:
+    def stop(self, stop: Stopped, boxes: list[Box]) -> None:
         """Keep what an interrupted step had found, and what is left to search."""
         self.add(stop.incumbent)
         self.stopped = stop.reason
@@ -69,7 +71,7 @@ def silent(_points: int, _boxes: int, _spread: float) -> None:
 def adaptive(prober: Prober, delta: float, progress: Progress = silent) -> Sweep:
     """Split the largest box until in each the costs or the latencies are within a factor 1 + delta.
 
-    Then for every feasible deployment there is a point at most 1 + delta dearer and at most 1 + delta
+    Then for every feasible deployment there is a point at most 1 + delta more expensive and at most 1 + delta
     slower. With delta = 0 only an empty box is closed, so that every point is found.
     """
     sweep = Sweep()
@@ -91,7 +93,7 @@ def adaptive(prober: Prober, delta: float, progress: Progress = silent) -> Sweep
             for part in split(prober, box, sweep):
                 push(part)
             progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
-    except SearchStopped as stop:
+    except Stopped as stop:
         sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
     return sweep
 
@@ -114,7 +116,7 @@ def sampled(prober: Prober, count: int, progress: Progress = silent) -> Sweep:
                 sweep.add(point)
                 box = replace(box, latency_hi_s=point.latency_s, cost_lo=cap)
             progress(len(sweep.points), count - 2 - done, 1.0)
-    except SearchStopped as stop:
+    except Stopped as stop:
         sweep.stop(stop, [box or EVERYTHING])
     return sweep
 
@@ -133,7 +135,7 @@ def _one(step: Callable[[], Point | None]) -> Sweep:
     sweep = Sweep()
     try:
         sweep.add(step())
-    except SearchStopped as stop:
+    except Stopped as stop:
         sweep.stop(stop, [EVERYTHING])
     sweep.best = sweep.points[-1] if sweep.points else None
     return sweep
@@ -169,7 +171,7 @@ def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> S
             for part in split(prober, box, sweep):
                 push(part)
             progress(len(sweep.points), len(boxes), max((item.spread for _, _, item in boxes), default=1.0))
-    except SearchStopped as stop:
+    except Stopped as stop:
         sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
     sweep.best = max(sweep.points, key=lambda point: preference(point.latency_s, point.cost, exponent), default=None)
     return sweep

@@ -1,9 +1,9 @@
 """The mixed-integer program of one deployment, in Pyomo.
 
-One binary per regime (a setup with its speculation and draft, on a range of batches) and one integer batch per regime:
-choose one regime and its batch. Latency is the larger of its memory and arithmetic lines, and so is the rent of one
-decoding step. Units inside the program are microseconds, micro-dollars, tokens/s and kW, so that every coefficient
-lies between about 1e-6 and 1e7; the solver's tolerances are absolute.
+One binary per segment (a setup with its speculation and draft, on a range of batches) and one integer batch per
+segment: choose one segment and its batch. Latency is the larger of its memory and arithmetic lines, and so is the
+cost of one decoding step. Units inside the program are microseconds, micro-dollars, tokens/s and kW, so that every
+coefficient lies between about 1e-6 and 1e7; the solver's tolerances are absolute.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.regimes import LatencyLines, Line, latency_lines
+from ieco_opt.design_space.segments import LatencyLines, Line, latency_lines
 from ieco_opt.design_space.setups import Integers
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ class ProgramData:
     Attributes
     ----------
     alternatives, lo, hi
-        One entry a regime: what it decides and the batches it ranges over.
+        One entry a segment: what it decides and the batches it ranges over.
     limits
         Limits of the scenario.
     objective
-        With ``COST`` the program minimises rent - ``reference_cost`` * batch of one step, whose optimum is negative
+        With ``COST`` the program minimises step cost - ``reference_cost`` * batch, whose optimum is negative
         where something cheaper than ``reference_cost`` exists (one step of Dinkelbach's iteration).
     latency_cap_s, cost_cap, reference_cost
         Epsilons: seconds and $ per million tokens.
@@ -67,17 +67,17 @@ def build_program(data: ProgramData) -> ConcreteModel:
 
     model = pyo.ConcreteModel(name="deployment")
     names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
-    model.regimes = pyo.Set(initialize=names, ordered=True)
-    model.choose = pyo.Var(model.regimes, domain=pyo.Binary)
+    model.segments = pyo.Set(initialize=names, ordered=True)
+    model.choose = pyo.Var(model.segments, domain=pyo.Binary)
     most = dict(zip(names, data.hi.tolist(), strict=True))
-    model.batch = pyo.Var(model.regimes, domain=pyo.NonNegativeIntegers, bounds=lambda _, regime: (0, most[regime]))
+    model.batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=lambda _, segment: (0, most[segment]))
     model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
-    model.rent_uusd = pyo.Var(domain=pyo.NonNegativeReals)
+    model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
     lines = latency_lines(data.alternatives, data.lo, data.hi)
     define_choice_constraint(model)
     define_batch_constraints(model, names, data)
     define_latency_constraints(model, names, lines)
-    define_rent_constraints(model, names, lines, data.alternatives)
+    define_hourly_cost_constraints(model, names, lines, data.alternatives)
     define_epsilon_constraints(model, data)
     define_limit_constraints(model, names, data)
     define_objective(model, data)
@@ -85,14 +85,14 @@ def build_program(data: ProgramData) -> ConcreteModel:
 
 
 def define_choice_constraint(model: Any) -> None:
-    """Exactly one regime: sum_r y_r = 1."""
+    """Exactly one segment: sum_r y_r = 1."""
     import pyomo.environ as pyo
 
-    model.one_regime = pyo.Constraint(expr=pyo.quicksum(model.choose.values()) == 1)
+    model.one_segment = pyo.Constraint(expr=pyo.quicksum(model.choose.values()) == 1)
 
 
 def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
-    """A batch of the chosen regime only: lo_r y_r <= b_r <= hi_r y_r.
+    """A batch of the chosen segment only: lo_r y_r <= b_r <= hi_r y_r.
 
     Memory capacity of every GPU is in hi_r; so are, exactly, the limits that bound the batch.
     """
@@ -101,20 +101,20 @@ def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData
     lo = dict(zip(names, data.lo.tolist(), strict=True))
     hi = dict(zip(names, data.hi.tolist(), strict=True))
 
-    def least(model: Any, regime: str) -> Any:
-        return lo[regime] * model.choose[regime] <= model.batch[regime]
+    def least(model: Any, segment: str) -> Any:
+        return lo[segment] * model.choose[segment] <= model.batch[segment]
 
-    def most(model: Any, regime: str) -> Any:
-        return model.batch[regime] <= hi[regime] * model.choose[regime]
+    def most(model: Any, segment: str) -> Any:
+        return model.batch[segment] <= hi[segment] * model.choose[segment]
 
-    model.batch_at_least = pyo.Constraint(model.regimes, rule=least)
-    model.batch_at_most = pyo.Constraint(model.regimes, rule=most)
+    model.batch_at_least = pyo.Constraint(model.segments, rule=least)
+    model.batch_at_most = pyo.Constraint(model.segments, rule=most)
 
 
 def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyLines) -> None:
     """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r b_r), one row a resource.
 
-    Where some regime speculates there is a row for each pair of a resource of the model and one of the draft.
+    Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
     """
     import pyomo.environ as pyo
 
@@ -126,16 +126,18 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
     model.latency = pyo.Constraint(list(rows), rule=row)
 
 
-def define_rent_constraints(model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives) -> None:
-    """Rent of one step: z >= sum_r rent_r (intercept_r y_r + slope_r b_r), the same rows in micro-dollars."""
+def define_hourly_cost_constraints(
+    model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives
+) -> None:
+    """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r b_r), the same rows in micro-dollars."""
     import pyomo.environ as pyo
 
     rows = _rooflines(lines)
 
     def row(model: Any, resource: str) -> Any:
-        return model.rent_uusd >= _along(model, names, rows[resource].scaled(alternatives.usd_per_s * MICRO))
+        return model.step_cost_uusd >= _along(model, names, rows[resource].scaled(alternatives.usd_per_s * MICRO))
 
-    model.rent = pyo.Constraint(list(rows), rule=row)
+    model.step_cost = pyo.Constraint(list(rows), rule=row)
 
 
 def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
@@ -145,7 +147,7 @@ def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
     if np.isfinite(data.latency_cap_s):
         model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
-        model.cost_cap = pyo.Constraint(expr=model.rent_uusd <= data.cost_cap * pyo.quicksum(model.batch.values()))
+        model.cost_cap = pyo.Constraint(expr=model.step_cost_uusd <= data.cost_cap * pyo.quicksum(model.batch.values()))
 
 
 def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
@@ -153,7 +155,7 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
 
     speed: t <= 1 / min_speed; cost: z <= max_cost sum b; throughput: sum b >= floor t and sum b <= cap t;
     power: sum_r power_r y_r <= cap. The throughput cap is exact only through hi_r, since t may exceed the
-    latency of the chosen regime; the row is implied there and kept for readers of the program.
+    latency of the chosen segment; the row is implied there and kept for readers of the program.
     """
     import pyomo.environ as pyo
 
@@ -162,7 +164,7 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
     if limits.min_speed > 0.0:
         model.min_speed = pyo.Constraint(expr=model.latency_us <= MICRO / limits.min_speed)
     if np.isfinite(limits.max_cost):
-        model.max_cost = pyo.Constraint(expr=model.rent_uusd <= limits.max_cost * batch)
+        model.max_cost = pyo.Constraint(expr=model.step_cost_uusd <= limits.max_cost * batch)
     if limits.min_throughput > 0.0:
         model.min_throughput = pyo.Constraint(expr=batch >= limits.min_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_throughput):
@@ -175,26 +177,26 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
 
 
 def define_objective(model: Any, data: ProgramData) -> None:
-    """Least latency, or least rent - reference cost * tokens of one step."""
+    """Least latency, or least step cost - reference cost * tokens of one step."""
     import pyomo.environ as pyo
 
     if data.objective is Objective.LATENCY:
         expression = model.latency_us
     else:
-        expression = model.rent_uusd - data.reference_cost * pyo.quicksum(model.batch.values())
+        expression = model.step_cost_uusd - data.reference_cost * pyo.quicksum(model.batch.values())
     model.objective = pyo.Objective(expr=expression, sense=pyo.minimize)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The regime that a solved program chose, as a position in its data, and its batch."""
+    """The segment that a solved program chose, as a position in its data, and its batch."""
 
     position: int
     batch: int
 
 
 def read_decision(model: Any) -> Decision:
-    """Round the chosen regime and batch from a model whose variables hold a solution."""
+    """Round the chosen segment and batch from a model whose variables hold a solution."""
     chosen = [(name.value or 0.0) for name in model.choose.values()]
     position = int(np.argmax(chosen))
     batch = list(model.batch.values())[position].value or 0.0

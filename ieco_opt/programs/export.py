@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ieco_opt.design_space.regimes import Regimes
+from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import ScenarioError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
-from ieco_opt.programs.naming import regime_names
+from ieco_opt.programs.naming import segment_names
 
 FORMATS = (".lp", ".mps")
 
 
 def export_program(
-    space: DesignSpace, regimes: Regimes, path: Path, *, objective: Objective, reference_cost: float = 0.0
+    space: DesignSpace, segments: Segments, path: Path, *, objective: Objective, reference_cost: float = 0.0
 ) -> None:
-    """Write the program over every regime and limit of a scenario to a ``.lp`` or ``.mps`` file.
+    """Write the program over every segment and limit of a scenario to a ``.lp`` or ``.mps`` file.
 
-    Regimes that provably hold no frontier point are left out. With ``Objective.COST`` the objective is
-    rent - ``reference_cost`` * batch, which is zero at the optimum where that is the least cost.
+    Segments that provably hold no frontier point are left out. With ``Objective.COST`` the objective is
+    step cost - ``reference_cost`` * batch, which is zero at the optimum where that is the least cost.
 
     Raises
     ------
@@ -29,13 +29,13 @@ def export_program(
     """
     model = build_program(
         ProgramData(
-            alternatives=regimes.alternatives,
-            lo=regimes.lo,
-            hi=regimes.hi,
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
             limits=space.limits,
             objective=objective,
             reference_cost=reference_cost,
-            names=regime_names(space, regimes),
+            names=segment_names(space, segments),
         )
     )
     write_program(model, path)

@@ -1,50 +1,21 @@
-"""A set of deployments with the claim it makes: a frontier, or the one answer to a question."""
+"""A set of deployments with the guarantee it makes: a frontier, or the one answer to a question."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ieco_opt.errors import InfeasibleError
-from ieco_opt.pareto.points import Box, SearchStatistics
 from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.guarantee import Box, Guarantee
+from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario
-from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Claim(StrEnum):
-    """What a result says of the deployments it does not list."""
-
-    COMPLETE = "complete"
-    """Every point of the frontier is listed."""
-
-    COVERED = "covered"
-    """For every feasible deployment one listed is at most 1 + coverage dearer and 1 + coverage slower."""
-
-    SAMPLED = "sampled"
-    """Every point listed is on the frontier; others may be missing."""
-
-    SINGLE = "single"
-    """The one deployment that was asked for."""
-
-    PARTIAL = "partial"
-    """A limit ended the search: ``open_regions`` may hold better deployments."""
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """How large the search was: setups, alternatives with speculation, and regimes left for the program."""
-
-    setups: int
-    alternatives: int
-    regimes: int
-    rejected: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +36,14 @@ class Frontier:
 
     scenario: Scenario
     question: str
-    claim: Claim
+    guarantee: Guarantee
     deployments: tuple[Deployment, ...]
     coverage: float | None
     open_regions: tuple[Box, ...]
     stopped: str | None
     solver: SolverConfig
     statistics: SearchStatistics
-    census: Census
+    counts: Counts
     versions: dict[str, str]
     preference: float | None = None
     notes: tuple[str, ...] = field(default=())
@@ -114,13 +85,13 @@ class Frontier:
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a deployment; columns as in ``ieco_opt.results.deployment.ALL_COLUMNS``."""
-        from ieco_opt.reports.tabular import to_dataframe
+        from ieco_opt.results.tables import to_dataframe
 
         return to_dataframe(self.deployments)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Write the result with its scenario, versions and proofs; also returns the text."""
-        from ieco_opt.reports.files import to_json, write
+        from ieco_opt.results.files import to_json, write
 
         if path is not None:
             write(self, Path(path), "json")
@@ -128,18 +99,18 @@ class Frontier:
 
     def to_csv(self, path: str | Path) -> None:
         """Write one row a deployment."""
-        from ieco_opt.reports.files import write
+        from ieco_opt.results.files import write
 
         write(self, Path(path), "csv")
 
     def to_parquet(self, path: str | Path) -> None:
         """Write one row a deployment (needs the extra ``parquet``)."""
-        from ieco_opt.reports.files import write
+        from ieco_opt.results.files import write
 
         write(self, Path(path), "parquet")
 
     def plot(self, path: str | Path) -> None:
         """Draw cost against speed to a .png, .svg or .html file (needs the extra ``plot``)."""
-        from ieco_opt.reports.plot import plot
+        from ieco_opt.reports.figures.frontier import plot
 
         plot(self, Path(path))

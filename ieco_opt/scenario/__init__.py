@@ -1,12 +1,7 @@
 """Scenario files: reading, checking, and looking up what they name."""
 
 from ieco_opt.catalog.types import Fidelity
-from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, Pool, RequestClass
-from ieco_opt.scenario.json_schema import json_schema
-from ieco_opt.scenario.load import load_fleet, load_fleet_mapping, load_scenario, load_scenario_mapping
-from ieco_opt.scenario.resolve import ResolvedScenario, resolve
-from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
-from ieco_opt.scenario.schema import (
+from ieco_opt.scenario.deployment import (
     BatchRange,
     DesignSpace,
     Limits,
@@ -15,6 +10,11 @@ from ieco_opt.scenario.schema import (
     Speculation,
     Workload,
 )
+from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, Pool, RequestClass
+from ieco_opt.scenario.json_schema import json_schema
+from ieco_opt.scenario.load import load_fleet, load_fleet_mapping, load_scenario, load_scenario_mapping
+from ieco_opt.scenario.resolve import ResolvedScenario, resolve
+from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 
 __all__ = [
     "BatchRange",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from ieco_opt.documents.origin import Location, Origin, dotted, found
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.fields import is_tag
-from ieco_opt.scenario.origin import Location, Origin, dotted, found
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass

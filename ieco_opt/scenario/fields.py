@@ -22,7 +22,7 @@ from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog.types import WEIGHT_BYTES
-from ieco_opt.scenario.origin import Location, found
+from ieco_opt.documents.origin import Location, found
 
 MAX_DEGREE = 1_000_000
 MAX_ENTRIES = 4096

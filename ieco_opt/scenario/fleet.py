@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
+from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import fields
-from ieco_opt.scenario.origin import Location, Origin
-from ieco_opt.scenario.schema import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
 Serving = Annotated[Literal["colocated", "disaggregated"], fields.expecting("'colocated' or 'disaggregated'")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.fleet import Fleet
-from ieco_opt.scenario.schema import Scenario
 
 KINDS: Mapping[str, type[Scenario] | type[Fleet]] = {"deployment": Scenario, "fleet": Fleet}
 """Kinds of scenarios by name."""

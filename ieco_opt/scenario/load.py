@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from ieco_opt.documents.origin import COMMAND_LINE, Location, Origin, dotted, found
+from ieco_opt.documents.yaml_document import Document, parse, read_text
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet
-from ieco_opt.scenario.origin import COMMAND_LINE, Location, Origin, dotted, found
 from ieco_opt.scenario.references import self_contained, self_contained_fleet
-from ieco_opt.scenario.schema import Scenario
-from ieco_opt.scenario.yaml_document import Document, parse, read_text
 
 _OVERRIDE = re.compile(r"([\w-]+(?:\.[\w-]+)*)=(.*)", re.DOTALL)
 _MOST_FAULTS = 100

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
+from ieco_opt.documents.origin import Location, Origin, found
+from ieco_opt.documents.yaml_document import read_text
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import OperatingPoint
-from ieco_opt.scenario.origin import Location, Origin, found
-from ieco_opt.scenario.yaml_document import read_text
 
 SHORT_NAMES: Mapping[str, str] = {
     "throughput": "throughput_tokens_per_s",

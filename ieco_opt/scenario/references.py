@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.documents.origin import Location, Origin, found
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.deployment import Scenario, Speculation
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload
 from ieco_opt.scenario.operating_points import read_operating_points
-from ieco_opt.scenario.origin import Location, Origin, found
-from ieco_opt.scenario.schema import Scenario, Speculation
 
 FILE_ENDINGS = (".yaml", ".yml", ".json")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.scenario.origin import Location
+from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.references import accelerator_of, model_of
-from ieco_opt.scenario.schema import ResolvedDesignSpace, Scenario
 
 
 @dataclass(frozen=True, slots=True)

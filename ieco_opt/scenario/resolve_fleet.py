@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
-from ieco_opt.scenario.origin import Location
 from ieco_opt.scenario.references import accelerator_of, model_of
-from ieco_opt.scenario.schema import ResolvedDesignSpace
 
 T = TypeVar("T")
 

@@ -45,7 +45,7 @@ TERMINATIONS: Mapping[str, Outcome] = MappingProxyType(
         "objectiveLimit": Outcome.FEASIBLE,
         "interrupted": Outcome.FEASIBLE,
         "provenInfeasible": Outcome.INFEASIBLE,
-        # Every program here is bounded: rents and latencies are not negative, batches have an upper bound.
+        # Every program here is bounded: costs and latencies are not negative, batches have an upper bound.
         "infeasibleOrUnbounded": Outcome.INFEASIBLE,
         "locallyInfeasible": Outcome.NO_SOLUTION,
         # pyomo.opt

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
-from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
 from ieco_opt.solvers.watch import Report, Watch

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ieco_opt.solvers.config import SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 Report = Callable[[float, float, float], None]
 """Told the incumbent's objective (inf while there is none), the bound (-inf likewise), and the seconds so far."""

@@ -896,7 +896,7 @@ def _differ(what: str, stated: float | None, expected: float | None, tolerance: 
 
 
 def _row_name(row: Row) -> str:
-    return f"{row['workload']}/{row['phase']}/{row['pool']}/{row['kind']}"
+    return f"{row['workload']}/{row['phase']}/{row['pool']}/{row['instance_type']}"
 
 
 class _Plan:
@@ -968,7 +968,7 @@ class _Plan:
             if (kind.phase, kind.pool, kind.gpus) != place:
                 continue
             if mixed(workload):
-                if kind.label == row["kind"]:
+                if kind.label == row["instance_type"]:
                     return kind, []
             elif self._is_point(row, kind):
                 return kind, []
@@ -1021,12 +1021,12 @@ class _Plan:
         held: dict[tuple[str, str, str, str, int], list[Row]] = defaultdict(list)
         on_node: dict[tuple[str, int], list[Row]] = defaultdict(list)
         for part in self.plan["nodes"]:
-            held[part["workload"], part["phase"], part["pool"], part["kind"], part["instance"]].append(part)
+            held[part["workload"], part["phase"], part["pool"], part["instance_type"], part["instance"]].append(part)
             on_node[part["pool"], part["node"]].append(part)
         for row in self.rows:
             touched: set[int] = set()
             for number in range(row["instances"]):
-                key = (row["workload"], row["phase"], row["pool"], row["kind"], number)
+                key = (row["workload"], row["phase"], row["pool"], row["instance_type"], number)
                 parts = held.pop(key, [])
                 touched |= {part["node"] for part in parts}
                 found += [f"{_row_name(row)} {number}: {fault}" for fault in self._placing(row, parts)]
@@ -1212,8 +1212,8 @@ class _Plan:
         found = [] if summary["rented_by"] == rule else [f"rented by {summary['rented_by']}, expected {rule}"]
         if summary["accelerator"] != pool.accelerator.name:
             found.append(f"accelerator is {summary['accelerator']}, expected {pool.accelerator.name}")
-        found += _differ("stock", summary["stock_gpus"], pool.gpus)
-        found += _differ("rented GPUs", summary["rented_gpus"], self._rented(pool.name))
+        found += _differ("stock", summary["capacity_gpus"], pool.gpus)
+        found += _differ("rented GPUs", summary["allocated_gpus"], self._rented(pool.name))
         found += _differ("used GPUs", summary["used_gpus"], self._used(pool.name))
         found += _differ("nodes", summary["nodes"], self._nodes_in_use(pool.name))
         found += _differ("usd_per_hour", summary["usd_per_hour"], self._rent(pool.name))

@@ -1,0 +1,214 @@
+"""Reading YAML into plain values while remembering the line of every field."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from ieco_opt.documents.origin import Location, found
+from ieco_opt.errors import Fault, ScenarioError
+
+MAX_BYTES = 1_000_000
+_MAX_DEPTH = 30
+_MAX_VALUES = 50_000
+_CORE = "tag:yaml.org,2002:"
+_LONGEST_INTEGER = 40
+
+_INTEGER = r"[-+]?(?:0|[1-9][0-9_]*)"
+_WITH_POINT = r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+_WITH_EXPONENT = r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+
+
+class _TooMuchError(Exception):
+    """The document nests too deeply or holds too many values, itself or once its aliases are followed."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"found more than {_MAX_DEPTH} levels or {_MAX_VALUES:,} values")
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML with a bound on depth and the scalars of YAML 1.2: no octals, no sexagesimals, no `yes`."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    _depth = 0
+    _nodes = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self._depth += 1
+        self._nodes += 1
+        if self._depth > _MAX_DEPTH or self._nodes > _MAX_VALUES:
+            raise _TooMuchError(self.line + 1)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+for _tag, _pattern, _first in (
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", _INTEGER, list("-+0123456789")),
+    ("float", f"{_WITH_POINT}|{_WITH_EXPONENT}|{_NOT_FINITE}", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(_CORE + _tag, re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+@dataclass(slots=True)
+class Document:
+    """The values of one YAML document.
+
+    Attributes
+    ----------
+    values
+        Mappings, lists, text, numbers, booleans and ``None``; without what ``faults`` name.
+    lines
+        Line of every field, counted from 1.
+    faults
+        Location, line and message of duplicate keys, tags and names that are no text.
+    """
+
+    values: object = None
+    lines: dict[Location, int | None] = field(default_factory=dict)
+    faults: list[tuple[Location, int, str]] = field(default_factory=list)
+
+
+def read_text(path: pathlib.Path) -> str:
+    """Read a file that should hold YAML.
+
+    Raises
+    ------
+    ScenarioError
+        Where it cannot be read, is too large or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioError.single(f"cannot be read ({reason})", file=str(path)) from None
+    if len(content) > MAX_BYTES:
+        raise ScenarioError.single(f"found a larger file, expected at most {MAX_BYTES:,} bytes", file=str(path))
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        message = f"found byte 0x{content[error.start]:02x}, expected text in UTF-8"
+        raise ScenarioError.single(message, file=str(path), line=line) from None
+
+
+def parse(text: str, file: str | None, field_name: str = "") -> Document:
+    """Parse one YAML document.
+
+    Raises
+    ------
+    ScenarioError
+        Where the text is no YAML, holds several documents, or nests or repeats itself too much; the fault
+        names ``file`` and ``field_name``.
+    """
+    document = Document()
+    try:
+        root = _Loader(text).get_single_node()
+        if root is not None:
+            document.values = _Constructor(document).value(root, ())
+    except yaml.YAMLError as error:
+        raise ScenarioError([_syntax_fault(error, text, file, field_name)]) from None
+    except _TooMuchError as error:
+        raise ScenarioError.single(str(error), file=file, line=error.line, field=field_name) from None
+    return document
+
+
+def _syntax_fault(error: yaml.YAMLError, text: str, file: str | None, field_name: str) -> Fault:
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line, problem = mark.line + 1 if mark else None, error.problem or error.context or "cannot be parsed"
+    elif isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"character U+{error.character:04X} is not allowed"
+    else:
+        line, problem = None, "cannot be parsed"
+    if "but found another document" in problem or "expected a single document" in str(error):
+        problem = "found several documents, expected one"
+    return Fault(file, line, field_name, "not valid YAML: " + " ".join(problem.split()))
+
+
+class _Constructor:
+    """Turns nodes into plain values, noting lines and faults in a document."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._left = _MAX_VALUES
+
+    def value(self, node: Node, location: Location) -> object:
+        """Construct a node; whatever cannot be constructed becomes a fault and ``None``."""
+        self._left -= 1
+        if self._left < 0 or len(location) > _MAX_DEPTH:
+            raise _TooMuchError(_line(node))
+        self._document.lines.setdefault(location, _line(node))
+        if isinstance(node, MappingNode) and node.tag == _CORE + "map":
+            return self._mapping(node, location)
+        if isinstance(node, SequenceNode) and node.tag == _CORE + "seq":
+            return [self.value(entry, (*location, index)) for index, entry in enumerate(node.value)]
+        if isinstance(node, ScalarNode) and node.tag in _SCALARS:
+            try:
+                return _SCALARS[node.tag](node.value)
+            except ValueError:
+                pass
+        self._fault(location, node, f"found the tag {found(node.tag.replace(_CORE, '!!'))}, expected a plain value")
+        return None
+
+    def _mapping(self, node: MappingNode, location: Location) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode) or key_node.tag not in {_CORE + "str", _CORE + "merge"}:
+                shown = found(key_node.value) if isinstance(key_node, ScalarNode) else "a list or a mapping"
+                self._fault(location, key_node, f"found {shown} as the name of a field, expected text")
+                continue
+            name = key_node.value
+            at = (*location, name)
+            if name in values:
+                first = self._document.lines[at]
+                self._fault(at, key_node, f"found twice (first on line {first}), expected once")
+                continue
+            self._document.lines[at] = _line(key_node)
+            values[name] = self.value(value_node, at)
+        return values
+
+    def _fault(self, location: Location, node: Node, message: str) -> None:
+        self._document.faults.append((location, _line(node), message))
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _integer(text: str) -> int | float:
+    # Python refuses to read thousands of digits as an integer; so many are out of every bound anyway.
+    return int(text) if len(text) <= _LONGEST_INTEGER else float(text)
+
+
+def _real(text: str) -> int | float:
+    """Read a number; 1e4 is the integer 10,000, because that is what its writer means."""
+    plain = text.lower().replace("_", "").replace(".inf", "inf").replace(".nan", "nan")
+    number = float(plain)
+    return int(number) if "e" in plain and number.is_integer() and abs(number) < 2**53 else number
+
+
+_SCALARS: dict[str, Callable[[str], object]] = {
+    _CORE + "null": lambda text: None,  # noqa: ARG005
+    _CORE + "bool": _boolean,
+    _CORE + "int": _integer,
+    _CORE + "float": _real,
+    _CORE + "str": str,
+}

@@ -1,0 +1,1 @@
+"""Many workloads over pools of accelerators: from a fleet to certified plans."""

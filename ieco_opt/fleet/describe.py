@@ -1,0 +1,344 @@
+"""From a plan in numbers to the tables that users see, every figure recomputed by the performance model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from ieco_opt.fleet.columns import Column
+from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
+from ieco_opt.fleet.planner import Plan, allocated_gpus
+from ieco_opt.fleet.program.data import Quantity
+from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.pareto.describe import (
+    component_seconds,
+    draft_columns,
+    layout_of,
+    memory_gb,
+    resident_bytes,
+)
+from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
+from ieco_opt.performance.serving import Phase
+from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
+
+_OPEN = tuple(
+    item.name for item in fields(InstanceRow) if str(item.type).endswith("| None") and item.name != "power_kw"
+)
+"""Columns that an operating point leaves open."""
+
+
+def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
+    """Tables of a plan."""
+    names = column_labels(space, plan)
+    pools = tuple(_pool(space, plan, at) for at in range(len(space.pools)))
+    rows = tuple(_row(space, plan, at, names[at], pools) for at in names)
+    power = [pool.power_kw for pool in pools]
+    return FleetPlan(
+        speed_factor=plan.speed_factor,
+        usd_per_hour=plan.totals[Quantity.COST],
+        power_kw=None if None in power else float(sum(filter(None, power))),
+        gpus=int(plan.totals[Quantity.GPUS]),
+        objective=plan.value,
+        bound=plan.bound,
+        gap=plan.gap,
+        status=str(plan.status),
+        instances=rows,
+        nodes=tuple(_nodes(plan, names)),
+        workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),
+        pools=pools,
+    )
+
+
+def column_labels(space: FleetSpace, plan: Plan) -> dict[int, str]:
+    """A short name for each column in use, unique within workload, phase and pool; in the order of tables."""
+    used = [at for at, count in enumerate(plan.counts) if count]
+    used.sort(key=lambda at: (plan.problem.columns[at].workload, plan.problem.columns[at].phase.value, at))
+    seen: set[tuple[object, ...]] = set()
+    labels = {}
+    for at in used:
+        column = plan.problem.columns[at]
+        base = label = _label(space, column)
+        number = 2
+        while (column.workload, column.phase, column.pool, label) in seen:
+            label, number = f"{base} ({number})", number + 1
+        seen.add((column.workload, column.phase, column.pool, label))
+        labels[at] = label
+    return labels
+
+
+def _label(space: FleetSpace, column: Column) -> str:
+    if column.origin.table is None:
+        return column.origin.points[0].kind or f"{column.gpus} GPU{'s' if column.gpus > 1 else ''}"
+    table = space.candidates[column.workload].tables[column.origin.table]
+    class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
+    degrees = table.setups[class_index].degrees.take(np.array([column.origin.rows[class_index]]))
+    parts = [table.weights, f"tp{int(degrees.tensor_parallel[0])}"]
+    for letters, values in (
+        ("pp", degrees.pipeline_parallel),
+        ("ep", degrees.expert_parallel),
+        ("dp", degrees.attention_data_parallel),
+    ):
+        if values[0] > 1:
+            parts.append(f"{letters}{int(values[0])}")
+    if degrees.two_dimensional[0]:
+        parts.append("2d")
+    draft_tokens = _draft_tokens(table.setups[class_index], column.origin.rows[class_index])
+    return "-".join([*parts, *([f"k{draft_tokens}"] if draft_tokens else [])])
+
+
+def _draft_tokens(setups: DecodingSetups | PrefillSetups, row: int) -> int:
+    return int(setups.alternatives.draft_tokens[row]) if isinstance(setups, DecodingSetups) else 0
+
+
+def _row(space: FleetSpace, plan: Plan, at: int, name: str, pools: tuple[PoolSummary, ...]) -> InstanceRow:
+    column, count = plan.problem.columns[at], plan.counts[at]
+    pool, demand = space.pools[column.pool], plan.problem.workloads[column.workload]
+    served, capacity = _served(plan, at)
+    figures = _slowest(space, plan, column)
+    gpus = column.gpus * count
+    here = pools[column.pool]
+    return InstanceRow(
+        workload=demand.name,
+        phase=column.phase.value,
+        pool=pool.name,
+        instance_type=name,
+        instances=count,
+        nodes=sum(any(piece.column == at for piece in pieces) for _, pieces in plan.placements[column.pool]),
+        usd_per_hour=here.usd_per_hour * gpus / here.used_gpus,
+        utilization=served / capacity,
+        requests_per_s=served,
+        capacity_requests_per_s=capacity,
+        gpus=column.gpus,
+        accelerator=space.resolved.pools[column.pool].accelerator.name,
+        power_kw=None if np.isnan(pool.kw_per_gpu) else pool.kw_per_gpu * column.gpus,
+        bound=plan.bound,
+        gap=plan.gap,
+        status=str(plan.status),
+        **figures,
+    )
+
+
+def _served(plan: Plan, at: int) -> tuple[float, float]:
+    """Requests/s that all instances of a column serve, and could serve of the same mix."""
+    column, count = plan.problem.columns[at], plan.counts[at]
+    demand, headroom = (
+        plan.problem.workloads[column.workload].requests_per_s,
+        plan.problem.workloads[column.workload].headroom,
+    )
+    if len(demand) == 1:
+        capacity = column.requests_per_s[0] * count
+        return capacity / plan.capacity(column.workload, column.phase) / (1.0 + headroom), capacity
+    served = sum(plan.share.get((at, c), 0.0) * wanted for c, wanted in enumerate(demand)) / (1.0 + headroom)
+    load = plan.load(at) / (1.0 + headroom)
+    if load <= 0.0:
+        return 0.0, max(column.requests_per_s) * count
+    return served, served * count / load
+
+
+def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
+    """Figures of one full instance, with a mix those of the slowest class that it can serve."""
+    classes_served = [c for c, served in enumerate(column.requests_per_s) if served > 0.0]
+    if column.origin.table is None:
+        return _point_figures(space, column, classes_served)
+    table = space.candidates[column.workload].tables[column.origin.table]
+    found = []
+    for class_index in classes_served:
+        setups, row = table.setups[class_index], column.origin.rows[class_index]
+        if isinstance(setups, PrefillSetups):
+            received = _slowest_transfer(space, plan, column.workload, class_index)
+            found.append(_prefill_figures(column, setups, row, class_index, received))
+        else:
+            found.append(_decoding_figures(column, setups, row, class_index))
+    slowest = max(found, key=lambda each: each["latency_s"] or each["time_to_first_token_s"])
+    slowest["weights"] = table.weights
+    return slowest
+
+
+def _point_figures(space: FleetSpace, column: Column, classes_served: list[int]) -> dict[str, Any]:
+    points = column.origin.points
+    speeds = [point.speed_tokens_per_s for point in points if point.speed_tokens_per_s is not None]
+    firsts = [point.time_to_first_token_s for point in points if point.time_to_first_token_s is not None]
+    classes = space.candidates[column.workload].classes
+    prefill = column.phase is Phase.PREFILL
+    tokens = [
+        column.requests_per_s[c] * (classes[c].prompt_tokens if prefill else classes[c].output_tokens)
+        for c in classes_served
+    ]
+    price = space.pools[column.pool].usd_per_gpu_hour
+    return dict.fromkeys(_OPEN) | {
+        "speed_tokens_per_s": min(speeds, default=None),
+        "latency_s": None if not speeds else 1.0 / min(speeds),
+        "time_to_first_token_s": None if column.phase is Phase.DECODE else max(firsts, default=None),
+        "throughput_tokens_per_s": min(tokens),
+        "cost_usd_per_mtok": _cost(column.gpus, price, min(tokens)),
+    }
+
+
+def _decoding_figures(column: Column, setups: DecodingSetups, row: int, class_index: int) -> dict[str, Any]:
+    alternative = setups.alternatives.take(np.array([row]))
+    batch = np.array([float(column.batch[class_index])])
+    latency = float(alternative.latency_s(batch)[0])
+    times = component_seconds(alternative, batch)
+    throughput, family = float(batch[0]) / latency, setups.family
+    first = setups.tokens_per_pass[row] if column.phase is Phase.COLOCATED else None
+    price = family.accelerator.usd_per_gpu_hour or 0.0
+    context = family.context
+    arriving = context.prompt_tokens_per_token
+    attended = context.average_tokens + arriving * context.prompt_tokens / 2.0
+    used, limit = memory_gb(family, alternative, column.batch[class_index])
+    return {
+        "speed_tokens_per_s": 1.0 / latency,
+        "latency_s": latency,
+        "time_to_first_token_s": None
+        if first is None
+        else latency * max(float(first), setups.output_tokens / float(batch[0])),
+        "throughput_tokens_per_s": throughput,
+        "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
+        "batch": column.batch[class_index],
+        "draft_tokens": int(alternative.draft_tokens[0]),
+        "mfu": _mfu(setups, throughput * (1.0 + arriving), throughput * attended, column.gpus),
+        "memory_per_gpu_gb": used,
+        "memory_limit_gb": limit,
+        **_degrees(setups, row),
+        **_times(times),
+        **draft_columns(alternative.draft_degrees, speculates=int(alternative.draft_tokens[0]) > 0),
+    }
+
+
+def _prefill_figures(
+    column: Column, setups: PrefillSetups, row: int, class_index: int, received_s: float
+) -> dict[str, Any]:
+    prompts = np.array([float(column.batch[class_index])])
+    time = setups.time.take(np.array([row]))
+    pass_s = float(time.latency_s(prompts)[0])
+    parts = time.components(prompts)
+    times = {name: float(getattr(parts, f"{name}_s")[0]) for name in ("kernel", "network", "memory", "arithmetic")}
+    tokens = setups.family.context.prompt_tokens
+    throughput = column.requests_per_s[class_index] * tokens
+    price = setups.family.accelerator.usd_per_gpu_hour or 0.0
+    degrees = setups.degrees.take(np.array([row]))
+    used = resident_bytes(setups.family, degrees, column.batch[class_index], draft=False)
+    return {
+        "speed_tokens_per_s": None,
+        "latency_s": None,
+        "time_to_first_token_s": pass_s + max(float(setups.transfer_s[row]), received_s),
+        "throughput_tokens_per_s": throughput,
+        "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
+        "batch": column.batch[class_index],
+        "draft_tokens": 0,
+        "mfu": _mfu(setups, throughput, throughput * tokens / 2.0, column.gpus),
+        "memory_per_gpu_gb": used / 1e9,
+        "memory_limit_gb": setups.family.usable_bytes / 1e9,
+        **_degrees(setups, row),
+        **_times(times),
+        **draft_columns(degrees, speculates=False),
+    }
+
+
+def _slowest_transfer(space: FleetSpace, plan: Plan, workload: int, class_index: int) -> float:
+    """Longest time that a decode column of the plan takes to receive the cache of a prompt."""
+    found = [0.0]
+    for at in plan.problem.columns_of(workload, Phase.DECODE):
+        column = plan.problem.columns[at]
+        if plan.counts[at] and column.origin.table is not None and column.requests_per_s[class_index] > 0.0:
+            setups = space.candidates[workload].tables[column.origin.table].setups[class_index]
+            found.append(float(setups.transfer_s[column.origin.rows[class_index]]))
+    return max(found)
+
+
+def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_per_s: float, gpus: int) -> float:
+    """Useful FLOP/s over the peak without the cap: every token once, and what it attends to."""
+    shape = setups.family.shape
+    per_token = shape.feed_forward_flop_per_token + shape.rest_flop_per_token
+    peak = peak_flops(setups.family.accelerator, shape.weight_bytes, setups.family.weights)
+    return (tokens_per_s * per_token + attended_per_s * shape.cache_flop_per_token) / (gpus * peak)
+
+
+def _degrees(setups: DecodingSetups | PrefillSetups, row: int) -> dict[str, Any]:
+    degrees = setups.degrees.take(np.array([row]))
+    names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+    return {name: int(getattr(degrees, name)[0]) for name in names} | {"tensor_layout": layout_of(degrees)}
+
+
+def _times(times: dict[str, float]) -> dict[str, Any]:
+    slowest = max(times, key=lambda name: times[name])
+    return {f"{name}_s": value for name, value in times.items()} | {"bottleneck": slowest}
+
+
+def _cost(gpus: int, usd_per_gpu_hour: float, tokens_per_s: float) -> float:
+    return float(TOKENS_PER_MTOK * usd_per_second(np.array(float(gpus)), np.array(usd_per_gpu_hour)) / tokens_per_s)
+
+
+def _nodes(plan: Plan, names: dict[int, str]) -> Iterable[NodeRow]:
+    for pool, placement in zip(plan.problem.pools, plan.placements, strict=True):
+        for number, (size, pieces) in enumerate(placement):
+            for piece in pieces:
+                column = plan.problem.columns[piece.column]
+                yield NodeRow(
+                    pool=pool.name,
+                    node=number,
+                    node_gpus=size,
+                    workload=plan.problem.workloads[column.workload].name,
+                    phase=column.phase.value,
+                    instance_type=names[piece.column],
+                    instance=piece.instance,
+                    gpus=piece.gpus,
+                )
+
+
+def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
+    pool, resolved = space.pools[at], space.resolved.pools[at]
+    used = sum(
+        column.gpus * count
+        for column, count in zip(plan.problem.columns, plan.counts, strict=True)
+        if column.pool == at
+    )
+    nodes = len(plan.placements[at])
+    rented = allocated_gpus(pool, nodes, used)
+    power = pool.kw_per_gpu * rented
+    return PoolSummary(
+        pool=pool.name,
+        accelerator=resolved.accelerator.name,
+        rented_by="node" if pool.by_node else "gpu",
+        capacity_gpus=resolved.gpus,
+        allocated_gpus=rented,
+        used_gpus=used,
+        nodes=nodes,
+        usd_per_hour=pool.usd_per_gpu_hour * max(0, rented - pool.owned_gpus),
+        power_kw=None if np.isnan(power) else power,
+    )
+
+
+def _workload(plan: Plan, at: int, rows: tuple[InstanceRow, ...], pools: tuple[PoolSummary, ...]) -> WorkloadSummary:
+    demand = plan.problem.workloads[at]
+    mine = [row for row in rows if row.workload == demand.name]
+    required = sum(demand.requests_per_s)
+    capacity = required * min(plan.capacity(at, phase) for phase in plan.phases(at))
+    arriving = required / (1.0 + demand.headroom)
+    pool_of = {pool.pool: pool for pool in pools}
+    shares = [(pool_of[row.pool], row.gpus * row.instances / pool_of[row.pool].used_gpus) for row in mine]
+    unknown = any(pool.power_kw is None for pool, _ in shares)
+    return WorkloadSummary(
+        workload=demand.name,
+        serving="disaggregated" if plan.disaggregated[at] else "colocated",
+        instances=sum(row.instances for row in mine),
+        requests_per_s=arriving,
+        required_requests_per_s=required,
+        capacity_requests_per_s=capacity,
+        # Capacity that meets the demand but for rounding has no slack.
+        slack_requests_per_s=max(0.0, capacity - required),
+        utilization=arriving / capacity,
+        speed_tokens_per_s=min(_known(row.speed_tokens_per_s for row in mine), default=None),
+        time_to_first_token_s=max(_known(row.time_to_first_token_s for row in mine), default=None),
+        gpus=sum(row.gpus * row.instances for row in mine),
+        usd_per_hour=sum(row.usd_per_hour for row in mine),
+        power_kw=None if unknown else sum((pool.power_kw or 0.0) * share for pool, share in shares),
+    )
+
+
+def _known(figures: Iterable[float | None]) -> list[float]:
+    return [figure for figure in figures if figure is not None]

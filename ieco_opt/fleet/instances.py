@@ -1,0 +1,239 @@
+"""Setups that can serve one class of requests in one phase, priced once; what they can serve at any required speed.
+
+At a required speed the best batch of a setup is the largest one that meets it, since throughput rises with the batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.families import Family, FamilyRequest, build_family
+from ieco_opt.design_space.segments import last_true
+from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.space import same_gpus
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.pass_time import Degrees, PassTime
+from ieco_opt.performance.serving import (
+    Phase,
+    colocated_time_to_first_token_s,
+    prefill_traffic,
+    transfer_s,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a request must see: arrays are never slower than these (inf: no limit).
+
+    ``max_latency_s`` bounds seconds per generated token.
+    """
+
+    max_latency_s: float
+    max_time_to_first_token_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Capacities:
+    """What each setup can do for one class of requests; arrays of shape (setups,).
+
+    ``batch`` and ``requests_per_s`` are 0 where the setup cannot serve the class. ``pass_s`` is the prefill pass and
+    ``transfer_s`` the move of one prompt's cache; both are 0 where the phase has none.
+    """
+
+    batch: Integers
+    requests_per_s: Array
+    pass_s: Array
+    transfer_s: Array
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingSetups:
+    """Setups that generate tokens, with prefill beside (``colocated``) or elsewhere (``decode``).
+
+    Attributes
+    ----------
+    family
+        Where the alternatives come from, for describing them.
+    tokens_per_pass
+        Tokens that one pass yields for a sequence, shape (setups,); 1 without speculation.
+    """
+
+    phase: Phase
+    family: Family
+    alternatives: Alternatives
+    tokens_per_pass: Array
+    output_tokens: float
+    transfer_s: Array
+    batches: tuple[int, ...] | None
+
+    @property
+    def degrees(self) -> Degrees:
+        """Degrees of the model in each setup."""
+        return self.alternatives.degrees
+
+    def take(self, rows: Rows) -> DecodingSetups:
+        """Keep the given setups, in the given order."""
+        return replace(
+            self,
+            alternatives=self.alternatives.take(rows),
+            tokens_per_pass=self.tokens_per_pass[rows],
+            transfer_s=self.transfer_s[rows],
+        )
+
+    def least_latency_s(self) -> Array:
+        """Latency of each setup at its least batch, which no larger batch is below."""
+        return self.alternatives.latency_s(self.alternatives.batch_min.astype(float))
+
+    def keys(self) -> Integers:
+        """Everything decided but the batch, one row a setup, so that setups of several classes can be matched."""
+        rows, draft = self.alternatives, _degree_columns(self.alternatives.draft_degrees)
+        spoken = (rows.draft_tokens > 0)[:, None]
+        return np.hstack([_degree_columns(rows.degrees), rows.draft_tokens[:, None], np.where(spoken, draft, 0)])
+
+    def capacities(self, service: Service) -> Capacities:
+        """Largest batch of each setup that meets the service, and what it serves."""
+        rows = self.alternatives
+        cap = np.full(len(rows), service.max_latency_s)
+        if self.phase is Phase.COLOCATED:
+            cap = np.minimum(cap, service.max_time_to_first_token_s / self.tokens_per_pass)
+        alive = np.flatnonzero(rows.latency_s(rows.batch_min.astype(float)) <= cap)
+        part = rows.take(alive)
+        most = last_true(lambda batch: part.latency_s(batch) <= cap[alive], part.batch_min, part.batch_max)
+        most = self._listed(most)
+        batch = np.zeros(len(rows), dtype=np.int64)
+        batch[alive] = np.where(most >= part.batch_min, most, 0)
+        return self.at(batch, service.max_time_to_first_token_s)
+
+    def at(self, batch: Integers, max_time_to_first_token_s: float = np.inf) -> Capacities:
+        """What each setup serves at a batch of its own; 0 stands for none."""
+        sequences = np.maximum(batch, 1).astype(float)
+        latency = self.alternatives.latency_s(sequences)
+        served = sequences / (latency * self.output_tokens)
+        good = batch > 0
+        if self.phase is Phase.COLOCATED:
+            good &= self.time_to_first_token_s(latency, sequences) <= max_time_to_first_token_s
+        else:
+            served = np.minimum(served, 1.0 / self.transfer_s)
+            good &= self.transfer_s <= max_time_to_first_token_s
+        return Capacities(
+            batch=np.where(good, batch, 0),
+            requests_per_s=np.where(good, served, 0.0),
+            pass_s=np.zeros(len(batch)),
+            transfer_s=self.transfer_s,
+        )
+
+    def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
+        """Time to first token where prefill shares the passes."""
+        return colocated_time_to_first_token_s(latency_s, batch, self.output_tokens, self.tokens_per_pass)
+
+    def _listed(self, batch: Integers) -> Integers:
+        """Largest listed batch up to each one, 0 if there is none."""
+        if self.batches is None:
+            return batch
+        listed = np.array([0, *self.batches], dtype=np.int64)
+        return listed[np.searchsorted(listed, batch, side="right") - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillSetups:
+    """Setups that only prefill: one prompt in each pipeline stage."""
+
+    family: Family
+    time: PassTime
+    transfer_s: Array
+
+    @property
+    def degrees(self) -> Degrees:
+        """Degrees of the model in each setup."""
+        return self.family.setups.degrees
+
+    @property
+    def prompts(self) -> Integers:
+        """Prompts in flight: P."""
+        return self.degrees.pipeline_parallel.astype(np.int64)
+
+    def keys(self) -> Integers:
+        """Everything decided, one row a setup; as wide as the keys of decoding setups."""
+        columns = _degree_columns(self.degrees)
+        return np.hstack([columns, np.zeros((len(columns), columns.shape[1] + 1), dtype=np.int64)])
+
+    def capacities(self, service: Service) -> Capacities:
+        """Prompts per second of each setup whose first token is in time."""
+        pass_s = self.time.latency_s(self.prompts.astype(float))
+        good = pass_s + self.transfer_s <= service.max_time_to_first_token_s
+        served = np.minimum(self.prompts / pass_s, 1.0 / self.transfer_s)
+        return Capacities(
+            batch=np.where(good, self.prompts, 0),
+            requests_per_s=np.where(good, served, 0.0),
+            pass_s=pass_s,
+            transfer_s=self.transfer_s,
+        )
+
+
+PhaseSetups = DecodingSetups | PrefillSetups
+
+
+def decoding_setups(
+    request: FamilyRequest,
+    accelerator: Accelerator,
+    weights: tuple[int, str],
+    phase: Phase,
+    output_tokens: float,
+    batches: tuple[int, ...] | None,
+) -> tuple[DecodingSetups, Counter[str]]:
+    """Price the setups of one precision on one pool for one class of requests, plain and with every draft setup."""
+    family, reasons = build_family(request, (0, accelerator), weights)
+    spaces = [family.alternatives(np.arange(len(family.setups)), 0)]
+    for draft_tokens in family.draft_range:
+        for setups, drafts in same_gpus(family):
+            pairs = family.alternatives(np.repeat(setups, len(drafts)), draft_tokens, np.tile(drafts, len(setups)))
+            spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
+    alternatives = stack_rows(spaces)
+    moved = np.zeros(len(alternatives))
+    if phase is Phase.DECODE:
+        moved = transfer_s(family.shape, accelerator, alternatives.gpus, request.context.prompt_tokens)
+    priced = DecodingSetups(
+        phase=phase,
+        family=family,
+        alternatives=alternatives,
+        tokens_per_pass=1.0 / alternatives.model_share,
+        output_tokens=output_tokens,
+        transfer_s=moved,
+        batches=batches,
+    )
+    return priced, reasons
+
+
+def prefill_setups(
+    request: FamilyRequest, accelerator: Accelerator, weights: tuple[int, str]
+) -> tuple[PrefillSetups, Counter[str]]:
+    """Price the setups that prefill prompts of ``request.context.prompt_tokens`` and do nothing else."""
+    family, reasons = build_family(request, (0, accelerator), weights)
+    setups = family.setups
+    # No prompt is split among attention groups, and every stage must hold one.
+    whole = (setups.degrees.attention_data_parallel == 1.0) & (setups.batch_max >= setups.degrees.pipeline_parallel)
+    family = replace(family, setups=setups.take(np.flatnonzero(whole)))
+    prompt_tokens = request.context.prompt_tokens
+    priced = PrefillSetups(
+        family=family,
+        time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens)),
+        transfer_s=transfer_s(family.shape, accelerator, family.setups.degrees.gpus, prompt_tokens),
+    )
+    return priced, reasons
+
+
+def _degree_columns(degrees: Degrees) -> Integers:
+    columns = (
+        degrees.tensor_parallel,
+        degrees.pipeline_parallel,
+        degrees.expert_parallel,
+        degrees.attention_data_parallel,
+        degrees.two_dimensional,
+    )
+    return np.stack([column.astype(np.int64) for column in columns], axis=1)

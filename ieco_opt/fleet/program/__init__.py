@@ -1,0 +1,1 @@
+"""The program of a fleet, one function per constraint family."""

@@ -1,0 +1,324 @@
+"""The mixed-integer program of a fleet, in Pyomo.
+
+Integer instances of each column, integer nodes of each pool, one binary for each workload that may be served in either
+mode. Demands and caps are scaled to 1, so that the solver's absolute tolerances are relative ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ieco_opt.fleet.columns import MODES
+from ieco_opt.fleet.program.data import (
+    Family,
+    FleetProgramData,
+    Quantity,
+    column_names,
+    plain_name,
+    position,
+)
+from ieco_opt.fleet.program.packing import define_packing_constraints
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.performance.serving import Phase
+
+if TYPE_CHECKING:
+    from pyomo.core.base.PyomoModel import ConcreteModel
+
+
+def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
+    """Assemble the program; every component is named, so that an exported file can be read."""
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel(name="fleet")
+    define_variables(model, data)
+    define_demand_constraints(model, data)
+    define_mix_constraints(model, data)
+    define_replica_constraints(model, data)
+    define_pairing_constraints(model, data)
+    define_capacity_constraints(model, data)
+    define_packing_constraints(model, data)
+    define_payment_constraints(model, data)
+    define_power_constraints(model, data)
+    define_cap_constraints(model, data)
+    define_objective(model, data)
+    return model
+
+
+def define_variables(model: Any, data: FleetProgramData) -> None:
+    """Instances and nodes, the mode of workloads that have a choice, and the violation of a relaxed requirement."""
+    import pyomo.environ as pyo
+
+    problem = data.problem
+    model.columns = pyo.Set(initialize=column_names(problem), ordered=True)
+    most = dict(zip(model.columns, problem.most, strict=True))
+    model.instances = pyo.Var(model.columns, domain=pyo.NonNegativeIntegers, bounds=lambda _, column: (0, most[column]))
+    model.pools = pyo.Set(initialize=[plain_name(pool.name, at) for at, pool in enumerate(problem.pools)], ordered=True)
+    model.nodes = pyo.Var(model.pools, domain=pyo.NonNegativeIntegers)
+    model.workloads = pyo.Set(
+        initialize=[plain_name(workload.name, at) for at, workload in enumerate(problem.workloads)], ordered=True
+    )
+    either = [name for name, each in zip(model.workloads, problem.workloads, strict=True) if len(each.modes) > 1]
+    model.disaggregated = pyo.Var(either, domain=pyo.Binary)
+    if data.relaxed is not None:
+        whole = data.relaxed.family is Family.CAPACITY
+        model.violation = pyo.Var(domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
+
+
+def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
+    """Capacity meets demand: sum_k min(R_k / d, 1) x_k >= active, in each phase of a workload with one class.
+
+    Cutting coefficients off at 1 excludes no integer solution.
+    """
+    import pyomo.environ as pyo
+
+    problem = data.problem
+    served = {at: [] for at in _phases(problem) if not _is_mix(problem, at[0])}  # type: ignore[var-annotated]
+    for instances, column in zip(model.instances.values(), problem.columns, strict=True):
+        if (at := (column.workload, column.phase)) in served:
+            wanted = problem.workloads[column.workload].requests_per_s[0]
+            served[at].append(min(column.requests_per_s[0] / wanted, 1.0) * instances)
+
+    def rule(model: Any, workload: int, phase: str) -> Any:
+        capacity = pyo.quicksum(served[workload, Phase(phase)])
+        return capacity + _violation(model, data, Family.DEMAND, workload) >= _active(model, data, workload, phase)
+
+    model.demand = pyo.Constraint([(at, phase.value) for at, phase in served], rule=rule)
+
+
+def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
+    """Classes share instances: sum_k s_kc = active, and sum_c d_c / R_kc s_kc <= x_k, for workloads with a mix.
+
+    s_kc is the share of class c that column k serves; with slices a whole number of them.
+    """
+    import pyomo.environ as pyo
+
+    problem = data.problem
+    index = [
+        (name, c)
+        for name, column in zip(model.columns, problem.columns, strict=True)
+        if _is_mix(problem, column.workload)
+        for c, served in enumerate(column.requests_per_s)
+        if served > 0.0
+    ]
+    columns = dict(zip(model.columns, problem.columns, strict=True))
+    slices = {name: problem.workloads[column.workload].slices for name, column in columns.items()}
+    model.share = pyo.Var(index, domain=pyo.NonNegativeReals, bounds=lambda _, name, _c: (0, slices[name] or 1))
+    for name, c in index:
+        if slices[name]:
+            model.share[name, c].domain = pyo.NonNegativeIntegers
+    parts: dict[tuple[int, str, int], list[Any]] = {}
+    loads: dict[str, list[Any]] = {}
+    for name, c in index:
+        column, share = columns[name], model.share[name, c] / (slices[name] or 1)
+        parts.setdefault((column.workload, column.phase.value, c), []).append(share)
+        wanted = problem.workloads[column.workload].requests_per_s[c]
+        loads.setdefault(name, []).append(wanted / column.requests_per_s[c] * share)
+    mixes = [(at, phase.value, c) for at, phase in _phases(problem) for c in _mix_classes(problem, at)]
+
+    def whole(model: Any, workload: int, phase: str, c: int) -> Any:
+        served = pyo.quicksum(parts.get((workload, phase, c), []))
+        return served + _violation(model, data, Family.DEMAND, workload) >= _active(model, data, workload, phase)
+
+    model.mix = pyo.Constraint(mixes, rule=whole)
+    model.mix_load = pyo.Constraint(
+        list(loads), rule=lambda model, name: pyo.quicksum(loads[name]) <= model.instances[name]
+    )
+
+
+def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
+    """Replicas: min_instances active <= sum_k x_k <= max_instances active, in each phase."""
+    import pyomo.environ as pyo
+
+    problem = data.problem
+    running: dict[tuple[int, Phase], list[Any]] = {at: [] for at in _phases(problem)}
+    for instances, column in zip(model.instances.values(), problem.columns, strict=True):
+        running[column.workload, column.phase].append(instances)
+    # One instance is needed anyway, unless demand may be violated.
+    least = [at for at in running if problem.workloads[at[0]].min_instances > 1 or data.relaxed is not None]
+    most = [at for at in running if problem.workloads[at[0]].max_instances is not None]
+
+    def at_least(model: Any, workload: int, phase: str) -> Any:
+        total = pyo.quicksum(running[workload, Phase(phase)])
+        return total >= problem.workloads[workload].min_instances * _active(model, data, workload, phase)
+
+    def at_most(model: Any, workload: int, phase: str) -> Any:
+        total = pyo.quicksum(running[workload, Phase(phase)])
+        limit = problem.workloads[workload].max_instances
+        return pyo.inequality(None, total - limit * _active(model, data, workload, phase), 0.0)
+
+    model.min_instances = pyo.Constraint([(at, phase.value) for at, phase in least], rule=at_least)
+    model.max_instances = pyo.Constraint([(at, phase.value) for at, phase in most], rule=at_most)
+
+
+def define_pairing_constraints(model: Any, data: FleetProgramData) -> None:
+    """Pairs that miss the time to first token: x_i <= most_i z_i and x_j <= most_j (1 - z_i), z_i binary."""
+    import pyomo.environ as pyo
+
+    problem, names = data.problem, list(model.columns)
+    pairs = [(names[one], names[other]) for one, other in problem.late_pairs]
+    model.late = pyo.Var(sorted({one for one, _ in pairs}), domain=pyo.Binary)
+    model.late_prefill = pyo.Constraint(
+        list(model.late),
+        rule=lambda model, one: model.instances[one] <= model.instances[one].ub * model.late[one],
+    )
+    model.late_decode = pyo.Constraint(
+        pairs,
+        rule=lambda model, one, other: model.instances[other] <= model.instances[other].ub * (1 - model.late[one]),
+    )
+
+
+def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:
+    """Nodes in use are in stock: n_p <= whole nodes of the pool."""
+    import pyomo.environ as pyo
+
+    def rule(model: Any, pool: str) -> Any:
+        at = position(model.pools, pool)
+        if _is_relaxed(data, Family.CAPACITY, at):
+            assert data.relaxed is not None
+            return model.nodes[pool] <= data.relaxed.nodes + model.violation
+        return model.nodes[pool] <= data.problem.pools[at].nodes.whole
+
+    model.capacity = pyo.Constraint(model.pools, rule=rule)
+
+
+def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
+    """Owned GPUs cost nothing: paid_p >= rented_p - owned_p, for pools that own some."""
+    import pyomo.environ as pyo
+
+    owning = [name for name, pool in zip(model.pools, data.problem.pools, strict=True) if pool.owned_gpus]
+    model.paid = pyo.Var(owning, domain=pyo.NonNegativeReals)
+
+    def rule(model: Any, pool: str) -> Any:
+        owned = data.problem.pools[position(model.pools, pool)].owned_gpus
+        return model.paid[pool] >= allocated_gpus(model, data.problem, pool) - owned
+
+    model.payment = pyo.Constraint(owning, rule=rule)
+
+
+def define_power_constraints(model: Any, data: FleetProgramData) -> None:
+    """Power of a pool: rented_p <= max_power_kw / kW of a GPU, scaled to 1."""
+    import pyomo.environ as pyo
+
+    capped = [
+        name for name, pool in zip(model.pools, data.problem.pools, strict=True) if np.isfinite(pool.max_power_kw)
+    ]
+
+    def rule(model: Any, name: str) -> Any:
+        at = position(model.pools, name)
+        pool = data.problem.pools[at]
+        share = allocated_gpus(model, data.problem, name) * (pool.kw_per_gpu / pool.max_power_kw)
+        return _relation(share <= 1 + _violation(model, data, Family.POOL_POWER, at))
+
+    model.pool_power = pyo.Constraint(capped, rule=rule)
+
+
+def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
+    """Caps over all pools, of the scenario and of an epsilon-constraint step: quantity / cap <= 1."""
+    import pyomo.environ as pyo
+
+    limits = {quantity: limit for quantity, limit in caps_of(data.problem).items() if np.isfinite(limit)}
+
+    def scaled(quantity: Quantity, limit: float) -> Any:
+        # A cap of 0 has no scale of its own.
+        return total(model, data.problem, quantity) / (limit or 1.0)
+
+    def rule(model: Any, name: str) -> Any:
+        quantity = Quantity(name)
+        limit = limits[quantity]
+        return _relation(scaled(quantity, limit) <= 1 + _violation(model, data, Family.CAP, quantity))
+
+    def step(_: Any, name: str) -> Any:
+        limit = data.epsilons[Quantity(name)]
+        return _relation(scaled(Quantity(name), limit) <= (1 if limit else 0))
+
+    model.cap = pyo.Constraint([quantity.value for quantity in limits], rule=rule)
+    model.epsilon = pyo.Constraint([quantity.value for quantity in data.epsilons], rule=step)
+
+
+def define_objective(model: Any, data: FleetProgramData) -> None:
+    """Least cost, power or GPUs; or the least violation of the relaxed requirement."""
+    import pyomo.environ as pyo
+
+    goal = total(model, data.problem, data.minimise) if data.relaxed is None else model.violation
+    model.objective = pyo.Objective(expr=goal, sense=pyo.minimize)
+
+
+def caps_of(problem: FleetProblem) -> dict[Quantity, float]:
+    """Caps of the scenario by quantity."""
+    caps = problem.caps
+    return {
+        Quantity.COST: caps.max_usd_per_hour,
+        Quantity.POWER: caps.max_power_kw,
+        Quantity.GPUS: caps.max_gpus,
+    }
+
+
+def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
+    """GPUs rented of a pool: node_size n_p, or the GPUs of its instances."""
+    import pyomo.environ as pyo
+
+    at = position(model.pools, pool)
+    data = problem.pools[at]
+    if data.by_node:
+        return data.nodes.size * model.nodes[pool]
+    return pyo.quicksum(
+        column.gpus * instances
+        for instances, column in zip(model.instances.values(), problem.columns, strict=True)
+        if column.pool == at
+    )
+
+
+def total(model: Any, problem: FleetProblem, quantity: Quantity) -> Any:
+    """Rent in $/h, power in kW or rented GPUs, over all pools."""
+    import pyomo.environ as pyo
+
+    def of(name: str, at: int) -> Any:
+        pool, rented = problem.pools[at], allocated_gpus(model, problem, name)
+        if quantity is Quantity.COST:
+            return pool.usd_per_gpu_hour * (model.paid[name] if pool.owned_gpus else rented)
+        return rented if quantity is Quantity.GPUS else pool.kw_per_gpu * rented
+
+    return pyo.quicksum(of(name, at) for at, name in enumerate(model.pools))
+
+
+def _phases(problem: FleetProblem) -> list[tuple[int, Phase]]:
+    """Every workload with every phase of its modes."""
+    return [
+        (at, phase) for at, workload in enumerate(problem.workloads) for mode in workload.modes for phase in MODES[mode]
+    ]
+
+
+def _active(model: Any, data: FleetProgramData, workload: int, phase: str) -> Any:
+    """1 where the workload runs in the mode with this phase: a constant, or the binary of the mode."""
+    if len(data.problem.workloads[workload].modes) == 1:
+        return 1
+    chosen = model.disaggregated[model.workloads.at(workload + 1)]
+    return 1 - chosen if Phase(phase) is Phase.COLOCATED else chosen
+
+
+def _relation(relation: Any) -> Any:
+    """A constraint; where no variable is left of it, what it comes to."""
+    import pyomo.environ as pyo
+
+    if isinstance(relation, bool):
+        return pyo.Constraint.Feasible if relation else pyo.Constraint.Infeasible
+    return relation
+
+
+def _is_mix(problem: FleetProblem, workload: int) -> bool:
+    return len(problem.workloads[workload].requests_per_s) > 1
+
+
+def _mix_classes(problem: FleetProblem, workload: int) -> range:
+    return range(len(problem.workloads[workload].requests_per_s)) if _is_mix(problem, workload) else range(0)
+
+
+def _is_relaxed(data: FleetProgramData, family: Family, which: object) -> bool:
+    return data.relaxed is not None and data.relaxed.family is family and data.relaxed.which == which
+
+
+def _violation(model: Any, data: FleetProgramData, family: Family, which: int | Quantity) -> Any:
+    """The violation where this is the relaxed requirement, otherwise nothing."""
+    return model.violation if _is_relaxed(data, family, which) else 0

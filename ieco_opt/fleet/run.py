@@ -1,0 +1,234 @@
+"""What programs call for fleets: from a fleet to certified plans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SolverError
+from ieco_opt.fleet.describe import describe_plan
+from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
+from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.program.plan import build_fleet_program
+from ieco_opt.fleet.space import FleetSpace, build_fleet_space
+from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
+from ieco_opt.fleet.verify import plan_problems
+from ieco_opt.programs.export import write_program
+from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.statistics import FleetStatistics
+from ieco_opt.scenario import Fleet, resolve_fleet
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.run import Run, Stopped, running
+from ieco_opt.solvers.versions import versions
+from ieco_opt.solvers.watch import Report
+
+FLEET_CONFIG = "fleet"
+DEFAULT_DELTA = 0.05
+
+FleetObjective = Literal["cost", "power", "gpus"]
+Against = Literal["speed", "power", "gpus"]
+
+_QUESTIONS: dict[str, str] = {"speed": "speed", "power": "cost_power", "gpus": "cost_gpus"}
+
+
+def plan(
+    fleet: Fleet,
+    *,
+    objective: FleetObjective | None = None,
+    solver_config: SolverConfig | str = FLEET_CONFIG,
+    next_cheaper: bool = True,
+    report: Report | None = None,
+) -> FleetResult:
+    """The best plan of a fleet, with its proof.
+
+    Parameters
+    ----------
+    objective
+        What is minimised; by default what the fleet says (``cost`` where it asks for a frontier).
+    next_cheaper
+        Also find what any better plan would have to violate.
+    report
+        Told of incumbent, bound and seconds while the solver runs.
+
+    Raises
+    ------
+    ScenarioError
+        The fleet or an argument is wrong.
+    InfeasibleError
+        Proven: no plan meets every requirement; the message says who cannot be served and what it would take.
+    SolverError
+        The solver is missing, contradicts the recomputed plan, or found nothing before a limit ended it.
+    """
+    wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
+    if wanted not in tuple(Quantity):
+        expected = ", ".join(Quantity)
+        raise ScenarioError.single(f"found '{wanted}', expected one of {expected}", field="objective")
+    with _running(fleet, wanted, solver_config, report) as asked:
+        stopped = None
+        try:
+            found = asked.planner.best(Quantity(wanted))
+        except Stopped as stop:
+            if stop.incumbent is None:
+                raise SolverError(f"the search ended ({stop.reason}) before it found a plan") from stop
+            found, stopped = stop.incumbent, stop.reason
+        if found is None:
+            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+        described, notes, seconds = asked.described(found), list[str](), asked.run.seconds()
+        if next_cheaper and stopped is None:
+            violations, notes = better_would_violate(asked.space, asked.run, found)
+            described = replace(described, next_cheaper=violations)
+    guarantee = Guarantee.SINGLE if stopped is None else Guarantee.PARTIAL
+    return asked.result(wanted, guarantee, (described,), seconds, coverage=None, stopped=stopped, notes=notes)
+
+
+def fleet_frontier(
+    fleet: Fleet,
+    *,
+    against: Against = "speed",
+    delta: float = DEFAULT_DELTA,
+    complete: bool = False,
+    solver_config: SolverConfig | str = FLEET_CONFIG,
+    progress: Progress | None = None,
+) -> FleetResult:
+    """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
+
+    Parameters
+    ----------
+    delta
+        Coverage: for every feasible plan one of the result is at most 1 + delta more expensive and 1 + delta worse.
+    complete
+        Instead, every point of the frontier.
+
+    Raises
+    ------
+    ScenarioError, InfeasibleError, SolverError
+        As of :func:`plan`.
+    """
+    if against not in _QUESTIONS:
+        raise ScenarioError.single(f"found '{against}', expected one of {', '.join(_QUESTIONS)}", field="against")
+    if not 0.0 < delta < float("inf"):
+        raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
+    with _running(fleet, "power" if against == "power" else "cost", solver_config, None) as asked:
+        other = _other(asked, against)
+        found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
+        if not found.plans and found.stopped is not None:
+            raise SolverError(f"the search ended ({found.stopped}) before it found a plan")
+        if not found.plans:
+            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+        plans = tuple(asked.described(each) for each in found.plans)
+    guarantee = Guarantee.PARTIAL if found.stopped else Guarantee.COMPLETE if complete else Guarantee.COVERED
+    question, coverage, stopped = _QUESTIONS[against], found.coverage, found.stopped
+    return asked.result(question, guarantee, plans, asked.run.seconds(), coverage=coverage, stopped=stopped, notes=[])
+
+
+def export_fleet(fleet: Fleet, path: str | Path) -> tuple[int, int]:
+    """Write the program of a fleet to a .lp or .mps file; returns its variables and constraints.
+
+    Raises
+    ------
+    ScenarioError
+        The fleet is wrong, or the file cannot be written.
+    InfeasibleError
+        Some workload cannot be served at all.
+    """
+    objective = "cost" if fleet.objective == "frontier" else fleet.objective
+    with _running(fleet, objective, FLEET_CONFIG, None) as asked:
+        problem = asked.planner.problem()
+        if problem.unserved:
+            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+        model = build_fleet_program(FleetProgramData(problem, Quantity(objective)))
+        write_program(model, Path(path))
+        return model.nvariables(), model.nconstraints()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One question about one fleet, from pricing to the result."""
+
+    fleet: Fleet
+    space: FleetSpace
+    run: Run
+    planner: FleetPlanner
+
+    def described(self, found: Plan) -> FleetPlan:
+        """Tables of a plan, checked against the fleet by code that knows no program."""
+        described = describe_plan(self.space, found)
+        problems = plan_problems(self.space.resolved, described)
+        if problems:
+            raise SolverError(f"the plan does not hold: {problems[0]}")
+        return described
+
+    def result(
+        self,
+        question: str,
+        guarantee: Guarantee,
+        plans: tuple[FleetPlan, ...],
+        seconds: float,
+        *,
+        coverage: float | None,
+        stopped: str | None,
+        notes: list[str],
+    ) -> FleetResult:
+        """Put the result together."""
+        variables, constraints, columns = self.planner.size
+        return FleetResult(
+            scenario=self.fleet,
+            question=question,
+            guarantee=guarantee,
+            plans=plans,
+            coverage=None if stopped else coverage,
+            stopped=stopped,
+            solver=self.run.config,
+            statistics=FleetStatistics(
+                columns=self.space.priced,
+                columns_in_program=columns,
+                variables=variables,
+                constraints=constraints,
+                solves=self.run.solves,
+                solver_seconds=self.planner.solver_seconds,
+                seconds=seconds,
+            ),
+            versions=versions(self.run.config.solver),
+            notes=tuple(notes),
+        )
+
+
+@contextmanager
+def _running(
+    fleet: Fleet, objective: str, solver_config: SolverConfig | str, report: Report | None
+) -> Iterator[_Question]:
+    """Price a fleet and set a planner up, with Ctrl-C caught."""
+    config = _with_tight_rows(load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config)
+    # Power has to be known where it is minimised, whatever the file minimises.
+    resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
+    with running(config) as run:
+        space = build_fleet_space(resolved)
+        yield _Question(fleet, space, run, FleetPlanner(space, run, report=report))
+
+
+def _with_tight_rows(config: SolverConfig) -> SolverConfig:
+    """Tolerances of the fleet's own configuration, where another one has none: whole instances hang on them."""
+    if config.solver != "highs":
+        return config
+    tight = dict.fromkeys(("mip_feasibility_tolerance", "primal_feasibility_tolerance"), 1e-09)
+    return replace(config, options={**tight, **config.options})
+
+
+def _other(asked: _Question, against: str) -> Other:
+
+    if against != "speed":
+        return LessOf(asked.planner, Quantity(against))
+    fastest = asked.space.max_speed_factor()
+    if not math.isfinite(fastest):
+        speeds = all(workload.min_speed is None for workload in asked.fleet.workloads)
+        field, found = ("min_speed", "none") if speeds else ("operating_points", "points without a speed")
+        message = f"found {found}, expected one to raise for a frontier of cost against speed"
+        raise ScenarioError.single(message, field=f"workloads.{field}", file=asked.fleet.origin.file)
+    return Faster(asked.planner, fastest)

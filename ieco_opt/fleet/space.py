@@ -1,0 +1,219 @@
+"""The numbers that the program of a fleet decides over, at one speed factor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ieco_opt.fleet.columns import MODES, Candidates, Column, build_candidates, columns_at, conflicts, fastest_speed
+from ieco_opt.fleet.packing import Nodes
+from ieco_opt.performance.serving import Phase
+from ieco_opt.scenario import ResolvedFleet, ResolvedPool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolData:
+    """A pool in numbers; ``kw_per_gpu`` is NaN where the power is unknown, ``max_power_kw`` inf where none is set."""
+
+    name: str
+    nodes: Nodes
+    by_node: bool
+    usd_per_gpu_hour: float
+    kw_per_gpu: float
+    max_power_kw: float
+    owned_gpus: int
+
+    @property
+    def capacity_gpus(self) -> int:
+        """GPUs that can be rented."""
+        return self.nodes.whole * self.nodes.size + self.nodes.partial
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A workload in numbers: requests/s of each class with ``headroom`` in them, replicas, modes and slices."""
+
+    name: str
+    requests_per_s: tuple[float, ...]
+    headroom: float
+    min_instances: int
+    max_instances: int | None
+    modes: tuple[str, ...]
+    slices: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Caps on what is rented in all pools together; inf where there is none."""
+
+    max_usd_per_hour: float
+    max_power_kw: float
+    max_gpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class FleetProblem:
+    """Everything a program decides over.
+
+    Attributes
+    ----------
+    most
+        Instances of each column that can ever be useful and fit.
+    late_pairs
+        Positions of a prefill and a decode column that must not be used together.
+    """
+
+    pools: tuple[PoolData, ...]
+    workloads: tuple[Demand, ...]
+    columns: tuple[Column, ...]
+    most: tuple[int, ...]
+    late_pairs: tuple[tuple[int, int], ...]
+    caps: Caps
+
+    @property
+    def unserved(self) -> tuple[int, ...]:
+        """Workloads that no columns can serve in any mode, whatever is in stock."""
+        return tuple(at for at, workload in enumerate(self.workloads) if not workload.modes)
+
+    def columns_of(self, workload: int, phase: Phase) -> list[int]:
+        """Positions of the columns of a workload in one phase."""
+        return [at for at, column in enumerate(self.columns) if column.workload == workload and column.phase is phase]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpace:
+    """A fleet priced once; :meth:`columns` reads off what meets the service at a speed factor."""
+
+    resolved: ResolvedFleet
+    candidates: tuple[Candidates, ...]
+    pools: tuple[PoolData, ...]
+    caps: Caps
+
+    def columns(self, speed_factor: float = 1.0) -> list[list[Column]]:
+        """Columns of each workload that meet its service at ``speed_factor`` times its least speed, in stock or not."""
+        return [
+            columns_at(candidate, at, self.resolved.pools, speed_factor) for at, candidate in enumerate(self.candidates)
+        ]
+
+    def problem(self, columns_of: Sequence[Sequence[Column]]) -> FleetProblem:
+        """Everything a program decides over, of the columns of each workload."""
+        demands = tuple(_demand(candidate) for candidate in self.candidates)
+        columns: list[Column] = []
+        most: list[int] = []
+        for demand, mine in zip(demands, columns_of, strict=True):
+            for column in mine:
+                useful = min(useful_instances(column, demand), self.pools[column.pool].nodes.most(column.gpus))
+                if useful >= 1:
+                    columns.append(column)
+                    most.append(useful)
+        workloads = tuple(_with_possible_modes(demand, at, columns) for at, demand in enumerate(demands))
+        phases = [{phase for mode in workload.modes for phase in MODES[mode]} for workload in workloads]
+        usable = [at for at, column in enumerate(columns) if column.phase in phases[column.workload]]
+        columns, most = [columns[at] for at in usable], [most[at] for at in usable]
+        return FleetProblem(
+            pools=self.pools,
+            workloads=workloads,
+            columns=tuple(columns),
+            most=tuple(most),
+            late_pairs=tuple(conflicts(columns)),
+            caps=self.caps,
+        )
+
+    def with_nodes(self, pool: int, whole: int) -> FleetSpace:
+        """The same fleet with another number of whole nodes in one pool."""
+        pools = list(self.pools)
+        pools[pool] = replace(pools[pool], nodes=replace(pools[pool].nodes, whole=whole))
+        return replace(self, pools=tuple(pools))
+
+    def max_speed_factor(self) -> float:
+        """No plan meets a greater factor on all least speeds; inf where speeds are unknown or not asked for."""
+        factors = [
+            np.inf
+            if candidate.workload.workload.min_speed is None
+            else fastest_speed(candidate) / candidate.workload.workload.min_speed
+            for candidate in self.candidates
+        ]
+        return float(min(factors))
+
+    @property
+    def priced(self) -> int:
+        """Setups priced, over all workloads, pools, precisions, phases and classes."""
+        tables = sum(len(setups) for candidate in self.candidates for table in candidate.tables for setups in table.key)
+        return tables + sum(len(candidate.points) for candidate in self.candidates)
+
+
+def build_fleet_space(resolved: ResolvedFleet) -> FleetSpace:
+    """Price what every workload could run on."""
+    limits = resolved.fleet.limits
+    return FleetSpace(
+        resolved=resolved,
+        candidates=tuple(build_candidates(workload, resolved.pools) for workload in resolved.workloads),
+        pools=tuple(_pool_data(pool) for pool in resolved.pools),
+        caps=Caps(
+            max_usd_per_hour=_or_inf(limits.max_usd_per_hour),
+            max_power_kw=_or_inf(limits.max_power_kw),
+            max_gpus=_or_inf(limits.max_gpus),
+        ),
+    )
+
+
+def useful_instances(column: Column, demand: Demand) -> int:
+    """Instances beyond which another one serves nothing more."""
+    loads = [
+        wanted / served
+        for wanted, served in zip(demand.requests_per_s, column.requests_per_s, strict=True)
+        if served > 0.0
+    ]
+    # The relative slack keeps a rounding of the quotient from cutting off the last instance.
+    needed = max(demand.min_instances, math.ceil(sum(loads) * (1.0 + 1e-9)))
+    return needed if demand.max_instances is None else min(needed, demand.max_instances)
+
+
+def _with_possible_modes(demand: Demand, index: int, columns: Sequence[Column]) -> Demand:
+    """Keep the modes in whose every phase some column serves each class."""
+
+    def served(phase: Phase, request_class: int) -> bool:
+        return any(
+            column.workload == index and column.phase is phase and column.requests_per_s[request_class] > 0.0
+            for column in columns
+        )
+
+    possible = tuple(
+        mode
+        for mode in demand.modes
+        if all(served(phase, each) for phase in MODES[mode] for each in range(len(demand.requests_per_s)))
+    )
+    return replace(demand, modes=possible)
+
+
+def _demand(candidate: Candidates) -> Demand:
+    workload = candidate.workload.workload
+    return Demand(
+        name=workload.name,
+        requests_per_s=candidate.demand(),
+        headroom=workload.headroom,
+        min_instances=workload.min_instances,
+        max_instances=workload.max_instances,
+        modes=workload.serving,
+        slices=workload.slices,
+    )
+
+
+def _pool_data(pool: ResolvedPool) -> PoolData:
+    whole, left = divmod(pool.gpus, pool.node_size)
+    return PoolData(
+        name=pool.name,
+        nodes=Nodes(pool.node_size, whole, 0 if pool.by_node else left),
+        by_node=pool.by_node,
+        usd_per_gpu_hour=pool.usd_per_gpu_hour,
+        kw_per_gpu=np.nan if pool.power_w is None else pool.power_w / 1000.0,
+        max_power_kw=_or_inf(pool.max_power_kw),
+        owned_gpus=pool.owned_gpus,
+    )
+
+
+def _or_inf(limit: float | None) -> float:
+    return math.inf if limit is None else float(limit)

@@ -1,0 +1,42 @@
+"""Why no deployment exists: which rule, or which limit, leaves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ieco_opt.design_space.from_scenario import design_space_of, limits_of
+from ieco_opt.design_space.limits import Limits
+from ieco_opt.design_space.segments import build_segments
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.scenario import ResolvedScenario
+
+_NO_LIMITS = Limits()
+
+
+def why_infeasible(resolved: ResolvedScenario, space: DesignSpace) -> str:
+    """One line that says what proves a scenario infeasible."""
+    if space.counts.setups == 0:
+        reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
+        return f"proven infeasible: no setup of the design space exists ({reasons or 'it lists none'})"
+    limits = limits_of(resolved.scenario.limits)
+    alone = [text for name, text in _best_by_limit(resolved, limits).items() if name]
+    where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
+    return f"proven infeasible: none of {space.counts.setups} setups meets the limits at any batch ({where})"
+
+
+def _best_by_limit(resolved: ResolvedScenario, limits: Limits) -> dict[str, str]:
+    """What each limit leaves by itself: a sentence for every limit that already leaves nothing."""
+    found = {}
+    for name, value, unit in (
+        ("min_speed", limits.min_speed, "tokens/s"),
+        ("max_cost", limits.max_cost, "$ per million tokens"),
+        ("max_throughput", limits.max_throughput, "tokens/s"),
+        ("min_throughput", limits.min_throughput, "tokens/s"),
+        ("max_power_kw", limits.max_power_kw, "kW"),
+    ):
+        if value == getattr(_NO_LIMITS, name):
+            continue
+        space = design_space_of(resolved, replace(_NO_LIMITS, **{name: value}))
+        if not len(build_segments(space)):
+            found[name] = f"limits.{name} = {value:g} {unit} alone excludes every deployment"
+    return found

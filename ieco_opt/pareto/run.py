@@ -1,0 +1,226 @@
+"""From a scenario to certified deployments: the searches that people ask for, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.segments import build_segments
+from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.pareto import sweeps
+from ieco_opt.pareto.describe import describe
+from ieco_opt.pareto.infeasibility import why_infeasible
+from ieco_opt.pareto.prober import Prober
+from ieco_opt.pareto.sweeps import Progress, Sweep
+from ieco_opt.programs.deployment import Objective
+from ieco_opt.programs.export import export_program
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.statistics import Counts, SearchStatistics
+from ieco_opt.scenario import Scenario, resolve
+from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.run import running
+from ieco_opt.solvers.versions import versions
+
+DEFAULT_DELTA = 0.05
+DEFAULT_PREFERENCE = 3.0
+
+ObjectiveName = Literal["fastest", "cheapest", "preferred"]
+
+
+def frontier(
+    scenario: Scenario,
+    *,
+    delta: float = DEFAULT_DELTA,
+    points: int | None = None,
+    complete: bool = False,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    progress: Progress | None = None,
+) -> Frontier:
+    """Pareto frontier of speed against cost per token, with its proof.
+
+    Parameters
+    ----------
+    delta
+        Coverage: for every feasible deployment one of the result is at most 1 + delta more expensive
+        and 1 + delta slower.
+    points
+        Instead, the fastest deployments under this many cost caps, log-spaced: a sample.
+    complete
+        Instead, every point of the frontier.
+
+    Raises
+    ------
+    ScenarioError
+        The scenario or an argument is wrong.
+    InfeasibleError
+        Proven: no deployment meets the limits.
+    SolverError
+        The solver is missing or contradicts the performance model.
+    """
+    _check_sweep_arguments(delta, points, complete=complete)
+    report = progress or sweeps.silent
+    config = _config(solver_config)
+    if complete:
+        config = replace(config, relative_gap=0.0)
+        return _run(scenario, "frontier", config, Guarantee.COMPLETE, 0.0, lambda at: sweeps.adaptive(at, 0.0, report))
+    if points is not None:
+        return _run(
+            scenario, "frontier", config, Guarantee.SAMPLED, None, lambda at: sweeps.sampled(at, points, report)
+        )
+    coverage = max(delta, config.relative_gap)
+    return _run(
+        scenario, "frontier", config, Guarantee.COVERED, coverage, lambda at: sweeps.adaptive(at, delta, report)
+    )
+
+
+def solve(
+    scenario: Scenario,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+) -> Deployment:
+    """The one best deployment: fastest, cheapest, or preferred (greatest speed**preference / cost).
+
+    Raises
+    ------
+    ScenarioError
+        The scenario or an argument is wrong.
+    InfeasibleError
+        Proven: no deployment meets the limits.
+    SolverError
+        The solver is missing, contradicts the performance model, or found nothing before a limit ended it.
+    """
+    result = answer(scenario, objective=objective, preference=preference, solver_config=solver_config)
+    if not len(result):
+        raise SolverError(f"the search ended ({result.stopped}) before it found a deployment")
+    return result[0]
+
+
+def answer(
+    scenario: Scenario,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    progress: Progress | None = None,
+) -> Frontier:
+    """Like :func:`solve`, but with the scenario, statistics and versions that a saved result needs."""
+    report = progress or sweeps.silent
+    searches: dict[str, Callable[[Prober], Sweep]] = {
+        "fastest": sweeps.fastest,
+        "cheapest": sweeps.cheapest,
+        "preferred": lambda prober: sweeps.preferred(prober, preference, report),
+    }
+    if objective not in searches:
+        expected = ", ".join(searches)
+        raise ScenarioError.single(f"found '{objective}', expected one of {expected}", field="objective")
+    if not 0.0 <= preference < float("inf"):
+        raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
+    result = _run(scenario, objective, _config(solver_config), Guarantee.SINGLE, None, searches[objective])
+    return replace(result, preference=preference if objective == "preferred" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """How large a written program is."""
+
+    setups: int
+    segments: int
+
+
+def export(
+    scenario: Scenario, path: str | Path, *, objective: Literal["fastest", "cheapest"] = "fastest"
+) -> ExportedProgram:
+    """Write the program of a scenario to a .lp or .mps file.
+
+    The program of ``cheapest`` minimises step cost - c * batch with c the least cost, which is solved for first;
+    its optimum is 0. With experts, lines bound the latency from below within ``segments.CHORD_ERROR``.
+
+    Raises
+    ------
+    ScenarioError
+        The scenario is wrong, or the file cannot be written.
+    InfeasibleError
+        Proven: no deployment meets the limits.
+    """
+    resolved = resolve(scenario)
+    space = design_space_of(resolved)
+    segments = build_segments(space)
+    if not len(segments):
+        raise InfeasibleError(why_infeasible(resolved, space))
+    if objective == "fastest":
+        export_program(space, segments, Path(path), objective=Objective.LATENCY)
+    else:
+        least = solve(scenario, objective="cheapest").cost_usd_per_mtok
+        export_program(space, segments, Path(path), objective=Objective.COST, reference_cost=least)
+    return ExportedProgram(setups=space.counts.setups, segments=len(segments))
+
+
+def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) -> None:
+    if not 0.0 < delta < float("inf"):
+        message = f"found {delta}, expected a number above 0 (for every point, ask for a complete frontier)"
+        raise ScenarioError.single(message, field="delta")
+    if points is not None and points < 2:
+        raise ScenarioError.single(f"found {points}, expected at least 2", field="points")
+    if points is not None and complete:
+        raise ScenarioError.single("expected either points or complete, not both", field="points")
+
+
+def _config(solver_config: SolverConfig | str) -> SolverConfig:
+    return load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config
+
+
+def _run(
+    scenario: Scenario,
+    question: str,
+    config: SolverConfig,
+    guarantee: Guarantee,
+    coverage: float | None,
+    search: Callable[[Prober], Sweep],
+) -> Frontier:
+    """Build the design space, search it, and put the result together."""
+    with running(config) as run:
+        resolved = resolve(scenario)
+        space = design_space_of(resolved)
+        prober = Prober(space, run)
+        sweep = search(prober)
+    if not sweep.points and sweep.stopped is None:
+        raise InfeasibleError(why_infeasible(resolved, space))
+    stopped = sweep.stopped is not None
+    return Frontier(
+        scenario=scenario,
+        question=question,
+        guarantee=Guarantee.PARTIAL if stopped else guarantee,
+        deployments=describe(space, sweep.answer()),
+        coverage=None if stopped else coverage,
+        open_regions=tuple(sweep.open_boxes),
+        stopped=sweep.stopped,
+        solver=config,
+        statistics=_statistics(prober),
+        counts=Counts(
+            setups=space.counts.setups,
+            alternatives=space.counts.alternatives,
+            segments=len(prober.segments),
+            rejected=dict(space.counts.rejected),
+        ),
+        versions=versions(config.solver),
+        notes=scenario.notes(),
+    )
+
+
+def _statistics(prober: Prober) -> SearchStatistics:
+    return SearchStatistics(
+        steps=prober.steps,
+        solves=prober.run.solves,
+        closed_by_bounds=prober.closed_by_bounds,
+        solver_seconds=prober.run.solver_seconds,
+        seconds=prober.run.seconds(),
+        step_seconds=tuple(prober.step_seconds),
+    )

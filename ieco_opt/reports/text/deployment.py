@@ -1,0 +1,109 @@
+"""One deployment as a card: what to launch, what it is worth, where its time goes, and what is proven."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+
+from ieco_opt.reports.text import wording
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.frontier import Frontier
+
+_BAR_WIDTH = 24
+_LABEL_WIDTH = 26
+_SHARE = "{:9.4f} {:5.1f} %  "
+
+
+def render_card(frontier: Frontier, width: int) -> str:
+    """Put the one deployment of a result into text of ``width`` columns."""
+    deployment = frontier[0]
+    warning = wording.warning(frontier)
+    head = [f"{frontier.scenario.name}: {wording.answer(frontier)}", wording.subject(frontier)]
+    parts = [
+        head if warning is None else [warning, *head],
+        _worth(deployment),
+        _decisions(deployment),
+        _resources(deployment),
+        _times(deployment, width),
+        [_proof(frontier, deployment), wording.effort(frontier)],
+    ]
+    return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts)
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (_LABEL_WIDTH + 2) if line.startswith(" ") else ""
+    return textwrap.fill(line, width, subsequent_indent=indent)
+
+
+def _line(label: str, text: str) -> str:
+    return f"  {label.ljust(_LABEL_WIDTH)}{text}"
+
+
+def _worth(deployment: Deployment) -> list[str]:
+    return [
+        _line("speed", f"{deployment.speed_tokens_per_s:.4g} tokens/s for each request"),
+        _line("cost", f"${deployment.cost_usd_per_mtok:.4g} per million tokens"),
+        _line("throughput", f"{deployment.throughput_tokens_per_s:,.0f} tokens/s over all requests"),
+        _line("latency", f"{1e3 * deployment.latency_s:.4g} ms per token"),
+    ]
+
+
+def _decisions(deployment: Deployment) -> list[str]:
+    lines = [_line("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
+    if deployment.weights is not None:
+        lines.append(_line("weights", deployment.weights))
+    lines += [
+        _line("tensor parallel", f"{deployment.tensor_parallel} ({deployment.tensor_layout} layout)"),
+        _line("pipeline parallel", str(deployment.pipeline_parallel)),
+        _line("expert parallel", str(deployment.expert_parallel)),
+        _line("attention data parallel", str(deployment.attention_data_parallel)),
+        _line("batch", f"{deployment.batch:,} sequences in flight"),
+    ]
+    if deployment.draft_tokens == 0:
+        return [*lines, _line("speculation", "none")]
+    layout = wording.draft_layout(deployment)
+    return [*lines, _line("speculation", f"{deployment.draft_tokens} tokens drafted at once, draft model {layout}")]
+
+
+def _resources(deployment: Deployment) -> list[str]:
+    used, limit = deployment.memory_per_gpu_gb, deployment.memory_limit_gb
+    power = "unknown" if deployment.power_kw is None else f"{deployment.power_kw:.4g} kW (boards)"
+    return [
+        _line("memory per GPU", f"{used:.4g} of {limit:.4g} GB ({wording.percent(used / limit)})"),
+        _line("power", power),
+        _line("FLOP utilization (MFU)", wording.percent(deployment.mfu)),
+    ]
+
+
+def _times(deployment: Deployment, width: int) -> list[str]:
+    """The four times as bars; the lesser of memory and arithmetic goes on behind the other."""
+    times = {
+        "kernel launches": deployment.kernel_s,
+        "network": deployment.network_s,
+        "memory": deployment.memory_s,
+        "arithmetic": deployment.arithmetic_s,
+    }
+    longest = min(_BAR_WIDTH, width - len(_line("", _SHARE.format(0.0, 0.0))))
+    lines = ["  time per token, ms (memory and arithmetic overlap)"]
+    for name, seconds in times.items():
+        share = seconds / deployment.latency_s
+        bar = "#" * round(longest * min(share, 1.0))
+        lines.append(_line(f"  {name}", _SHARE.format(1e3 * seconds, 100.0 * share) + bar).rstrip())
+    return lines
+
+
+def _proof(frontier: Frontier, deployment: Deployment) -> str:
+    """What the bound means for the question that was asked."""
+    if not math.isfinite(deployment.bound):
+        return "not proven: no bound was found, a better deployment may exist"
+    gap = wording.percent(deployment.gap)
+    bound = f"bound {deployment.bound:.4g} tokens/s, gap {gap}"
+    if frontier.stopped is not None:
+        return f"not proven: a better deployment may exist (at this cost: {bound})"
+    if deployment.status != "optimal":
+        return f"proven to within {gap}: none at this cost is faster than the bound ({bound})"
+    best = {
+        "fastest": "no feasible deployment is faster",
+        "cheapest": "no feasible deployment is cheaper, and none as cheap is faster",
+    }
+    return f"proven optimal: {best.get(frontier.question, 'no feasible deployment is preferred to it')} ({bound})"

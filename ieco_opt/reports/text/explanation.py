@@ -1,0 +1,242 @@
+"""Explanations for people in a terminal: plain text, at most ``width`` columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+from ieco_opt.explanation.bounds import Limit
+from ieco_opt.reports.text import wording
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.explanation import Change, Explanation, InfeasibleSubset, LimitEffect, Loosened, TimeShare
+
+LEAST_WIDTH = 60
+
+_DIGITS = 6
+_SAME = 1e-9
+_TIMES = {"kernel": "kernel launches", "network": "network", "memory": "memory", "arithmetic": "arithmetic"}
+_BETTER = {"fastest": "faster", "cheapest": "cheaper", "preferred": "higher"}
+_WORSE = {"fastest": "slower", "cheapest": "more expensive", "preferred": "lower"}
+
+
+def render(explanation: Explanation, width: int = 80) -> str:
+    """Put an explanation into text."""
+    width = max(width, LEAST_WIDTH)
+    infeasible_subset = explanation.infeasible_subset
+    parts = _feasible(explanation) if infeasible_subset is None else _infeasible(explanation, infeasible_subset)
+    return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts if lines)
+
+
+def outward(limit: Limit, value: float) -> str:
+    """Write a value of a limit with six digits, rounded to the side on which it still helps."""
+    if limit.is_whole or limit is Limit.BATCHES:
+        return str(int(value))
+    rounding = ROUND_FLOOR if limit.is_least else ROUND_CEILING
+    text = f"{Context(prec=_DIGITS, rounding=rounding).create_decimal(Decimal(value)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _wrapped(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(line, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+
+
+def _feasible(explanation: Explanation) -> list[list[str]]:
+    chosen = explanation.chosen
+    assert chosen is not None
+    name = explanation.objective
+    goal = f"speed^{explanation.preference:g} / cost" if explanation.preference is not None else ""
+    title = f"{explanation.scenario.name}: what decides the {name} deployment"
+    return [
+        [title + (f" (greatest {goal})" if goal else "")],
+        [f"  {_worth(chosen)}", f"  {_what(chosen)}"],
+        _times(explanation),
+        _limits(explanation),
+        _runner_ups(explanation),
+        [_footer(explanation)],
+    ]
+
+
+def _worth(deployment: Deployment) -> str:
+    return (
+        f"{deployment.speed_tokens_per_s:.4g} tokens/s for each request, "
+        f"${deployment.cost_usd_per_mtok:.4g} per million tokens"
+    )
+
+
+def _what(deployment: Deployment) -> str:
+    parts = [f"{deployment.gpus} x {deployment.accelerator}"]
+    if deployment.weights is not None:
+        parts.append(deployment.weights)
+    parts += [wording.layout(deployment), f"batch {deployment.batch:,}"]
+    if deployment.draft_tokens:
+        parts.append(f"draft {deployment.draft_tokens}")
+    return ", ".join(parts)
+
+
+def _times(explanation: Explanation) -> list[str]:
+    assert explanation.chosen is not None
+    lines = [f"Where the time of a token goes ({1e3 * explanation.chosen.latency_s:.4g} ms)"]
+    several = any(time.part == "draft" for time in explanation.times)
+    largest = max((time for time in explanation.times if not time.hidden), key=lambda time: time.seconds)
+    for time in explanation.times:
+        label = f"{time.part}: {_TIMES[time.resource]}" if several else _TIMES[time.resource]
+        lines.append(f"  {label:<24}{1e3 * time.seconds:10.4f} ms  {_share(time, explanation.times)}".rstrip())
+        if time is largest:
+            lines[-1] += "  <- binds: the largest"
+    return lines
+
+
+def _share(time: TimeShare, times: Sequence[TimeShare]) -> str:
+    if not time.hidden:
+        return f"{100.0 * time.share:5.1f} %"
+    longer = next(
+        each.resource
+        for each in times
+        if each.part == time.part and not each.hidden and each.resource in ("memory", "arithmetic")
+    )
+    return f"   -     hidden behind {longer}"
+
+
+def _limits(explanation: Explanation) -> list[str]:
+    if not explanation.limits:
+        return ["No limit is set."]
+    lines = ["What each limit costs (changed alone, the scenario solved again)"]
+    for effect in explanation.limits:
+        if effect.binds:
+            lines += _binding(explanation, effect)
+    idle = [f"{effect.limit} = {_shown(effect.value)}" for effect in explanation.limits if not effect.binds]
+    if idle:
+        lines.append(f"  do not bind (removing any one changes nothing): {'; '.join(idle)}")
+    if explanation.binding_together:
+        lines.append(f"  bind only together: {', '.join(explanation.binding_together)}")
+    return lines
+
+
+def _binding(explanation: Explanation, effect: LimitEffect) -> list[str]:
+    lines = [f"  {effect.limit} = {_shown(effect.value)} {effect.unit} binds"]
+    if effect.relaxed is not None and effect.relaxed.value is not None:
+        head = f"    relaxed by {effect.step}, to {_shown(effect.relaxed.value)}: "
+        lines.append(head + _outcome(explanation, effect.relaxed))
+        if effect.relaxed.gain <= _SAME and effect.improves_from is not None:
+            value = outward(Limit(effect.limit), effect.improves_from)
+            lines.append(f"    {_BETTER[explanation.objective]} only from {value} on")
+    if effect.removed is not None:
+        lines.append(f"    removed: {_outcome(explanation, effect.removed)}")
+    return lines
+
+
+def _outcome(explanation: Explanation, loosened: Loosened) -> str:
+    if loosened.deployment == explanation.chosen:
+        return "no change"
+    after = loosened.deployment
+    worth = f"{after.speed_tokens_per_s:.4g} tokens/s at ${after.cost_usd_per_mtok:.4g}"
+    gain = f"{wording.percent(loosened.gain)} {_BETTER[explanation.objective]}"
+    if loosened.gain <= _SAME:
+        gain = "no better in the objective, but in the other"
+    return f"{worth} ({gain})"
+
+
+def _shown(value: float | tuple[int, ...]) -> str:
+    if isinstance(value, tuple):
+        return f"a list of {len(value)} from {value[0]} to {value[-1]}"
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _runner_ups(explanation: Explanation) -> list[str]:
+    if not explanation.runner_ups:
+        return ["No other setup meets the limits."]
+    word = _WORSE[explanation.objective]
+    head = ("tokens/s", "$/Mtok", word, "setup")
+    rows = [
+        (
+            f"{each.deployment.speed_tokens_per_s:.4g}",
+            f"{each.deployment.cost_usd_per_mtok:.4g}",
+            wording.percent(each.loss),
+            _what(each.deployment),
+        )
+        for each in explanation.runner_ups
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(3)]
+    lines = ["Runner-up setups (each the best one left without those before it)"]
+    for row in (head, *rows):
+        numbers = "  ".join(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True))
+        lines.append(f"  {numbers}  {row[3]}")
+    return lines
+
+
+def _footer(explanation: Explanation) -> str:
+    solver = explanation.versions["solver"]
+    solver = f"HiGHS {explanation.versions['highspy']}" if solver == "highs" else solver
+    checked = "agrees" if explanation.confirmed else "was stopped before it could agree"
+    effort = "" if explanation.confirmed is None else f"; {solver} {checked}"
+    return f"exact: all setups searched, no tolerances{effort}; {explanation.seconds:.1f} s"
+
+
+def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> list[list[str]]:
+    title = [f"{explanation.scenario.name}: no deployment meets the limits, and that is proven"]
+    if not infeasible_subset.members:
+        most_first = sorted(infeasible_subset.rejected.items(), key=lambda each: -each[1])
+        reasons = [f"  {count} x {reason}" for reason, count in most_first]
+        why = "No limit is to blame: of the degrees, precisions and accelerators listed, no setup can run at all"
+        return [title, [why, *reasons]]
+    count = len(infeasible_subset.members)
+    heads = {
+        1: "This limit alone excludes every deployment",
+        2: "These 2 limits infeasible_subset: some deployments meet either one, none meets both",
+    }
+    more = f"These {count} limits infeasible_subset: some deployments meet any {count - 1} of them, none meets all"
+    lines = [heads.get(count, more)]
+    for change in infeasible_subset.members:
+        lines += _member(change)
+    return [title, lines, _helping_together(infeasible_subset), [_closing(explanation, infeasible_subset)]]
+
+
+def _member(change: Change) -> list[str]:
+    lines = [f"  {change.limit} = {_shown(change.value)} {change.unit}"]
+    if change.needed is None:
+        lines.append("    no change of this limit alone makes a deployment possible")
+        return lines
+    assert change.deployment is not None
+    limit = Limit(change.limit)
+    value = outward(limit, change.needed)
+    if limit is Limit.BATCHES:
+        lines.append(f"    least change, with all else as it is: add {value} to the list")
+    else:
+        way = "lower" if limit.is_least else "raise"
+        away = "" if isinstance(change.value, tuple) else f" ({_apart(change.value, change.needed)})"
+        lines.append(f"    least change, with all else as it is: {way} it to {value}{away}")
+    lines.append(f"    then: {_worth(change.deployment)}; {_what(change.deployment)}")
+    return lines
+
+
+def _apart(value: float, needed: float) -> str:
+    percent = 100.0 * (needed / value - 1.0)
+    return f"{percent:+,.0f} %" if abs(percent) >= 100.0 else f"{percent:+.3g} %"
+
+
+def _helping_together(infeasible_subset: InfeasibleSubset) -> list[str]:
+    if not infeasible_subset.together:
+        return []
+    names = ", ".join(change.limit for change in infeasible_subset.together)
+    lines = [f"No change of a single limit helps. The fewest that do: {names}"]
+    needed = [(change, change.needed) for change in infeasible_subset.together if change.needed is not None]
+    if needed:
+        lines[0] += ", for example each by the same share, the least that helps:"
+    lines += [
+        f"  {change.limit}: {_shown(change.value)} -> {outward(Limit(change.limit), value)}" for change, value in needed
+    ]
+    return lines
+
+
+def _closing(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> str:
+    changes = [
+        change for change in (*infeasible_subset.members, *infeasible_subset.together) if change.needed is not None
+    ]
+    settable = [change for change in changes if Limit(change.limit) is not Limit.BATCHES]
+    if infeasible_subset.together or not settable:
+        return _footer(explanation)
+    first = settable[0]
+    value = outward(Limit(first.limit), first.needed or 0.0)
+    return f"Try one: --set {first.limit}={value} (all digits: --format json)"

@@ -1,0 +1,275 @@
+"""What a scenario of kind ``deployment`` says, checked and frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from ieco_opt.catalog.types import WEIGHT_BYTES, Fidelity
+from ieco_opt.documents.origin import Origin
+from ieco_opt.scenario import fields
+from ieco_opt.scenario.faults import RaisesScenarioError
+
+DEFAULT_BATCH_MAX = 16_384
+DEFAULT_MAX_GPUS = 512
+
+_TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
+_PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
+_ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
+
+
+class Strict(BaseModel, metaclass=RaisesScenarioError):
+    """Base of all parts of a scenario; constructors raise ``ScenarioError`` and nothing else."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class Workload(Strict):
+    """The requests that are served."""
+
+    context_tokens: fields.Tokens
+    """Tokens in the cache when decoding starts."""
+
+    output_tokens: fields.Tokens = 0
+    """Tokens that one request generates (used by fidelity deployable)."""
+
+
+class BatchRange(Strict):
+    """Every integer batch between two bounds, both included."""
+
+    min: fields.Degree = 1
+    """Least number of sequences in flight."""
+
+    max: fields.Degree = DEFAULT_BATCH_MAX
+    """Greatest number of sequences in flight."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> BatchRange:
+        if self.min > self.max:
+            raise fields.refused_at([(("min",), self.min, f"at most max, which is {self.max}")])
+        return self
+
+
+Batches = Annotated[
+    Annotated[BatchRange, Tag("<range>")] | Annotated[fields.BatchList, Tag("<list>")],
+    Discriminator(fields.kind_of_batches),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedDesignSpace:
+    """A design space with every default filled in.
+
+    Attributes
+    ----------
+    expert_parallel
+        Degrees listed, or ``None`` for `auto`.
+    batch_min, batch_max
+        Bounds of the batch, both included.
+    batches
+        The batches listed, sorted, or ``None`` where every integer within the bounds is one.
+    """
+
+    tensor_parallel: tuple[int, ...]
+    tensor_layout: tuple[str, ...]
+    pipeline_parallel: tuple[int, ...]
+    expert_parallel: tuple[int, ...] | None
+    attention_data_parallel: tuple[int, ...]
+    batch_min: int
+    batch_max: int
+    batches: tuple[int, ...] | None
+    max_gpus: int
+
+
+class DesignSpace(Strict):
+    """The degrees and batches that the solver may choose from; a field left out takes its default."""
+
+    tensor_parallel: fields.Degrees | None = None
+    """Tensor and expert ranks of one pipeline stage; by default the powers of two from 1 to 64."""
+
+    tensor_layout: fields.Layouts | None = None
+    """Layouts of tensor parallelism; by default 1d in fidelity deployable and both in paper."""
+
+    pipeline_parallel: fields.Degrees | None = None
+    """Pipeline stages; by default the powers of two from 1 to 16."""
+
+    expert_parallel: fields.ExpertDegrees | None = None
+    """Expert-parallel degrees; by default auto (all that divide, or the paper's rule)."""
+
+    attention_data_parallel: fields.Degrees | None = None
+    """Attention-data-parallel degrees (sigma); by default the powers of two from 1 to 32."""
+
+    batch: Batches | None = None
+    """Sequences in flight, as a range of integers or a list; by default 1 to 16384."""
+
+    max_gpus: fields.Degree | None = None
+    """Most GPUs of one deployment; by default 512."""
+
+    def resolved(self, fidelity: Fidelity) -> ResolvedDesignSpace:
+        """Fill in the defaults of a fidelity."""
+        layouts = ("1d",) if fidelity is Fidelity.DEPLOYABLE else ("1d", "2d")
+        batches = self.batch if isinstance(self.batch, tuple) else None
+        bounds = self.batch if isinstance(self.batch, BatchRange) else BatchRange()
+        return ResolvedDesignSpace(
+            tensor_parallel=self.tensor_parallel or _TENSOR_PARALLEL,
+            tensor_layout=self.tensor_layout or layouts,
+            pipeline_parallel=self.pipeline_parallel or _PIPELINE_PARALLEL,
+            expert_parallel=self.expert_parallel if isinstance(self.expert_parallel, tuple) else None,
+            attention_data_parallel=self.attention_data_parallel or _ATTENTION_DATA_PARALLEL,
+            batch_min=batches[0] if batches else bounds.min,
+            batch_max=batches[-1] if batches else bounds.max,
+            batches=batches,
+            max_gpus=self.max_gpus or DEFAULT_MAX_GPUS,
+        )
+
+
+class Speculation(Strict):
+    """Speculative decoding, which the solver may use or leave."""
+
+    draft_model: fields.ModelReference
+    """Draft model: a name of the catalog, a file or a mapping."""
+
+    acceptance: fields.Share
+    """Probability that one proposed token is accepted."""
+
+    max_draft_tokens: fields.DraftTokens
+    """Most tokens that the draft model proposes at once."""
+
+
+class Limits(Strict):
+    """What a deployment must meet; a field left out is no limit."""
+
+    min_speed: fields.Limit | None = None
+    """Least speed that one request sees, in tokens/s."""
+
+    max_cost: fields.Limit | None = None
+    """Greatest cost, in $ per million generated tokens."""
+
+    max_throughput: fields.Limit | None = None
+    """Greatest throughput that finds a demand, in tokens/s over all requests."""
+
+    min_throughput: fields.Limit | None = None
+    """Least throughput, in tokens/s over all requests."""
+
+    max_power_kw: fields.Limit | None = None
+    """Greatest board power of all GPUs together, in kW."""
+
+    @model_validator(mode="after")
+    def _are_consistent(self) -> Limits:
+        least, most = self.min_throughput, self.max_throughput
+        if least is not None and most is not None and least > most:
+            raise fields.refused_at([(("min_throughput",), least, f"at most max_throughput, which is {most}")])
+        return self
+
+
+class Scenario(Strict):
+    """One deployment to be optimised.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the fields given.
+    """
+
+    kind: Annotated[Literal["deployment"], fields.expecting("'deployment'")] = "deployment"
+    """Kind of the scenario."""
+
+    name: fields.Title = "deployment"
+    """Name that results carry; by default the name of the file."""
+
+    # Declared before the fields whose rules depend on it.
+    fidelity: Annotated[Fidelity, Field(strict=False), fields.expecting("'deployable' or 'paper'")] = (
+        Fidelity.DEPLOYABLE
+    )
+    """Reading of the performance model: deployable, or paper with the names of the paper collection."""
+
+    model: fields.ModelReference
+    """Model: a name of the catalog, a file (model YAML or Hugging Face config.json) or a mapping."""
+
+    weights: Annotated[fields.Precisions, Field(validate_default=True)] = ()
+    """Weight precisions that the solver may choose from; left out in fidelity paper."""
+
+    accelerators: fields.Accelerators
+    """Accelerators that the solver may choose from: names of the catalog or mappings."""
+
+    workload: Workload
+    """Sizes of the requests that are served."""
+
+    design_space: DesignSpace = DesignSpace()
+    """The degrees and batches that the solver may choose from."""
+
+    speculation: Speculation | None = None
+    """Speculative decoding; left out, there is none."""
+
+    limits: Limits = Limits()
+    """What a deployment must meet."""
+
+    memory_utilization: fields.Share = 0.9
+    """Share of the accelerator's memory that the server may use (used by fidelity deployable)."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @field_validator("design_space", "limits", mode="before")
+    @classmethod
+    def _may_be_empty(cls, value: object) -> object:
+        # What YAML reads where every line of a section is commented out.
+        return {} if value is None else value
+
+    @field_validator("weights", mode="wrap")
+    @classmethod
+    def _belong_to_fidelity(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+        given = value is not None and not (isinstance(value, list | tuple) and not value)
+        fidelity = info.data.get("fidelity")
+        if fidelity is Fidelity.PAPER and given:
+            raise fields.refusal(value, "none in fidelity paper, where the model's name says the precision")
+        if fidelity is Fidelity.DEPLOYABLE and not given:
+            raise fields.refusal(None, f"a list of precisions ({', '.join(WEIGHT_BYTES)})")
+        return handler(value) if given else ()
+
+    def model_post_init(self, context: object) -> None:
+        """Keep where the scenario came from, which the loader passes as context."""
+        if isinstance(context, Origin):
+            self._origin = context
+
+    @property
+    def origin(self) -> Origin:
+        """File, folder and lines that the scenario was read from."""
+        return self._origin
+
+    def notes(self) -> tuple[str, ...]:
+        """Tell which of the fields given have no effect in the scenario's fidelity."""
+        if self.fidelity is Fidelity.DEPLOYABLE:
+            return ()
+        given = {
+            "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,
+            "memory_utilization": "memory_utilization" in self.model_fields_set,
+        }
+        return tuple(f"{name} has no effect in fidelity paper" for name in given if given[name])
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Write the scenario as a self-contained mapping that JSON can hold.
+
+        Fields that were left out stay out; models that were named as files become mappings.
+
+        Raises
+        ------
+        ScenarioError
+            Where a model's file cannot be read any more.
+        """
+        from ieco_opt.scenario.references import self_contained
+
+        values = self_contained(self).model_dump(mode="json", exclude_unset=True)
+        return {"kind": self.kind, "name": self.name} | values

@@ -1,0 +1,106 @@
+"""One run: configuration, deadline, interrupt and session of everything that answers one question."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.interrupt import Interrupt, caught_interrupts
+from ieco_opt.solvers.outcome import Solution
+from ieco_opt.solvers.session import SolverSession
+from ieco_opt.solvers.watch import Report
+
+INTERRUPTED = "interrupted"
+OUT_OF_TIME = "time limit"
+
+
+class Stopped(Exception):  # noqa: N818 - no error: a limit or Ctrl-C ended the search
+    """A limit or an interrupt ended a search: ``reason`` says which, ``incumbent`` is what the step had found."""
+
+    def __init__(self, reason: str, incumbent: Any = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.incumbent = incumbent
+
+
+class Run:
+    """Solves programs until its deadline or an interrupt, and counts what that took.
+
+    Parameters
+    ----------
+    interrupt
+        What tells the run to stop; by default nothing does.
+    limit_s
+        Seconds until the deadline; by default the configuration's ``total_time_limit_s``.
+    """
+
+    def __init__(
+        self, config: SolverConfig, interrupt: Interrupt | None = None, *, limit_s: float | None = None
+    ) -> None:
+        self.config = config
+        self.interrupt = interrupt or Interrupt()
+        self.began = time.perf_counter()
+        limit = config.total_time_limit_s if limit_s is None else limit_s
+        self.deadline = None if limit is None else self.began + limit
+        self._session = SolverSession(config, self.interrupt)
+
+    @property
+    def solves(self) -> int:
+        """Programs solved."""
+        return self._session.solves
+
+    @property
+    def solver_seconds(self) -> float:
+        """Seconds spent in the solver."""
+        return self._session.seconds
+
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self.began
+
+    def beside(self, config: SolverConfig) -> Run:
+        """A run of its own counts under another configuration, with the same deadline and interrupt."""
+        other = Run(config, self.interrupt)
+        other.began, other.deadline = self.began, self.deadline
+        return other
+
+    def solve(self, model: Any, *, start: Sequence[tuple[Any, float]] = (), report: Report | None = None) -> Solution:
+        """Solve a Pyomo model in the time that is left; parameters and errors as of :meth:`SolverSession.solve`.
+
+        Raises
+        ------
+        Stopped
+            Before there is anything: there is no time left, or an interrupt was requested.
+        """
+        return self._session.solve(model, self.seconds_left(), start=start, report=report)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, ``None`` where there is none.
+
+        Raises
+        ------
+        Stopped
+            There are none left, or an interrupt was requested.
+        """
+        if self.interrupt.requested:
+            raise Stopped(INTERRUPTED)
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.perf_counter()
+        if left <= 0.0:
+            raise Stopped(OUT_OF_TIME)
+        return left
+
+    def reason(self, limit: str) -> str:
+        """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``."""
+        return INTERRUPTED if self.interrupt.requested else limit
+
+
+@contextmanager
+def running(config: SolverConfig) -> Iterator[Run]:
+    """Begin a run with Ctrl-C caught."""
+    with caught_interrupts() as interrupt:
+        yield Run(config, interrupt)

@@ -1,0 +1,1 @@
+"""Checking saved results with the performance model alone."""

@@ -1,0 +1,206 @@
+"""Segments: the lines below the latency, exact cuts to caps, and the refinement where a line is too low."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import best, enumerate_deployments
+from random_scenarios import numbered, oracle_scenario
+
+from ieco_opt import Scenario
+from ieco_opt.design_space.dominance import Cells
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.segments import (
+    CHORD_ERROR,
+    LatencyLines,
+    Restriction,
+    Segments,
+    build_segments,
+    first_true,
+    last_true,
+    latency_lines,
+)
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.pareto.prober import Prober
+from ieco_opt.performance.collectives import Array
+from ieco_opt.programs import deployment
+from ieco_opt.scenario import resolve
+from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.run import Run
+
+ROUNDING = 1e-12
+SPACE: dict[str, Any] = {
+    "tensor_parallel": [1, 2, 4, 8, 16],
+    "tensor_layout": ["1d", "2d"],
+    "pipeline_parallel": [1, 2],
+    "expert_parallel": "auto",
+    "attention_data_parallel": [1, 2],
+    "batch": {"min": 1, "max": 3000},
+    "max_gpus": 32,
+}
+SCENARIO: dict[str, Any] = {
+    "accelerators": ["H100-SXM"],
+    "weights": ["fp8"],
+    "workload": {"context_tokens": 1000, "output_tokens": 200},
+    "design_space": SPACE,
+}
+DENSE = SCENARIO | {"model": "Llama-3.1-8B"}
+EXPERTS = SCENARIO | {"model": "gpt-oss-20b"}
+DRAFTED = SCENARIO | {
+    "model": "Qwen3-30B-A3B",
+    "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 4},
+}
+
+
+def space_of(mapping: dict[str, Any]) -> DesignSpace:
+    return design_space_of(resolve(Scenario(**mapping)))
+
+
+def batches_of(segments: Segments) -> Array:
+    """Take up to 25 batches of each segment, both ends among them; shape (segments, 25)."""
+    shares = np.linspace(0.0, 1.0, 25)
+    return np.floor(segments.lo[:, None] + (segments.hi - segments.lo)[:, None] * shares)
+
+
+def value(lines: LatencyLines, batch: Array) -> Array:
+    """What the program takes for the latency (seconds), at batches of shape (segments, ...)."""
+
+    def at(name: str) -> Array:
+        line = getattr(lines, name)
+        return np.asarray(line.intercept[:, None] + line.slope[:, None] * batch)
+
+    own = np.maximum(at("memory"), at("arithmetic"))
+    return at("launch_and_network") + own + np.maximum(at("draft_memory"), at("draft_arithmetic"))
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [DENSE, EXPERTS, DRAFTED, *(numbered(number)[0].mapping for number in range(20))],
+    ids=lambda mapping: str(mapping["model"])[:20],
+)
+def test_lines_are_below_the_latency_and_exact_at_the_ends(mapping: dict[str, Any]) -> None:
+    segments = build_segments(space_of(mapping))
+    batch = batches_of(segments)
+    truth = segments.alternatives.latency_s(batch)
+    line = value(latency_lines(segments.alternatives, segments.lo, segments.hi), batch)
+    assert (line <= truth * (1.0 + ROUNDING)).all()
+    assert (line >= truth * (1.0 - CHORD_ERROR)).all()
+    np.testing.assert_allclose(line[:, [0, -1]], truth[:, [0, -1]], rtol=ROUNDING)
+    part = segments.alternatives
+    dense = ~(part.model.expert_fixed_s.any(axis=1) | part.draft.expert_fixed_s.any(axis=1))
+    np.testing.assert_allclose(line[dense], truth[dense], rtol=ROUNDING)
+
+
+def test_lines_of_experts_are_no_longer_exact_inside() -> None:
+    # So that the test above is not about single batches only.
+    segments = build_segments(space_of(EXPERTS))
+    batch = batches_of(segments)
+    line = value(latency_lines(segments.alternatives, segments.lo, segments.hi), batch)
+    assert (segments.hi - segments.lo).max() > 100
+    assert (line < segments.alternatives.latency_s(batch) * (1.0 - 1e-6)).any()
+
+
+def all_batches(segments: Segments, index: int) -> tuple[Array, Array, Array]:
+    """Every batch of one segment, with latency and cost."""
+    batch = np.arange(segments.lo[index], segments.hi[index] + 1, dtype=float)[None, :]
+    part = segments.alternatives.take(np.array([index]))
+    latency = part.latency_s(batch)
+    return batch[0], latency[0], part.cost_usd_per_mtok(latency, batch)[0]
+
+
+@pytest.mark.parametrize("mapping", [DENSE, EXPERTS, DRAFTED], ids=["dense", "experts", "drafted"])
+@pytest.mark.parametrize(("fast", "cheap"), [(0.3, 0.6), (0.7, 0.2), (0.5, 0.5), (0.9, 0.9), (0.05, 0.05)])
+def test_restriction_keeps_exactly_the_batches_within_the_caps(
+    mapping: dict[str, Any], fast: float, cheap: float
+) -> None:
+    segments = build_segments(space_of(mapping))
+    latency_cap, cost_cap = np.quantile(segments.latency_hi_s, fast), np.quantile(segments.cost_lo, cheap)
+    left = segments.restricted(latency_cap_s=float(latency_cap), cost_cap=float(cost_cap))
+    kept = {int(row): (int(lo), int(hi)) for row, lo, hi in zip(left.segment, left.lo, left.hi, strict=True)}
+    for index in range(len(segments)):
+        batch, latency, cost = all_batches(segments, index)
+        within = batch[(latency <= latency_cap) & (cost <= cost_cap)]
+        assert kept.get(index) == ((within[0], within[-1]) if len(within) else None)
+
+
+def test_without_caps_everything_is_left() -> None:
+    segments = build_segments(space_of(DENSE))
+    left = segments.restricted()
+    assert left.segment.tolist() == list(range(len(segments)))
+    assert (left.lo == segments.lo).all()
+    assert (left.hi == segments.hi).all()
+    assert not len(segments.restricted(latency_cap_s=0.5 * float(segments.latency_lo_s.min())))
+
+
+def test_bisections_find_every_edge() -> None:
+    lo, hi = np.full(12, 3), np.full(12, 13)
+    edges = np.arange(3, 15, dtype=float)
+    np.testing.assert_array_equal(last_true(lambda batch: batch <= edges, lo, hi), np.minimum(edges, 13))
+    np.testing.assert_array_equal(
+        first_true(lambda batch: batch >= np.minimum(edges, 13), lo, hi), np.minimum(edges, 13)
+    )
+
+
+@pytest.mark.parametrize(
+    ("batch", "parts"),
+    [
+        (7, [(5, 6), (7, 7), (8, 9)]),
+        (5, [(5, 5), (6, 9)]),
+        (9, [(5, 8), (9, 9)]),
+    ],
+)
+def test_split_at(batch: int, parts: list[tuple[int, int]]) -> None:
+    restriction = Restriction(np.array([4, 2, 8]), np.array([1, 5, 1]), np.array([3, 9, 1]))
+    cut = restriction.split_at(1, batch)
+    ranges = list(zip(cut.segment.tolist(), cut.lo.tolist(), cut.hi.tolist(), strict=True))
+    assert ranges == [(4, 1, 3), (8, 1, 1), *((2, lo, hi) for lo, hi in parts)]
+
+
+def test_single_batches_cannot_be_split_further() -> None:
+    single = Restriction(np.array([0]), np.array([5]), np.array([5])).split_at(0, 5)
+    assert (single.segment.tolist(), single.lo.tolist(), single.hi.tolist()) == ([0], [5], [5])
+
+
+WIDE = SCENARIO | {
+    "model": "gpt-oss-20b",
+    "design_space": SPACE | {"tensor_parallel": [1, 2], "tensor_layout": ["1d"], "batch": {"min": 1, "max": 40}},
+}
+
+
+def wide_prober(monkeypatch: pytest.MonkeyPatch) -> Prober:
+    """Prober over every batch of every alternative, with chords across whole ranges of experts."""
+    monkeypatch.setattr("ieco_opt.design_space.segments._cut_experts", lambda _alternatives, cells: cells)
+    space = space_of(WIDE)
+    part = space.alternatives
+    cells = Cells(np.arange(len(part)), part.batch_min, part.batch_max)
+    return Prober(replace(space, cells=cells), Run(load_solver_config()))
+
+
+@pytest.mark.parametrize("lowered", [1.0, 0.8])
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.8])
+def test_refinement_ends_at_the_optimum_however_low_the_lines(
+    share: float, lowered: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = deployment.latency_lines
+
+    def low(alternatives: Any, lo: Any, hi: Any) -> LatencyLines:
+        lines, factor = honest(alternatives, lo, hi), np.where(hi > lo, lowered, 1.0)
+        return LatencyLines(**{item.name: getattr(lines, item.name).scaled(factor) for item in fields(lines)})
+
+    monkeypatch.setattr(deployment, "latency_lines", low)
+    prober = wide_prober(monkeypatch)
+    table = enumerate_deployments(oracle_scenario(WIDE))
+    cost_cap = float(np.quantile(np.unique(table["cost_usd_per_mtok"]), share)) * 1.0001
+    affordable = table["cost_usd_per_mtok"] <= cost_cap
+    expected = best({name: column[affordable] for name, column in table.items()}, "fastest")
+    found = prober.fastest(cost_cap=cost_cap)
+    assert expected is not None
+    assert found is not None
+    assert found.latency_s == pytest.approx(expected["latency_s"], rel=1e-9)
+    assert found.cost == pytest.approx(expected["cost_usd_per_mtok"], rel=1e-9)
+    assert found.certificate.gap <= 1e-6
+    # One solve a step is all that honest lines take: they are exact where the optimum of a step lies, at the ends.
+    assert (prober.run.solves > 3) == (lowered < 1.0)
