@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from exactness.test_frontier_against_oracle import mismatches, random_questions
 from random_scenarios import numbered
-from test_frontier_against_oracle import mismatches, random_questions
 
 REPORT_EVERY = 50
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-PACKAGE = Path(__file__).resolve().parent.parent / "ieco_opt"
+PACKAGE = ROOT / "ieco_opt"
 
 # Left to right; a package imports only from those before it.
 ORDER = (
@@ -97,3 +99,8 @@ def test_the_library_neither_prints_nor_configures_logging() -> None:
             if isinstance(node, ast.Call)
         }
         assert not called & {"print", "logging.basicConfig", "sys.stdout.write", "sys.stderr.write"}, path
+
+
+def test_no_test_reaches_the_network() -> None:
+    with pytest.raises(AssertionError, match="nothing needs a network"):
+        socket.create_connection(("127.0.0.1", 9))

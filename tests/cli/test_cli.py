@@ -14,10 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from malformed_scenarios import MALFORMED, Malformed
+from places import DATA, SCENARIOS
 
 from ieco_opt.cli import main
-
-ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = """
 kind: deployment
@@ -193,7 +192,7 @@ def test_evaluate_refuses_broken_tables(
 
 
 def test_evaluate_names_the_line_of_a_wrong_cell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    sample = pd.read_csv(ROOT / "tests" / "data" / "setup_points_sample.csv").iloc[:3, :9].astype(object)
+    sample = pd.read_csv(DATA / "setup_points_sample.csv").iloc[:3, :9].astype(object)
     sample.loc[1, "batch"] = "many"
     path = tmp_path / "points.csv"
     sample.to_csv(path, index=False)
@@ -215,7 +214,7 @@ def test_time_limit_keeps_what_was_found(small: Path, tmp_path: Path, capfd: pyt
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_interrupt_keeps_what_was_found(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    big = ROOT / "scenarios" / "paper-deepseek-v3.yaml"
+    big = SCENARIOS / "paper-deepseek-v3.yaml"
     command = [sys.executable, "-m", "ieco_opt", "frontier", str(big), "--complete", "--quiet", "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(4.0)
@@ -278,7 +277,7 @@ def test_every_shipped_scenario_loads() -> None:
     from ieco_opt import load_fleet, load_scenario
     from ieco_opt.scenario import resolve
 
-    files = sorted((ROOT / "scenarios").glob("*.yaml"))
+    files = sorted(SCENARIOS.glob("*.yaml"))
     assert len(files) >= 10
     for file in files:
         if file.stem.startswith("fleet-"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from places import SCENARIOS
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario import load_fleet, load_fleet_mapping, load_scenario, resolve_fleet
@@ -16,7 +17,6 @@ from ieco_opt.scenario import load_fleet, load_fleet_mapping, load_scenario, res
 Mapping = dict[str, Any]
 Edit = Callable[[Mapping], object]
 
-SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 GOOD: Mapping = yaml.safe_load((SCENARIOS / "fleet-chat-and-code.yaml").read_text("utf-8"))
 
 

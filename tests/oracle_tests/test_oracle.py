@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from oracle import (
 from oracle.common import collective_s, peak_flops
 from oracle.enumeration import setups, speculative_s
 from oracle.references import ACCELERATORS, H100, MODELS
+from places import DATA
 
 from ieco_opt.catalog.types import (
     Accelerator,
@@ -35,7 +35,7 @@ from ieco_opt.catalog.types import (
     Topology,
 )
 
-SAMPLE = Path(__file__).parent / "data" / "setup_points_sample.csv"
+SAMPLE = DATA / "setup_points_sample.csv"
 PARTS = (
     "kernel_s",
     "attention_allreduce_s",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from places import DATA
 
 import ieco_opt
 from ieco_opt import Deployment, Scenario, catalog
@@ -21,7 +21,7 @@ from ieco_opt.performance.closed_forms import section_2_2
 from ieco_opt.performance.evaluate import SETUP_COLUMNS
 from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, PassTime, pass_time
 
-SAMPLE = Path(__file__).parent / "data" / "setup_points_sample.csv"
+SAMPLE = DATA / "setup_points_sample.csv"
 COMPUTED = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
 
 # Memory for any model on one device, so that the best number of devices is never cut off by what fits.

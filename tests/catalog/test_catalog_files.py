@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
 from ieco_opt.catalog import (
     Collection,
@@ -405,7 +406,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_examples_of_the_documentation_load(tmp_path: Path) -> None:
-    page = Path(__file__).parents[1] / "docs" / "catalog.md"
+    page = ROOT / "docs" / "catalog.md"
     examples = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     mixture, attentions, paper, like, whole = examples
     path = tmp_path / "example.yaml"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import DATA
 
 from ieco_opt import Scenario, ScenarioError, evaluate, heuristics
 from ieco_opt.comparison.deployability import judge
@@ -242,7 +242,7 @@ def test_paper_grid_meets_the_demand_cap() -> None:
 
 def test_paper_grid_finds_a_published_curve_again() -> None:
     """One curve on a coarser grid; benchmarks/heuristics_study.py checks all of them on the grid as published."""
-    with (Path(__file__).parent / "data" / "paper_curve_sample.csv").open(encoding="utf-8") as file:
+    with (DATA / "paper_curve_sample.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     wanted = scenario(**(PAPER | {"workload": {"context_tokens": 10_000}}), design_space={})
     found = PaperGrid(60).propose(resolve(wanted), Budget())

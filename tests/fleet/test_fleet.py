@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from oracle.fleet import simulate, solve
+from places import SCENARIOS
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
@@ -34,7 +35,6 @@ from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
 
-SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 CHAT_AND_CODE = SCENARIOS / "fleet-chat-and-code.yaml"
 
 

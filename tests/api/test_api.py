@@ -10,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import ieco_opt
 from ieco_opt import errors
 from ieco_opt.results.deployment import COLUMNS
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.verification.deployments import verify
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def small(**fields: object) -> ieco_opt.Scenario:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import DATA
 from random_scenarios import numbered
 
 import ieco_opt
@@ -29,7 +30,7 @@ from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.session import SolverSession, _outcome
 
-SNAPSHOT = Path(__file__).parent / "data" / "two_segments.lp"
+SNAPSHOT = DATA / "two_segments.lp"
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 ROWS = {
     "one_segment": "exactly one segment",
