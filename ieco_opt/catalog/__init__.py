@@ -2,16 +2,11 @@
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.files import model_from_file
-from ieco_opt.catalog.mappings import (
-    accelerator_from_mapping,
-    accelerator_to_mapping,
-    memory_fields,
-    model_from_mapping,
-    model_to_mapping,
-)
+from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.store import accelerator, accelerator_names, aliases, model, model_names
 from ieco_opt.catalog.tables import CatalogRow, describe, to_dataframe
+from ieco_opt.catalog.user_mappings import accelerator_from_mapping, model_from_mapping
 
 __all__ = [
     "CatalogRow",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.huggingface import is_huggingface_config, mapping_from_config
-from ieco_opt.catalog.mappings import build_model, model_from_mapping
+from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import Model, PaperModel
+from ieco_opt.catalog.user_mappings import model_from_mapping
 from ieco_opt.errors import Fault, ScenarioError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Models and accelerators from plain mappings, and back."""
+"""Models and accelerators from complete plain mappings, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.schema import (
     AcceleratorInput,
     FeedForwardInput,
@@ -26,7 +25,9 @@ USER = "user"
 """Source of a value that came with a mapping and names no other source."""
 
 _ACTIVATION_SOURCE = "assumed: 16-bit activations and cache entries"
-_LIKE = "like"
+LIKE = "like"
+"""Field of an accelerator's mapping that names the catalog entry to start from."""
+
 _UNSOURCED = frozenset({"name", "notes", "sources"})
 _TAGS: dict[str, type[BaseModel]] = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
 
@@ -44,60 +45,6 @@ _EXPECTED = {
 }
 
 Input = TypeVar("Input", bound=BaseModel)
-
-
-def model_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Model | PaperModel:
-    """Make a model of a mapping, whose keys are those of docs/catalog.md.
-
-    Parameters
-    ----------
-    mapping
-        Fields of the model.
-    collection
-        `Collection.REAL` makes a `Model`, `Collection.PAPER` a `PaperModel`.
-
-    Raises
-    ------
-    ScenarioError
-        With every fault found; `field` is the dotted path inside the mapping.
-    """
-    return build_paper_model(mapping) if collection is Collection.PAPER else build_model(mapping)
-
-
-def accelerator_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Accelerator:
-    """Make an accelerator of a mapping, whose keys are those of docs/catalog.md.
-
-    Parameters
-    ----------
-    mapping
-        Fields of the accelerator, in SI units. `like: NAME` starts from a catalog entry; other fields replace
-        its own, and `name` defaults to the entry's name.
-    collection
-        Where `like` looks.
-
-    Raises
-    ------
-    ScenarioError
-        With every fault found; `field` is the dotted path inside the mapping.
-    """
-    from ieco_opt.catalog.store import accelerator
-
-    given = dict(mapping)
-    if _LIKE not in given:
-        return build_accelerator(given)
-    like = given.pop(_LIKE)
-    if not isinstance(like, str):
-        raise ScenarioError.single(f"found {shown(like)}, expected the name of an accelerator", field=_LIKE)
-    try:
-        base = accelerator(like, collection)
-    except ScenarioError as error:
-        raise ScenarioError.single(error.faults[0].message, field=_LIKE) from None
-    merged = {**accelerator_to_mapping(base), **given}
-    own_sources = given.get("sources", {})
-    if isinstance(own_sources, Mapping):
-        kept = {key: source for key, source in base.sources.items() if key not in given}
-        merged["sources"] = {**kept, **own_sources}
-    return build_accelerator(merged)
 
 
 def build_accelerator(mapping: Mapping[str, object], source: str = USER) -> Accelerator:
@@ -228,4 +175,4 @@ def _message(details: Any, holder: type[BaseModel]) -> str:
 
 def _known_fields(holder: type[BaseModel]) -> list[str]:
     own = sorted(holder.model_fields, key="sources".__eq__)
-    return [_LIKE, *own] if holder is AcceleratorInput else own
+    return [LIKE, *own] if holder is AcceleratorInput else own

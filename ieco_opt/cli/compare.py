@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.main import ExitStatus
+from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ def command(
     limits infeasible_subset, and the least change of each that helps. Both are answers, so the exit status is 0.
     """
     from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.main import ExitStatus
+    from ieco_opt.cli.exit_status import ExitStatus
     from ieco_opt.documents.destinations import check_folder, kind_of
     from ieco_opt.explanation import explain
     from ieco_opt.reports.text.explanation import render

@@ -61,8 +61,8 @@ def command(
     then what --out, --format and --plot are about.
     """
     from ieco_opt import load_fleet, load_solver_config
+    from ieco_opt.cli.exit_status import ExitStatus
     from ieco_opt.cli.fleet_output import Delivery, check_fleet_endings
-    from ieco_opt.cli.main import ExitStatus
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")

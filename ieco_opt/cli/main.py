@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import IntEnum
 from importlib import import_module, metadata
 
 import click
 
+from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.errors import IecoOptError, InfeasibleError, InfeasibleFleetError, ScenarioError, SolverMissingError
-
-
-class ExitStatus(IntEnum):
-    """What the process tells its caller; part of the interface."""
-
-    DONE = 0
-    INTERNAL_ERROR = 1
-    WRONG_INPUT = 2
-    INFEASIBLE = 3
-    STOPPED = 4
-
 
 _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.main import ExitStatus
+from ieco_opt.cli.exit_status import ExitStatus
 
 if TYPE_CHECKING:
     from ieco_opt.pareto.sweeps import Progress

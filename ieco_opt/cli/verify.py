@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ieco_opt.cli.main import ExitStatus
+from ieco_opt.cli.exit_status import ExitStatus
 
 
 @click.command("verify")

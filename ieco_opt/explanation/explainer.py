@@ -54,7 +54,7 @@ def explain(
     bounds = bounds_of(resolved, max(pool.gpu_counts(), default=0))
     question = Question(pool, bounds, Goal(objective, preference))
     explanation = Explanation(
-        scenario=scenario,
+        scenario=resolved.scenario,
         objective=objective,
         preference=preference if objective == "preferred" else None,
         chosen=None,

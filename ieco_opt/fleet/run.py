@@ -23,6 +23,7 @@ from ieco_opt.results.guarantee import Guarantee
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, resolve_fleet
+from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.run import Run, Stopped, running
@@ -206,6 +207,7 @@ def _running(
 ) -> Iterator[_Question]:
     """Price a fleet and set a planner up, with Ctrl-C caught."""
     config = _with_tight_rows(load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config)
+    fleet = self_contained_fleet(fleet)
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
     with running(config) as run:

@@ -195,7 +195,7 @@ def _run(
         raise InfeasibleError(why_infeasible(resolved, space))
     stopped = sweep.stopped is not None
     return Frontier(
-        scenario=scenario,
+        scenario=resolved.scenario,
         question=question,
         guarantee=Guarantee.PARTIAL if stopped else guarantee,
         deployments=describe(space, sweep.answer()),

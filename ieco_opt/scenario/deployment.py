@@ -260,16 +260,9 @@ class Scenario(Strict):
         return tuple(f"{name} has no effect in fidelity paper" for name in given if given[name])
 
     def to_mapping(self) -> dict[str, Any]:
-        """Write the scenario as a self-contained mapping that JSON can hold.
+        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out.
 
-        Fields that were left out stay out; models that were named as files become mappings.
-
-        Raises
-        ------
-        ScenarioError
-            Where a model's file cannot be read any more.
+        Whatever :func:`resolve` and the loaders return is self-contained: files that the scenario named have become
+        mappings in it.
         """
-        from ieco_opt.scenario.references import self_contained
-
-        values = self_contained(self).model_dump(mode="json", exclude_unset=True)
-        return {"kind": self.kind, "name": self.name} | values
+        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_unset=True)

@@ -330,17 +330,12 @@ class Fleet(Strict):
         return self._origin
 
     def to_mapping(self) -> dict[str, Any]:
-        """Write the scenario as a self-contained mapping that JSON can hold.
+        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out.
 
-        Raises
-        ------
-        ScenarioError
-            Where a file that it names cannot be read any more.
+        Whatever :func:`resolve_fleet` and the loaders return is self-contained: files that the scenario named have
+        become mappings in it.
         """
-        from ieco_opt.scenario.references import self_contained_fleet
-
-        values = self_contained_fleet(self).model_dump(mode="json", exclude_unset=True)
-        return {"kind": self.kind, "name": self.name} | values
+        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_unset=True)
 
 
 def _unknown_in_points(

@@ -16,7 +16,7 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet
-from ieco_opt.scenario.references import self_contained, self_contained_fleet
+from ieco_opt.scenario.self_contained import self_contained, self_contained_fleet
 
 _OVERRIDE = re.compile(r"([\w-]+(?:\.[\w-]+)*)=(.*)", re.DOTALL)
 _MOST_FAULTS = 100

@@ -10,6 +10,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.references import accelerator_of, model_of
+from ieco_opt.scenario.self_contained import self_contained
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class ResolvedScenario:
 
     Attributes
     ----------
+    scenario
+        Self-contained: files that it named are read and stand in it as mappings.
     accelerators
         In the order of the scenario; each has a price, and a power where the scenario limits it.
     draft
@@ -40,13 +43,18 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         With every unknown name, wrong mapping, repeated accelerator, and missing price or power.
     """
     faults: list[Fault] = []
+    try:
+        scenario = self_contained(scenario)
+    except ScenarioError as error:
+        faults.extend(error.faults)
     models = _models(scenario, faults)
     accelerators = _accelerators(scenario, faults)
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
     if faults:
-        raise ScenarioError(faults)
+        # A wrong model file is met twice: once to put it into the scenario, once as the scenario's model.
+        raise ScenarioError(list(dict.fromkeys(faults)))
     return ResolvedScenario(
         scenario=scenario,
         model=models[0],

@@ -14,6 +14,7 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
 from ieco_opt.scenario.references import accelerator_of, model_of
+from ieco_opt.scenario.self_contained import self_contained_fleet
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class ResolvedWorkload:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFleet:
-    """All that pricing a fleet needs to know."""
+    """All that pricing a fleet needs to know; ``fleet`` is self-contained: files that it named are read."""
 
     fleet: Fleet
     pools: tuple[ResolvedPool, ...]
@@ -66,10 +67,12 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
         With every unknown name, wrong mapping, and missing price or power.
     """
     faults: list[Fault] = []
+    fleet = _collected(partial(self_contained_fleet, fleet), faults) or fleet
     pools = [_collected(partial(_pool, fleet, at), faults) for at in range(len(fleet.pools))]
     workloads = [_collected(partial(_workload, fleet, at, pools), faults) for at in range(len(fleet.workloads))]
     if faults:
-        raise ScenarioError(faults)
+        # A wrong model file is met twice: once to put it into the fleet, once as the workload's model.
+        raise ScenarioError(list(dict.fromkeys(faults)))
     return ResolvedFleet(
         fleet=fleet,
         pools=tuple(pool for pool in pools if pool is not None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from places import ROOT
 
 import ieco_opt
-from ieco_opt import errors
+from ieco_opt import catalog, errors
 from ieco_opt.results.deployment import COLUMNS
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.verification.deployments import verify
@@ -160,3 +161,24 @@ def test_the_planning_example_runs() -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 12
     assert all("per million tokens" in line for line in lines)
+
+
+def test_results_hold_the_files_that_a_scenario_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = catalog.model_to_mapping(catalog.model("Llama-3.1-8B"))
+    (tmp_path / "mine.yaml").write_text(json.dumps(model))
+    (tmp_path / "points.csv").write_text("accelerator,gpus,throughput_tokens_per_s\nH100-SXM,1,2000\n")
+    front = ieco_opt.frontier(small(model="mine.yaml"), points=2)
+    explanation = ieco_opt.explain(small(model="mine.yaml"))
+    sizes = {"requests_per_s": 1, "prompt_tokens": 100, "output_tokens": 100}
+    fleet = ieco_opt.Fleet(
+        pools=[{"name": "mine", "accelerator": "H100-SXM", "gpus": 8}],
+        workloads=[{"name": "chat", "operating_points": "points.csv", **sizes}],
+    )
+    plan = ieco_opt.plan(fleet, next_cheaper=False)
+    (tmp_path / "mine.yaml").unlink()
+    (tmp_path / "points.csv").unlink()
+    assert front.scenario.to_mapping()["model"] == model
+    assert explanation.scenario.to_mapping()["model"] == model
+    assert plan.scenario.to_mapping()["workloads"][0]["operating_points"][0]["gpus"] == 1
+    assert "objective" not in plan.scenario.to_mapping()

@@ -12,7 +12,7 @@ import yaml
 from places import SCENARIOS
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario import load_fleet, load_fleet_mapping, load_scenario, resolve_fleet
+from ieco_opt.scenario import Fleet, load_fleet, load_fleet_mapping, load_scenario, resolve_fleet
 
 Mapping = dict[str, Any]
 Edit = Callable[[Mapping], object]
@@ -155,6 +155,16 @@ def test_tables_become_part_of_the_fleet() -> None:
     assert isinstance(points, tuple)
     assert [point.gpus for point in points] == [2, 4, 8, 4, 8]
     assert load_fleet_mapping(fleet.to_mapping()) == fleet
+
+
+def test_tables_of_python_fleets_are_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SCENARIOS)
+    loaded = load_fleet(SCENARIOS / "fleet-operating-points.yaml")
+    mapping = loaded.to_mapping()
+    mapping["workloads"][0]["operating_points"] = "fleet-operating-points.csv"
+    resolved = resolve_fleet(Fleet(**mapping))
+    assert resolved.fleet.workloads[0].operating_points == loaded.workloads[0].operating_points
+    assert len(resolved.workloads[0].points) == 5
 
 
 @pytest.mark.parametrize(

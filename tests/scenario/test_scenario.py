@@ -327,9 +327,17 @@ def test_model_files_of_python_scenarios_start_from_the_working_directory(
     _write(tmp_path, json.dumps(catalog.model_to_mapping(catalog.model("Llama-3.1-8B"))), "m.yaml")
     monkeypatch.chdir(tmp_path)
     scenario = _python_scenario(model="m.yaml")
-    assert resolve(scenario).model == catalog.model("Llama-3.1-8B")
-    assert isinstance(scenario.to_mapping()["model"], dict)
-    assert resolve(_round_trip(scenario)).model == resolve(scenario).model
+    resolved = resolve(scenario)
+    assert resolved.model == catalog.model("Llama-3.1-8B")
+    (tmp_path / "m.yaml").unlink()
+    assert isinstance(resolved.scenario.to_mapping()["model"], dict)
+    assert resolve(_round_trip(resolved.scenario)).model == resolved.model
+
+
+def test_missing_model_files_are_one_fault_each_beside_all_others() -> None:
+    with pytest.raises(ScenarioError) as error:
+        resolve(_python_scenario(model="nowhere.yaml", accelerators=["H1000"]))
+    assert [fault.field for fault in error.value.faults] == ["model", "accelerators[0]"]
 
 
 def test_faults_inside_model_files_name_that_file(tmp_path: Path) -> None:
