@@ -39,7 +39,7 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
     section_3_5) is evaluated with the closed forms of the paper.
     """
     from ieco_opt.performance.evaluate import evaluate
-    from ieco_opt.results.files import check_ending, write_table
+    from ieco_opt.results.writing import check_ending, write_table
 
     if out is not None:
         check_ending(out)
@@ -68,7 +68,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _text(table: pd.DataFrame, output_format: str) -> str:
     if output_format == "json":
-        from ieco_opt.results.files import table_to_json
+        from ieco_opt.results.writing import table_to_json
 
         return table_to_json(table) + "\n"
     if output_format == "table":

@@ -28,24 +28,11 @@ def command(
     quiet: bool,
 ) -> None:
     """Write the program of SCENARIO, with named variables and constraints, for people and other solvers."""
-    from ieco_opt.scenario.load import kind_of
+    from ieco_opt import api
 
-    if kind_of(scenario) == "fleet":
-        if objective is not None:
-            raise click.UsageError("--objective is for deployments; a fleet says its own")
-        wrote = _export_fleet(scenario, overrides, out)
-    else:
-        from ieco_opt import api, load_scenario
-
-        written = api.export(load_scenario(scenario, overrides), out, objective=objective or "fastest")
-        wrote = f"{written.segments} segments of {written.setups} setups"
+    loaded = api.load_scenario(scenario, overrides)
+    if objective is not None and loaded.kind == "fleet":
+        raise click.UsageError("--objective is for deployments; a fleet says its own")
+    written = api.export(loaded, out, objective=objective)
     if not quiet:
-        click.echo(f"wrote {wrote} to {out}", err=True)
-
-
-def _export_fleet(scenario: Path, overrides: tuple[str, ...], out: Path) -> str:
-    from ieco_opt import load_fleet
-    from ieco_opt.fleet import run as planning
-
-    variables, constraints = planning.export_fleet(load_fleet(scenario, overrides), out)
-    return f"{variables} variables and {constraints} constraints"
+        click.echo(f"wrote {written.variables} variables and {written.constraints} constraints to {out}", err=True)

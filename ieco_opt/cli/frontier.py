@@ -34,14 +34,16 @@ def command(
     By default adaptive: for every feasible deployment one of the result is at most --delta more expensive and at
     most --delta slower.
     """
-    from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+    from ieco_opt import api, load_solver_config
+    from ieco_opt.cli.output import Delivery, shown_progress
+    from ieco_opt.scenario.load import load_deployment
 
     if delta is not None and (points is not None or complete):
         raise click.UsageError("--delta does not go with --points or --complete")
-    check_endings(out, plot)
+    delivery = Delivery(out, output_format, quiet, plot)
+    delivery.check()
     config = load_solver_config(solver_config)
-    loaded = load_scenario(scenario, overrides)
+    loaded = load_deployment(scenario, overrides)
     with shown_progress(quiet=quiet) as report:
         result = api.frontier(
             loaded,
@@ -51,4 +53,4 @@ def command(
             solver_config=config,
             progress=report,
         )
-    return deliver(result, out=out, output_format=output_format, plot=plot, quiet=quiet)
+    return delivery.deliver(result)

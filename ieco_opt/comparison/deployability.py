@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
 from ieco_opt.performance import rules
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
 
 _WHOLE = 1e-9
@@ -27,24 +27,6 @@ _NAMES = {
     "expert_parallel": "expert ranks",
     "attention_data_parallel": "attention groups",
 }
-
-
-class Obstacle(StrEnum):
-    """What kind of thing keeps a proposal from being launched."""
-
-    FRACTIONAL = "fractional"
-    NOT_OFFERED = "not offered"
-    MEMORY = "memory"
-    LIMIT = "limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a proposal cannot be launched; ``excess`` is the share by which memory is over, otherwise 0."""
-
-    obstacle: Obstacle
-    text: str
-    excess: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

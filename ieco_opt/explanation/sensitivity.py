@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from ieco_opt.explanation.pool import Pool
 from ieco_opt.explanation.search import Goal, Pick, best, reach
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.explanation import LimitEffect, Loosened, RunnerUp, TimeShare
 from ieco_opt.results.guarantee import Status
 
@@ -48,17 +49,14 @@ class Question:
 def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
     """The four times of the model, and apart from them those of the draft model if there is one."""
     row, batch = pool.alternatives.take(np.array([pick.row])), np.array([float(pick.batch)])
-    parts = [("model", row.model, row.model_share[0])]
+    parts: list[tuple[Literal["model", "draft"], PassTime, float]] = [("model", row.model, row.model_share[0])]
     if row.draft_share[0] > 0.0:
         parts.append(("draft", row.draft, row.draft_share[0]))
     times = []
     for part, time, share in parts:
         components = time.components(batch)
-        seconds = {
-            name: float(share * getattr(components, f"{name}_s")[0])
-            for name in ("kernel", "network", "memory", "arithmetic")
-        }
-        behind = "arithmetic" if seconds["memory"] >= seconds["arithmetic"] else "memory"
+        seconds = {resource: float(share * getattr(components, column)[0]) for column, resource in RESOURCES.items()}
+        behind = "compute" if seconds["memory"] >= seconds["compute"] else "memory"
         times += [
             TimeShare(part, name, value, value / pick.latency_s, hidden=name == behind)
             for name, value in seconds.items()

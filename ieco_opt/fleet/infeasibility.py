@@ -32,9 +32,13 @@ def better_would_violate(space: FleetSpace, run: Run, plan: Plan) -> tuple[tuple
         notes.append(f"what a better plan would violate was not examined in time for: {', '.join(left)}")
     return tuple(
         Relaxation(
-            violation.requirement, violation.amount, violation.unit, violation.share, violation.totals[plan.minimised]
+            requirement=each.requirement,
+            amount=each.amount,
+            unit=each.unit,
+            share=each.share,
+            objective=each.totals[plan.minimised],
         )
-        for violation in violations
+        for each in violations
     ), notes
 
 

@@ -9,13 +9,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from ieco_opt.fleet.columns import MODES, Candidates, build_candidates
 from ieco_opt.fleet.instances import DecodingSetups
 from ieco_opt.performance.serving import Phase
+from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 
@@ -24,41 +24,35 @@ TOLERANCE = 1e-6
 
 
 @dataclass(slots=True)
-class FleetVerification:
-    """What a check found; ``problems`` holds one line for each thing that is wrong."""
+class PlanCheck:
+    """What was looked at, and one line for each thing that is wrong."""
 
     plans: int = 0
     rows: int = 0
     nodes: int = 0
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def holds(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
 
-
-def verify_fleet(result: FleetResult | str | Path) -> FleetVerification:
-    """Check every plan of a result, or of the JSON file of one, against its own scenario; every row is priced again.
-
-    Raises
-    ------
-    ScenarioError
-        The file is no result, or its scenario is wrong.
-    """
-    if not isinstance(result, FleetResult):
-        from ieco_opt.results.fleet_files import read
-
-        return verify_fleet(read(Path(result)))
+def check_plans(result: FleetResult) -> PlanCheck:
+    """Check nodes, capacity, replicas, demand, service, hourly cost and power of every plan, without its figures."""
     resolved = resolve_fleet(result.scenario)
-    report = FleetVerification()
+    report = PlanCheck()
     for index, plan in enumerate(result.plans):
         report.plans += 1
         report.rows += len(plan.instances)
         report.nodes += len({(row.pool, row.node) for row in plan.nodes})
-        found = [*plan_problems(resolved, plan), *_mispriced(resolved, plan)]
-        report.problems += [f"plans[{index}]: {problem}" for problem in found]
+        report.problems += [f"plans[{index}]: {problem}" for problem in plan_problems(resolved, plan)]
     return report
+
+
+def check_prices(result: FleetResult) -> list[str]:
+    """Rows of every plan that the performance model, or the table of operating points, does not confirm."""
+    resolved = resolve_fleet(result.scenario)
+    return [
+        f"plans[{index}]: {problem}"
+        for index, plan in enumerate(result.plans)
+        for problem in _mispriced(resolved, plan)
+    ]
 
 
 def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
@@ -206,7 +200,7 @@ def _mispriced(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
 
 def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow) -> str | None:
     each = row.capacity_requests_per_s / row.instances
-    if row.tensor_parallel is None:
+    if row.parallelism is None:
         return None if _listed(workload, resolved, row, each) else "no operating point of the scenario is like it"
     candidate = _candidate_of(workload, resolved, row)
     for table in candidate.tables:
@@ -240,12 +234,12 @@ def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRo
 
 
 def _key(row: InstanceRow, width: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    def degrees(prefix: str) -> list[int]:
-        names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-        layout = getattr(row, f"{prefix}tensor_layout") == "2d"
-        return [*(getattr(row, f"{prefix}{name}") or 0 for name in names), int(layout)]
+    def degrees(held: Parallelism | None) -> list[int]:
+        if held is None:
+            return [0] * 5
+        return [held.stage_ranks, held.pipeline, held.expert, held.attention_data, int(held.layout == "2d")]
 
-    key = [*degrees(""), row.draft_tokens or 0, *degrees("draft_")]
+    key = [*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft)]
     assert len(key) == width
     return np.array(key, dtype=np.int64)
 

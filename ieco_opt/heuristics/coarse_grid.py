@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 

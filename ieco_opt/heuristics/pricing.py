@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, nondominated, without
+from ieco_opt.heuristics.interface import Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
 from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 Indices = NDArray[np.intp]

@@ -9,12 +9,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.heuristics.interface import Budget, Proposals, joined
+from ieco_opt.heuristics.interface import Proposals, joined
 from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
 from ieco_opt.heuristics.published_search import RESOLUTION, SearchResult
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 _ROUNDED = ("tensor_parallel", "pipeline_parallel", "attention_data_parallel")

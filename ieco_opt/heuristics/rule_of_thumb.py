@@ -10,9 +10,10 @@ import numpy as np
 from ieco_opt.catalog.types import LatentAttention, Model, PaperModel
 from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.coarse_grid import powers_of_two
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 _ALLOWANCE = 1.2

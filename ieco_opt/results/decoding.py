@@ -1,64 +1,54 @@
-"""From the JSON of a result back to a frontier, with every fault collected and raised once."""
+"""From the JSON of a result back to its record, read by its types, with every fault collected and raised once."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
-from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_type_hints
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
-from ieco_opt.documents.origin import found
+from pydantic import TypeAdapter, ValidationError
+
+from ieco_opt.documents.json_document import parse_json, read_json_text
+from ieco_opt.documents.origin import Location, dotted, found
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.answer import Answer, QuestionKind
+from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
+from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Box, Guarantee, Status
-from ieco_opt.results.statistics import Counts, SearchStatistics
-from ieco_opt.scenario import load_scenario_mapping
-from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.results.parallelism import PREFIXES, Row
+from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.wording import expected_of
+from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
+from ieco_opt.scenario.resolved import Resolved, contradictions
 
-FORMAT = "ieco_opt result"
-FORMAT_VERSION = 1
-
-UNBOUNDED = dict.fromkeys(("latency_hi_s", "cost_hi", "bound", "gap"), math.inf)
-"""Fields that may be infinite, which JSON cannot say: there null stands for infinity."""
-
-ADDED_LATER = frozenset({"accepted_gap", "patience_s"})
-"""Fields that results of earlier versions lack; they take their defaults."""
-
-QUESTIONS = ("frontier", "fastest", "cheapest", "preferred")
-
-_FIELDS = (
-    "format",
-    "format_version",
-    "question",
-    "guarantee",
-    "coverage",
-    "stopped",
-    "preference",
-    "scenario",
-    "deployments",
-    "open_regions",
-    "versions",
-    "solver",
-    "counts",
-    "statistics",
-    "notes",
-)
+KINDS: dict[QuestionKind, type[Answer]] = {
+    "frontier": Frontier,
+    "solve": Frontier,
+    "plan": FleetResult,
+    "fleet_frontier": FleetResult,
+    "explain": Explanation,
+    "compare": Comparison,
+}
+"""Records of answers, by what was asked."""
 
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
-_LARGEST_INTEGER = 2**53
-
-Check = tuple[Callable[[Any], bool], str]
-"""A test of a value, and what is expected in words."""
-
-Record = TypeVar("Record")
-Loaded = TypeVar("Loaded")
 
 
-def from_json(text: str, file: str | None = None) -> Frontier:
+def load_result(path: str | Path) -> Answer:
+    """Read a saved result of any kind: a frontier, a deployment, a plan, an explanation or a comparison.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be read, is no result, or part of it is malformed; with every fault.
+    """
+    return from_json(read_json_text(Path(path), "a JSON result"), str(path))
+
+
+def from_json(text: str, file: str | None = None) -> Answer:
     """Read a result back from its JSON.
 
     Parameters
@@ -71,273 +61,129 @@ def from_json(text: str, file: str | None = None) -> Frontier:
     ScenarioError
         The text is no result, or part of it is malformed; with every fault.
     """
-    return _FrontierDecoder(file).frontier(parsed(text, file, FORMAT))
-
-
-def parsed(text: str, file: str | None, expected_format: str) -> dict[str, Any]:
-    """Parse strict JSON of one of our formats; errors as of :func:`from_json`."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise ScenarioError.single(f"found {constant}, which JSON does not know; expected a number", file=file)
-
-    try:
-        values = json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        message = f"found no valid JSON ({error.msg}), expected {_WRITTEN_BY_US}"
-        raise ScenarioError.single(message, file=file, line=error.lineno) from error
-    except (ValueError, RecursionError) as error:
-        # Integers of thousands of digits, and thousands of brackets.
-        raise ScenarioError.single(f"found no readable JSON, expected {_WRITTEN_BY_US}", file=file) from error
+    values = parse_json(text, _WRITTEN_BY_US, file)
     if not isinstance(values, dict):
         raise ScenarioError.single(f"found {found(values)}, expected {_WRITTEN_BY_US}", file=file)
-    for name, expected in (("format", expected_format), ("format_version", FORMAT_VERSION)):
+    if values.get("format") in FORMATS_1 and values.get("format_version") == 1:
+        values = upgraded(values, file)
+    _check_format(values, file)
+    return _Reader(file).answer({name: value for name, value in values.items() if not name.startswith("format")})
+
+
+def _check_format(values: Mapping[str, Any], file: str | None) -> None:
+    for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
         if values.get(name) != expected or isinstance(values.get(name), bool):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"
             raise ScenarioError.single(message, file=file, field=name)
-    return values
+    unknown = [name for name in values if name.startswith("format") and name not in ("format", "format_version")]
+    if unknown:
+        raise ScenarioError([Fault(file, None, name, "unknown field of a result") for name in unknown])
 
 
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number."""
-    # The comparison also refuses NaN, infinity, and integers that no float can hold.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_INTEGER
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def or_null(check: Check) -> Check:
-    """Let null pass, too."""
-    return (lambda value: value is None or check[0](value)), f"{check[1]} or null"
-
-
-def list_of(check: Check) -> Check:
-    """Check every entry of a list."""
-    return (lambda value: isinstance(value, list) and all(map(check[0], value))), f"a list with {check[1]} each"
-
-
-def mapping_to(check: Check) -> Check:
-    """Check every value of a mapping."""
-    return (
-        (lambda value: isinstance(value, dict) and all(map(check[0], value.values()))),
-        f"a mapping to {check[1]} each",
-    )
-
-
-def one_of(choices: type[StrEnum] | tuple[str, ...]) -> Check:
-    """Let some texts pass."""
-    known = tuple(map(str, choices))
-    return (lambda value: value in known), "one of " + ", ".join(known)
-
-
-NUMBER: Check = (is_number, "a number")
-INTEGER: Check = (_is_integer, "an integer")
-TEXT: Check = (_is_text, "text")
-_OPTION: Check = ((lambda value: isinstance(value, bool | str) or is_number(value)), "true, false, a number or text")
-
-_BY_TYPE: dict[object, Check] = {
-    float: NUMBER,
-    float | None: or_null(NUMBER),
-    int: INTEGER,
-    int | None: or_null(INTEGER),
-    str: TEXT,
-    str | None: or_null(TEXT),
-    dict[str, int]: mapping_to(INTEGER),
-    dict[str, bool | int | float | str]: mapping_to(_OPTION),
-    tuple[float, ...]: list_of(NUMBER),
-}
-
-ABOVE_ZERO: Check = ((lambda value: value > 0), "a number above 0")
-FROM_ZERO: Check = ((lambda value: value >= 0), "a number from 0 on")
-
-_BY_NAME: dict[str, Check] = {
-    "tensor_layout": one_of(("1d", "2d")),
-    "draft_tensor_layout": one_of(("1d", "2d")),
-    "bottleneck": one_of(("kernel", "network", "memory", "arithmetic")),
-    "status": one_of(Status),
-    **dict.fromkeys(
-        (
-            "speed_tokens_per_s",
-            "cost_usd_per_mtok",
-            "latency_s",
-            "throughput_tokens_per_s",
-            "gpus",
-            "tensor_parallel",
-            "pipeline_parallel",
-            "expert_parallel",
-            "attention_data_parallel",
-            "batch",
-            "bound",
-            "memory_limit_gb",
-            "latency_hi_s",
-            "cost_hi",
-        ),
-        ABOVE_ZERO,
-    ),
-    **dict.fromkeys(
-        (
-            "draft_tokens",
-            "mfu",
-            "power_kw",
-            "kernel_s",
-            "network_s",
-            "memory_s",
-            "arithmetic_s",
-            "memory_per_gpu_gb",
-            "latency_lo_s",
-            "cost_lo",
-            "seconds",
-            "solver_seconds",
-            "solves",
-            "steps",
-        ),
-        FROM_ZERO,
-    ),
-}
-"""What the value of a field must be besides its type."""
-
-_COVERAGE = (Guarantee.COMPLETE, Guarantee.COVERED)
-
-
-class Decoder:
-    """Reads the parts of a result and collects what is wrong with them.
-
-    Attributes
-    ----------
-    unbounded
-        What null stands for in fields that may be infinite.
-    meanings
-        What the value of a field must be besides its type.
-    """
-
-    unbounded: ClassVar[Mapping[str, float]] = UNBOUNDED
-    meanings: ClassVar[Mapping[str, Check]] = _BY_NAME
+class _Reader:
+    """Reads one result and collects what is wrong with it."""
 
     def __init__(self, file: str | None) -> None:
         self.file = file
         self.faults: list[Fault] = []
 
-    def fault(self, field: str, message: str) -> None:
-        """Note what is wrong with a field."""
-        self.faults.append(Fault(file=self.file, line=None, field=field, message=message))
-
-    def only_known(self, values: Mapping[str, Any], fields: Iterable[str], where: str = "") -> None:
-        """Note fields that a mapping should not have."""
-        for name in sorted(values.keys() - set(fields)):
-            self.fault(f"{where}{name}", "unknown field, expected one of " + ", ".join(fields))
-
-    def value(self, values: Mapping[str, Any], name: str, check: Check, where: str = "") -> Any:
-        """Read one field; ``None`` where it is wrong."""
-        field = f"{where}.{name}" if where else name
-        if name not in values:
-            self.fault(field, f"the field is missing, expected {check[1]}")
-            return None
-        if not check[0](values[name]):
-            self.fault(field, f"found {found(values[name])}, expected {check[1]}")
-            return None
-        return values[name]
-
-    def coverage_of(self, guarantee: object) -> Check:
-        """What the coverage must be with a guarantee."""
-        if guarantee in _COVERAGE:
-            return (lambda value: is_number(value) and value >= 0), f"a number from 0 on with the guarantee {guarantee}"
-        return (lambda value: value is None), f"null with the guarantee {guarantee}"
-
-    def scenario(
-        self, values: Mapping[str, Any], load: Callable[[Mapping[str, object], str | None], Loaded]
-    ) -> Loaded | None:
-        """Read the scenario that a result holds."""
-        mapping = self.value(values, "scenario", ((lambda value: isinstance(value, dict)), "a mapping"))
-        if mapping is None:
-            return None
+    def answer(self, values: dict[str, Any]) -> Answer:
+        kind = self._kind(values.get("question"))
+        resolved = self._part(Resolved, values, "resolved")
+        scenario = self._scenario(values, kind, resolved)
+        read = {**values, "scenario": scenario, "resolved": resolved}
         try:
-            return load(mapping, self.file)
-        except ScenarioError as error:
-            for fault in error.faults:
-                self.fault(f"scenario.{fault.field}".rstrip("."), fault.message)
-            return None
-
-    def records(self, kind: type[Record], values: Mapping[str, Any], name: str, where: str = "") -> tuple[Record, ...]:
-        """Read a list of dataclasses, without those where anything is wrong."""
-        entries = self.value(values, name, ((lambda value: isinstance(value, list)), "a list of mappings"), where) or []
-        place = f"{where}.{name}" if where else name
-        read = (self.record(kind, entry, f"{place}[{index}]") for index, entry in enumerate(entries))
-        return tuple(record for record in read if record is not None)
-
-    def record(self, kind: type[Record], values: object, where: str) -> Record | None:
-        """Read a dataclass from a mapping of its fields; ``None`` where anything is wrong."""
-        if not isinstance(values, dict):
-            self.fault(where, f"found {found(values)}, expected a mapping")
-            return None
-        hints = get_type_hints(kind)
-        before = len(self.faults)
-        self.only_known(values, hints, f"{where}.")
-        read = {
-            name: self._field(hint, values, name, where)
-            for name, hint in hints.items()
-            if name in values or name not in ADDED_LATER
-        }
-        return kind(**read) if len(self.faults) == before else None
-
-    def _field(self, hint: object, values: Mapping[str, Any], name: str, where: str) -> Any:
-        if hint not in _BY_TYPE:
-            return self.records(get_args(hint)[0], values, name, where)
-        check = or_null(NUMBER) if name in self.unbounded else _BY_TYPE[hint]
-        before = len(self.faults)
-        value = self.value(values, name, check, where)
-        if value is None:
-            return self.unbounded.get(name)
-        meaning = self.meanings.get(name)
-        if len(self.faults) == before and meaning is not None and not meaning[0](value):
-            self.fault(f"{where}.{name}", f"found {found(value)}, expected {meaning[1]}")
-        if hint in (float, float | None):
-            return float(value)
-        return tuple(map(float, value)) if isinstance(value, list) else value
-
-
-class _FrontierDecoder(Decoder):
-    """Reads a frontier."""
-
-    def frontier(self, values: dict[str, Any]) -> Frontier:
-        self.only_known(values, _FIELDS)
-        question = self.value(values, "question", one_of(QUESTIONS))
-        guarantee = self.value(values, "guarantee", one_of(Guarantee))
-        coverage = self.value(values, "coverage", self.coverage_of(guarantee))
-        stopped = self.value(values, "stopped", or_null(TEXT) if guarantee != Guarantee.PARTIAL else TEXT)
-        preference = self.value(values, "preference", or_null(NUMBER))
-        scenario = self.scenario(values, load_scenario_mapping)
-        deployments = self.records(Deployment, values, "deployments")
-        open_regions = self.records(Box, values, "open_regions")
-        versions = self.value(values, "versions", mapping_to(TEXT))
-        solver = self.record(SolverConfig, values.get("solver"), "solver")
-        counts = self.record(Counts, values.get("counts"), "counts")
-        statistics = self.record(SearchStatistics, values.get("statistics"), "statistics")
-        notes = self.value(values, "notes", list_of(TEXT))
-        if self.faults or scenario is None or solver is None or counts is None or statistics is None:
+            answer: Answer = TypeAdapter(kind).validate_python(read)
+        except ValidationError as error:
+            self.faults += [fault for fault in self._worded(error, kind) if not self._is_known(fault.field)]
+        if not self.faults:
+            self.faults += [Fault(self.file, None, field, message) for field, message in answer.contradictions()]
+        if self.faults:
             raise ScenarioError(self.faults)
-        return Frontier(
-            scenario=scenario,
-            question=question,
-            guarantee=Guarantee(guarantee),
-            deployments=deployments,
-            coverage=coverage,
-            open_regions=open_regions,
-            stopped=stopped,
-            solver=with_infinite_options(solver),
-            statistics=statistics,
-            counts=counts,
-            versions=versions,
-            preference=preference,
-            notes=tuple(notes),
+        return replace(answer, solver=replace(answer.solver, options=_infinite(answer.solver.options)))
+
+    def _kind(self, question: object) -> type[Answer]:
+        kind = question.get("kind") if isinstance(question, dict) else None
+        if not isinstance(kind, str) or kind not in KINDS:
+            field = "question.kind" if isinstance(question, dict) else "question"
+            message = f"found {found(kind if isinstance(question, dict) else question)}, expected one of "
+            raise ScenarioError.single(message + ", ".join(KINDS), file=self.file, field=field)
+        return KINDS[kind]
+
+    def _scenario(self, values: Mapping[str, Any], kind: type[Answer], resolved: Resolved | None) -> Any:
+        """The scenario that a result holds; ``None`` where it is wrong, which then is noted already."""
+        given = values.get("scenario")
+        if not isinstance(given, dict):
+            message = f"found {found(given)}, expected a mapping"
+            self.faults.append(Fault(self.file, None, "scenario", message))
+            return None
+        load = load_fleet_mapping if kind is FleetResult else load_scenario_mapping
+        try:
+            scenario = load(given, self.file, {} if resolved is None else resolved.known())
+        except ScenarioError as error:
+            self.faults += [
+                Fault(self.file, None, f"scenario.{fault.field}".rstrip("."), fault.message) for fault in error.faults
+            ]
+            return None
+        if resolved is not None:
+            wrong = contradictions(scenario, resolved)
+            self.faults += [Fault(self.file, None, f"resolved.{field}", message) for field, message in wrong]
+        return scenario
+
+    def _part(self, kind: type[Any], values: Mapping[str, Any], name: str) -> Any:
+        try:
+            return TypeAdapter(kind).validate_python(values.get(name))
+        except ValidationError as error:
+            self.faults += [self._fault((name, *details["loc"]), details) for details in error.errors()]
+            return None
+
+    def _worded(self, error: ValidationError, kind: type[Answer]) -> list[Fault]:
+        return [self._fault(details["loc"], details, kind) for details in error.errors(include_url=False)]
+
+    def _fault(self, location: Location, details: Any, kind: type[Answer] | None = None) -> Fault:
+        place = _flat(location)
+        message = expected_of(details, lambda: _fields_at(kind, place[:-1]))
+        return Fault(self.file, None, dotted(place), message)
+
+    def _is_known(self, field: str) -> bool:
+        """Whether something is wrong with a field that was read before."""
+        return field.split(".")[0] in ("scenario", "resolved") and any(
+            fault.field.split(".")[0] == field.split(".")[0] for fault in self.faults
         )
 
 
-def with_infinite_options(solver: SolverConfig) -> SolverConfig:
+def _flat(location: Location) -> Location:
+    """Place in the file of a place in the records, where a parallelism is held and not flat."""
+    place: list[str | int] = []
+    prefix = ""
+    for key in location:
+        if key in PREFIXES and place and isinstance(place[-1], int):
+            prefix = PREFIXES[str(key)]
+        else:
+            place.append(prefix + key if prefix and isinstance(key, str) else key)
+            prefix = ""
+    return tuple(place)
+
+
+def _fields_at(kind: type[Any] | None, place: Location) -> Iterable[str]:
+    """Names of the fields that a record of an answer may have in a file."""
+    at: Any = kind
+    for key in place:
+        if isinstance(key, str) and is_dataclass(at):
+            hints = get_type_hints(at)
+            at = next(_records_in(hints[key]), None) if key in hints else None
+    if isinstance(at, type) and issubclass(at, Row):
+        return at.columns()
+    return [item.name for item in fields(at)] if is_dataclass(at) else []
+
+
+def _records_in(hint: object) -> Iterator[type[Any]]:
+    if isinstance(hint, type) and is_dataclass(hint):
+        yield hint
+    for argument in get_args(hint):
+        yield from _records_in(argument)
+
+
+def _infinite(options: Mapping[str, Any]) -> dict[str, Any]:
     """Put back options that are infinite, which are written as text."""
-    options = {name: float(value) if value in ("inf", "-inf") else value for name, value in solver.options.items()}
-    return dataclasses.replace(solver, options=options)
+    return {name: float(value) if value in ("inf", "-inf") else value for name, value in options.items()}
