@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from ieco_opt.documents.json_document import parse_json, read_json_text
-from ieco_opt.documents.origin import Location, dotted, found
+from ieco_opt.documents.json_document import lines_of, parse_mapping
+from ieco_opt.documents.origin import Known, Location, Origin, found, undotted
+from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.answer import Answer, QuestionKind
 from ieco_opt.results.comparison import Comparison
@@ -21,7 +22,7 @@ from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.parallelism import PREFIXES, Row
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.wording import expected_of
-from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
+from ieco_opt.scenario import Fleet, Scenario, load_fleet_mapping, load_scenario_mapping
 from ieco_opt.scenario.resolved import Resolved, contradictions
 
 KINDS: dict[QuestionKind, type[Answer]] = {
@@ -45,7 +46,7 @@ def load_result(path: str | Path) -> Answer:
     ScenarioError
         The file cannot be read, is no result, or part of it is malformed; with every fault.
     """
-    return from_json(read_json_text(Path(path), "a JSON result"), str(path))
+    return from_json(read_text(Path(path), expected="a JSON result", most_bytes=None), str(path))
 
 
 def from_json(text: str, file: str | None = None) -> Answer:
@@ -61,43 +62,43 @@ def from_json(text: str, file: str | None = None) -> Answer:
     ScenarioError
         The text is no result, or part of it is malformed; with every fault.
     """
-    values = parse_json(text, _WRITTEN_BY_US, file)
-    if not isinstance(values, dict):
-        raise ScenarioError.single(f"found {found(values)}, expected {_WRITTEN_BY_US}", file=file)
+    values = parse_mapping(text, file, _WRITTEN_BY_US)
     if values.get("format") in FORMATS_1 and values.get("format_version") == 1:
-        values = upgraded(values, file)
-    _check_format(values, file)
-    return _Reader(file).answer({name: value for name, value in values.items() if not name.startswith("format")})
+        return _read(upgraded(values, file), Origin(file))
+    try:
+        return _read(values, Origin(file))
+    except ScenarioError:
+        # Once more, now that it is worth knowing the line of every field.
+        return _read(values, Origin(file, lines=lines_of(text)))
 
 
-def _check_format(values: Mapping[str, Any], file: str | None) -> None:
+def _read(values: Mapping[str, Any], origin: Origin) -> Answer:
     for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
         if values.get(name) != expected or isinstance(values.get(name), bool):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"
-            raise ScenarioError.single(message, file=file, field=name)
-    unknown = [name for name in values if name.startswith("format") and name not in ("format", "format_version")]
-    if unknown:
-        raise ScenarioError([Fault(file, None, name, "unknown field of a result") for name in unknown])
+            raise ScenarioError([origin.fault((name,), message)])
+    return _Reader(origin).answer({name: values[name] for name in values if name not in ("format", "format_version")})
 
 
 class _Reader:
     """Reads one result and collects what is wrong with it."""
 
-    def __init__(self, file: str | None) -> None:
-        self.file = file
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
         self.faults: list[Fault] = []
 
     def answer(self, values: dict[str, Any]) -> Answer:
         kind = self._kind(values.get("question"))
-        resolved = self._part(Resolved, values, "resolved")
-        scenario = self._scenario(values, kind, resolved)
-        read = {**values, "scenario": scenario, "resolved": resolved}
+        resolved = self._resolved(values.get("resolved"))
+        scenario = self._scenario(values.get("scenario"), kind, resolved)
+        stands_in = {name: read for name, read in (("scenario", scenario), ("resolved", resolved)) if name in values}
         try:
-            answer: Answer = TypeAdapter(kind).validate_python(read)
+            answer: Answer = TypeAdapter(kind).validate_python(values | stands_in)
         except ValidationError as error:
-            self.faults += [fault for fault in self._worded(error, kind) if not self._is_known(fault.field)]
+            known = {str(undotted(fault.field)[0]) for fault in self.faults}
+            self._note(error, kind, without=known)
         if not self.faults:
-            self.faults += [Fault(self.file, None, field, message) for field, message in answer.contradictions()]
+            self.faults += [self.origin.fault(undotted(field), message) for field, message in answer.contradictions()]
         if self.faults:
             raise ScenarioError(self.faults)
         return replace(answer, solver=replace(answer.solver, options=_infinite(answer.solver.options)))
@@ -105,51 +106,55 @@ class _Reader:
     def _kind(self, question: object) -> type[Answer]:
         kind = question.get("kind") if isinstance(question, dict) else None
         if not isinstance(kind, str) or kind not in KINDS:
-            field = "question.kind" if isinstance(question, dict) else "question"
-            message = f"found {found(kind if isinstance(question, dict) else question)}, expected one of "
-            raise ScenarioError.single(message + ", ".join(KINDS), file=self.file, field=field)
+            place: Location = ("question", "kind") if isinstance(question, dict) else ("question",)
+            value = kind if isinstance(question, dict) else question
+            message = f"found {found(value)}, expected one of {', '.join(KINDS)}"
+            raise ScenarioError([self.origin.fault(place, message)])
         return KINDS[kind]
 
-    def _scenario(self, values: Mapping[str, Any], kind: type[Answer], resolved: Resolved | None) -> Any:
-        """The scenario that a result holds; ``None`` where it is wrong, which then is noted already."""
-        given = values.get("scenario")
-        if not isinstance(given, dict):
-            message = f"found {found(given)}, expected a mapping"
-            self.faults.append(Fault(self.file, None, "scenario", message))
+    def _resolved(self, given: object) -> Resolved | None:
+        """What names stand for; ``None`` where it is wrong, which then is noted."""
+        if given is None:
             return None
-        load = load_fleet_mapping if kind is FleetResult else load_scenario_mapping
         try:
-            scenario = load(given, self.file, {} if resolved is None else resolved.known())
+            resolved: Resolved = TypeAdapter(Resolved).validate_python(given)
+        except ValidationError as error:
+            self._note(error, Resolved, at=("resolved",))
+            return None
+        return resolved
+
+    def _scenario(self, given: object, kind: type[Answer], resolved: Resolved | None) -> Scenario | Fleet | None:
+        """The scenario that a result holds; ``None`` where it is wrong, which then is noted."""
+        if not isinstance(given, dict):
+            self.faults.append(self.origin.fault(("scenario",), f"found {found(given)}, expected a mapping"))
+            return None
+        known = {} if resolved is None else resolved.known()
+        try:
+            scenario = self._loaded(given, kind, known)
         except ScenarioError as error:
             self.faults += [
-                Fault(self.file, None, f"scenario.{fault.field}".rstrip("."), fault.message) for fault in error.faults
+                self.origin.fault(("scenario", *undotted(fault.field)), fault.message) for fault in error.faults
             ]
             return None
         if resolved is not None:
             wrong = contradictions(scenario, resolved)
-            self.faults += [Fault(self.file, None, f"resolved.{field}", message) for field, message in wrong]
+            self.faults += [self.origin.fault(("resolved", *place), message) for place, message in wrong]
         return scenario
 
-    def _part(self, kind: type[Any], values: Mapping[str, Any], name: str) -> Any:
-        try:
-            return TypeAdapter(kind).validate_python(values.get(name))
-        except ValidationError as error:
-            self.faults += [self._fault((name, *details["loc"]), details) for details in error.errors()]
-            return None
+    def _loaded(self, given: Mapping[str, object], kind: type[Answer], known: Known) -> Scenario | Fleet:
+        if kind is FleetResult:
+            return load_fleet_mapping(given, self.origin.file, known)
+        return load_scenario_mapping(given, self.origin.file, known)
 
-    def _worded(self, error: ValidationError, kind: type[Answer]) -> list[Fault]:
-        return [self._fault(details["loc"], details, kind) for details in error.errors(include_url=False)]
-
-    def _fault(self, location: Location, details: Any, kind: type[Answer] | None = None) -> Fault:
-        place = _flat(location)
-        message = expected_of(details, lambda: _fields_at(kind, place[:-1]))
-        return Fault(self.file, None, dotted(place), message)
-
-    def _is_known(self, field: str) -> bool:
-        """Whether something is wrong with a field that was read before."""
-        return field.split(".")[0] in ("scenario", "resolved") and any(
-            fault.field.split(".")[0] == field.split(".")[0] for fault in self.faults
-        )
+    def _note(
+        self, error: ValidationError, kind: type[Any], *, at: Location = (), without: Collection[str] = ()
+    ) -> None:
+        """Note what Pydantic found, but for parts of which something is noted already."""
+        for details in error.errors(include_url=False):
+            place = _flat(details["loc"])
+            if not place or place[0] not in without:
+                message = expected_of(details, lambda place=place: _fields_at(kind, place[:-1]))  # type: ignore[misc]
+                self.faults.append(self.origin.fault((*at, *place), message))
 
 
 def _flat(location: Location) -> Location:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Fidelity
-from ieco_opt.documents.origin import Location
+from ieco_opt.documents.origin import Location, undotted
 from ieco_opt.documents.types import Record, Text
 from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario.deployment import Scenario
@@ -55,22 +55,22 @@ def resolved_names(scenario: Scenario | Fleet) -> Resolved:
     )
 
 
-def contradictions(scenario: Scenario | Fleet, resolved: Resolved) -> Iterator[tuple[str, str]]:
-    """What is wrong with facts that were kept beside a scenario: field, and what was found and is expected."""
+def contradictions(scenario: Scenario | Fleet, resolved: Resolved) -> Iterator[tuple[Location, str]]:
+    """What is wrong with facts that were kept beside a scenario: place, and what was found and is expected."""
     collection = collection_of(_fidelity(scenario))
     for what, references in zip(("models", "accelerators"), _all_references(scenario), strict=True):
         named, kept = {name for name, _ in _names(references)}, resolved.known()[what]
         for name in sorted(named ^ kept.keys()):
             missing = name in named
             message = "the field is missing" if missing else "unknown field, expected names that the scenario uses"
-            yield f"{what}.{name}", message
+            yield (what, name), message
         for name in sorted(named & kept.keys()):
             build = catalog.model_from_mapping if what == "models" else catalog.accelerator_from_mapping
             try:
                 build(kept[name], collection)
             except ScenarioError as error:
                 for fault in error.faults:
-                    yield f"{what}.{name}.{fault.field}", fault.message
+                    yield (what, name, *undotted(fault.field)), fault.message
 
 
 References = list[tuple[Reference | None, Location]]
