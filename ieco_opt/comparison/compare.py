@@ -108,7 +108,7 @@ def _measured(heuristic: Heuristic, exact: Frontier, budget: Budget) -> tuple[He
         additive_epsilon=indicators.additive_epsilon(points, reference) if len(points) else None,
         igd_plus=indicators.igd_plus(points, reference) if len(points) else None,
         beats_frontier=len(indicators.beating(points, reference, slack)) if proven else 0,
-        proposals=proposals_of(exact.scenario, proposals, verdicts, verdicts.deployable[kept]),
+        proposals=proposals_of(resolved, proposals, verdicts, verdicts.deployable[kept]),
     )
     return result, seconds
 

@@ -12,16 +12,14 @@ from ieco_opt.comparison.indicators import Indices
 from ieco_opt.heuristics import Proposals
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.comparison import Proposal
-from ieco_opt.scenario import Scenario
+from ieco_opt.scenario import ResolvedScenario
 
 
 def proposals_of(
-    scenario: Scenario, proposals: Proposals, verdicts: Verdicts, nondominated: Indices
+    resolved: ResolvedScenario, proposals: Proposals, verdicts: Verdicts, nondominated: Indices
 ) -> tuple[Proposal, ...]:
     """One record a proposal; ``nondominated`` are the positions of those that are."""
-    accelerators = [
-        each if isinstance(each, str) else str(each.get("name", "unnamed")) for each in scenario.accelerators
-    ]
+    accelerators = [each.name for each in resolved.accelerators]
     kept = set(nondominated.tolist())
     return tuple(
         Proposal(
@@ -32,7 +30,7 @@ def proposals_of(
             nondominated=row in kept,
             gpus=float(proposals.degrees.gpus[row]),
             accelerator=_listed(accelerators, int(proposals.accelerator[row])),
-            weights=_listed(scenario.weights, int(proposals.weights[row])),
+            weights=_listed(resolved.scenario.weights, int(proposals.weights[row])),
             batch=float(proposals.batch[row]),
             draft_tokens=int(proposals.draft_tokens[row]),
             reasons=reasons,

@@ -12,6 +12,7 @@ from typing import Any
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
+from ieco_opt.results.format1_comparison import upgraded_comparison
 from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
 from ieco_opt.scenario.migrate import migrated_mapping
 from ieco_opt.scenario.resolved import resolved_names
@@ -40,18 +41,15 @@ def upgraded(values: Mapping[str, Any], file: str | None) -> dict[str, Any]:
     """A result of format 1 as a mapping of format 2.
 
     Models and accelerators that its scenario names are those of today's catalog, since format 1 did not keep them.
-
-    Raises
-    ------
-    ScenarioError
-        It is a comparison, whose reasons format 1 kept as text only.
     """
-    kind = values["format"]
-    if kind == "ieco_opt comparison":
-        message = "found a comparison in file format 1, which cannot be read back; expected format 2 (compare again)"
-        raise ScenarioError.single(message, file=file, field="format_version")
     left = {name: value for name, value in values.items() if name not in ("format", "format_version")}
-    read = _explanation(left) if kind == "ieco_opt explanation" else _answer(left)
+    match values["format"]:
+        case "ieco_opt explanation":
+            read = _explanation(left)
+        case "ieco_opt comparison":
+            read = upgraded_comparison(left, _row) | {"solver": asdict(SolverConfig())}
+        case _:
+            read = _answer(left)
     scenario = left.pop("scenario", None)
     read["scenario"] = migrated_mapping(scenario) if isinstance(scenario, dict) else scenario
     read["resolved"] = _resolved(read["scenario"], file)

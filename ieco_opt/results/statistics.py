@@ -58,7 +58,7 @@ class ExplanationStatistics(Record):
 
 @dataclass(frozen=True, slots=True)
 class ComparisonStatistics(Record):
-    """What the exact search took, and the seconds of each heuristic."""
+    """What the exact search took (``None`` in files of format 1), and the seconds of each heuristic."""
 
-    exact: SearchStatistics
+    exact: SearchStatistics | None
     heuristic_seconds: tuple[FromZero, ...]
