@@ -142,7 +142,7 @@ def oracle_seconds(scenario: Scenario) -> float:
         batches=ladder,
         context_tokens=scenario.workload.context_tokens,
         output_tokens=0,
-        tensor_parallel=space.tensor_parallel,
+        stage_ranks=space.tensor_parallel,
         tensor_layout=space.tensor_layout,
         pipeline_parallel=space.pipeline_parallel,
         expert_parallel="auto",

@@ -70,7 +70,7 @@ def _service(case: Mapping, min_speed: float | None, first_token_s: float | None
         accelerator=catalog.accelerator(case["accelerator"]),
         weights=(case["weights"],),
         request=serving.Request(prompt, output),
-        tensor_parallel=(1, 2, 4, 16),
+        stage_ranks=(1, 2, 4, 16),
         pipeline_parallel=(1, 3),
         batches=serving.DEFAULT_BATCHES[:700],
         min_speed=min_speed,
@@ -83,7 +83,7 @@ def _key(instance: serving.Instance) -> tuple[int, ...]:
     def degrees(setup: Setup | None) -> tuple[int, ...]:
         if setup is None:
             return (0,) * 5
-        return (*map(int, (setup.tensor, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
+        return (*map(int, (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
 
     decoding = instance.decoding
     return (*degrees(instance.setup), decoding.draft_tokens, *degrees(decoding.draft_setup))
