@@ -51,6 +51,7 @@ def command(
     """
     from ieco_opt import api, load_scenario, load_solver_config
     from ieco_opt.cli.main import ExitStatus
+    from ieco_opt.cli.output import show_notes
     from ieco_opt.documents.destinations import check_folder, kind_of
     from ieco_opt.explanation import explain
     from ieco_opt.reports.text.explanation import render
@@ -62,9 +63,7 @@ def command(
         check_folder(out)
     config = load_solver_config(solver_config)
     loaded = load_scenario(scenario, overrides)
-    if not quiet:
-        for note in loaded.notes():
-            click.echo(f"note: {note}", err=True)
+    show_notes(loaded.notes(), quiet=quiet)
     explanation = explain(
         loaded,
         objective=objective,

@@ -28,24 +28,30 @@ def command(
     quiet: bool,
 ) -> None:
     """Write the program of SCENARIO, with named variables and constraints, for people and other solvers."""
+    from ieco_opt.cli.output import show_notes
     from ieco_opt.scenario.load import kind_of
 
     if kind_of(scenario) == "fleet":
         if objective is not None:
             raise click.UsageError("--objective is for deployments; a fleet says its own")
-        wrote = _export_fleet(scenario, overrides, out)
+        wrote = _export_fleet(scenario, overrides, out, quiet=quiet)
     else:
         from ieco_opt import api, load_scenario
 
-        written = api.export(load_scenario(scenario, overrides), out, objective=objective or "fastest")
+        loaded = load_scenario(scenario, overrides)
+        show_notes(loaded.notes(), quiet=quiet)
+        written = api.export(loaded, out, objective=objective or "fastest")
         wrote = f"{written.segments} segments of {written.setups} setups"
     if not quiet:
         click.echo(f"wrote {wrote} to {out}", err=True)
 
 
-def _export_fleet(scenario: Path, overrides: tuple[str, ...], out: Path) -> str:
+def _export_fleet(scenario: Path, overrides: tuple[str, ...], out: Path, *, quiet: bool) -> str:
     from ieco_opt import load_fleet
+    from ieco_opt.cli.output import show_notes
     from ieco_opt.fleet import run as planning
 
-    variables, constraints = planning.export_fleet(load_fleet(scenario, overrides), out)
+    loaded = load_fleet(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
+    variables, constraints = planning.export_fleet(loaded, out)
     return f"{variables} variables and {constraints} constraints"

@@ -63,6 +63,7 @@ def command(
     from ieco_opt import load_fleet, load_solver_config
     from ieco_opt.cli.fleet_output import Delivery, check_fleet_endings
     from ieco_opt.cli.main import ExitStatus
+    from ieco_opt.cli.output import show_notes
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
@@ -78,6 +79,7 @@ def command(
             raise click.UsageError("--delta and --complete go with --frontier")
         if number and output_format in (None, "table"):
             click.echo()
+        show_notes(fleet.notes(), quiet=quiet)
         given = Delivery(out, output_format, plot, quiet=quiet, nodes=show_nodes)
         if frontier is None:
             found = given.deliver(_plan(fleet, objective, config, quiet=quiet))

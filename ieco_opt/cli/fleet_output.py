@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.main import ExitStatus
+from ieco_opt.cli.output import show_notes
 
 if TYPE_CHECKING:
     from ieco_opt.fleet.sweeps import Progress
@@ -45,11 +46,9 @@ class Delivery:
 
         if self.out is not None:
             fleet_files.write(result, self.out)
-        if not self.quiet:
-            for note in result.notes:
-                click.echo(f"note: {note}", err=True)
-            if result.stopped is not None:
-                click.echo(f"stopped early ({result.stopped}): what was found is marked as unproven", err=True)
+        show_notes(result.notes, quiet=self.quiet, shown=result.scenario.notes())
+        if result.stopped is not None and not self.quiet:
+            click.echo(f"stopped early ({result.stopped}): what was found is marked as unproven", err=True)
         if self.output_format == "json":
             click.echo(fleet_files.to_json(result), nl=False)
         elif self.output_format == "csv":

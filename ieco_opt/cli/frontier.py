@@ -35,13 +35,14 @@ def command(
     most --delta slower.
     """
     from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+    from ieco_opt.cli.output import check_endings, deliver, show_notes, shown_progress
 
     if delta is not None and (points is not None or complete):
         raise click.UsageError("--delta does not go with --points or --complete")
     check_endings(out, plot)
     config = load_solver_config(solver_config)
     loaded = load_scenario(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.frontier(
             loaded,

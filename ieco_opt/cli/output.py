@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +27,9 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
 
     if out is not None:
         write(result, out)
-    if not quiet:
-        for note in result.notes:
-            click.echo(f"note: {note}", err=True)
-        if result.stopped is not None:
-            click.echo(f"stopped early ({result.stopped}): what was found is marked as unproven", err=True)
+    show_notes(result.notes, quiet=quiet, shown=result.scenario.notes())
+    if result.stopped is not None and not quiet:
+        click.echo(f"stopped early ({result.stopped}): what was found is marked as unproven", err=True)
     if output_format == "json":
         click.echo(to_json(result))
     elif output_format == "csv":
@@ -45,6 +43,16 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
 
         draw(result, plot)
     return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
+
+
+def show_notes(notes: Iterable[str], *, quiet: bool, shown: Container[str] = ()) -> None:
+    """Show notes on standard error, but for those shown before.
+
+    Those of a scenario are shown once it is loaded: they may be why nothing is found.
+    """
+    for note in notes:
+        if not quiet and note not in shown:
+            click.echo(f"note: {note}", err=True)
 
 
 def check_endings(out: Path | None, plot: Path | None) -> None:

@@ -39,13 +39,14 @@ def command(
 ) -> int:
     """Solve SCENARIO for its one best deployment within the limits, with its proof."""
     from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+    from ieco_opt.cli.output import check_endings, deliver, show_notes, shown_progress
 
     if preference is not None and objective != "preferred":
         raise click.UsageError("--preference goes with --objective preferred")
     check_endings(out, plot)
     config = load_solver_config(solver_config)
     loaded = load_scenario(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.answer(
             loaded,

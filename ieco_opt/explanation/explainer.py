@@ -15,6 +15,7 @@ from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
 from ieco_opt.pareto import run
+from ieco_opt.pareto.describe import DEGREE_COLUMNS
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
@@ -133,8 +134,8 @@ def _pick_of(pool: Pool, deployment: Deployment) -> Pick:
     for degrees, prefix in ((rows.degrees, ""), (rows.draft_degrees, "draft_")):
         if prefix and not item.draft_tokens:
             continue
-        for name in ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel"):
-            same &= getattr(degrees, name) == getattr(item, prefix + name)
+        for name, attribute in DEGREE_COLUMNS.items():
+            same &= getattr(degrees, attribute) == getattr(item, prefix + name)
         same &= degrees.two_dimensional == (getattr(item, f"{prefix}tensor_layout") == "2d")
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):

@@ -15,8 +15,8 @@ from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.pareto.describe import (
     component_seconds,
+    degree_columns,
     draft_columns,
-    layout_of,
     memory_gb,
     resident_bytes,
 )
@@ -29,6 +29,8 @@ _OPEN = tuple(
     item.name for item in fields(InstanceRow) if str(item.type).endswith("| None") and item.name != "power_kw"
 )
 """Columns that an operating point leaves open."""
+
+_LETTERS = {"pp": "pipeline_parallel", "ep": "expert_parallel", "dp": "attention_data_parallel"}
 
 
 def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
@@ -76,15 +78,10 @@ def _label(space: FleetSpace, column: Column) -> str:
     table = space.candidates[column.workload].tables[column.origin.table]
     class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
     degrees = table.setups[class_index].degrees.take(np.array([column.origin.rows[class_index]]))
-    parts = [table.weights, f"tp{int(degrees.tensor_parallel[0])}"]
-    for letters, values in (
-        ("pp", degrees.pipeline_parallel),
-        ("ep", degrees.expert_parallel),
-        ("dp", degrees.attention_data_parallel),
-    ):
-        if values[0] > 1:
-            parts.append(f"{letters}{int(values[0])}")
-    if degrees.two_dimensional[0]:
+    columns = degree_columns(degrees)
+    parts = [table.weights, f"tp{columns['tensor_parallel']}"]
+    parts += [f"{letters}{columns[name]}" for letters, name in _LETTERS.items() if columns[name] > 1]
+    if columns["tensor_layout"] == "2d":
         parts.append("2d")
     draft_tokens = _draft_tokens(table.setups[class_index], column.origin.rows[class_index])
     return "-".join([*parts, *([f"k{draft_tokens}"] if draft_tokens else [])])
@@ -259,9 +256,7 @@ def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_p
 
 
 def _degrees(setups: DecodingSetups | PrefillSetups, row: int) -> dict[str, Any]:
-    degrees = setups.degrees.take(np.array([row]))
-    names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    return {name: int(getattr(degrees, name)[0]) for name in names} | {"tensor_layout": layout_of(degrees)}
+    return degree_columns(setups.degrees.take(np.array([row])))
 
 
 def _times(times: dict[str, float]) -> dict[str, Any]:

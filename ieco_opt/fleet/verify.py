@@ -15,6 +15,7 @@ import numpy as np
 
 from ieco_opt.fleet.columns import MODES, Candidates, build_candidates
 from ieco_opt.fleet.instances import DecodingSetups
+from ieco_opt.pareto.describe import DEGREE_COLUMNS
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
@@ -241,9 +242,8 @@ def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRo
 
 def _key(row: InstanceRow, width: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     def degrees(prefix: str) -> list[int]:
-        names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
         layout = getattr(row, f"{prefix}tensor_layout") == "2d"
-        return [*(getattr(row, f"{prefix}{name}") or 0 for name in names), int(layout)]
+        return [*(getattr(row, f"{prefix}{name}") or 0 for name in DEGREE_COLUMNS), int(layout)]
 
     key = [*degrees(""), row.draft_tokens or 0, *degrees("draft_")]
     assert len(key) == width

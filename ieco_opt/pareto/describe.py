@@ -17,6 +17,14 @@ from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.deployment import Deployment
 
+DEGREE_COLUMNS = {
+    "tensor_parallel": "stage_ranks",
+    "pipeline_parallel": "pipeline_parallel",
+    "expert_parallel": "expert_parallel",
+    "attention_data_parallel": "attention_data_parallel",
+}
+"""Columns of a deployment that hold degrees, each with the attribute of ``Degrees`` that it shows."""
+
 
 def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:
     """Deployments of some points of a design space, fastest first."""
@@ -48,11 +56,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         gpus=gpus,
         accelerator=family.accelerator.name,
         weights=family.weights,
-        tensor_parallel=int(degrees.tensor_parallel[0]),
-        tensor_layout=layout_of(degrees),
-        pipeline_parallel=int(degrees.pipeline_parallel[0]),
-        expert_parallel=int(degrees.expert_parallel[0]),
-        attention_data_parallel=int(degrees.attention_data_parallel[0]),
+        **degree_columns(degrees),
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
         mfu=float(model_flops_utilization(np.array(throughput), np.array(flop), np.array(gpus), np.array(peak))),
@@ -117,21 +121,10 @@ def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool)
 
 def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, Any]:
     """Columns of the draft model's setup."""
-    names = (
-        "tensor_parallel",
-        "tensor_layout",
-        "pipeline_parallel",
-        "expert_parallel",
-        "attention_data_parallel",
-    )
-    if not speculates:
-        return {f"draft_{name}": None for name in names}
-    values: dict[str, Any] = {
-        f"draft_{name}": int(getattr(degrees, name)[0]) for name in names if name != "tensor_layout"
-    }
-    return values | {"draft_tensor_layout": layout_of(degrees)}
+    return {f"draft_{name}": value if speculates else None for name, value in degree_columns(degrees).items()}
 
 
-def layout_of(degrees: Degrees) -> str:
-    """Layout of the tensor ranks of one setup."""
-    return "2d" if bool(degrees.two_dimensional[0]) else "1d"
+def degree_columns(degrees: Degrees) -> dict[str, Any]:
+    """Columns of the degrees and the layout of one setup."""
+    values: dict[str, Any] = {name: int(getattr(degrees, at)[0]) for name, at in DEGREE_COLUMNS.items()}
+    return values | {"tensor_layout": "2d" if bool(degrees.two_dimensional[0]) else "1d"}

@@ -18,7 +18,7 @@ from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import same_gpus
-from ieco_opt.pareto.describe import component_seconds, memory_gb
+from ieco_opt.pareto.describe import DEGREE_COLUMNS, component_seconds, memory_gb
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.deployment import Deployment
@@ -27,8 +27,6 @@ from ieco_opt.scenario import ResolvedScenario, resolve
 
 TOLERANCE = 1e-9
 """Relative difference between a saved figure and the same figure computed again."""
-
-_DEGREES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
 
 
 @dataclass(slots=True)
@@ -86,8 +84,8 @@ def _families(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family
 def _position(degrees: Degrees, deployment: Deployment, prefix: str = "") -> int | None:
     """Row of the setup that a deployment names, if it is one of the scenario's."""
     same = degrees.two_dimensional == (getattr(deployment, f"{prefix}tensor_layout") == "2d")
-    for name in _DEGREES:
-        same &= getattr(degrees, name) == getattr(deployment, f"{prefix}{name}")
+    for name, attribute in DEGREE_COLUMNS.items():
+        same &= getattr(degrees, attribute) == getattr(deployment, f"{prefix}{name}")
     rows = np.flatnonzero(same)
     return int(rows[0]) if len(rows) else None
 
@@ -199,8 +197,8 @@ def _neighbours(
     for family in families.values():
         degrees = family.setups.degrees
         differing = (degrees.two_dimensional != (deployment.tensor_layout == "2d")).astype(int)
-        for name in _DEGREES:
-            differing += getattr(degrees, name) != getattr(deployment, name)
+        for name, attribute in DEGREE_COLUMNS.items():
+            differing += getattr(degrees, attribute) != getattr(deployment, name)
         setups = np.flatnonzero(differing <= 2)
         least, most = family.setups.batch_min[setups], family.setups.batch_max[setups]
         held = (batches >= least[:, None]) & (batches <= most[:, None])
@@ -229,8 +227,8 @@ def _name(rows: Alternatives, position: int) -> str:
     degrees = rows.degrees
     return (
         f"tensor_parallel {int(degrees.tensor_parallel[position])}, "
+        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"pipeline_parallel {int(degrees.pipeline_parallel[position])}, "
         f"expert_parallel {int(degrees.expert_parallel[position])}, "
-        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"draft_tokens {int(rows.draft_tokens[position])}"
     )
