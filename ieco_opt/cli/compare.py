@@ -60,7 +60,7 @@ def command(
 ) -> int:
     """What heuristics miss on SCENARIO: their proposals against the exact frontier."""
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery, shown_progress
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.comparison import DEFAULT_DELTA
     from ieco_opt.heuristics import Budget
     from ieco_opt.heuristics.registry import chosen
@@ -74,6 +74,7 @@ def command(
     candidates = chosen(heuristics, resolution)
     allowed = Budget(evaluations=DEFAULT_EVALUATIONS if budget is None else budget, seed=seed)
     config, loaded = load_solver_config(solver_config), load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.compare(
             loaded,

@@ -49,7 +49,7 @@ def command(
     limits no deployment meets together, and the minimal relaxation of each. Both are answers, so the exit status is 0.
     """
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery
+    from ieco_opt.cli.output import Delivery, show_notes
     from ieco_opt.scenario.load import load_deployment
 
     if preference is not None and objective != "preferred":
@@ -57,8 +57,10 @@ def command(
     delivery = Delivery(out, output_format, quiet)
     delivery.check("json")
     config = load_solver_config(solver_config)
+    loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     explanation = api.explain(
-        load_deployment(scenario, overrides),
+        loaded,
         objective=objective,
         preference=api.DEFAULT_PREFERENCE if preference is None else preference,
         solver_config=config,

@@ -29,8 +29,10 @@ def command(
 ) -> None:
     """Write the program of SCENARIO, with named variables and constraints, for people and other solvers."""
     from ieco_opt import api
+    from ieco_opt.cli.output import show_notes
 
     loaded = api.load_scenario(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     if objective is not None and loaded.kind == "fleet":
         raise click.UsageError("--objective is for deployments; a fleet says its own")
     written = api.export(loaded, out, objective=objective)

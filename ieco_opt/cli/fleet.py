@@ -62,7 +62,7 @@ def command(
     """
     from ieco_opt import load_solver_config
     from ieco_opt.cli.exit_status import ExitStatus
-    from ieco_opt.cli.output import Delivery
+    from ieco_opt.cli.output import Delivery, show_notes
     from ieco_opt.scenario.load import load_fleet
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
@@ -78,6 +78,7 @@ def command(
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
         if frontier is None and (delta is not None or complete):
             raise click.UsageError("--delta and --complete go with --frontier")
+        show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
         if frontier is None:

@@ -35,7 +35,7 @@ def command(
     most --delta slower.
     """
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery, shown_progress
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.scenario.load import load_deployment
 
     if delta is not None and (points is not None or complete):
@@ -44,6 +44,7 @@ def command(
     delivery.check()
     config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.frontier(
             loaded,

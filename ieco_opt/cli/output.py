@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,10 @@ class Delivery:
 
         if self.out is not None:
             write(answer, self.out)
-        if not self.quiet:
-            for note in answer.notes:
-                click.echo(f"note: {note}", err=True)
-            if answer.stopped is not None:
-                click.echo(f"stopped early ({answer.stopped}): what was found is marked as unproven", err=True)
+        shown = answer.scenario.notes()
+        show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
+        if answer.stopped is not None and not self.quiet:
+            click.echo(f"stopped early ({answer.stopped}): what was found is marked as unproven", err=True)
         if self.output_format == "json":
             click.echo(to_json(answer), nl=False)
         elif self.output_format == "csv":
@@ -99,6 +98,13 @@ class Delivery:
             if not plan.is_frontier:
                 click.echo()
                 click.echo(render_nodes(plan[0], width))
+
+
+def show_notes(notes: Iterable[str], *, quiet: bool) -> None:
+    """Show notes on standard error; those of a scenario once it is loaded, since they may be why nothing is found."""
+    for note in notes:
+        if not quiet:
+            click.echo(f"note: {note}", err=True)
 
 
 @contextmanager

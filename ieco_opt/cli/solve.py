@@ -39,7 +39,7 @@ def command(
 ) -> int:
     """Solve SCENARIO for its one best deployment within the limits, with its proof."""
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery, shown_progress
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.scenario.load import load_deployment
 
     if preference is not None and objective != "preferred":
@@ -48,6 +48,7 @@ def command(
     delivery.check()
     config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.answer(
             loaded,

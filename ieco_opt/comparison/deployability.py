@@ -22,11 +22,12 @@ from ieco_opt.scenario import ResolvedScenario
 _WHOLE = 1e-9
 
 _NAMES = {
-    "tensor_parallel": "tensor ranks",
+    "stage_ranks": "ranks of a stage",
     "pipeline_parallel": "pipeline stages",
     "expert_parallel": "expert ranks",
     "attention_data_parallel": "attention groups",
 }
+"""Degrees that decide all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,14 @@ class _Judge:
     def _not_offered(self, family: Family, degrees: Degrees, batch: float, tokens: int) -> Iterator[Reason]:
         """Whole degrees that the scenario does not list, or that no server accepts."""
         space = self.scenario.design_space
-        for name in ("tensor_parallel", "pipeline_parallel", "attention_data_parallel"):
-            value, listed = int(getattr(degrees, name)[0]), getattr(space, name)
-            if value not in listed:
-                yield Reason(Obstacle.NOT_OFFERED, f"{value} {_NAMES[name]}, where {_listing(listed)} are offered")
+        for name, label in {**_NAMES, "tensor_parallel": "tensor ranks of an attention group"}.items():
+            value, listed = float(getattr(degrees, name)[0]), getattr(space, name)
+            if name != "expert_parallel" and listed is not None and value not in listed:
+                yield Reason(Obstacle.NOT_OFFERED, f"{value:.6g} {label}, where {_listing(listed)} are offered")
         if degrees.gpus[0] > space.max_gpus:
             yield Reason(Obstacle.NOT_OFFERED, f"{degrees.gpus[0]:,.0f} GPUs, where {space.max_gpus:,} are the most")
         layout = "2d" if degrees.two_dimensional[0] else "1d"
-        if layout not in space.tensor_layout and degrees.tensor_parallel[0] > 1.0:
+        if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0:
             yield Reason(Obstacle.NOT_OFFERED, f"the layout {layout}, which is not offered")
         if rules.is_deployable(family.shape) and not rules.launchable(family.shape, degrees)[0]:
             yield Reason(
@@ -199,7 +200,7 @@ def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, dr
 
 
 def _rows(listed: Degrees, wanted: Degrees) -> Indices:
-    same = (listed.two_dimensional == wanted.two_dimensional) | (listed.tensor_parallel == 1.0)
+    same = (listed.two_dimensional == wanted.two_dimensional) | (listed.stage_ranks == 1.0)
     for name in _NAMES:
         same &= getattr(listed, name) == getattr(wanted, name)
     return np.flatnonzero(same)

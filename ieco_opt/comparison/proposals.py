@@ -44,11 +44,11 @@ def proposals_of(
 
 def _degrees(degrees: Degrees, row: int) -> dict[str, Any]:
     return {
-        "tensor_parallel": float(degrees.tensor_parallel_attention[row]),
+        "tensor_parallel": float(degrees.tensor_parallel[row]),
         "attention_data_parallel": float(degrees.attention_data_parallel[row]),
         "pipeline_parallel": float(degrees.pipeline_parallel[row]),
         "expert_parallel": float(degrees.expert_parallel[row]),
-        "stage_ranks": float(degrees.tensor_parallel[row]),
+        "stage_ranks": float(degrees.stage_ranks[row]),
     }
 
 

@@ -69,12 +69,16 @@ class Document:
         Mappings, lists, text, numbers, booleans and ``None``; without what ``faults`` name.
     lines
         Line of every field, counted from 1.
+    names, contents
+        The characters of the text that hold the name and the value of every field, for those who edit it in place.
     faults
         Location, line and message of duplicate keys, tags and names that are no text.
     """
 
     values: object = None
     lines: dict[Location, int | None] = field(default_factory=dict)
+    names: dict[Location, slice] = field(default_factory=dict)
+    contents: dict[Location, slice] = field(default_factory=dict)
     faults: list[tuple[Location, int, str]] = field(default_factory=list)
 
 
@@ -126,6 +130,7 @@ class _Constructor:
         if self._left < 0 or len(location) > _MAX_DEPTH:
             raise _TooMuchError(_line(node), location)
         self._document.lines.setdefault(location, _line(node))
+        self._document.contents[location] = _characters(node)
         if isinstance(node, MappingNode) and node.tag == _CORE + "map":
             return self._mapping(node, location)
         if isinstance(node, SequenceNode) and node.tag == _CORE + "seq":
@@ -152,6 +157,7 @@ class _Constructor:
                 self._fault(at, key_node, f"found twice (first on line {first}), expected once")
                 continue
             self._document.lines[at] = _line(key_node)
+            self._document.names[at] = _characters(key_node)
             values[name] = self.value(value_node, at)
         return values
 
@@ -161,6 +167,10 @@ class _Constructor:
 
 def _line(node: Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _characters(node: Node) -> slice:
+    return slice(node.start_mark.index, node.end_mark.index)
 
 
 def _boolean(text: str) -> bool:

@@ -229,11 +229,5 @@ def prefill_setups(
 
 
 def _degree_columns(degrees: Degrees) -> Integers:
-    columns = (
-        degrees.tensor_parallel,
-        degrees.pipeline_parallel,
-        degrees.expert_parallel,
-        degrees.attention_data_parallel,
-        degrees.two_dimensional,
-    )
-    return np.stack([column.astype(np.int64) for column in columns], axis=1)
+    columns = [degrees.stage_ranks, degrees.pipeline_parallel, degrees.expert_parallel, degrees.attention_data_parallel]
+    return np.stack([column.astype(np.int64) for column in (*columns, degrees.two_dimensional)], axis=1)

@@ -192,7 +192,7 @@ class _Question:
                 seconds=seconds,
             ),
             versions=versions(self.run.config.solver),
-            notes=tuple(notes),
+            notes=(*self.fleet.notes(), *notes),
         )
 
 

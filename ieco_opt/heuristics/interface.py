@@ -76,7 +76,7 @@ def absent_degrees(count: int) -> Degrees:
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
     """Degrees with NaN where there is no setup (of a draft model, say)."""
     return Degrees(
-        tensor_parallel=np.where(absent, np.nan, degrees.tensor_parallel),
+        stage_ranks=np.where(absent, np.nan, degrees.stage_ranks),
         pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
         expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
         attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),

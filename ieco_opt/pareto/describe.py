@@ -111,7 +111,7 @@ def parallelism_of(degrees: Degrees, row: int = 0) -> Parallelism:
     """One of some setups as a record."""
     groups = int(degrees.attention_data_parallel[row])
     return Parallelism(
-        tensor=int(degrees.tensor_parallel[row]) // groups,
+        tensor=int(degrees.stage_ranks[row]) // groups,
         attention_data=groups,
         pipeline=int(degrees.pipeline_parallel[row]),
         expert=int(degrees.expert_parallel[row]),
@@ -122,7 +122,7 @@ def parallelism_of(degrees: Degrees, row: int = 0) -> Parallelism:
 def rows_of(degrees: Degrees, held: Parallelism) -> NDArray[np.bool_]:
     """Which of some setups, shape (setups,), is the one that a record says."""
     same: NDArray[np.bool_] = (
-        (degrees.tensor_parallel == held.stage_ranks)
+        (degrees.stage_ranks == held.stage_ranks)
         & (degrees.attention_data_parallel == held.attention_data)
         & (degrees.pipeline_parallel == held.pipeline)
         & (degrees.expert_parallel == held.expert)

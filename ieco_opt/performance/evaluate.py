@@ -59,7 +59,9 @@ def evaluate(
     -------
     pandas.DataFrame
         The input, with degrees, every component in seconds, ``latency_s`` and ``feasible`` (closed forms:
-        ``latency_s`` alone, infinite where memory is short).
+        ``latency_s`` alone, infinite where memory is short). Two degrees carry two names: the reference's
+        ``tensor_parallel_attention`` and ``tensor_parallel_feed_forward`` are ``tensor_parallel`` and
+        ``expert_tensor_parallel``.
 
     Raises
     ------
@@ -209,10 +211,10 @@ def _group(
 ) -> tuple[dict[str, Array], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Evaluate rows of one model, accelerator and precision."""
     stages, batch = numbers["pipeline_parallel"], numbers["batch"]
-    tensor = numbers["gpus"] / stages
+    ranks = numbers["gpus"] / stages
     deployable = rules.is_deployable(shape)
-    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, tensor, batch / stages)
-    degrees = Degrees(tensor, stages, experts, numbers["attention_data_parallel"], two_dimensional)
+    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, ranks, batch / stages)
+    degrees = Degrees(ranks, stages, experts, numbers["attention_data_parallel"], two_dimensional)
     context = numbers["context_tokens"]
     average = context + numbers["output_tokens"] / 2.0 if deployable else context
     time = pass_time(
@@ -231,8 +233,11 @@ def _group(
     names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
     return {
         "expert_parallel": experts,
-        "tensor_parallel_feed_forward": degrees.tensor_parallel_feed_forward,
-        "tensor_parallel_attention": degrees.tensor_parallel_attention,
+        "tensor_parallel_feed_forward": degrees.expert_tensor_parallel,
+        "tensor_parallel_attention": degrees.tensor_parallel,
+        "tensor_parallel": degrees.tensor_parallel,
+        "expert_tensor_parallel": degrees.expert_tensor_parallel,
+        "stage_ranks": degrees.stage_ranks,
         **{name: getattr(parts, name) for name in names},
     }, fits
 
@@ -243,7 +248,7 @@ def _deployable_fits(
     """Integer degrees and batch that a server accepts and every GPU holds."""
     whole = np.ones(len(batch), dtype=bool)
     for values in (
-        degrees.tensor_parallel,
+        degrees.stage_ranks,
         degrees.pipeline_parallel,
         degrees.expert_parallel,
         degrees.attention_data_parallel,

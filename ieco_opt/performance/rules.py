@@ -11,10 +11,10 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
 
 
-def paper_expert_parallel(architecture: Architecture, tensor_parallel: Array, micro_batch: Array) -> Array:
+def paper_expert_parallel(architecture: Architecture, stage_ranks: Array, micro_batch: Array) -> Array:
     """Q = min(T, E), but 1 where the micro-batch is below 2 s and experts would starve."""
     sparsity = max(block.sparsity for block in architecture.blocks)
-    return np.where(micro_batch < 2.0 * sparsity, 1.0, np.minimum(tensor_parallel, architecture.experts))
+    return np.where(micro_batch < 2.0 * sparsity, 1.0, np.minimum(stage_ranks, architecture.experts))
 
 
 def paper_holds(
@@ -53,10 +53,10 @@ def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees) -> Array:
     by each of the sigma groups, experts and dense layers are split over all ranks of the stage.
     """
     stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
-    attention = stage_layers * architecture.attention_params_per_layer / degrees.tensor_parallel_attention
-    feed_forward = _heaviest_layers(architecture, stage_layers) / degrees.tensor_parallel
+    attention = stage_layers * architecture.attention_params_per_layer / degrees.tensor_parallel
+    feed_forward = _heaviest_layers(architecture, stage_layers) / degrees.stage_ranks
     copies = np.where((degrees.pipeline_parallel == 1.0) & (not architecture.tied_embeddings), 2.0, 1.0)
-    embeddings = copies * architecture.vocabulary * architecture.width / degrees.tensor_parallel
+    embeddings = copies * architecture.vocabulary * architecture.width / degrees.stage_ranks
     return architecture.weight_bytes * (attention + feed_forward + embeddings)
 
 
@@ -81,7 +81,7 @@ def _heaviest_layers(architecture: Architecture, stage_layers: Array) -> Array:
 def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float | Array) -> Array:
     """Cache of one sequence of ``tokens`` on the most loaded GPU, in bytes (``deployable``)."""
     stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
-    heads = np.ceil(architecture.kv_heads / degrees.tensor_parallel_attention) / architecture.kv_heads
+    heads = np.ceil(architecture.kv_heads / degrees.tensor_parallel) / architecture.kv_heads
     return architecture.cache_bytes_per_token / architecture.layers * stage_layers * tokens * heads
 
 
@@ -93,12 +93,12 @@ def sequences_per_gpu(degrees: Degrees, batch: Array) -> Array:
 
 def launchable(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_]:
     """Degrees that a server accepts (``deployable``): heads, experts and layers divide as they must."""
-    ranks = degrees.tensor_parallel_attention
+    ranks = degrees.tensor_parallel
     accepted: NDArray[np.bool_] = (
-        (degrees.tensor_parallel % degrees.attention_data_parallel == 0)
+        (degrees.stage_ranks % degrees.attention_data_parallel == 0)
         & (architecture.query_heads % np.maximum(ranks, 1.0) == 0)
         & (architecture.experts % degrees.expert_parallel == 0)
-        & (degrees.tensor_parallel % degrees.expert_parallel == 0)
+        & (degrees.stage_ranks % degrees.expert_parallel == 0)
         & (degrees.pipeline_parallel <= architecture.layers)
     )
     return accepted

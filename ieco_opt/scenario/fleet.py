@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_vali
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
 Serving = Annotated[Literal["colocated", "disaggregated"], fields.expecting("'colocated' or 'disaggregated'")]
@@ -278,6 +279,9 @@ class Fleet(Strict):
         With every fault of the fields given.
     """
 
+    version: fields.Version = VERSION
+    """Version of the file's format; 2 says that tensor_parallel counts the ranks of one attention group."""
+
     kind: Annotated[Literal["fleet"], fields.expecting("'fleet'")] = "fleet"
     """Kind of the scenario."""
 
@@ -329,13 +333,22 @@ class Fleet(Strict):
         """File, folder and lines that the scenario was read from."""
         return self._origin
 
+    def notes(self) -> tuple[str, ...]:
+        """Tell which of the fields given meant something else before."""
+        if "version" in self.model_fields_set:
+            return ()
+        unsaid = [at for at, each in enumerate(self.workloads) if each.design_space.meant_otherwise_before]
+        return notes_on_version([f"workloads[{at}].design_space.tensor_parallel" for at in unsaid])
+
     def to_mapping(self) -> dict[str, Any]:
-        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out.
+        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out, but for the version.
 
         Whatever :func:`resolve_fleet` and the loaders return is self-contained: files that the scenario named have
         become mappings in it.
         """
-        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_unset=True)
+        return {"version": self.version, "kind": self.kind, "name": self.name} | self.model_dump(
+            mode="json", exclude_unset=True
+        )
 
 
 def _unknown_in_points(

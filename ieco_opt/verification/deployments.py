@@ -159,7 +159,7 @@ def _differing(degrees: Degrees, held: Parallelism) -> NDArray[np.int_]:
     """How many degrees of each setup differ from those of a record."""
     differing: NDArray[np.int_] = (degrees.two_dimensional != (held.layout == "2d")).astype(int)
     for values, degree in (
-        (degrees.tensor_parallel, held.stage_ranks),
+        (degrees.stage_ranks, held.stage_ranks),
         (degrees.pipeline_parallel, held.pipeline),
         (degrees.expert_parallel, held.expert),
         (degrees.attention_data_parallel, held.attention_data),
@@ -186,8 +186,8 @@ def _name(rows: Alternatives, position: int) -> str:
     degrees = rows.degrees
     return (
         f"tensor_parallel {int(degrees.tensor_parallel[position])}, "
+        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"pipeline_parallel {int(degrees.pipeline_parallel[position])}, "
         f"expert_parallel {int(degrees.expert_parallel[position])}, "
-        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"draft_tokens {int(rows.draft_tokens[position])}"
     )
