@@ -271,11 +271,12 @@ class Versions(dict[str, Any]):
 
 def show_versions() -> Versions:
     """Versions that results depend on, and of optional packages that are installed; nothing is printed."""
+    from dataclasses import asdict
     from importlib import metadata
 
     from ieco_opt.solvers.versions import versions
 
-    found = Versions(versions("highs"))
+    found = Versions(asdict(versions("highs")))
     for package in ("numpy", "pandas", "pydantic", "click", "matplotlib", "pyarrow", "pymoo", "scipy"):
         try:
             found[package] = metadata.version(package)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import AllowInfNan, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AllowInfNan, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
 _LARGEST_INTEGER = 2**53
 
@@ -37,11 +37,16 @@ def _minus_infinite(value: object) -> object:
 
 _OPEN = Annotated[float, Strict(), AllowInfNan(True)]
 
-AboveZeroOrInfinite = Annotated[_OPEN, Field(gt=0), BeforeValidator(_infinite)]
+
+def _or_null(**limits: float) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [{"type": "number", **limits}, {"type": "null"}]})
+
+
+AboveZeroOrInfinite = Annotated[_OPEN, Field(gt=0), BeforeValidator(_infinite), _or_null(exclusiveMinimum=0)]
 """JSON knows no infinity: there null stands for it."""
 
-FromZeroOrInfinite = Annotated[_OPEN, Field(ge=0), BeforeValidator(_infinite)]
-NumberOrMinusInfinite = Annotated[_OPEN, BeforeValidator(_minus_infinite)]
+FromZeroOrInfinite = Annotated[_OPEN, Field(ge=0), BeforeValidator(_infinite), _or_null(minimum=0)]
+NumberOrMinusInfinite = Annotated[_OPEN, BeforeValidator(_minus_infinite), _or_null()]
 
 
 class Record:

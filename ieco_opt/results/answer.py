@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ieco_opt.documents.types import FromZero, Integer, Record, Text
 from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, Status
+from ieco_opt.results.versions import Versions
 from ieco_opt.scenario import Fleet, Scenario
 from ieco_opt.scenario.resolved import Resolved
 from ieco_opt.scenario.solver_config import SolverConfig
@@ -56,8 +57,7 @@ class Answer(Record):
     guarantee, status
         What is proven; see their classes.
     versions
-        Versions of ieco_opt, Pyomo, HiGHS, Python, the solver's name, and ``model``: the number of the performance
-        model, which every change of its figures raises.
+        Versions that the answer depends on.
     """
 
     question: Question
@@ -66,7 +66,7 @@ class Answer(Record):
     guarantee: Guarantee
     status: AnswerStatus
     solver: SolverConfig
-    versions: dict[Text, Text | Integer]
+    versions: Versions
     notes: tuple[Text, ...] = ()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -93,7 +94,7 @@ class _Reader:
         scenario = self._scenario(values.get("scenario"), kind, resolved)
         stands_in = {name: read for name, read in (("scenario", scenario), ("resolved", resolved)) if name in values}
         try:
-            answer: Answer = TypeAdapter(kind).validate_python(values | stands_in)
+            answer: Answer = _adapter(kind).validate_python(values | stands_in)
         except ValidationError as error:
             known = {str(undotted(fault.field)[0]) for fault in self.faults}
             self._note(error, kind, without=known)
@@ -117,7 +118,7 @@ class _Reader:
         if given is None:
             return None
         try:
-            resolved: Resolved = TypeAdapter(Resolved).validate_python(given)
+            resolved: Resolved = _adapter(Resolved).validate_python(given)
         except ValidationError as error:
             self._note(error, Resolved, at=("resolved",))
             return None
@@ -187,6 +188,12 @@ def _records_in(hint: object) -> Iterator[type[Any]]:
         yield hint
     for argument in get_args(hint):
         yield from _records_in(argument)
+
+
+@functools.cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Reader of a record, which takes a while to make."""
+    return TypeAdapter(kind)
 
 
 def _infinite(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Loosened(Record):
         How much faster, cheaper or (`preferred`) higher in speed^k / cost the optimum is, as a share.
     """
 
-    value: Number | None
+    value: Integer | Number | None
     deployment: Deployment
     gain: FromZero
 
@@ -90,7 +90,7 @@ class LimitEffect(Record):
     step: Text | None
     relaxed: Loosened | None
     removed: Loosened | None
-    improves_from: Number | None
+    improves_from: Integer | Number | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class LimitRelaxation(Record):
     limit: Text
     value: LimitValue
     unit: Text
-    needed: Number | None
+    needed: Integer | Number | None
     deployment: Deployment | None
 
 

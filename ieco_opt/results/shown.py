@@ -81,7 +81,7 @@ class ShownAnswer:
         """A dozen lines at most that say what the result is."""
         from ieco_opt.results.summary import summary
 
-        return "\n".join(summary(self))
+        return "\n".join(summary(self))  # type: ignore[arg-type]
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary and the table."""

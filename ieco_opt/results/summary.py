@@ -16,7 +16,7 @@ _KINDS = {
     "complete": "complete: every point of the nondominated set",
     "sampled": "sampled: each point is nondominated, others may be missing",
     "single": "one answer",
-    "none": "proven infeasible",
+    "none": "proven: no answer exists",
 }
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ieco_opt.documents.origin import Location, Origin, dotted, found
-from ieco_opt.documents.yaml_document import Document, parse, read_text
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 

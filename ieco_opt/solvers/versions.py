@@ -6,12 +6,16 @@ import platform
 from importlib import metadata
 
 from ieco_opt.performance.model_version import MODEL_VERSION
+from ieco_opt.results.versions import Versions
 
 
-def versions(solver: str) -> dict[str, str | int]:
-    """Versions of ieco_opt, its performance model, Pyomo, HiGHS and Python, and the name of the solver."""
-    found: dict[str, str | int] = {
-        name: metadata.version(package)
-        for name, package in (("ieco_opt", "ieco_opt"), ("pyomo", "pyomo"), ("highspy", "highspy"))
-    }
-    return found | {"python": platform.python_version(), "solver": solver, "model": MODEL_VERSION}
+def versions(solver: str) -> Versions:
+    """Versions as they are installed here, with the name of the solver that is used."""
+    return Versions(
+        ieco_opt=metadata.version("ieco_opt"),
+        pyomo=metadata.version("pyomo"),
+        highspy=metadata.version("highspy"),
+        python=platform.python_version(),
+        solver=solver,
+        model=MODEL_VERSION,
+    )

@@ -30,10 +30,10 @@ def verify(result: Answer | str | Path) -> Verification:
     if not isinstance(result, Answer):
         return verify(load_result(result))
     report = Verification()
-    same_model = result.versions.get("model") == MODEL_VERSION
+    same_model = result.versions.model == MODEL_VERSION
     if not same_model:
         report.problems.append(
-            f"versions.model: found {result.versions.get('model')!r}, this version has the performance model "
+            f"versions.model: found {result.versions.model}, this version has the performance model "
             f"{MODEL_VERSION}; figures of the model were not checked"
         )
     if isinstance(result, FleetResult):
