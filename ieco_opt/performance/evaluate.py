@@ -10,6 +10,7 @@ import numpy as np
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import WEIGHT_BYTES, Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.performance import closed_forms, rules
 from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
@@ -120,10 +121,10 @@ class _Table:
     def _refuse(self, column: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], expected: str) -> None:
         rows = np.flatnonzero(wrong)
         if len(rows):
-            cells = self.points[column]
+            cells = self.points[column].tolist()
             raise ScenarioError(
                 [
-                    self.fault(int(row), column, f"found {cells.iloc[int(row)]!r}, expected {expected}")
+                    self.fault(int(row), column, f"found {found(cells[int(row)])}, expected {expected}")
                     for row in rows[:20]
                 ]
             )
@@ -131,19 +132,19 @@ class _Table:
     def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
         """Look up every name of a column once."""
         collection = catalog.Collection.PAPER if self.fidelity is Fidelity.PAPER else catalog.Collection.REAL
-        found: dict[str, object] = {}
+        entries: dict[str, object] = {}
         faults = []
         for row, name in enumerate(self.points[column].astype(str)):
-            if name in found:
+            if name in entries:
                 continue
             try:
-                found[name] = look_up(name, collection)
+                entries[name] = look_up(name, collection)
             except ScenarioError as error:
-                found[name] = None
+                entries[name] = None
                 faults += [self.fault(row, column, fault.message) for fault in error.faults]
         if faults:
             raise ScenarioError(faults)
-        return found
+        return entries
 
     def groups(
         self, columns: list[str]
