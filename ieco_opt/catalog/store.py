@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.documents import csv_table
+from ieco_opt.documents.yaml_document import parse_trusted
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
@@ -132,16 +133,15 @@ def _shelve(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Shelf[Entry
 
 
 def _rows(file_name: str) -> list[Row]:
-    import yaml
-
-    rows: list[Row] = yaml.load(_text(file_name), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    rows = parse_trusted(_text(file_name))
+    assert isinstance(rows, list)
     return rows
 
 
 def _paper_rows(file_name: str) -> list[Row]:
     return [
         {name: cell if name in _TEXT_COLUMNS else _cell(cell) for name, cell in row.items()}
-        for row in csv.DictReader(_text(file_name).splitlines())
+        for row in csv_table.parse(_text(file_name), file_name).rows
     ]
 
 

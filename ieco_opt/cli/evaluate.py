@@ -51,19 +51,21 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
 
 
 def _read(path: Path) -> pd.DataFrame:
+    import io
+
     import pandas as pd
 
+    from ieco_opt.documents import csv_table
+    from ieco_opt.documents.text_file import read_text
     from ieco_opt.errors import ScenarioError
 
+    text = read_text(path, expected="a CSV file", most_bytes=None)
+    csv_table.check(text, str(path))
     try:
-        return pd.read_csv(path)
-    except OSError as error:
-        message = f"cannot be read ({error.strerror}); expected a CSV file"
-    except UnicodeDecodeError:
-        message = "found bytes that are not UTF-8; expected a CSV file"
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        return pd.read_csv(io.StringIO(text))
+    except ValueError as error:
         message = f"found no table ({str(error).splitlines()[0]}); expected a CSV file with a header"
-    raise ScenarioError.single(message, file=str(path))
+        raise ScenarioError.single(message, file=str(path)) from None
 
 
 def _text(table: pd.DataFrame, output_format: str) -> str:

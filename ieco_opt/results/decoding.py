@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar, NoReturn, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
+from ieco_opt.documents.json_document import parse_mapping
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.deployment import Deployment
@@ -76,20 +76,7 @@ def from_json(text: str, file: str | None = None) -> Frontier:
 
 def parsed(text: str, file: str | None, expected_format: str) -> dict[str, Any]:
     """Parse strict JSON of one of our formats; errors as of :func:`from_json`."""
-
-    def refuse(constant: str) -> NoReturn:
-        raise ScenarioError.single(f"found {constant}, which JSON does not know; expected a number", file=file)
-
-    try:
-        values = json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        message = f"found no valid JSON ({error.msg}), expected {_WRITTEN_BY_US}"
-        raise ScenarioError.single(message, file=file, line=error.lineno) from error
-    except (ValueError, RecursionError) as error:
-        # Integers of thousands of digits, and thousands of brackets.
-        raise ScenarioError.single(f"found no readable JSON, expected {_WRITTEN_BY_US}", file=file) from error
-    if not isinstance(values, dict):
-        raise ScenarioError.single(f"found {found(values)}, expected {_WRITTEN_BY_US}", file=file)
+    values = parse_mapping(text, file, _WRITTEN_BY_US)
     for name, expected in (("format", expected_format), ("format_version", FORMAT_VERSION)):
         if values.get(name) != expected or isinstance(values.get(name), bool):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"

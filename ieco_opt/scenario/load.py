@@ -11,7 +11,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ieco_opt.documents.origin import COMMAND_LINE, Location, Origin, dotted, found
-from ieco_opt.documents.yaml_document import Document, parse, read_text
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.faults import faults_of

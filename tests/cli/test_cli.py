@@ -176,9 +176,11 @@ def test_wrong_use_exits_with_2(
         ("model,accelerator\nGPT-4,H100\n", "tensor_layout"),
         ("", "header"),
         ("model;accelerator\n", "accelerator"),
-        (None, "UTF-8"),
+        (None, "points.csv:2: found byte 0xff, expected text in UTF-8"),
+        ("model,batch,model\nGPT-4,1,GPT-4\n", "points.csv:1: model: found the column 2 times"),
+        ("model,batch\nGPT-4,1,1\nGPT-4,1,1\n", "points.csv:3: column 3: found 3 cells, expected at most 2"),
     ],
-    ids=["missing columns", "empty", "wrong separator", "bytes"],
+    ids=["missing columns", "empty", "wrong separator", "bytes", "repeated column", "long rows"],
 )
 def test_evaluate_refuses_broken_tables(
     tmp_path: Path, text: str | None, word: str, capfd: pytest.CaptureFixture[str]

@@ -262,6 +262,8 @@ def test_the_exact_configuration_leaves_no_gap() -> None:
         ("options: {threads: 4}", "options.threads"),
         ("relative_gap: -1", "relative_gap"),
         ("gap: 0", "gap"),
+        ("solver: cbc", "solver"),
+        ("options: !!python/name:os.system x", "options"),
     ],
 )
 def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> None:
@@ -269,7 +271,18 @@ def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> Non
     file.write_text(f"solver: highs\n{text}\n")
     with pytest.raises(ScenarioError) as refused:
         load_solver_config(file)
-    assert [fault.field for fault in refused.value.faults] == [field]
+    assert [(fault.file, fault.line, fault.field) for fault in refused.value.faults] == [(str(file), 2, field)]
+
+
+def test_solver_configurations_follow_yaml_1_2(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("solver: highs\nrelative_gap: 1e-3\noptions: {presolve: on, time_limit: 1e2}\n")
+    config = load_solver_config(file)
+    assert (config.name, config.relative_gap) == ("mine", 1e-3)
+    assert config.options == {"presolve": "on", "time_limit": 100}
+    file.write_text("solver: [highs\n")
+    with pytest.raises(ScenarioError, match=r"mine\.yaml:2: not valid YAML"):
+        load_solver_config(file)
 
 
 def test_clashing_limits_are_proven_infeasible_without_a_solver() -> None:

@@ -136,6 +136,13 @@ def test_a_deployment_command_says_where_fleets_go() -> None:
         ("accelerator,gpus,throughput\nH100,1,\n", "points.csv:2: throughput_tokens_per_s: found nothing"),
         ('accelerator,gpus,throughput\nH100,1,"5\n', "no valid CSV"),
         ("accelerator,gpus,throughput,phase\nH100,1,5,both\n", "points.csv:2: phase: found 'both'"),
+        ("accelerator,gpus,throughput\n\nH100,1,5\n\nH100,x,5\n", "points.csv:5: gpus: found 'x'"),
+        ("accelerator,gpus,throughput, gpus\nH100,1,5,1\n", "points.csv:1: gpus: found the column 2 times"),
+        ("accelerator,gpus,throughput\nH100,1,5,1\n", "points.csv:2: column 4: found 4 cells, expected at most 3"),
+        (
+            "accelerator,gpus,throughput,throughput_tokens_per_s\nH100,1,5,6\n",
+            "points.csv:1: throughput: found throughput_tokens_per_s too, expected one of the two",
+        ),
     ],
 )
 def test_wrong_tables_are_refused_by_line_and_column(tmp_path: Path, text: str, expected: str) -> None:
