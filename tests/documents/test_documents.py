@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from ieco_opt.documents import csv_table, json_document, yaml_document
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import ScenarioError
 
-PACKAGE = Path(__file__).resolve().parent.parent / "ieco_opt"
+PACKAGE = ROOT / "ieco_opt"
+
 
 # Not the characters that splitlines, but neither YAML nor JSON, takes for the end of a line.
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], exclude_characters="\x85\ufeff"), max_size=8)
