@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from import_graph import circles, import_graph, imported_names, without
+from import_graph import circles, import_graph, imported_names, tree_of, without
 from places import ROOT
 
 PACKAGE = ROOT / "ieco_opt"
@@ -110,11 +110,10 @@ def test_circles_are_found_however_they_are_imported(back: str, tmp_path: Path) 
 def test_functions_fit_on_a_screen_and_files_are_of_one_subject() -> None:
     long = []
     for path in GRAPH:
-        text = path.read_text("utf-8")
-        lines = text.count("\n")
+        lines = path.read_text("utf-8").count("\n")
         if lines > MOST_LINES_OF_A_FILE and _name(path) not in _PENDING_LENGTHS:
             long.append(f"{_name(path)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 length = node.end_lineno - node.lineno + 1
                 if length > MOST_LINES_OF_A_FUNCTION:
@@ -132,12 +131,16 @@ def test_only_programs_and_solvers_know_pyomo() -> None:
 
 
 def test_only_documents_reads_yaml_json_and_csv() -> None:
-    readers = {"yaml", "json.load", "json.loads", "csv.reader", "csv.DictReader"}
+    modules, functions = {"json", "csv"}, {"load", "loads", "reader", "DictReader"}
     users = set()
     for path in GRAPH:
-        tree = ast.parse(path.read_text("utf-8"))
-        used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        if readers & (used | imported_names(path) | {name.split(".")[0] for name in imported_names(path)}):
+        calls = {
+            f"{node.value.id}.{node.attr}"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        names = {tuple(name.split(".")) for name in calls | imported_names(path)}
+        if any(name[0] == "yaml" or (name[0] in modules and name[-1] in functions) for name in names):
             users.add(_name(path))
     documents = {"documents/yaml_document.py", "documents/json_document.py", "documents/csv_table.py"}
     assert users - _PENDING_READERS - _OWN_TEXT == documents
@@ -168,11 +171,7 @@ def test_the_library_neither_prints_nor_configures_logging() -> None:
     for path in GRAPH:
         if _home(path) in {"cli", "__main__"}:
             continue
-        called = {
-            ast.unparse(node.func)
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.Call)
-        }
+        called = {ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
         assert not called & {"print", "logging.basicConfig", "sys.stdout.write", "sys.stderr.write"}, path
 
 

@@ -53,14 +53,14 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
 def _read(path: Path) -> pd.DataFrame:
     import io
 
-    import pandas as pd
-
     from ieco_opt.documents import csv_table
     from ieco_opt.documents.text_file import read_text
     from ieco_opt.errors import ScenarioError
 
     text = read_text(path, expected="a CSV file", most_bytes=None)
     csv_table.check(text, str(path))
+    import pandas as pd
+
     try:
         return pd.read_csv(io.StringIO(text))
     except ValueError as error:
