@@ -93,7 +93,7 @@ def buckets(sizes: int, pools: int, slices: int | None) -> Mapping:
         "request_mix": mix,
         "min_speed": 8,
         "serving": ["colocated"],
-        "design_space": {"tensor_parallel": [1], "pipeline_parallel": [1]},
+        "design_space": {"stage_ranks": [1], "pipeline_parallel": [1]},
     }
     if slices is not None:
         workload["slices"] = slices

@@ -35,7 +35,7 @@ RUNS = 3
 MODELS = ("Mistral Large 2", "Llama 3 70B 8-bit", "DeepSeek V3")
 CONTEXTS = (0, 100_000)
 SPECULATION = {"draft_model": "Llama 3 8B MQA", "acceptance": 0.8, "max_draft_tokens": 5}
-DEGREES = {"tensor_parallel": [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]}
+DEGREES = {"stage_ranks": [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]}
 HEAD = (
     "model",
     "context",
@@ -142,7 +142,8 @@ def oracle_seconds(scenario: Scenario) -> float:
         batches=ladder,
         context_tokens=scenario.workload.context_tokens,
         output_tokens=0,
-        stage_ranks=space.tensor_parallel,
+        tensor_parallel=space.tensor_parallel,
+        stage_ranks=space.stage_ranks,
         tensor_layout=space.tensor_layout,
         pipeline_parallel=space.pipeline_parallel,
         expert_parallel="auto",

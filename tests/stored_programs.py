@@ -84,7 +84,7 @@ TINY: Mapping = {
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000},
     "design_space": {
-        "tensor_parallel": [1, 2],
+        "stage_ranks": [1, 2],
         "pipeline_parallel": [1],
         "attention_data_parallel": [1],
         "batch": {"min": 1, "max": 8},

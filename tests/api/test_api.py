@@ -28,7 +28,7 @@ def small(**fields: object) -> ieco_opt.Scenario:
         "accelerators": ["H100-SXM", "L40S"],
         "workload": {"context_tokens": 1000, "output_tokens": 200},
         "design_space": {
-            "tensor_parallel": [1, 2, 4],
+            "stage_ranks": [1, 2, 4],
             "pipeline_parallel": [1, 2],
             "attention_data_parallel": [1],
             "batch": {"min": 1, "max": 48},

@@ -19,13 +19,14 @@ from places import DATA, SCENARIOS
 from ieco_opt.cli import main
 
 SMALL = """
+version: 2
 kind: deployment
 model: Llama-3.1-8B
 weights: [bf16, fp8]
 accelerators: [H100-SXM]
 workload: {context_tokens: 1000, output_tokens: 200}
 design_space:
-  tensor_parallel: [1, 2, 4]
+  stage_ranks: [1, 2, 4]
   pipeline_parallel: [1]
   attention_data_parallel: [1]
   batch: {min: 1, max: 64}
@@ -115,7 +116,7 @@ def test_malformed_scenarios_exit_with_2(case: Malformed, tmp_path: Path, capfd:
         ("limits.max_cost=1e-6", 3, "max_cost"),
         ("limits.max_power_kw=1e-3", 3, "max_power_kw"),
         ("memory_utilization=0.01", 3, "memory"),
-        ("design_space.tensor_parallel=[3]", 3, "heads"),
+        ("design_space.stage_ranks=[3]", 3, "heads"),
         ("design_space.max_gpus=0", 2, "max_gpus"),
         ("limits.min_sped=1", 2, "min_speed"),
         ("no-equals-sign", 2, "no-equals-sign"),

@@ -33,7 +33,7 @@ FIELDS: dict[str, Any] = {
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 2000, "output_tokens": 500},
     "design_space": {
-        "tensor_parallel": [2, 4, 8],
+        "stage_ranks": [2, 4, 8],
         "pipeline_parallel": [1, 2],
         "attention_data_parallel": [1, 2],
         "batch": {"min": 1, "max": 24},
@@ -47,14 +47,14 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluations: int = 1) -> Proposals:
-    """Proposals of (tensor, stages, attention groups, batch) in one dimension that claim a second and a dollar."""
-    tensor, stages, groups, batch = np.array(rows, dtype=float).T
+    """1-D proposals of (ranks of a stage, stages, attention groups, batch) that claim a second and a dollar."""
+    ranks, stages, groups, batch = np.array(rows, dtype=float).T
     count = len(batch)
     first = np.zeros(count, dtype=np.intp)
     return Proposals(
         accelerator=first,
         weights=first,
-        degrees=Degrees(tensor, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
+        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
         batch=batch,
         draft_tokens=np.full(count, tokens),
         draft_degrees=absent_degrees(count),
@@ -85,14 +85,14 @@ def reasons_of(wanted: Scenario, *row: float, tokens: int = 0) -> list[tuple[Obs
 def test_fractions_are_named_with_their_amounts() -> None:
     found = reasons_of(scenario(), 4.1085, 2, 1, 10.5)
     assert (Obstacle.FRACTIONAL, "8.22 GPUs") in found
-    assert (Obstacle.FRACTIONAL, "4.11 tensor ranks") in found
+    assert (Obstacle.FRACTIONAL, "4.11 ranks of a stage") in found
     assert (Obstacle.FRACTIONAL, "a batch of 10.50") in found
 
 
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        ((6, 1, 1, 1), "6 tensor ranks, where 2, 4, 8 are offered"),
+        ((6, 1, 1, 1), "6 ranks of a stage, where 2, 4, 8 are offered"),
         ((8, 2, 1, 4), "16 GPUs, where 8 are the most"),
         ((4, 1, 1, 25), "a batch of 25, where 1 to 24 exist"),
         ((4, 2, 1, 1), "a batch of 1, where 2 to 24 exist"),
@@ -104,7 +104,7 @@ def test_what_is_not_in_the_design_space_is_named(row: tuple[float, ...], text: 
 
 
 def test_degrees_that_no_server_accepts() -> None:
-    wanted = scenario(design_space={"tensor_parallel": [3], "attention_data_parallel": [1]})
+    wanted = scenario(design_space={"stage_ranks": [3], "attention_data_parallel": [1]})
     assert reasons_of(wanted, 3, 1, 1, 1) == [
         (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
     ]

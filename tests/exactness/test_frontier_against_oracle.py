@@ -168,7 +168,7 @@ def test_limits_at_a_round_value_and_out_of_reach(limits: dict[str, float]) -> N
         "accelerators": ["A100-SXM-80GB"],
         "workload": {"context_tokens": 1000, "output_tokens": 200},
         "design_space": {
-            "tensor_parallel": [4],
+            "stage_ranks": [4],
             "tensor_layout": ["1d"],
             "pipeline_parallel": [3],
             "expert_parallel": "auto",

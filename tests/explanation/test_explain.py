@@ -47,7 +47,7 @@ DENSE: Mapping = {
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000, "output_tokens": 200},
     "design_space": {
-        "tensor_parallel": [1, 2, 4, 8],
+        "stage_ranks": [1, 2, 4, 8],
         "pipeline_parallel": [1, 2],
         "attention_data_parallel": [1, 2],
         "batch": {"min": 1, "max": 256},
@@ -61,7 +61,7 @@ BASES: dict[str, Mapping] = {
         "accelerators": ["H200-SXM"],
         "workload": {"context_tokens": 2000, "output_tokens": 500},
         "design_space": {
-            "tensor_parallel": [1, 2, 4, 8],
+            "stage_ranks": [1, 2, 4, 8],
             "pipeline_parallel": [1],
             "attention_data_parallel": [1, 2],
             "batch": {"min": 1, "max": 128},
@@ -78,7 +78,7 @@ BASES: dict[str, Mapping] = {
         "model": "Llama 3 8B",
         "accelerators": [{"like": "H100", "name": "H100 with power", "power_w": 700.0}],
         "workload": {"context_tokens": 1000},
-        "design_space": {"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"min": 1, "max": 64}},
+        "design_space": {"stage_ranks": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"min": 1, "max": 64}},
     },
 }
 
@@ -452,7 +452,7 @@ def test_setups_that_cannot_run_are_nobodys_fault() -> None:
             DENSE,
             model="Llama-3.1-405B",
             weights=["bf16"],
-            design_space__tensor_parallel=[1],
+            design_space__stage_ranks=[1],
             design_space__pipeline_parallel=[1],
         )
     )

@@ -47,7 +47,7 @@ def _candidates(case: Mapping, min_speed: float | None, first_token_s: float | N
         "requests_per_s": 1.0,
         "prompt_tokens": prompt,
         "output_tokens": output,
-        "design_space": {"tensor_parallel": [1, 2, 4, 16], "pipeline_parallel": [1, 3], "batch": {"max": 700}},
+        "design_space": {"stage_ranks": [1, 2, 4, 16], "pipeline_parallel": [1, 3], "batch": {"max": 700}},
     }
     given = {"min_speed": min_speed, "max_time_to_first_token_s": first_token_s, "speculation": case.get("speculation")}
     workload |= {name: value for name, value in given.items() if value is not None}

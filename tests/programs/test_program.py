@@ -37,7 +37,7 @@ DRAFTED = {
     "weights": ["fp8", "bf16"],
     "accelerators": ["H100-SXM", "H200-SXM"],
     "workload": {"context_tokens": 4000, "output_tokens": 500},
-    "design_space": {"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 500}},
+    "design_space": {"stage_ranks": [1, 2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 500}},
     "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3},
 }
 

@@ -114,7 +114,7 @@ def test_all_faults_are_collected() -> None:
 def test_faults_name_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text((SCENARIOS / "fleet-chat-and-code.yaml").read_text("utf-8").replace("headroom: 0.2", "headroom: x"))
-    with pytest.raises(ScenarioError, match=r"fleet\.yaml:16: workloads\[0\]\.headroom: found 'x'"):
+    with pytest.raises(ScenarioError, match=r"fleet\.yaml:17: workloads\[0\]\.headroom: found 'x'"):
         load_fleet(path)
 
 
