@@ -57,9 +57,9 @@ class Delivery:
         elif self.shows_tables:
             self._print_tables(result)
         if self.plot is not None:
-            from ieco_opt.reports.figures.fleet import plot
+            from ieco_opt.reports.figures import save
 
-            plot(result, self.plot)
+            save(result, self.plot)
         return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
 
     def _print_tables(self, result: FleetResult) -> None:
@@ -75,7 +75,7 @@ class Delivery:
 
 def check_fleet_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.reports.figures.frontier import check_plot_ending
+    from ieco_opt.reports.figures.style import check_plot_ending
     from ieco_opt.results.fleet_files import check_ending
 
     if out is not None:

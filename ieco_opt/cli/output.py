@@ -41,15 +41,15 @@ def deliver(result: Frontier, *, out: Path | None, output_format: str | None, pl
 
         click.echo(render(result, shutil.get_terminal_size((100, 24)).columns))
     if plot is not None:
-        from ieco_opt.reports.figures.frontier import plot as draw
+        from ieco_opt.reports.figures import save
 
-        draw(result, plot)
+        save(result, plot)
     return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
 
 
 def check_endings(out: Path | None, plot: Path | None) -> None:
     """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.reports.figures.frontier import check_plot_ending
+    from ieco_opt.reports.figures.style import check_plot_ending
     from ieco_opt.results.files import check_ending
 
     if out is not None:

@@ -156,9 +156,9 @@ class Comparison:
         ScenarioError
             The ending is unknown, matplotlib is missing, or the file cannot be written.
         """
-        from ieco_opt.reports.figures.comparison import plot
+        from ieco_opt.reports.figures import save
 
-        plot(self, Path(path))
+        save(self, path)
 
 
 def compare(

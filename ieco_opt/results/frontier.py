@@ -111,6 +111,6 @@ class Frontier:
 
     def plot(self, path: str | Path) -> None:
         """Draw cost against speed to a .png, .svg or .html file (needs the extra ``plot``)."""
-        from ieco_opt.reports.figures.frontier import plot
+        from ieco_opt.reports.figures import save
 
-        plot(self, Path(path))
+        save(self, path)

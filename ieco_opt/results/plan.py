@@ -283,6 +283,6 @@ class FleetResult:
 
     def plot(self, path: str | Path) -> None:
         """Draw pools filled by workload, or the frontier, to a .png, .svg or .html file (needs the extra ``plot``)."""
-        from ieco_opt.reports.figures.fleet import plot
+        from ieco_opt.reports.figures import save
 
-        plot(self, Path(path))
+        save(self, path)
