@@ -44,10 +44,11 @@ def command(
     output_format: str | None,
     quiet: bool,
 ) -> int:
-    """Say what decides the best deployment of SCENARIO, or which limits infeasible_subset.
+    """Say what decides the best deployment of SCENARIO, or why none is feasible.
 
-    If a deployment exists: where its time goes, what each limit costs, and which setups come next. If none does: which
-    limits infeasible_subset, and the least change of each that helps. Both are answers, so the exit status is 0.
+    If a deployment is feasible: where its time goes, what each limit costs, and which configurations come next. If none
+    is: an irreducible infeasible subset of the limits, and the minimal relaxation of each. Both are answers, so the
+    exit status is 0.
     """
     from ieco_opt import api, load_scenario, load_solver_config
     from ieco_opt.cli.main import ExitStatus

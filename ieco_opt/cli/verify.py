@@ -16,8 +16,8 @@ def command(result: Path, quiet: bool) -> int:
     """Check RESULT, a saved .json result, against its own scenario with the performance model alone.
 
     Every figure is computed again, memory and limits are checked, and the neighbourhood of each
-    deployment is searched for one that beats it; of fleets, nodes, stock, demand, service, rent and power
-    are. Exit status 2 if anything is wrong.
+    deployment is searched for one that dominates it; of fleets, nodes, capacity, demand, service, hourly
+    cost and power are checked. Exit status 2 if anything is wrong.
     """
     problems, holds = _checked(result)
     for problem in problems:
@@ -37,13 +37,13 @@ def _checked(result: Path) -> tuple[list[str], str]:
         fleet = verify_fleet(result)
         plans = "1 plan" if fleet.plans == 1 else f"{fleet.plans} plans"
         return fleet.problems, (
-            f"verified: {plans} with {fleet.rows} kinds of instances on {fleet.nodes} nodes agree with the performance "
-            "model and keep stock, demand, service, rent and power"
+            f"verified: {plans} with {fleet.rows} instance types on {fleet.nodes} nodes agree with the performance "
+            "model and keep capacity, demand, service, hourly cost and power"
         )
     from ieco_opt.verification.deployments import verify
 
     report = verify(result)
     return report.problems, (
         f"verified: {report.deployments} deployments agree with the performance model, are feasible on "
-        f"every GPU, and none of {report.neighbours:,} neighbouring deployments beats one of them"
+        f"every GPU, and none of {report.neighbours:,} neighbouring deployments dominates one of them"
     )
