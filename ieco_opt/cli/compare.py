@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 @click.option("--budget", type=int, metavar="N", help="Evaluations that each search may spend.  [default: 10000]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--resolution", type=int, metavar="N", help="Points a side of the grid searches.  [default: 400]")
-@click.option("--delta", type=float, help="Coverage of the exact frontier.  [default: 0.01]")
-@click.option("--complete", is_flag=True, help="Instead, every point of the exact frontier.")
+@click.option(
+    "--delta", type=float, help="Coverage of the exact frontier, a (1 + delta)-approximate Pareto set.  [default: 0.01]"
+)
+@click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @solver_config_option
 @click.option(
     "--out",

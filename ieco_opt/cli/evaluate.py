@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @quiet_option
 def command(points: Path, fidelity: str, out: Path | None, output_format: str | None, quiet: bool) -> None:
-    """Latency and its components of the setups in POINTS, a CSV file.
+    """Time per output token and its parts, of the configurations in POINTS, a CSV file.
 
     Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
     context_tokens, tokens_per_pass; with fidelity deployable also weights, and where wanted

@@ -43,10 +43,11 @@ def command(
     output_format: str | None,
     quiet: bool,
 ) -> int:
-    """Say what decides the best deployment of SCENARIO, or which limits none meets together.
+    """Say what decides the best deployment of SCENARIO, or why none is feasible.
 
-    If a deployment exists: where its time goes, what each limit costs, and which setups come next. If none does: which
-    limits no deployment meets together, and the minimal relaxation of each. Both are answers, so the exit status is 0.
+    If a deployment is feasible: where its time goes, what each limit costs, and which configurations come next. If none
+    is: an irreducible infeasible subset of the limits, and the minimal relaxation of each. Both are answers, so the
+    exit status is 0.
     """
     from ieco_opt import api, load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes

@@ -16,7 +16,8 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 @click.option(
     "--objective",
     type=click.Choice(["fastest", "cheapest"]),
-    help="Of a deployment: least latency, or step cost - c * batch with c the least cost.  [default: fastest]",
+    help="Of a deployment: least time per output token, or step cost - c * batch with c the least cost.  "
+    "[default: fastest]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option

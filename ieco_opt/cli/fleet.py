@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     type=click.Choice(["speed", "power", "gpus"]),
     help="Also the frontier of cost against a common factor on all speeds, power or GPUs.",
 )
-@click.option(
-    "--delta", type=float, help="Coverage of the frontier: this much more expensive and worse.  [default: 0.05]"
-)
-@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@click.option("--delta", type=float, help="Coverage of the frontier, an approximate Pareto set.  [default: 0.05]")
+@click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
     "--solver-config",
@@ -58,7 +56,9 @@ def command(
     """Choose which instances of which workload to run on which pool, for each SCENARIO of kind fleet.
 
     Prints the plan with its proof; with --frontier, or where the scenario asks for one, also the frontier, which is
-    then what --out, --format and --plot are about.
+    then what --out, --format and --plot are about. A frontier is a (1 + delta)-approximate Pareto set: for every
+    feasible plan one of the result is at most --delta more expensive and at most --delta slower (or higher in power or
+    GPUs), both relative.
     """
     from ieco_opt import load_solver_config
     from ieco_opt.cli.exit_status import ExitStatus

@@ -12,9 +12,9 @@ from ieco_opt.cli.options import output_options, scenario_argument, set_option, 
 @click.command("frontier")
 @scenario_argument
 @set_option
-@click.option("--delta", type=float, help="Coverage: at most this much more expensive and slower.  [default: 0.05]")
+@click.option("--delta", type=float, help="Coverage of the approximate Pareto set.  [default: 0.05]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
-@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @solver_config_option
 @output_options
 def command(
@@ -31,8 +31,8 @@ def command(
 ) -> int:
     """Pareto frontier of speed against cost per token of SCENARIO, with its proof.
 
-    By default adaptive: for every feasible deployment one of the result is at most --delta more expensive and at
-    most --delta slower.
+    By default a (1 + delta)-approximate Pareto set: for every feasible deployment one of the result is at most --delta
+    more expensive and at most --delta slower, both relative.
     """
     from ieco_opt import api, load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes, shown_progress

@@ -14,8 +14,8 @@ from ieco_opt.errors import IecoOptError, InfeasibleError, InfeasibleFleetError,
 _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
-    "evaluate": ("ieco_opt.cli.evaluate", "Latency and its components of given setups."),
-    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits infeasible_subset."),
+    "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
+    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or why none is feasible."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
@@ -86,7 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(ExitStatus.WRONG_INPUT)
     except InfeasibleError as error:
         explained = isinstance(error, InfeasibleFleetError)
-        hint = "" if explained else "; `ieco-opt explain` finds the limits that infeasible_subset and the least change"
+        cause = "an irreducible infeasible subset of the limits and the minimal relaxation of each"
+        hint = "" if explained else f"; `ieco-opt explain` finds {cause}"
         click.echo(f"{error}{hint}", err=True)
         sys.exit(ExitStatus.INFEASIBLE)
     except SolverMissingError as error:

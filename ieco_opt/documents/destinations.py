@@ -31,8 +31,8 @@ def kind_of(path: Path, known: Iterable[str]) -> str:
     return kind
 
 
-def require_library(name: str, path: Path) -> None:
-    """Refuse a file whose kind needs a library that is not installed.
+def require_library(name: str, path: Path | None = None) -> None:
+    """Refuse what needs a library that is not installed, such as some kinds of files.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def require_library(name: str, path: Path) -> None:
     """
     if importlib.util.find_spec(name) is None:
         message = f"needs {name}, which is not installed; install it with pip install 'ieco_opt[{EXTRAS[name]}]'"
-        raise ScenarioError.single(message, file=str(path))
+        raise ScenarioError.single(message, file=None if path is None else str(path))
 
 
 def check_folder(path: Path) -> None:

@@ -244,7 +244,9 @@ def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) ->
     from dataclasses import replace
 
     dominated = replace(comparison.results[2], beats_frontier=1)
-    assert "WARNING: fixed beats the exact frontier" in render(replace(comparison, results=(dominated,)))
+    assert "WARNING: proposals of fixed dominate the exact frontier (1 of them)" in render(
+        replace(comparison, results=(dominated,))
+    )
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_where_no_single_limit_helps_the_fewest_are_loosened_together() -> None:
     assert feasible(having(mapping, limits__min_speed=speed, limits__max_cost=cost))
     less = {"limits__min_speed": speed * (1 + SLIGHTLY), "limits__max_cost": cost * (1 - SLIGHTLY)}
     assert not feasible(having(mapping, **less))
-    assert "No change of a single limit helps" in render(explanation)
+    assert "No relaxation of a single limit helps" in render(explanation)
 
 
 def test_setups_that_cannot_run_are_nobodys_fault() -> None:
@@ -551,7 +551,7 @@ def test_command_explains_both_kinds_with_status_0(
     out = tmp_path / "out.json"
     assert call("explain", scenario_file, "--objective", "cheapest", "--out", out) == 0
     text, messages = capfd.readouterr()
-    assert "Runner-up setups" in text
+    assert "Runner-up configurations" in text
     assert messages == ""
     saved = json.loads(out.read_text("utf-8"))
     assert saved["feasible"]

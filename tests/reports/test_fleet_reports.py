@@ -18,11 +18,11 @@ import pandas as pd
 import pytest
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.reports.figures import fleet as fleet_plot
-from ieco_opt.reports.figures import frontier as plot
+from ieco_opt.reports import figures
+from ieco_opt.reports.figures import style
 from ieco_opt.reports.text.fleet import render
 from ieco_opt.reports.text.fleet_nodes import render_nodes
-from ieco_opt.reports.text.frontier import MOST_ROWS, width_of
+from ieco_opt.reports.text.table import MOST_ROWS, width_of
 from ieco_opt.results import fleet_files
 from ieco_opt.results.guarantee import Guarantee
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow, PoolSummary, Relaxation, WorkloadSummary
@@ -220,7 +220,7 @@ ROWS = (
 )
 GIVES = (
     Relaxation("limits.max_usd_per_hour", 12345.6, "$/h", None, 100.0),
-    Relaxation("stock of alpha", 8.0, "GPUs", 0.0625, 120.0),
+    Relaxation("capacity of alpha", 8.0, "GPUs", 0.0625, 120.0),
     Relaxation("demand of chat", 0.5, "requests/s", 0.0125, 111.5),
 )
 PLAN = plan(SCENARIO, *ROWS, next_cheaper=GIVES)
@@ -307,37 +307,37 @@ by hand: $144.00/h, 72 GPUs, 50.4 kW
 least cost for 3 workloads on 3 pools; proven optimal: no plan is cheaper (bound $144.00/h, gap 0 %)
 
 Instances
-workload  phase      pool   instances  layout       weights  batch   draft     speed   TTFT  load   rent
-                               x GPUs                               tokens  tokens/s      s     %    $/h
+workload  phase      pool   instances  layout       weights  batch   draft  tokens/s   TTFT  load   cost
+                               x GPUs                               tokens     /user      s     %    $/h
 chat      colocated  alpha     3 x 4   TP4          fp8        128       5     50.00  0.250  75.0  24.00
           colocated  beta      1 x 2   TP2          fp8        128       -     50.00  0.250  75.0   4.00
-code      decode     alpha     2 x 16  TP8 PP2 DP4  fp8        128       -     50.00  0.250  75.0  64.00
+code      decode     alpha     2 x 16  TP8 DP4 PP2  fp8        128       -     50.00  0.250  75.0  64.00
           prefill    beta      1 x 8   TP8          fp8          1       -         -  0.250  75.0  16.00
 search    colocated  beta      2 x 4   measured     -            -       -         -      -  75.0  16.00
 
 Workloads (requests/s)
-workload  serving        demand  required  capacity  slack  load     speed   TTFT  GPUs  power   rent
-                                                               %  tokens/s      s           kW    $/h
+workload  serving        demand  required  capacity  slack  load  tokens/s   TTFT  GPUs  power   cost
+                                                               %     /user      s           kW    $/h
 chat      colocated        30.0      36.0      80.0   44.0  37.5     50.00  0.250    14    9.8  28.00
 code      disaggregated    30.0      36.0      80.0   44.0  37.5     50.00  0.250    40   28.0  80.00
 search    colocated        30.0      36.0      40.0    4.0  75.0     50.00  0.250     8    5.6  16.00
 
 Pools
-pool   accelerator  rented by  stock  rented  used  nodes  power   rent
-                                GPUs    GPUs  GPUs            kW    $/h
-alpha  H100-SXM     node         128      48    44      6   33.6  96.00
-beta   H100-SXM     node          64      24    18      3   16.8  48.00
-gamma  H100-SXM     node          16       0     0      0    0.0   0.00
+pool   accelerator  billing   capacity  allocated  used  nodes  power   cost
+                                  GPUs       GPUs  GPUs            kW    $/h
+alpha  H100-SXM     per node       128         48    44      6   33.6  96.00
+beta   H100-SXM     per node        64         24    18      3   16.8  48.00
+gamma  H100-SXM     per node        16          0     0      0    0.0   0.00
 
 Any cheaper plan that misses just one requirement misses it by at least
 requirement                      missed by  relative    then
                                                          $/h
 demand of chat              0.5 requests/s    1.25 %  111.50
-stock of alpha                8 GPUs          6.25 %  120.00
+capacity of alpha             8 GPUs          6.25 %  120.00
 limits.max_usd_per_hour  12,346 $/h                -  100.00
 
-layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1 are left out
-speed and TTFT (time to first token): of a full instance; rent: of the pool, shared by GPUs
+layout: TP tensor, DP attention data, PP pipeline parallel degree; degrees left out are 1
+tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs
 1,234 instance types priced, 56 in the program (70 variables, 30 constraints); 2 solves in 1.2 s with HiGHS
 1.16.0"""
     )
@@ -346,12 +346,12 @@ speed and TTFT (time to first token): of a full instance; rent: of the pool, sha
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_narrow_terminals_lose_columns_but_no_figures_of_the_others(width: int) -> None:
     text = render(SINGLE, width)
-    rents = [line.split()[-1] for line in section(text, "Instances")[2:7]]
-    assert rents == ["24.00", "4.00", "64.00", "16.00", "16.00"]
+    costs = [line.split()[-1] for line in section(text, "Instances")[2:7]]
+    assert costs == ["24.00", "4.00", "64.00", "16.00", "16.00"]
     assert all(f" {row.instances} x {row.gpus}" in text for row in ROWS)
     assert [line.split()[-1] for line in section(text, "Workloads")[2:5]] == ["28.00", "80.00", "16.00"]
     assert [line.split()[-1] for line in section(text, "Pools")[2:5]] == ["96.00", "48.00", "0.00"]
-    assert ("TP8 PP2 DP4" in text, "fp8" in text, "0.250" in text) == (True, width == 140, width == 140)
+    assert ("TP8 DP4 PP2" in text, "fp8" in text, "0.250" in text) == (True, width == 140, width == 140)
     assert ("not shown at this width: weights, " in text) == (width < 140)
     assert "$144.00/h, 72 GPUs, 50.4 kW" in text
     assert "(bound $144.00/h, gap 0 %)" in " ".join(text.split())
@@ -407,7 +407,7 @@ def test_unknown_power_and_demand_without_headroom_take_no_column() -> None:
         ),
         ("power", {"bound": 50.4}, "least power for 3 workloads on 3 pools; proven optimal: no plan draws less"),
         ("power", {"bound": 12345.0}, "(bound 12,345 kW, gap 0 %)"),
-        ("gpus", {"bound": 72.0}, "fewest GPUs for 3 workloads on 3 pools; proven optimal: no plan rents fewer"),
+        ("gpus", {"bound": 72.0}, "fewest GPUs for 3 workloads on 3 pools; proven optimal: no plan allocates fewer"),
         ("gpus", {}, "Any plan with fewer GPUs that misses just one requirement"),
     ],
 )
@@ -432,7 +432,8 @@ def test_a_frontier_reads_like_this() -> None:
         render(FRONT, 100)
         == """\
 by hand: least cost against a common factor on all speeds
-3 plans; for every feasible plan one of these is at most 5 % more expensive and 5 % slower
+3 plans, a (1 + 0.05)-approximate Pareto set: for every feasible plan one of these is at most 5 %
+more expensive and 5 % slower
 
 Plans, and the instances of each on each pool
  speed    cost  GPUs  power     gap  alpha   beta
@@ -449,7 +450,8 @@ variables, 30 constraints); 2 solves in 1.2 s with HiGHS 1.16.0"""
 @pytest.mark.parametrize(("found", "first"), [(POWER, "power    cost"), (GPUS, "GPUs    cost")], ids=["power", "gpus"])
 def test_what_cost_is_traded_against_comes_first(found: FleetResult, first: str) -> None:
     text = render(found, 100)
-    assert "3 plans, the complete frontier: one of these matches or beats every other feasible plan" in text
+    complete = "3 plans, the complete nondominated set: every feasible plan is dominated or equalled by one of these"
+    assert complete in " ".join(text.split())
     assert section(text, "Plans")[0].startswith(first)
     assert "speed" not in text
 
@@ -781,11 +783,10 @@ def test_a_missing_library_is_named_with_its_extra(
 
 
 def axes_of(found: FleetResult) -> Any:
-    with plot._own_style():
-        return fleet_plot._figure(found).axes[0]
+    return figures.figure_of(found).axes[0]
 
 
-def test_bars_are_as_long_as_the_stock_and_filled_by_workloads() -> None:
+def test_bars_are_as_long_as_the_capacity_and_filled_by_workloads() -> None:
     bars = [(bar.get_x(), bar.get_width(), bar.get_hatch()) for bar in axes_of(SINGLE).patches]
     assert bars == [
         (0, 128, None),
@@ -802,18 +803,18 @@ def test_bars_are_as_long_as_the_stock_and_filled_by_workloads() -> None:
     ]
 
 
-def test_labels_say_gpus_and_rent() -> None:
+def test_labels_say_gpus_and_hourly_cost() -> None:
     texts = [text.get_text() for text in axes_of(SINGLE).texts]
-    assert "alpha (H100-SXM): 48 of 128 GPUs rented, 4 idle, $96.00/h" in texts
-    assert "gamma (H100-SXM): none of 16 GPUs rented" in texts
+    assert "alpha (H100-SXM): 48 of 128 GPUs allocated, 4 idle, $96.00/h" in texts
+    assert "gamma (H100-SXM): none of 16 GPUs allocated" in texts
     assert "code 32" in texts
 
 
-def test_a_stock_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
+def test_a_capacity_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
     scenario = fleet(["chat"], {"alpha": 4096, "beta": 8})
     axes = axes_of(result(scenario, plan(scenario, instances("chat", "alpha", 1, 8))))
     assert axes.get_xlim() == (0.0, 24.0)
-    assert any("4,096 in stock" in text.get_text() for text in axes.texts)
+    assert any("capacity 4,096" in text.get_text() for text in axes.texts)
 
 
 @pytest.mark.parametrize("name", ["single", "many", "one", "stopped"])
@@ -832,7 +833,7 @@ def test_every_workload_has_a_colour_of_its_own() -> None:
     colours = [patch.get_facecolor() for patch in legend.get_patches()[:12]]
     assert len(set(colours)) == 12
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts[12:] == [" ", "colocated", "prefill", "decode", " ", "rented, idle", "not rented"]
+    assert texts[12:] == [" ", "colocated", "prefill", "decode", " ", "allocated, idle", "not allocated"]
 
 
 @pytest.mark.parametrize(
@@ -883,7 +884,7 @@ def test_a_page_has_the_tables_and_escapes_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plan.pdf", "plan", "no/such/plan.png"])
 def test_plots_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> None:
-    checks: tuple[Callable[[Path], None], ...] = (plot.check_plot_ending, SINGLE.plot)
+    checks: tuple[Callable[[Path], None], ...] = (style.check_plot_ending, SINGLE.plot)
     for check in checks:
         with pytest.raises(ScenarioError):
             check(tmp_path / name)
@@ -891,7 +892,13 @@ def test_plots_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> 
 
 def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     imports = "; ".join(
-        f"import ieco_opt.{name}" for name in ("results.fleet_files", "reports.figures.fleet", "reports.text.fleet")
+        f"import ieco_opt.{name}"
+        for name in (
+            "results.fleet_files",
+            "reports.figures.fleet_plan",
+            "reports.figures.fleet_frontier",
+            "reports.text.fleet",
+        )
     )
     heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"

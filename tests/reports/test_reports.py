@@ -20,10 +20,12 @@ import pandas as pd
 import pytest
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.reports.figures import frontier as plot
-from ieco_opt.reports.text import progress, wording
-from ieco_opt.reports.text.frontier import MOST_ROWS, render
+from ieco_opt.reports import figures
+from ieco_opt.reports.figures import style
+from ieco_opt.reports.text import progress, several, wording
+from ieco_opt.reports.text.frontier import render
 from ieco_opt.reports.text.grouping import MOST_GROUPS, groups_of
+from ieco_opt.reports.text.table import MOST_ROWS
 from ieco_opt.results import files
 from ieco_opt.results.deployment import ALL_COLUMNS, COLUMNS, Deployment
 from ieco_opt.results.frontier import Frontier
@@ -31,6 +33,7 @@ from ieco_opt.results.guarantee import Box, Guarantee
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.results.tables import to_dataframe
 from ieco_opt.scenario import Scenario, Speculation, Workload
+from ieco_opt.scenario.deployment import Limits
 from ieco_opt.scenario.solver_config import SolverConfig
 
 EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
@@ -148,17 +151,18 @@ def test_the_table_reads_like_this() -> None:
         == """\
 by hand: Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of
 output
-3 deployments; for every feasible deployment one of these is at most 5 % more
-expensive and 5 % slower
+3 deployments, a (1 + 0.05)-approximate Pareto set: for every feasible
+deployment one of these is at most 5 % more expensive and 5 % slower
 
-   speed    cost  GPUs  layout       batch   draft  throughput     gap
-tokens/s  $/Mtok                            tokens    tokens/s
-  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  proven
+tokens/s    cost  GPUs  layout       batch   draft  throughput     gap
+   /user  $/Mtok                            tokens    tokens/s
+  200.00  3.3333    16  TP8 DP4 PP2      4       5       1,600  proven
    80.00  0.7500     8  TP8          1,024       -         640  proven
    40.00  0.3000     1  TP1             64       -         320   2.5 %
 
-layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1
-are left out
+not shown at this width: bottleneck, MFU, power, memory
+layout: TP tensor, DP attention data, PP pipeline parallel degree; degrees left
+out are 1
 2 of 3 proven optimal, the others within 2.5 %; 7 solves in 2.2 s with HiGHS
 1.16.0"""
     )
@@ -167,9 +171,9 @@ are left out
 def test_a_wide_terminal_shows_every_column() -> None:
     table = render(FRONT, 120).split("\n\n")[1].splitlines()
     assert table == [
-        "   speed    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
-        "tokens/s  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
-        "  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  network     6.2  11.200    18.0  proven",
+        "tokens/s    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
+        "   /user  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
+        "  200.00  3.3333    16  TP8 DP4 PP2      4       5       1,600  network     6.2  11.200    18.0  proven",
         "   80.00  0.7500     8  TP8          1,024       -         640  memory      6.2   5.600    60.0  proven",
         "   40.00  0.3000     1  TP1             64       -         320  memory      6.2   0.700    18.0   2.5 %",
     ]
@@ -209,11 +213,19 @@ def test_thinning_keeps_both_ends_and_says_what_is_left_out() -> None:
     [
         (
             {"guarantee": Guarantee.COMPLETE, "coverage": 0.0},
-            "3 deployments, the complete frontier: one of these matches",
+            "the complete nondominated set: every feasible deployment is dominated or equalled by one of these",
         ),
-        ({"coverage": 0.025}, "one of these is at most 2.5 % more expensive and 2.5 % slower"),
+        (
+            {"coverage": 0.025},
+            "a (1 + 0.025)-approximate Pareto set: for every feasible deployment one of these is at most 2.5 % more "
+            "expensive and 2.5 % slower",
+        ),
+        (
+            {"deployments": (MIDDLE,)},
+            "1 deployment, a (1 + 0.05)-approximate Pareto set: for every feasible deployment it",
+        ),
         ({"guarantee": Guarantee.SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
-        ({"guarantee": Guarantee.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be on the frontier"),
+        ({"guarantee": Guarantee.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be nondominated"),
         ({"guarantee": Guarantee.PARTIAL, "stopped": "time limit"}, "3 deployments found before the search ended"),
     ],
 )
@@ -241,34 +253,50 @@ def test_the_card_reads_like_this() -> None:
 by hand: the preferred deployment (greatest speed^3 / cost)
 Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
 
-  speed                     200 tokens/s for each request
-  cost                      $3.333 per million tokens
-  throughput                1,600 tokens/s over all requests
-  latency                   5 ms per token
+  speed                     200 output tokens/s/user
+  TPOT                      5 ms (time per output token)
+  cost                      $3.333 per million output tokens
+  throughput                1,600 output tokens/s over all users
 
   GPUs                      16 x H100-SXM
   weights                   fp8
   tensor parallel           8 (1d layout)
+  attention data parallel   4
   pipeline parallel         2
   expert parallel           1
-  attention data parallel   4
   batch                     4 sequences in flight
-  speculation               5 tokens drafted at once, draft model TP4 PP4 DP2 2d
+  speculation               5 tokens drafted at once, draft model TP4 DP2 PP4 2d
 
   memory per GPU            18 of 72 GB (25 %)
   power                     11.2 kW (boards)
   FLOP utilization (MFU)    6.25 %
 
-  time per token, ms (memory and arithmetic overlap)
-    kernel launches            0.6250  12.5 %  ###
+  time per output token, ms (memory and compute overlap)
+    launch overhead            0.6250  12.5 %  ###
     network                    1.2500  25.0 %  ######
     memory                     3.1250  62.5 %  ###############
-    arithmetic                 0.1562   3.1 %  #
+    compute                    0.1562   3.1 %  #
 
 proven optimal: no feasible deployment is preferred to it (bound 200 tokens/s,
 gap 0 %)
 7 solves in 2.2 s with HiGHS 1.16.0"""
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "word"),
+    [("arithmetic", "compute"), ("compute", "compute"), ("kernel", "launch overhead"), ("network", "network")],
+)
+def test_bottlenecks_have_words_whatever_their_fields_are_called(stored: str, word: str) -> None:
+    text = render(frontier(replace(MIDDLE, bottleneck=stored), CHEAP), 140)
+    assert f"  {word}" in text.split("\n\n")[1].splitlines()[2]
+
+
+def test_layouts_leave_out_what_is_one() -> None:
+    experts = replace(SPECULATING, tensor_parallel=8, attention_data_parallel=2, expert_parallel=8, tensor_layout="2d")
+    assert wording.layout(experts) == "TP8 DP2 PP2 EP8 2d"
+    assert wording.layout(replace(experts, pipeline_parallel=1, expert_parallel=1, tensor_layout="1d")) == "TP8 DP2"
+    assert wording.draft_layout(SPECULATING) == "TP4 DP2 PP4 2d"
 
 
 # Tables of pandas and CSV
@@ -476,7 +504,7 @@ def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("library", "extra", "check", "name"),
-    [("pyarrow", "parquet", files.check_ending, "a.parquet"), ("matplotlib", "plot", plot.check_plot_ending, "a.svg")],
+    [("pyarrow", "parquet", files.check_ending, "a.parquet"), ("matplotlib", "plot", style.check_plot_ending, "a.svg")],
 )
 def test_a_missing_library_is_named_with_its_extra(
     library: str, extra: str, check: Callable[[Path], None], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -528,8 +556,7 @@ def test_files_keep_their_permissions_and_links(tmp_path: Path) -> None:
 
 
 def axes_of(result: Frontier) -> Any:
-    with plot._own_style():
-        return plot._figure(result).axes[0]
+    return figures.figure_of(result).axes[0]
 
 
 def drawn(axes: Any) -> list[tuple[float, float]]:
@@ -542,8 +569,8 @@ def test_every_point_is_drawn_where_it_belongs() -> None:
     assert sorted(drawn(axes)) == sorted((item.speed_tokens_per_s, item.cost_usd_per_mtok) for item in FRONT)
     assert len(drawn(axes_of(frontier(*many(200))))) == 200
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
-    assert "tokens/s" in axes.get_xlabel()
-    assert "$ per million tokens" in axes.get_ylabel()
+    assert "output tokens/s/user" in axes.get_xlabel()
+    assert "$ per million output tokens" in axes.get_ylabel()
     (low, high), (least, most) = axes.get_xlim(), axes.get_ylim()
     assert all(low < speed < high and least < cost < most for speed, cost in drawn(axes))
 
@@ -570,7 +597,7 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
     axes = axes_of(replace(PARTIAL, deployments=(SPECULATING, other, CHEAP)))
     figure = axes.get_figure()
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert texts == ["TP1", "TP8", "TP8 PP2 DP4", "H100-SXM", "H200-SXM", "not proven", "left open"]
+    assert texts == ["TP1", "TP8", "TP8 DP4 PP2", "H100-SXM", "H200-SXM", "not proven", "left open"]
     figure.canvas.draw()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     assert not any(box.overlaps(axes.bbox) for box in boxes)
@@ -600,9 +627,9 @@ def test_equal_results_give_equal_pictures(result: Frontier, ending: str, tmp_pa
 
     before = dict(mpl.rcParams)
     one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
-    plot.plot(result, one)
+    figures.save(result, one)
     with mpl.rc_context({"font.size": 30.0, "lines.linewidth": 9.0}):
-        plot.plot(result, two)
+        figures.save(result, two)
     assert one.read_bytes() == two.read_bytes()
     assert one.read_bytes().startswith({"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!DOCTYPE html>"}[ending])
     assert dict(mpl.rcParams) == before
@@ -610,20 +637,157 @@ def test_equal_results_give_equal_pictures(result: Frontier, ending: str, tmp_pa
 
 def test_a_page_needs_nothing_else_and_escapes_names(tmp_path: Path) -> None:
     scenario = FRONT.scenario.model_copy(update={"name": "<script>$x_1$ & \u6a21\u578b"})
-    plot.plot(replace(FRONT, scenario=scenario), tmp_path / "front.html")
+    figures.save(replace(FRONT, scenario=scenario), tmp_path / "front.html")
     page = (tmp_path / "front.html").read_text("utf-8")
     assert "<title>&lt;script&gt;$x_1$ &amp; \u6a21\u578b</title>" in page
     assert "<script" not in page
     assert 'src="' not in page
-    assert "TP8 PP2 DP4" in page
+    assert "TP8 DP4 PP2" in page
     assert page.count("<svg") == page.count("</svg>") == 1
 
 
 @pytest.mark.parametrize("name", ["front.pdf", "front", "no/such/front.png"])
 def test_plots_that_cannot_be_written_are_refused_beforehand(name: str, tmp_path: Path) -> None:
-    for check in (plot.check_plot_ending, FRONT.plot):
+    for check in (style.check_plot_ending, FRONT.plot):
         with pytest.raises(ScenarioError):
             check(tmp_path / name)
+
+
+def test_one_deployment_shows_where_its_time_goes() -> None:
+    axes, memory = figures.figure_of(SINGLE).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["launch overhead", "network", "memory", "compute"]
+    bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches]
+    assert bars == [
+        (0.0, pytest.approx(0.625)),
+        (pytest.approx(0.625), pytest.approx(1.25)),
+        # Memory and compute go on at the same time.
+        (pytest.approx(1.875), pytest.approx(3.125)),
+        (pytest.approx(1.875), pytest.approx(0.15625)),
+    ]
+    (told,) = (text.get_text() for text in axes.texts if "bottleneck" in text.get_text())
+    assert told.split() == ["1.25", "ms,", "25", "%,", "bottleneck"]
+    assert axes.get_xlim() == (0.0, pytest.approx(5.0))
+    assert [bar.get_width() for bar in memory.patches] == [72.0, 18.0]
+
+
+def test_an_answer_that_was_not_found_is_drawn_as_what_is_left_open() -> None:
+    axes = axes_of(replace(NOTHING, question="fastest"))
+    assert len(axes.patches) == 1
+    assert drawn(axes) == []
+
+
+# Several results
+
+
+SLOW = replace(
+    FRONT,
+    scenario=FRONT.scenario.model_copy(update={"name": "slow"}),
+    deployments=tuple(replace(item, speed_tokens_per_s=item.speed_tokens_per_s / 3.0) for item in FRONT),
+)
+
+
+def legend_of(figure: Any) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_an_overlay_draws_every_point_in_the_colour_of_its_result() -> None:
+    figure = figures.overlay([FRONT, SLOW])
+    axes = figure.axes[0]
+    assert sorted(drawn(axes)) == sorted(
+        (item.speed_tokens_per_s, item.cost_usd_per_mtok) for result in (FRONT, SLOW) for item in result
+    )
+    by_line = {
+        (line.get_xdata()[0], line.get_ydata()[0]): line.get_markeredgecolor()
+        if line.get_markerfacecolor() == "white"
+        else line.get_markerfacecolor()
+        for line in axes.lines
+        if line.get_marker() != "None"
+    }
+    colours = [
+        {by_line[item.speed_tokens_per_s, item.cost_usd_per_mtok] for item in result} for result in (FRONT, SLOW)
+    ]
+    assert [len(each) for each in colours] == [1, 1]
+    assert colours[0] != colours[1]
+    assert legend_of(figure) == ["by hand", "slow", "not proven"]
+    assert len([line for line in axes.lines if line.get_marker() == "None"]) == 2
+
+
+def test_fifteen_results_have_colours_and_names_of_their_own() -> None:
+    every = [replace(FRONT, scenario=FRONT.scenario.model_copy(update={"name": f"scenario {at}"})) for at in range(15)]
+    figure = figures.overlay(every)
+    keys = [(line.get_markerfacecolor(), line.get_marker()) for line in figure.legends[0].get_lines()][:15]
+    assert len(set(keys)) == len({colour for colour, _ in keys}) == 15
+    assert legend_of(figure)[:15] == [f"scenario {at}" for at in range(15)]
+
+
+def test_results_of_one_name_are_told_apart_by_what_differs() -> None:
+    def changed(**changes: Any) -> Frontier:
+        return replace(FRONT, scenario=FRONT.scenario.model_copy(update=changes))
+
+    assert several.labels([FRONT, SLOW]) == ["by hand", "slow"]
+    assert several.labels([FRONT, changed(accelerators=("H200-SXM", "B200-SXM"))]) == [
+        "H100-SXM",
+        "H200-SXM or B200-SXM",
+    ]
+    assert several.labels([FRONT, changed(speculation=None)]) == ["speculation", "no speculation"]
+    assert several.labels([FRONT, changed(limits=Limits(max_cost=2))]) == ["no limits", "max_cost 2"]
+    assert several.labels([FRONT, SINGLE, SLOW]) == ["by hand", "by hand, preferred", "slow"]
+    assert several.labels([FRONT, FRONT]) == ["by hand (1)", "by hand (2)"]
+    assert several.heading([FRONT, changed(speculation=None)]) == (
+        "by hand",
+        ["Llama-3.3-70B, H100-SXM, fp8, 2,000 tokens of context and 500 of output"],
+    )
+    assert several.heading([FRONT, replace(SLOW, stopped="Ctrl-C")]) == (
+        "Cost against speed of 2 scenarios",
+        [
+            "Llama-3.3-70B, H100-SXM, fp8, 2,000 tokens of context and 500 of output",
+            "slow: PARTIAL RESULT, NOT PROVEN: the search was stopped (Ctrl-C)",
+        ],
+    )
+
+
+@pytest.mark.parametrize("result", [FRONT, PARTIAL, SINGLE], ids=["front", "partial", "single"])
+def test_an_overlay_of_one_is_its_ordinary_picture(result: Frontier, tmp_path: Path) -> None:
+    figures.save_overlay([result], tmp_path / "overlay.png")
+    figures.save(result, tmp_path / "figure.png")
+    assert (tmp_path / "overlay.png").read_bytes() == (tmp_path / "figure.png").read_bytes()
+
+
+def test_a_page_of_several_results_holds_all_tables(tmp_path: Path) -> None:
+    figures.save_overlay([FRONT, SLOW], tmp_path / "both.html")
+    page = (tmp_path / "both.html").read_text("utf-8")
+    assert "<title>Cost against speed of 2 scenarios</title>" in page
+    assert "by hand: Llama" in page
+    assert "slow: Llama" in page
+
+
+@pytest.mark.parametrize("wrong", [[], [FRONT, "front"], [FRONT, FRONT.deployments]], ids=["none", "text", "tuple"])
+def test_what_is_no_frontier_is_not_overlaid(wrong: Any) -> None:
+    with pytest.raises(ScenarioError, match="expected frontiers of deployments"):
+        figures.overlay(wrong)
+
+
+def test_what_has_no_picture_is_refused() -> None:
+    nothing: Any = FRONT.scenario
+    with pytest.raises(ScenarioError, match="found Scenario, expected a frontier"):
+        figures.figure_of(nothing)
+
+
+def test_figures_stand_on_their_own(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from ieco_opt.results import files; from ieco_opt.reports import figures; "
+        f"figure = figures.figure_of(files.read(pathlib.Path({str(tmp_path / 'front.json')!r}))); "
+        "print(type(figure).__mro__[1].__module__, 'matplotlib.pyplot' in sys.modules)"
+    )
+    files.write(FRONT, tmp_path / "front.json")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "matplotlib.figure False\n"
+    figure: Any = figures.save(FRONT, tmp_path / "front.svg")
+    # A notebook shows it, and whoever saves it gets what stands beside its axes, too.
+    assert figure._repr_svg_() == (tmp_path / "front.svg").read_text("utf-8")
+    figure.savefig(tmp_path / "own.svg")
+    assert "<!-- layout -->" in (tmp_path / "own.svg").read_text("utf-8")
 
 
 # Progress and imports
@@ -666,7 +830,10 @@ def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
         "results.tables",
         "results.files",
         "reports.text.frontier",
+        "reports.figures",
+        "reports.figures.style",
         "reports.figures.frontier",
+        "reports.figures.deployment",
         "reports.text.progress",
     ]
     imports = "; ".join(f"import ieco_opt.{name}" for name in modules)

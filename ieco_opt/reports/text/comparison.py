@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ import numpy as np
 from ieco_opt.comparison.deployability import Obstacle
 from ieco_opt.documents.destinations import check_folder, kind_of, replace_file, require_library
 from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.columns import words
+from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, not_shown, wrapped
 
 if TYPE_CHECKING:
     from ieco_opt.comparison.compare import Comparison, HeuristicResult, Regret
@@ -220,52 +221,43 @@ def write(comparison: Comparison, path: Path) -> None:
     replace_file(path, content)
 
 
-_HEAD = (
-    ("heuristic", ""),
-    ("launch-", "able of"),
-    ("cost regret %", "median  worst"),
-    ("at", "tok/s"),
-    ("speed regret %", "median   worst"),
-    ("found", "%"),
-    ("HV", "%"),
-    ("eps", ""),
-    ("IGD+", ""),
-    ("evalu-", "ations"),
-    ("time", "s"),
-)
+_LEFT_OUT_FIRST = ("evals", "eps", "IGD+", "time", "at tokens/s", "speed regret %", "HV")
+"""Columns that a narrow terminal does without, in this order."""
 
 
 def render(comparison: Comparison, width: int = 100) -> str:
     """Put a comparison into text for a terminal of ``width`` columns."""
+    width = max(width, LEAST_WIDTH)
     frontier = comparison.frontier
     title = [
         f"{frontier.scenario.name}: {wording.subject(frontier)}",
         f"Exact: {wording.guarantee(frontier)} ({frontier.statistics.seconds:.1f} s).",
     ]
-    rows = [_row(result) for result in comparison.results]
+    columns = _columns(comparison.results)
+    kept = fitting(columns, width, _LEFT_OUT_FIRST)
     notes = [note for result in comparison.results for note in _notes(result)]
-    parts = ["\n".join(textwrap.fill(line, width) for line in title), _table(rows)]
-    parts.append(
-        "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in [*notes, _legend(frontier.coverage)])
-    )
-    return "\n\n".join(parts)
+    notes = [*not_shown(columns, kept), *notes, _legend(frontier.coverage)]
+    return "\n\n".join([wrapped(title, width), joined(kept), wrapped(notes, width, indent="  ")])
 
 
-def _row(result: HeuristicResult) -> tuple[str, ...]:
-    cost, speed = result.cost_regret, result.speed_regret
-    return (
-        result.name,
-        f"{len(result.verdicts.deployable)}/{len(result.proposals)}",
-        f"{_percent(cost.median):>6}  {_percent(cost.worst):>5}",
-        "-" if cost.worst_speed is None else f"{cost.worst_speed:.4g}",
-        f"{_percent(speed.median):>6}  {_percent(speed.worst):>6}",
-        _percent(result.share_found),
-        _percent(result.hypervolume_ratio),
-        _decimal(result.additive_epsilon),
-        _decimal(result.igd_plus),
-        _short(result.proposals.evaluations),
-        f"{result.seconds:.1f}",
-    )
+def _columns(results: Sequence[HeuristicResult]) -> list[Column]:
+    cost, speed = [each.cost_regret for each in results], [each.speed_regret for each in results]
+    cells: dict[tuple[str, str], list[str]] = {
+        ("launchable", "of all"): [f"{len(each.verdicts.deployable)}/{len(each.proposals)}" for each in results],
+        ("cost regret %", "median  worst"): [f"{_percent(each.median):>6}  {_percent(each.worst):>5}" for each in cost],
+        ("at tokens/s", "/user"): ["-" if each.worst_speed is None else f"{each.worst_speed:.4g}" for each in cost],
+        ("speed regret %", "median   worst"): [
+            f"{_percent(each.median):>6}  {_percent(each.worst):>6}" for each in speed
+        ],
+        ("found", "%"): [_percent(each.share_found) for each in results],
+        ("HV", "%"): [_percent(each.hypervolume_ratio) for each in results],
+        ("eps", ""): [_decimal(each.additive_epsilon) for each in results],
+        ("IGD+", ""): [_decimal(each.igd_plus) for each in results],
+        ("evals", ""): [_short(each.proposals.evaluations) for each in results],
+        ("time", "s"): [f"{each.seconds:.1f}" for each in results],
+    }
+    names = words("heuristic", (each.name for each in results))
+    return [names, *(Column(name, unit, tuple(column)) for (name, unit), column in cells.items())]
 
 
 def _percent(share: float | None) -> str:
@@ -283,19 +275,6 @@ def _short(count: int) -> str:
     if count >= 1_000_000:
         return f"{count / 1e6:.1f}M"
     return f"{count / 1e3:.0f}k" if count >= 10_000 else f"{count}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    columns = [(*head, *(row[index] for row in rows)) for index, head in enumerate(_HEAD)]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(
-            cell.ljust(size) if index == 0 else cell.rjust(size)
-            for index, (cell, size) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in zip(*columns, strict=True)
-    ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 _WORDS = {
@@ -317,7 +296,8 @@ def _notes(result: HeuristicResult) -> Iterator[str]:
         ]
         yield f"{result.name}: {refused} of {len(result.proposals)} cannot be launched: {', '.join(kinds)}."
     if result.beats_frontier:
-        yield f"WARNING: {result.name} beats the exact frontier {result.beats_frontier} times: its proof is wrong."
+        name, count = result.name, result.beats_frontier
+        yield f"WARNING: proposals of {name} dominate the exact frontier ({count} of them): its proof is wrong."
 
 
 def _example(result: HeuristicResult, obstacle: Obstacle) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ieco_opt.results.deployment import Deployment
@@ -14,15 +14,21 @@ from ieco_opt.scenario.solver_config import SolverConfig
 
 _CLOSED = 1e-9
 
-LAYOUT_WORDS = {"TP": "tensor", "PP": "pipeline", "EP": "expert", "DP": "attention data"}
-"""What the letters of a layout stand for; each degree is in ranks, and those of 1 are left out."""
+LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
+"""What the letters of a layout stand for."""
+
+_RESOURCES = {"kernel": "launch overhead", "arithmetic": "compute"}
+"""Parts of the time whose fields carry another name than their word."""
 
 
-class Setup(Protocol):
+class Configuration(Protocol):
     """Whatever has degrees of parallelism: a deployment, or an instance of a fleet."""
 
     @property
     def tensor_parallel(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def attention_data_parallel(self) -> int | None: ...  # noqa: D102
 
     @property
     def pipeline_parallel(self) -> int | None: ...  # noqa: D102
@@ -31,13 +37,10 @@ class Setup(Protocol):
     def expert_parallel(self) -> int | None: ...  # noqa: D102
 
     @property
-    def attention_data_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
     def tensor_layout(self) -> str | None: ...  # noqa: D102
 
 
-class Effort(Protocol):
+class Statistics(Protocol):
     """What a search took."""
 
     @property
@@ -54,7 +57,7 @@ class Searched(Protocol):
     def stopped(self) -> str | None: ...  # noqa: D102
 
     @property
-    def statistics(self) -> Effort: ...  # noqa: D102
+    def statistics(self) -> Statistics: ...  # noqa: D102
 
     @property
     def solver(self) -> SolverConfig: ...  # noqa: D102
@@ -63,14 +66,14 @@ class Searched(Protocol):
     def versions(self) -> dict[str, str]: ...  # noqa: D102
 
 
-def layout(setup: Setup) -> str:
-    """Degrees of parallelism in short, such as ``TP8 PP2 EP8 DP4 2d``."""
+def layout(configuration: Configuration) -> str:
+    """Degrees of parallelism in short, such as ``TP8 DP4 PP2 EP8 2d``."""
     return _layout(
-        setup.tensor_parallel,
-        setup.pipeline_parallel,
-        setup.expert_parallel,
-        setup.attention_data_parallel,
-        setup.tensor_layout,
+        configuration.tensor_parallel,
+        configuration.attention_data_parallel,
+        configuration.pipeline_parallel,
+        configuration.expert_parallel,
+        configuration.tensor_layout,
     )
 
 
@@ -78,23 +81,69 @@ def draft_layout(deployment: Deployment) -> str:
     """Degrees of parallelism of the draft model in short."""
     return _layout(
         deployment.draft_tensor_parallel,
+        deployment.draft_attention_data_parallel,
         deployment.draft_pipeline_parallel,
         deployment.draft_expert_parallel,
-        deployment.draft_attention_data_parallel,
         deployment.draft_tensor_layout,
     )
 
 
 def _layout(
-    tensor: int | None, pipeline: int | None, expert: int | None, attention: int | None, layout: str | None
+    tensor: int | None, attention: int | None, pipeline: int | None, expert: int | None, layout: str | None
 ) -> str:
     parts = [f"TP{tensor}"]
     parts += [
         f"{letters}{degree}"
-        for letters, degree in (("PP", pipeline), ("EP", expert), ("DP", attention))
+        for letters, degree in (("DP", attention), ("PP", pipeline), ("EP", expert))
         if degree is not None and degree > 1
     ]
     return " ".join(parts if layout == "1d" else [*parts, "2d"])
+
+
+def letters_in(layouts: Sequence[str]) -> list[str]:
+    """Say in a line what the letters of some layouts mean, as far as they occur; no line without layouts."""
+    meanings = [f"{name} {word}" for name, word in LAYOUT_WORDS.items() if any(name in each for each in layouts)]
+    return [f"layout: {', '.join(meanings)} parallel degree; degrees left out are 1"] if meanings else []
+
+
+def configuration(deployment: Deployment) -> str:
+    """What to launch, in a line."""
+    parts = [f"{deployment.gpus} x {deployment.accelerator}"]
+    if deployment.weights is not None:
+        parts.append(deployment.weights)
+    parts += [layout(deployment), f"batch {deployment.batch:,}"]
+    if deployment.draft_tokens:
+        parts.append(f"draft {deployment.draft_tokens}")
+    return ", ".join(parts)
+
+
+def worth(deployment: Deployment) -> str:
+    """Speed and cost, in a line."""
+    return (
+        f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user, "
+        f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
+    )
+
+
+def resource(name: str) -> str:
+    """Word for a part of the time, which may be the bottleneck."""
+    return _RESOURCES.get(name, name)
+
+
+def times(deployment: Deployment) -> dict[str, float]:
+    """Seconds per output token of each part, by its word; memory and compute overlap."""
+    return {
+        "launch overhead": deployment.kernel_s,
+        "network": deployment.network_s,
+        "memory": deployment.memory_s,
+        "compute": deployment.arithmetic_s,
+    }
+
+
+def counted(what: int | Sequence[object], noun: str) -> str:
+    """A number and what it counts, in the plural where it is not one."""
+    count = what if isinstance(what, int) else len(what)
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def name_of(reference: str | Mapping[str, object]) -> str:
@@ -122,26 +171,44 @@ def workload(scenario: Scenario) -> str:
 
 def guarantee(frontier: Frontier) -> str:
     """What is proven of the deployments that a result does not list."""
-    count = f"{len(frontier)} deployment{'' if len(frontier) == 1 else 's'}"
-    these = "it" if len(frontier) == 1 else "one of these"
     match frontier.guarantee:
         case Guarantee.COMPLETE:
-            return f"{count}, the complete frontier: {these} matches or beats every other feasible deployment"
+            return complete(len(frontier), "deployment")
         case Guarantee.COVERED:
-            most = percent(frontier.coverage or 0.0)
-            return f"{count}; for every feasible deployment {these} is at most {most} more expensive and {most} slower"
+            return covered(len(frontier), "deployment", frontier.coverage or 0.0, "slower")
         case Guarantee.SAMPLED:
-            return f"{count}, {_each(frontier)}; others may lie between them"
+            return f"{counted(len(frontier), 'deployment')}, {_each(frontier)}; others may lie between them"
         case Guarantee.SINGLE:
             return answer(frontier)
         case Guarantee.PARTIAL:
-            return f"{count} found before the search ended; better ones may exist"
+            return partial(len(frontier), "deployment")
+
+
+def complete(count: int, noun: str) -> str:
+    """What a complete frontier of deployments or plans says of the others."""
+    of_these = "by it" if count == 1 else "by one of these"
+    every = f"every feasible {noun} is dominated or equalled {of_these}"
+    return f"{counted(count, noun)}, the complete nondominated set: {every}"
+
+
+def covered(count: int, noun: str, coverage: float, worse: str) -> str:
+    """What a covering frontier says of the others, ``worse`` being what they may be besides cheaper."""
+    these = "it" if count == 1 else "one of these"
+    return (
+        f"{counted(count, noun)}, a (1 + {coverage:g})-approximate Pareto set: for every feasible {noun} {these} "
+        f"is at most {percent(coverage)} more expensive and {percent(coverage)} {worse}"
+    )
+
+
+def partial(count: int, noun: str) -> str:
+    """What a search that was stopped says of the others."""
+    return f"{counted(count, noun)} found before the search ended; better ones may exist"
 
 
 def _each(frontier: Frontier) -> str:
     gap = max((item.gap for item in frontier.deployments), default=0.0)
     if all(item.status == "optimal" for item in frontier.deployments):
-        return "each proven to be on the frontier"
+        return "each proven to be nondominated"
     return f"each at most {percent(gap)} slower than the fastest at its cost"
 
 
@@ -161,24 +228,21 @@ def warning(result: Searched) -> str | None:
     return f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"
 
 
-def proof(frontier: Frontier) -> str:
-    """How many of the deployments are proven, and how far the others may be from the best."""
-    total = len(frontier)
-    if total == 0:
+def proof(proven: Sequence[tuple[str, float]]) -> str:
+    """How many points are proven, from the status and gap of each, and how far the others may be from the best."""
+    open_gaps = [gap for status, gap in proven if status != "optimal"]
+    if not proven:
         return "nothing found"
-    proven = sum(item.status == "optimal" for item in frontier.deployments)
-    if proven == total:
-        return f"{proven} of {total} proven optimal"
-    gap = max(item.gap for item in frontier.deployments if item.status != "optimal")
-    rest = f"within {percent(gap)}" if math.isfinite(gap) else "without a bound"
-    return f"{proven} of {total} proven optimal, the others {rest}"
+    count = f"{len(proven) - len(open_gaps)} of {len(proven)} proven optimal"
+    if not open_gaps:
+        return count
+    gap = max(open_gaps)
+    return f"{count}, the others " + (f"within {percent(gap)}" if math.isfinite(gap) else "without a bound")
 
 
-def effort(result: Searched) -> str:
+def statistics(result: Searched) -> str:
     """What the search took, and which solver ran."""
-    statistics = result.statistics
-    solves = f"{statistics.solves:,} solve{'' if statistics.solves == 1 else 's'}"
-    return f"{solves} in {statistics.seconds:.1f} s with {solver(result)}"
+    return f"{counted(result.statistics.solves, 'solve')} in {result.statistics.seconds:.1f} s with {solver(result)}"
 
 
 def solver(result: Searched) -> str:
