@@ -58,11 +58,7 @@ MOST_COMPARED = 5_000
 
 FORMAT, FORMAT_VERSION, SCENARIO_VERSION = "ieco_opt result", 2, 2
 
-MINIMISED = {
-    **{kind: kind for kind in ("cost", "power", "gpus")},
-    **dict.fromkeys(("speed", "cost_power", "cost_gpus"), "cost"),
-}
-"""What the plans of each kind of question minimise; those of a frontier cost the least at what they are set against."""
+OBJECTIVES, AGAINST = ("cost", "power", "gpus"), ("speed", "power", "gpus")
 
 PHASES: dict[str, tuple[Phase, ...]] = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
@@ -896,18 +892,25 @@ def simulate(result: Mapping[str, Any]) -> list[str]:
     """Check every plan of a fleet result (its parsed JSON) against the scenario inside; list what is wrong in words."""
     if (result["format"], result["format_version"]) != (FORMAT, FORMAT_VERSION):
         return [f"{result['format']} {result['format_version']}, expected {FORMAT} {FORMAT_VERSION}"]
-    kind = result["question"]["kind"]
-    if kind not in MINIMISED:
-        return [f"question {kind}, expected one of {', '.join(MINIMISED)}"]
+    minimised = _minimised(result["question"])
+    if minimised is None:
+        return [f"no question of fleets: {result['question']}"]
     found = [
         f"plan {number}: {fault}"
         for number, plan in enumerate(result["plans"])
-        for fault in _Plan(result["scenario"], plan, MINIMISED[kind]).faults()
+        for fault in _Plan(result["scenario"], plan, minimised).faults()
     ]
     costs = [plan["usd_per_hour"] for plan in result["plans"]]
     if any(not at_most(one, other) for one, other in itertools.pairwise(costs)):
         found.append(f"plans are not sorted by cost: {costs}")
     return found
+
+
+def _minimised(question: Mapping[str, Any]) -> str | None:
+    """What plans that answer a question minimise: those of a frontier cost the least at what they are set against."""
+    if question["kind"] == "plan" and question["objective"] in OBJECTIVES:
+        return str(question["objective"])
+    return "cost" if question["kind"] == "fleet_frontier" and question["against"] in AGAINST else None
 
 
 def _differ(what: str, stated: float | None, expected: float | None, tolerance: float = TOLERANCE) -> list[str]:

@@ -641,7 +641,7 @@ def saved(scenario: Mapping, plan: Mapping) -> Mapping:
     return {
         "format": "ieco_opt result",
         "format_version": 2,
-        "question": {"kind": "cost"},
+        "question": {"kind": "plan", "objective": "cost"},
         "scenario": scenario,
         "resolved": {},
         "guarantee": {"kind": "single", "coverage": None, "stopped": None, "open_regions": []},
@@ -677,18 +677,32 @@ def test_a_right_plan_has_no_faults() -> None:
     assert simulate(result_of_six_and_four()) == []
 
 
-@pytest.mark.parametrize("kind", ["power", "gpus", "speed", "cost_power", "cost_gpus"])
-def test_the_question_says_what_is_minimised(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("question", "of_cost"),
+    [
+        ({"kind": "plan", "objective": "cost"}, True),
+        ({"kind": "plan", "objective": "power"}, False),
+        ({"kind": "plan", "objective": "gpus"}, False),
+        ({"kind": "fleet_frontier", "against": "speed"}, True),
+        ({"kind": "fleet_frontier", "against": "power"}, True),
+        ({"kind": "fleet_frontier", "against": "gpus"}, True),
+    ],
+)
+def test_the_question_says_what_is_minimised(question: Mapping, of_cost: bool) -> None:
     # The plan takes 16 GPUs, 16 kW and 16 $/h, so that its pool's price tells cost from the other two.
-    asked = result_of_six_and_four() | {"question": {"kind": kind}}
+    asked = result_of_six_and_four() | {"question": question}
     assert simulate(asked) == []
     asked["scenario"]["pools"][0]["usd_per_gpu_hour"] = 2
-    objective_is_wrong = any("objective is" in fault for fault in simulate(asked))
-    assert objective_is_wrong == (kind not in ("power", "gpus"))
+    assert any("objective is" in fault for fault in simulate(asked)) == of_cost
 
 
 def test_other_formats_are_refused() -> None:
-    for other in ({"format": "ieco_opt fleet"}, {"format_version": 1}, {"question": {"kind": "fastest"}}):
+    questions = (
+        {"kind": "solve"},
+        {"kind": "plan", "objective": "speed"},
+        {"kind": "fleet_frontier", "against": "cost"},
+    )
+    for other in ({"format": "ieco_opt fleet"}, {"format_version": 1}, *({"question": each} for each in questions)):
         assert len(simulate(result_of_six_and_four() | other)) == 1
     with pytest.raises(ValueError, match="version 1"):
         read({"version": 1, **six_and_four()})
