@@ -254,10 +254,8 @@ def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> 
     from ieco_opt.results.answer import Answer
 
     if isinstance(results, Answer):
-        return results.plot(path)
-    if path is not None:
-        figures.save_overlay(results, Path(path))
-    return figures.overlay(results)
+        return figures.figure_of(results) if path is None else figures.save(results, path)
+    return figures.overlay(results) if path is None else figures.save_overlay(results, path)
 
 
 class Versions(dict[str, Any]):

@@ -72,9 +72,7 @@ class ShownAnswer:
             Of its own, known to no window and no global state.
         """
         painter = painter_of_results()
-        if path is not None:
-            painter.save(self, Path(path))
-        figure: Figure = painter.figure_of(self)
+        figure: Figure = painter.figure_of(self) if path is None else painter.save(self, path)
         return figure
 
     def __repr__(self) -> str:
