@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -190,10 +189,14 @@ def _records_in(hint: object) -> Iterator[type[Any]]:
         yield from _records_in(argument)
 
 
-@functools.cache
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
+
+
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    """Reader of a record, which takes a while to make."""
-    return TypeAdapter(kind)
+    """Reader of a record; it takes a while to make and is kept."""
+    if kind.__name__ not in _ADAPTERS:
+        _ADAPTERS[kind.__name__] = TypeAdapter(kind)
+    return _ADAPTERS[kind.__name__]
 
 
 def _infinite(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ieco_opt.comparison.compare import Comparison
+    from ieco_opt.results.answer import Answer
     from ieco_opt.results.frontier import Frontier
-    from ieco_opt.results.plan import FleetResult
-
-    Drawable: TypeAlias = Frontier | FleetResult | Comparison
 
 __all__ = ["figure_of", "overlay", "save", "save_overlay"]
 
 
-def figure_of(result: Drawable) -> Figure:
+def figure_of(result: Answer) -> Figure:
     """Draw a result: a frontier or one deployment, a plan or a frontier of plans, or a comparison.
 
     Raises
@@ -32,7 +29,7 @@ def figure_of(result: Drawable) -> Figure:
 
     require_library("matplotlib")
     if isinstance(result, Frontier):
-        if result.question != "frontier" and len(result) == 1:
+        if result.question.kind != "frontier" and len(result) == 1:
             from ieco_opt.reports.figures import deployment
 
             return deployment.draw(result)
@@ -51,9 +48,9 @@ def figure_of(result: Drawable) -> Figure:
 
 
 def _comparison(result: object) -> Figure:
-    from ieco_opt.comparison.compare import Comparison
     from ieco_opt.errors import ScenarioError
     from ieco_opt.reports.figures import comparison
+    from ieco_opt.results.comparison import Comparison
 
     if not isinstance(result, Comparison):
         kinds = "a frontier, a deployment's answer, a fleet's plan or frontier, or a comparison"
@@ -61,7 +58,7 @@ def _comparison(result: object) -> Figure:
     return comparison.draw(result)
 
 
-def overlay(frontiers: Sequence[Frontier]) -> Figure:
+def overlay(results: Sequence[Answer]) -> Figure:
     """Draw frontiers of several scenarios in one picture; a single one as by :func:`figure_of`.
 
     Raises
@@ -70,21 +67,26 @@ def overlay(frontiers: Sequence[Frontier]) -> Figure:
         There is none, one of them is no frontier of deployments, or matplotlib is missing.
     """
     from ieco_opt.documents.destinations import require_library
+    from ieco_opt.reports.figures import frontier
+
+    require_library("matplotlib")
+    frontiers = _frontiers(results)
+    return figure_of(frontiers[0]) if len(frontiers) == 1 else frontier.draw_overlay(frontiers)
+
+
+def _frontiers(results: Sequence[Answer]) -> list[Frontier]:
+    """Refuse what does not go into one picture."""
     from ieco_opt.errors import ScenarioError
     from ieco_opt.results.frontier import Frontier
 
-    require_library("matplotlib")
-    others = [type(each).__name__ for each in frontiers if not isinstance(each, Frontier)]
+    frontiers = [each for each in results if isinstance(each, Frontier)]
+    others = [type(each).__name__ for each in results if not isinstance(each, Frontier)]
     if others or not frontiers:
         raise ScenarioError.single(f"found {others[0] if others else 'none'}, expected frontiers of deployments")
-    if len(frontiers) == 1:
-        return figure_of(frontiers[0])
-    from ieco_opt.reports.figures import frontier
-
-    return frontier.draw_overlay(frontiers)
+    return frontiers
 
 
-def save(result: Drawable, path: str | Path) -> Figure:
+def save(result: Answer, path: str | Path) -> Figure:
     """Draw a result into a file, and return the figure too; equal results, equal bytes.
 
     Parameters
@@ -104,16 +106,16 @@ def save(result: Drawable, path: str | Path) -> Figure:
     )
 
 
-def save_overlay(frontiers: Sequence[Frontier], path: str | Path) -> Figure:
+def save_overlay(results: Sequence[Answer], path: str | Path) -> Figure:
     """Like :func:`save` for the picture of :func:`overlay`; a page holds all tables."""
     from ieco_opt.reports import text
     from ieco_opt.reports.text import several
 
     return _saved(
-        lambda: overlay(frontiers),
+        lambda: overlay(results),
         path,
-        lambda: several.heading(frontiers)[0],
-        lambda width: "\n\n\n".join(text.render(each, width) for each in frontiers),
+        lambda: several.heading(_frontiers(results))[0],
+        lambda width: "\n\n\n".join(text.render(each, width) for each in results),
     )
 
 

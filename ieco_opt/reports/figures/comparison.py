@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from ieco_opt.comparison.compare import Comparison, HeuristicResult
-    from ieco_opt.comparison.indicators import Points
+    from ieco_opt.results.comparison import Comparison, HeuristicResult
 
     Array = NDArray[np.float64]
 
@@ -37,19 +37,30 @@ _MEANING = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """Speeds (output tokens/s/user) and costs ($ per million output tokens), each of shape (points,)."""
+
+    speed: Array
+    cost: Array
+
+    def __len__(self) -> int:
+        return len(self.speed)
+
+
 @style.styled
 def draw(comparison: Comparison) -> Figure:
     """Draw cost ($ per million output tokens) against speed (output tokens/s/user) for each heuristic."""
     from ieco_opt.reports.figures.picture import Picture
 
-    count = max(1, len(comparison.results))
+    count = max(1, len(comparison.heuristics))
     columns = min(count, _COLUMNS if count > 6 else 3)
     rows = math.ceil(count / columns)
     width, height = _PANEL_INCHES if count > 1 else _ONE_PANEL_INCHES
     size = _LEFT + columns * (width + _ACROSS), _BOTTOM + rows * (height + _UP)
     figure = Picture(figsize=size)
-    exact, limits = comparison.exact_points(), _limits(comparison)
-    for at, result in enumerate(comparison.results):
+    exact, limits = _exact(comparison), _limits(comparison)
+    for at, result in enumerate(comparison.heuristics):
         row, column = divmod(at, columns)
         place = _LEFT + column * (width + _ACROSS), _BOTTOM + (rows - 1 - row) * (height + _UP)
         axes = style.panel(figure, *place, width, height)
@@ -58,16 +69,27 @@ def draw(comparison: Comparison) -> Figure:
         style.title(axes, result.name, [_caption(result)], lift=4.0)
         if at == 0:
             letters = int(14.0 * (columns * (width + _ACROSS)))
-            frontier = comparison.frontier
-            lines = [wording.subject(frontier), f"exact frontier: {wording.guarantee(frontier)}", _MEANING]
-            style.title(axes, frontier.scenario.name, lines, lift=42.0, letters=letters)
+            lines = [wording.subject(comparison), f"exact frontier: {wording.guarantee(comparison)}", _MEANING]
+            style.title(axes, comparison.scenario.name, lines, lift=42.0, letters=letters)
     _legend(figure)
     return figure
 
 
+def _exact(comparison: Comparison) -> _Points:
+    return _Points(
+        np.array([item.speed_tokens_per_s for item in comparison.deployments]),
+        np.array([item.cost_usd_per_mtok for item in comparison.deployments]),
+    )
+
+
+def _own(result: HeuristicResult) -> _Points:
+    points = np.array(result.points()).reshape(-1, 2)
+    return _Points(points[:, 0], points[:, 1])
+
+
 def _limits(comparison: Comparison) -> tuple[_Range, _Range]:
     """Ranges of both axes: the exact frontier and all that can be launched, with some room."""
-    points = [comparison.exact_points(), *(result.points for result in comparison.results)]
+    points = [_exact(comparison), *(_own(result) for result in comparison.heuristics)]
     speed = np.concatenate([item.speed for item in points])
     cost = np.concatenate([item.cost for item in points])
     return (
@@ -92,9 +114,9 @@ def _scales(axes: Axes, limits: tuple[_Range, _Range], *, names: tuple[bool, boo
     style.grid(axes)
 
 
-def _curves(axes: Axes, exact: Points, result: HeuristicResult, limits: tuple[_Range, _Range]) -> None:
+def _curves(axes: Axes, exact: _Points, result: HeuristicResult, limits: tuple[_Range, _Range]) -> None:
     """Both frontiers, what lies between them, and hollow points for proposals that cannot be launched."""
-    points = result.points
+    points = _own(result)
     if len(points):
         _missed(axes, exact, points, limits)
     _refused(axes, result)
@@ -105,7 +127,7 @@ def _curves(axes: Axes, exact: Points, result: HeuristicResult, limits: tuple[_R
 
 
 def _caption(result: HeuristicResult) -> str:
-    if not len(result.points):
+    if not result.points():
         return f"none of {len(result.proposals)} proposals can be launched"
     hypervolume = f"HV {100 * result.hypervolume_ratio:.1f} %"
     median, worst = result.cost_regret.median, result.cost_regret.worst
@@ -118,7 +140,7 @@ def _percent(share: float) -> str:
     return f"{100.0 * share:.1f} %" if share < 1.0 else f"{100.0 * share:,.0f} %"
 
 
-def _steps(points: Points, limits: tuple[_Range, _Range]) -> tuple[Array, Array]:
+def _steps(points: _Points, limits: tuple[_Range, _Range]) -> tuple[Array, Array]:
     """Corners of the least cost at every speed, from the left edge up to the fastest point and then out of sight."""
     order = np.argsort(points.speed)
     speed, cost = points.speed[order], points.cost[order]
@@ -128,7 +150,7 @@ def _steps(points: Points, limits: tuple[_Range, _Range]) -> tuple[Array, Array]
     )
 
 
-def _missed(axes: Axes, exact: Points, own: Points, limits: tuple[_Range, _Range]) -> None:
+def _missed(axes: Axes, exact: _Points, own: _Points, limits: tuple[_Range, _Range]) -> None:
     """Shade what can be had but was not found: above the exact staircase and below the heuristic's."""
     edges = np.unique(np.concatenate([[limits[0][0]], exact.speed, own.speed]))
     edges = edges[edges <= exact.speed.max()]
@@ -137,15 +159,18 @@ def _missed(axes: Axes, exact: Points, own: Points, limits: tuple[_Range, _Range
     axes.fill_between(edges, least, reached, step="pre", color=_MISSED, alpha=0.35, linewidth=0.0, zorder=2)
 
 
-def _least_cost(points: Points, speeds: Array, otherwise: float) -> Array:
+def _least_cost(points: _Points, speeds: Array, otherwise: float) -> Array:
     as_fast = points.speed[None, :] >= speeds[:, None] * (1.0 - 1e-12)
     return np.asarray(np.where(as_fast, points.cost[None, :], otherwise).min(axis=1, initial=otherwise))
 
 
 def _refused(axes: Axes, result: HeuristicResult) -> None:
     """Hollow points for what was proposed and cannot be launched."""
-    refused = np.array([bool(reasons) for reasons in result.verdicts.reasons], dtype=bool)
-    proposed = 1.0 / result.proposals.latency_s[refused], result.proposals.cost_usd_per_mtok[refused]
+    refused = [each for each in result.proposals if not each.deployable]
+    proposed = (
+        [each.claimed_speed_tokens_per_s for each in refused],
+        [each.claimed_cost_usd_per_mtok for each in refused],
+    )
     thinned = max(1, len(proposed[0]) // _MOST_REFUSED)
     axes.plot(*proposed, markersize=3.4, zorder=5, markevery=thinned, **_HOLLOW)
 

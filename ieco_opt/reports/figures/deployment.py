@@ -51,7 +51,7 @@ def _times(axes: Axes, deployment: Deployment) -> None:
     total, left = 1e3 * deployment.latency_s, 0.0
     for row, (name, seconds) in enumerate(times.items()):
         length = 1e3 * seconds
-        is_most = name == wording.resource(deployment.bottleneck)
+        is_most = name == deployment.bottleneck
         axes.barh(row, length, left=left, height=_BAR, color=_MOST if is_most else _OTHER)
         colour = "black" if is_most else "0.35"
         text = f"  {length:.3g} ms, {100.0 * seconds / deployment.latency_s:.3g} %" + ", bottleneck" * is_most

@@ -47,9 +47,9 @@ def draw(result: FleetResult) -> Figure:
 
 def _other(result: FleetResult, plan: FleetPlan) -> float:
     """What a frontier trades cost against; power that is unknown lies at zero."""
-    if result.question == "speed":
+    if fleet_wording.against(result) == "speed":
         return plan.speed_factor
-    return float(plan.gpus) if result.question == "cost_gpus" else plan.power_kw or 0.0
+    return float(plan.gpus) if fleet_wording.against(result) == "gpus" else plan.power_kw or 0.0
 
 
 def _scales(axes: Axes, result: FleetResult) -> None:
@@ -58,7 +58,7 @@ def _scales(axes: Axes, result: FleetResult) -> None:
     others = [_other(result, plan) for plan in result.plans] or [1.0, 2.0]
     left, right = _widened(others)
     # Factors begin at 1.
-    axes.set_xlim(1.0 - 0.02 * (right - 1.0) if result.question == "speed" else left, right)
+    axes.set_xlim(1.0 - 0.02 * (right - 1.0) if fleet_wording.against(result) == "speed" else left, right)
     low, high = min(costs), max(costs)
     if low > 0.0 and high / low > _LARGEST_LINEAR:
         axes.set_yscale("log")
@@ -70,10 +70,10 @@ def _scales(axes: Axes, result: FleetResult) -> None:
     style.plain_numbers(axes.xaxis)
     names = {
         "speed": "common factor on the least speed of every workload",
-        "cost_power": "power (kW)",
-        "cost_gpus": "allocated GPUs",
+        "power": "power (kW)",
+        "gpus": "allocated GPUs",
     }
-    axes.set_xlabel(names[result.question])
+    axes.set_xlabel(names[fleet_wording.against(result)])
     axes.set_ylabel("hourly cost ($/h)", parse_math=False)
     style.grid(axes)
 
@@ -93,7 +93,7 @@ def _staircase(axes: Axes, result: FleetResult) -> None:
     others, costs = [other for other, _ in rising], [cost for _, cost in rising]
     left, right = axes.get_xlim()
     steps: dict[str, Any] = style.STEPS
-    if result.question == "speed":
+    if fleet_wording.against(result) == "speed":
         axes.step([left, *others], [costs[0], *costs], where="pre", **steps)
     else:
         axes.step([*others, right], [*costs, costs[-1]], where="post", **steps)

@@ -116,7 +116,7 @@ def _open_regions(axes: Axes, frontier: Frontier) -> None:
 
 def _staircase(axes: Axes, frontier: Frontier, steps: dict[str, Any]) -> None:
     """The least known cost at every speed: between two neighbours that of the faster one."""
-    if frontier.question != "frontier" or len(frontier) == 0:
+    if frontier.question.kind != "frontier" or len(frontier) == 0:
         return
     rising = sorted(frontier.deployments, key=lambda item: item.speed_tokens_per_s)
     speeds = [0.0, *(item.speed_tokens_per_s for item in rising)]

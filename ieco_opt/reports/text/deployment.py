@@ -49,19 +49,20 @@ def _worth(deployment: Deployment) -> list[str]:
 
 
 def _decisions(deployment: Deployment) -> list[str]:
+    held = deployment.parallelism
     lines = [_line("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
     if deployment.weights is not None:
         lines.append(_line("weights", deployment.weights))
     lines += [
-        _line("tensor parallel", f"{deployment.tensor_parallel} ({deployment.tensor_layout} layout)"),
-        _line("attention data parallel", str(deployment.attention_data_parallel)),
-        _line("pipeline parallel", str(deployment.pipeline_parallel)),
-        _line("expert parallel", str(deployment.expert_parallel)),
+        _line("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
+        _line("attention data parallel", str(held.attention_data)),
+        _line("pipeline parallel", str(held.pipeline)),
+        _line("expert parallel", str(held.expert)),
         _line("batch", f"{deployment.batch:,} sequences in flight"),
     ]
-    if deployment.draft_tokens == 0:
+    if deployment.draft is None:
         return [*lines, _line("speculation", "none")]
-    layout = wording.draft_layout(deployment)
+    layout = wording.layout(deployment.draft)
     return [*lines, _line("speculation", f"{deployment.draft_tokens} tokens drafted at once, draft model {layout}")]
 
 
@@ -100,4 +101,5 @@ def verdict(frontier: Frontier, deployment: Deployment) -> str:
         "fastest": "no feasible deployment is faster",
         "cheapest": "no feasible deployment is cheaper, and none as cheap is faster",
     }
-    return f"proven optimal: {best.get(frontier.question, 'no feasible deployment is preferred to it')} ({bound})"
+    best_of = best.get(str(frontier.question.objective), "no feasible deployment is preferred to it")
+    return f"proven optimal: {best_of} ({bound})"

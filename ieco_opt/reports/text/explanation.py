@@ -8,7 +8,14 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ieco_opt.explanation.bounds import Limit
 from ieco_opt.reports.text import wording
-from ieco_opt.results.explanation import Change, Explanation, InfeasibleSubset, LimitEffect, Loosened, TimeShare
+from ieco_opt.results.explanation import (
+    Explanation,
+    InfeasibleSubset,
+    LimitEffect,
+    LimitRelaxation,
+    Loosened,
+    TimeShare,
+)
 
 LEAST_WIDTH = 60
 
@@ -62,7 +69,7 @@ def _times(explanation: Explanation) -> list[str]:
     several = any(time.part == "draft" for time in explanation.times)
     largest = max((time for time in explanation.times if not time.hidden), key=lambda time: time.seconds)
     for time in explanation.times:
-        resource = wording.resource(time.resource)
+        resource = time.resource
         label = f"{time.part}: {resource}" if several else resource
         lines.append(f"  {label:<24}{1e3 * time.seconds:10.4f} ms  {_share(time, explanation.times)}".rstrip())
         if time is largest:
@@ -77,7 +84,7 @@ def _share(time: TimeShare, times: Sequence[TimeShare]) -> str:
     longer = next(
         resource
         for each in times
-        if each.part == time.part and not each.hidden and (resource := wording.resource(each.resource)) in overlapping
+        if each.part == time.part and not each.hidden and (resource := each.resource) in overlapping
     )
     return f"   -     hidden behind {longer}"
 
@@ -150,11 +157,11 @@ def _runner_ups(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation) -> str:
-    solver = explanation.versions["solver"]
-    solver = f"HiGHS {explanation.versions['highspy']}" if solver == "highs" else solver
+    solver = explanation.versions.solver
+    solver = f"HiGHS {explanation.versions.highspy}" if solver == "highs" else solver
     checked = "agrees" if explanation.confirmed else "was stopped before it could agree"
     solved = "" if explanation.confirmed is None else f"; {solver} {checked}"
-    return f"exact: all configurations searched, no tolerances{solved}; {explanation.seconds:.1f} s"
+    return f"exact: all configurations searched, no tolerances{solved}; {explanation.statistics.seconds:.1f} s"
 
 
 def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> list[list[str]]:
@@ -181,7 +188,7 @@ def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -
     return [title, lines, _helping_together(infeasible_subset), [_closing(explanation, infeasible_subset)]]
 
 
-def _member(change: Change) -> list[str]:
+def _member(change: LimitRelaxation) -> list[str]:
     lines = [f"  {change.limit} = {_shown(change.value)} {change.unit}"]
     if change.needed is None:
         lines.append("    no relaxation of this limit alone makes a deployment feasible")

@@ -53,7 +53,7 @@ def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
 
 def _foot(result: FleetResult) -> list[str]:
     rows = [row for plan in result.plans for row in plan.instances]
-    layouts = [_layout(row) for row in rows if row.tensor_parallel is not None]
+    layouts = [_layout(row) for row in rows if row.parallelism is not None]
     return [*wording.letters_in(layouts), _KEY, fleet_wording.statistics(result)]
 
 
@@ -83,7 +83,7 @@ def _instances(plan: FleetPlan) -> TitledTable:
 
 def _layout(row: InstanceRow) -> str:
     """Degrees of parallelism; an operating point has none, only its name."""
-    return shortened(row.instance_type, MOST_NAME) if row.tensor_parallel is None else wording.layout(row)
+    return shortened(row.instance_type, MOST_NAME) if row.parallelism is None else wording.layout(row.parallelism)
 
 
 def _products(rows: Sequence[InstanceRow]) -> tuple[str, ...]:
@@ -151,8 +151,10 @@ def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
     rows = sorted(plan.next_cheaper, key=lambda row: (row.share is None, row.share or 0.0))
     if not rows:
         return TitledTable("", [])
-    better = {"cost": "cheaper plan", "power": "plan with less power", "gpus": "plan with fewer GPUs"}[result.question]
-    unit = fleet_wording.UNITS[result.question]
+    better = {"cost": "cheaper plan", "power": "plan with less power", "gpus": "plan with fewer GPUs"}[
+        fleet_wording.objective(result)
+    ]
+    unit = fleet_wording.unit(result)
     wide = max(len(row.unit) for row in rows)
     then = [row.objective for row in rows]
     columns = [

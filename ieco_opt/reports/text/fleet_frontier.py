@@ -33,7 +33,7 @@ def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
     power = powers([plan.power_kw for plan in shown])
     gpus = counts("GPUs", "", [plan.gpus for plan in shown])
     cost = hourly_costs([plan.usd_per_hour for plan in shown])
-    first = {"speed": factor, "cost_power": power, "cost_gpus": gpus}[result.question]
+    first = {"speed": factor, "power": power, "gpus": gpus}[fleet_wording.against(result)]
     columns = [first, cost, *(column for column in (gpus, power) if column is not first)]
     if any(plan.status != "optimal" for plan in shown):
         columns.append(gaps([(plan.status, plan.gap) for plan in shown]))

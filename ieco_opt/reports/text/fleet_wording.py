@@ -5,11 +5,27 @@ from __future__ import annotations
 import math
 
 from ieco_opt.reports.text import wording
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetPlan, FleetResult
 
-UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
-"""What each objective is counted in."""
+_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
+
+
+def objective(result: FleetResult) -> str:
+    """What the one plan of a result minimises."""
+    assert result.question.objective is not None
+    return result.question.objective
+
+
+def unit(result: FleetResult) -> str:
+    """What the objective is counted in."""
+    return _UNITS[objective(result)]
+
+
+def against(result: FleetResult) -> str:
+    """What a frontier trades cost against: ``speed``, ``power`` or ``gpus``."""
+    assert result.question.against is not None
+    return result.question.against
 
 
 def verdict(result: FleetResult, plan: FleetPlan) -> str:
@@ -26,18 +42,18 @@ def totals(plan: FleetPlan) -> str:
 
 def trade(result: FleetResult) -> str:
     """What a frontier trades."""
-    against = {"speed": "a common factor on all speeds", "cost_power": "power", "cost_gpus": "GPUs"}
-    return f"least cost against {against[result.question]}"
+    words = {"speed": "a common factor on all speeds", "power": "power", "gpus": "GPUs"}
+    return f"least cost against {words[against(result)]}"
 
 
 def guarantee(result: FleetResult) -> str:
     """What is proven of the plans that a frontier does not list."""
-    match result.guarantee:
-        case Guarantee.COMPLETE:
+    match result.guarantee.kind:
+        case GuaranteeKind.COMPLETE:
             return wording.complete(len(result), "plan")
-        case Guarantee.COVERED:
-            worse = {"speed": "slower", "cost_power": "higher in power", "cost_gpus": "higher in GPUs"}
-            return wording.covered(len(result), "plan", result.coverage or 0.0, worse[result.question])
+        case GuaranteeKind.COVERED:
+            worse = {"speed": "slower", "power": "higher in power", "gpus": "higher in GPUs"}
+            return wording.covered(len(result), "plan", result.coverage or 0.0, worse[against(result)])
         case _:
             return wording.partial(len(result), "plan")
 
@@ -59,7 +75,7 @@ def plain(value: float, significant: int = 4) -> str:
 
 
 def _answer(result: FleetResult) -> str:
-    asked = {"cost": "least cost", "power": "least power", "gpus": "fewest GPUs"}[result.question]
+    asked = {"cost": "least cost", "power": "least power", "gpus": "fewest GPUs"}[objective(result)]
     return asked if result.stopped is None else f"{asked} found so far"
 
 
@@ -67,10 +83,10 @@ def _proof(result: FleetResult, plan: FleetPlan) -> str:
     """What is proven of the one plan."""
     if not math.isfinite(plan.bound):
         return "not proven: no bound was found, a better plan may exist"
-    bound = f"bound {_amount(plan.bound, UNITS[result.question])}, gap {wording.percent(plan.gap)}"
+    bound = f"bound {_amount(plan.bound, unit(result))}, gap {wording.percent(plan.gap)}"
     if plan.status == "optimal":
         best = {"cost": "no plan is cheaper", "power": "no plan draws less", "gpus": "no plan allocates fewer"}
-        return f"proven optimal: {best[result.question]} ({bound})"
+        return f"proven optimal: {best[objective(result)]} ({bound})"
     if result.stopped is not None:
         return f"not proven: a plan better by up to {wording.percent(plan.gap)} may exist ({bound})"
     return f"proven to within {wording.percent(plan.gap)} of the optimum ({bound})"

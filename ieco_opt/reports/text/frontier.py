@@ -22,7 +22,7 @@ def render(frontier: Frontier, width: int = 80) -> str:
     Where the terminal is narrow, columns that matter less are left out.
     """
     width = max(width, LEAST_WIDTH)
-    if frontier.question != "frontier" and len(frontier) == 1:
+    if frontier.question.kind != "frontier" and len(frontier) == 1:
         return render_card(frontier, width)
     shown = thinned(frontier.deployments)
     columns = _columns(shown, frontier.deployments)
@@ -49,13 +49,13 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
         columns.append(words("accelerator", (item.accelerator for item in shown)))
     if _varies(item.weights for item in every):
         columns.append(words("weights", (item.weights or "-" for item in shown)))
-    columns.append(words("layout", map(wording.layout, shown)))
+    columns.append(words("layout", (wording.layout(item.parallelism) for item in shown)))
     columns.append(counts("batch", "", [item.batch for item in shown]))
     if any(item.draft_tokens for item in shown):
         columns.append(counts("draft", "tokens", [item.draft_tokens or None for item in shown]))
     throughput = tuple(f"{item.throughput_tokens_per_s:,.0f}" for item in shown)
     columns.append(Column("throughput", "tokens/s", throughput))
-    columns.append(words("bottleneck", (wording.resource(item.bottleneck) for item in shown)))
+    columns.append(words("bottleneck", (item.bottleneck for item in shown)))
     columns.append(numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
     if any(item.power_kw is not None for item in shown):
         columns.append(numbers("power", "kW", [item.power_kw for item in shown], significant=3))
@@ -70,7 +70,7 @@ def _varies(values: Iterable[object]) -> bool:
 
 
 def _foot(frontier: Frontier, shown: Sequence[Deployment]) -> list[str]:
-    lines = wording.letters_in(list(map(wording.layout, shown)))
+    lines = wording.letters_in([wording.layout(item.parallelism) for item in shown])
     if frontier.open_regions:
         regions = wording.counted(frontier.open_regions, "region")
         lines.append(f"{regions} of speed and cost left open (see --plot or --out)")

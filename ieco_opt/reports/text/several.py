@@ -53,5 +53,5 @@ def _traits(frontier: Frontier) -> tuple[str, ...]:
         workload(scenario),
         "no speculation" if scenario.speculation is None else "speculation",
         ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "no limits",
-        "" if frontier.question == "frontier" else frontier.question,
+        frontier.question.objective or "",
     )

@@ -4,100 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.results.parallelism import Parallelism
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Scenario
-from ieco_opt.scenario.solver_config import SolverConfig
 
 _CLOSED = 1e-9
 
 LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
 """What the letters of a layout stand for."""
 
-_RESOURCES = {"kernel": "launch overhead", "arithmetic": "compute"}
-"""Parts of the time whose fields carry another name than their word."""
 
-
-class Configuration(Protocol):
-    """Whatever has degrees of parallelism: a deployment, or an instance of a fleet."""
-
-    @property
-    def tensor_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def attention_data_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def pipeline_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def expert_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def tensor_layout(self) -> str | None: ...  # noqa: D102
-
-
-class Statistics(Protocol):
-    """What a search took."""
-
-    @property
-    def solves(self) -> int: ...  # noqa: D102
-
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
-
-
-class Searched(Protocol):
-    """Whatever a search returns: a frontier of deployments, or plans of a fleet."""
-
-    @property
-    def stopped(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def statistics(self) -> Statistics: ...  # noqa: D102
-
-    @property
-    def solver(self) -> SolverConfig: ...  # noqa: D102
-
-    @property
-    def versions(self) -> dict[str, str]: ...  # noqa: D102
-
-
-def layout(configuration: Configuration) -> str:
+def layout(held: Parallelism) -> str:
     """Degrees of parallelism in short, such as ``TP8 DP4 PP2 EP8 2d``."""
-    return _layout(
-        configuration.tensor_parallel,
-        configuration.attention_data_parallel,
-        configuration.pipeline_parallel,
-        configuration.expert_parallel,
-        configuration.tensor_layout,
-    )
-
-
-def draft_layout(deployment: Deployment) -> str:
-    """Degrees of parallelism of the draft model in short."""
-    return _layout(
-        deployment.draft_tensor_parallel,
-        deployment.draft_attention_data_parallel,
-        deployment.draft_pipeline_parallel,
-        deployment.draft_expert_parallel,
-        deployment.draft_tensor_layout,
-    )
-
-
-def _layout(
-    tensor: int | None, attention: int | None, pipeline: int | None, expert: int | None, layout: str | None
-) -> str:
-    parts = [f"TP{tensor}"]
+    parts = [f"TP{held.tensor}"]
     parts += [
         f"{letters}{degree}"
-        for letters, degree in (("DP", attention), ("PP", pipeline), ("EP", expert))
-        if degree is not None and degree > 1
+        for letters, degree in (("DP", held.attention_data), ("PP", held.pipeline), ("EP", held.expert))
+        if degree > 1
     ]
-    return " ".join(parts if layout == "1d" else [*parts, "2d"])
+    return " ".join(parts if held.layout == "1d" else [*parts, "2d"])
 
 
 def letters_in(layouts: Sequence[str]) -> list[str]:
@@ -111,7 +42,7 @@ def configuration(deployment: Deployment) -> str:
     parts = [f"{deployment.gpus} x {deployment.accelerator}"]
     if deployment.weights is not None:
         parts.append(deployment.weights)
-    parts += [layout(deployment), f"batch {deployment.batch:,}"]
+    parts += [layout(deployment.parallelism), f"batch {deployment.batch:,}"]
     if deployment.draft_tokens:
         parts.append(f"draft {deployment.draft_tokens}")
     return ", ".join(parts)
@@ -123,11 +54,6 @@ def worth(deployment: Deployment) -> str:
         f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user, "
         f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
     )
-
-
-def resource(name: str) -> str:
-    """Word for a part of the time, which may be the bottleneck."""
-    return _RESOURCES.get(name, name)
 
 
 def times(deployment: Deployment) -> dict[str, float]:
@@ -151,7 +77,7 @@ def name_of(reference: str | Mapping[str, object]) -> str:
     return reference if isinstance(reference, str) else str(reference.get("name", "unnamed"))
 
 
-def subject(frontier: Frontier) -> str:
+def subject(frontier: Frontier | Comparison) -> str:
     """Model, precision, accelerator and workload; what varies among the deployments is left to them."""
     scenario = frontier.scenario
     weights = {item.weights for item in frontier.deployments if item.weights is not None}
@@ -169,19 +95,20 @@ def workload(scenario: Scenario) -> str:
     return f"{context} and {scenario.workload.output_tokens:,} of output"
 
 
-def guarantee(frontier: Frontier) -> str:
+def guarantee(frontier: Frontier | Comparison) -> str:
     """What is proven of the deployments that a result does not list."""
-    match frontier.guarantee:
-        case Guarantee.COMPLETE:
-            return complete(len(frontier), "deployment")
-        case Guarantee.COVERED:
-            return covered(len(frontier), "deployment", frontier.coverage or 0.0, "slower")
-        case Guarantee.SAMPLED:
-            return f"{counted(len(frontier), 'deployment')}, {_each(frontier)}; others may lie between them"
-        case Guarantee.SINGLE:
+    count = len(frontier.deployments)
+    match frontier.guarantee.kind:
+        case GuaranteeKind.COMPLETE:
+            return complete(count, "deployment")
+        case GuaranteeKind.COVERED:
+            return covered(count, "deployment", frontier.coverage or 0.0, "slower")
+        case GuaranteeKind.SAMPLED:
+            return f"{counted(count, 'deployment')}, {_each(frontier)}; others may lie between them"
+        case GuaranteeKind.PARTIAL:
+            return partial(count, "deployment")
+        case _:
             return answer(frontier)
-        case Guarantee.PARTIAL:
-            return partial(len(frontier), "deployment")
 
 
 def complete(count: int, noun: str) -> str:
@@ -205,23 +132,22 @@ def partial(count: int, noun: str) -> str:
     return f"{counted(count, noun)} found before the search ended; better ones may exist"
 
 
-def _each(frontier: Frontier) -> str:
+def _each(frontier: Frontier | Comparison) -> str:
     gap = max((item.gap for item in frontier.deployments), default=0.0)
     if all(item.status == "optimal" for item in frontier.deployments):
         return "each proven to be nondominated"
     return f"each at most {percent(gap)} slower than the fastest at its cost"
 
 
-def answer(frontier: Frontier) -> str:
+def answer(frontier: Answer) -> str:
     """Name what the one deployment was asked to be."""
-    if frontier.question == "preferred" and frontier.preference is not None:
-        name = f"the preferred deployment (greatest speed^{frontier.preference:g} / cost)"
-    else:
-        name = f"the {frontier.question} deployment"
+    asked = frontier.question
+    power = f" (greatest speed^{asked.preference:g} / cost)" if asked.preference is not None else ""
+    name = f"the {asked.objective} deployment{power}"
     return name if frontier.stopped is None else f"{name} found so far"
 
 
-def warning(result: Searched) -> str | None:
+def warning(result: Answer) -> str | None:
     """What must be read first where a search was stopped."""
     if result.stopped is None:
         return None
@@ -240,16 +166,14 @@ def proof(proven: Sequence[tuple[str, float]]) -> str:
     return f"{count}, the others " + (f"within {percent(gap)}" if math.isfinite(gap) else "without a bound")
 
 
-def statistics(result: Searched) -> str:
+def statistics(result: Frontier | FleetResult) -> str:
     """What the search took, and which solver ran."""
     return f"{counted(result.statistics.solves, 'solve')} in {result.statistics.seconds:.1f} s with {solver(result)}"
 
 
-def solver(result: Searched) -> str:
+def solver(result: Answer) -> str:
     """Name and, where known, version of the solver."""
-    if result.solver.solver == "highs" and "highspy" in result.versions:
-        return f"HiGHS {result.versions['highspy']}"
-    return result.solver.solver
+    return f"HiGHS {result.versions.highspy}" if result.solver.solver == "highs" else result.solver.solver
 
 
 def percent(share: float) -> str:
