@@ -57,7 +57,7 @@ def draw(comparison: Comparison) -> Figure:
         _curves(axes, exact, result, limits)
         style.title(axes, result.name, [_caption(result)], lift=4.0)
         if at == 0:
-            letters = int(14.0 * (columns * (width + _ACROSS)))
+            letters = int(15.5 * (columns * (width + _ACROSS)))
             frontier = comparison.frontier
             lines = [wording.subject(frontier), f"exact frontier: {wording.guarantee(frontier)}", _MEANING]
             style.title(axes, frontier.scenario.name, lines, lift=42.0, letters=letters)
