@@ -68,7 +68,7 @@ def draw(comparison: Comparison) -> Figure:
         _curves(axes, exact, result, limits)
         style.title(axes, result.name, [_caption(result)], lift=4.0)
         if at == 0:
-            letters = int(14.0 * (columns * (width + _ACROSS)))
+            letters = int(15.5 * (columns * (width + _ACROSS)))
             lines = [wording.subject(comparison), f"exact frontier: {wording.guarantee(comparison)}", _MEANING]
             style.title(axes, comparison.scenario.name, lines, lift=42.0, letters=letters)
     _legend(figure)
