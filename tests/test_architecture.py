@@ -42,23 +42,7 @@ ORDER = (
     "__main__",
 )
 
-# Imports that are being removed: records that call their own writers and reports. Delete this with the last of them.
-_PENDING = {
-    ("results/frontier.py", "results/files.py"),
-    ("results/plan.py", "results/fleet_files.py"),
-    ("results/", "reports/"),
-    ("comparison/", "reports/"),
-}
-# Likewise files that are being cut.
-_PENDING_LENGTHS = {"fleet/columns.py"}
-# Likewise readers of JSON.
-_PENDING_READERS = {"results/fleet_files.py"}
-# Reads what pandas has just written of its own table.
-_OWN_TEXT = {"cli/catalog.py"}
-# Names of groups of entry points, which look like modules.
-_GROUPS = {("heuristics/registry.py", "heuristics/__init__.py")}
-
-GRAPH = without(import_graph(PACKAGE), _PENDING | _GROUPS, PACKAGE)
+GRAPH = import_graph(PACKAGE)
 
 
 def _name(path: Path) -> str:
@@ -111,7 +95,7 @@ def test_functions_fit_on_a_screen_and_files_are_of_one_subject() -> None:
     long = []
     for path in GRAPH:
         lines = path.read_text("utf-8").count("\n")
-        if lines > MOST_LINES_OF_A_FILE and _name(path) not in _PENDING_LENGTHS:
+        if lines > MOST_LINES_OF_A_FILE:
             long.append(f"{_name(path)}: {lines} lines")
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
@@ -143,7 +127,7 @@ def test_only_documents_reads_yaml_json_and_csv() -> None:
         if any(name[0] == "yaml" or (name[0] in modules and name[-1] in functions) for name in names):
             users.add(_name(path))
     documents = {"documents/yaml_document.py", "documents/json_document.py", "documents/csv_table.py"}
-    assert users - _PENDING_READERS - _OWN_TEXT == documents
+    assert users == documents
 
 
 def test_import_and_help_load_nothing_heavy() -> None:

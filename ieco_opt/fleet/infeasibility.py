@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ieco_opt.fleet.columns import MODES, Candidates, Column, columns_at
+from ieco_opt.fleet.columns import MODES, Candidates, Column
 from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.pricing import columns_at
 from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.sweeps import STEP

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ieco_opt.fleet.columns import at_service
 from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.pricing import at_service
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.solvers.run import Stopped
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ieco_opt.fleet.columns import MODES, Candidates, build_candidates
+from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.instances import DecodingSetups
+from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow

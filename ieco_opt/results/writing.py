@@ -104,13 +104,17 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def table_to_json(table: pd.DataFrame) -> str:
     """Write a table as a JSON list with one mapping a row; what is missing or infinite is null."""
+    return json_text(table_rows(table))
+
+
+def table_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One mapping a row, with ``None`` for what is missing or infinite."""
     import pandas as pd
 
-    records = [
+    return [
         {str(name): None if pd.isna(value) else _finite(value) for name, value in row.items()}
         for row in table.to_dict(orient="records")
     ]
-    return json_text(records)
 
 
 def _finite(value: Any) -> Any:

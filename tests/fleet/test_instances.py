@@ -10,8 +10,9 @@ from oracle import Setup, serving
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
-from ieco_opt.fleet.columns import Candidates, build_candidates
+from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.instances import DecodingSetups
+from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
 
