@@ -58,12 +58,10 @@ LEFT_OUT = ("paper-*.complete", "deepseek-v3-nvl72.complete", "gpt-oss-120b.comp
 # without positions in lists: `plans.pools.stock_gpus`. Extend these tables where a format renames what it still says.
 
 RENAMED: dict[str, str] = {
-    "guarantee": "claim",
     "segments": "regimes",
     "columns": "kinds",
     "columns_in_program": "kinds_in_program",
     "infeasible_subset": "clash",
-    "nondominated": "undominated",
     "instance_type": "kind",
     "capacity_gpus": "stock_gpus",
     "allocated_gpus": "rented_gpus",
@@ -73,11 +71,8 @@ RENAMED: dict[str, str] = {
 RENAMED_WORDS: dict[str, str] = {"launch overhead": "kernel", "compute": "arithmetic"}
 """Word of a later format: word of format 1, wherever it is a value."""
 
-HOISTED = {"question", "guarantee", "explanation", "comparison", "deployment", "census", "counts", "statistics"}
+HOISTED = {"deployment", "census", "statistics"}
 """Keys of mappings whose entries count as those of the mapping they are in."""
-
-MOVED: dict[str, str] = {"exact.": ""}
-"""Beginning of a name of format 1: what it may begin with instead in a later format."""
 
 COUNTS = {"rejected"}
 """Mappings from a sentence to a number; the wording may change, so that only the sorted numbers are compared."""
@@ -199,12 +194,10 @@ def differences(
     for key, value in old.items():
         tally.numbers += is_number(value)
         tally.words += isinstance(value, str | bool)
-        moved = [now + key.removeprefix(then) for then, now in MOVED.items() if key.startswith(then)]
-        where = next((name for name in (key, *moved) if name in new), key)
-        used.add(where)
-        if not same(value, new.get(where)):
-            gone = "" if where in new else " (no such name)"
-            yield without_positions(key), f"{key}: {value!r} became {new.get(where)!r}{gone}"
+        used.add(key)
+        if not same(value, new.get(key)):
+            gone = "" if key in new else " (no such name)"
+            yield without_positions(key), f"{key}: {value!r} became {new.get(key)!r}{gone}"
     tally.added.update(without_positions(key) for key in new.keys() - used)
 
 
@@ -228,7 +221,57 @@ def without_positions(name: str) -> str:
 
 def normalised(answer: Mapped) -> dict[str, Value]:
     """Names and values of an answer in either format; what is null or empty is as good as left out."""
-    return dict(_values(answer, "", answer["format_version"]))
+    version = answer["format_version"]
+    return dict(_values(answer if version == 1 else _shaped_as_before(answer), "", version))
+
+
+def _shaped_as_before(answer: Mapped) -> Mapped:
+    """An answer of format 2 with its parts where format 1 had them; names are those of format 2."""
+    shaped = {key: value for key, value in answer.items() if key not in ("guarantee", "status", "deployments")}
+    guarantee, statistics = dict(answer["guarantee"]), dict(answer["statistics"])
+    claimed = {"claim": guarantee.pop("kind"), **guarantee}
+    kind = answer["question"]["kind"]
+    if kind == "explain":
+        binding = [limit["limit"] for limit in answer["limits"] if limit["binds"]]
+        chosen = answer["deployments"][0] if answer["deployments"] else None
+        asked = {key: answer["question"][key] for key in ("objective", "preference")}
+        return shaped | asked | {"chosen": chosen, "binding": binding, "feasible": answer["infeasible_subset"] is None}
+    if kind == "compare":
+        heuristics = [_heuristic_as_before(each) for each in answer["heuristics"]]
+        del shaped["statistics"]
+        return shaped | {"exact": claimed | {"deployments": answer["deployments"]}, "heuristics": heuristics}
+    shaped |= claimed | {"census": statistics.pop("counts", None), "statistics": statistics}
+    points = {} if "plans" in answer else {"deployments": answer["deployments"]}
+    return shaped | points | {"preference": answer["question"]["preference"]}
+
+
+def _heuristic_as_before(heuristic: Mapped) -> Mapped:
+    """The summary that format 1 kept of a heuristic, counted again from its proposals."""
+    proposals = heuristic["proposals"]
+    reasons = [[reason["obstacle"] for reason in each["reasons"]] for each in proposals]
+    obstacles = {"fractional": "fractional", "not_offered": "not offered"}
+    obstacles |= {"memory_exceeded": "memory", "limit_missed": "limit"}
+    excesses = [reason["excess"] for each in proposals for reason in each["reasons"] if reason["obstacle"] == "memory"]
+    summary = {key: heuristic[key] for key in heuristic if key not in ("proposals", "name", "share_found")}
+    for regret in ("cost_regret", "speed_regret"):
+        found = summary.pop(regret)
+        summary |= {f"{regret}_min": found["least"]} | {f"{regret}_{each}": found[each] for each in ("median", "worst")}
+        summary[f"{regret}_worst_at_speed_tokens_per_s"] = found["worst_speed"]
+        summary[f"{regret}_worst_at_cost_usd_per_mtok"] = found["worst_cost"]
+    return summary | {
+        "heuristic": heuristic["name"],
+        "share_of_frontier_found": heuristic["share_found"],
+        "proposals": len(proposals),
+        "deployable": sum(not each for each in reasons),
+        "undominated": sum(each["nondominated"] for each in proposals),
+        "memory_excess_worst": max(excesses, default=None),
+        **{key: sum(word in each for each in reasons) for key, word in obstacles.items()},
+        "points": [
+            {key: value for key, value in each.items() if key != "nondominated"}
+            | {"deployable": not each["reasons"], "heuristic": heuristic["name"]}
+            for each in proposals
+        ],
+    }
 
 
 def _values(value: Any, name: str, version: int) -> Iterator[tuple[str, Value]]:

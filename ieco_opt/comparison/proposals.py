@@ -54,9 +54,7 @@ def _degrees(degrees: Degrees, row: int) -> dict[str, Any]:
 
 def _draft_degrees(degrees: Degrees, row: int) -> dict[str, Any]:
     """Degrees of a draft model; ``None`` where they are unknown."""
-    known = {f"draft_{name}": _known(value) for name, value in _degrees(degrees, row).items()}
-    del known["draft_stage_ranks"]
-    return known
+    return {f"draft_{name}": _known(value) for name, value in _degrees(degrees, row).items()}
 
 
 def _known(value: float) -> float | None:

@@ -111,6 +111,7 @@ class Proposal(Record):
     draft_attention_data_parallel: AboveZero | None
     draft_pipeline_parallel: AboveZero | None
     draft_expert_parallel: AboveZero | None
+    draft_stage_ranks: AboveZero | None
     reasons: tuple[Reason, ...]
 
     @property

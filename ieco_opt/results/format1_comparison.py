@@ -90,7 +90,7 @@ def _proposal(values: Mapping[str, Any]) -> dict[str, Any]:
     for prefix in ("", "draft_"):
         ranks, groups = (values.get(f"{prefix}{name}_parallel") for name in ("tensor", "attention_data"))
         proposal[f"{prefix}tensor_parallel"] = ranks / groups if ranks is not None and groups else ranks
-    proposal["stage_ranks"] = values.get("tensor_parallel")
+        proposal[f"{prefix}stage_ranks"] = ranks
     texts = str(values.get("reasons") or "").split("; ")
     proposal["reasons"] = [_reason(text) for text in texts if text]
     return proposal | {"nondominated": False}
