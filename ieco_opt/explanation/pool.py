@@ -1,7 +1,7 @@
 """Every alternative of a scenario, with no limit applied and nothing dropped for being dominated.
 
-Dominance is right for one frontier only: a deployment that the best one beats may be the best without it, or the only
-one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
+Dominance is right for one frontier only: a deployment that the best one dominates may be the best without it, or the
+only one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
 
 For one alternative speed never rises, and throughput and memory never fall, as the batch grows. So under any limits the
 batches left are a range, whose ends bisection on the performance model finds exactly.

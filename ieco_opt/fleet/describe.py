@@ -284,17 +284,17 @@ def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
         if column.pool == at
     )
     nodes = len(plan.placements[at])
-    rented = allocated_gpus(pool, nodes, used)
-    power = pool.kw_per_gpu * rented
+    allocated = allocated_gpus(pool, nodes, used)
+    power = pool.kw_per_gpu * allocated
     return PoolSummary(
         pool=pool.name,
         accelerator=resolved.accelerator.name,
         rented_by="node" if pool.by_node else "gpu",
         capacity_gpus=resolved.gpus,
-        allocated_gpus=rented,
+        allocated_gpus=allocated,
         used_gpus=used,
         nodes=nodes,
-        usd_per_hour=pool.usd_per_gpu_hour * max(0, rented - pool.owned_gpus),
+        usd_per_hour=pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus),
         power_kw=None if np.isnan(power) else power,
     )
 

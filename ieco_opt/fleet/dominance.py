@@ -15,7 +15,7 @@ from ieco_opt.scenario import ResolvedPool
 
 
 def pareto_rows(criteria: Array) -> Rows:
-    """Rows that no other row matches or beats in every class_index; one of equal rows."""
+    """Rows that no other row matches or exceeds in every criterion; one of equal rows."""
     left, kept = np.lexsort(-criteria.T[::-1]), []
     while len(left):
         kept.append(left[0])

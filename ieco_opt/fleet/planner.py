@@ -135,7 +135,7 @@ class FleetPlanner:
         return sum(run.solver_seconds for run in (self.run, self._relaxations, self._completions))
 
     def problem(self, speed_factor: float = 1.0, space: FleetSpace | None = None) -> FleetProblem:
-        """The numbers at one speed factor, of another stock if that is given; columns of the last factor are kept."""
+        """The numbers at one speed factor, of another capacity if given; columns of the last factor are kept."""
         if speed_factor not in self._columns:
             self._columns = {speed_factor: self.space.columns(speed_factor)}
         return (space or self.space).problem(self._columns[speed_factor])
@@ -349,9 +349,9 @@ def _totals(problem: FleetProblem, counts: tuple[int, ...], nodes: list[int]) ->
         gpus = sum(
             column.gpus * count for column, count in zip(problem.columns, counts, strict=True) if column.pool == at
         )
-        rented = allocated_gpus(pool, nodes[at], gpus)
-        totals[Quantity.COST] += pool.usd_per_gpu_hour * max(0, rented - pool.owned_gpus)
-        totals[Quantity.GPUS] += rented
-        # Power that is unknown matters only where GPUs are rented.
-        totals[Quantity.POWER] += pool.kw_per_gpu * rented if rented else 0.0
+        allocated = allocated_gpus(pool, nodes[at], gpus)
+        totals[Quantity.COST] += pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus)
+        totals[Quantity.GPUS] += allocated
+        # Power that is unknown matters only where GPUs are allocated.
+        totals[Quantity.POWER] += pool.kw_per_gpu * allocated if allocated else 0.0
     return totals

@@ -31,7 +31,7 @@ class CoordinateDescent:
     name: str = "coordinate-descent"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other deployment that was priced on the way beats."""
+        """What no other deployment that was priced on the way dominates."""
         space = PricedSpace(scenario)
         archive = Archive(space, budget)
         if not len(space.setups()[0]):

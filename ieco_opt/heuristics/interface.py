@@ -60,7 +60,7 @@ def joined(parts: Sequence[Proposals]) -> Proposals:
 
 
 def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
-    """Positions that no other beats, fastest first; of equals the first."""
+    """Positions that no other dominates, fastest first; of equals the first."""
     order = np.lexsort((cost, latency_s))
     ordered = cost[order]
     best_before = np.concatenate([[np.inf], np.minimum.accumulate(ordered)])[:-1]

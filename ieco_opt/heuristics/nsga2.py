@@ -34,7 +34,7 @@ class Nsga2:
     name: str = "nsga2"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other deployment of any generation beats.
+        """What no other deployment of any generation dominates.
 
         Raises
         ------

@@ -156,7 +156,7 @@ def _fastest_drafts(family: Family, setup: Indices, batch: Array) -> tuple[Indic
 
 @dataclass(slots=True)
 class Archive:
-    """Everything a search priced; what no other beats becomes its proposals."""
+    """Everything a search priced; what no other dominates becomes its proposals."""
 
     space: PricedSpace
     budget: Budget
@@ -186,7 +186,7 @@ class Archive:
         return prices
 
     def proposals(self) -> Proposals:
-        """What no other decision that was priced beats, fastest first."""
+        """What no other decision that was priced dominates, fastest first."""
         best = _best_of(self._found) if self._found else no_proposals()
         return joined([best, no_proposals(self.evaluations)])
 

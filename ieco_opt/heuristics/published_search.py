@@ -133,8 +133,8 @@ def search(request: SearchRequest) -> SearchResult:
 
 
 def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array) -> Array:
-    rent = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
-    return cost_usd_per_mtok(rent, latency, batch)
+    paid_usd_per_s = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
+    return cost_usd_per_mtok(paid_usd_per_s, latency, batch)
 
 
 def _may_be_chosen(

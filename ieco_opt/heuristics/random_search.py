@@ -22,7 +22,7 @@ class RandomSearch:
     name: str = "random"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other draw beats."""
+        """What no other draw dominates."""
         space = PricedSpace(scenario)
         archive = Archive(space, budget)
         if not len(space.setups()[0]):

@@ -39,7 +39,7 @@ class RoundedGrid:
     name: str = "rounded-grid"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
-        """Rounded points that no other rounded point beats; the budget is ignored."""
+        """Rounded points that no other rounded point dominates; the budget is ignored."""
         archive = Archive(PricedSpace(scenario), Budget(evaluations=sys.maxsize))
         spent = 0
         for index, (_, found) in enumerate(searched(scenario, self.resolution, published_bounds=False)):

@@ -237,7 +237,7 @@ class Comparison(ShownAnswer, Answer):
         return pd.DataFrame([each.summary() | {"seconds": seconds} for each, seconds in timed])
 
     def proposals_dataframe(self) -> pd.DataFrame:
-        """One row a proposal: its setup, what it claims, what it is worth, and why it cannot be launched."""
+        """One row a proposal: its configuration, what it says, what it is worth, and why it cannot be launched."""
         import pandas as pd
 
         return pd.DataFrame(list(self._proposal_rows()))

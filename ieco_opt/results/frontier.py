@@ -48,7 +48,7 @@ class Frontier(ShownAnswer, Answer):
         return min(fast_enough, key=lambda item: item.cost_usd_per_mtok)
 
     def fastest(self, *, max_cost: float = float("inf")) -> Deployment:
-        """Fastest deployment listed that is at most as dear ($ per million tokens).
+        """Fastest deployment listed that is at most as expensive ($ per million tokens).
 
         Raises
         ------

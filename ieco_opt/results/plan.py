@@ -35,7 +35,7 @@ PhaseName = Literal["colocated", "prefill", "decode"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceRow(Row):
-    """All instances of one type: one workload, phase, pool and setup.
+    """All instances of one type: one workload, phase, pool and configuration.
 
     Figures of a deployment are those of one full instance; with a request mix, those of the slowest class it can serve.
     What the table of an operating point does not give is ``None``.
@@ -45,7 +45,7 @@ class InstanceRow(Row):
     phase
         ``colocated``, ``prefill`` or ``decode``.
     instance_type
-        Short name of the setup, unique within workload, phase and pool.
+        Short name of the configuration, unique within workload, phase and pool.
     instances, nodes
         Instances of the type, and the nodes they touch (which others may share).
     requests_per_s, capacity_requests_per_s
@@ -53,7 +53,7 @@ class InstanceRow(Row):
     utilization
         Served over capacity, 0 to 1.
     usd_per_hour
-        Rent of the row: its share of the pool's rent, by GPUs.
+        Hourly cost of the row: its share of the pool's, by GPUs.
     speed_tokens_per_s, latency_s
         ``None`` for prefill.
     time_to_first_token_s
@@ -132,7 +132,7 @@ class WorkloadSummary(Row):
     slack_requests_per_s
         Capacity beyond what is required.
     gpus, usd_per_hour, power_kw
-        GPUs of its instances, and its shares of the rent and power of the pools by GPUs.
+        GPUs of its instances, and its shares of the hourly cost and power of the pools by GPUs.
     """
 
     workload: Text
@@ -152,7 +152,7 @@ class WorkloadSummary(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSummary(Row):
-    """One pool of a plan: GPUs in stock, rented, and at work in instances."""
+    """One pool of a plan: GPUs that there are, GPUs allocated (owned or rented), and GPUs at work in instances."""
 
     pool: Text
     accelerator: Text
@@ -172,7 +172,7 @@ class Relaxation(Row):
     Attributes
     ----------
     requirement
-        Such as ``demand of chat`` or ``stock of h100``.
+        Such as ``demand of chat`` or ``capacity of h100``.
     amount, unit
         Least violation, in requests/s, GPUs, $/h or kW.
     share

@@ -1,7 +1,7 @@
 """Checking a saved result with the performance model alone: no program, no solver, no dominance.
 
 Each deployment is rebuilt from its columns, priced and checked against memory, rules and limits; then its neighbourhood
-(every setup that differs in one decision, at the same and nearby batches) is searched for a deployment that beats it.
+(every setup that differs in one decision, at the same and nearby batches) is searched for one that dominates it.
 """
 
 from __future__ import annotations
