@@ -71,7 +71,8 @@ def _slackened(limit: Limit, value: float) -> float:
 def _change(question: Question, limit: Limit, needed: float | None, bounds: Bounds) -> LimitRelaxation:
     pick = None if needed is None else best(question.pool, bounds, question.goal)
     common: dict[str, Any] = {"limit": str(limit), "value": question.bounds.value(limit), "unit": limit.unit}
-    return LimitRelaxation(**common, needed=needed, deployment=None if pick is None else question.described(pick))
+    best_now = None if pick is None else question.described(pick, bounds)
+    return LimitRelaxation(**common, needed=needed, deployment=best_now)
 
 
 def _fewest(question: Question) -> tuple[Limit, ...]:

@@ -21,7 +21,6 @@ from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request
-from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
@@ -119,18 +118,21 @@ class Pool:
         """Latency and cost of one batch of each cell."""
         return self._priced(batch.astype(float), cells.row)
 
-    def space(self, limits: Limits) -> DesignSpace:
-        """The pool in the form that describes deployments; its cells are every batch there is."""
-        alternatives = self.alternatives
+    def space(self, bounds: Bounds) -> DesignSpace:
+        """The pool in the form that describes deployments under some bounds; its cells are every batch there is."""
+        alternatives, families = self.alternatives, self.families
+        if self.residents is not None:
+            share = bounds.memory_utilization
+            families = tuple(replace(each, usable_bytes=share * each.accelerator.hbm_bytes) for each in families)
         return DesignSpace(
             alternatives=alternatives,
             cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
             points=Staircase(np.zeros(0), np.zeros(0)),
             accelerators=self.resolved.accelerators,
             weights=self.resolved.scenario.weights or (None,),
-            limits=limits,
+            limits=bounds.scenario_limits,
             listed_batches=False,
-            families=self.families,
+            families=families,
             counts=Counts(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
         )
 
