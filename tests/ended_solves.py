@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,9 @@ Ending = Callable[[Solution], Solution]
 
 
 def out_of_time(solution: Solution) -> Solution:
-    """A limit ended the solve with the incumbent found, but its bound still far off."""
+    """A limit ended the solve with the incumbent found, if there is one, but its bound still far off."""
+    if not solution.has_incumbent:
+        return empty_handed(solution)
     return replace(solution, outcome=Outcome.FEASIBLE, bound=None if solution.bound is None else 0.5 * solution.bound)
 
 
@@ -31,11 +34,11 @@ def interrupted(solution: Solution) -> Solution:
 
 
 def end_after(solves: int, ending: Ending, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every solve after the first few end in some way."""
-    honest = SolverSession.solve
+    """Let every solve after the first few, of whatever session, end in some way."""
+    honest, done = SolverSession.solve, itertools.count(1)
 
     def solve(session: SolverSession, model: Any, time_limit_s: float | None = None, **given: Any) -> Solution:
         solution = honest(session, model, time_limit_s, **given)
-        return ending(solution) if session.solves > solves else solution
+        return ending(solution) if next(done) > solves else solution
 
     monkeypatch.setattr(SolverSession, "solve", solve)
