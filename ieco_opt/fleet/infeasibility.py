@@ -86,9 +86,20 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
     columns = columns_at(candidate, workload, space.resolved.pools)
     if not _serves(candidate, columns):
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
-    smallest = min(column.gpus for column in columns)
+    smallest = _smallest_that_does_not_fit(space, columns)
     size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
     return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
+
+
+def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:
+    """GPUs of the smallest instance of a phase in which none fits; of a mix also where others of the phase fit."""
+
+    def fits(column: Column) -> bool:
+        return space.pools[column.pool].nodes.most(column.gpus) > 0
+
+    fitting = {column.phase for column in columns if fits(column)}
+    tight = [column for column in columns if not fits(column)]
+    return min(column.gpus for column in [column for column in tight if column.phase not in fitting] or tight)
 
 
 def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
@@ -108,6 +119,8 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
     asked = candidate.workload.workload
     if not _reaches(space, candidate, workload, {"min_speed": None, "max_time_to_first_token_s": None}):
         serving = " or ".join(asked.serving)
+        if asked.model is None:
+            return f"no operating point for its pools serves it {serving}"
         return f"no setup of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s

@@ -233,7 +233,12 @@ class FleetPlanner:
             for phase in plan.phases(at) if len(demand.requests_per_s) > 1 else ():
                 columns = [column for column in plan.problem.columns_of(at, phase) if plan.counts[column]]
                 model = build_balance_program(plan.problem, columns, [plan.counts[column] for column in columns])
-                if self._completions.solve(model).has_incumbent:
+                try:
+                    solution = self._completions.solve(model)
+                except Stopped:
+                    # The shares of the program itself serve everything too; the plan must not be lost over them.
+                    return plan
+                if solution.has_incumbent:
                     share |= read_shares(model, demand.slices)
         return replace(plan, share=plan.share | share)
 

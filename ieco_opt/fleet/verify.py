@@ -203,6 +203,8 @@ def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: Ins
     each = row.capacity_requests_per_s / row.instances
     if row.parallelism is None:
         return None if _listed(workload, resolved, row, each) else "no operating point of the scenario is like it"
+    if row.weights not in workload.workload.weights:
+        return f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
     candidate = _candidate_of(workload, resolved, row)
     for table in candidate.tables:
         setups = table.setups[0]
