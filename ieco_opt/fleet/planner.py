@@ -124,9 +124,8 @@ class FleetPlanner:
         self.run = run
         self.report = report
         self.size = (0, 0, 0)
-        options = {**run.config.options, "solve_relaxation": True}
-        self._completions = run.beside(run.config)
-        self._relaxations = run.beside(replace(run.config, options=options))
+        self._completions = run.beside()
+        self._relaxations = run.beside(relaxed=True)
         self._columns: dict[float, list[list[Column]]] = {}
 
     @property

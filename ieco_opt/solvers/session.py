@@ -28,10 +28,11 @@ class SolverSession:
     less to pass again than to compare with the one before.
     """
 
-    def __init__(self, config: SolverConfig, interrupt: Interrupt | None = None) -> None:
+    def __init__(self, config: SolverConfig, interrupt: Interrupt | None = None, *, relaxed: bool = False) -> None:
         if config.solver == "highs":
             _check_options(config)
         self.config = config
+        self.relaxed = relaxed
         self.interrupt = interrupt or Interrupt()
         self.solves = 0
         self.seconds = 0.0
@@ -90,7 +91,8 @@ class SolverSession:
         solver.config.abs_gap = 0.0
         solver.config.threads = 1
         solver.config.time_limit = limit
-        solver.config.solver_options = dict(self.config.options)
+        relaxation = {"solve_relaxation": True} if self.relaxed else {}
+        solver.config.solver_options = {**self.config.options, **relaxation}
         watch = Watch(self.config, report)
         # Pyomo warns of being interrupted, which is no news here.
         with self.interrupt.watching(solver), LoggingIntercept(io.StringIO(), "pyomo"):
