@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("compare")

@@ -39,7 +39,7 @@ def explain(
     preference: float = run.DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Explanation:
-    """Say what decides the answer to a scenario, or which of its limits infeasible_subset.
+    """Say what decides the answer to a scenario, or which of its limits no deployment meets together.
 
     A search of all setups, exact and without a solver, answers the scenario and every change of it. The solver answers
     the scenario too, and the two must agree.

@@ -18,7 +18,7 @@ from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.scenario import resolve
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
@@ -112,7 +112,8 @@ def test_a_time_limit_leaves_no_deployment() -> None:
     scenario = Scenario(**DRAFTED)
     hurried = SolverConfig(total_time_limit_s=1e-9)
     result = ieco_opt.frontier(scenario, solver_config=hurried)
-    assert (result.guarantee, len(result), result.coverage) == (Guarantee.PARTIAL, 0, None)
+    assert (result.guarantee.kind, len(result), result.coverage) == (GuaranteeKind.PARTIAL, 0, None)
+    assert (result.status, result.stopped) == (AnswerStatus.STOPPED, "time limit")
     assert result.open_regions
     with pytest.raises(SolverError, match="time limit"):
         ieco_opt.solve(scenario, solver_config=hurried)
@@ -145,7 +146,8 @@ def test_what_a_stopped_sweep_had_proven_stays_proven(monkeypatch: pytest.Monkey
     whole = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
     cut_short(8, monkeypatch)
     result = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
-    assert (result.guarantee, result.coverage) == (Guarantee.PARTIAL, None)
+    assert (result.guarantee.kind, result.coverage) == (GuaranteeKind.PARTIAL, None)
+    assert (result.status, result.stopped) == (AnswerStatus.STOPPED, "a limit ended the solver")
     assert result.open_regions
     proven = {item.latency_s for item in result if item.status == "optimal"}
     assert proven

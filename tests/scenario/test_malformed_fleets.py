@@ -12,7 +12,7 @@ import yaml
 from places import SCENARIOS
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario import Fleet, load_fleet, load_fleet_mapping, load_scenario, resolve_fleet
+from ieco_opt.scenario import Fleet, load_deployment, load_fleet, load_fleet_mapping, resolve_fleet
 
 Mapping = dict[str, Any]
 Edit = Callable[[Mapping], object]
@@ -120,7 +120,7 @@ def test_faults_name_file_and_line(tmp_path: Path) -> None:
 
 def test_a_deployment_command_says_where_fleets_go() -> None:
     with pytest.raises(ScenarioError, match="for `ieco-opt fleet`"):
-        load_scenario(SCENARIOS / "fleet-chat-and-code.yaml")
+        load_deployment(SCENARIOS / "fleet-chat-and-code.yaml")
 
 
 @pytest.mark.parametrize(
