@@ -70,14 +70,14 @@ def main() -> int:
     files = arguments.scenario or sorted((ROOT / "scenarios").glob("*.yaml"))
     comparisons = list(_comparisons(files, arguments))
     table = pd.concat([item.to_dataframe().assign(scenario=item.scenario.name) for item in comparisons])
-    delta, points = arguments.delta, sum(len(item.frontier) for item in comparisons)
+    delta, points = arguments.delta, sum(len(item.deployments) for item in comparisons)
     text = "\n".join(
         [
             "# What heuristics miss",
             "",
             f"{len(comparisons)} scenarios, {points:,} points on their exact frontiers (coverage {100 * delta:g} %), "
             f"{arguments.budget:,} evaluations a search, grids of {arguments.resolution} x {arguments.resolution}. "
-            "Dearer and slower: regrets of what can be launched, at the same speed and at the same cost.",
+            "More expensive and slower: regrets of what can be launched, at the same speed and at the same cost.",
             "",
             *_markdown(OVERALL_HEAD, _overall(table)),
             "",
