@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ieco_opt.documents.types import FromZero, Integer, Record, Text
-from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, Status
+from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.results.versions import Versions
 from ieco_opt.scenario import Fleet, Scenario
+from ieco_opt.scenario.fields import refused_at
 from ieco_opt.scenario.resolved import Resolved
 from ieco_opt.scenario.solver_config import SolverConfig
 
 QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "compare"]
+
+_OF_DEPLOYMENTS = ("fastest", "cheapest", "preferred")
+_OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
+    "solve": _OF_DEPLOYMENTS,
+    "explain": _OF_DEPLOYMENTS,
+    "plan": ("cost", "power", "gpus"),
+}
+"""Objectives of the questions that have one."""
+
+_GUARANTEES: dict[QuestionKind, tuple[GuaranteeKind, ...]] = {
+    "frontier": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.SAMPLED, GuaranteeKind.PARTIAL),
+    "solve": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
+    "plan": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
+    "fleet_frontier": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
+    "explain": (GuaranteeKind.SINGLE, GuaranteeKind.NONE),
+    "compare": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
+}
+"""What an answer may guarantee, by what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,24 @@ class Question(Record):
     against: Literal["speed", "power", "gpus"] | None = None
     delta: FromZero | None = None
     points: Annotated[Integer, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Question:
+        asked = f"with the kind {self.kind}"
+        objectives = _OBJECTIVES.get(self.kind, ())
+        wrong: list[tuple[tuple[str], object, str]] = []
+        if self.objective not in (objectives or (None,)):
+            expected = f"one of {', '.join(objectives)}" if objectives else "null"
+            wrong.append((("objective",), self.objective, f"{expected} {asked}"))
+        if (self.preference is not None) != (self.objective == "preferred"):
+            expected = "a number" if self.objective == "preferred" else "null"
+            wrong.append((("preference",), self.preference, f"{expected} with the objective {self.objective}"))
+        if (self.against is not None) != (self.kind == "fleet_frontier"):
+            expected = "one of speed, power, gpus" if self.against is None else "null"
+            wrong.append((("against",), self.against, f"{expected} {asked}"))
+        if wrong:
+            raise refused_at(wrong)
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +121,12 @@ class Answer(Record):
         """Boxes of latency and cost that a stopped search left open."""
         return self.guarantee.open_regions
 
-    def contradictions(self) -> Iterable[tuple[str, str]]:
+    def contradictions(self) -> Iterator[tuple[str, str]]:
         """Fields that contradict others, each with what was found and what is expected."""
-        return ()
+        kind, possible = self.guarantee.kind, _GUARANTEES[self.question.kind]
+        if kind not in possible:
+            expected = f"one of {', '.join(possible)} for the question '{self.question.kind}'"
+            yield "guarantee.kind", f"found '{kind}', expected {expected}"
 
 
 def status_of(guarantee: Guarantee, points: Iterable[Status]) -> AnswerStatus:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,7 +19,7 @@ from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.parallelism import PREFIXES, Row
+from ieco_opt.results.places import place_of
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.wording import expected_of
 from ieco_opt.scenario import Fleet, Scenario, load_fleet_mapping, load_scenario_mapping
@@ -63,7 +63,7 @@ def from_json(text: str, file: str | None = None) -> Answer:
         The text is no result, or part of it is malformed; with every fault.
     """
     values = parse_mapping(text, file, _WRITTEN_BY_US)
-    if values.get("format") in FORMATS_1 and values.get("format_version") == 1:
+    if values.get("format") in FORMATS_1 and _is(values.get("format_version"), 1):
         return _read(upgraded(values, file), Origin(file))
     try:
         return _read(values, Origin(file))
@@ -72,9 +72,14 @@ def from_json(text: str, file: str | None = None) -> Answer:
         return _read(values, Origin(file, lines=lines_of(text)))
 
 
+def _is(value: object, expected: object) -> bool:
+    """Whether a value of a file is the one that is expected; true equals 1, but is none."""
+    return value == expected and not isinstance(value, bool)
+
+
 def _read(values: Mapping[str, Any], origin: Origin) -> Answer:
     for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
-        if values.get(name) != expected or isinstance(values.get(name), bool):
+        if not _is(values.get(name), expected):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"
             raise ScenarioError([origin.fault((name,), message)])
     return _Reader(origin).answer({name: values[name] for name in values if name not in ("format", "format_version")})
@@ -151,42 +156,10 @@ class _Reader:
     ) -> None:
         """Note what Pydantic found, but for parts of which something is noted already."""
         for details in error.errors(include_url=False):
-            place = _flat(details["loc"])
-            if not place or place[0] not in without:
-                message = expected_of(details, lambda place=place: _fields_at(kind, place[:-1]))  # type: ignore[misc]
-                self.faults.append(self.origin.fault((*at, *place), message))
-
-
-def _flat(location: Location) -> Location:
-    """Place in the file of a place in the records, where a parallelism is held and not flat."""
-    place: list[str | int] = []
-    prefix = ""
-    for key in location:
-        if key in PREFIXES and place and isinstance(place[-1], int):
-            prefix = PREFIXES[str(key)]
-        else:
-            place.append(prefix + key if prefix and isinstance(key, str) else key)
-            prefix = ""
-    return tuple(place)
-
-
-def _fields_at(kind: type[Any] | None, place: Location) -> Iterable[str]:
-    """Names of the fields that a record of an answer may have in a file."""
-    at: Any = kind
-    for key in place:
-        if isinstance(key, str) and is_dataclass(at):
-            hints = get_type_hints(at)
-            at = next(_records_in(hints[key]), None) if key in hints else None
-    if isinstance(at, type) and issubclass(at, Row):
-        return at.columns()
-    return [item.name for item in fields(at)] if is_dataclass(at) else []
-
-
-def _records_in(hint: object) -> Iterator[type[Any]]:
-    if isinstance(hint, type) and is_dataclass(hint):
-        yield hint
-    for argument in get_args(hint):
-        yield from _records_in(argument)
+            place = place_of(kind, details["loc"])
+            if not place.location or place.location[0] not in without:
+                message = expected_of(details, place.hint, place.known)
+                self.faults.append(self.origin.fault((*at, *place.location), message))
 
 
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}

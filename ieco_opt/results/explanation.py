@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import Count, Flag, FromZero, Integer, Number, Record, Text, Whole
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Bottleneck, Deployment
+from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.shown import ShownAnswer
 from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import Scenario
+from ieco_opt.scenario.fields import expecting
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LimitValue = Integer | Number | tuple[Whole, ...]
+LimitValue = Annotated[Integer | Number | tuple[Whole, ...], expecting("a number or a list of integers above 0")]
 """What a scenario says of a limit: a number, or a list of batches."""
+
+NewValue = Annotated[Integer | Number | None, expecting("a number or null")]
+"""What a limit would have to be; ``None`` where no number is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Loosened(Record):
         How much faster, cheaper or (`preferred`) higher in speed^k / cost the optimum is, as a share.
     """
 
-    value: Integer | Number | None
+    value: NewValue
     deployment: Deployment
     gain: FromZero
 
@@ -90,7 +97,7 @@ class LimitEffect(Record):
     step: Text | None
     relaxed: Loosened | None
     removed: Loosened | None
-    improves_from: Integer | Number | None
+    improves_from: NewValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ class LimitRelaxation(Record):
     limit: Text
     value: LimitValue
     unit: Text
-    needed: Integer | Number | None
+    needed: NewValue
     deployment: Deployment | None
 
 
@@ -203,6 +210,19 @@ class Explanation(ShownAnswer, Answer):
     def binding(self) -> tuple[str, ...]:
         """Fields of the limits that bind."""
         return tuple(effect.limit for effect in self.limits if effect.binds)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        count, subset = len(self.deployments), "without" if self.feasible else "with"
+        if count != int(self.feasible):
+            yield "deployments", f"found {count} deployments, expected {int(self.feasible)} {subset} infeasible_subset"
+        kind, expected = self.guarantee.kind, GuaranteeKind.SINGLE if self.feasible else GuaranteeKind.NONE
+        if kind is not expected:
+            yield "guarantee.kind", f"found '{kind}', expected '{expected}' {subset} infeasible_subset"
+        if (self.confirmed is not None) != self.feasible:
+            wanted = "true or false" if self.feasible else "null"
+            yield "confirmed", f"found {found(self.confirmed)}, expected {wanted} {subset} infeasible_subset"
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a deployment: the best, then the runner-ups, with what each loses."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from ieco_opt.documents.types import Record, Whole
 from ieco_opt.scenario.fields import refused_at
@@ -120,27 +121,39 @@ class Row(Record):
         if not isinstance(values, Mapping):
             return values
         read = dict(values)
-        for name, prefix in PREFIXES.items():
-            columns = {column: read.pop(prefix + column) for column in COLUMNS if prefix + column in read}
-            if columns:
-                absent = all(value is None for value in columns.values())
-                read[name] = None if absent else _without_derived(columns, prefix)
+        for name in (item.name for item in fields(cls) if item.name in PREFIXES):  # type: ignore[arg-type]
+            prefix = PREFIXES[name]
+            _refuse_wrong_names(name, prefix, read)
+            columns = {column: read.pop(prefix + column) for column in COLUMNS}
+            read[name] = _without_derived(columns, prefix)
         return read
 
 
-def _without_derived(columns: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Degrees alone, once what follows from them is as it should be."""
-    derived = {name: columns.pop(name) for name in DERIVED if name in columns}
+def _refuse_wrong_names(name: str, prefix: str, values: Mapping[str, Any]) -> None:
+    """Refuse a row that holds a record where its columns should be, or lacks one of these."""
+    missing = [column for column in COLUMNS if prefix + column not in values]
+    wrong = [InitErrorDetails(type="missing", loc=(name, column), input=None) for column in missing]
+    if name in values:
+        wrong.append(InitErrorDetails(type="unexpected_keyword_argument", loc=(name,), input=values[name]))
+    if wrong:
+        raise ValidationError.from_exception_data("row", wrong)
+
+
+def _without_derived(columns: dict[str, Any], prefix: str) -> dict[str, Any] | None:
+    """Degrees alone, once what follows from them is as it should be; ``None`` where there are none."""
+    derived = {name: columns.pop(name) for name in DERIVED}
+    absent = all(value is None for value in columns.values())
     try:
-        expected = _READER.validate_python(columns).columns()
+        expected = dict.fromkeys(DERIVED) if absent else _READER.validate_python(columns).columns()
     except ValidationError:
         # The degrees themselves are refused by name in a moment.
         return columns
-    wrong = [name for name in DERIVED if name not in derived or derived[name] != expected[name]]
+    # True equals 1, but is none.
+    wrong = [name for name in DERIVED if (type(derived[name]), derived[name]) != (type(expected[name]), expected[name])]
     if wrong:
-        words = {name: f"{expected[name]}, as the degrees say" for name in wrong}
-        raise refused_at(((prefix + name,), derived.get(name), said) for name, said in words.items())
-    return columns
+        words = {name: "null" if expected[name] is None else expected[name] for name in wrong}
+        raise refused_at(((prefix + name,), derived[name], f"{words[name]}, as the degrees say") for name in wrong)
+    return None if absent else columns
 
 
 _READER: TypeAdapter[Parallelism] = TypeAdapter(Parallelism)

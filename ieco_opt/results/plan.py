@@ -287,6 +287,7 @@ class FleetResult(ShownAnswer, Answer):
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
         if not self.is_frontier and len(self.plans) != 1:
             yield "plans", f"found {len(self.plans)} plans, expected one for the question 'plan'"
         known = {
