@@ -93,7 +93,7 @@ class _Judge:
             return tuple(reasons), np.nan, np.nan
         alternative = _alternative(family, degrees, batch, tokens, draft)
         if alternative is None:
-            text = "no such setup in the design space" + (" or no draft model fits beside it" if tokens else "")
+            text = "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
             return (Reason(Obstacle.NOT_OFFERED, text),), np.nan, np.nan
         at = np.array([batch])
         latency = alternative.latency_s(at)
