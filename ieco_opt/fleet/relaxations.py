@@ -58,7 +58,7 @@ def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float
 
 
 def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:
-    """Whether a plan meets ``epsilons`` if capacity, power and caps are all lifted; if none does, no single one helps."""
+    """Whether a plan meets ``epsilons`` if capacity, power and caps are all lifted; if not, no single one helps."""
     space = planner.space
     for at in range(len(space.pools)):
         space = space.with_nodes(at, _PLENTY)

@@ -125,7 +125,8 @@ def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:
     if used[pool.node_size] > whole or any(
         count > (size == partial) for size, count in used.items() if size != pool.node_size
     ):
-        yield f"capacity: {dict(used)} nodes by size in use, of {whole} of {pool.node_size} GPUs and {partial} left over"
+        there = f"{whole} of {pool.node_size} GPUs and {partial} left over"
+        yield f"capacity: {dict(used)} nodes by size in use, of {there}"
     placed = Counter(key[:3] for key in pieces)
     for column in plan.instances:
         if column.pool == pool.name:

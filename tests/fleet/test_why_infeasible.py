@@ -61,7 +61,8 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
         (
             MODELLED | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}},
             {},
-            r"no configuration of its design space can serve it disaggregated \(prefill needs attention_data_parallel 1\)",
+            r"no configuration of its design space can serve it disaggregated "
+            r"\(prefill needs attention_data_parallel 1\)",
         ),
         (LISTED | {"operating_points": [POINT | {"gpus": 24}]}, {}, r"its smallest instance \(24 GPUs\) does not fit"),
         (
