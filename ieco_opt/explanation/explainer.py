@@ -74,6 +74,7 @@ def explain(
         solver=config,
         statistics=ExplanationStatistics(0.0),
         versions=versions(config.solver),
+        notes=scenario.notes(),
     )
     pick = best(pool, bounds, question.goal)
     if pick is None:
