@@ -27,7 +27,7 @@ from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
 from ieco_opt.performance import memory, rules
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.scenario import ResolvedScenario
 
 Holds = Callable[[Array, Rows], NDArray[np.bool_]]
