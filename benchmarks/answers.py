@@ -289,7 +289,12 @@ def _values(value: Any, name: str, version: int) -> Iterator[tuple[str, Value]]:
         for position, entry in enumerate(value):
             yield from _values(entry, f"{name}[{position}]", version)
     else:
-        yield name, RENAMED_WORDS.get(value, value) if isinstance(value, str) else value
+        yield name, _word(value) if isinstance(value, str) else value
+
+
+def _word(value: str) -> str:
+    """A word as format 1 says it; requirements of pools begin with one, too."""
+    return RENAMED_WORDS.get(value, re.sub("^capacity of ", "stock of ", value))
 
 
 def _entries(values: Mapping[str, Any], path: str, version: int) -> Mapped:

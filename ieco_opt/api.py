@@ -63,7 +63,7 @@ def load_result(path: str | Path) -> Answer:
     ScenarioError
         The file cannot be read, is no result, or part of it is malformed; with every fault.
     """
-    from ieco_opt.results.decoding import load_result
+    from ieco_opt.results.reading import load_result
 
     return load_result(path)
 

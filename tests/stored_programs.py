@@ -28,7 +28,7 @@ from ieco_opt.fleet.program.balance import build_balance_program
 from ieco_opt.fleet.program.data import Family, FleetProgramData, Quantity, Requirement
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem, FleetSpace, build_fleet_space
-from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
 from ieco_opt.programs.export import write_program
 from ieco_opt.programs.naming import segment_names

@@ -14,7 +14,7 @@ from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
@@ -93,7 +93,7 @@ class _Judge:
             return tuple(reasons), np.nan, np.nan
         alternative = _alternative(family, degrees, batch, tokens, draft)
         if alternative is None:
-            text = "no such setup in the design space" + (" or no draft model fits beside it" if tokens else "")
+            text = "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
             return (Reason(Obstacle.NOT_OFFERED, text),), np.nan, np.nan
         at = np.array([batch])
         latency = alternative.latency_s(at)
@@ -179,9 +179,9 @@ def _memory(family: Family, degrees: Degrees, batch: float, draft: Degrees | Non
 
 def _resident(family: Family, degrees: Degrees, batch: float, *, draft: bool) -> float:
     shape = family.drafts.shape if draft and family.drafts is not None else family.shape
-    per_sequence = rules.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
-    sequences = rules.sequences_per_gpu(degrees, np.array([batch]))
-    return float((rules.weight_bytes_per_gpu(shape, degrees) + sequences * per_sequence)[0])
+    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
+    sequences = memory.sequences_per_gpu(degrees, np.array([batch]))
+    return float((memory.weight_bytes_per_gpu(shape, degrees) + sequences * per_sequence)[0])
 
 
 def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, draft: Degrees) -> Alternatives | None:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import take_rows
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.rows import take_rows
 
 Integers = NDArray[np.int64]
 
@@ -178,8 +178,8 @@ def _without_twins(degrees: Degrees) -> Degrees:
 def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
     usable = request.memory_utilization * request.accelerator.hbm_bytes
-    free = usable - rules.weight_bytes_per_gpu(request.architecture, degrees)
-    cache = rules.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
+    free = usable - memory.weight_bytes_per_gpu(request.architecture, degrees)
+    cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
     sequences = _largest(lambda count: count * cache <= free, free, cache)
     most = degrees.attention_data_parallel * sequences
     return Setups(
@@ -195,7 +195,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Batches that the paper's memory rule and its rule of expert degrees admit."""
     shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
     most = _largest(
-        lambda batch: rules.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
+        lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
         degrees.gpus * accelerator.hbm_bytes - shape.weight_bytes * shape.total_params,
         shape.cache_bytes_per_token * request.context_tokens / stages,
     )

@@ -74,6 +74,7 @@ def explain(
         solver=config,
         statistics=ExplanationStatistics(0.0),
         versions=versions(config.solver),
+        notes=scenario.notes(),
     )
     pick = best(pool, bounds, question.goal)
     if pick is None:
@@ -101,7 +102,9 @@ def _answer(scenario: Scenario, objective: run.ObjectiveName, preference: float,
     try:
         return run.answer(scenario, objective=objective, preference=preference, solver_config=config)
     except InfeasibleError as error:
-        raise SolverError("the solver calls infeasible what a search of all setups shows to be feasible") from error
+        raise SolverError(
+            "the solver calls infeasible what a search of all configurations shows to be feasible"
+        ) from error
 
 
 def _of_optimum(explanation: Explanation, question: Question, pick: Pick) -> Explanation:
@@ -129,9 +132,9 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     solved = _pick_of(question.pool, answer[0])
     allowed = AGREEMENT + answer.solver.relative_gap
     if answer.stopped is None and question.goal.advantage(pick, solved) > allowed:
-        raise SolverError("a search of all setups finds a better deployment than the solver calls optimal")
+        raise SolverError("a search of all configurations finds a better deployment than the solver calls optimal")
     if question.goal.advantage(solved, pick) > AGREEMENT:
-        raise SolverError("the solver finds a better deployment than a search of all setups")
+        raise SolverError("the solver finds a better deployment than a search of all configurations")
     return pick if question.goal.beats(pick, solved) else solved
 
 
@@ -149,5 +152,5 @@ def _pick_of(pool: Pool, deployment: Deployment) -> Pick:
         same &= rows_of(rows.draft_degrees, item.draft)
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):
-        raise SolverError("the solver's deployment is none of the scenario's setups")
+        raise SolverError("the solver's deployment is none of the scenario's configurations")
     return Pick(int(found[0]), item.batch, item.latency_s, item.cost_usd_per_mtok)

@@ -25,9 +25,9 @@ from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.scenario import ResolvedScenario
 
 Holds = Callable[[Array, Rows], NDArray[np.bool_]]
@@ -270,11 +270,11 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
     speculates = drafts >= 0
     if family.drafts is not None and speculates.any():
         draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = rules.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
+        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
-        weights=rules.weight_bytes_per_gpu(family.shape, degrees),
+        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
         cache=family.setups.cache_bytes[setups],
         groups=degrees.attention_data_parallel,
         draft_weights=draft_weights,
@@ -319,8 +319,8 @@ def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: 
     drafts = family.drafts
     if rules.is_deployable(family.shape):
         usable = utilization * family.accelerator.hbm_bytes
-        free = usable - rules.weight_bytes_per_gpu(family.shape, family.setups.degrees)
-        draft_free = usable - rules.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
+        free = usable - memory.weight_bytes_per_gpu(family.shape, family.setups.degrees)
+        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
         reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
         setups = replace(family.setups, free_bytes=free)
         family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.fleet.columns import Candidates, Column, conflicts
-from ieco_opt.fleet.packing import copies_within
+from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
 from ieco_opt.scenario import ResolvedPool
 

@@ -56,7 +56,7 @@ def why_infeasible(space: FleetSpace, run: Run) -> str:
     if left:
         unknown = "what it would take was not found in time"
         return f"proven infeasible: the workloads cannot all be served within the limits ({unknown})"
-    return "proven infeasible: no change of a single limit, stock or demand is enough to serve all workloads"
+    return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
 
 
 def _planner(space: FleetSpace, run: Run) -> FleetPlanner:
@@ -75,14 +75,14 @@ def _way(violation: Violation) -> str:
 
 
 def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:
-    """What keeps every column of one workload out: setups, service or stock."""
+    """What keeps every column of one workload out: configurations, service or capacity."""
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
         reasons = "; ".join(
             f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in counter.most_common(2))}"
             for pool, counter in candidate.rejected.items()
         )
-        return f"{name} cannot be served: no setup of its model fits ({reasons or 'no pool may be used'})"
+        return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
     columns = columns_at(candidate, workload, space.resolved.pools)
     if not _serves(candidate, columns):
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
@@ -121,7 +121,7 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
         serving = " or ".join(asked.serving)
         if asked.model is None:
             return f"no operating point for its pools serves it {serving}"
-        return f"no setup of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
+        return f"no configuration of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
@@ -130,7 +130,7 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
     if longest is not None:
         share = _least(lambda by: _reaches(space, candidate, workload, {"max_time_to_first_token_s": longest * by}))
         ways.append(_reachable("max_time_to_first_token_s", longest, "s", share))
-    return f"no setup on its pools meets {' and '.join(ways) or 'its requests'}"
+    return f"no configuration on its pools meets {' and '.join(ways) or 'its requests'}"
 
 
 def _reachable(name: str, asked: float, unit: str, factor: float | None) -> str:

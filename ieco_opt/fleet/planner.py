@@ -11,7 +11,7 @@ import numpy as np
 
 from ieco_opt.errors import SolverError
 from ieco_opt.fleet.columns import MODES, Column
-from ieco_opt.fleet.packing import Arc, Piece, fillings, place
+from ieco_opt.fleet.placement import Arc, Piece, fillings, place
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import (
     FleetDecision,

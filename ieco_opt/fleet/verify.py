@@ -57,7 +57,7 @@ def check_prices(result: FleetResult) -> list[str]:
 
 
 def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
-    """What is wrong with nodes, stock, replicas, demand, service, rent and power of one plan."""
+    """What is wrong with nodes, capacity, replicas, demand, service, hourly cost and power of one plan."""
     problems = [*_totals(resolved, plan)]
     for pool in resolved.pools:
         problems += [f"pool {pool.name}: {problem}" for problem in _pool_problems(pool, plan)]
@@ -75,26 +75,26 @@ def _differs(found: float, expected: float) -> bool:
     return not abs(found - expected) <= TOLERANCE * max(abs(expected), 1e-300)
 
 
-def _rented(pool: ResolvedPool, plan: FleetPlan) -> int:
+def _allocated(pool: ResolvedPool, plan: FleetPlan) -> int:
     here = [row for row in plan.nodes if row.pool == pool.name]
     return pool.node_size * len({row.node for row in here}) if pool.by_node else sum(row.gpus for row in here)
 
 
 def _usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
-    return pool.usd_per_gpu_hour * max(0, _rented(pool, plan) - pool.owned_gpus)
+    return pool.usd_per_gpu_hour * max(0, _allocated(pool, plan) - pool.owned_gpus)
 
 
 def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
     limits = resolved.fleet.limits
     cost = sum(_usd_per_hour(pool, plan) for pool in resolved.pools)
-    gpus = sum(_rented(pool, plan) for pool in resolved.pools)
+    gpus = sum(_allocated(pool, plan) for pool in resolved.pools)
     if _differs(plan.usd_per_hour, cost):
         yield f"usd_per_hour: found {plan.usd_per_hour:.9g}, its nodes cost {cost:.9g}"
     if plan.gpus != gpus:
         yield f"gpus: found {plan.gpus}, its nodes hold {gpus}"
-    power = [pool.power_w for pool in resolved.pools if _rented(pool, plan)]
+    power = [pool.power_w for pool in resolved.pools if _allocated(pool, plan)]
     if plan.power_kw is not None and None not in power:
-        drawn = sum((pool.power_w or 0.0) * _rented(pool, plan) for pool in resolved.pools) / 1000.0
+        drawn = sum((pool.power_w or 0.0) * _allocated(pool, plan) for pool in resolved.pools) / 1000.0
         if _differs(plan.power_kw, drawn):
             yield f"power_kw: found {plan.power_kw:.9g}, its nodes draw {drawn:.9g}"
         if limits.max_power_kw is not None and _more(drawn, limits.max_power_kw):
@@ -125,12 +125,15 @@ def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:
     if used[pool.node_size] > whole or any(
         count > (size == partial) for size, count in used.items() if size != pool.node_size
     ):
-        yield f"stock: {dict(used)} nodes by size in use, of {whole} of {pool.node_size} GPUs and {partial} left over"
+        there = f"{whole} of {pool.node_size} GPUs and {partial} left over"
+        yield f"capacity: {dict(used)} nodes by size in use, of {there}"
     placed = Counter(key[:3] for key in pieces)
     for column in plan.instances:
         if column.pool == pool.name:
             yield from _unplaced(column, pool, placed, pieces)
-    if pool.max_power_kw is not None and _more((pool.power_w or 0.0) * _rented(pool, plan) / 1000.0, pool.max_power_kw):
+    if pool.max_power_kw is not None and _more(
+        (pool.power_w or 0.0) * _allocated(pool, plan) / 1000.0, pool.max_power_kw
+    ):
         yield f"power: more than max_power_kw {pool.max_power_kw:g}"
 
 
@@ -221,7 +224,7 @@ def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: Ins
             if _differs(each, served):
                 return f"serves {each:.9g} requests/s, the performance model says {served:.9g}"
             return None
-    return "is no setup of the workload that fits in memory"
+    return "is no configuration of the workload that fits in memory"
 
 
 def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow, each: float) -> bool:

@@ -11,7 +11,7 @@ from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.pareto.points import Point
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.pass_time import Degrees
@@ -102,9 +102,9 @@ def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool)
     if draft:
         assert family.drafts is not None
         shape = family.drafts.shape
-    weights = rules.weight_bytes_per_gpu(shape, degrees)
-    per_sequence = rules.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
-    return float((weights + rules.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
+    weights = memory.weight_bytes_per_gpu(shape, degrees)
+    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
+    return float((weights + memory.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
 
 
 def parallelism_of(degrees: Degrees, row: int = 0) -> Parallelism:

@@ -12,7 +12,7 @@ from ieco_opt import catalog
 from ieco_opt.catalog.types import WEIGHT_BYTES, Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.performance import closed_forms, rules
+from ieco_opt.performance import closed_forms, memory, rules
 from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, pass_time
@@ -257,9 +257,9 @@ def _deployable_fits(
     ):
         whole &= (values == np.floor(values)) & (values >= 1.0)
     tokens = numbers["context_tokens"] + numbers["output_tokens"]
-    used = rules.weight_bytes_per_gpu(shape, degrees) + rules.sequences_per_gpu(
+    used = memory.weight_bytes_per_gpu(shape, degrees) + memory.sequences_per_gpu(
         degrees, batch
-    ) * rules.cache_bytes_per_sequence(shape, degrees, tokens)
+    ) * memory.cache_bytes_per_sequence(shape, degrees, tokens)
     fits = used <= numbers["memory_utilization"] * accelerator.hbm_bytes
     accepted = rules.launchable(shape, degrees) & (batch >= degrees.pipeline_parallel)
     return np.asarray(whole & fits & accepted)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture, Block, Matrix
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
-from ieco_opt.performance.columns import take_rows
+from ieco_opt.performance.rows import take_rows
 
 NETWORK_PARTS = (
     "attention_allreduce_s",

@@ -33,6 +33,7 @@ _QUESTIONS: dict[object, dict[str, str]] = {
 }
 _BOTTLENECKS = {"kernel": "launch overhead", "arithmetic": "compute"}
 _COLUMNS = {"kind": "instance_type", "stock_gpus": "capacity_gpus", "rented_gpus": "allocated_gpus"}
+_REQUIREMENTS = {"stock of ": "capacity of "}
 _COUNTS = {"regimes": "segments"}
 _STATISTICS = {"kinds": "columns", "kinds_in_program": "columns_in_program"}
 
@@ -131,7 +132,17 @@ def _plan(plan: object) -> object:
     if not isinstance(plan, dict):
         return plan
     tables = {name: _each(plan[name], _row) for name in ("instances", "nodes", "pools") if name in plan}
-    return plan | tables
+    relaxed = {"next_cheaper": _each(plan["next_cheaper"], _relaxation)} if "next_cheaper" in plan else {}
+    return plan | tables | relaxed
+
+
+def _relaxation(relaxation: object) -> object:
+    requirement = relaxation.get("requirement") if isinstance(relaxation, dict) else None
+    if not isinstance(relaxation, dict) or not isinstance(requirement, str):
+        return relaxation
+    for before, now in _REQUIREMENTS.items():
+        requirement = now + requirement.removeprefix(before) if requirement.startswith(before) else requirement
+    return relaxation | {"requirement": requirement}
 
 
 def _row(row: object) -> object:

@@ -8,10 +8,10 @@ from ieco_opt.fleet.verify import check_plans, check_prices
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
-from ieco_opt.results.decoding import load_result
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.reading import load_result
 from ieco_opt.verification.consistency import Verification, check_consistency
 from ieco_opt.verification.deployments import check_deployments
 

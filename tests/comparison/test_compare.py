@@ -24,7 +24,7 @@ from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.reports.text.comparison import render
 from ieco_opt.results.comparison import Comparison, Obstacle
-from ieco_opt.results.decoding import from_json
+from ieco_opt.results.reading import from_json
 from ieco_opt.results.writing import write as write_file
 from ieco_opt.scenario import ResolvedScenario, resolve
 

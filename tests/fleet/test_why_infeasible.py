@@ -51,7 +51,7 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
         (
             MODELLED | {"model": "DeepSeek-V3", "weights": ["fp8"], "design_space": {"max_gpus": 4}},
             {},
-            r"no setup of its model fits \(p: \d+ x ",
+            r"no configuration of its model fits \(p: \d+ x ",
         ),
         (
             LISTED | {"operating_points": [{k: v for k, v in POINT.items() if k != "pool"} | {"accelerator": "L40S"}]},
@@ -61,7 +61,8 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
         (
             MODELLED | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}},
             {},
-            r"no setup of its design space can serve it disaggregated \(prefill needs attention_data_parallel 1\)",
+            r"no configuration of its design space can serve it disaggregated "
+            r"\(prefill needs attention_data_parallel 1\)",
         ),
         (LISTED | {"operating_points": [POINT | {"gpus": 24}]}, {}, r"its smallest instance \(24 GPUs\) does not fit"),
         (
@@ -80,7 +81,8 @@ def test_the_service_that_could_be_had_is_the_best_there_is() -> None:
     told = refusal(asked)
     # A lower speed alone would not help, so no figure is given for it.
     found = re.search(
-        r"no setup on its pools meets min_speed 20 and max_time_to_first_token_s 0\.0001 \(([\d.]+) s could be", told
+        r"no configuration on its pools meets min_speed 20 and max_time_to_first_token_s 0\.0001 \(([\d.]+) s could be",
+        told,
     )
     assert found
     seconds = float(found[1])
@@ -99,7 +101,11 @@ def test_a_point_that_is_too_slow_says_how_fast_it_is() -> None:
 @pytest.mark.parametrize(
     ("pool", "limits", "ways"),
     [
-        ({"gpus": 8}, {}, ["demand of chat lowered by 2 requests/s (33.3 %)", "stock of p raised by 8 GPUs (100 %)"]),
+        (
+            {"gpus": 8},
+            {},
+            ["demand of chat lowered by 2 requests/s (33.3 %)", "capacity of p raised by 8 GPUs (100 %)"],
+        ),
         (
             {"power_w": 1000, "max_power_kw": 12.2},
             {},
@@ -130,7 +136,7 @@ def test_what_it_would_take_is_the_least_and_the_smallest_share_comes_first(
 
 def test_where_no_single_change_helps_that_is_said() -> None:
     told = refusal(LISTED | {"min_instances": 2}, {"gpus": 8}, max_usd_per_hour=10)
-    assert told == "proven infeasible: no change of a single limit, stock or demand is enough to serve all workloads"
+    assert told == "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
 
 
 def test_what_is_not_examined_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +146,7 @@ def test_what_is_not_examined_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -
     result = plan(LISTED)
     assert (result.status, result[0].next_cheaper) == ("optimal", ())
     (note,) = result.notes
-    assert note == "what a better plan would violate was not examined in time for: demand of chat, stock of p"
+    assert note == "what a better plan would violate was not examined in time for: demand of chat, capacity of p"
 
 
 def test_a_plan_that_costs_nothing_has_no_better_one() -> None:

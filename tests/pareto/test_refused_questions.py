@@ -57,7 +57,7 @@ FASTEST = ieco_opt.solve(SMALL).speed_tokens_per_s
             {"limits": {"min_speed": 0.99 * FASTEST, "min_throughput": 5 * FASTEST}},
             "each limit can be met alone, but not all of them together",
         ),
-        ({"memory_utilization": 1e-4}, "no setup of the design space exists"),
+        ({"memory_utilization": 1e-4}, "no configuration of the design space exists"),
     ],
     ids=["one limit", "both limits", "memory"],
 )

@@ -15,9 +15,9 @@ from saved_results import KINDS, result
 
 import ieco_opt
 from ieco_opt.errors import ScenarioError
-from ieco_opt.results.decoding import from_json, load_result
 from ieco_opt.results.encoding import to_mapping
 from ieco_opt.results.json_schema import result_schema
+from ieco_opt.results.reading import from_json, load_result
 
 Place = tuple[str | int, ...]
 

@@ -106,9 +106,9 @@ def test_the_plan_itself_holds(planned: FleetResult) -> None:
         ("limits.max_power_kw", 8, "power: 8.05 kW, more than max_power_kw 8"),
         ("limits.max_gpus", 14, "gpus: 15, more than max_gpus 14"),
         ("pools.0.max_power_kw", 5.5, "pool h100: power: more than max_power_kw 5.5"),
-        ("pools.1.gpus", 9, "pool l40s: stock: {4: 1, 3: 1} nodes by size in use, of 2 of 4 GPUs and 1 left over"),
+        ("pools.1.gpus", 9, "pool l40s: capacity: {4: 1, 3: 1} nodes by size in use, of 2 of 4 GPUs and 1 left over"),
         ("pools.1.gpus", 7, None),
-        ("pools.1.gpus", 3, "pool l40s: stock: {4: 1, 3: 1} nodes by size in use, of 0 of 4 GPUs and 3 left over"),
+        ("pools.1.gpus", 3, "pool l40s: capacity: {4: 1, 3: 1} nodes by size in use, of 0 of 4 GPUs and 3 left over"),
         ("workloads.0.requests_per_s", 61, "workload chat: prefill: serves 60 requests/s of 61"),
         ("workloads.0.headroom", 0.36, "workload chat: prefill fp8-tp1: serves 60 of 81.09"),
         ("workloads.0.min_instances", 4, "workload chat: decode: 3 instances, of 4 to any number"),
@@ -190,7 +190,7 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
         (row_with("nodes", {"gpus": 7}, pool="h100"), "pool h100: node 0: holds 12 GPUs of 8"),
         (
             row_with("nodes", {"node_gpus": 5, "gpus": 5}, pool="l40s", node=0),
-            "pool l40s: stock: {5: 1, 3: 1} nodes by size in use, of 2 of 4 GPUs and 3 left over",
+            "pool l40s: capacity: {5: 1, 3: 1} nodes by size in use, of 2 of 4 GPUs and 3 left over",
         ),
         (
             row_with("nodes", {"gpus": 3}, instance_type="large", node=0),
@@ -215,7 +215,7 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
             row_with("instances", {"batch": 100_000}, instance_type="fp8-tp1-dp2"),
             "workload chat: decode fp8-tp1-dp2: batch 100000 does not fit in memory, which holds 1 to ",
         ),
-        (other_setup, "is no setup of the workload that fits in memory"),
+        (other_setup, "is no configuration of the workload that fits in memory"),
         (
             row_with("instances", {"weights": "int4"}, phase="prefill"),
             "workload chat: prefill fp8-tp1: its weights are int4, expected one of fp8",

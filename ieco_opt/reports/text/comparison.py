@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ieco_opt.reports.text import wording
-from ieco_opt.reports.text.columns import words
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, not_shown, wrapped
+from ieco_opt.reports.text.table_columns import words
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Obstacle
 
 _LEFT_OUT_FIRST = ("evals", "eps", "IGD+", "time", "at tokens/s", "speed regret %", "HV")

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ieco_opt.reports.text import fleet_wording, wording
-from ieco_opt.reports.text.columns import (
+from ieco_opt.reports.text.fleet_frontier import render_frontier
+from ieco_opt.reports.text.table import LEAST_WIDTH, Column, shortened, wrapped
+from ieco_opt.reports.text.table_columns import (
     SPEED,
     counts,
     hourly_costs,
@@ -18,8 +20,6 @@ from ieco_opt.reports.text.columns import (
     unrepeated,
     words,
 )
-from ieco_opt.reports.text.fleet_frontier import render_frontier
-from ieco_opt.reports.text.table import LEAST_WIDTH, Column, shortened, wrapped
 from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.reports.text import fleet_wording, wording
-from ieco_opt.reports.text.columns import counts, gaps, hourly_costs, numbers, powers, speaking
 from ieco_opt.reports.text.table import Column, left_out, shortened, thinned, wrapped
+from ieco_opt.reports.text.table_columns import counts, gaps, hourly_costs, numbers, powers, speaking
 from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
 from ieco_opt.results.plan import FleetPlan, FleetResult
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ieco_opt.reports.text import wording
-from ieco_opt.reports.text.columns import counts, gaps, numbers, speeds, words
 from ieco_opt.reports.text.deployment import render_card
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, left_out, not_shown, thinned, wrapped
+from ieco_opt.reports.text.table_columns import counts, gaps, numbers, speeds, words
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 
