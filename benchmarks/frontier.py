@@ -13,6 +13,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -69,13 +70,11 @@ def measure(model: str, context: int, *, speculates: bool) -> list[object]:
         "workload": {"context_tokens": context},
         "design_space": DEGREES,
     } | ({"speculation": SPECULATION} if speculates else {})
-    file = ROOT / "benchmarks" / ".case.yaml"
-    file.write_text(json.dumps(fields), encoding="utf-8")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "case.yaml"
+        file.write_text(json.dumps(fields), encoding="utf-8")
         fifty, hundred = (process_seconds(file, "--points", str(count)) for count in (50, 100))
         adaptive, result = process_seconds(file), run(file)
-    finally:
-        file.unlink()
     steps = result["statistics"]["step_seconds"]
     scenario = Scenario(**{name: value for name, value in fields.items() if name != "kind"})
     return [
