@@ -242,13 +242,6 @@ class Comparison(ShownAnswer, Answer):
 
         return pd.DataFrame(list(self._proposal_rows()))
 
-    def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Fields that contradict others, each with what was found and what is expected."""
-        yield from Answer.contradictions(self)
-        timed, count = len(self.statistics.heuristic_seconds), len(self.heuristics)
-        if timed != count:
-            yield "statistics.heuristic_seconds", f"found a list of {timed}, expected one of {count}, as heuristics"
-
     def _proposal_rows(self) -> Iterator[dict[str, Any]]:
         for heuristic in self.heuristics:
             for proposal in heuristic.proposals:
