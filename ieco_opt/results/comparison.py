@@ -252,3 +252,11 @@ class Comparison(ShownAnswer, Answer):
     def main_table(self) -> pd.DataFrame:
         """The table that a CSV or Parquet file holds."""
         return self.to_dataframe()
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        timed, compared = len(self.statistics.heuristic_seconds), len(self.heuristics)
+        if timed != compared:
+            message = f"found {timed} entries, expected {compared}, one for each of heuristics"
+            yield "statistics.heuristic_seconds", message
