@@ -45,6 +45,7 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
         nodes=tuple(_nodes(plan, names)),
         workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),
         pools=pools,
+        next_cheaper=(),
     )
 
 

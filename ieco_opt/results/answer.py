@@ -71,8 +71,8 @@ class Question(Record):
             expected = f"one of {', '.join(objectives)}" if objectives else "null"
             wrong.append((("objective",), self.objective, f"{expected} {asked}"))
         if (self.preference is not None) != (self.objective == "preferred"):
-            expected = "a number" if self.objective == "preferred" else "null"
-            wrong.append((("preference",), self.preference, f"{expected} with the objective {self.objective}"))
+            expected = "a number with" if self.objective == "preferred" else "null without"
+            wrong.append((("preference",), self.preference, f"{expected} the objective preferred"))
         if (self.against is not None) != (self.kind == "fleet_frontier"):
             expected = "one of speed, power, gpus" if self.against is None else "null"
             wrong.append((("against",), self.against, f"{expected} {asked}"))
@@ -104,7 +104,7 @@ class Answer(Record):
     status: AnswerStatus
     solver: SolverConfig
     versions: Versions
-    notes: tuple[Text, ...] = ()
+    notes: tuple[Text, ...]
 
     @property
     def coverage(self) -> float | None:

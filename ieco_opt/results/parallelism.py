@@ -62,6 +62,12 @@ class Parallelism(Record):
         """GPUs of one instance: TP x DP x PP."""
         return self.stage_ranks * self.pipeline
 
+    def short(self) -> str:
+        """Degrees in short, such as ``TP8 DP4 PP2 EP8 2d``; those of one are left out."""
+        others = (("DP", self.attention_data), ("PP", self.pipeline), ("EP", self.expert))
+        parts = [f"TP{self.tensor}", *(f"{letters}{degree}" for letters, degree in others if degree > 1)]
+        return " ".join(parts if self.layout == "1d" else [*parts, "2d"])
+
     def columns(self) -> dict[str, int | str | None]:
         """Values of ``COLUMNS``."""
         return dict(

@@ -216,7 +216,7 @@ class FleetPlan(Record):
     nodes: tuple[NodeRow, ...]
     workloads: tuple[WorkloadSummary, ...]
     pools: tuple[PoolSummary, ...]
-    next_cheaper: tuple[Relaxation, ...] = ()
+    next_cheaper: tuple[Relaxation, ...]
 
 
 TABLES = ("instances", "nodes", "workloads", "pools", "plans")

@@ -66,20 +66,9 @@ def _ends(answer: Any) -> Iterator[str]:
 
 def _line(point: Any) -> str:
     if hasattr(point, "speed_tokens_per_s"):
-        held = point.parallelism
-        layout = " ".join(
-            f"{name}{degree}"
-            for name, degree in (
-                ("TP", held.tensor),
-                ("PP", held.pipeline),
-                ("EP", held.expert),
-                ("DP", held.attention_data),
-            )
-            if name == "TP" or degree > 1
-        )
         return (
             f"{point.speed_tokens_per_s:.4g} tokens/s at ${point.cost_usd_per_mtok:.4g} per million tokens: "
-            f"{point.gpus} x {point.accelerator}, {layout}, batch {point.batch:,} ({point.status})"
+            f"{point.gpus} x {point.accelerator}, {point.parallelism.short()}, batch {point.batch:,} ({point.status})"
         )
     factor = f", speeds x {point.speed_factor:.4g}" if point.speed_factor != 1.0 else ""
     return f"${point.usd_per_hour:,.2f}/h, {point.gpus:,} GPUs{factor} ({point.status})"

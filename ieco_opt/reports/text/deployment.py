@@ -62,7 +62,7 @@ def _decisions(deployment: Deployment) -> list[str]:
     ]
     if deployment.draft is None:
         return [*lines, _line("speculation", "none")]
-    layout = wording.layout(deployment.draft)
+    layout = deployment.draft.short()
     return [*lines, _line("speculation", f"{deployment.draft_tokens} tokens drafted at once, draft model {layout}")]
 
 

@@ -83,7 +83,7 @@ def _instances(plan: FleetPlan) -> TitledTable:
 
 def _layout(row: InstanceRow) -> str:
     """Degrees of parallelism; an operating point has none, only its name."""
-    return shortened(row.instance_type, MOST_NAME) if row.parallelism is None else wording.layout(row.parallelism)
+    return shortened(row.instance_type, MOST_NAME) if row.parallelism is None else row.parallelism.short()
 
 
 def _products(rows: Sequence[InstanceRow]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
         columns.append(words("accelerator", (item.accelerator for item in shown)))
     if _varies(item.weights for item in every):
         columns.append(words("weights", (item.weights or "-" for item in shown)))
-    columns.append(words("layout", (wording.layout(item.parallelism) for item in shown)))
+    columns.append(words("layout", (item.parallelism.short() for item in shown)))
     columns.append(counts("batch", "", [item.batch for item in shown]))
     if any(item.draft_tokens for item in shown):
         columns.append(counts("draft", "tokens", [item.draft_tokens or None for item in shown]))
@@ -70,7 +70,7 @@ def _varies(values: Iterable[object]) -> bool:
 
 
 def _foot(frontier: Frontier, shown: Sequence[Deployment]) -> list[str]:
-    lines = wording.letters_in([wording.layout(item.parallelism) for item in shown])
+    lines = wording.letters_in([item.parallelism.short() for item in shown])
     if frontier.open_regions:
         regions = wording.counted(frontier.open_regions, "region")
         lines.append(f"{regions} of speed and cost left open (see --plot or --out)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from ieco_opt.reports.text import wording
 from ieco_opt.results.deployment import Deployment
 
 MOST_GROUPS = 8
@@ -46,7 +45,7 @@ def _grouped(deployments: Sequence[Deployment], label: Callable[[Deployment], st
 
 
 def _by_layout(item: Deployment) -> str:
-    return wording.layout(item.parallelism)
+    return item.parallelism.short()
 
 
 def _by_degrees(item: Deployment) -> str:

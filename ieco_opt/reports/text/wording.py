@@ -10,7 +10,6 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
-from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Scenario
 
@@ -18,17 +17,6 @@ _CLOSED = 1e-9
 
 LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
 """What the letters of a layout stand for."""
-
-
-def layout(held: Parallelism) -> str:
-    """Degrees of parallelism in short, such as ``TP8 DP4 PP2 EP8 2d``."""
-    parts = [f"TP{held.tensor}"]
-    parts += [
-        f"{letters}{degree}"
-        for letters, degree in (("DP", held.attention_data), ("PP", held.pipeline), ("EP", held.expert))
-        if degree > 1
-    ]
-    return " ".join(parts if held.layout == "1d" else [*parts, "2d"])
 
 
 def letters_in(layouts: Sequence[str]) -> list[str]:
@@ -42,7 +30,7 @@ def configuration(deployment: Deployment) -> str:
     parts = [f"{deployment.gpus} x {deployment.accelerator}"]
     if deployment.weights is not None:
         parts.append(deployment.weights)
-    parts += [layout(deployment.parallelism), f"batch {deployment.batch:,}"]
+    parts += [deployment.parallelism.short(), f"batch {deployment.batch:,}"]
     if deployment.draft_tokens:
         parts.append(f"draft {deployment.draft_tokens}")
     return ", ".join(parts)
