@@ -28,12 +28,12 @@ from ieco_opt.reports.text import progress, render, several, wording
 from ieco_opt.reports.text.grouping import MOST_GROUPS, groups_of
 from ieco_opt.reports.text.table import MOST_ROWS
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.decoding import from_json, load_result
 from ieco_opt.results.deployment import Bottleneck, Deployment
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.results.parallelism import Parallelism
+from ieco_opt.results.reading import from_json, load_result
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.results.tables import rows_to_dataframe
 from ieco_opt.results.versions import Versions
@@ -929,7 +929,7 @@ def test_what_has_no_picture_is_refused() -> None:
 
 def test_figures_stand_on_their_own(tmp_path: Path) -> None:
     code = (
-        "import sys; from ieco_opt.results.decoding import load_result; from ieco_opt.reports import figures; "
+        "import sys; from ieco_opt.results.reading import load_result; from ieco_opt.reports import figures; "
         f"figure = figures.figure_of(load_result({str(tmp_path / 'front.json')!r})); "
         "print(type(figure).__mro__[1].__module__, 'matplotlib.pyplot' in sys.modules)"
     )
@@ -982,7 +982,7 @@ def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     modules = [
         "results.tables",
         "results.writing",
-        "results.decoding",
+        "results.reading",
         "results.summary",
         "reports.text",
         "reports.text.frontier",
