@@ -288,8 +288,7 @@ def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
     from ieco_opt.scenario import Scenario
 
     if not isinstance(scenario, Scenario):
-        message = f"found a fleet, expected a deployment for {asked} (plan and fleet_frontier take fleets)"
-        raise ScenarioError.single(message, field="kind")
+        raise _other_kind(scenario, f"a deployment for {asked} (plan and fleet_frontier take fleets)")
     return scenario
 
 
@@ -298,6 +297,15 @@ def _fleet(fleet: Scenario | Fleet, asked: str) -> Fleet:
     from ieco_opt.scenario import Fleet
 
     if not isinstance(fleet, Fleet):
-        message = f"found a deployment, expected a fleet for {asked} (solve and frontier take deployments)"
-        raise ScenarioError.single(message, field="kind")
+        raise _other_kind(fleet, f"a fleet for {asked} (solve and frontier take deployments)")
     return fleet
+
+
+def _other_kind(scenario: object, expected: str) -> ScenarioError:
+    from ieco_opt.documents.origin import found
+    from ieco_opt.scenario import Fleet, Scenario
+
+    names = {Scenario: "a deployment", Fleet: "a fleet"}
+    return ScenarioError.single(
+        f"found {names.get(type(scenario)) or found(scenario)}, expected {expected}", field="kind"
+    )

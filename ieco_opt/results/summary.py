@@ -15,8 +15,17 @@ _MOST_ROWS = 25
 _KINDS = {
     "complete": "complete: every point of the nondominated set",
     "sampled": "sampled: each point is nondominated, others may be missing",
-    "single": "one answer",
-    "none": "proven: no answer exists",
+    "single": "single: the one answer that was asked for",
+    "none": "none: proven, no answer exists",
+}
+_SUBJECTS = {"speed": "speed", "power": "power", "gpus": "GPUs"}
+_ASKED = {
+    "fastest": "the fastest deployment",
+    "cheapest": "the cheapest deployment",
+    "preferred": "the deployment with the greatest speed^{:g} / cost",
+    "cost": "least cost",
+    "power": "least power",
+    "gpus": "fewest GPUs",
 }
 
 
@@ -25,25 +34,25 @@ def summary(answer: Answer) -> list[str]:
     name = type(answer).__name__
     lines = [f"{name} of {answer.scenario.name!r}: {_question(answer)}", f"  {_guarantee(answer)}"]
     lines += [f"  {line}" for line in _ends(answer)]
-    return lines[:MOST_LINES]
+    left = len(lines) - MOST_LINES + 1
+    return lines if left <= 1 else [*lines[: MOST_LINES - 1], f"  and {left} more"]
 
 
 def _question(answer: Answer) -> str:
     question = answer.question
     if question.kind == "fleet_frontier":
-        return f"least cost against {question.against}"
+        return f"least cost against {_SUBJECTS[str(question.against)]}"
     words = {"frontier": "speed against cost", "compare": "heuristics against the exact frontier"}
     if question.kind in words:
         return words[question.kind]
-    asked = {"plan": "least {}", "explain": "what decides the {}", "solve": "the {}"}[question.kind]
-    power = f" (k = {question.preference:g})" if question.preference is not None else ""
-    return asked.format(question.objective) + power
+    asked = _ASKED[str(question.objective)].format(question.preference)
+    return f"what decides {asked}" if question.kind == "explain" else asked
 
 
 def _guarantee(answer: Answer) -> str:
     guarantee = answer.guarantee
     if guarantee.stopped is not None:
-        return f"stopped ({guarantee.stopped}): better answers may exist"
+        return f"partial: stopped ({guarantee.stopped}), better answers may exist"
     if guarantee.kind == "covered":
         delta = f"{100.0 * (guarantee.coverage or 0.0):.3g} %"
         return f"covered: for every feasible answer one listed is at most {delta} more expensive and {delta} worse"
