@@ -142,6 +142,7 @@ def fleet_frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: FleetProgress | None = None,
+    known: FleetResult | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
     from ieco_opt.fleet.run import fleet_frontier
@@ -153,6 +154,7 @@ def fleet_frontier(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        known=known,
     )
 
 

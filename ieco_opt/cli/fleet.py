@@ -84,11 +84,12 @@ def command(
         if frontier is None:
             found = given.deliver(_plan(fleet, objective, config, quiet=quiet))
         else:
+            plan = None
             if given.shows_tables:
-                printed = Delivery(None, output_format, quiet, nodes=show_nodes)
-                printed.deliver(_plan(fleet, objective, config, quiet=quiet))
+                plan = _plan(fleet, objective, config, quiet=quiet)
+                Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
                 click.echo()
-            found = given.deliver(_frontier(fleet, frontier, delta, config, complete=complete, quiet=quiet))
+            found = given.deliver(_frontier(fleet, frontier, delta, config, plan, complete=complete, quiet=quiet))
         status = max(status, found)
     return status
 
@@ -102,7 +103,14 @@ def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, 
 
 
 def _frontier(
-    fleet: Fleet, against: Against, delta: float | None, config: SolverConfig, *, complete: bool, quiet: bool
+    fleet: Fleet,
+    against: Against,
+    delta: float | None,
+    config: SolverConfig,
+    plan: FleetResult | None,
+    *,
+    complete: bool,
+    quiet: bool,
 ) -> FleetResult:
     from ieco_opt import api
     from ieco_opt.cli.fleet_progress import shown_points
@@ -115,4 +123,5 @@ def _frontier(
             complete=complete,
             solver_config=config,
             progress=progress,
+            known=plan,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.errors import Fault, ScenarioError
 
 if TYPE_CHECKING:
     from ieco_opt.pareto.sweeps import Progress
@@ -70,8 +71,7 @@ class Delivery:
         from ieco_opt.results.encoding import to_json
         from ieco_opt.results.writing import to_csv_text, write
 
-        if self.out is not None:
-            write(answer, self.out)
+        unwritten = _attempted(lambda out: write(answer, out), self.out)
         shown = answer.scenario.notes()
         show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
         if answer.stopped is not None and not self.quiet:
@@ -80,12 +80,16 @@ class Delivery:
             click.echo(to_json(answer), nl=False)
         elif self.output_format == "csv":
             click.echo(to_csv_text(answer), nl=False)  # type: ignore[arg-type]
-        elif self.shows_tables:
+        elif self.shows_tables or unwritten:
+            # What could not be saved must not be lost.
             self._print(answer)
-        if self.plot is not None:
-            from ieco_opt.reports import figures
+        from ieco_opt.reports import figures
 
-            figures.save(answer, self.plot)
+        unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
+        for fault in unwritten:
+            click.echo(f"error: {fault}", err=True)
+        if unwritten:
+            return ExitStatus.INTERNAL_ERROR
         return ExitStatus.DONE if answer.stopped is None else ExitStatus.STOPPED
 
     def _print(self, answer: Answer) -> None:
@@ -98,6 +102,16 @@ class Delivery:
             if not plan.is_frontier:
                 click.echo()
                 click.echo(render_nodes(plan[0], width))
+
+
+def _attempted(write: Callable[[Path], object], path: Path | None) -> list[Fault]:
+    """Write to a file, if one is wanted; what went wrong, which must not keep the answer from being shown."""
+    if path is not None:
+        try:
+            write(path)
+        except ScenarioError as error:
+            return list(error.faults)
+    return []
 
 
 def show_notes(notes: Iterable[str], *, quiet: bool) -> None:

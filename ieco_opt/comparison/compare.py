@@ -11,6 +11,7 @@ from ieco_opt.comparison import indicators
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.comparison.indicators import Array, Points
 from ieco_opt.comparison.proposals import proposals_of
+from ieco_opt.errors import SearchStoppedError
 from ieco_opt.heuristics import BUILT_IN, Heuristic, get
 from ieco_opt.pareto import run
 from ieco_opt.pareto.sweeps import Progress
@@ -60,6 +61,10 @@ def compare(
     chosen = [get(item) if isinstance(item, str) else item for item in heuristics]
     budget = Budget() if budget is None else budget
     exact = run.frontier(scenario, delta=delta, complete=complete, solver_config=solver_config, progress=progress)
+    if not len(exact):
+        raise SearchStoppedError(
+            f"the exact search ended ({exact.stopped}) before it found a deployment to compare with"
+        )
     measured = [_measured(heuristic, exact, budget) for heuristic in chosen]
     return Comparison(
         question=Question("compare", delta=0.0 if complete else delta),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SolverError
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
 from ieco_opt.fleet.planner import FleetPlanner, Plan
@@ -77,7 +77,7 @@ def plan(
             found = asked.planner.best(Quantity(wanted))
         except Stopped as stop:
             if stop.incumbent is None:
-                raise SolverError(f"the search ended ({stop.reason}) before it found a plan") from stop
+                raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.incumbent, stop.reason
         if found is None:
             raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
@@ -97,6 +97,7 @@ def fleet_frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: Progress | None = None,
+    known: FleetResult | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
 
@@ -106,24 +107,28 @@ def fleet_frontier(
         Coverage: for every feasible plan one of the result is at most 1 + delta more expensive and 1 + delta worse.
     complete
         Instead, every point of the frontier.
+    known
+        A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
 
     Raises
     ------
     ScenarioError, InfeasibleError, SolverError
         As of :func:`plan`.
     """
-    if against not in (known := get_args(Against)):
-        raise ScenarioError.single(f"found '{against}', expected one of {', '.join(known)}", field="against")
+    if against not in (choices := get_args(Against)):
+        raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
     if not 0.0 < delta < float("inf"):
         raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
     with _running(fleet, "power" if against == "power" else "cost", solver_config, None) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
-        if not found.plans and found.stopped is not None:
-            raise SolverError(f"the search ended ({found.stopped}) before it found a plan")
-        if not found.plans:
+        if not found.plans and found.stopped is not None and known is None:
+            raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
+        if not found.plans and found.stopped is None:
             raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
         plans = tuple(asked.described(each) for each in found.plans)
+        if not plans and known is not None:
+            plans = known.plans
     aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
     question = Question(kind="fleet_frontier", against=against, delta=0.0 if complete else delta)
     return asked.result(question, achieved(aim, found.coverage, found.stopped), plans, asked.run.seconds(), [])

@@ -10,7 +10,7 @@ from typing import Literal
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.infeasibility import why_infeasible
@@ -102,7 +102,7 @@ def solve(
     """
     result = answer(scenario, objective=objective, preference=preference, solver_config=solver_config)
     if not len(result):
-        raise SolverError(f"the search ended ({result.stopped}) before it found a deployment")
+        raise SearchStoppedError(f"the search ended ({result.stopped}) before it found a deployment")
     return result[0]
 
 

@@ -134,8 +134,13 @@ class _Table:
         collection = catalog.Collection.PAPER if self.fidelity is Fidelity.PAPER else catalog.Collection.REAL
         entries: dict[str, object] = {}
         faults = []
-        for row, name in enumerate(self.points[column].astype(str)):
+        for row, (cell, empty) in enumerate(zip(self.points[column], self.points[column].isna(), strict=True)):
+            name = str(cell)
             if name in entries:
+                continue
+            if empty:
+                entries[name] = None
+                faults.append(self.fault(row, column, "found an empty cell, expected a name of the catalog"))
                 continue
             try:
                 entries[name] = look_up(name, collection)
@@ -196,7 +201,9 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
         assert isinstance(accelerator, Accelerator)
         weights = str(key[2]) if deployable else None
         part = {name: values[rows] for name, values in numbers.items()}
-        values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
+        # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
         feasible[rows] = fits
         for name, value in values.items():
             columns.setdefault(name, np.zeros(len(table.points)))[rows] = value

@@ -23,11 +23,10 @@ def figure_of(result: Answer) -> Figure:
     ScenarioError
         The object has no picture, or matplotlib is missing.
     """
-    from ieco_opt.documents.destinations import require_library
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
 
-    require_library("matplotlib")
+    _load_library()
     if isinstance(result, Frontier):
         if result.question.kind != "frontier" and len(result) == 1:
             from ieco_opt.reports.figures import deployment
@@ -66,12 +65,26 @@ def overlay(results: Sequence[Answer]) -> Figure:
     ScenarioError
         There is none, one of them is no frontier of deployments, or matplotlib is missing.
     """
-    from ieco_opt.documents.destinations import require_library
     from ieco_opt.reports.figures import frontier
 
-    require_library("matplotlib")
+    _load_library()
     frontiers = _frontiers(results)
     return figure_of(frontiers[0]) if len(frontiers) == 1 else frontier.draw_overlay(frontiers)
+
+
+def _load_library() -> None:
+    """Import matplotlib, whatever backend the environment asks for: no picture here needs one."""
+    import os
+
+    from ieco_opt.documents.destinations import require_library
+
+    require_library("matplotlib")
+    asked = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib  # noqa: F401
+    finally:
+        if asked is not None:
+            os.environ["MPLBACKEND"] = asked
 
 
 def _frontiers(results: Sequence[Answer]) -> list[Frontier]:
