@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.errors import ScenarioError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
 
@@ -260,29 +261,11 @@ def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> 
     return figures.overlay(results) if path is None else figures.save_overlay(results, path)
 
 
-class Versions(dict[str, Any]):
-    """Versions by name, shown one a line."""
-
-    def __repr__(self) -> str:
-        """One line a package."""
-        width = max(map(len, self), default=0)
-        return "\n".join(f"{name:{width}}  {version}" for name, version in self.items())
-
-
-def show_versions() -> Versions:
+def show_versions() -> InstalledVersions:
     """Versions that results depend on, and of optional packages that are installed; nothing is printed."""
-    from dataclasses import asdict
-    from importlib import metadata
+    from ieco_opt.solvers.versions import installed
 
-    from ieco_opt.solvers.versions import versions
-
-    found = Versions(asdict(versions("highs")))
-    for package in ("numpy", "pandas", "pydantic", "click", "matplotlib", "pyarrow", "pymoo", "scipy"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return installed()
 
 
 def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
@@ -307,7 +290,6 @@ def _other_kind(scenario: object, expected: str) -> ScenarioError:
     from ieco_opt.documents.origin import found
     from ieco_opt.scenario import Fleet, Scenario
 
-    names = {Scenario: "a deployment", Fleet: "a fleet"}
-    return ScenarioError.single(
-        f"found {names.get(type(scenario)) or found(scenario)}, expected {expected}", field="kind"
-    )
+    given = "a deployment" if isinstance(scenario, Scenario) else found(scenario)
+    given = "a fleet" if isinstance(scenario, Fleet) else given
+    return ScenarioError.single(f"found {given}, expected {expected}", field="kind")
