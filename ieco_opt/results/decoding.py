@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def from_json(text: str, file: str | None = None) -> Answer:
         The text is no result, or part of it is malformed; with every fault.
     """
     values = parse_mapping(text, file, _WRITTEN_BY_US)
-    if values.get("format") in FORMATS_1 and values.get("format_version") == 1:
+    if values.get("format") in FORMATS_1 and _is_version(values.get("format_version"), 1):
         return _read(upgraded(values, file), Origin(file))
     try:
         return _read(values, Origin(file))
@@ -72,9 +73,17 @@ def from_json(text: str, file: str | None = None) -> Answer:
         return _read(values, Origin(file, lines=lines_of(text)))
 
 
+def _is_version(value: object, number: int) -> bool:
+    return type(value) is int and value == number
+
+
 def _read(values: Mapping[str, Any], origin: Origin) -> Answer:
+    known = {
+        "format": values.get("format") == FORMAT,
+        "format_version": _is_version(values.get("format_version"), FORMAT_VERSION),
+    }
     for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
-        if values.get(name) != expected or isinstance(values.get(name), bool):
+        if not known[name]:
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"
             raise ScenarioError([origin.fault((name,), message)])
     return _Reader(origin).answer({name: values[name] for name in values if name not in ("format", "format_version")})
@@ -151,35 +160,52 @@ class _Reader:
     ) -> None:
         """Note what Pydantic found, but for parts of which something is noted already."""
         for details in error.errors(include_url=False):
-            place = _flat(details["loc"])
+            place = _flat(kind, details["loc"])
             if not place or place[0] not in without:
                 message = expected_of(details, lambda place=place: _fields_at(kind, place[:-1]))  # type: ignore[misc]
                 self.faults.append(self.origin.fault((*at, *place), message))
 
 
-def _flat(location: Location) -> Location:
+def _flat(kind: type[Any], location: Location) -> Location:
     """Place in the file of a place in the records, where a parallelism is held and not flat."""
     place: list[str | int] = []
-    prefix = ""
-    for key in location:
-        if key in PREFIXES and place and isinstance(place[-1], int):
+    prefix, at = "", kind
+    for depth, key in enumerate(location, start=1):
+        if key in PREFIXES and _is_row(at) and depth < len(location):
             prefix = PREFIXES[str(key)]
         else:
-            place.append(prefix + key if prefix and isinstance(key, str) else key)
+            place.append(prefix + key if isinstance(key, str) else key)
             prefix = ""
+        at = _below(at, key)
     return tuple(place)
 
 
-def _fields_at(kind: type[Any] | None, place: Location) -> Iterable[str]:
+def _fields_at(kind: type[Any], place: Location) -> Iterable[str]:
     """Names of the fields that a record of an answer may have in a file."""
     at: Any = kind
     for key in place:
-        if isinstance(key, str) and is_dataclass(at):
-            hints = get_type_hints(at)
-            at = next(_records_in(hints[key]), None) if key in hints else None
-    if isinstance(at, type) and issubclass(at, Row):
-        return at.columns()
+        at = _below(at, key)
+    if _is_row(at):
+        names: tuple[str, ...] = at.columns()
+        return names
     return [item.name for item in fields(at)] if is_dataclass(at) else []
+
+
+def _is_row(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Row)
+
+
+def _below(kind: Any, key: str | int) -> Any:
+    """The record that a field of a record holds, or a list of it; ``None`` where it holds none."""
+    if isinstance(key, int):
+        return kind
+    return _held_records(kind).get(key) if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+@functools.cache
+def _held_records(kind: type[Any]) -> dict[str, type[Any] | None]:
+    """The record that each field of a record holds, or a list of it."""
+    return {name: next(_records_in(hint), None) for name, hint in get_type_hints(kind).items()}
 
 
 def _records_in(hint: object) -> Iterator[type[Any]]:

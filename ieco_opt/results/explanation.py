@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from ieco_opt.documents.types import Count, Flag, FromZero, Integer, Number, Record, Text, Whole
 from ieco_opt.results.answer import Answer
@@ -11,12 +13,18 @@ from ieco_opt.results.deployment import Bottleneck, Deployment
 from ieco_opt.results.shown import ShownAnswer
 from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import Scenario
+from ieco_opt.scenario.fields import expecting
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LimitValue = Integer | Number | tuple[Whole, ...]
-"""What a scenario says of a limit: a number, or a list of batches."""
+LimitNumber = Annotated[Integer | Number, expecting("a number")]
+"""A value of a limit; one that counts stays an integer."""
+
+_Batches = Annotated[tuple[Whole, ...], Field(min_length=1)]
+
+LimitValue = Annotated[Integer | Number | _Batches, expecting("a number or a list of batches")]
+"""What a scenario says of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ class Loosened(Record):
         How much faster, cheaper or (`preferred`) higher in speed^k / cost the optimum is, as a share.
     """
 
-    value: Integer | Number | None
+    value: LimitNumber | None
     deployment: Deployment
     gain: FromZero
 
@@ -90,7 +98,7 @@ class LimitEffect(Record):
     step: Text | None
     relaxed: Loosened | None
     removed: Loosened | None
-    improves_from: Integer | Number | None
+    improves_from: LimitNumber | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ class LimitRelaxation(Record):
     limit: Text
     value: LimitValue
     unit: Text
-    needed: Integer | Number | None
+    needed: LimitNumber | None
     deployment: Deployment | None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from ieco_opt.documents.types import Record, Whole
 from ieco_opt.scenario.fields import refused_at
@@ -120,27 +121,51 @@ class Row(Record):
         if not isinstance(values, Mapping):
             return values
         read = dict(values)
-        for name, prefix in PREFIXES.items():
+        for name, optional in _held_by(cls).items():
+            if name in read:
+                raise _wrong("extra_forbidden", [name], read[name])
+            prefix = PREFIXES[name]
             columns = {column: read.pop(prefix + column) for column in COLUMNS if prefix + column in read}
-            if columns:
-                absent = all(value is None for value in columns.values())
-                read[name] = None if absent else _without_derived(columns, prefix)
+            read[name] = _degrees(columns, prefix, optional=optional)
         return read
 
 
-def _without_derived(columns: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Degrees alone, once what follows from them is as it should be."""
-    derived = {name: columns.pop(name) for name in DERIVED if name in columns}
+_HELD: dict[type[Row], dict[str, bool]] = {}
+
+
+def _held_by(kind: type[Row]) -> dict[str, bool]:
+    """Fields of a kind of rows that hold a parallelism, and whether they may hold none; looked up once."""
+    if kind not in _HELD:
+        hints = get_type_hints(kind)
+        _HELD[kind] = {name: type(None) in get_args(hints[name]) for name in PREFIXES if name in hints}
+    return _HELD[kind]
+
+
+def _degrees(columns: dict[str, Any], prefix: str, *, optional: bool) -> dict[str, Any] | None:
+    """Degrees alone, once what follows from them is as it should be; ``None`` where all columns are empty."""
+    if missing := [prefix + name for name in COLUMNS if name not in columns]:
+        raise _wrong("missing", missing, columns)
+    derived = {name: columns.pop(name) for name in DERIVED}
+    absent = optional and all(value is None for value in columns.values())
     try:
-        expected = _READER.validate_python(columns).columns()
+        expected = dict.fromkeys(DERIVED) if absent else _READER.validate_python(columns).columns()
     except ValidationError:
         # The degrees themselves are refused by name in a moment.
         return columns
-    wrong = [name for name in DERIVED if name not in derived or derived[name] != expected[name]]
+    wrong = [name for name in DERIVED if not _is_same(derived[name], expected[name])]
     if wrong:
-        words = {name: f"{expected[name]}, as the degrees say" for name in wrong}
-        raise refused_at(((prefix + name,), derived.get(name), said) for name, said in words.items())
-    return columns
+        words = {name: "null" if expected[name] is None else str(expected[name]) for name in wrong}
+        raise refused_at(((prefix + name,), derived[name], f"{words[name]}, as the degrees say") for name in wrong)
+    return None if absent else columns
+
+
+def _is_same(one: object, other: object) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _wrong(kind: Literal["missing", "extra_forbidden"], names: Sequence[str], value: object) -> ValidationError:
+    details = [InitErrorDetails(type=kind, loc=(name,), input=value) for name in names]
+    return ValidationError.from_exception_data("row", details)
 
 
 _READER: TypeAdapter[Parallelism] = TypeAdapter(Parallelism)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from ieco_opt.documents.types import AboveZero, Flag, Integer, Number, Record, Share, Text
+from ieco_opt.scenario.fields import expecting
 
 DEFAULT_CONFIG = "exact"
+
+Option = Annotated[Flag | Integer | Number | Text, expecting("a number, text, true or false")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +38,4 @@ class SolverConfig(Record):
     patience_s: AboveZero | None = None
     time_limit_s: AboveZero | None = None
     total_time_limit_s: AboveZero | None = None
-    options: dict[Text, Flag | Integer | Number | Text] = field(default_factory=dict)
+    options: dict[Text, Option] = field(default_factory=dict)
