@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.format1_comparison import upgraded_comparison
 from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
@@ -52,10 +52,12 @@ def upgraded(values: Mapping[str, Any], file: str | None) -> dict[str, Any]:
         case _:
             read = _answer(left)
     scenario = left.pop("scenario", None)
-    read["scenario"] = migrated_mapping(scenario) if isinstance(scenario, dict) else scenario
+    read["scenario"] = _migrated(scenario)
     read["resolved"] = _resolved(read["scenario"], file)
     versions = left.pop("versions", None)
     read["versions"] = versions | {"model": MODEL_VERSION} if isinstance(versions, dict) else versions
+    if later := sorted(left.keys() & read.keys()):
+        raise ScenarioError([Fault(file, None, name, "unknown field in file format 1") for name in later])
     return {"format": FORMAT, "format_version": FORMAT_VERSION, **read, **left}
 
 
@@ -106,7 +108,15 @@ def _status(guarantee: Mapping[str, Any], points: object) -> str:
     if guarantee["stopped"] is not None:
         return "stopped"
     known = [point.get("status") for point in points if isinstance(point, dict)] if isinstance(points, list) else []
-    return "optimal" if set(known) == {"optimal"} else "feasible"
+    return "optimal" if known and all(status == "optimal" for status in known) else "feasible"
+
+
+def _migrated(scenario: object) -> object:
+    """A scenario in today's version; a wrong one as it is, since its reader says in a moment what is wrong."""
+    try:
+        return migrated_mapping(scenario) if isinstance(scenario, dict) else scenario
+    except ScenarioError:
+        return scenario
 
 
 def _resolved(scenario: object, file: str | None) -> dict[str, Any]:

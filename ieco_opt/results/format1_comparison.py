@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ieco_opt.results.comparison import Obstacle
 
@@ -27,7 +28,7 @@ _OWN = (
     "draft_expert_parallel",
 )
 _MEASURES = ("hypervolume_ratio", "additive_epsilon", "igd_plus", "beats_frontier", "evaluations")
-_EXCESS = re.compile(r"memory over by .* \(([\d.e+-]+) %\)")
+_EXCESS = re.compile(r"memory over by .* \((\d+(?:\.\d+)?(?:e[+-]?\d+)?) %\)")
 
 
 def upgraded_comparison(left: dict[str, Any], row: Callable[[object], object]) -> dict[str, Any]:
@@ -89,7 +90,8 @@ def _proposal(values: Mapping[str, Any]) -> dict[str, Any]:
     proposal = {name: values.get(name) for name in _OWN}
     for prefix in ("", "draft_"):
         ranks, groups = (values.get(f"{prefix}{name}_parallel") for name in ("tensor", "attention_data"))
-        proposal[f"{prefix}tensor_parallel"] = ranks / groups if ranks is not None and groups else ranks
+        split = ranks / groups if _is_number(ranks) and _is_number(groups) and groups else ranks
+        proposal[f"{prefix}tensor_parallel"] = split
         proposal[f"{prefix}stage_ranks"] = ranks
     texts = str(values.get("reasons") or "").split("; ")
     proposal["reasons"] = [_reason(text) for text in texts if text]
@@ -113,7 +115,13 @@ def _reason(text: str) -> dict[str, Any]:
 def _mark_nondominated(proposals: list[dict[str, Any]]) -> None:
     """Mark the proposals of one heuristic that can be launched and that no other of its own dominates."""
     cheapest = float("inf")
-    known = [each for each in proposals if each["speed_tokens_per_s"] and each["cost_usd_per_mtok"]]
+    worth = ("speed_tokens_per_s", "cost_usd_per_mtok")
+    known = [each for each in proposals if all(_is_number(each[name]) for name in worth)]
     for proposal in sorted(known, key=lambda each: (-each["speed_tokens_per_s"], each["cost_usd_per_mtok"])):
         if proposal["cost_usd_per_mtok"] < cheapest:
             proposal["nondominated"], cheapest = True, proposal["cost_usd_per_mtok"]
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

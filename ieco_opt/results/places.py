@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ieco_opt.documents.origin import Location
-from ieco_opt.results.parallelism import PREFIXES, Row
+from ieco_opt.results.parallelism import DERIVED, PREFIXES, Parallelism, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def _inner(hint: Any, record: type[Any] | None, key: str | int) -> Any:
 def _hints(record: type[Any]) -> dict[str, Any]:
     """Types of the fields by their names in a file."""
     annotated, hints = get_type_hints(record, include_extras=True), get_type_hints(record)
-    return {_name_in_file(name, annotated[name]): hint for name, hint in hints.items()}
+    named = {_name_in_file(name, annotated[name]): hint for name, hint in hints.items()}
+    return named | dict.fromkeys(DERIVED, int | None) if record is Parallelism else named
 
 
 def _name_in_file(name: str, annotated: Any) -> str:

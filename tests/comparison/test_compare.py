@@ -81,6 +81,7 @@ PROPOSAL_COLUMNS = {
     "draft_attention_data_parallel",
     "draft_pipeline_parallel",
     "draft_expert_parallel",
+    "draft_stage_ranks",
     "reasons",
 }
 
