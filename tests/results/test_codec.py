@@ -215,9 +215,8 @@ def test_files_of_format_1_are_read(path: Any) -> None:
     old, read = json.loads(path.read_text()), load_result(path)
     assert from_json(read.to_json()) == read  # type: ignore[attr-defined]
     assert ieco_opt.verify(read).problems == []
-    rows = (
-        old.get("deployments") or old.get("exact", {}).get("deployments") or [old["chosen"]] * bool(old.get("chosen"))
-    )
+    chosen = [old["chosen"]] if old.get("chosen") else []
+    rows = old.get("deployments") or old.get("exact", {}).get("deployments") or chosen
     rows += [row for plan in old.get("plans", []) for row in plan["instances"]]
     values = to_mapping(read)
     now = values.get("deployments", []) + [row for plan in values.get("plans", []) for row in plan["instances"]]
