@@ -70,7 +70,8 @@ def _ends(answer: Any) -> Iterator[str]:
         yield f"{heuristic.name}: finds {100.0 * heuristic.share_found:.3g} % of the points"
     subset = getattr(answer, "infeasible_subset", None)
     if subset is not None and subset.members:
-        yield "no deployment meets together: " + ", ".join(each.limit for each in subset.members)
+        limits = [each.limit for each in subset.members]
+        yield f"no deployment meets {'together: ' * (len(limits) > 1)}{', '.join(limits)}"
 
 
 def _line(point: Any) -> str:
