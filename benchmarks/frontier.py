@@ -76,15 +76,15 @@ def measure(model: str, context: int, *, speculates: bool) -> list[object]:
         adaptive, result = process_seconds(file), run(file)
     finally:
         file.unlink()
-    steps = result["statistics"]["step_seconds"]
+    steps, counts = result["statistics"]["step_seconds"], result["statistics"]["counts"]
     scenario = Scenario(**{name: value for name, value in fields.items() if name != "kind"})
     return [
         f"{model:17}",
         f"{context:6}",
         f"{'yes' if speculates else 'no':3}",
-        f"{result['counts']['setups']:5}",
+        f"{counts['setups']:5}",
         f"{segments_before(scenario):7}",
-        f"{result['counts']['segments']:4}",
+        f"{counts['segments']:4}",
         f"{fifty:5.2f}",
         f"{hundred:5.2f}",
         f"{adaptive:5.2f}",

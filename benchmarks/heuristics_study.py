@@ -20,14 +20,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ieco_opt import Scenario, load_scenario
-from ieco_opt.comparison import Comparison, compare
-from ieco_opt.comparison.deployability import Obstacle, judge
+from ieco_opt import Fleet, Scenario, load_scenario
+from ieco_opt.comparison import compare
+from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.paper_grid import PaperGrid
 from ieco_opt.heuristics.pricing import families_of
 from ieco_opt.heuristics.registry import chosen
-from ieco_opt.scenario import ResolvedScenario, resolve
+from ieco_opt.results.comparison import Comparison, Obstacle
+from ieco_opt.scenario import ResolvedScenario, load_deployment, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "benchmarks" / "heuristics_study.md"
@@ -67,17 +68,18 @@ def main() -> int:
     arguments = _arguments()
     if arguments.paper_curves is not None:
         return check_paper_curves(arguments.paper_curves, arguments.resolution)
-    files = arguments.scenario or sorted((ROOT / "scenarios").glob("*.yaml"))
+    shipped = sorted((ROOT / "scenarios").glob("*.yaml"))
+    files = arguments.scenario or [file for file in shipped if not isinstance(load_scenario(file), Fleet)]
     comparisons = list(_comparisons(files, arguments))
     table = pd.concat([item.to_dataframe().assign(scenario=item.scenario.name) for item in comparisons])
-    delta, points = arguments.delta, sum(len(item.frontier) for item in comparisons)
+    delta, points = arguments.delta, sum(len(item.deployments) for item in comparisons)
     text = "\n".join(
         [
             "# What heuristics miss",
             "",
             f"{len(comparisons)} scenarios, {points:,} points on their exact frontiers (coverage {100 * delta:g} %), "
             f"{arguments.budget:,} evaluations a search, grids of {arguments.resolution} x {arguments.resolution}. "
-            "Dearer and slower: regrets of what can be launched, at the same speed and at the same cost.",
+            "More expensive and slower: regrets of what can be launched, at the same speed and at the same cost.",
             "",
             *_markdown(OVERALL_HEAD, _overall(table)),
             "",
@@ -94,7 +96,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", type=Path, nargs="*", help="by default all of scenarios/")
+    parser.add_argument("--scenario", type=Path, nargs="*", help="by default all deployments of scenarios/")
     parser.add_argument("--resolution", type=int, default=400)
     parser.add_argument("--budget", type=int, default=10_000)
     parser.add_argument("--delta", type=float, default=0.01)
@@ -109,7 +111,7 @@ def _comparisons(files: list[Path], arguments: argparse.Namespace) -> Iterator[C
     budget = Budget(evaluations=arguments.budget, seed=arguments.seed)
     for file in files:
         start = time.perf_counter()
-        comparison = compare(load_scenario(file), heuristics, budget=budget, delta=arguments.delta)
+        comparison = compare(load_deployment(file), heuristics, budget=budget, delta=arguments.delta)
         print(f"{file.stem}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         yield comparison
 

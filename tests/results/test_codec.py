@@ -18,7 +18,7 @@ from saved_results import KINDS, result
 
 import ieco_opt
 from ieco_opt.documents.origin import dotted
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.decoding import from_json, load_result
@@ -168,12 +168,13 @@ def inside(values: Any, place: Place) -> Any:
 
 def refused(values: Any) -> dict[str, str]:
     """Message of each field that is refused; empty where the result is read."""
+    faults: list[Fault] = []
     try:
         from_json(json.dumps(values), "file.json")
     except ScenarioError as error:
-        assert all(fault.file == "file.json" for fault in error.faults)
-        return {fault.field: fault.message for fault in error.faults}
-    return {}
+        faults = error.faults
+    assert {fault.file for fault in faults} <= {"file.json"}
+    return {fault.field: fault.message for fault in faults}
 
 
 def is_about(field: str, place: Place) -> bool:
