@@ -99,7 +99,7 @@ def buckets(sizes: int, pools: int, slices: int | None) -> Mapping:
         workload["slices"] = slices
     return {
         "kind": "fleet",
-        "name": f"{sizes * sizes} classes on {pools} kinds of accelerators"
+        "name": f"{sizes * sizes} classes on {pools} accelerators"
         + (f", {slices} slices" if slices else ", split at will"),
         "pools": [{"name": name, "accelerator": name, "gpus": 512, "rented_by": "gpu"} for name in names],
         "workloads": [workload],
