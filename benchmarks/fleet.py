@@ -2,8 +2,8 @@
 
     python benchmarks/fleet.py
 
-Prints, for each instance, the instance types priced and left, seconds of pricing and of solving (relaxation, start and search
-together), the plan's cost and its gap; everything in one process after a warm-up, the faster of two runs each.
+Prints, for each instance, the instance types priced and left, seconds of pricing and of solving (relaxation, start
+and search together), the plan's cost and its gap; all in one process after a warm-up, the faster of two runs each.
 Instances are fixed: prices are those of the catalog, demands are drawn with fixed seeds.
 """
 
@@ -99,7 +99,8 @@ def buckets(sizes: int, pools: int, slices: int | None) -> Mapping:
         workload["slices"] = slices
     return {
         "kind": "fleet",
-        "name": f"{sizes * sizes} classes on {pools} accelerators" + (f", {slices} slices" if slices else ", split at will"),
+        "name": f"{sizes * sizes} classes on {pools} accelerators, "
+        + (f"{slices} slices" if slices else "split at will"),
         "pools": [{"name": name, "accelerator": name, "gpus": 512, "rented_by": "gpu"} for name in names],
         "workloads": [workload],
     }
