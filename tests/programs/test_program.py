@@ -184,10 +184,10 @@ def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> Non
 
 def test_solver_configurations_follow_yaml_1_2(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("solver: highs\nrelative_gap: 1e-3\noptions: {presolve: on, time_limit: 1e2}\n")
+    file.write_text("solver: highs\nrelative_gap: 1e-3\noptions: {presolve: on, random_seed: 1e2}\n")
     config = load_solver_config(file)
     assert (config.name, config.relative_gap) == ("mine", 1e-3)
-    assert config.options == {"presolve": "on", "time_limit": 100}
+    assert config.options == {"presolve": "on", "random_seed": 100}
     file.write_text("solver: [highs\n")
     with pytest.raises(ScenarioError, match=r"mine\.yaml:2: not valid YAML"):
         load_solver_config(file)
