@@ -94,6 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         status = _run(arguments)
         _flush()
+    except KeyboardInterrupt:
+        # While an error was being said.
+        status = ExitStatus.STOPPED
     except BrokenPipeError:
         # The reader of our output has gone, and has all it wanted.
         _silence_output()
