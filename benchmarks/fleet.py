@@ -2,8 +2,8 @@
 
     python benchmarks/fleet.py
 
-Prints, for each instance, the kinds priced and left, seconds of pricing and of solving (relaxation, start and search
-together), the plan's cost and its gap; everything in one process after a warm-up, the faster of two runs each.
+Prints, for each instance, the instance types priced and left, seconds of pricing and of solving (relaxation, start
+and search together), the plan's cost and its gap; all in one process after a warm-up, the faster of two runs each.
 Instances are fixed: prices are those of the catalog, demands are drawn with fixed seeds.
 """
 
@@ -40,13 +40,13 @@ Mapping = dict[str, Any]
 
 
 def fleet(workloads: int, pools: int, seed: int = 1) -> Mapping:
-    """Workloads with sizes, rates and services drawn at random, on pools with stock to choose from."""
+    """Workloads with sizes, rates and services drawn at random, on pools large enough to choose from."""
     draw = random.Random(seed)  # noqa: S311 - numbers to measure with
     models = (*SIX_MODELS, *MORE_MODELS)
     accelerators = (*FOUR_POOLS, *MORE_POOLS)[:pools]
     return {
         "kind": "fleet",
-        "name": f"{workloads} workloads on {pools} pools",
+        "name": f"{workloads} workloads on {pools} pool" + "s" * (pools > 1),
         "pools": [{"name": name, "accelerator": name, "gpus": 512 * workloads // pools} for name in accelerators],
         "workloads": [_workload(number, models[number % len(models)], draw) for number in range(workloads)],
     }
@@ -93,13 +93,14 @@ def buckets(sizes: int, pools: int, slices: int | None) -> Mapping:
         "request_mix": mix,
         "min_speed": 8,
         "serving": ["colocated"],
-        "design_space": {"tensor_parallel": [1], "pipeline_parallel": [1]},
+        "design_space": {"stage_ranks": [1], "pipeline_parallel": [1]},
     }
     if slices is not None:
         workload["slices"] = slices
     return {
         "kind": "fleet",
-        "name": f"{sizes * sizes} classes on {pools} kinds" + (f", {slices} slices" if slices else ", split at will"),
+        "name": f"{sizes * sizes} classes on {pools} accelerators, "
+        + (f"{slices} slices" if slices else "split at will"),
         "pools": [{"name": name, "accelerator": name, "gpus": 512, "rented_by": "gpu"} for name in names],
         "workloads": [workload],
     }
@@ -129,7 +130,7 @@ def main() -> None:
     """Measure and print."""
     ieco_opt.plan(load_fleet_mapping(fleet(1, 1)), next_cheaper=False)
     print(
-        f"{'instance':36} {'asked':>8} {'priced':>7} {'kinds':>6} {'vars':>6} {'pricing s':>9} {'solving s':>9} "
+        f"{'instance':36} {'asked':>8} {'priced':>7} {'left':>6} {'vars':>6} {'pricing s':>9} {'solving s':>9} "
         f"{'$/h':>11} {'gap':>9}"
     )
     for seed in (1, 2, 3):

@@ -13,6 +13,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ RUNS = 3
 MODELS = ("Mistral Large 2", "Llama 3 70B 8-bit", "DeepSeek V3")
 CONTEXTS = (0, 100_000)
 SPECULATION = {"draft_model": "Llama 3 8B MQA", "acceptance": 0.8, "max_draft_tokens": 5}
-DEGREES = {"tensor_parallel": [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]}
+DEGREES = {"stage_ranks": [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]}
 HEAD = (
     "model",
     "context",
@@ -69,22 +70,20 @@ def measure(model: str, context: int, *, speculates: bool) -> list[object]:
         "workload": {"context_tokens": context},
         "design_space": DEGREES,
     } | ({"speculation": SPECULATION} if speculates else {})
-    file = ROOT / "benchmarks" / ".case.yaml"
-    file.write_text(json.dumps(fields), encoding="utf-8")
-    try:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "case.yaml"
+        file.write_text(json.dumps(fields), encoding="utf-8")
         fifty, hundred = (process_seconds(file, "--points", str(count)) for count in (50, 100))
         adaptive, result = process_seconds(file), run(file)
-    finally:
-        file.unlink()
     steps = result["statistics"]["step_seconds"]
     scenario = Scenario(**{name: value for name, value in fields.items() if name != "kind"})
     return [
         f"{model:17}",
         f"{context:6}",
         f"{'yes' if speculates else 'no':3}",
-        f"{result['counts']['setups']:5}",
+        f"{result['statistics']['counts']['setups']:5}",
         f"{segments_before(scenario):7}",
-        f"{result['counts']['segments']:4}",
+        f"{result['statistics']['counts']['segments']:4}",
         f"{fifty:5.2f}",
         f"{hundred:5.2f}",
         f"{adaptive:5.2f}",
@@ -143,6 +142,7 @@ def oracle_seconds(scenario: Scenario) -> float:
         context_tokens=scenario.workload.context_tokens,
         output_tokens=0,
         tensor_parallel=space.tensor_parallel,
+        stage_ranks=space.stage_ranks,
         tensor_layout=space.tensor_layout,
         pipeline_parallel=space.pipeline_parallel,
         expert_parallel="auto",

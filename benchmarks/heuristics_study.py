@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ieco_opt import Scenario, load_scenario
-from ieco_opt.comparison import Comparison, compare
+from ieco_opt import Comparison, Scenario, load_scenario
+from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import Obstacle, judge
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.paper_grid import PaperGrid
@@ -70,14 +70,14 @@ def main() -> int:
     files = arguments.scenario or sorted((ROOT / "scenarios").glob("*.yaml"))
     comparisons = list(_comparisons(files, arguments))
     table = pd.concat([item.to_dataframe().assign(scenario=item.scenario.name) for item in comparisons])
-    delta, points = arguments.delta, sum(len(item.frontier) for item in comparisons)
+    delta, points = arguments.delta, sum(len(item.deployments) for item in comparisons)
     text = "\n".join(
         [
             "# What heuristics miss",
             "",
             f"{len(comparisons)} scenarios, {points:,} points on their exact frontiers (coverage {100 * delta:g} %), "
             f"{arguments.budget:,} evaluations a search, grids of {arguments.resolution} x {arguments.resolution}. "
-            "Dearer and slower: regrets of what can be launched, at the same speed and at the same cost.",
+            "More expensive and slower: regrets of what can be launched, at the same speed and at the same cost.",
             "",
             *_markdown(OVERALL_HEAD, _overall(table)),
             "",
@@ -94,7 +94,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenario", type=Path, nargs="*", help="by default all of scenarios/")
+    parser.add_argument("--scenario", type=Path, nargs="*", help="by default all deployments of scenarios/")
     parser.add_argument("--resolution", type=int, default=400)
     parser.add_argument("--budget", type=int, default=10_000)
     parser.add_argument("--delta", type=float, default=0.01)
@@ -108,8 +108,11 @@ def _comparisons(files: list[Path], arguments: argparse.Namespace) -> Iterator[C
     heuristics = chosen((), arguments.resolution)
     budget = Budget(evaluations=arguments.budget, seed=arguments.seed)
     for file in files:
-        start = time.perf_counter()
-        comparison = compare(load_scenario(file), heuristics, budget=budget, delta=arguments.delta)
+        start, scenario = time.perf_counter(), load_scenario(file)
+        if not isinstance(scenario, Scenario):
+            # Heuristics are for deployments.
+            continue
+        comparison = compare(scenario, heuristics, budget=budget, delta=arguments.delta)
         print(f"{file.stem}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
         yield comparison
 

@@ -45,10 +45,11 @@ def main() -> None:
             space.append(time.perf_counter() - start)
             front = ieco_opt.frontier(case)
             total.append(front.statistics.seconds)
-        sizes.append(front.counts.setups)
+        counts = front.statistics.counts
+        sizes.append(counts.setups)
         totals.append(statistics.median(total))
         print(
-            f"{front.counts.setups:7}  {front.counts.segments:7}  {statistics.median(space):7.3f}  "
+            f"{counts.setups:7}  {counts.segments:7}  {statistics.median(space):7.3f}  "
             f"{totals[-1]:10.3f}  {len(front):6}",
             flush=True,
         )

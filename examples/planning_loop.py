@@ -9,14 +9,15 @@ import ieco_opt
 
 
 def scenario(price: float, min_speed: float) -> ieco_opt.Scenario:
-    """Llama 3.3 70B on H100, or on MI300X rented at ``price`` $ an hour."""
+    """Llama 3.3 70B on H100, or on MI300X at ``price`` $ a GPU-hour."""
     return ieco_opt.Scenario(
+        version=2,
         name=f"mi300x-at-{price:g}",
         model="Llama-3.3-70B",
         weights=["fp8"],
-        accelerators=["H100-SXM", {"like": "MI300X", "name": "MI300X-offer", "usd_per_gpu_hour": price}],
+        accelerators=["H100-SXM", {"like": "MI300X", "name": "my-MI300X", "usd_per_gpu_hour": price}],
         workload={"context_tokens": 2000, "output_tokens": 500},
-        design_space={"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"max": 512}},
+        design_space={"stage_ranks": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"max": 512}},
         limits={"min_speed": min_speed},
     )
 

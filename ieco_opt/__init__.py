@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "Comparison",
     "Deployment",
+    "Explanation",
     "Fleet",
     "FleetResult",
     "Frontier",
@@ -18,15 +20,17 @@ __all__ = [
     "errors",
     "evaluate",
     "explain",
+    "export",
     "fleet_frontier",
     "frontier",
-    "load_fleet",
+    "load_result",
     "load_scenario",
     "load_solver_config",
     "plan",
+    "plot",
+    "show_versions",
     "solve",
     "verify",
-    "verify_fleet",
 ]
 
 if TYPE_CHECKING:
@@ -35,52 +39,61 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         explain,
+        export,
         fleet_frontier,
         frontier,
+        load_result,
+        load_scenario,
         plan,
+        plot,
+        show_versions,
         solve,
         verify,
-        verify_fleet,
     )
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+    from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.deployment import Deployment
+    from ieco_opt.results.explanation import Explanation
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
-    from ieco_opt.scenario import Fleet, Scenario, load_fleet, load_scenario
+    from ieco_opt.scenario import Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.solvers.config import load_solver_config
 
 _HOMES = {
-    **dict.fromkeys(
-        (
-            "compare",
-            "evaluate",
-            "explain",
-            "fleet_frontier",
-            "frontier",
-            "plan",
-            "solve",
-            "verify",
-            "verify_fleet",
-        ),
-        "ieco_opt.api",
-    ),
     **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
-    **dict.fromkeys(("Fleet", "Scenario", "load_fleet", "load_scenario"), "ieco_opt.scenario"),
+    **dict.fromkeys(("Fleet", "Scenario"), "ieco_opt.scenario"),
+    "Comparison": "ieco_opt.results.comparison",
     "Deployment": "ieco_opt.results.deployment",
+    "Explanation": "ieco_opt.results.explanation",
     "FleetResult": "ieco_opt.results.plan",
     "Frontier": "ieco_opt.results.frontier",
     "SolverConfig": "ieco_opt.scenario.solver_config",
     "load_solver_config": "ieco_opt.solvers.config",
 }
+"""Modules of the public names that are not in the facade."""
+
+_RENAMED = {"load_fleet": "load_scenario", "verify_fleet": "verify"}
+"""Names of version 0.1, which live until 0.4."""
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, so that `import ieco_opt` costs nothing."""
     from importlib import import_module
 
+    if name in _RENAMED:
+        import warnings
+
+        new = _RENAMED[name]
+        warnings.warn(f"ieco_opt.{name} is now ieco_opt.{new}", FutureWarning, stacklevel=2)
+        name = new
     if name == "errors":
         return import_module("ieco_opt.errors")
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'ieco_opt' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "ieco_opt.api")), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, and nothing else."""
+    return list(__all__)

@@ -1,28 +1,295 @@
-"""What programs call: the only facade. Everything else is imported when it is needed."""
+"""What programs call: the only facade. Each function imports what it needs when it is called."""
 
 from __future__ import annotations
 
-from ieco_opt.comparison.compare import compare
-from ieco_opt.explanation import explain
-from ieco_opt.fleet.run import fleet_frontier, plan
-from ieco_opt.fleet.verify import verify_fleet
-from ieco_opt.pareto.run import DEFAULT_DELTA, DEFAULT_PREFERENCE, ObjectiveName, answer, export, frontier, solve
-from ieco_opt.performance.evaluate import evaluate
-from ieco_opt.verification.deployments import verify
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-__all__ = [
-    "DEFAULT_DELTA",
-    "DEFAULT_PREFERENCE",
-    "ObjectiveName",
-    "answer",
-    "compare",
-    "evaluate",
-    "explain",
-    "export",
-    "fleet_frontier",
-    "frontier",
-    "plan",
-    "solve",
-    "verify",
-    "verify_fleet",
-]
+from ieco_opt.errors import ScenarioError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from ieco_opt.fleet.sweeps import Progress as FleetProgress
+    from ieco_opt.heuristics import Heuristic
+    from ieco_opt.pareto.sweeps import Progress
+    from ieco_opt.programs.export import ExportedProgram
+    from ieco_opt.results.answer import Answer
+    from ieco_opt.results.comparison import Budget, Comparison
+    from ieco_opt.results.deployment import Deployment
+    from ieco_opt.results.explanation import Explanation
+    from ieco_opt.results.frontier import Frontier
+    from ieco_opt.results.plan import FleetResult
+    from ieco_opt.scenario import Fidelity, Fleet, Scenario
+    from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.solvers.versions import InstalledVersions
+    from ieco_opt.solvers.watch import Report
+    from ieco_opt.verification.consistency import Verification
+
+ObjectiveName = Literal["fastest", "cheapest", "preferred"]
+FleetObjective = Literal["cost", "power", "gpus"]
+Against = Literal["speed", "power", "gpus"]
+
+DEFAULT_DELTA = 0.05
+DEFAULT_PREFERENCE = 3.0
+DEFAULT_CONFIG = "exact"
+FLEET_CONFIG = "fleet"
+
+
+def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario | Fleet:
+    """Read a scenario file of kind ``deployment`` or ``fleet``.
+
+    Parameters
+    ----------
+    overrides
+        Fields to set after reading, each as ``dotted.path=value`` with the value in YAML.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the file and of the overrides.
+    """
+    from ieco_opt.scenario.load import load_scenario
+
+    return load_scenario(path, overrides)
+
+
+def load_result(path: str | Path) -> Answer:
+    """Read a saved JSON result of any kind, also of file format 1.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be read, is no result, or part of it is malformed; with every fault.
+    """
+    from ieco_opt.results.reading import load_result
+
+    return load_result(path)
+
+
+def frontier(
+    scenario: Scenario | Fleet,
+    *,
+    delta: float = DEFAULT_DELTA,
+    points: int | None = None,
+    complete: bool = False,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    progress: Progress | None = None,
+) -> Frontier:
+    """Pareto frontier of speed against cost per token, with its proof; see :func:`ieco_opt.pareto.run.frontier`."""
+    from ieco_opt.pareto.run import frontier
+
+    return frontier(
+        _deployment(scenario, "frontier"),
+        delta=delta,
+        points=points,
+        complete=complete,
+        solver_config=solver_config,
+        progress=progress,
+    )
+
+
+def solve(
+    scenario: Scenario | Fleet,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+) -> Deployment:
+    """The one best deployment; see :func:`ieco_opt.pareto.run.solve`."""
+    from ieco_opt.pareto.run import solve
+
+    asked = _deployment(scenario, "solve")
+    return solve(asked, objective=objective, preference=preference, solver_config=solver_config)
+
+
+def answer(
+    scenario: Scenario | Fleet,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    progress: Progress | None = None,
+) -> Frontier:
+    """Like :func:`solve`, but with all that a saved result needs."""
+    from ieco_opt.pareto.run import answer
+
+    asked = _deployment(scenario, "solve")
+    return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
+
+
+def plan(
+    fleet: Scenario | Fleet,
+    *,
+    objective: FleetObjective | None = None,
+    solver_config: SolverConfig | str = FLEET_CONFIG,
+    next_cheaper: bool = True,
+    report: Report | None = None,
+) -> FleetResult:
+    """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
+    from ieco_opt.fleet.run import plan
+
+    asked = _fleet(fleet, "plan")
+    return plan(asked, objective=objective, solver_config=solver_config, next_cheaper=next_cheaper, report=report)
+
+
+def fleet_frontier(
+    fleet: Scenario | Fleet,
+    *,
+    against: Against = "speed",
+    delta: float = DEFAULT_DELTA,
+    complete: bool = False,
+    solver_config: SolverConfig | str = FLEET_CONFIG,
+    progress: FleetProgress | None = None,
+    known: FleetResult | None = None,
+) -> FleetResult:
+    """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
+    from ieco_opt.fleet.run import fleet_frontier
+
+    return fleet_frontier(
+        _fleet(fleet, "fleet_frontier"),
+        against=against,
+        delta=delta,
+        complete=complete,
+        solver_config=solver_config,
+        progress=progress,
+        known=known,
+    )
+
+
+def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, file: str | None = None) -> pd.DataFrame:
+    """Latency and its components of given setups; see :func:`ieco_opt.performance.evaluate.evaluate`."""
+    from ieco_opt.performance.evaluate import evaluate
+
+    return evaluate(points, fidelity, file=file)
+
+
+def explain(
+    scenario: Scenario | Fleet,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+) -> Explanation:
+    """Say what decides the answer to a scenario, or why it has none.
+
+    See :func:`ieco_opt.explanation.explainer.explain`.
+    """
+    from ieco_opt.explanation import explain
+
+    asked = _deployment(scenario, "explain")
+    return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
+
+
+def compare(
+    scenario: Scenario | Fleet,
+    heuristics: Sequence[str | Heuristic] | None = None,
+    *,
+    budget: Budget | None = None,
+    delta: float = 0.01,
+    complete: bool = False,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Measure what heuristics (by default all built-in ones) miss; see :func:`ieco_opt.comparison.compare.compare`."""
+    from ieco_opt.comparison import compare
+    from ieco_opt.heuristics import BUILT_IN
+
+    return compare(
+        _deployment(scenario, "compare"),
+        tuple(BUILT_IN) if heuristics is None else heuristics,
+        budget=budget,
+        delta=delta,
+        complete=complete,
+        solver_config=solver_config,
+        progress=progress,
+    )
+
+
+def verify(result: Answer | str | Path) -> Verification:
+    """Check a result of any kind, or its JSON file; see :func:`ieco_opt.verification.verify.verify`."""
+    from ieco_opt.verification.verify import verify
+
+    return verify(result)
+
+
+def export(
+    scenario: Scenario | Fleet, path: str | Path, *, objective: Literal["fastest", "cheapest"] | None = None
+) -> ExportedProgram:
+    """Write the program of a scenario of either kind to a .lp or .mps file.
+
+    Parameters
+    ----------
+    objective
+        Of a deployment: least latency (the default), or step cost - c * batch with c the least cost.
+
+    Raises
+    ------
+    ScenarioError
+        The scenario or an argument is wrong, or the file cannot be written.
+    InfeasibleError
+        Proven: no deployment meets the limits, or some workload cannot be served at all.
+    """
+    from ieco_opt.scenario import Scenario
+
+    if isinstance(scenario, Scenario):
+        from ieco_opt.pareto.run import export
+
+        return export(scenario, path, objective=objective or "fastest")
+    if objective is not None:
+        raise ScenarioError.single("objective is for deployments; a fleet says its own", field="objective")
+    from ieco_opt.fleet.run import export_fleet
+
+    return export_fleet(scenario, path)
+
+
+def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> Figure:
+    """Draw one result, or several frontiers in one picture; a file is written only where one is given.
+
+    Raises
+    ------
+    ScenarioError
+        Matplotlib is missing, the file cannot be written, or the results are none that go into one picture.
+    """
+    from ieco_opt.reports import figures
+    from ieco_opt.results.answer import Answer
+
+    if isinstance(results, Answer):
+        return figures.figure_of(results) if path is None else figures.save(results, path)
+    return figures.overlay(results) if path is None else figures.save_overlay(results, path)
+
+
+def show_versions() -> InstalledVersions:
+    """Versions that results depend on, and of optional packages that are installed; nothing is printed."""
+    from ieco_opt.solvers.versions import installed
+
+    return installed()
+
+
+def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
+    """Refuse a fleet where a deployment is expected."""
+    from ieco_opt.scenario import Scenario
+
+    if not isinstance(scenario, Scenario):
+        raise _other_kind(scenario, f"a deployment for {asked} (plan and fleet_frontier take fleets)")
+    return scenario
+
+
+def _fleet(fleet: Scenario | Fleet, asked: str) -> Fleet:
+    """Refuse a deployment where a fleet is expected."""
+    from ieco_opt.scenario import Fleet
+
+    if not isinstance(fleet, Fleet):
+        raise _other_kind(fleet, f"a fleet for {asked} (solve and frontier take deployments)")
+    return fleet
+
+
+def _other_kind(scenario: object, expected: str) -> ScenarioError:
+    from ieco_opt.documents.origin import found
+    from ieco_opt.scenario import Fleet, Scenario
+
+    given = "a deployment" if isinstance(scenario, Scenario) else found(scenario)
+    given = "a fleet" if isinstance(scenario, Fleet) else given
+    return ScenarioError.single(f"found {given}, expected {expected}", field="kind")

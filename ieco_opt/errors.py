@@ -64,5 +64,9 @@ class SolverError(IecoOptError):
     """The solver is missing, failed, or contradicted the performance model."""
 
 
+class SearchStoppedError(SolverError):
+    """A limit or an interrupt ended the search before it found anything."""
+
+
 class SolverMissingError(SolverError):
     """The configuration names a solver that is not installed here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,10 +20,16 @@ def import_graph(package: Path) -> Graph:
     return {path: _imported_files(path, package) - {path} for path in sorted(package.rglob("*.py"))}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Parse a file, once."""
+    return ast.parse(path.read_text("utf-8"))
+
+
 def imported_names(path: Path) -> set[str]:
     """Dotted names that a file imports, wherever the import stands, each with what is taken from the module."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.ImportFrom):
             assert node.module, f"{path}:{node.lineno}: a relative import hides where it points"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
@@ -70,10 +77,9 @@ def _file(package: Path, parts: list[str]) -> Path | None:
 
 def _literal_names(path: Path) -> Iterator[str]:
     """Texts that may name modules, in files that import by name: tables of modules, also with an attribute each."""
-    text = path.read_text("utf-8")
-    if "import_module" not in text:
+    if "import_module" not in path.read_text("utf-8"):
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _NAME.fullmatch(node.value)):
             yield match[1]
 

@@ -17,6 +17,7 @@ design_space:
   batch: {min: 1, max: 256}
 speculation: {draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}
 limits: {min_speed: 20}
+version: 2
 """
 
 
@@ -49,6 +50,13 @@ def _bomb(levels: int, width: int) -> str:
 
 
 _TYPES = [
+    _case(
+        "version-1", "version: 2", "version: 1", ":13: version: found 1, expected 2 (`ieco-opt migrate FILE` converts "
+    ),
+    _case("version-3", "version: 2", "version: 3", ":13: version: found 3, expected 2 "),
+    _case("version-text", "version: 2", "version: '2'", ":13: version: found '2', expected 2 "),
+    _case("version-null", "version: 2", "version:", ":13: version: found nothing, expected 2 "),
+    _case("version-true", "version: 2", "version: true", ":13: version: found true, expected 2 "),
     _case("kind-unknown", "kind: deployment", "kind: deploy", ":1: kind: found 'deploy'"),
     _case("kind-null", "kind: deployment", "kind:", ":1: kind: found nothing"),
     _case("kind-list", "kind: deployment", "kind: [deployment]", ":1: kind: found a list"),
@@ -134,6 +142,10 @@ _SPACES = [
     ),
     _space("scalar", "tensor_parallel: 8", "tensor_parallel"),
     _space("empty", "tensor_parallel: []", "tensor_parallel"),
+    _space("stage-scalar", "stage_ranks: 8", "stage_ranks"),
+    _space("stage-zero", "stage_ranks: [1, 0]", "stage_ranks[1]"),
+    _space("stage-auto", "stage_ranks: auto", "stage_ranks"),
+    _space("stage-twice", "stage_ranks: [4, 8, 4]", "stage_ranks[2]"),
     _space("zero", "tensor_parallel: [1, 0]", "tensor_parallel[1]"),
     _space("negative", "pipeline_parallel: [-2]", "pipeline_parallel[0]"),
     _space("fraction", "tensor_parallel: [1, 2, 2.5]", "tensor_parallel[2]"),
@@ -237,28 +249,28 @@ _FILES = [
     Malformed("file-indentation", "kind: deployment\n  model: x\n", ":2: not valid YAML"),
     Malformed("file-undefined-alias", "kind: *nothing\n", ":1: not valid YAML"),
     Malformed("file-tag-python", "!!python/object/apply:os.system ['true']\n", ":1: found the tag"),
-    Malformed("file-tag-unknown", GOOD + "name: !secret x\n", ":13: name: found the tag '!secret'"),
-    Malformed("file-tag-binary", GOOD + "name: !!binary aGk=\n", ":13: name: found the tag '!!binary'"),
-    Malformed("file-tag-set", GOOD + "name: !!set {a, b}\n", ":13: name: found the tag '!!set'"),
-    Malformed("file-tag-number", GOOD + "memory_utilization: !!float x\n", ":13: memory_utilization: "),
-    Malformed("file-duplicate-key", GOOD + "model: x\n", ":13: model: found twice (first on line 2)"),
+    Malformed("file-tag-unknown", GOOD + "name: !secret x\n", ":14: name: found the tag '!secret'"),
+    Malformed("file-tag-binary", GOOD + "name: !!binary aGk=\n", ":14: name: found the tag '!!binary'"),
+    Malformed("file-tag-set", GOOD + "name: !!set {a, b}\n", ":14: name: found the tag '!!set'"),
+    Malformed("file-tag-number", GOOD + "memory_utilization: !!float x\n", ":14: memory_utilization: "),
+    Malformed("file-duplicate-key", GOOD + "model: x\n", ":14: model: found twice (first on line 2)"),
     Malformed(
         "file-duplicate-nested",
         GOOD.replace("20}", "20, min_speed: 2}"),
         ":12: limits.min_speed: found twice",
     ),
-    Malformed("file-key-list", GOOD + "? [a, b]\n: c\n", ":13: found a list"),
-    Malformed("file-key-number", GOOD + "5: c\n", ":13: found '5' as the name of a field"),
-    Malformed("file-key-line-break", GOOD + '"a\\nb": c\n', ":13: 'a\\nb': unknown field"),
-    Malformed("file-key-unknown", GOOD + "gpus: 8\n", ":13: gpus: unknown field"),
-    Malformed("file-key-misplaced", GOOD + "max_gpus: 8\n", ":13: max_gpus: unknown field, expected perhaps design_"),
+    Malformed("file-key-list", GOOD + "? [a, b]\n: c\n", ":14: found a list"),
+    Malformed("file-key-number", GOOD + "5: c\n", ":14: found '5' as the name of a field"),
+    Malformed("file-key-line-break", GOOD + '"a\\nb": c\n', ":14: 'a\\nb': unknown field"),
+    Malformed("file-key-unknown", GOOD + "gpus: 8\n", ":14: gpus: unknown field"),
+    Malformed("file-key-misplaced", GOOD + "max_gpus: 8\n", ":14: max_gpus: unknown field, expected perhaps design_"),
     Malformed("file-merge-key", "base: &b {kind: deployment}\n<<: *b\n", ".yaml:2: '<<': unknown field"),
     Malformed("file-deep-flow", "model: " + "[" * 100_000, ":1: found more than 30 levels"),
     Malformed("file-deep-block", "? " * 5_000, "found more than 30 levels"),
     Malformed("file-bomb", _bomb(9, 9), "50,000 values"),
     Malformed("file-self-alias", "kind: &a [*a]\n", "found more than 30 levels"),
     Malformed("file-self-alias-mapping", "&a {kind: *a}\n", "found more than 30 levels"),
-    Malformed("file-many-values", GOOD + f"x: [{'1,' * 60_000}]\n", ":13: found more than"),
+    Malformed("file-many-values", GOOD + f"x: [{'1,' * 60_000}]\n", ":14: found more than"),
     Malformed("file-large", GOOD + "#" * 1_100_000, "expected at most 1,000,000 bytes"),
 ]
 

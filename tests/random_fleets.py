@@ -225,8 +225,7 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
 
 
 def _design_space(rng: random.Random) -> Mapping:
-    space: Mapping = {
-        "tensor_parallel": rng.choice(([1, 2, 4], [1, 2], [2, 4], [1, 3], [4])),
+    space: Mapping = _stage_lists(rng) | {
         "pipeline_parallel": rng.choice(([1], [1, 2], [1, 3])),
         "attention_data_parallel": rng.choice(([1], [1, 2])),
         "batch": {"max": rng.choice((64, 128, 256))},
@@ -235,9 +234,28 @@ def _design_space(rng: random.Random) -> Mapping:
         space["batch"] = rng.choice(([1, 2, 4, 8, 16, 32, 64], [5, 50], {"min": 8, "max": 100}))
     if rng.random() < 0.2:
         space["expert_parallel"] = rng.choice(([1], [1, 2], [2, 4]))
-    if rng.random() < 0.2:
-        space["max_gpus"] = rng.choice((2, 4))
+    listed = "tensor_parallel" in space or "stage_ranks" in space
+    if not listed or rng.random() < 0.2:
+        # Where nothing is listed, the default goes on to stages larger than any pool.
+        space["max_gpus"] = rng.choice((2, 4) if listed else (2, 4, 8))
     return space
+
+
+def _stage_lists(rng: random.Random) -> Mapping:
+    """Draw the ranks of a stage, the tensor-parallel degree, both lists or neither."""
+    stages = rng.choice(([1, 2, 4], [1, 2], [2, 4], [1, 3, 6], [4]))
+    degrees = rng.choice(([1, 2], [1, 2, 4], [2], [1, 3], [4]))
+    return rng.choice(
+        (
+            {"stage_ranks": stages},
+            {"stage_ranks": stages},
+            {"tensor_parallel": degrees},
+            {"tensor_parallel": degrees},
+            {"tensor_parallel": degrees, "stage_ranks": stages},
+            {"tensor_parallel": degrees, "stage_ranks": stages},
+            {},
+        )
+    )
 
 
 def _speculation(rng: random.Random) -> Mapping:

@@ -89,7 +89,7 @@ class Case:
     def to_yaml(self) -> str:
         """Write the scenario file that reproduces the case."""
         return yaml.safe_dump(
-            {"kind": "deployment", **self.mapping}, sort_keys=False, default_flow_style=None, width=120
+            {"version": 2, "kind": "deployment", **self.mapping}, sort_keys=False, default_flow_style=None, width=120
         )
 
 
@@ -154,7 +154,8 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         batches=_batches(space["batch"]),
         context_tokens=mapping["workload"]["context_tokens"],
         output_tokens=mapping["workload"].get("output_tokens", 0),
-        tensor_parallel=tuple(space["tensor_parallel"]),
+        tensor_parallel=_listed(space, "tensor_parallel"),
+        stage_ranks=_listed(space, "stage_ranks"),
         tensor_layout=tuple(space["tensor_layout"]),
         pipeline_parallel=tuple(space["pipeline_parallel"]),
         expert_parallel=expert if expert == "auto" else tuple(expert),
@@ -164,6 +165,11 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         **chosen,
         **mapping.get("limits", {}),
     )
+
+
+def _listed(space: Mapping, name: str) -> tuple[int, ...] | None:
+    """Give the degrees of a list that may be left out."""
+    return None if space.get(name) is None else tuple(space[name])
 
 
 def _paper_scenario(rng: random.Random) -> Mapping:
@@ -255,20 +261,43 @@ def _own_blocks(rng: random.Random, layers: int) -> list[Mapping]:
 def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
     """Draw degrees around the least that hold the weights, some of them odd or out of range."""
     paper = mapping.get("fidelity") == "paper"
-    least = _least_gpus(mapping, paper=paper)
-    tensor = set(_some(rng, (1, 2, 3, 4, 6, 8, 12, 16, 32), 1, 3))
-    if rng.random() < 0.9:
-        tensor.add(min(512, 2 ** int(np.ceil(np.log2(least)) + rng.choice((0, 1)))))
+    groups = sorted(_some(rng, (1, 2, 3, 4, 8), 1, 3))
+    listed = _stage_lists(rng, _least_gpus(mapping, paper=paper), groups)
     expert: Any = "auto" if rng.random() < 0.7 else list(_some(rng, (1, 2, 3, 4, 8, 16), 1, 3))
     return {
-        "tensor_parallel": sorted(tensor),
+        **listed,
         "tensor_layout": list(rng.choice((("1d",), ("1d",), ("1d", "2d"), ("2d",)))),
         "pipeline_parallel": sorted({1, *_some(rng, (2, 3, 4, 8, 200), 0, 2)}),
         "expert_parallel": expert,
-        "attention_data_parallel": sorted(_some(rng, (1, 2, 3, 4, 8), 1, 3)),
+        "attention_data_parallel": groups,
         "batch": _random_batches(rng),
-        "max_gpus": rng.choice((4, 16, 64, 512, 512, 512)),
+        # Where nothing is listed, the default has stages enough of its own.
+        "max_gpus": rng.choice((4, 16, 64, 512, 512, 512) if listed else (4, 8, 16, 16, 32, 64)),
     }
+
+
+def _stage_lists(rng: random.Random, least: float, groups: Sequence[int]) -> Mapping:
+    """Draw the ranks of a stage, the tensor-parallel degree, both lists or neither."""
+    given = rng.choice(("stages", "stages", "degrees", "degrees", "both", "both", "neither"))
+    if given == "neither":
+        return {}
+    if given == "degrees":
+        degrees = set(_some(rng, (1, 2, 3, 4, 6, 8), 1, 2))
+        return {"tensor_parallel": sorted(degrees | _holding(rng, least / rng.choice(groups)))}
+    stages = set(_some(rng, (1, 2, 3, 4, 6, 8, 12, 16, 32), 1, 3)) | _holding(rng, least)
+    if given == "stages":
+        return {"stage_ranks": sorted(stages)}
+    # Most degrees lead to a stage that is listed with some number of groups, one of them perhaps to none.
+    fitting = sorted({ranks // sigma for ranks in stages for sigma in groups if ranks % sigma == 0})
+    degrees = {*_some(rng, fitting, min(1, len(fitting)), min(3, len(fitting))), rng.choice((1, 2, 3, 4, 5))}
+    return {"tensor_parallel": sorted(degrees), "stage_ranks": sorted(stages)}
+
+
+def _holding(rng: random.Random, least: float) -> set[int]:
+    """Give, most of the time, the least power of two that holds so much, or the next one."""
+    if rng.random() < 0.1:
+        return set()
+    return {min(512, 2 ** max(0, int(np.ceil(np.log2(least)) + rng.choice((0, 1)))))}
 
 
 def _least_gpus(mapping: Mapping, *, paper: bool) -> float:
@@ -311,7 +340,7 @@ def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
 
 def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> float:
     """Give the memory of a GPU that a deployment needs, with any draft setup where it speculates."""
-    degrees = ("tensor_parallel", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+    degrees = ("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
     setup, batch = Setup(*(row[name] for name in degrees)), np.array(float(row["batch"]))
     if isinstance(oracle.model, PaperModel):
         return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from import_graph import circles, import_graph, imported_names, without
+from import_graph import circles, import_graph, imported_names, tree_of, without
 from places import ROOT
 
 PACKAGE = ROOT / "ieco_opt"
@@ -42,19 +42,7 @@ ORDER = (
     "__main__",
 )
 
-# Imports that are being removed: records that call their own writers and reports. Delete this with the last of them.
-_PENDING = {
-    ("results/frontier.py", "results/files.py"),
-    ("results/plan.py", "results/fleet_files.py"),
-    ("results/", "reports/"),
-    ("comparison/", "reports/"),
-}
-# Likewise files that are being cut.
-_PENDING_LENGTHS = {"fleet/columns.py"}
-# Names of groups of entry points, which look like modules.
-_GROUPS = {("heuristics/registry.py", "heuristics/__init__.py")}
-
-GRAPH = without(import_graph(PACKAGE), _PENDING | _GROUPS, PACKAGE)
+GRAPH = import_graph(PACKAGE)
 
 
 def _name(path: Path) -> str:
@@ -106,11 +94,10 @@ def test_circles_are_found_however_they_are_imported(back: str, tmp_path: Path) 
 def test_functions_fit_on_a_screen_and_files_are_of_one_subject() -> None:
     long = []
     for path in GRAPH:
-        text = path.read_text("utf-8")
-        lines = text.count("\n")
-        if lines > MOST_LINES_OF_A_FILE and _name(path) not in _PENDING_LENGTHS:
+        lines = path.read_text("utf-8").count("\n")
+        if lines > MOST_LINES_OF_A_FILE:
             long.append(f"{_name(path)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
                 length = node.end_lineno - node.lineno + 1
                 if length > MOST_LINES_OF_A_FUNCTION:
@@ -125,6 +112,22 @@ def test_only_programs_and_solvers_know_pyomo() -> None:
         if any(name.split(".")[0] in {"pyomo", "highspy"} for name in imported_names(path))
     }
     assert users <= {"programs", "solvers", "fleet"}
+
+
+def test_only_documents_reads_yaml_json_and_csv() -> None:
+    modules, functions = {"json", "csv"}, {"load", "loads", "reader", "DictReader"}
+    users = set()
+    for path in GRAPH:
+        calls = {
+            f"{node.value.id}.{node.attr}"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        }
+        names = {tuple(name.split(".")) for name in calls | imported_names(path)}
+        if any(name[0] == "yaml" or (name[0] in modules and name[-1] in functions) for name in names):
+            users.add(_name(path))
+    documents = {"documents/yaml_document.py", "documents/json_document.py", "documents/csv_table.py"}
+    assert users == documents
 
 
 def test_import_and_help_load_nothing_heavy() -> None:
@@ -152,11 +155,7 @@ def test_the_library_neither_prints_nor_configures_logging() -> None:
     for path in GRAPH:
         if _home(path) in {"cli", "__main__"}:
             continue
-        called = {
-            ast.unparse(node.func)
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.Call)
-        }
+        called = {ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
         assert not called & {"print", "logging.basicConfig", "sys.stdout.write", "sys.stderr.write"}, path
 
 

@@ -29,7 +29,7 @@ _MOST_BLOCKS = 64
 
 
 def _read_exponent(value: object) -> object:
-    """Read `1e12` as the number it is meant to be: YAML 1.1 wants a dot and a sign, and gives text."""
+    """Read `1e12` as the number it is meant to be: readers of YAML 1.1 want a dot and a sign, and give text."""
     if isinstance(value, str) and _EXPONENT.fullmatch(value.strip()):
         return float(value)
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.documents import csv_table
+from ieco_opt.documents.yaml_document import parse_trusted
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
@@ -20,7 +21,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf(Generic[Entry]):
+class _Entries(Generic[Entry]):
     """Entries of one kind and collection by canonical name, and every name that leads to them."""
 
     entries: Mapping[str, Entry]
@@ -43,9 +44,9 @@ def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelera
     ScenarioError
         Where the collection does not know the name; the message lists close matches.
     """
-    shelf = _accelerators(collection)
-    found = shelf.get(name)
-    return found if found is not None else _unknown("accelerator", name, collection, shelf.spellings())
+    entries = _accelerators(collection)
+    found = entries.get(name)
+    return found if found is not None else _unknown("accelerator", name, collection, entries.spellings())
 
 
 def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperModel:
@@ -56,9 +57,9 @@ def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperM
     ScenarioError
         Where the collection does not know the name; the message lists close matches.
     """
-    shelf = _models(collection)
-    found = shelf.get(name)
-    return found if found is not None else _unknown("model", name, collection, shelf.spellings())
+    entries = _models(collection)
+    found = entries.get(name)
+    return found if found is not None else _unknown("model", name, collection, entries.spellings())
 
 
 def accelerator_names(collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -106,19 +107,19 @@ def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[s
 
 
 @cache
-def _accelerators(collection: Collection) -> _Shelf[Accelerator]:
+def _accelerators(collection: Collection) -> _Entries[Accelerator]:
     rows = _paper_rows("paper_accelerators.csv") if collection is Collection.PAPER else _rows("accelerators.yaml")
-    return _shelve(rows, build_accelerator)
+    return _entered(rows, build_accelerator)
 
 
 @cache
-def _models(collection: Collection) -> _Shelf[Model | PaperModel]:
+def _models(collection: Collection) -> _Entries[Model | PaperModel]:
     if collection is Collection.PAPER:
-        return _shelve(_paper_rows("paper_models.csv"), build_paper_model)
-    return _shelve(_rows("models.yaml"), build_model)
+        return _entered(_paper_rows("paper_models.csv"), build_paper_model)
+    return _entered(_rows("models.yaml"), build_model)
 
 
-def _shelve(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Shelf[Entry]:
+def _entered(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Entries[Entry]:
     entries: dict[str, Entry] = {}
     other_names: dict[str, tuple[str, ...]] = {}
     index: dict[str, str] = {}
@@ -128,20 +129,19 @@ def _shelve(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Shelf[Entry
         source = row.pop("source", "")
         entries[name] = build(row, source)
         index.update({_key(spelling): name for spelling in (name, *other_names[name])})
-    return _Shelf(entries, other_names, index)
+    return _Entries(entries, other_names, index)
 
 
 def _rows(file_name: str) -> list[Row]:
-    import yaml
-
-    rows: list[Row] = yaml.load(_text(file_name), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    rows = parse_trusted(_text(file_name))
+    assert isinstance(rows, list)
     return rows
 
 
 def _paper_rows(file_name: str) -> list[Row]:
     return [
         {name: cell if name in _TEXT_COLUMNS else _cell(cell) for name, cell in row.items()}
-        for row in csv.DictReader(_text(file_name).splitlines())
+        for row in csv_table.parse(_text(file_name), file_name).rows
     ]
 
 

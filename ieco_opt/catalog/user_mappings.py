@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import LIKE, accelerator_to_mapping, build_accelerator, build_model, build_paper_model
@@ -30,7 +30,11 @@ def model_from_mapping(mapping: Mapping[str, object], collection: Collection = C
     return build_paper_model(mapping) if collection is Collection.PAPER else build_model(mapping)
 
 
-def accelerator_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Accelerator:
+def accelerator_from_mapping(
+    mapping: Mapping[str, object],
+    collection: Collection = Collection.REAL,
+    find: Callable[[str, Collection], Accelerator] = accelerator,
+) -> Accelerator:
     """Make an accelerator of a mapping, whose keys are those of docs/catalog.md.
 
     Parameters
@@ -40,6 +44,8 @@ def accelerator_from_mapping(mapping: Mapping[str, object], collection: Collecti
         its own, and `name` defaults to the entry's name.
     collection
         Where `like` looks.
+    find
+        What `like` looks names up with.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def accelerator_from_mapping(mapping: Mapping[str, object], collection: Collecti
     if not isinstance(like, str):
         raise ScenarioError.single(f"found {shown(like)}, expected the name of an accelerator", field=LIKE)
     try:
-        base = accelerator(like, collection)
+        base = find(like, collection)
     except ScenarioError as error:
         raise ScenarioError.single(error.faults[0].message, field=LIKE) from None
     merged = {**accelerator_to_mapping(base), **given}

@@ -38,10 +38,11 @@ def list_command(kind: Literal["models", "accelerators"] | None, collection: str
     kinds: tuple[Literal["models", "accelerators"], ...] = ("models", "accelerators") if kind is None else (kind,)
     tables = {each: catalog.to_dataframe(each, catalog.Collection(collection)) for each in kinds}
     if output_format == "json":
-        import json
+        from ieco_opt.documents.json_document import json_text
+        from ieco_opt.results.writing import table_rows
 
-        found = {each: json.loads(table.to_json(orient="records")) for each, table in tables.items()}
-        click.echo(json.dumps(found if kind is None else found[kind], indent=2))
+        found = {each: table_rows(table) for each, table in tables.items()}
+        click.echo(json_text(found if kind is None else found[kind]), nl=False)
         return
     for index, (each, table) in enumerate(tables.items()):
         if output_format == "csv":

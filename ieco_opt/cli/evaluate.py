@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @quiet_option
 def command(points: Path, fidelity: str, out: Path | None, output_format: str | None, quiet: bool) -> None:
-    """Latency and its components of the setups in POINTS, a CSV file.
+    """Time per output token and its parts, of the configurations in POINTS, a CSV file.
 
     Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
     context_tokens, tokens_per_pass; with fidelity deployable also weights, and where wanted
@@ -39,7 +39,7 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
     section_3_5) is evaluated with the closed forms of the paper.
     """
     from ieco_opt.performance.evaluate import evaluate
-    from ieco_opt.results.files import check_ending, write_table
+    from ieco_opt.results.writing import check_ending, write_table
 
     if out is not None:
         check_ending(out)
@@ -51,24 +51,26 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
 
 
 def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
+    import io
 
+    from ieco_opt.documents import csv_table
+    from ieco_opt.documents.text_file import read_text
     from ieco_opt.errors import ScenarioError
 
+    text = read_text(path, expected="a CSV file", most_bytes=None)
+    csv_table.check(text, str(path))
+    import pandas as pd
+
     try:
-        return pd.read_csv(path)
-    except OSError as error:
-        message = f"cannot be read ({error.strerror}); expected a CSV file"
-    except UnicodeDecodeError:
-        message = "found bytes that are not UTF-8; expected a CSV file"
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        return pd.read_csv(io.StringIO(text))
+    except ValueError as error:
         message = f"found no table ({str(error).splitlines()[0]}); expected a CSV file with a header"
-    raise ScenarioError.single(message, file=str(path))
+        raise ScenarioError.single(message, file=str(path)) from None
 
 
 def _text(table: pd.DataFrame, output_format: str) -> str:
     if output_format == "json":
-        from ieco_opt.results.files import table_to_json
+        from ieco_opt.results.writing import table_to_json
 
         return table_to_json(table) + "\n"
     if output_format == "table":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,37 +43,27 @@ def command(
     output_format: str | None,
     quiet: bool,
 ) -> int:
-    """Say what decides the best deployment of SCENARIO, or which limits infeasible_subset.
+    """Say what decides the best deployment of SCENARIO, or why none is feasible.
 
-    If a deployment exists: where its time goes, what each limit costs, and which setups come next. If none does: which
-    limits infeasible_subset, and the least change of each that helps. Both are answers, so the exit status is 0.
+    If a deployment is feasible: where its time goes, what each limit costs, and which configurations come next. If none
+    is: an irreducible infeasible subset of the limits, and the minimal relaxation of each. Both are answers, so the
+    exit status is 0.
     """
-    from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.exit_status import ExitStatus
-    from ieco_opt.documents.destinations import check_folder, kind_of
-    from ieco_opt.explanation import explain
-    from ieco_opt.reports.text.explanation import render
+    from ieco_opt import api, load_solver_config
+    from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.scenario.load import load_deployment
 
     if preference is not None and objective != "preferred":
         raise click.UsageError("--preference goes with --objective preferred")
-    if out is not None:
-        kind_of(out, ("json",))
-        check_folder(out)
+    delivery = Delivery(out, output_format, quiet)
+    delivery.check("json")
     config = load_solver_config(solver_config)
-    loaded = load_scenario(scenario, overrides)
-    if not quiet:
-        for note in loaded.notes():
-            click.echo(f"note: {note}", err=True)
-    explanation = explain(
+    loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
+    explanation = api.explain(
         loaded,
         objective=objective,
         preference=api.DEFAULT_PREFERENCE if preference is None else preference,
         solver_config=config,
     )
-    if out is not None:
-        explanation.to_json(out)
-    if output_format == "json":
-        click.echo(explanation.to_json(), nl=False)
-    elif output_format == "table" or not (quiet and out is not None):
-        click.echo(render(explanation, shutil.get_terminal_size((80, 24)).columns))
-    return ExitStatus.DONE
+    return delivery.deliver(explanation)

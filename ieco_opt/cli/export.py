@@ -16,7 +16,8 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 @click.option(
     "--objective",
     type=click.Choice(["fastest", "cheapest"]),
-    help="Of a deployment: least latency, or step cost - c * batch with c the least cost.  [default: fastest]",
+    help="Of a deployment: least time per output token, or step cost - c * batch with c the least cost.  "
+    "[default: fastest]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
@@ -28,24 +29,13 @@ def command(
     quiet: bool,
 ) -> None:
     """Write the program of SCENARIO, with named variables and constraints, for people and other solvers."""
-    from ieco_opt.scenario.load import kind_of
+    from ieco_opt import api
+    from ieco_opt.cli.output import show_notes
 
-    if kind_of(scenario) == "fleet":
-        if objective is not None:
-            raise click.UsageError("--objective is for deployments; a fleet says its own")
-        wrote = _export_fleet(scenario, overrides, out)
-    else:
-        from ieco_opt import api, load_scenario
-
-        written = api.export(load_scenario(scenario, overrides), out, objective=objective or "fastest")
-        wrote = f"{written.segments} segments of {written.setups} setups"
+    loaded = api.load_scenario(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
+    if objective is not None and loaded.kind == "fleet":
+        raise click.UsageError("--objective is for deployments; a fleet says its own")
+    written = api.export(loaded, out, objective=objective)
     if not quiet:
-        click.echo(f"wrote {wrote} to {out}", err=True)
-
-
-def _export_fleet(scenario: Path, overrides: tuple[str, ...], out: Path) -> str:
-    from ieco_opt import load_fleet
-    from ieco_opt.fleet import run as planning
-
-    variables, constraints = planning.export_fleet(load_fleet(scenario, overrides), out)
-    return f"{variables} variables and {constraints} constraints"
+        click.echo(f"wrote {written.variables} variables and {written.constraints} constraints to {out}", err=True)

@@ -10,7 +10,7 @@ import click
 from ieco_opt.cli.options import output_options, set_option
 
 if TYPE_CHECKING:
-    from ieco_opt.fleet.run import Against, FleetObjective
+    from ieco_opt.api import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     type=click.Choice(["speed", "power", "gpus"]),
     help="Also the frontier of cost against a common factor on all speeds, power or GPUs.",
 )
-@click.option(
-    "--delta", type=float, help="Coverage of the frontier: this much more expensive and worse.  [default: 0.05]"
-)
-@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@click.option("--delta", type=float, help="Coverage of the frontier, an approximate Pareto set.  [default: 0.05]")
+@click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
     "--solver-config",
@@ -58,17 +56,21 @@ def command(
     """Choose which instances of which workload to run on which pool, for each SCENARIO of kind fleet.
 
     Prints the plan with its proof; with --frontier, or where the scenario asks for one, also the frontier, which is
-    then what --out, --format and --plot are about.
+    then what --out, --format and --plot are about. A frontier is a (1 + delta)-approximate Pareto set: for every
+    feasible plan one of the result is at most --delta more expensive and at most --delta slower (or higher in power or
+    GPUs), both relative.
     """
-    from ieco_opt import load_fleet, load_solver_config
+    from ieco_opt import load_solver_config
     from ieco_opt.cli.exit_status import ExitStatus
-    from ieco_opt.cli.fleet_output import Delivery, check_fleet_endings
+    from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.scenario.load import load_fleet
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
     if delta is not None and complete:
         raise click.UsageError("--delta does not go with --complete")
-    check_fleet_endings(out, plot)
+    given = Delivery(out, output_format, quiet, plot, beside=("nodes",), nodes=show_nodes)
+    given.check()
     config = load_solver_config(solver_config)
     fleets = [load_fleet(scenario, overrides) for scenario in scenarios]
     status = ExitStatus.DONE
@@ -76,42 +78,50 @@ def command(
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
         if frontier is None and (delta is not None or complete):
             raise click.UsageError("--delta and --complete go with --frontier")
+        show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
-        given = Delivery(out, output_format, plot, quiet=quiet, nodes=show_nodes)
         if frontier is None:
             found = given.deliver(_plan(fleet, objective, config, quiet=quiet))
         else:
+            plan = None
             if given.shows_tables:
-                Delivery(None, output_format, None, quiet=quiet, nodes=show_nodes).deliver(
-                    _plan(fleet, objective, config, quiet=quiet)
-                )
+                plan = _plan(fleet, objective, config, quiet=quiet)
+                Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
                 click.echo()
-            found = given.deliver(_frontier(fleet, frontier, delta, config, complete=complete, quiet=quiet))
+            found = given.deliver(_frontier(fleet, frontier, delta, config, plan, complete=complete, quiet=quiet))
         status = max(status, found)
     return status
 
 
 def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, *, quiet: bool) -> FleetResult:
-    from ieco_opt.cli.fleet_output import shown_bounds
-    from ieco_opt.fleet import run as planning
+    from ieco_opt import api
+    from ieco_opt.cli.fleet_progress import shown_bounds
 
     with shown_bounds(quiet=quiet) as report:
-        return planning.plan(fleet, objective=objective, solver_config=config, report=report)
+        return api.plan(fleet, objective=objective, solver_config=config, report=report)
 
 
 def _frontier(
-    fleet: Fleet, against: Against, delta: float | None, config: SolverConfig, *, complete: bool, quiet: bool
+    fleet: Fleet,
+    against: Against,
+    delta: float | None,
+    config: SolverConfig,
+    plan: FleetResult | None,
+    *,
+    complete: bool,
+    quiet: bool,
 ) -> FleetResult:
-    from ieco_opt.cli.fleet_output import shown_points
-    from ieco_opt.fleet import run as planning
+    from ieco_opt import api
+    from ieco_opt.cli.fleet_progress import shown_points
 
     with shown_points(quiet=quiet) as progress:
-        return planning.fleet_frontier(
+        return api.fleet_frontier(
             fleet,
             against=against,
-            delta=planning.DEFAULT_DELTA if delta is None else delta,
+            delta=api.DEFAULT_DELTA if delta is None else delta,
             complete=complete,
             solver_config=config,
             progress=progress,
+            known=plan,
         )

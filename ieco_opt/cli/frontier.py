@@ -12,9 +12,9 @@ from ieco_opt.cli.options import output_options, scenario_argument, set_option, 
 @click.command("frontier")
 @scenario_argument
 @set_option
-@click.option("--delta", type=float, help="Coverage: at most this much more expensive and slower.  [default: 0.05]")
+@click.option("--delta", type=float, help="Coverage of the approximate Pareto set.  [default: 0.05]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
-@click.option("--complete", is_flag=True, help="Instead, every point of the frontier.")
+@click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @solver_config_option
 @output_options
 def command(
@@ -31,17 +31,20 @@ def command(
 ) -> int:
     """Pareto frontier of speed against cost per token of SCENARIO, with its proof.
 
-    By default adaptive: for every feasible deployment one of the result is at most --delta more expensive and at
-    most --delta slower.
+    By default a (1 + delta)-approximate Pareto set: for every feasible deployment one of the result is at most --delta
+    more expensive and at most --delta slower, both relative.
     """
-    from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+    from ieco_opt import api, load_solver_config
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
+    from ieco_opt.scenario.load import load_deployment
 
     if delta is not None and (points is not None or complete):
         raise click.UsageError("--delta does not go with --points or --complete")
-    check_endings(out, plot)
+    delivery = Delivery(out, output_format, quiet, plot)
+    delivery.check()
     config = load_solver_config(solver_config)
-    loaded = load_scenario(scenario, overrides)
+    loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.frontier(
             loaded,
@@ -51,4 +54,4 @@ def command(
             solver_config=config,
             progress=report,
         )
-    return deliver(result, out=out, output_format=output_format, plot=plot, quiet=quiet)
+    return delivery.deliver(result)

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from importlib import import_module, metadata
+from types import FrameType
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.errors import IecoOptError, InfeasibleError, InfeasibleFleetError, ScenarioError, SolverMissingError
+from ieco_opt.errors import (
+    IecoOptError,
+    InfeasibleError,
+    InfeasibleFleetError,
+    ScenarioError,
+    SearchStoppedError,
+    SolverMissingError,
+)
 
 _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
-    "evaluate": ("ieco_opt.cli.evaluate", "Latency and its components of given setups."),
-    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or which limits infeasible_subset."),
+    "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
+    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or why none is feasible."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
-    "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario files."),
+    "migrate": ("ieco_opt.cli.migrate", "Scenario files of version 1 rewritten to version 2."),
+    "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),
 }
@@ -46,10 +57,17 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
+_MOST_LETTERS = 200
+
+
+def _versions() -> str:
+    packages = ("ieco_opt", "pyomo", "highspy")
+    return "  ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+
 def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        packages = ("ieco_opt", "pyomo", "highspy")
-        click.echo("  ".join(f"{package} {metadata.version(package)}" for package in packages))
+        click.echo(_versions())
         ctx.exit()
 
 
@@ -71,31 +89,98 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
+    # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
-        status = cli.main(args=arguments, prog_name="ieco-opt", standalone_mode=False)
+        status = _run(arguments)
+        _flush()
+    except KeyboardInterrupt:
+        # While an error was being said.
+        status = ExitStatus.STOPPED
+    except BrokenPipeError:
+        # The reader of our output has gone, and has all it wanted.
+        _silence_output()
+        status = ExitStatus.DONE
+    except OSError as error:
+        _silence_output()
+        _say(f"error: the output cannot be written ({error.strerror or error})")
+        status = ExitStatus.INTERNAL_ERROR
+    sys.exit(status)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run a command; every error that is meant becomes its lines and its exit status."""
+    try:
+        # Not `cli.main`, which would end with 1 where a reader of the output has gone.
+        with cli.make_context("ieco-opt", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            status = cli.invoke(context)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(ExitStatus.WRONG_INPUT)
+        return ExitStatus.WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted before anything was found", err=True)
-        sys.exit(ExitStatus.STOPPED)
+        _say("interrupted before anything was found")
+        return ExitStatus.STOPPED
     except ScenarioError as error:
-        for fault in error.faults:
-            click.echo(f"error: {fault}", err=True)
-        sys.exit(ExitStatus.WRONG_INPUT)
+        _say(*(f"error: {fault}" for fault in error.faults))
+        return ExitStatus.WRONG_INPUT
     except InfeasibleError as error:
         explained = isinstance(error, InfeasibleFleetError)
-        hint = "" if explained else "; `ieco-opt explain` finds the limits that infeasible_subset and the least change"
-        click.echo(f"{error}{hint}", err=True)
-        sys.exit(ExitStatus.INFEASIBLE)
+        cause = "an irreducible infeasible subset of the limits and the minimal relaxation of each"
+        _say(f"{error}" if explained else f"{error}; `ieco-opt explain` finds {cause}")
+        return ExitStatus.INFEASIBLE
     except SolverMissingError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(ExitStatus.WRONG_INPUT)
+        _say(f"error: {error}")
+        return ExitStatus.WRONG_INPUT
+    except SearchStoppedError as error:
+        _say(f"{error}")
+        return ExitStatus.STOPPED
     except IecoOptError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(ExitStatus.INTERNAL_ERROR)
-    except BrokenPipeError:
-        # The reader of our output has gone; Python would complain once more while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitStatus.DONE)
-    sys.exit(status if isinstance(status, int) else ExitStatus.DONE)
+        _say(f"error: {error}")
+        return ExitStatus.INTERNAL_ERROR
+    except OSError:
+        raise
+    except Exception as error:
+        # The last line of defence: whatever this is, it is a fault of ours, and a traceback helps nobody but us.
+        _say(_report(error))
+        return ExitStatus.INTERNAL_ERROR
+    return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def _report(error: Exception) -> str:
+    """Keep the traceback of an unforeseen error in a file, and say in one line what to report."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ieco-opt-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+    ) as kept:
+        kept.write(f"ieco-opt {' '.join(sys.argv[1:])}\n{_versions()}\n\n")
+        kept.write("".join(traceback.format_exception(error)))
+    named = f"{type(error).__name__}: {error}".splitlines()[0][:_MOST_LETTERS]
+    return f"error: an internal fault ({named}); please report it with the file {kept.name}, which says where"
+
+
+def _say(*lines: str) -> None:
+    """Write lines to standard error, if anybody can read them."""
+    with contextlib.suppress(OSError):
+        for line in lines:
+            click.echo(line, err=True)
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _flush() -> None:
+    """Write what is left, so that a full disk is noticed while it can still be said."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _silence_output() -> None:
+    """Let Python not complain once more when it closes the standard output."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,61 +1,124 @@
-"""Printing and saving results."""
+"""Printing and saving answers of every kind, and showing the search while it runs."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.errors import Fault, ScenarioError
 
 if TYPE_CHECKING:
     from ieco_opt.pareto.sweeps import Progress
-    from ieco_opt.results.frontier import Frontier
+    from ieco_opt.results.answer import Answer
+    from ieco_opt.results.plan import FleetResult
 
 
-def deliver(result: Frontier, *, out: Path | None, output_format: str | None, plot: Path | None, quiet: bool) -> int:
-    """Save and print a result; returns the exit status.
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where an answer goes.
 
-    What was asked to be saved is saved first, so that a closed pipe or a missing plot library loses nothing.
+    Attributes
+    ----------
+    beside
+        Tables in files beside the main one, by what their names end with.
+    nodes
+        Also print the nodes of a plan.
     """
-    from ieco_opt.results.files import to_csv_text, to_json, write
 
-    if out is not None:
-        write(result, out)
-    if not quiet:
-        for note in result.notes:
+    out: Path | None
+    output_format: str | None
+    quiet: bool
+    plot: Path | None = None
+    beside: tuple[str, ...] = ()
+    nodes: bool = False
+
+    @property
+    def shows_tables(self) -> bool:
+        """Whether people read standard output."""
+        return self.output_format == "table" or (
+            self.output_format is None and not (self.quiet and self.out is not None)
+        )
+
+    def check(self, *kinds: str) -> None:
+        """Refuse file names that nothing can be written to before the work is done, not after.
+
+        Parameters
+        ----------
+        kinds
+            Kinds of files that the command writes; by default all.
+        """
+        from ieco_opt.documents.destinations import kind_of
+        from ieco_opt.results.writing import check_ending
+
+        if self.out is not None:
+            kind_of(self.out, kinds or ("csv", "json", "parquet"))
+            check_ending(self.out, *self.beside)
+        if self.plot is not None:
+            from ieco_opt.reports.figures.style import check_plot_ending
+
+            check_plot_ending(self.plot)
+
+    def deliver(self, answer: Answer) -> ExitStatus:
+        """Save, then print, then draw, so that a closed pipe or a missing plot library loses nothing."""
+        from ieco_opt.results.encoding import to_json
+        from ieco_opt.results.writing import to_csv_text, write
+
+        unwritten = _attempted(lambda out: write(answer, out), self.out)
+        shown = answer.scenario.notes()
+        show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
+        if answer.stopped is not None and not self.quiet:
+            click.echo(f"stopped early ({answer.stopped}): what was found is marked as unproven", err=True)
+        if self.output_format == "json":
+            click.echo(to_json(answer), nl=False)
+        elif self.output_format == "csv":
+            click.echo(to_csv_text(answer), nl=False)  # type: ignore[arg-type]
+        elif self.shows_tables or unwritten:
+            # What could not be saved must not be lost.
+            self._print(answer)
+        from ieco_opt.reports import figures
+
+        unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
+        for fault in unwritten:
+            click.echo(f"error: {fault}", err=True)
+        if unwritten:
+            return ExitStatus.INTERNAL_ERROR
+        return ExitStatus.DONE if answer.stopped is None else ExitStatus.STOPPED
+
+    def _print(self, answer: Answer) -> None:
+        from ieco_opt.reports.text import render, render_nodes
+
+        width = shutil.get_terminal_size((110, 24)).columns
+        click.echo(render(answer, width))
+        if self.nodes:
+            plan: FleetResult = answer  # type: ignore[assignment]
+            if not plan.is_frontier:
+                click.echo()
+                click.echo(render_nodes(plan[0], width))
+
+
+def _attempted(write: Callable[[Path], object], path: Path | None) -> list[Fault]:
+    """Write to a file, if one is wanted; what went wrong, which must not keep the answer from being shown."""
+    if path is not None:
+        try:
+            write(path)
+        except ScenarioError as error:
+            return list(error.faults)
+    return []
+
+
+def show_notes(notes: Iterable[str], *, quiet: bool) -> None:
+    """Show notes on standard error; those of a scenario once it is loaded, since they may be why nothing is found."""
+    for note in notes:
+        if not quiet:
             click.echo(f"note: {note}", err=True)
-        if result.stopped is not None:
-            click.echo(f"stopped early ({result.stopped}): what was found is marked as unproven", err=True)
-    if output_format == "json":
-        click.echo(to_json(result))
-    elif output_format == "csv":
-        click.echo(to_csv_text(result), nl=False)
-    elif output_format == "table" or not (quiet and out is not None):
-        from ieco_opt.reports.text.frontier import render
-
-        click.echo(render(result, shutil.get_terminal_size((100, 24)).columns))
-    if plot is not None:
-        from ieco_opt.reports.figures.frontier import plot as draw
-
-        draw(result, plot)
-    return ExitStatus.DONE if result.stopped is None else ExitStatus.STOPPED
-
-
-def check_endings(out: Path | None, plot: Path | None) -> None:
-    """Refuse file names that nothing can be written to before the work is done, not after."""
-    from ieco_opt.reports.figures.frontier import check_plot_ending
-    from ieco_opt.results.files import check_ending
-
-    if out is not None:
-        check_ending(out)
-    if plot is not None:
-        check_plot_ending(plot)
 
 
 @contextmanager

@@ -38,14 +38,17 @@ def command(
     quiet: bool,
 ) -> int:
     """Solve SCENARIO for its one best deployment within the limits, with its proof."""
-    from ieco_opt import api, load_scenario, load_solver_config
-    from ieco_opt.cli.output import check_endings, deliver, shown_progress
+    from ieco_opt import api, load_solver_config
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
+    from ieco_opt.scenario.load import load_deployment
 
     if preference is not None and objective != "preferred":
         raise click.UsageError("--preference goes with --objective preferred")
-    check_endings(out, plot)
+    delivery = Delivery(out, output_format, quiet, plot)
+    delivery.check()
     config = load_solver_config(solver_config)
-    loaded = load_scenario(scenario, overrides)
+    loaded = load_deployment(scenario, overrides)
+    show_notes(loaded.notes(), quiet=quiet)
     with shown_progress(quiet=quiet) as report:
         result = api.answer(
             loaded,
@@ -54,4 +57,4 @@ def command(
             solver_config=config,
             progress=report,
         )
-    return deliver(result, out=out, output_format=output_format, plot=plot, quiet=quiet)
+    return delivery.deliver(result)

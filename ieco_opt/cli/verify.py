@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+
+if TYPE_CHECKING:
+    from ieco_opt.verification.consistency import Verification
 
 
 @click.command("verify")
@@ -15,35 +19,32 @@ from ieco_opt.cli.exit_status import ExitStatus
 def command(result: Path, quiet: bool) -> int:
     """Check RESULT, a saved .json result, against its own scenario with the performance model alone.
 
-    Every figure is computed again, memory and limits are checked, and the neighbourhood of each
-    deployment is searched for one that beats it; of fleets, nodes, stock, demand, service, rent and power
-    are. Exit status 2 if anything is wrong.
+    Every figure is computed again, memory and limits are checked, and the neighbourhood of each deployment is searched
+    for one that dominates it. Of fleets, nodes, capacity, demand, service, hourly cost and power are checked.
+    Exit status 1 if anything is wrong.
     """
-    problems, holds = _checked(result)
-    for problem in problems:
+    from ieco_opt import api
+
+    report = api.verify(result)
+    for problem in report.problems:
         click.echo(f"error: {result}: {problem}", err=True)
-    if not problems and not quiet:
-        click.echo(holds)
-    return ExitStatus.WRONG_INPUT if problems else ExitStatus.DONE
+    if not report.problems and not quiet:
+        click.echo(_confirmed(report))
+        for unchecked in report.unchecked:
+            click.echo(f"not checked: {unchecked}")
+    return ExitStatus.DONE if report.holds else ExitStatus.INTERNAL_ERROR
 
 
-def _checked(result: Path) -> tuple[list[str], str]:
-    """Problems of a result of either kind, and what may be said where there are none."""
-    from ieco_opt.results.fleet_files import is_fleet_result
-
-    if is_fleet_result(result):
-        from ieco_opt.fleet.verify import verify_fleet
-
-        fleet = verify_fleet(result)
-        plans = "1 plan" if fleet.plans == 1 else f"{fleet.plans} plans"
-        return fleet.problems, (
-            f"verified: {plans} with {fleet.rows} kinds of instances on {fleet.nodes} nodes agree with the performance "
-            "model and keep stock, demand, service, rent and power"
+def _confirmed(report: Verification) -> str:
+    """What may be said where nothing is wrong."""
+    if report.plans:
+        plans = "1 plan" if report.plans == 1 else f"{report.plans} plans"
+        return (
+            f"verified: {plans} with {report.rows} instance types on {report.nodes} nodes agree with the performance "
+            "model and keep capacity, demand, service, hourly cost and power"
         )
-    from ieco_opt.verification.deployments import verify
-
-    report = verify(result)
-    return report.problems, (
-        f"verified: {report.deployments} deployments agree with the performance model, are feasible on "
-        f"every GPU, and none of {report.neighbours:,} neighbouring deployments beats one of them"
+    deployments = "1 deployment agrees" if report.deployments == 1 else f"{report.deployments} deployments agree"
+    return (
+        f"verified: {deployments} with the performance model, every GPU holds what it must, and none of "
+        f"{report.neighbours:,} neighbouring deployments dominates one of them"
     )

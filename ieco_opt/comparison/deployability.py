@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
@@ -15,36 +14,20 @@ from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
 
 _WHOLE = 1e-9
 
 _NAMES = {
-    "tensor_parallel": "tensor ranks",
+    "stage_ranks": "ranks of a stage",
     "pipeline_parallel": "pipeline stages",
     "expert_parallel": "expert ranks",
     "attention_data_parallel": "attention groups",
 }
-
-
-class Obstacle(StrEnum):
-    """What kind of thing keeps a proposal from being launched."""
-
-    FRACTIONAL = "fractional"
-    NOT_OFFERED = "not offered"
-    MEMORY = "memory"
-    LIMIT = "limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a proposal cannot be launched; ``excess`` is the share by which memory is over, otherwise 0."""
-
-    obstacle: Obstacle
-    text: str
-    excess: float = 0.0
+"""Degrees that decide all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +93,7 @@ class _Judge:
             return tuple(reasons), np.nan, np.nan
         alternative = _alternative(family, degrees, batch, tokens, draft)
         if alternative is None:
-            text = "no such setup in the design space" + (" or no draft model fits beside it" if tokens else "")
+            text = "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
             return (Reason(Obstacle.NOT_OFFERED, text),), np.nan, np.nan
         at = np.array([batch])
         latency = alternative.latency_s(at)
@@ -121,14 +104,14 @@ class _Judge:
     def _not_offered(self, family: Family, degrees: Degrees, batch: float, tokens: int) -> Iterator[Reason]:
         """Whole degrees that the scenario does not list, or that no server accepts."""
         space = self.scenario.design_space
-        for name in ("tensor_parallel", "pipeline_parallel", "attention_data_parallel"):
-            value, listed = int(getattr(degrees, name)[0]), getattr(space, name)
-            if value not in listed:
-                yield Reason(Obstacle.NOT_OFFERED, f"{value} {_NAMES[name]}, where {_listing(listed)} are offered")
+        for name, label in {**_NAMES, "tensor_parallel": "tensor ranks of an attention group"}.items():
+            value, listed = float(getattr(degrees, name)[0]), getattr(space, name)
+            if name != "expert_parallel" and listed is not None and value not in listed:
+                yield Reason(Obstacle.NOT_OFFERED, f"{value:.6g} {label}, where {_listing(listed)} are offered")
         if degrees.gpus[0] > space.max_gpus:
             yield Reason(Obstacle.NOT_OFFERED, f"{degrees.gpus[0]:,.0f} GPUs, where {space.max_gpus:,} are the most")
         layout = "2d" if degrees.two_dimensional[0] else "1d"
-        if layout not in space.tensor_layout and degrees.tensor_parallel[0] > 1.0:
+        if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0:
             yield Reason(Obstacle.NOT_OFFERED, f"the layout {layout}, which is not offered")
         if rules.is_deployable(family.shape) and not rules.launchable(family.shape, degrees)[0]:
             yield Reason(
@@ -196,9 +179,9 @@ def _memory(family: Family, degrees: Degrees, batch: float, draft: Degrees | Non
 
 def _resident(family: Family, degrees: Degrees, batch: float, *, draft: bool) -> float:
     shape = family.drafts.shape if draft and family.drafts is not None else family.shape
-    per_sequence = rules.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
-    sequences = rules.sequences_per_gpu(degrees, np.array([batch]))
-    return float((rules.weight_bytes_per_gpu(shape, degrees) + sequences * per_sequence)[0])
+    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
+    sequences = memory.sequences_per_gpu(degrees, np.array([batch]))
+    return float((memory.weight_bytes_per_gpu(shape, degrees) + sequences * per_sequence)[0])
 
 
 def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, draft: Degrees) -> Alternatives | None:
@@ -217,7 +200,7 @@ def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, dr
 
 
 def _rows(listed: Degrees, wanted: Degrees) -> Indices:
-    same = (listed.two_dimensional == wanted.two_dimensional) | (listed.tensor_parallel == 1.0)
+    same = (listed.two_dimensional == wanted.two_dimensional) | (listed.stage_ranks == 1.0)
     for name in _NAMES:
         same &= getattr(listed, name) == getattr(wanted, name)
     return np.flatnonzero(same)

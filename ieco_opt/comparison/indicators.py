@@ -33,7 +33,7 @@ class Points:
         return len(self.speed)
 
     def nondominated(self) -> Indices:
-        """Positions of the points that no other beats, fastest first; of equals the first."""
+        """Positions of the points that no other dominates, fastest first; of equals the first."""
         order = np.lexsort((self.cost, -self.speed))
         cost = self.cost[order]
         best_before = np.concatenate([[np.inf], np.minimum.accumulate(cost)])[:-1]

@@ -50,6 +50,7 @@ def degree_choices(listed: ResolvedDesignSpace) -> DegreeChoices:
     """The degrees that a design space lists."""
     return DegreeChoices(
         tensor_parallel=listed.tensor_parallel,
+        stage_ranks=listed.stage_ranks,
         pipeline_parallel=listed.pipeline_parallel,
         expert_parallel=listed.expert_parallel,
         attention_data_parallel=listed.attention_data_parallel,

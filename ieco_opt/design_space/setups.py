@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import take_rows
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.rows import take_rows
 
 Integers = NDArray[np.int64]
 
@@ -25,9 +25,13 @@ _BATCH_CEILING = 2**52
 
 @dataclass(frozen=True, slots=True)
 class DegreeChoices:
-    """The degrees a scenario lists, as sorted tuples; ``expert_parallel`` is ``None`` for `auto`."""
+    """The degrees a scenario lists, as sorted tuples; ``expert_parallel`` is ``None`` for `auto`.
 
-    tensor_parallel: tuple[int, ...]
+    ``tensor_parallel`` and ``stage_ranks`` are ``None`` where they restrict nothing; at least one of them does.
+    """
+
+    tensor_parallel: tuple[int, ...] | None
+    stage_ranks: tuple[int, ...] | None
     pipeline_parallel: tuple[int, ...]
     expert_parallel: tuple[int, ...] | None
     attention_data_parallel: tuple[int, ...]
@@ -88,36 +92,52 @@ def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
 def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
     """Combine the listed degrees and keep those that the rules of the fidelity admit."""
     choices, reasons = request.choices, Counter[str]()
-    tensor, stages, sigma, flat = (
-        grid.ravel()
-        for grid in np.meshgrid(
-            np.array(choices.tensor_parallel, dtype=float),
-            np.array(choices.pipeline_parallel, dtype=float),
-            np.array(choices.attention_data_parallel, dtype=float),
-            np.array([layout == "2d" for layout in choices.tensor_layout]),
-            indexing="ij",
-        )
-    )
-    keep = _counted(reasons, f"more than max_gpus = {choices.max_gpus}", tensor * stages <= choices.max_gpus)
-    keep &= _counted(reasons, "attention_data_parallel does not divide tensor_parallel", tensor % sigma == 0, keep)
+    ranks, stages, sigma, two_dimensional = _combinations(choices)
+    keep = _counted(reasons, f"more than max_gpus = {choices.max_gpus}", ranks * stages <= choices.max_gpus)
+    keep &= _counted(reasons, "attention_data_parallel does not divide stage_ranks", ranks % sigma == 0, keep)
+    if choices.tensor_parallel is not None and choices.stage_ranks is not None:
+        listed = np.isin(ranks / sigma, choices.tensor_parallel)
+        keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    expert = [_expert_choices(request, int(degree)) for degree in tensor[rows]]
+    expert = [_expert_choices(request, int(degree)) for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     degrees = Degrees(
-        tensor_parallel=tensor[repeated],
+        stage_ranks=ranks[repeated],
         pipeline_parallel=stages[repeated],
         expert_parallel=np.array([option for options in expert for option in options], dtype=float),
         attention_data_parallel=sigma[repeated],
-        two_dimensional=flat[repeated].astype(bool),
+        two_dimensional=two_dimensional[repeated],
     )
     if len(rows) and not len(repeated):
-        reasons["no listed expert_parallel divides the experts and tensor_parallel"] += len(rows)
+        reasons["no listed expert_parallel divides the experts and stage_ranks"] += len(rows)
     if rules.is_deployable(request.architecture):
         launchable = rules.launchable(request.architecture, degrees)
         reason = "degrees that no server accepts (heads, experts or layers do not divide)"
         _counted(reasons, reason, launchable)
         degrees = degrees.take(np.flatnonzero(launchable))
     return _without_twins(degrees), reasons
+
+
+def _combinations(choices: DegreeChoices) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    """Ranks of a stage, stages, attention groups and layout of every combination of the lists.
+
+    In the order of ranks, stages and groups, however the ranks are given: of equal deployments the first is named.
+    """
+    first = choices.tensor_parallel if choices.stage_ranks is None else choices.stage_ranks
+    ranks, sigma, stages, two_dimensional = (
+        grid.ravel()
+        for grid in np.meshgrid(
+            np.array(first, dtype=float),
+            np.array(choices.attention_data_parallel, dtype=float),
+            np.array(choices.pipeline_parallel, dtype=float),
+            np.array([layout == "2d" for layout in choices.tensor_layout]),
+            indexing="ij",
+        )
+    )
+    if choices.stage_ranks is None:
+        ranks = ranks * sigma
+    order = np.lexsort((sigma, stages, ranks))
+    return ranks[order], stages[order], sigma[order], two_dimensional[order]
 
 
 def _counted(
@@ -129,28 +149,28 @@ def _counted(
     return good
 
 
-def _expert_choices(request: SetupRequest, tensor_parallel: int) -> Sequence[int]:
-    """Expert degrees of one tensor degree; in ``paper`` with `auto`, both values of its rule."""
+def _expert_choices(request: SetupRequest, stage_ranks: int) -> Sequence[int]:
+    """Expert degrees of a stage of so many ranks; in ``paper`` with `auto`, both values of its rule."""
     experts, listed = request.architecture.experts, request.choices.expert_parallel
     if experts == 1:
         return (1,)
     if listed is not None:
-        return [degree for degree in listed if _splits(request, degree, tensor_parallel)]
+        return [degree for degree in listed if _splits(request, degree, stage_ranks)]
     if rules.is_deployable(request.architecture):
-        widest = math.gcd(experts, tensor_parallel)
+        widest = math.gcd(experts, stage_ranks)
         return [degree for degree in range(1, widest + 1) if widest % degree == 0]
-    return sorted({1, min(tensor_parallel, experts)})
+    return sorted({1, min(stage_ranks, experts)})
 
 
-def _splits(request: SetupRequest, degree: int, tensor_parallel: int) -> bool:
+def _splits(request: SetupRequest, degree: int, stage_ranks: int) -> bool:
     experts = request.architecture.experts
     divides_experts = experts % degree == 0 if rules.is_deployable(request.architecture) else degree <= experts
-    return tensor_parallel % degree == 0 and divides_experts
+    return stage_ranks % degree == 0 and divides_experts
 
 
 def _without_twins(degrees: Degrees) -> Degrees:
     """Drop 2-D layouts of one rank each, which are the 1-D setup under another name."""
-    twin = degrees.two_dimensional & (degrees.tensor_parallel == 1.0)
+    twin = degrees.two_dimensional & (degrees.stage_ranks == 1.0)
     has_flat = not degrees.two_dimensional.all()
     return degrees.take(np.flatnonzero(~twin)) if has_flat else degrees
 
@@ -158,8 +178,8 @@ def _without_twins(degrees: Degrees) -> Degrees:
 def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
     usable = request.memory_utilization * request.accelerator.hbm_bytes
-    free = usable - rules.weight_bytes_per_gpu(request.architecture, degrees)
-    cache = rules.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
+    free = usable - memory.weight_bytes_per_gpu(request.architecture, degrees)
+    cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
     sequences = _largest(lambda count: count * cache <= free, free, cache)
     most = degrees.attention_data_parallel * sequences
     return Setups(
@@ -175,7 +195,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Batches that the paper's memory rule and its rule of expert degrees admit."""
     shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
     most = _largest(
-        lambda batch: rules.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
+        lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
         degrees.gpus * accelerator.hbm_bytes - shape.weight_bytes * shape.total_params,
         shape.cache_bytes_per_token * request.context_tokens / stages,
     )
@@ -183,7 +203,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     high = np.minimum(most, request.batch_max)
     if request.choices.expert_parallel is None and shape.experts > 1:
         starved = np.ceil(2.0 * max(block.sparsity for block in shape.blocks) * stages)
-        wide = np.minimum(degrees.tensor_parallel, shape.experts) > 1.0
+        wide = np.minimum(degrees.stage_ranks, shape.experts) > 1.0
         narrow = wide & (degrees.expert_parallel == 1.0)
         high = np.where(narrow, np.minimum(high, starved - 1.0), high)
         low = np.where(wide & ~narrow, np.maximum(low, starved), low)

@@ -22,8 +22,8 @@ from ieco_opt.design_space.dominance import (
 from ieco_opt.design_space.families import Family, FamilyRequest, build_family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.performance.columns import stack_rows
 from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.rows import stack_rows
 
 
 @dataclass(frozen=True, slots=True)

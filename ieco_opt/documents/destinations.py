@@ -31,8 +31,8 @@ def kind_of(path: Path, known: Iterable[str]) -> str:
     return kind
 
 
-def require_library(name: str, path: Path) -> None:
-    """Refuse a file whose kind needs a library that is not installed.
+def require_library(name: str, path: Path | None = None) -> None:
+    """Refuse what needs a library that is not installed, such as some kinds of files.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def require_library(name: str, path: Path) -> None:
     """
     if importlib.util.find_spec(name) is None:
         message = f"needs {name}, which is not installed; install it with pip install 'ieco_opt[{EXTRAS[name]}]'"
-        raise ScenarioError.single(message, file=str(path))
+        raise ScenarioError.single(message, file=None if path is None else str(path))
 
 
 def check_folder(path: Path) -> None:
@@ -54,9 +54,21 @@ def check_folder(path: Path) -> None:
     """
     if path.is_dir():
         raise ScenarioError.single("found a folder, expected a file name", file=str(path))
-    if not path.parent.is_dir():
-        message = f"the folder {path.parent} does not exist, expected an existing one"
-        raise ScenarioError.single(message, file=str(path))
+    target = path.resolve()
+    if not target.parent.is_dir():
+        message = f"the folder {path.parent if target == path.absolute() else target.parent} does not exist"
+        raise ScenarioError.single(f"{message}, expected an existing one", file=str(path))
+    if target.exists() and not target.is_file():
+        return
+    try:
+        # Whether a folder takes a new file is known by making one, and whether a file may be replaced by opening it.
+        if target.exists():
+            target.open("r+b").close()
+        beside = _beside(target)
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        beside.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -74,8 +86,17 @@ def replace_file(path: Path, content: bytes) -> None:
         else:
             _write_and_replace(path.resolve(), content)
     except OSError as error:
-        message = f"cannot be written ({error.strerror or error}); expected a file name in a writable folder"
-        raise ScenarioError.single(message, file=str(path)) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ScenarioError:
+    message = f"cannot be written ({error.strerror or error}); expected a file name in a writable folder"
+    return ScenarioError.single(message, file=str(path))
+
+
+def _beside(target: Path) -> Path:
+    """A name that nobody else uses, for what is not complete yet."""
+    return target.parent / f".ieco-opt-{secrets.token_hex(8)}.tmp"
 
 
 def _write_and_replace(target: Path, content: bytes) -> None:
@@ -84,7 +105,7 @@ def _write_and_replace(target: Path, content: bytes) -> None:
         # Replacing needs no right to write the old file, but whoever protected it meant it.
         with target.open("r+b"):
             permissions = target.stat().st_mode & 0o777
-    beside = target.parent / f".ieco-opt-{secrets.token_hex(8)}.tmp"
+    beside = _beside(target)
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
         with os.fdopen(descriptor, "wb") as file:

@@ -6,11 +6,17 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ieco_opt.errors import Fault
 
 Location = tuple[str | int, ...]
 """Path of a field: keys of mappings and indices of lists."""
+
+Known = Mapping[str, Mapping[str, Mapping[str, object]]]
+"""Fields of ``models`` and ``accelerators`` by name."""
+
+NOTHING_KNOWN: Known = MappingProxyType({})
 
 COMMAND_LINE = "--set"
 """What a fault names instead of a file where the field was overridden."""
@@ -34,11 +40,14 @@ class Origin:
         Folder that relative file names in the scenario start from.
     lines
         Line of each field, counted from 1; ``None`` for fields overridden on the command line.
+    known
+        What names stood for when a saved result was made: fields of ``models`` and ``accelerators`` by name.
     """
 
     file: str | None = field(default=None, compare=False)
     folder: pathlib.Path = field(default_factory=pathlib.Path, compare=False)
     lines: Mapping[Location, int | None] = field(default_factory=dict, compare=False)
+    known: Known = field(default_factory=dict, compare=False)
 
     def fault(self, location: Location, message: str) -> Fault:
         """Build the fault of a field, with the line of the innermost field around it that has one."""

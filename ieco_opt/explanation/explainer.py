@@ -15,10 +15,15 @@ from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
 from ieco_opt.pareto import run
+from ieco_opt.pareto.describe import rows_of
+from ieco_opt.results.answer import Question as AskedQuestion
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind
+from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import Scenario, resolve
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
 from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.versions import versions
@@ -34,7 +39,7 @@ def explain(
     preference: float = run.DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Explanation:
-    """Say what decides the answer to a scenario, or which of its limits infeasible_subset.
+    """Say what decides the answer to a scenario, or which of its limits no deployment meets together.
 
     A search of all setups, exact and without a solver, answers the scenario and every change of it. The solver answers
     the scenario too, and the two must agree.
@@ -54,18 +59,22 @@ def explain(
     bounds = bounds_of(resolved, max(pool.gpu_counts(), default=0))
     question = Question(pool, bounds, Goal(objective, preference))
     explanation = Explanation(
+        question=_asked(objective, preference),
         scenario=resolved.scenario,
-        objective=objective,
-        preference=preference if objective == "preferred" else None,
-        chosen=None,
+        resolved=resolved_names(resolved.scenario),
+        guarantee=Guarantee(GuaranteeKind.NONE),
+        status=AnswerStatus.INFEASIBLE,
+        deployments=(),
         times=(),
         limits=(),
         binding_together=(),
         runner_ups=(),
         infeasible_subset=None,
         confirmed=None,
+        solver=config,
+        statistics=ExplanationStatistics(0.0),
         versions=versions(config.solver),
-        seconds=0.0,
+        notes=scenario.notes(),
     )
     pick = best(pool, bounds, question.goal)
     if pick is None:
@@ -74,7 +83,11 @@ def explain(
         answer = _answer(scenario, objective, preference, config)
         explanation = _of_optimum(explanation, question, _agreed(question, pick, answer))
         explanation = replace(explanation, confirmed=answer.stopped is None)
-    return replace(explanation, seconds=time.perf_counter() - start)
+    return replace(explanation, statistics=ExplanationStatistics(time.perf_counter() - start))
+
+
+def _asked(objective: run.ObjectiveName, preference: float) -> AskedQuestion:
+    return AskedQuestion("explain", objective, preference if objective == "preferred" else None)
 
 
 def _check(objective: str, preference: float) -> None:
@@ -89,7 +102,9 @@ def _answer(scenario: Scenario, objective: run.ObjectiveName, preference: float,
     try:
         return run.answer(scenario, objective=objective, preference=preference, solver_config=config)
     except InfeasibleError as error:
-        raise SolverError("the solver calls infeasible what a search of all setups shows to be feasible") from error
+        raise SolverError(
+            "the solver calls infeasible what a search of all configurations shows to be feasible"
+        ) from error
 
 
 def _of_optimum(explanation: Explanation, question: Question, pick: Pick) -> Explanation:
@@ -97,7 +112,9 @@ def _of_optimum(explanation: Explanation, question: Question, pick: Pick) -> Exp
     alone = any(effect.binds for effect in effects)
     return replace(
         explanation,
-        chosen=question.described(pick),
+        guarantee=Guarantee(GuaranteeKind.SINGLE),
+        status=AnswerStatus.OPTIMAL,
+        deployments=(question.described(pick),),
         times=times_of(question.pool, pick),
         limits=effects,
         binding_together=() if alone else binding_together(question, pick),
@@ -115,9 +132,9 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     solved = _pick_of(question.pool, answer[0])
     allowed = AGREEMENT + answer.solver.relative_gap
     if answer.stopped is None and question.goal.advantage(pick, solved) > allowed:
-        raise SolverError("a search of all setups finds a better deployment than the solver calls optimal")
+        raise SolverError("a search of all configurations finds a better deployment than the solver calls optimal")
     if question.goal.advantage(solved, pick) > AGREEMENT:
-        raise SolverError("the solver finds a better deployment than a search of all setups")
+        raise SolverError("the solver finds a better deployment than a search of all configurations")
     return pick if question.goal.beats(pick, solved) else solved
 
 
@@ -130,13 +147,10 @@ def _pick_of(pool: Pool, deployment: Deployment) -> Pick:
         if (family.accelerator.name, family.weights) == (item.accelerator, item.weights)
     ]
     same = np.isin(pool.family, families) & (rows.draft_tokens == item.draft_tokens)
-    for degrees, prefix in ((rows.degrees, ""), (rows.draft_degrees, "draft_")):
-        if prefix and not item.draft_tokens:
-            continue
-        for name in ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel"):
-            same &= getattr(degrees, name) == getattr(item, prefix + name)
-        same &= degrees.two_dimensional == (getattr(item, f"{prefix}tensor_layout") == "2d")
+    same &= rows_of(rows.degrees, item.parallelism)
+    if item.draft is not None:
+        same &= rows_of(rows.draft_degrees, item.draft)
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):
-        raise SolverError("the solver's deployment is none of the scenario's setups")
+        raise SolverError("the solver's deployment is none of the scenario's configurations")
     return Pick(int(found[0]), item.batch, item.latency_s, item.cost_usd_per_mtok)

@@ -12,7 +12,7 @@ from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.explanation.bounds import Bounds, Limit
 from ieco_opt.explanation.search import best, reach
 from ieco_opt.explanation.sensitivity import Question
-from ieco_opt.results.explanation import Change, InfeasibleSubset
+from ieco_opt.results.explanation import InfeasibleSubset, LimitRelaxation
 
 SAME_SHARE = 1e-9
 """How closely, relatively, the share is found by which several limits are loosened."""
@@ -45,7 +45,7 @@ def _only(bounds: Bounds, limits: Sequence[Limit]) -> Bounds:
     return bounds.without([limit for limit in bounds.present() if limit not in limits])
 
 
-def _least_change(question: Question, limit: Limit) -> Change:
+def _least_change(question: Question, limit: Limit) -> LimitRelaxation:
     """Least change of one limit that makes the scenario feasible while the others stay."""
     value = reach(question.pool, question.bounds, limit)
     if value is None:
@@ -68,10 +68,11 @@ def _slackened(limit: Limit, value: float) -> float:
     return min(1.0, slackened) if limit is Limit.MEMORY else slackened
 
 
-def _change(question: Question, limit: Limit, needed: float | None, bounds: Bounds) -> Change:
+def _change(question: Question, limit: Limit, needed: float | None, bounds: Bounds) -> LimitRelaxation:
     pick = None if needed is None else best(question.pool, bounds, question.goal)
     common: dict[str, Any] = {"limit": str(limit), "value": question.bounds.value(limit), "unit": limit.unit}
-    return Change(**common, needed=needed, deployment=None if pick is None else question.described(pick))
+    best_now = None if pick is None else question.described(pick, bounds)
+    return LimitRelaxation(**common, needed=needed, deployment=best_now)
 
 
 def _fewest(question: Question) -> tuple[Limit, ...]:
@@ -84,7 +85,7 @@ def _fewest(question: Question) -> tuple[Limit, ...]:
     return present
 
 
-def _together(question: Question, limits: tuple[Limit, ...]) -> tuple[Change, ...]:
+def _together(question: Question, limits: tuple[Limit, ...]) -> tuple[LimitRelaxation, ...]:
     """Loosen some limits by the same share, the least that helps, found by bisection."""
     if Limit.BATCHES in limits:
         # A list cannot be loosened by a share.

@@ -1,7 +1,7 @@
 """Every alternative of a scenario, with no limit applied and nothing dropped for being dominated.
 
-Dominance is right for one frontier only: a deployment that the best one beats may be the best without it, or the only
-one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
+Dominance is right for one frontier only: a deployment that the best one dominates may be the best without it, or the
+only one under another limit. Here limits are applied afterwards, so one pool answers every question about a scenario.
 
 For one alternative speed never rises, and throughput and memory never fall, as the batch grows. So under any limits the
 batches left are a range, whose ends bisection on the performance model finds exactly.
@@ -21,14 +21,13 @@ from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request
-from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import stack_rows
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.scenario import ResolvedScenario
 
 Holds = Callable[[Array, Rows], NDArray[np.bool_]]
@@ -119,18 +118,21 @@ class Pool:
         """Latency and cost of one batch of each cell."""
         return self._priced(batch.astype(float), cells.row)
 
-    def space(self, limits: Limits) -> DesignSpace:
-        """The pool in the form that describes deployments; its cells are every batch there is."""
-        alternatives = self.alternatives
+    def space(self, bounds: Bounds) -> DesignSpace:
+        """The pool in the form that describes deployments under some bounds; its cells are every batch there is."""
+        alternatives, families = self.alternatives, self.families
+        if self.residents is not None:
+            share = bounds.memory_utilization
+            families = tuple(replace(each, usable_bytes=share * each.accelerator.hbm_bytes) for each in families)
         return DesignSpace(
             alternatives=alternatives,
             cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
             points=Staircase(np.zeros(0), np.zeros(0)),
             accelerators=self.resolved.accelerators,
             weights=self.resolved.scenario.weights or (None,),
-            limits=limits,
+            limits=bounds.scenario_limits,
             listed_batches=False,
-            families=self.families,
+            families=families,
             counts=Counts(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
         )
 
@@ -268,11 +270,11 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
     speculates = drafts >= 0
     if family.drafts is not None and speculates.any():
         draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = rules.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
+        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
-        weights=rules.weight_bytes_per_gpu(family.shape, degrees),
+        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
         cache=family.setups.cache_bytes[setups],
         groups=degrees.attention_data_parallel,
         draft_weights=draft_weights,
@@ -317,8 +319,8 @@ def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: 
     drafts = family.drafts
     if rules.is_deployable(family.shape):
         usable = utilization * family.accelerator.hbm_bytes
-        free = usable - rules.weight_bytes_per_gpu(family.shape, family.setups.degrees)
-        draft_free = usable - rules.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
+        free = usable - memory.weight_bytes_per_gpu(family.shape, family.setups.degrees)
+        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
         reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
         setups = replace(family.setups, free_bytes=free)
         family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)

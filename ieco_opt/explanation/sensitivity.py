@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from ieco_opt.explanation.pool import Pool
 from ieco_opt.explanation.search import Goal, Pick, best, reach
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.explanation import LimitEffect, Loosened, RunnerUp, TimeShare
 from ieco_opt.results.guarantee import Status
 
@@ -36,29 +37,26 @@ class Question:
         assert pick is not None
         return pick
 
-    def described(self, pick: Pick) -> Deployment:
-        """The deployment of a pick with every column; no deployment of the same cost is faster."""
+    def described(self, pick: Pick, bounds: Bounds | None = None) -> Deployment:
+        """The deployment of a pick under ``bounds``, by default the question's; none of the same cost is faster."""
         certificate = Certificate(
             cost_cap=np.inf, latency_bound_s=pick.latency_s, gap=0.0, status=Status.OPTIMAL, solves=0, seconds=0.0
         )
         point = Point(pick.row, pick.batch, pick.latency_s, pick.cost, certificate)
-        return describe(self.pool.space(self.bounds.scenario_limits), [point])[0]
+        return describe(self.pool.space(bounds or self.bounds), [point])[0]
 
 
 def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
     """The four times of the model, and apart from them those of the draft model if there is one."""
     row, batch = pool.alternatives.take(np.array([pick.row])), np.array([float(pick.batch)])
-    parts = [("model", row.model, row.model_share[0])]
+    parts: list[tuple[Literal["model", "draft"], PassTime, float]] = [("model", row.model, row.model_share[0])]
     if row.draft_share[0] > 0.0:
         parts.append(("draft", row.draft, row.draft_share[0]))
     times = []
     for part, time, share in parts:
         components = time.components(batch)
-        seconds = {
-            name: float(share * getattr(components, f"{name}_s")[0])
-            for name in ("kernel", "network", "memory", "arithmetic")
-        }
-        behind = "arithmetic" if seconds["memory"] >= seconds["arithmetic"] else "memory"
+        seconds = {resource: float(share * getattr(components, column)[0]) for column, resource in RESOURCES.items()}
+        behind = "compute" if seconds["memory"] >= seconds["compute"] else "memory"
         times += [
             TimeShare(part, name, value, value / pick.latency_s, hidden=name == behind)
             for name, value in seconds.items()
@@ -82,8 +80,9 @@ def limit_effects(question: Question, winner: Pick) -> Iterator[LimitEffect]:
             continue
         relaxed = None
         if unit is not None:
-            relaxed = _loosened(question, winner, unit[0], question.best(question.bounds.given(limit, unit[0])))
-        removed = _loosened(question, winner, None, free)
+            looser = question.bounds.given(limit, unit[0])
+            relaxed = _loosened(question, winner, unit[0], looser, question.best(looser))
+        removed = _loosened(question, winner, None, question.bounds.without([limit]), free)
         start = _improves_from(question, winner, limit)
         yield LimitEffect(**common, binds=True, relaxed=relaxed, removed=removed, improves_from=start)
 
@@ -100,10 +99,10 @@ def _improves_from(question: Question, winner: Pick, limit: Limit) -> float | No
     return reach(question.pool, better, limit)
 
 
-def _loosened(question: Question, winner: Pick, value: float | None, pick: Pick) -> Loosened:
+def _loosened(question: Question, winner: Pick, value: float | None, bounds: Bounds, pick: Pick) -> Loosened:
     if not question.goal.beats(pick, winner):
-        return Loosened(value, question.described(winner), 0.0)
-    return Loosened(value, question.described(pick), max(0.0, question.goal.advantage(pick, winner)))
+        return Loosened(value, question.described(winner, bounds), 0.0)
+    return Loosened(value, question.described(pick, bounds), max(0.0, question.goal.advantage(pick, winner)))
 
 
 def binding_together(question: Question, winner: Pick) -> tuple[str, ...]:

@@ -13,16 +13,11 @@ from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
 from ieco_opt.fleet.planner import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
-from ieco_opt.pareto.describe import (
-    component_seconds,
-    draft_columns,
-    layout_of,
-    memory_gb,
-    resident_bytes,
-)
+from ieco_opt.pareto.describe import component_seconds, memory_gb, parallelism_of, resident_bytes
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
 from ieco_opt.performance.serving import Phase
+from ieco_opt.results.deployment import RESOURCES, bottleneck_of
 from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
 
 _OPEN = tuple(
@@ -45,11 +40,12 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
         objective=plan.value,
         bound=plan.bound,
         gap=plan.gap,
-        status=str(plan.status),
+        status=plan.status,
         instances=rows,
         nodes=tuple(_nodes(plan, names)),
         workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),
         pools=pools,
+        next_cheaper=(),
     )
 
 
@@ -75,16 +71,16 @@ def _label(space: FleetSpace, column: Column) -> str:
         return column.origin.points[0].kind or f"{column.gpus} GPU{'s' if column.gpus > 1 else ''}"
     table = space.candidates[column.workload].tables[column.origin.table]
     class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
-    degrees = table.setups[class_index].degrees.take(np.array([column.origin.rows[class_index]]))
-    parts = [table.weights, f"tp{int(degrees.tensor_parallel[0])}"]
-    for letters, values in (
-        ("pp", degrees.pipeline_parallel),
-        ("ep", degrees.expert_parallel),
-        ("dp", degrees.attention_data_parallel),
+    held = parallelism_of(table.setups[class_index].degrees, column.origin.rows[class_index])
+    parts = [table.weights, f"tp{held.tensor}"]
+    for letters, degree in (
+        ("pp", held.pipeline),
+        ("ep", held.expert),
+        ("dp", held.attention_data),
     ):
-        if values[0] > 1:
-            parts.append(f"{letters}{int(values[0])}")
-    if degrees.two_dimensional[0]:
+        if degree > 1:
+            parts.append(f"{letters}{degree}")
+    if held.layout == "2d":
         parts.append("2d")
     draft_tokens = _draft_tokens(table.setups[class_index], column.origin.rows[class_index])
     return "-".join([*parts, *([f"k{draft_tokens}"] if draft_tokens else [])])
@@ -117,7 +113,7 @@ def _row(space: FleetSpace, plan: Plan, at: int, name: str, pools: tuple[PoolSum
         power_kw=None if np.isnan(pool.kw_per_gpu) else pool.kw_per_gpu * column.gpus,
         bound=plan.bound,
         gap=plan.gap,
-        status=str(plan.status),
+        status=plan.status,
         **figures,
     )
 
@@ -203,9 +199,10 @@ def _decoding_figures(column: Column, setups: DecodingSetups, row: int, class_in
         "mfu": _mfu(setups, throughput * (1.0 + arriving), throughput * attended, column.gpus),
         "memory_per_gpu_gb": used,
         "memory_limit_gb": limit,
-        **_degrees(setups, row),
-        **_times(times),
-        **draft_columns(alternative.draft_degrees, speculates=int(alternative.draft_tokens[0]) > 0),
+        "parallelism": parallelism_of(alternative.degrees),
+        "draft": parallelism_of(alternative.draft_degrees) if int(alternative.draft_tokens[0]) > 0 else None,
+        "bottleneck": bottleneck_of(times),
+        **times,
     }
 
 
@@ -216,7 +213,7 @@ def _prefill_figures(
     time = setups.time.take(np.array([row]))
     pass_s = float(time.latency_s(prompts)[0])
     parts = time.components(prompts)
-    times = {name: float(getattr(parts, f"{name}_s")[0]) for name in ("kernel", "network", "memory", "arithmetic")}
+    times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
     throughput = column.requests_per_s[class_index] * tokens
     price = setups.family.accelerator.usd_per_gpu_hour or 0.0
@@ -233,9 +230,10 @@ def _prefill_figures(
         "mfu": _mfu(setups, throughput, throughput * tokens / 2.0, column.gpus),
         "memory_per_gpu_gb": used / 1e9,
         "memory_limit_gb": setups.family.usable_bytes / 1e9,
-        **_degrees(setups, row),
-        **_times(times),
-        **draft_columns(degrees, speculates=False),
+        "parallelism": parallelism_of(degrees),
+        "draft": None,
+        "bottleneck": bottleneck_of(times),
+        **times,
     }
 
 
@@ -256,17 +254,6 @@ def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_p
     per_token = shape.feed_forward_flop_per_token + shape.rest_flop_per_token
     peak = peak_flops(setups.family.accelerator, shape.weight_bytes, setups.family.weights)
     return (tokens_per_s * per_token + attended_per_s * shape.cache_flop_per_token) / (gpus * peak)
-
-
-def _degrees(setups: DecodingSetups | PrefillSetups, row: int) -> dict[str, Any]:
-    degrees = setups.degrees.take(np.array([row]))
-    names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    return {name: int(getattr(degrees, name)[0]) for name in names} | {"tensor_layout": layout_of(degrees)}
-
-
-def _times(times: dict[str, float]) -> dict[str, Any]:
-    slowest = max(times, key=lambda name: times[name])
-    return {f"{name}_s": value for name, value in times.items()} | {"bottleneck": slowest}
 
 
 def _cost(gpus: int, usd_per_gpu_hour: float, tokens_per_s: float) -> float:
@@ -298,17 +285,17 @@ def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
         if column.pool == at
     )
     nodes = len(plan.placements[at])
-    rented = allocated_gpus(pool, nodes, used)
-    power = pool.kw_per_gpu * rented
+    allocated = allocated_gpus(pool, nodes, used)
+    power = pool.kw_per_gpu * allocated
     return PoolSummary(
         pool=pool.name,
         accelerator=resolved.accelerator.name,
         rented_by="node" if pool.by_node else "gpu",
         capacity_gpus=resolved.gpus,
-        allocated_gpus=rented,
+        allocated_gpus=allocated,
         used_gpus=used,
         nodes=nodes,
-        usd_per_hour=pool.usd_per_gpu_hour * max(0, rented - pool.owned_gpus),
+        usd_per_hour=pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus),
         power_kw=None if np.isnan(power) else power,
     )
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ieco_opt.fleet.columns import MODES, Candidates, Column, columns_at
+from ieco_opt.fleet.columns import MODES, Candidates, Column
 from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.pricing import columns_at
 from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.sweeps import STEP
@@ -32,9 +33,13 @@ def better_would_violate(space: FleetSpace, run: Run, plan: Plan) -> tuple[tuple
         notes.append(f"what a better plan would violate was not examined in time for: {', '.join(left)}")
     return tuple(
         Relaxation(
-            violation.requirement, violation.amount, violation.unit, violation.share, violation.totals[plan.minimised]
+            requirement=each.requirement,
+            amount=each.amount,
+            unit=each.unit,
+            share=each.share,
+            objective=each.totals[plan.minimised],
         )
-        for violation in violations
+        for each in violations
     ), notes
 
 
@@ -51,7 +56,7 @@ def why_infeasible(space: FleetSpace, run: Run) -> str:
     if left:
         unknown = "what it would take was not found in time"
         return f"proven infeasible: the workloads cannot all be served within the limits ({unknown})"
-    return "proven infeasible: no change of a single limit, stock or demand is enough to serve all workloads"
+    return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
 
 
 def _planner(space: FleetSpace, run: Run) -> FleetPlanner:
@@ -70,20 +75,31 @@ def _way(violation: Violation) -> str:
 
 
 def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:
-    """What keeps every column of one workload out: setups, service or stock."""
+    """What keeps every column of one workload out: configurations, service or capacity."""
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
         reasons = "; ".join(
             f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in counter.most_common(2))}"
             for pool, counter in candidate.rejected.items()
         )
-        return f"{name} cannot be served: no setup of its model fits ({reasons or 'no pool may be used'})"
+        return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
     columns = columns_at(candidate, workload, space.resolved.pools)
     if not _serves(candidate, columns):
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
-    smallest = min(column.gpus for column in columns)
+    smallest = _smallest_that_does_not_fit(space, columns)
     size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
     return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
+
+
+def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:
+    """GPUs of the smallest instance of a phase in which none fits; of a mix also where others of the phase fit."""
+
+    def fits(column: Column) -> bool:
+        return space.pools[column.pool].nodes.most(column.gpus) > 0
+
+    fitting = {column.phase for column in columns if fits(column)}
+    tight = [column for column in columns if not fits(column)]
+    return min(column.gpus for column in [column for column in tight if column.phase not in fitting] or tight)
 
 
 def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
@@ -103,7 +119,9 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
     asked = candidate.workload.workload
     if not _reaches(space, candidate, workload, {"min_speed": None, "max_time_to_first_token_s": None}):
         serving = " or ".join(asked.serving)
-        return f"no setup of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
+        if asked.model is None:
+            return f"no operating point for its pools serves it {serving}"
+        return f"no configuration of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
@@ -112,7 +130,7 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
     if longest is not None:
         share = _least(lambda by: _reaches(space, candidate, workload, {"max_time_to_first_token_s": longest * by}))
         ways.append(_reachable("max_time_to_first_token_s", longest, "s", share))
-    return f"no setup on its pools meets {' and '.join(ways) or 'its requests'}"
+    return f"no configuration on its pools meets {' and '.join(ways) or 'its requests'}"
 
 
 def _reachable(name: str, asked: float, unit: str, factor: float | None) -> str:

@@ -17,8 +17,8 @@ from ieco_opt.design_space.segments import last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import same_gpus
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import stack_rows
 from ieco_opt.performance.pass_time import Degrees, PassTime
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.performance.serving import (
     Phase,
     colocated_time_to_first_token_s,
@@ -229,11 +229,5 @@ def prefill_setups(
 
 
 def _degree_columns(degrees: Degrees) -> Integers:
-    columns = (
-        degrees.tensor_parallel,
-        degrees.pipeline_parallel,
-        degrees.expert_parallel,
-        degrees.attention_data_parallel,
-        degrees.two_dimensional,
-    )
-    return np.stack([column.astype(np.int64) for column in columns], axis=1)
+    columns = [degrees.stage_ranks, degrees.pipeline_parallel, degrees.expert_parallel, degrees.attention_data_parallel]
+    return np.stack([column.astype(np.int64) for column in (*columns, degrees.two_dimensional)], axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ieco_opt.errors import SolverError
 from ieco_opt.fleet.columns import MODES, Column
-from ieco_opt.fleet.packing import Arc, Piece, fillings, place
+from ieco_opt.fleet.placement import Arc, Piece, fillings, place
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import (
     FleetDecision,
@@ -124,9 +124,8 @@ class FleetPlanner:
         self.run = run
         self.report = report
         self.size = (0, 0, 0)
-        options = {**run.config.options, "solve_relaxation": True}
-        self._completions = run.beside(run.config)
-        self._relaxations = run.beside(replace(run.config, options=options))
+        self._completions = run.beside()
+        self._relaxations = run.beside(relaxed=True)
         self._columns: dict[float, list[list[Column]]] = {}
 
     @property
@@ -135,7 +134,7 @@ class FleetPlanner:
         return sum(run.solver_seconds for run in (self.run, self._relaxations, self._completions))
 
     def problem(self, speed_factor: float = 1.0, space: FleetSpace | None = None) -> FleetProblem:
-        """The numbers at one speed factor, of another stock if that is given; columns of the last factor are kept."""
+        """The numbers at one speed factor, of another capacity if given; columns of the last factor are kept."""
         if speed_factor not in self._columns:
             self._columns = {speed_factor: self.space.columns(speed_factor)}
         return (space or self.space).problem(self._columns[speed_factor])
@@ -233,7 +232,12 @@ class FleetPlanner:
             for phase in plan.phases(at) if len(demand.requests_per_s) > 1 else ():
                 columns = [column for column in plan.problem.columns_of(at, phase) if plan.counts[column]]
                 model = build_balance_program(plan.problem, columns, [plan.counts[column] for column in columns])
-                if self._completions.solve(model).has_incumbent:
+                try:
+                    solution = self._completions.solve(model)
+                except Stopped:
+                    # The shares of the program itself serve everything too; the plan must not be lost over them.
+                    return plan
+                if solution.has_incumbent:
                     share |= read_shares(model, demand.slices)
         return replace(plan, share=plan.share | share)
 
@@ -349,9 +353,9 @@ def _totals(problem: FleetProblem, counts: tuple[int, ...], nodes: list[int]) ->
         gpus = sum(
             column.gpus * count for column, count in zip(problem.columns, counts, strict=True) if column.pool == at
         )
-        rented = allocated_gpus(pool, nodes[at], gpus)
-        totals[Quantity.COST] += pool.usd_per_gpu_hour * max(0, rented - pool.owned_gpus)
-        totals[Quantity.GPUS] += rented
-        # Power that is unknown matters only where GPUs are rented.
-        totals[Quantity.POWER] += pool.kw_per_gpu * rented if rented else 0.0
+        allocated = allocated_gpus(pool, nodes[at], gpus)
+        totals[Quantity.COST] += pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus)
+        totals[Quantity.GPUS] += allocated
+        # Power that is unknown matters only where GPUs are allocated.
+        totals[Quantity.POWER] += pool.kw_per_gpu * allocated if allocated else 0.0
     return totals

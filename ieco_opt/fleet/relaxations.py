@@ -58,7 +58,7 @@ def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float
 
 
 def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:
-    """Whether a plan meets ``epsilons`` if stock, power and caps are all lifted; if none does, no single one helps."""
+    """Whether a plan meets ``epsilons`` if capacity, power and caps are all lifted; if not, no single one helps."""
     space = planner.space
     for at in range(len(space.pools)):
         space = space.with_nodes(at, _PLENTY)
@@ -80,7 +80,7 @@ def _requirements(planner: FleetPlanner) -> Iterator[tuple[Requirement, str, Fle
         more = planner.problem(space=planner.space.with_nodes(at, _PLENTY))
         if any(column.pool == at for column in more.columns):
             requirement = Requirement(Family.CAPACITY, at, pool.nodes.whole)
-            yield requirement, f"stock of {pool.name}", more
+            yield requirement, f"capacity of {pool.name}", more
         if math.isfinite(pool.max_power_kw):
             yield Requirement(Family.POOL_POWER, at), f"max_power_kw of {pool.name}", problem
     for quantity, cap in caps_of(problem).items():

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SolverError
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
 from ieco_opt.fleet.planner import FleetPlanner, Plan
@@ -18,11 +18,13 @@ from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
 from ieco_opt.fleet.verify import plan_problems
-from ieco_opt.programs.export import write_program
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.programs.export import ExportedProgram, write_program
+from ieco_opt.results.answer import Question, status_of
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, resolve_fleet
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
@@ -35,8 +37,6 @@ DEFAULT_DELTA = 0.05
 
 FleetObjective = Literal["cost", "power", "gpus"]
 Against = Literal["speed", "power", "gpus"]
-
-_QUESTIONS: dict[str, str] = {"speed": "speed", "power": "cost_power", "gpus": "cost_gpus"}
 
 
 def plan(
@@ -77,7 +77,7 @@ def plan(
             found = asked.planner.best(Quantity(wanted))
         except Stopped as stop:
             if stop.incumbent is None:
-                raise SolverError(f"the search ended ({stop.reason}) before it found a plan") from stop
+                raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.incumbent, stop.reason
         if found is None:
             raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
@@ -85,8 +85,8 @@ def plan(
         if next_cheaper and stopped is None:
             violations, notes = better_would_violate(asked.space, asked.run, found)
             described = replace(described, next_cheaper=violations)
-    guarantee = Guarantee.SINGLE if stopped is None else Guarantee.PARTIAL
-    return asked.result(wanted, guarantee, (described,), seconds, coverage=None, stopped=stopped, notes=notes)
+    question = Question(kind="plan", objective=wanted)
+    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds, notes)
 
 
 def fleet_frontier(
@@ -97,6 +97,7 @@ def fleet_frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: Progress | None = None,
+    known: FleetResult | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
 
@@ -106,31 +107,35 @@ def fleet_frontier(
         Coverage: for every feasible plan one of the result is at most 1 + delta more expensive and 1 + delta worse.
     complete
         Instead, every point of the frontier.
+    known
+        A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
 
     Raises
     ------
     ScenarioError, InfeasibleError, SolverError
         As of :func:`plan`.
     """
-    if against not in _QUESTIONS:
-        raise ScenarioError.single(f"found '{against}', expected one of {', '.join(_QUESTIONS)}", field="against")
+    if against not in (choices := get_args(Against)):
+        raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
     if not 0.0 < delta < float("inf"):
         raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
     with _running(fleet, "power" if against == "power" else "cost", solver_config, None) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
-        if not found.plans and found.stopped is not None:
-            raise SolverError(f"the search ended ({found.stopped}) before it found a plan")
-        if not found.plans:
+        if not found.plans and found.stopped is not None and known is None:
+            raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
+        if not found.plans and found.stopped is None:
             raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
         plans = tuple(asked.described(each) for each in found.plans)
-    guarantee = Guarantee.PARTIAL if found.stopped else Guarantee.COMPLETE if complete else Guarantee.COVERED
-    question, coverage, stopped = _QUESTIONS[against], found.coverage, found.stopped
-    return asked.result(question, guarantee, plans, asked.run.seconds(), coverage=coverage, stopped=stopped, notes=[])
+        if not plans and known is not None:
+            plans = known.plans
+    aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
+    question = Question(kind="fleet_frontier", against=against, delta=0.0 if complete else delta)
+    return asked.result(question, achieved(aim, found.coverage, found.stopped), plans, asked.run.seconds(), [])
 
 
-def export_fleet(fleet: Fleet, path: str | Path) -> tuple[int, int]:
-    """Write the program of a fleet to a .lp or .mps file; returns its variables and constraints.
+def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
+    """Write the program of a fleet to a .lp or .mps file.
 
     Raises
     ------
@@ -144,9 +149,7 @@ def export_fleet(fleet: Fleet, path: str | Path) -> tuple[int, int]:
         problem = asked.planner.problem()
         if problem.unserved:
             raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
-        model = build_fleet_program(FleetProgramData(problem, Quantity(objective)))
-        write_program(model, Path(path))
-        return model.nvariables(), model.nconstraints()
+        return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,24 +171,21 @@ class _Question:
 
     def result(
         self,
-        question: str,
+        question: Question,
         guarantee: Guarantee,
         plans: tuple[FleetPlan, ...],
         seconds: float,
-        *,
-        coverage: float | None,
-        stopped: str | None,
         notes: list[str],
     ) -> FleetResult:
         """Put the result together."""
         variables, constraints, columns = self.planner.size
         return FleetResult(
-            scenario=self.fleet,
             question=question,
+            scenario=self.fleet,
+            resolved=resolved_names(self.fleet),
             guarantee=guarantee,
+            status=status_of(guarantee, (each.status for each in plans)),
             plans=plans,
-            coverage=None if stopped else coverage,
-            stopped=stopped,
             solver=self.run.config,
             statistics=FleetStatistics(
                 columns=self.space.priced,
@@ -197,7 +197,7 @@ class _Question:
                 seconds=seconds,
             ),
             versions=versions(self.run.config.solver),
-            notes=tuple(notes),
+            notes=(*self.fleet.notes(), *notes),
         )
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ieco_opt.fleet.columns import MODES, Candidates, Column, build_candidates, columns_at, conflicts, fastest_speed
-from ieco_opt.fleet.packing import Nodes
+from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts
+from ieco_opt.fleet.placement import Nodes
+from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool
 
@@ -28,7 +29,7 @@ class PoolData:
 
     @property
     def capacity_gpus(self) -> int:
-        """GPUs that can be rented."""
+        """GPUs that there are."""
         return self.nodes.whole * self.nodes.size + self.nodes.partial
 
 
@@ -47,7 +48,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Caps on what is rented in all pools together; inf where there is none."""
+    """Caps on what is allocated in all pools together; inf where there is none."""
 
     max_usd_per_hour: float
     max_power_kw: float
@@ -75,7 +76,7 @@ class FleetProblem:
 
     @property
     def unserved(self) -> tuple[int, ...]:
-        """Workloads that no columns can serve in any mode, whatever is in stock."""
+        """Workloads that no columns can serve in any mode, whatever the capacity."""
         return tuple(at for at, workload in enumerate(self.workloads) if not workload.modes)
 
     def columns_of(self, workload: int, phase: Phase) -> list[int]:
@@ -93,7 +94,7 @@ class FleetSpace:
     caps: Caps
 
     def columns(self, speed_factor: float = 1.0) -> list[list[Column]]:
-        """Columns of each workload that meet its service at ``speed_factor`` times its least speed, in stock or not."""
+        """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity."""
         return [
             columns_at(candidate, at, self.resolved.pools, speed_factor) for at, candidate in enumerate(self.candidates)
         ]

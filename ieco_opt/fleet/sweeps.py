@@ -7,12 +7,13 @@ then the best in that objective among the plans as cheap; what lies between two 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ieco_opt.fleet.columns import at_service
 from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.pricing import at_service
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.solvers.run import Stopped
 
@@ -155,7 +156,9 @@ def _run(other: Other, delta: float, found: FleetSweep, progress: Progress) -> N
     first = other.cheapest(0.0)
     if first is None:
         return
-    open_gaps = [gap for gap in [_settle(other, found, first, other.limit(), math.inf)] if gap is not None]
+    with _kept_if_stopped(found, first):
+        limit = other.limit()
+    open_gaps = [gap for gap in [_settle(other, found, first, limit, math.inf)] if gap is not None]
     while open_gaps:
         gap = max(open_gaps, key=lambda each: each.high / each.low)
         open_gaps.remove(gap)
@@ -163,10 +166,21 @@ def _run(other: Other, delta: float, found: FleetSweep, progress: Progress) -> N
         open_gaps += _split(other, delta, found, gap)
 
 
+@contextmanager
+def _kept_if_stopped(found: FleetSweep, plan: Plan) -> Iterator[None]:
+    """Keep a plan where the search ends before it is known to be as good as its cost allows."""
+    try:
+        yield
+    except Stopped:
+        found.plans.append(plan)
+        raise
+
+
 def _settle(other: Other, found: FleetSweep, plan: Plan, high: float, high_cost: float) -> _Gap | None:
     """Make a plan as good as its cost allows and keep it; what is left open above it, or ``None``."""
     while True:
-        after = other.cheapest(other.of(plan) * (1.0 + STEP))
+        with _kept_if_stopped(found, plan):
+            after = other.cheapest(other.of(plan) * (1.0 + STEP))
         if after is None or after.totals[Quantity.COST] > plan.totals[Quantity.COST] * (1.0 + STEP):
             break
         plan = after

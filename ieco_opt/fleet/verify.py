@@ -9,13 +9,14 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from ieco_opt.fleet.columns import MODES, Candidates, build_candidates
+from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.instances import DecodingSetups
+from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.performance.serving import Phase
+from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 
@@ -24,45 +25,39 @@ TOLERANCE = 1e-6
 
 
 @dataclass(slots=True)
-class FleetVerification:
-    """What a check found; ``problems`` holds one line for each thing that is wrong."""
+class PlanCheck:
+    """What was looked at, and one line for each thing that is wrong."""
 
     plans: int = 0
     rows: int = 0
     nodes: int = 0
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def holds(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
 
-
-def verify_fleet(result: FleetResult | str | Path) -> FleetVerification:
-    """Check every plan of a result, or of the JSON file of one, against its own scenario; every row is priced again.
-
-    Raises
-    ------
-    ScenarioError
-        The file is no result, or its scenario is wrong.
-    """
-    if not isinstance(result, FleetResult):
-        from ieco_opt.results.fleet_files import read
-
-        return verify_fleet(read(Path(result)))
+def check_plans(result: FleetResult) -> PlanCheck:
+    """Check nodes, capacity, replicas, demand, service, hourly cost and power of every plan, without its figures."""
     resolved = resolve_fleet(result.scenario)
-    report = FleetVerification()
+    report = PlanCheck()
     for index, plan in enumerate(result.plans):
         report.plans += 1
         report.rows += len(plan.instances)
         report.nodes += len({(row.pool, row.node) for row in plan.nodes})
-        found = [*plan_problems(resolved, plan), *_mispriced(resolved, plan)]
-        report.problems += [f"plans[{index}]: {problem}" for problem in found]
+        report.problems += [f"plans[{index}]: {problem}" for problem in plan_problems(resolved, plan)]
     return report
 
 
+def check_prices(result: FleetResult) -> list[str]:
+    """Rows of every plan that the performance model, or the table of operating points, does not confirm."""
+    resolved = resolve_fleet(result.scenario)
+    return [
+        f"plans[{index}]: {problem}"
+        for index, plan in enumerate(result.plans)
+        for problem in _mispriced(resolved, plan)
+    ]
+
+
 def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
-    """What is wrong with nodes, stock, replicas, demand, service, rent and power of one plan."""
+    """What is wrong with nodes, capacity, replicas, demand, service, hourly cost and power of one plan."""
     problems = [*_totals(resolved, plan)]
     for pool in resolved.pools:
         problems += [f"pool {pool.name}: {problem}" for problem in _pool_problems(pool, plan)]
@@ -80,26 +75,26 @@ def _differs(found: float, expected: float) -> bool:
     return not abs(found - expected) <= TOLERANCE * max(abs(expected), 1e-300)
 
 
-def _rented(pool: ResolvedPool, plan: FleetPlan) -> int:
+def _allocated(pool: ResolvedPool, plan: FleetPlan) -> int:
     here = [row for row in plan.nodes if row.pool == pool.name]
     return pool.node_size * len({row.node for row in here}) if pool.by_node else sum(row.gpus for row in here)
 
 
 def _usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
-    return pool.usd_per_gpu_hour * max(0, _rented(pool, plan) - pool.owned_gpus)
+    return pool.usd_per_gpu_hour * max(0, _allocated(pool, plan) - pool.owned_gpus)
 
 
 def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
     limits = resolved.fleet.limits
     cost = sum(_usd_per_hour(pool, plan) for pool in resolved.pools)
-    gpus = sum(_rented(pool, plan) for pool in resolved.pools)
+    gpus = sum(_allocated(pool, plan) for pool in resolved.pools)
     if _differs(plan.usd_per_hour, cost):
         yield f"usd_per_hour: found {plan.usd_per_hour:.9g}, its nodes cost {cost:.9g}"
     if plan.gpus != gpus:
         yield f"gpus: found {plan.gpus}, its nodes hold {gpus}"
-    power = [pool.power_w for pool in resolved.pools if _rented(pool, plan)]
+    power = [pool.power_w for pool in resolved.pools if _allocated(pool, plan)]
     if plan.power_kw is not None and None not in power:
-        drawn = sum((pool.power_w or 0.0) * _rented(pool, plan) for pool in resolved.pools) / 1000.0
+        drawn = sum((pool.power_w or 0.0) * _allocated(pool, plan) for pool in resolved.pools) / 1000.0
         if _differs(plan.power_kw, drawn):
             yield f"power_kw: found {plan.power_kw:.9g}, its nodes draw {drawn:.9g}"
         if limits.max_power_kw is not None and _more(drawn, limits.max_power_kw):
@@ -130,12 +125,15 @@ def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:
     if used[pool.node_size] > whole or any(
         count > (size == partial) for size, count in used.items() if size != pool.node_size
     ):
-        yield f"stock: {dict(used)} nodes by size in use, of {whole} of {pool.node_size} GPUs and {partial} left over"
+        there = f"{whole} of {pool.node_size} GPUs and {partial} left over"
+        yield f"capacity: {dict(used)} nodes by size in use, of {there}"
     placed = Counter(key[:3] for key in pieces)
     for column in plan.instances:
         if column.pool == pool.name:
             yield from _unplaced(column, pool, placed, pieces)
-    if pool.max_power_kw is not None and _more((pool.power_w or 0.0) * _rented(pool, plan) / 1000.0, pool.max_power_kw):
+    if pool.max_power_kw is not None and _more(
+        (pool.power_w or 0.0) * _allocated(pool, plan) / 1000.0, pool.max_power_kw
+    ):
         yield f"power: more than max_power_kw {pool.max_power_kw:g}"
 
 
@@ -206,8 +204,10 @@ def _mispriced(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
 
 def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow) -> str | None:
     each = row.capacity_requests_per_s / row.instances
-    if row.tensor_parallel is None:
+    if row.parallelism is None:
         return None if _listed(workload, resolved, row, each) else "no operating point of the scenario is like it"
+    if row.weights not in workload.workload.weights:
+        return f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
     candidate = _candidate_of(workload, resolved, row)
     for table in candidate.tables:
         setups = table.setups[0]
@@ -224,7 +224,7 @@ def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: Ins
             if _differs(each, served):
                 return f"serves {each:.9g} requests/s, the performance model says {served:.9g}"
             return None
-    return "is no setup of the workload that fits in memory"
+    return "is no configuration of the workload that fits in memory"
 
 
 def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow, each: float) -> bool:
@@ -240,12 +240,12 @@ def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRo
 
 
 def _key(row: InstanceRow, width: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    def degrees(prefix: str) -> list[int]:
-        names = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-        layout = getattr(row, f"{prefix}tensor_layout") == "2d"
-        return [*(getattr(row, f"{prefix}{name}") or 0 for name in names), int(layout)]
+    def degrees(held: Parallelism | None) -> list[int]:
+        if held is None:
+            return [0] * 5
+        return [held.stage_ranks, held.pipeline, held.expert, held.attention_data, int(held.layout == "2d")]
 
-    key = [*degrees(""), row.draft_tokens or 0, *degrees("draft_")]
+    key = [*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft)]
     assert len(key) == width
     return np.array(key, dtype=np.int64)
 

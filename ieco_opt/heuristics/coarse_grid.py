@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 
@@ -19,7 +20,7 @@ class CoarseGrid:
     name: str = "coarse-grid"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
-        """What no other point of the grid beats; the budget is ignored."""
+        """What no other point of the grid dominates; the budget is ignored."""
         space = PricedSpace(scenario)
         archive = Archive(space, Budget(evaluations=sys.maxsize))
         for index, family in enumerate(space.families):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ieco_opt.heuristics.encoding import NOWHERE, Encoding, Scores
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Indices, PricedSpace
 from ieco_opt.performance.collectives import Array
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 _STARTS = 8
@@ -30,7 +31,7 @@ class CoordinateDescent:
     name: str = "coordinate-descent"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other deployment that was priced on the way beats."""
+        """What no other deployment that was priced on the way dominates."""
         space = PricedSpace(scenario)
         archive = Archive(space, budget)
         if not len(space.setups()[0]):

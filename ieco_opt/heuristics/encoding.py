@@ -28,8 +28,9 @@ class Scores:
 class Encoding:
     """Vectors of seven positions and a batch.
 
-    The positions are those of the family (accelerator and precision), tensor, pipeline and attention-data-parallel
-    degree, layout, expert-parallel degree among those that go with the others, and number of draft tokens.
+    The positions are those of the family (accelerator and precision), ranks of a stage, pipeline and
+    attention-data-parallel degree, layout, expert-parallel degree among those that go with the others, and number of
+    draft tokens.
     """
 
     def __init__(self, resolved: ResolvedScenario, space: PricedSpace) -> None:
@@ -42,7 +43,7 @@ class Encoding:
         self._lists = [
             np.array(values)
             for values in (
-                listed.tensor_parallel,
+                listed.possible_stage_ranks(),
                 listed.pipeline_parallel,
                 listed.attention_data_parallel,
                 [layout == "2d" for layout in listed.tensor_layout],
@@ -63,7 +64,7 @@ class Encoding:
         """Rows of setups by position of degrees, the last axis over expert degrees; -1 where there is none."""
         degrees = self.space.families[family].setups.degrees
         columns = (
-            degrees.tensor_parallel,
+            degrees.stage_ranks,
             degrees.pipeline_parallel,
             degrees.attention_data_parallel,
             degrees.two_dimensional,

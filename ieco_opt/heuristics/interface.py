@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,46 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.errors import ScenarioError
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.columns import stack_rows, take_rows
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.rows import stack_rows, take_rows
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
-
-DEFAULT_EVALUATIONS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a search may spend.
-
-    Fixed procedures (grids, the rule of thumb) ignore it and say what they spent.
-
-    Attributes
-    ----------
-    evaluations
-        Deployments that may be priced.
-    seconds
-        Wall time, looked at between steps; ``None`` for no limit.
-    seed
-        Seed of every random choice: equal seeds, equal proposals (unless time ran out).
-    """
-
-    evaluations: int = DEFAULT_EVALUATIONS
-    seconds: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.evaluations < 1:
-            raise ScenarioError.single(f"found {self.evaluations}, expected at least 1", field="budget.evaluations")
-        if self.seconds is not None and not self.seconds > 0.0:
-            raise ScenarioError.single(f"found {self.seconds}, expected a number above 0", field="budget.seconds")
-        if self.seed < 0:
-            raise ScenarioError.single(f"found {self.seed}, expected an integer from 0 on", field="budget.seed")
-
-    def deadline(self) -> float:
-        """Reading of ``time.perf_counter`` at which a search that starts now should end."""
-        return np.inf if self.seconds is None else time.perf_counter() + self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +60,7 @@ def joined(parts: Sequence[Proposals]) -> Proposals:
 
 
 def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
-    """Positions that no other beats, fastest first; of equals the first."""
+    """Positions that no other dominates, fastest first; of equals the first."""
     order = np.lexsort((cost, latency_s))
     ordered = cost[order]
     best_before = np.concatenate([[np.inf], np.minimum.accumulate(ordered)])[:-1]
@@ -112,7 +76,7 @@ def absent_degrees(count: int) -> Degrees:
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
     """Degrees with NaN where there is no setup (of a draft model, say)."""
     return Degrees(
-        tensor_parallel=np.where(absent, np.nan, degrees.tensor_parallel),
+        stage_ranks=np.where(absent, np.nan, degrees.stage_ranks),
         pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
         expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
         attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),

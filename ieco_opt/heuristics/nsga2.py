@@ -10,9 +10,10 @@ import numpy as np
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.heuristics.encoding import Encoding
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Indices, PricedSpace
 from ieco_opt.performance.collectives import Array
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 
@@ -33,7 +34,7 @@ class Nsga2:
     name: str = "nsga2"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other deployment of any generation beats.
+        """What no other deployment of any generation dominates.
 
         Raises
         ------

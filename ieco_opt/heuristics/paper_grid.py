@@ -10,11 +10,12 @@ import numpy as np
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.heuristics.interface import Budget, Proposals, joined, nondominated
+from ieco_opt.heuristics.interface import Proposals, joined, nondominated
 from ieco_opt.heuristics.pricing import families_of, no_proposals
 from ieco_opt.heuristics.published_search import RESOLUTION, SearchedModel, SearchRequest, SearchResult, search
 from ieco_opt.performance.architecture import Architecture, peak_flops
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 

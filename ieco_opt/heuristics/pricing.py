@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.heuristics.interface import Budget, Proposals, absent_degrees, joined, nondominated, without
+from ieco_opt.heuristics.interface import Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
 from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 Indices = NDArray[np.intp]
@@ -155,7 +156,7 @@ def _fastest_drafts(family: Family, setup: Indices, batch: Array) -> tuple[Indic
 
 @dataclass(slots=True)
 class Archive:
-    """Everything a search priced; what no other beats becomes its proposals."""
+    """Everything a search priced; what no other dominates becomes its proposals."""
 
     space: PricedSpace
     budget: Budget
@@ -185,7 +186,7 @@ class Archive:
         return prices
 
     def proposals(self) -> Proposals:
-        """What no other decision that was priced beats, fastest first."""
+        """What no other decision that was priced dominates, fastest first."""
         best = _best_of(self._found) if self._found else no_proposals()
         return joined([best, no_proposals(self.evaluations)])
 

@@ -1,6 +1,7 @@
 """The grid search of arXiv 2506.04645: real-valued GPU counts and batches, the best setup of each pair.
 
-Nothing here is rounded or proven; ``paper_grid`` and ``rounded_grid`` make proposals of what it finds.
+Nothing here is rounded or proven; ``paper_grid`` and ``rounded_grid`` make proposals of what it finds. As in the paper
+the search knows the ranks T of a stage and the scale-down sigma of its attention; ``Degrees`` tells TP = T / sigma.
 """
 
 from __future__ import annotations
@@ -132,8 +133,8 @@ def search(request: SearchRequest) -> SearchResult:
 
 
 def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array) -> Array:
-    rent = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
-    return cost_usd_per_mtok(rent, latency, batch)
+    paid_usd_per_s = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
+    return cost_usd_per_mtok(paid_usd_per_s, latency, batch)
 
 
 def _may_be_chosen(
@@ -226,8 +227,8 @@ class _Slab:
         self.evaluations, self.setups_per_count = 0, len(stages) * _SCALE_DOWNS
         shares = np.linspace(0.0, 1.0, _SCALE_DOWNS)
         self.gpus, self.stages, share = (grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij"))
-        self.tensor = self.gpus / self.stages
-        self.scale_down = np.maximum(self.tensor, 1.0) ** share
+        self.stage_ranks = self.gpus / self.stages
+        self.scale_down = np.maximum(self.stage_ranks, 1.0) ** share
         self.layout = np.full(len(self.gpus), layout == "2d")
         self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
         self.priced: dict[bool, PassTime] = {}
@@ -258,12 +259,12 @@ class _Slab:
         """Pass times with experts apart, or (``narrow``) every expert over all ranks."""
         if narrow not in self.priced:
             experts = self.model.shape.experts
-            expert_parallel = np.minimum(self.tensor, 1.0 if narrow else experts)
+            expert_parallel = np.minimum(self.stage_ranks, 1.0 if narrow else experts)
             self.priced[narrow] = pass_time(
                 self.model.shape,
                 self.request.accelerator,
                 self.model.peak_flops,
-                Degrees(self.tensor, self.stages, expert_parallel, self.scale_down, self.layout),
+                Degrees(self.stage_ranks, self.stages, expert_parallel, self.scale_down, self.layout),
                 context_tokens=self.request.context_tokens,
                 tokens_per_pass=float(self.tokens),
             )
@@ -286,9 +287,9 @@ def _pick(
 
 
 def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> Degrees:
-    tensor = gpus / setups.stages
-    expert_parallel = rules.paper_expert_parallel(shape, tensor, batch / setups.stages)
-    return Degrees(tensor, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional)
+    stage_ranks = gpus / setups.stages
+    expert_parallel = rules.paper_expert_parallel(shape, stage_ranks, batch / setups.stages)
+    return Degrees(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional)
 
 
 def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Array) -> NDArray[np.intp]:

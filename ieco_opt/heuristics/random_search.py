@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ieco_opt.heuristics.encoding import Encoding
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, PricedSpace
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 _AT_ONCE = 1000
@@ -21,7 +22,7 @@ class RandomSearch:
     name: str = "random"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
-        """What no other draw beats."""
+        """What no other draw dominates."""
         space = PricedSpace(scenario)
         archive = Archive(space, budget)
         if not len(space.setups()[0]):

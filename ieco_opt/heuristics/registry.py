@@ -11,7 +11,7 @@ from types import MappingProxyType
 from ieco_opt.errors import ScenarioError
 from ieco_opt.heuristics.interface import Heuristic
 
-GROUP = "ieco_opt.heuristics"
+GROUP = __package__
 """Group of entry points that a package of one's own declares; each names a heuristic, or a class of one."""
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(

@@ -9,24 +9,25 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.heuristics.interface import Budget, Proposals, joined
+from ieco_opt.heuristics.interface import Proposals, joined
 from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
 from ieco_opt.heuristics.published_search import RESOLUTION, SearchResult
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
-_ROUNDED = ("tensor_parallel", "pipeline_parallel", "attention_data_parallel")
+_ROUNDED = ("stage_ranks", "pipeline_parallel", "attention_data_parallel")
 
 
 @dataclass(frozen=True, slots=True)
 class RoundedGrid:
     """Round every degree and the batch of each point both up and down, price all combinations, keep the best.
 
-    Tensor, pipeline and attention degrees go to their neighbours in the scenario's lists, with every expert degree
-    that goes with them; a batch that does not fit goes down to the largest that does. The grid ends at the
-    scenario's GPUs and batches.
+    Ranks of a stage, pipeline stages and attention groups go to their neighbours among those that the scenario offers,
+    with every expert degree that goes with them; a batch that does not fit goes down to the largest that does. The grid
+    ends at the scenario's GPUs and batches.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class RoundedGrid:
     name: str = "rounded-grid"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
-        """Rounded points that no other rounded point beats; the budget is ignored."""
+        """Rounded points that no other rounded point dominates; the budget is ignored."""
         archive = Archive(PricedSpace(scenario), Budget(evaluations=sys.maxsize))
         spent = 0
         for index, (_, found) in enumerate(searched(scenario, self.resolution, published_bounds=False)):
@@ -50,13 +51,18 @@ class RoundedGrid:
 
 def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found: SearchResult) -> list[Decisions]:
     """Launchable neighbours of the points of one search."""
-    setups = space.families[family].setups
+    setups, listed = space.families[family].setups, scenario.design_space
+    if not len(setups):
+        return []
     pairs: list[tuple[Indices, Indices]] = []
-    lists = [np.array(getattr(scenario.design_space, name)) for name in _ROUNDED]
-    around = [_neighbours(values, getattr(found.degrees, name)) for name, values in zip(_ROUNDED, lists, strict=True)]
-    for tensor, stages, sigma in product(*around):
+    offered = (listed.possible_stage_ranks(), listed.pipeline_parallel, listed.attention_data_parallel)
+    around = [
+        _neighbours(np.array(values), getattr(found.degrees, name))
+        for name, values in zip(_ROUNDED, offered, strict=True)
+    ]
+    for ranks, stages, sigma in product(*around):
         same = (
-            (setups.degrees.tensor_parallel == tensor[:, None])
+            (setups.degrees.stage_ranks == ranks[:, None])
             & (setups.degrees.pipeline_parallel == stages[:, None])
             & (setups.degrees.attention_data_parallel == sigma[:, None])
         )
@@ -85,7 +91,5 @@ def _neighbours(values: NDArray[np.int64], wanted: Array) -> tuple[Array, Array]
 
 def _same_layout(setups: Degrees, wanted: Degrees) -> NDArray[np.bool_]:
     # A single rank has no second dimension, and is listed as 1-D.
-    same: NDArray[np.bool_] = (setups.two_dimensional == wanted.two_dimensional[:, None]) | (
-        setups.tensor_parallel == 1.0
-    )
+    same: NDArray[np.bool_] = (setups.two_dimensional == wanted.two_dimensional[:, None]) | (setups.stage_ranks == 1.0)
     return same

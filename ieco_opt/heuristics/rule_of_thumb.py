@@ -10,9 +10,10 @@ import numpy as np
 from ieco_opt.catalog.types import LatentAttention, Model, PaperModel
 from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.coarse_grid import powers_of_two
-from ieco_opt.heuristics.interface import Budget, Proposals
+from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
 _ALLOWANCE = 1.2
@@ -21,11 +22,11 @@ _ALLOWANCE = 1.2
 
 @dataclass(frozen=True, slots=True)
 class RuleOfThumb:
-    """The smallest tensor degree in a node that holds 1.2 times the weights; beyond a node, full nodes as stages.
+    """The fewest ranks of a stage in a node that hold 1.2 times the weights; beyond a node, full nodes as stages.
 
-    Experts are spread over all ranks of a stage. Models with latent attention run it data-parallel over all ranks,
-    others not at all. Batches are powers of two. A draft model, where the scenario has one, proposes as many tokens as
-    it may, and plain decoding is tried beside it. Every accelerator and precision is tried.
+    Experts are spread over all ranks of a stage. Models with latent attention run it data-parallel over all ranks
+    (TP 1), others tensor-parallel (DP 1). Batches are powers of two. A draft model, where the scenario has one,
+    proposes as many tokens as it may, and plain decoding is tried beside it. Every accelerator and precision is tried.
     """
 
     name: str = "rule-of-thumb"
@@ -54,22 +55,22 @@ def _is_latent(model: Model | PaperModel) -> bool:
 def _setups(family: Family, *, latent: bool) -> Indices:
     """Rows of the one setup that the rule picks; two where the paper's rule of experts splits its batches."""
     degrees, node = family.setups.degrees, family.accelerator.node_size
-    attention = degrees.tensor_parallel if latent else np.ones_like(degrees.tensor_parallel)
-    usual = np.flatnonzero((degrees.attention_data_parallel == attention) & ~degrees.two_dimensional)
+    groups = degrees.stage_ranks if latent else np.ones_like(degrees.stage_ranks)
+    usual = np.flatnonzero((degrees.attention_data_parallel == groups) & ~degrees.two_dimensional)
     rows = usual if len(usual) else np.arange(len(family.setups))
     weights = family.shape.weight_bytes * family.shape.total_params
     roomy = rows[degrees.gpus[rows] * family.usable_bytes >= _ALLOWANCE * weights]
     rows = roomy if len(roomy) else rows
     if not len(rows):
         return rows
-    tensor, stages = degrees.tensor_parallel[rows], degrees.pipeline_parallel[rows]
-    within = (tensor <= node) & (stages == 1.0)
+    ranks, stages = degrees.stage_ranks[rows], degrees.pipeline_parallel[rows]
+    within = (ranks <= node) & (stages == 1.0)
     if within.any():
-        rows = rows[within & (tensor == tensor[within].min())]
+        rows = rows[within & (ranks == ranks[within].min())]
     else:
-        widest = tensor[tensor <= node].max() if (tensor <= node).any() else tensor.min()
-        fewest = stages[tensor == widest].min()
-        rows = rows[(tensor == widest) & (stages == fewest)]
+        widest = ranks[ranks <= node].max() if (ranks <= node).any() else ranks.min()
+        fewest = stages[ranks == widest].min()
+        rows = rows[(ranks == widest) & (stages == fewest)]
     spread = degrees.expert_parallel[rows]
     widest_spread = spread == spread.max()
     return np.asarray(rows[widest_spread | (not is_deployable(family.shape))])

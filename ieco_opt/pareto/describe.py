@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.pareto.points import Point
-from ieco_opt.performance import rules
+from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.pass_time import Degrees
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
+from ieco_opt.results.parallelism import Parallelism
 
 
 def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:
@@ -34,12 +35,10 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     certificate = point.certificate
     bound = max(1.0 / certificate.latency_bound_s, 1.0 / latency) if certificate.latency_bound_s > 0 else np.inf
     power = float(row.power_kw[0])
-    degrees = row.degrees
     used, limit = memory_gb(family, row, point.batch)
     flop = float(family.shape.flop_per_token(family.context.average_tokens))
     peak = peak_flops(family.accelerator, family.shape.weight_bytes, family.weights)
     gpus = int(row.gpus[0])
-    draft = draft_columns(row.draft_degrees, speculates=int(row.draft_tokens[0]) > 0)
     return Deployment(
         speed_tokens_per_s=1.0 / latency,
         cost_usd_per_mtok=float(row.cost_usd_per_mtok(np.array([latency]), batch)[0]),
@@ -48,26 +47,19 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         gpus=gpus,
         accelerator=family.accelerator.name,
         weights=family.weights,
-        tensor_parallel=int(degrees.tensor_parallel[0]),
-        tensor_layout=layout_of(degrees),
-        pipeline_parallel=int(degrees.pipeline_parallel[0]),
-        expert_parallel=int(degrees.expert_parallel[0]),
-        attention_data_parallel=int(degrees.attention_data_parallel[0]),
+        parallelism=parallelism_of(row.degrees),
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
         mfu=float(model_flops_utilization(np.array(throughput), np.array(flop), np.array(gpus), np.array(peak))),
         power_kw=None if np.isnan(power) else power,
-        bottleneck=max(times, key=lambda name: times[name]),
-        kernel_s=times["kernel"],
-        network_s=times["network"],
-        memory_s=times["memory"],
-        arithmetic_s=times["arithmetic"],
+        bottleneck=bottleneck_of(times),
+        **times,
         bound=float(bound),
         gap=float(bound / (1.0 / latency) - 1.0),
-        status=str(certificate.status),
+        status=certificate.status,
         memory_per_gpu_gb=used,
         memory_limit_gb=limit,
-        **draft,
+        draft=parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
         cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,
     )
 
@@ -76,14 +68,14 @@ def component_seconds(
     alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> dict[str, float]:
     """The four times of one alternative at one batch, model and draft together, per generated token."""
-    times = dict.fromkeys(("kernel", "network", "memory", "arithmetic"), 0.0)
+    times = dict.fromkeys(RESOURCES, 0.0)
     for time, share in (
         (alternative.model, alternative.model_share),
         (alternative.draft, alternative.draft_share),
     ):
         parts = time.components(batch)
         for name in times:
-            times[name] += float(share[0] * getattr(parts, f"{name}_s")[0])
+            times[name] += float(share[0] * getattr(parts, name)[0])
     return times
 
 
@@ -110,28 +102,30 @@ def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool)
     if draft:
         assert family.drafts is not None
         shape = family.drafts.shape
-    weights = rules.weight_bytes_per_gpu(shape, degrees)
-    per_sequence = rules.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
-    return float((weights + rules.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
+    weights = memory.weight_bytes_per_gpu(shape, degrees)
+    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
+    return float((weights + memory.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
 
 
-def draft_columns(degrees: Degrees, *, speculates: bool) -> dict[str, Any]:
-    """Columns of the draft model's setup."""
-    names = (
-        "tensor_parallel",
-        "tensor_layout",
-        "pipeline_parallel",
-        "expert_parallel",
-        "attention_data_parallel",
+def parallelism_of(degrees: Degrees, row: int = 0) -> Parallelism:
+    """One of some setups as a record."""
+    groups = int(degrees.attention_data_parallel[row])
+    return Parallelism(
+        tensor=int(degrees.stage_ranks[row]) // groups,
+        attention_data=groups,
+        pipeline=int(degrees.pipeline_parallel[row]),
+        expert=int(degrees.expert_parallel[row]),
+        layout="2d" if bool(degrees.two_dimensional[row]) else "1d",
     )
-    if not speculates:
-        return {f"draft_{name}": None for name in names}
-    values: dict[str, Any] = {
-        f"draft_{name}": int(getattr(degrees, name)[0]) for name in names if name != "tensor_layout"
-    }
-    return values | {"draft_tensor_layout": layout_of(degrees)}
 
 
-def layout_of(degrees: Degrees) -> str:
-    """Layout of the tensor ranks of one setup."""
-    return "2d" if bool(degrees.two_dimensional[0]) else "1d"
+def rows_of(degrees: Degrees, held: Parallelism) -> NDArray[np.bool_]:
+    """Which of some setups, shape (setups,), is the one that a record says."""
+    same: NDArray[np.bool_] = (
+        (degrees.stage_ranks == held.stage_ranks)
+        & (degrees.attention_data_parallel == held.attention_data)
+        & (degrees.pipeline_parallel == held.pipeline)
+        & (degrees.expert_parallel == held.expert)
+        & (degrees.two_dimensional == (held.layout == "2d"))
+    )
+    return same

@@ -17,11 +17,11 @@ def why_infeasible(resolved: ResolvedScenario, space: DesignSpace) -> str:
     """One line that says what proves a scenario infeasible."""
     if space.counts.setups == 0:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
-        return f"proven infeasible: no setup of the design space exists ({reasons or 'it lists none'})"
+        return f"proven infeasible: no configuration of the design space exists ({reasons or 'it lists none'})"
     limits = limits_of(resolved.scenario.limits)
     alone = [text for name, text in _best_by_limit(resolved, limits).items() if name]
     where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
-    return f"proven infeasible: none of {space.counts.setups} setups meets the limits at any batch ({where})"
+    return f"proven infeasible: none of {space.counts.setups} configurations meets the limits at any batch ({where})"
 
 
 def _best_by_limit(resolved: ResolvedScenario, limits: Limits) -> dict[str, str]:

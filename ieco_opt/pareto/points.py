@@ -16,7 +16,7 @@ class Certificate:
     cost_cap
         Epsilon of the step that found the point: the cost that was allowed ($ per million tokens).
     latency_bound_s
-        Proven: no deployment at most as dear as ``cost_cap`` is faster than this.
+        Proven: no deployment at most as expensive as ``cost_cap`` is faster than this.
     gap
         (latency - bound) / bound, never negative.
     status

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
-from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.infeasibility import why_infeasible
 from ieco_opt.pareto.prober import Prober
 from ieco_opt.pareto.sweeps import Progress, Sweep
 from ieco_opt.programs.deployment import Objective
-from ieco_opt.programs.export import export_program
+from ieco_opt.programs.export import ExportedProgram, export_program
+from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import GuaranteeKind, achieved
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
 from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.run import running
@@ -68,15 +71,15 @@ def frontier(
     config = _config(solver_config)
     if complete:
         config = replace(config, relative_gap=0.0)
-        return _run(scenario, "frontier", config, Guarantee.COMPLETE, 0.0, lambda at: sweeps.adaptive(at, 0.0, report))
+        question = Question(kind="frontier", delta=0.0)
+        aim: tuple[GuaranteeKind, float | None] = (GuaranteeKind.COMPLETE, 0.0)
+        return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, 0.0, report))
     if points is not None:
-        return _run(
-            scenario, "frontier", config, Guarantee.SAMPLED, None, lambda at: sweeps.sampled(at, points, report)
-        )
-    coverage = max(delta, config.relative_gap)
-    return _run(
-        scenario, "frontier", config, Guarantee.COVERED, coverage, lambda at: sweeps.adaptive(at, delta, report)
-    )
+        question = Question(kind="frontier", points=points)
+        aim = (GuaranteeKind.SAMPLED, None)
+        return _run(scenario, question, config, aim, lambda at: sweeps.sampled(at, points, report))
+    question, aim = Question(kind="frontier", delta=delta), (GuaranteeKind.COVERED, max(delta, config.relative_gap))
+    return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, delta, report))
 
 
 def solve(
@@ -99,7 +102,7 @@ def solve(
     """
     result = answer(scenario, objective=objective, preference=preference, solver_config=solver_config)
     if not len(result):
-        raise SolverError(f"the search ended ({result.stopped}) before it found a deployment")
+        raise SearchStoppedError(f"the search ended ({result.stopped}) before it found a deployment")
     return result[0]
 
 
@@ -123,16 +126,8 @@ def answer(
         raise ScenarioError.single(f"found '{objective}', expected one of {expected}", field="objective")
     if not 0.0 <= preference < float("inf"):
         raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
-    result = _run(scenario, objective, _config(solver_config), Guarantee.SINGLE, None, searches[objective])
-    return replace(result, preference=preference if objective == "preferred" else None)
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedProgram:
-    """How large a written program is."""
-
-    setups: int
-    segments: int
+    asked = Question(kind="solve", objective=objective, preference=preference if objective == "preferred" else None)
+    return _run(scenario, asked, _config(solver_config), (GuaranteeKind.SINGLE, None), searches[objective])
 
 
 def export(
@@ -156,11 +151,9 @@ def export(
     if not len(segments):
         raise InfeasibleError(why_infeasible(resolved, space))
     if objective == "fastest":
-        export_program(space, segments, Path(path), objective=Objective.LATENCY)
-    else:
-        least = solve(scenario, objective="cheapest").cost_usd_per_mtok
-        export_program(space, segments, Path(path), objective=Objective.COST, reference_cost=least)
-    return ExportedProgram(setups=space.counts.setups, segments=len(segments))
+        return export_program(space, segments, Path(path), objective=Objective.LATENCY)
+    least = solve(scenario, objective="cheapest").cost_usd_per_mtok
+    return export_program(space, segments, Path(path), objective=Objective.COST, reference_cost=least)
 
 
 def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) -> None:
@@ -179,10 +172,9 @@ def _config(solver_config: SolverConfig | str) -> SolverConfig:
 
 def _run(
     scenario: Scenario,
-    question: str,
+    question: Question,
     config: SolverConfig,
-    guarantee: Guarantee,
-    coverage: float | None,
+    aim: tuple[GuaranteeKind, float | None],
     search: Callable[[Prober], Sweep],
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
@@ -193,30 +185,30 @@ def _run(
         sweep = search(prober)
     if not sweep.points and sweep.stopped is None:
         raise InfeasibleError(why_infeasible(resolved, space))
-    stopped = sweep.stopped is not None
+    deployments = describe(space, sweep.answer())
+    guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
     return Frontier(
-        scenario=resolved.scenario,
         question=question,
-        guarantee=Guarantee.PARTIAL if stopped else guarantee,
-        deployments=describe(space, sweep.answer()),
-        coverage=None if stopped else coverage,
-        open_regions=tuple(sweep.open_boxes),
-        stopped=sweep.stopped,
+        scenario=resolved.scenario,
+        resolved=resolved_names(resolved.scenario),
+        guarantee=guarantee,
+        status=status_of(guarantee, (item.status for item in deployments)),
+        deployments=deployments,
         solver=config,
-        statistics=_statistics(prober),
+        statistics=_statistics(prober, space),
+        versions=versions(config.solver),
+        notes=scenario.notes(),
+    )
+
+
+def _statistics(prober: Prober, space: DesignSpace) -> SearchStatistics:
+    return SearchStatistics(
         counts=Counts(
             setups=space.counts.setups,
             alternatives=space.counts.alternatives,
             segments=len(prober.segments),
             rejected=dict(space.counts.rejected),
         ),
-        versions=versions(config.solver),
-        notes=scenario.notes(),
-    )
-
-
-def _statistics(prober: Prober) -> SearchStatistics:
-    return SearchStatistics(
         steps=prober.steps,
         solves=prober.run.solves,
         closed_by_bounds=prober.closed_by_bounds,

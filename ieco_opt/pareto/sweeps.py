@@ -47,7 +47,7 @@ class Sweep:
         self.open_boxes = boxes
 
     def answer(self) -> list[Point]:
-        """The point that was asked for, or every point that no other of the sweep beats, fastest first."""
+        """The point that was asked for, or every point that no other of the sweep dominates, fastest first."""
         if self.best is not None:
             if self.stopped is None:
                 return [self.best]
@@ -144,7 +144,7 @@ def _one(step: Callable[[], Point | None]) -> Sweep:
 def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> Sweep:
     """The deployment that maximises speed**exponent / cost.
 
-    Best-first over boxes: no deployment in a box beats (1 / least latency)**exponent / least cost. Ends when no
+    Best-first over boxes: no deployment in a box exceeds (1 / least latency)**exponent / least cost. Ends when no
     box can hold a better one.
     """
     sweep = Sweep()

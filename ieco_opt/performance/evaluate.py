@@ -10,8 +10,9 @@ import numpy as np
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import WEIGHT_BYTES, Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.performance import closed_forms, rules
+from ieco_opt.performance import closed_forms, memory, rules
 from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, pass_time
@@ -59,7 +60,9 @@ def evaluate(
     -------
     pandas.DataFrame
         The input, with degrees, every component in seconds, ``latency_s`` and ``feasible`` (closed forms:
-        ``latency_s`` alone, infinite where memory is short).
+        ``latency_s`` alone, infinite where memory is short). Two degrees carry two names: the reference's
+        ``tensor_parallel_attention`` and ``tensor_parallel_feed_forward`` are ``tensor_parallel`` and
+        ``expert_tensor_parallel``.
 
     Raises
     ------
@@ -118,10 +121,10 @@ class _Table:
     def _refuse(self, column: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], expected: str) -> None:
         rows = np.flatnonzero(wrong)
         if len(rows):
-            cells = self.points[column]
+            cells = self.points[column].tolist()
             raise ScenarioError(
                 [
-                    self.fault(int(row), column, f"found {cells.iloc[int(row)]!r}, expected {expected}")
+                    self.fault(int(row), column, f"found {found(cells[int(row)])}, expected {expected}")
                     for row in rows[:20]
                 ]
             )
@@ -129,19 +132,24 @@ class _Table:
     def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
         """Look up every name of a column once."""
         collection = catalog.Collection.PAPER if self.fidelity is Fidelity.PAPER else catalog.Collection.REAL
-        found: dict[str, object] = {}
+        entries: dict[str, object] = {}
         faults = []
-        for row, name in enumerate(self.points[column].astype(str)):
-            if name in found:
+        for row, (cell, empty) in enumerate(zip(self.points[column], self.points[column].isna(), strict=True)):
+            name = str(cell)
+            if name in entries:
+                continue
+            if empty:
+                entries[name] = None
+                faults.append(self.fault(row, column, "found an empty cell, expected a name of the catalog"))
                 continue
             try:
-                found[name] = look_up(name, collection)
+                entries[name] = look_up(name, collection)
             except ScenarioError as error:
-                found[name] = None
+                entries[name] = None
                 faults += [self.fault(row, column, fault.message) for fault in error.faults]
         if faults:
             raise ScenarioError(faults)
-        return found
+        return entries
 
     def groups(
         self, columns: list[str]
@@ -193,7 +201,9 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
         assert isinstance(accelerator, Accelerator)
         weights = str(key[2]) if deployable else None
         part = {name: values[rows] for name, values in numbers.items()}
-        values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
+        # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
         feasible[rows] = fits
         for name, value in values.items():
             columns.setdefault(name, np.zeros(len(table.points)))[rows] = value
@@ -209,10 +219,10 @@ def _group(
 ) -> tuple[dict[str, Array], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Evaluate rows of one model, accelerator and precision."""
     stages, batch = numbers["pipeline_parallel"], numbers["batch"]
-    tensor = numbers["gpus"] / stages
+    ranks = numbers["gpus"] / stages
     deployable = rules.is_deployable(shape)
-    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, tensor, batch / stages)
-    degrees = Degrees(tensor, stages, experts, numbers["attention_data_parallel"], two_dimensional)
+    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, ranks, batch / stages)
+    degrees = Degrees(ranks, stages, experts, numbers["attention_data_parallel"], two_dimensional)
     context = numbers["context_tokens"]
     average = context + numbers["output_tokens"] / 2.0 if deployable else context
     time = pass_time(
@@ -231,8 +241,11 @@ def _group(
     names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
     return {
         "expert_parallel": experts,
-        "tensor_parallel_feed_forward": degrees.tensor_parallel_feed_forward,
-        "tensor_parallel_attention": degrees.tensor_parallel_attention,
+        "tensor_parallel_feed_forward": degrees.expert_tensor_parallel,
+        "tensor_parallel_attention": degrees.tensor_parallel,
+        "tensor_parallel": degrees.tensor_parallel,
+        "expert_tensor_parallel": degrees.expert_tensor_parallel,
+        "stage_ranks": degrees.stage_ranks,
         **{name: getattr(parts, name) for name in names},
     }, fits
 
@@ -243,7 +256,7 @@ def _deployable_fits(
     """Integer degrees and batch that a server accepts and every GPU holds."""
     whole = np.ones(len(batch), dtype=bool)
     for values in (
-        degrees.tensor_parallel,
+        degrees.stage_ranks,
         degrees.pipeline_parallel,
         degrees.expert_parallel,
         degrees.attention_data_parallel,
@@ -251,9 +264,9 @@ def _deployable_fits(
     ):
         whole &= (values == np.floor(values)) & (values >= 1.0)
     tokens = numbers["context_tokens"] + numbers["output_tokens"]
-    used = rules.weight_bytes_per_gpu(shape, degrees) + rules.sequences_per_gpu(
+    used = memory.weight_bytes_per_gpu(shape, degrees) + memory.sequences_per_gpu(
         degrees, batch
-    ) * rules.cache_bytes_per_sequence(shape, degrees, tokens)
+    ) * memory.cache_bytes_per_sequence(shape, degrees, tokens)
     fits = used <= numbers["memory_utilization"] * accelerator.hbm_bytes
     accepted = rules.launchable(shape, degrees) & (batch >= degrees.pipeline_parallel)
     return np.asarray(whole & fits & accepted)

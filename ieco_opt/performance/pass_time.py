@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture, Block, Matrix
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
-from ieco_opt.performance.columns import take_rows
+from ieco_opt.performance.rows import take_rows
 
 NETWORK_PARTS = (
     "attention_allreduce_s",
@@ -25,10 +25,11 @@ NETWORK_PARTS = (
 class Degrees:
     """Parallelism degrees of many setups; every array has shape (setups,), real values allowed.
 
-    ``tensor_parallel`` counts the tensor and expert ranks of one pipeline stage.
+    ``stage_ranks`` counts the GPUs of one pipeline stage (the paper's T): ``tensor_parallel`` times
+    ``attention_data_parallel``, and ``expert_parallel`` times ``expert_tensor_parallel``.
     """
 
-    tensor_parallel: Array
+    stage_ranks: Array
     pipeline_parallel: Array
     expert_parallel: Array
     attention_data_parallel: Array
@@ -37,17 +38,17 @@ class Degrees:
     @property
     def gpus(self) -> Array:
         """GPUs of each setup."""
-        return self.tensor_parallel * self.pipeline_parallel
+        return self.stage_ranks * self.pipeline_parallel
 
     @property
-    def tensor_parallel_feed_forward(self) -> Array:
+    def expert_tensor_parallel(self) -> Array:
         """Tensor ranks of one expert."""
-        return np.maximum(1.0, self.tensor_parallel / self.expert_parallel)
+        return np.maximum(1.0, self.stage_ranks / self.expert_parallel)
 
     @property
-    def tensor_parallel_attention(self) -> Array:
-        """Tensor ranks of one attention group."""
-        return self.tensor_parallel / self.attention_data_parallel
+    def tensor_parallel(self) -> Array:
+        """Tensor ranks of one attention group, which is what servers call their tensor-parallel degree."""
+        return self.stage_ranks / self.attention_data_parallel
 
     def take(self, rows: NDArray[np.intp]) -> Degrees:
         """Keep the given rows, in the given order."""
@@ -231,16 +232,16 @@ def _pace(architecture: Architecture, degrees: Degrees) -> Array:
 def kv_head_replication(architecture: Architecture, degrees: Degrees) -> Array:
     """Copies of the cache that the ranks of one attention group hold together, at least 1."""
     if architecture.fidelity is Fidelity.PAPER:
-        return np.ones_like(degrees.tensor_parallel)
-    ranks = degrees.tensor_parallel_attention
+        return np.ones_like(degrees.stage_ranks)
+    ranks = degrees.tensor_parallel
     return ranks * np.ceil(architecture.kv_heads / ranks) / architecture.kv_heads
 
 
 def _block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
     """Expert-parallel degree and tensor ranks of one feed-forward block."""
     if block.experts == 1:
-        return np.ones_like(degrees.tensor_parallel), degrees.tensor_parallel
-    return degrees.expert_parallel, degrees.tensor_parallel_feed_forward
+        return np.ones_like(degrees.stage_ranks), degrees.stage_ranks
+    return degrees.expert_parallel, degrees.expert_tensor_parallel
 
 
 def _network(
@@ -257,7 +258,7 @@ def _network(
         latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
         collectives.append((part, times[:, None] * latency, times[:, None] * slope))
 
-    layout = tensor_layout(degrees.tensor_parallel_attention, degrees.two_dimensional, accelerator.node_size)
+    layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
     layers = architecture.layers * pace
     share = (
         layout.parallel
@@ -269,7 +270,7 @@ def _network(
     for block in architecture.blocks:
         expert_parallel, ranks = _block_ranks(block, degrees)
         layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
-        side_by_side = degrees.tensor_parallel / layout.ranks
+        side_by_side = degrees.stage_ranks / layout.ranks
         layers = block.layers * pace
         for times, size in (
             (layers, block.active * block.down * architecture.width),
@@ -290,16 +291,16 @@ def _network(
                 2 * layers,
                 ranks,
                 np.ceil(ranks / accelerator.node_size),
-                architecture.width * ranks / degrees.tensor_parallel,
+                architecture.width * ranks / degrees.stage_ranks,
                 all_reduce=False,
             )
-    pair = np.full_like(degrees.tensor_parallel, 2.0)
+    pair = np.full_like(degrees.stage_ranks, 2.0)
     add(
         "pipeline_transfer_s",
         degrees.pipeline_parallel - 1.0,
         pair,
         pair,
-        architecture.width / degrees.tensor_parallel,
+        architecture.width / degrees.stage_ranks,
         all_reduce=False,
     )
     return collectives
@@ -326,7 +327,7 @@ def _memory(
         _pace(architecture, degrees),
     )
     attention_activations = sum(
-        (_activation_words(matrix, degrees.tensor_parallel_attention) for matrix in architecture.attention_matrices),
+        (_activation_words(matrix, degrees.tensor_parallel) for matrix in architecture.attention_matrices),
         np.zeros_like(sigma),
     )
     repeated = sigma if architecture.fidelity is Fidelity.PAPER else np.ones_like(sigma)

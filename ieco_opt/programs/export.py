@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,17 @@ from ieco_opt.programs.naming import segment_names
 FORMATS = (".lp", ".mps")
 
 
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """How large a written program is."""
+
+    variables: int
+    constraints: int
+
+
 def export_program(
     space: DesignSpace, segments: Segments, path: Path, *, objective: Objective, reference_cost: float = 0.0
-) -> None:
+) -> ExportedProgram:
     """Write the program over every segment and limit of a scenario to a ``.lp`` or ``.mps`` file.
 
     Segments that provably hold no frontier point are left out. With ``Objective.COST`` the objective is
@@ -38,10 +47,10 @@ def export_program(
             names=segment_names(space, segments),
         )
     )
-    write_program(model, path)
+    return write_program(model, path)
 
 
-def write_program(model: Any, path: Path) -> None:
+def write_program(model: Any, path: Path) -> ExportedProgram:
     """Write any program to a ``.lp`` or ``.mps`` file, with its names.
 
     Raises
@@ -57,3 +66,4 @@ def write_program(model: Any, path: Path) -> None:
     except OSError as error:
         message = f"cannot be written ({error.strerror})"
         raise ScenarioError.single(message, field="out", file=str(path)) from error
+    return ExportedProgram(model.nvariables(), model.nconstraints())

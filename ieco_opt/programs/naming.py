@@ -11,8 +11,8 @@ from ieco_opt.design_space.space import DesignSpace
 def segment_names(space: DesignSpace, segments: Segments) -> list[str]:
     """One name a segment: accelerator, precision, degrees, layout, speculation and batches.
 
-    ``H100_SXM_fp8_t8_p1_e1_a2_1d_b64_127`` runs T = 8, P = 1, Q = 1, sigma = 2 on batches 64 to 127;
-    ``_k4_t2_p4_e1_a1_1d`` before the batches means 4 draft tokens with that draft setup.
+    ``H100_SXM_fp8_tp4_dp2_pp1_ep1_1d_b64_127`` runs TP 4, DP 2, PP 1, EP 1 (8 GPUs) on batches 64 to 127;
+    ``_k4_tp2_dp1_pp4_ep1_1d`` before the batches means 4 draft tokens with that draft setup.
     """
     return [_name(space, segments, index) for index in range(len(segments))]
 
@@ -31,7 +31,7 @@ def _name(space: DesignSpace, segments: Segments, index: int) -> str:
 def _degrees(segments: Segments, index: int, *, draft: bool) -> str:
     degrees = segments.alternatives.draft_degrees if draft else segments.alternatives.degrees
     return (
-        f"t{int(degrees.tensor_parallel[index])}_p{int(degrees.pipeline_parallel[index])}"
-        f"_e{int(degrees.expert_parallel[index])}_a{int(degrees.attention_data_parallel[index])}"
+        f"tp{int(degrees.tensor_parallel[index])}_dp{int(degrees.attention_data_parallel[index])}"
+        f"_pp{int(degrees.pipeline_parallel[index])}_ep{int(degrees.expert_parallel[index])}"
         f"_{'2d' if degrees.two_dimensional[index] else '1d'}"
     )

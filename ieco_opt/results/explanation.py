@@ -1,22 +1,33 @@
-"""An explanation: what decides the best deployment, or which limits infeasible_subset."""
+"""An explanation: what decides the best deployment, or which limits no deployment meets together."""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.documents.origin import found
+from ieco_opt.documents.types import Count, Flag, FromZero, Integer, Number, Record, Text, Whole
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.deployment import Bottleneck, Deployment
+from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.results.shown import ShownAnswer
+from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import Scenario
+from ieco_opt.scenario.fields import expecting
 
-FORMAT = "ieco_opt explanation"
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+LimitValue = Annotated[Integer | Number | tuple[Whole, ...], expecting("a number or a list of integers above 0")]
+"""What a scenario says of a limit: a number, or a list of batches."""
+
+NewValue = Annotated[Integer | Number | None, expecting("a number or null")]
+"""What a limit would have to be; ``None`` where no number is meant."""
 
 
 @dataclass(frozen=True, slots=True)
-class TimeShare:
+class TimeShare(Record):
     """One of the four times of the model's pass, or of the draft model's.
 
     Attributes
@@ -24,24 +35,24 @@ class TimeShare:
     part
         ``model`` or ``draft``.
     resource
-        ``kernel``, ``network``, ``memory`` or ``arithmetic``.
+        ``launch overhead``, ``network``, ``memory`` or ``compute``.
     seconds
         Per generated token.
     share
         Of the latency; what is hidden has a share too, but the latency does not contain it.
     hidden
-        Whether the time goes on behind a longer one: the lesser of memory and arithmetic.
+        Whether the time goes on behind a longer one: the lesser of memory and compute.
     """
 
-    part: str
-    resource: str
-    seconds: float
-    share: float
-    hidden: bool
+    part: Literal["model", "draft"]
+    resource: Bottleneck
+    seconds: FromZero
+    share: FromZero
+    hidden: Flag
 
 
 @dataclass(frozen=True, slots=True)
-class Loosened:
+class Loosened(Record):
     """The optimum under a limit that is looser than the scenario's, found by solving again.
 
     Attributes
@@ -52,13 +63,13 @@ class Loosened:
         How much faster, cheaper or (`preferred`) higher in speed^k / cost the optimum is, as a share.
     """
 
-    value: float | None
+    value: NewValue
     deployment: Deployment
-    gain: float
+    gain: FromZero
 
 
 @dataclass(frozen=True, slots=True)
-class LimitEffect:
+class LimitEffect(Record):
     """What one limit of the scenario does to the optimum.
 
     Attributes
@@ -79,18 +90,18 @@ class LimitEffect:
         limit does not bind, for a list of batches, and for `preferred`.
     """
 
-    limit: str
-    value: float | tuple[int, ...]
-    unit: str
-    binds: bool
-    step: str | None
+    limit: Text
+    value: LimitValue
+    unit: Text
+    binds: Flag
+    step: Text | None
     relaxed: Loosened | None
     removed: Loosened | None
-    improves_from: float | None
+    improves_from: NewValue
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerUp:
+class RunnerUp(Record):
     """The best deployment whose setup is that of none before it.
 
     ``loss`` is how much slower, more expensive or lower in speed^k / cost it is than the winner, as a share of the
@@ -98,12 +109,12 @@ class RunnerUp:
     """
 
     deployment: Deployment
-    loss: float
+    loss: FromZero
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change of one limit.
+class LimitRelaxation(Record):
+    """The minimal relaxation of one limit.
 
     Attributes
     ----------
@@ -118,15 +129,15 @@ class Change:
         The best deployment by the objective once the change is made.
     """
 
-    limit: str
-    value: float | tuple[int, ...]
-    unit: str
-    needed: float | None
+    limit: Text
+    value: LimitValue
+    unit: Text
+    needed: NewValue
     deployment: Deployment | None
 
 
 @dataclass(frozen=True, slots=True)
-class InfeasibleSubset:
+class InfeasibleSubset(Record):
     """Why a scenario is infeasible.
 
     Attributes
@@ -140,19 +151,21 @@ class InfeasibleSubset:
         Where nothing exists even with every limit removed, and ``members`` is empty: setups by the reason why not.
     """
 
-    members: tuple[Change, ...]
-    together: tuple[Change, ...]
-    rejected: dict[str, int]
+    members: tuple[LimitRelaxation, ...]
+    together: tuple[LimitRelaxation, ...]
+    rejected: dict[Text, Count]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Explanation(ShownAnswer, Answer):
     """What decides the answer to a scenario.
 
     Attributes
     ----------
-    chosen, times, limits, runner_ups
-        Of a feasible scenario: the best deployment, where its time goes, what each limit costs and who comes next.
+    deployments
+        The best deployment; none where the scenario is infeasible.
+    times, limits, runner_ups
+        Of a feasible scenario: where the time goes, what each limit costs and who comes next.
     binding_together
         Where no limit binds alone but some do together: the fewest whose removal changes the optimum.
     infeasible_subset
@@ -163,17 +176,30 @@ class Explanation:
     """
 
     scenario: Scenario
-    objective: str
-    preference: float | None
-    chosen: Deployment | None
+    deployments: tuple[Deployment, ...]
     times: tuple[TimeShare, ...]
     limits: tuple[LimitEffect, ...]
-    binding_together: tuple[str, ...]
+    binding_together: tuple[Text, ...]
     runner_ups: tuple[RunnerUp, ...]
     infeasible_subset: InfeasibleSubset | None
-    confirmed: bool | None
-    versions: dict[str, str]
-    seconds: float
+    confirmed: Flag | None
+    statistics: ExplanationStatistics
+
+    @property
+    def chosen(self) -> Deployment | None:
+        """The best deployment; ``None`` where the scenario is infeasible."""
+        return self.deployments[0] if self.deployments else None
+
+    @property
+    def objective(self) -> str:
+        """``fastest``, ``cheapest`` or ``preferred``."""
+        assert self.question.objective is not None
+        return self.question.objective
+
+    @property
+    def preference(self) -> float | None:
+        """K of speed**k / cost, with the objective ``preferred``."""
+        return self.question.preference
 
     @property
     def feasible(self) -> bool:
@@ -185,50 +211,28 @@ class Explanation:
         """Fields of the limits that bind."""
         return tuple(effect.limit for effect in self.limits if effect.binds)
 
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Write the explanation with its scenario and versions; also returns the text.
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        count, subset = len(self.deployments), "without" if self.feasible else "with"
+        if count != int(self.feasible):
+            yield "deployments", f"found {count} deployments, expected {int(self.feasible)} {subset} infeasible_subset"
+        kind, expected = self.guarantee.kind, GuaranteeKind.SINGLE if self.feasible else GuaranteeKind.NONE
+        if kind is not expected:
+            yield "guarantee.kind", f"found '{kind}', expected '{expected}' {subset} infeasible_subset"
+        if (self.confirmed is not None) != self.feasible:
+            wanted = "true or false" if self.feasible else "null"
+            yield "confirmed", f"found {found(self.confirmed)}, expected {wanted} {subset} infeasible_subset"
 
-        Raises
-        ------
-        ScenarioError
-            The file cannot be written.
-        """
-        values = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "objective": self.objective,
-            "preference": self.preference,
-            "feasible": self.feasible,
-            "scenario": self.scenario.to_mapping(),
-            "chosen": _plain(self.chosen),
-            "times": _plain(self.times),
-            "limits": _plain(self.limits),
-            "binding": self.binding,
-            "binding_together": self.binding_together,
-            "runner_ups": _plain(self.runner_ups),
-            "infeasible_subset": _plain(self.infeasible_subset),
-            "confirmed": self.confirmed,
-            "versions": self.versions,
-            "seconds": self.seconds,
-        }
-        text = json.dumps(_finite(values), indent=2, allow_nan=False) + "\n"
-        if path is not None:
-            from ieco_opt.documents.destinations import replace_file
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a deployment: the best, then the runner-ups, with what each loses."""
+        from ieco_opt.results.tables import rows_to_dataframe
 
-            replace_file(Path(path), text.encode())
-        return text
+        rows = [*self.deployments, *(each.deployment for each in self.runner_ups)]
+        table = rows_to_dataframe(Deployment, rows)
+        losses = [0.0] * len(self.deployments) + [each.loss for each in self.runner_ups]
+        return table.assign(loss=losses)
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [asdict(item) for item in value]
-    return None if value is None else asdict(value)
-
-
-def _finite(value: Any) -> Any:
-    """Replace infinity and what is no number, at any depth, by what JSON has for them."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    def main_table(self) -> pd.DataFrame:
+        """The table that a CSV or Parquet file holds."""
+        return self.to_dataframe()

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.documents.origin import found
+from ieco_opt.documents.types import (
+    AboveZero,
+    Count,
+    FromZero,
+    FromZeroOrInfinite,
+    Number,
+    NumberOrMinusInfinite,
+    Record,
+    Text,
+    Whole,
+)
+from ieco_opt.errors import ScenarioError
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.deployment import Bottleneck
+from ieco_opt.results.guarantee import Status
+from ieco_opt.results.parallelism import Parallelism, Row
+from ieco_opt.results.shown import ShownAnswer
 from ieco_opt.results.statistics import FleetStatistics
-from ieco_opt.scenario.fleet import Fleet
-from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.scenario import Fleet
 
 if TYPE_CHECKING:
     import pandas as pd
 
+PhaseName = Literal["colocated", "prefill", "decode"]
 
-@dataclass(frozen=True, slots=True)
-class InstanceRow:
-    """All instances of one type: one workload, phase, pool and setup.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow(Row):
+    """All instances of one type: one workload, phase, pool and configuration.
 
     Figures of a deployment are those of one full instance; with a request mix, those of the slowest class it can serve.
     What the table of an operating point does not give is ``None``.
@@ -28,7 +45,7 @@ class InstanceRow:
     phase
         ``colocated``, ``prefill`` or ``decode``.
     instance_type
-        Short name of the setup, unique within workload, phase and pool.
+        Short name of the configuration, unique within workload, phase and pool.
     instances, nodes
         Instances of the type, and the nodes they touch (which others may share).
     requests_per_s, capacity_requests_per_s
@@ -36,7 +53,7 @@ class InstanceRow:
     utilization
         Served over capacity, 0 to 1.
     usd_per_hour
-        Rent of the row: its share of the pool's rent, by GPUs.
+        Hourly cost of the row: its share of the pool's, by GPUs.
     speed_tokens_per_s, latency_s
         ``None`` for prefill.
     time_to_first_token_s
@@ -49,69 +66,61 @@ class InstanceRow:
         Bytes / 1e9 on the most loaded GPU, and what the server may use there.
     """
 
-    workload: str
-    phase: str
-    pool: str
-    instance_type: str
-    instances: int
-    nodes: int
-    usd_per_hour: float
-    utilization: float
-    time_to_first_token_s: float | None
-    requests_per_s: float
-    capacity_requests_per_s: float
-    speed_tokens_per_s: float | None
-    cost_usd_per_mtok: float | None
-    latency_s: float | None
-    throughput_tokens_per_s: float
-    gpus: int
-    accelerator: str
-    weights: str | None
-    tensor_parallel: int | None
-    tensor_layout: str | None
-    pipeline_parallel: int | None
-    expert_parallel: int | None
-    attention_data_parallel: int | None
-    batch: int | None
-    draft_tokens: int | None
-    mfu: float | None
-    power_kw: float | None
-    bottleneck: str | None
-    kernel_s: float | None
-    network_s: float | None
-    memory_s: float | None
-    arithmetic_s: float | None
-    bound: float
-    gap: float
-    status: str
-    draft_tensor_parallel: int | None
-    draft_tensor_layout: str | None
-    draft_pipeline_parallel: int | None
-    draft_expert_parallel: int | None
-    draft_attention_data_parallel: int | None
-    memory_per_gpu_gb: float | None = None
-    memory_limit_gb: float | None = None
+    workload: Text
+    phase: PhaseName
+    pool: Text
+    instance_type: Text
+    instances: Whole
+    nodes: Count
+    usd_per_hour: FromZero
+    utilization: FromZero
+    time_to_first_token_s: AboveZero | None
+    requests_per_s: FromZero
+    capacity_requests_per_s: AboveZero
+    speed_tokens_per_s: AboveZero | None
+    cost_usd_per_mtok: FromZero | None
+    latency_s: AboveZero | None
+    throughput_tokens_per_s: AboveZero
+    gpus: Whole
+    accelerator: Text
+    weights: Text | None
+    parallelism: Parallelism | None
+    batch: Whole | None
+    draft_tokens: Count | None
+    mfu: FromZero | None
+    power_kw: FromZero | None
+    bottleneck: Bottleneck | None
+    kernel_s: FromZero | None
+    network_s: FromZero | None
+    memory_s: FromZero | None
+    arithmetic_s: FromZero | None
+    bound: NumberOrMinusInfinite
+    gap: FromZeroOrInfinite
+    status: Status
+    memory_per_gpu_gb: FromZero | None
+    memory_limit_gb: AboveZero | None
+    draft: Parallelism | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow(Row):
     """What one instance occupies of one node; a node has a row for each instance on it.
 
     ``node`` counts from 0 within the pool, ``instance`` from 0 within workload, phase, pool and instance type.
     """
 
-    pool: str
-    node: int
-    node_gpus: int
-    workload: str
-    phase: str
-    instance_type: str
-    instance: int
-    gpus: int
+    pool: Text
+    node: Count
+    node_gpus: Whole
+    workload: Text
+    phase: PhaseName
+    instance_type: Text
+    instance: Count
+    gpus: Whole
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadSummary:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadSummary(Row):
     """One workload of a plan.
 
     Attributes
@@ -123,47 +132,47 @@ class WorkloadSummary:
     slack_requests_per_s
         Capacity beyond what is required.
     gpus, usd_per_hour, power_kw
-        GPUs of its instances, and its shares of the rent and power of the pools by GPUs.
+        GPUs of its instances, and its shares of the hourly cost and power of the pools by GPUs.
     """
 
-    workload: str
-    serving: str
-    instances: int
-    requests_per_s: float
-    required_requests_per_s: float
-    capacity_requests_per_s: float
-    slack_requests_per_s: float
-    utilization: float
-    speed_tokens_per_s: float | None
-    time_to_first_token_s: float | None
-    gpus: int
-    usd_per_hour: float
-    power_kw: float | None
+    workload: Text
+    serving: Literal["colocated", "disaggregated"]
+    instances: Count
+    requests_per_s: AboveZero
+    required_requests_per_s: AboveZero
+    capacity_requests_per_s: AboveZero
+    slack_requests_per_s: FromZero
+    utilization: FromZero
+    speed_tokens_per_s: AboveZero | None
+    time_to_first_token_s: AboveZero | None
+    gpus: Count
+    usd_per_hour: FromZero
+    power_kw: FromZero | None
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSummary:
-    """One pool of a plan: GPUs in stock, rented, and at work in instances."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSummary(Row):
+    """One pool of a plan: GPUs that there are, GPUs allocated (owned or rented), and GPUs at work in instances."""
 
-    pool: str
-    accelerator: str
-    rented_by: str
-    capacity_gpus: int
-    allocated_gpus: int
-    used_gpus: int
-    nodes: int
-    usd_per_hour: float
-    power_kw: float | None
+    pool: Text
+    accelerator: Text
+    rented_by: Literal["node", "gpu"]
+    capacity_gpus: Count
+    allocated_gpus: Count
+    used_gpus: Count
+    nodes: Count
+    usd_per_hour: FromZero
+    power_kw: FromZero | None
 
 
-@dataclass(frozen=True, slots=True)
-class Relaxation:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation(Row):
     """The least that would have to be given up for something better, one requirement at a time.
 
     Attributes
     ----------
     requirement
-        Such as ``demand of chat`` or ``stock of h100``.
+        Such as ``demand of chat`` or ``capacity of h100``.
     amount, unit
         Least violation, in requests/s, GPUs, $/h or kW.
     share
@@ -172,15 +181,15 @@ class Relaxation:
         What the plan with that violation would come to, in the objective's unit.
     """
 
-    requirement: str
-    amount: float
-    unit: str
-    share: float | None
-    objective: float
+    requirement: Text
+    amount: FromZero
+    unit: Text
+    share: FromZero | None
+    objective: Number
 
 
-@dataclass(frozen=True, slots=True)
-class FleetPlan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan(Record):
     """One plan, with what is proven of it.
 
     Attributes
@@ -195,48 +204,39 @@ class FleetPlan:
         What any better plan would violate at the least; empty where it was not asked for.
     """
 
-    speed_factor: float
-    usd_per_hour: float
-    power_kw: float | None
-    gpus: int
-    objective: float
-    bound: float
-    gap: float
-    status: str
+    speed_factor: AboveZero
+    usd_per_hour: FromZero
+    power_kw: FromZero | None
+    gpus: Count
+    objective: FromZero
+    bound: NumberOrMinusInfinite
+    gap: FromZeroOrInfinite
+    status: Status
     instances: tuple[InstanceRow, ...]
     nodes: tuple[NodeRow, ...]
     workloads: tuple[WorkloadSummary, ...]
     pools: tuple[PoolSummary, ...]
-    next_cheaper: tuple[Relaxation, ...] = ()
+    next_cheaper: tuple[Relaxation, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FleetResult:
-    """Plans of one fleet: the best one, or a frontier of them, cheapest first.
+TABLES = ("instances", "nodes", "workloads", "pools", "plans")
+"""Tables of a result; ``plans`` is that of the plans themselves."""
 
-    Attributes
-    ----------
-    question
-        ``cost``, ``power`` or ``gpus``: what the one plan minimises. ``speed``, ``cost_power`` or ``cost_gpus``: a
-        frontier of least cost against the common speed factor, power or GPUs.
-    guarantee
-        ``single`` for one plan; ``covered`` or ``complete`` for frontiers; ``partial`` where a search was stopped.
-    coverage
-        delta of a covered frontier.
-    stopped
-        Why a search ended early; ``None`` where it did not.
-    """
+_ROWS: dict[str, type[Row]] = {
+    "instances": InstanceRow,
+    "nodes": NodeRow,
+    "workloads": WorkloadSummary,
+    "pools": PoolSummary,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FleetResult(ShownAnswer, Answer):
+    """Plans of one fleet: the best one, or a frontier of them, cheapest first."""
 
     scenario: Fleet
-    question: str
-    guarantee: Guarantee
     plans: tuple[FleetPlan, ...]
-    coverage: float | None
-    stopped: str | None
-    solver: SolverConfig
     statistics: FleetStatistics
-    versions: dict[str, str]
-    notes: tuple[str, ...] = field(default=())
 
     def __len__(self) -> int:
         return len(self.plans)
@@ -250,39 +250,61 @@ class FleetResult:
     @property
     def is_frontier(self) -> bool:
         """Whether plans trade cost against something else."""
-        return self.question not in ("cost", "power", "gpus")
+        return self.question.kind == "fleet_frontier"
 
     def to_dataframe(self, table: str = "instances") -> pd.DataFrame:
-        """One of the tables ``instances``, ``nodes``, ``workloads``, ``pools`` and, for frontiers, ``plans``.
+        """One of the tables ``instances``, ``nodes``, ``workloads``, ``pools`` and ``plans``.
 
         Tables of a frontier have a first column ``plan``, which counts from 0.
+
+        Raises
+        ------
+        ScenarioError
+            There is no such table.
         """
-        from ieco_opt.results.fleet_files import to_dataframe
+        from ieco_opt.results.tables import rows_to_dataframe, scalars_to_dataframe
 
-        return to_dataframe(self, table)
+        if table not in TABLES:
+            raise ScenarioError.single(f"found {found(table)}, expected one of {', '.join(TABLES)}", field="table")
+        if table == "plans":
+            frame, numbers = scalars_to_dataframe(FleetPlan, self.plans), list(range(len(self.plans)))
+        else:
+            rows = [(number, row) for number, plan in enumerate(self.plans) for row in getattr(plan, table)]
+            frame = rows_to_dataframe(_ROWS[table], [row for _, row in rows])
+            numbers = [number for number, _ in rows]
+        if self.is_frontier:
+            frame.insert(0, "plan", numbers)
+            frame = frame.astype({"plan": "int64"})
+        return frame
 
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Write the result with its scenario, versions and proofs; also returns the text."""
-        from ieco_opt.results.fleet_files import to_json, write
+    def main_table(self) -> pd.DataFrame:
+        """The table that a CSV or Parquet file holds: of plans for a frontier, otherwise of instances."""
+        return self.to_dataframe("plans" if self.is_frontier else "instances")
 
-        if path is not None:
-            write(self, Path(path), "json")
-        return to_json(self)
+    def tables_beside(self) -> dict[str, pd.DataFrame]:
+        """Tables in files beside the main one, by what their names end with."""
+        return {"nodes": self.to_dataframe("nodes")}
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the table of instances (of plans, for a frontier), and that of nodes beside it (``NAME.nodes.csv``)."""
-        from ieco_opt.results.fleet_files import write
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        if not self.is_frontier and len(self.plans) != 1:
+            yield "plans", f"found {len(self.plans)} plans, expected one for the question 'plan'"
+        known = {
+            "workload": {workload.name for workload in self.scenario.workloads},
+            "pool": {pool.name for pool in self.scenario.pools},
+        }
+        for number, plan in enumerate(self.plans):
+            for place, row in _rows_with_places(plan):
+                for field, names in known.items():
+                    name = getattr(row, field, None)
+                    if name is not None and name not in names:
+                        message = f"found {found(name)}, expected the name of a {field} of the scenario"
+                        yield f"plans[{number}].{place}.{field}", message
 
-        write(self, Path(path), "csv")
 
-    def to_parquet(self, path: str | Path) -> None:
-        """Like :meth:`to_csv`, in Parquet (needs the extra ``parquet``)."""
-        from ieco_opt.results.fleet_files import write
-
-        write(self, Path(path), "parquet")
-
-    def plot(self, path: str | Path) -> None:
-        """Draw pools filled by workload, or the frontier, to a .png, .svg or .html file (needs the extra ``plot``)."""
-        from ieco_opt.reports.figures.fleet import plot
-
-        plot(self, Path(path))
+def _rows_with_places(plan: FleetPlan) -> Iterator[tuple[str, object]]:
+    """Rows of all tables of a plan, and where each stands."""
+    for table in _ROWS:
+        for index, row in enumerate(getattr(plan, table)):
+            yield f"{table}[{index}]", row

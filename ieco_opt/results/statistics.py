@@ -4,40 +4,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How large the search was: setups, alternatives with speculation, and segments left for the program."""
-
-    setups: int
-    alternatives: int
-    segments: int
-    rejected: dict[str, int]
+from ieco_opt.documents.types import Count, FromZero, Record, Text
 
 
 @dataclass(frozen=True, slots=True)
-class SearchStatistics:
-    """What a search over the deployments of one scenario took."""
+class Counts(Record):
+    """How large a design space was: setups, alternatives with speculation, and segments left for the program."""
 
-    steps: int
-    solves: int
-    closed_by_bounds: int
-    solver_seconds: float
-    seconds: float
-    step_seconds: tuple[float, ...]
+    setups: Count
+    alternatives: Count
+    segments: Count
+    rejected: dict[Text, Count]
 
 
 @dataclass(frozen=True, slots=True)
-class FleetStatistics:
-    """What the search took: columns priced, columns left for the program, solves, and seconds.
+class SearchStatistics(Record):
+    """What a search over the deployments of one scenario took.
+
+    ``steps`` are epsilon-constraint steps; ``closed_by_bounds`` counts the programs that bounds made unnecessary.
+    """
+
+    counts: Counts
+    steps: Count
+    solves: Count
+    closed_by_bounds: Count
+    solver_seconds: FromZero
+    seconds: FromZero
+    step_seconds: tuple[FromZero, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatistics(Record):
+    """What the search of a fleet took: columns priced, columns left for the program, solves, and seconds.
 
     ``solver_seconds`` is the part spent solving, without pricing. What a better plan would violate is not in either.
     """
 
-    columns: int
-    columns_in_program: int
-    variables: int
-    constraints: int
-    solves: int
-    solver_seconds: float
-    seconds: float
+    columns: Count
+    columns_in_program: Count
+    variables: Count
+    constraints: Count
+    solves: Count
+    solver_seconds: FromZero
+    seconds: FromZero
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationStatistics(Record):
+    """How long an explanation took."""
+
+    seconds: FromZero
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonStatistics(Record):
+    """What the exact search took (``None`` in files of format 1), and the seconds of each heuristic."""
+
+    exact: SearchStatistics | None
+    heuristic_seconds: tuple[FromZero, ...]

@@ -22,11 +22,12 @@ from ieco_opt.catalog.types import WEIGHT_BYTES, Fidelity
 from ieco_opt.documents.origin import Origin
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import RaisesScenarioError
+from ieco_opt.scenario.version import VERSION, notes_on_version
 
 DEFAULT_BATCH_MAX = 16_384
 DEFAULT_MAX_GPUS = 512
 
-_TENSOR_PARALLEL = (1, 2, 4, 8, 16, 32, 64)
+_STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 _PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
 _ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
 
@@ -75,6 +76,8 @@ class ResolvedDesignSpace:
 
     Attributes
     ----------
+    tensor_parallel, stage_ranks
+        TP, and TP x DP, as far as they are restricted; at least one of them is.
     expert_parallel
         Degrees listed, or ``None`` for `auto`.
     batch_min, batch_max
@@ -83,7 +86,8 @@ class ResolvedDesignSpace:
         The batches listed, sorted, or ``None`` where every integer within the bounds is one.
     """
 
-    tensor_parallel: tuple[int, ...]
+    tensor_parallel: tuple[int, ...] | None
+    stage_ranks: tuple[int, ...] | None
     tensor_layout: tuple[str, ...]
     pipeline_parallel: tuple[int, ...]
     expert_parallel: tuple[int, ...] | None
@@ -93,12 +97,25 @@ class ResolvedDesignSpace:
     batches: tuple[int, ...] | None
     max_gpus: int
 
+    def possible_stage_ranks(self) -> tuple[int, ...]:
+        """Numbers of ranks that one stage may have: those listed, or all TP x DP within ``max_gpus``, sorted."""
+        if self.stage_ranks is not None:
+            return self.stage_ranks
+        products = {ranks * groups for ranks in self.tensor_parallel or () for groups in self.attention_data_parallel}
+        return tuple(sorted(ranks for ranks in products if ranks <= self.max_gpus))
+
 
 class DesignSpace(Strict):
     """The degrees and batches that the solver may choose from; a field left out takes its default."""
 
     tensor_parallel: fields.Degrees | None = None
-    """Tensor and expert ranks of one pipeline stage; by default the powers of two from 1 to 64."""
+    """TP, the tensor ranks of one attention group; by default any."""
+
+    attention_data_parallel: fields.Degrees | None = None
+    """DP, the attention groups of one pipeline stage; by default the powers of two from 1 to 32."""
+
+    stage_ranks: fields.Degrees | None = None
+    """What TP x DP may be; by default any where tensor_parallel is given, else the powers of two from 1 to 64."""
 
     tensor_layout: fields.Layouts | None = None
     """Layouts of tensor parallelism; by default 1d in fidelity deployable and both in paper."""
@@ -109,22 +126,27 @@ class DesignSpace(Strict):
     expert_parallel: fields.ExpertDegrees | None = None
     """Expert-parallel degrees; by default auto (all that divide, or the paper's rule)."""
 
-    attention_data_parallel: fields.Degrees | None = None
-    """Attention-data-parallel degrees (sigma); by default the powers of two from 1 to 32."""
-
     batch: Batches | None = None
     """Sequences in flight, as a range of integers or a list; by default 1 to 16384."""
 
     max_gpus: fields.Degree | None = None
     """Most GPUs of one deployment; by default 512."""
 
+    @property
+    def meant_otherwise_before(self) -> bool:
+        """Whether version 1 read other configurations in the same numbers."""
+        only_one_group = self.attention_data_parallel == (1,)
+        return self.tensor_parallel is not None and self.stage_ranks is None and not only_one_group
+
     def resolved(self, fidelity: Fidelity) -> ResolvedDesignSpace:
         """Fill in the defaults of a fidelity."""
         layouts = ("1d",) if fidelity is Fidelity.DEPLOYABLE else ("1d", "2d")
         batches = self.batch if isinstance(self.batch, tuple) else None
         bounds = self.batch if isinstance(self.batch, BatchRange) else BatchRange()
+        unrestricted = self.tensor_parallel is None and self.stage_ranks is None
         return ResolvedDesignSpace(
-            tensor_parallel=self.tensor_parallel or _TENSOR_PARALLEL,
+            tensor_parallel=self.tensor_parallel,
+            stage_ranks=_STAGE_RANKS if unrestricted else self.stage_ranks,
             tensor_layout=self.tensor_layout or layouts,
             pipeline_parallel=self.pipeline_parallel or _PIPELINE_PARALLEL,
             expert_parallel=self.expert_parallel if isinstance(self.expert_parallel, tuple) else None,
@@ -183,6 +205,9 @@ class Scenario(Strict):
     ScenarioError
         With every fault of the fields given.
     """
+
+    version: fields.Version = VERSION
+    """Version of the file's format; 2 says that tensor_parallel counts the ranks of one attention group."""
 
     kind: Annotated[Literal["deployment"], fields.expecting("'deployment'")] = "deployment"
     """Kind of the scenario."""
@@ -250,19 +275,23 @@ class Scenario(Strict):
         return self._origin
 
     def notes(self) -> tuple[str, ...]:
-        """Tell which of the fields given have no effect in the scenario's fidelity."""
+        """Tell which of the fields given have no effect in the scenario's fidelity, or meant something else before."""
+        unsaid = "version" not in self.model_fields_set and self.design_space.meant_otherwise_before
+        meanings = notes_on_version(["design_space.tensor_parallel"] if unsaid else [])
         if self.fidelity is Fidelity.DEPLOYABLE:
-            return ()
+            return meanings
         given = {
             "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,
             "memory_utilization": "memory_utilization" in self.model_fields_set,
         }
-        return tuple(f"{name} has no effect in fidelity paper" for name in given if given[name])
+        return *meanings, *(f"{name} has no effect in fidelity paper" for name in given if given[name])
 
     def to_mapping(self) -> dict[str, Any]:
-        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out.
+        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out, but for the version.
 
         Whatever :func:`resolve` and the loaders return is self-contained: files that the scenario named have become
         mappings in it.
         """
-        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_unset=True)
+        return {"version": self.version, "kind": self.kind, "name": self.name} | self.model_dump(
+            mode="json", exclude_unset=True
+        )

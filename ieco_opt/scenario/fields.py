@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog.types import WEIGHT_BYTES
 from ieco_opt.documents.origin import Location, found
+from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
 MAX_DEGREE = 1_000_000
 MAX_ENTRIES = 4096
@@ -164,6 +165,9 @@ _PRECISIONS = ", ".join(WEIGHT_BYTES)
 _LENGTHS: JsonDict = {"minItems": 1, "maxItems": MAX_ENTRIES}
 _UNIQUE_LENGTHS: JsonDict = {**_LENGTHS, "uniqueItems": True}
 
+Version = Annotated[
+    Literal[2], expecting(f"{VERSION} (`ieco-opt migrate FILE` converts a file of version {FORMER_VERSION})")
+]
 Title = Annotated[
     str,
     Field(min_length=1, max_length=_MAX_TEXT),

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_vali
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
 Serving = Annotated[Literal["colocated", "disaggregated"], fields.expecting("'colocated' or 'disaggregated'")]
@@ -33,7 +34,7 @@ def _each_name_once(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 
 
 class Pool(Strict):
-    """Accelerators of one kind that can be rented."""
+    """Accelerators of one kind, which workloads share."""
 
     name: fields.Title
     """Name that workloads and results use."""
@@ -42,7 +43,7 @@ class Pool(Strict):
     """Accelerator: a name of the catalog or a mapping."""
 
     gpus: fields.Degree
-    """GPUs in stock."""
+    """Capacity: GPUs that there are."""
 
     usd_per_gpu_hour: fields.Price | None = None
     """Price of one GPU for an hour; by default the accelerator's."""
@@ -51,16 +52,16 @@ class Pool(Strict):
     """GPUs of one node; by default the accelerator's."""
 
     rented_by: Annotated[Literal["node", "gpu"], fields.expecting("'node' or 'gpu'")] = "node"
-    """Whether whole nodes are rented or single GPUs."""
+    """Billing granularity: whether whole nodes are paid for or single GPUs."""
 
     power_w: fields.Limit | None = None
     """Power of one GPU; by default the accelerator's."""
 
     max_power_kw: fields.Limit | None = None
-    """Greatest power of the rented GPUs of this pool."""
+    """Greatest power of the allocated GPUs of this pool."""
 
     owned_gpus: fields.Count = 0
-    """GPUs of the stock that are paid for already."""
+    """GPUs of the capacity that are paid for already."""
 
     @model_validator(mode="after")
     def _owned_are_in_stock(self) -> Pool:
@@ -91,7 +92,7 @@ class RequestClass(Strict):
 
 
 class OperatingPoint(Strict):
-    """A measured or estimated kind of instance, or one request class of it."""
+    """A measured or estimated instance type, or one request class of it."""
 
     accelerator: fields.Title | None = None
     """Name of the catalog: the point can run on every pool of the workload with this accelerator."""
@@ -121,7 +122,7 @@ class OperatingPoint(Strict):
     """Class of the request mix that the row is about."""
 
     kind: fields.Title | None = None
-    """Name of the kind of instance; rows of one name describe one kind."""
+    """Name of the instance type; rows of one name describe one type."""
 
     @model_validator(mode="after")
     def _complete(self) -> OperatingPoint:
@@ -173,7 +174,7 @@ class FleetWorkload(Strict):
     """Classes of requests that share instances, instead of one size."""
 
     slices: fields.Degree | None = None
-    """Equal slices of each class, each of which goes to one kind of instance; by default classes split at will."""
+    """Equal slices of each class, each of which goes to one instance type; by default classes split at will."""
 
     min_speed: fields.Limit | None = None
     """Least speed that one request sees, in tokens/s."""
@@ -209,7 +210,7 @@ class FleetWorkload(Strict):
     """Share of the accelerator's memory that the server may use."""
 
     operating_points: OperatingPoints | None = None
-    """Measured or estimated kinds of instances, instead of the performance model or beside it."""
+    """Measured or estimated instance types, instead of the performance model or beside it."""
 
     @field_validator("design_space", mode="before")
     @classmethod
@@ -253,16 +254,16 @@ class FleetWorkload(Strict):
 
 
 class FleetLimits(Strict):
-    """Caps on what is rented in all pools together; a field left out is no limit."""
+    """Caps on what is allocated in all pools together; a field left out is no limit."""
 
     max_usd_per_hour: fields.Limit | None = None
-    """Greatest rent in $/h."""
+    """Greatest hourly cost, in $/h."""
 
     max_power_kw: fields.Limit | None = None
-    """Greatest power of the rented GPUs."""
+    """Greatest power of the allocated GPUs."""
 
     max_gpus: fields.Degree | None = None
-    """Most rented GPUs."""
+    """Most allocated GPUs."""
 
 
 Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
@@ -278,6 +279,9 @@ class Fleet(Strict):
         With every fault of the fields given.
     """
 
+    version: fields.Version = VERSION
+    """Version of the file's format; 2 says that tensor_parallel counts the ranks of one attention group."""
+
     kind: Annotated[Literal["fleet"], fields.expecting("'fleet'")] = "fleet"
     """Kind of the scenario."""
 
@@ -285,7 +289,7 @@ class Fleet(Strict):
     """Name that results carry; by default the name of the file."""
 
     pools: Pools
-    """What can be rented."""
+    """What instances may run on."""
 
     workloads: Workloads
     """What has to be served."""
@@ -329,13 +333,22 @@ class Fleet(Strict):
         """File, folder and lines that the scenario was read from."""
         return self._origin
 
+    def notes(self) -> tuple[str, ...]:
+        """Tell which of the fields given meant something else before."""
+        if "version" in self.model_fields_set:
+            return ()
+        unsaid = [at for at, each in enumerate(self.workloads) if each.design_space.meant_otherwise_before]
+        return notes_on_version([f"workloads[{at}].design_space.tensor_parallel" for at in unsaid])
+
     def to_mapping(self) -> dict[str, Any]:
-        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out.
+        """Write the scenario as a mapping that JSON can hold; fields that were left out stay out, but for the version.
 
         Whatever :func:`resolve_fleet` and the loaders return is self-contained: files that the scenario named have
         become mappings in it.
         """
-        return {"kind": self.kind, "name": self.name} | self.model_dump(mode="json", exclude_unset=True)
+        return {"version": self.version, "kind": self.kind, "name": self.name} | self.model_dump(
+            mode="json", exclude_unset=True
+        )
 
 
 def _unknown_in_points(

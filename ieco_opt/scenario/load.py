@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from ieco_opt.documents.origin import COMMAND_LINE, Location, Origin, dotted, found
-from ieco_opt.documents.yaml_document import Document, parse, read_text
+from ieco_opt.documents.origin import COMMAND_LINE, NOTHING_KNOWN, Known, Location, Origin, dotted, found
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.faults import faults_of
@@ -25,7 +26,12 @@ _MOST_FAULTS = 100
 Kind = TypeVar("Kind", Scenario, Fleet)
 
 
-def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario | Fleet:
+    """Load a scenario file of either kind; parameters and errors as of :func:`load_deployment`."""
+    return load_fleet(path, overrides) if kind_of(path) == "fleet" else load_deployment(path, overrides)
+
+
+def load_deployment(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Scenario:
     """Load a scenario file of kind ``deployment``.
 
     Parameters
@@ -45,14 +51,16 @@ def load_scenario(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -
 
 
 def load_fleet(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Fleet:
-    """Load a scenario file of kind ``fleet``; like :func:`load_scenario`, also for tables of operating points.
+    """Load a scenario file of kind ``fleet``; like :func:`load_deployment`, also for tables of operating points.
 
     In overrides, entries of lists are named by position or by their name, as in ``workloads.chat.headroom=0.3``.
     """
     return self_contained_fleet(_from_file(path, overrides, Fleet))
 
 
-def load_scenario_mapping(mapping: Mapping[str, object], file: str | None = None) -> Scenario:
+def load_scenario_mapping(
+    mapping: Mapping[str, object], file: str | None = None, known: Known = NOTHING_KNOWN
+) -> Scenario:
     """Check a scenario that is kept as a mapping, such as the one inside a JSON result.
 
     Parameters
@@ -61,18 +69,20 @@ def load_scenario_mapping(mapping: Mapping[str, object], file: str | None = None
         What :meth:`Scenario.to_mapping` returned, or the like.
     file
         File that faults should name; files in the scenario start from its folder.
+    known
+        What names stand for, before the catalog is asked (see :class:`Origin`).
 
     Raises
     ------
     ScenarioError
         With every fault.
     """
-    return self_contained(_from_mapping(mapping, file, Scenario))
+    return self_contained(_from_mapping(mapping, file, known, Scenario))
 
 
-def load_fleet_mapping(mapping: Mapping[str, object], file: str | None = None) -> Fleet:
+def load_fleet_mapping(mapping: Mapping[str, object], file: str | None = None, known: Known = NOTHING_KNOWN) -> Fleet:
     """Check a fleet that is kept as a mapping; see :func:`load_scenario_mapping`."""
-    return self_contained_fleet(_from_mapping(mapping, file, Fleet))
+    return self_contained_fleet(_from_mapping(mapping, file, known, Fleet))
 
 
 def kind_of(path: str | os.PathLike[str]) -> object:
@@ -103,8 +113,8 @@ def _from_file(path: str | os.PathLike[str], overrides: Sequence[str], schema: t
     return _checked(values, origin, faults, schema)
 
 
-def _from_mapping(mapping: Mapping[str, object], file: str | None, schema: type[Kind]) -> Kind:
-    origin = Origin(file, pathlib.Path(file).parent if file else pathlib.Path())
+def _from_mapping(mapping: Mapping[str, object], file: str | None, known: Known, schema: type[Kind]) -> Kind:
+    origin = Origin(file, pathlib.Path(file).parent if file else pathlib.Path(), known=known)
     values = _top_level(mapping, file)
     return _checked(values, origin, _kind_faults(values, origin, schema), schema)
 

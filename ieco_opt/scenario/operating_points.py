@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import TypeAdapter, ValidationError
 
+from ieco_opt.documents.csv_table import parse
 from ieco_opt.documents.origin import Location, Origin, found
-from ieco_opt.documents.yaml_document import read_text
+from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import faults_of
@@ -38,40 +38,39 @@ def read_operating_points(name: str, location: Location, origin: Origin) -> tupl
     if not path.is_file():
         message = f"found {found(name)}, expected a CSV file that exists in {origin.folder}"
         raise ScenarioError([origin.fault(location, message)])
-    reader = csv.DictReader(read_text(path).splitlines(), strict=True)
-    try:
-        header, rows = list(reader.fieldnames or ()), list(reader)
-    except csv.Error as error:
-        raise ScenarioError.single(f"no valid CSV ({error})", file=str(path), line=reader.line_num) from None
-    _check_header(header, str(path))
-    if not 1 <= len(rows) <= fields.MAX_ENTRIES:
-        message = f"found {len(rows)} rows, expected 1 to {fields.MAX_ENTRIES}"
+    table = parse(read_text(path), str(path))
+    _check_header(table.header, str(path))
+    if not 1 <= len(table.rows) <= fields.MAX_ENTRIES:
+        message = f"found {len(table.rows)} rows, expected 1 to {fields.MAX_ENTRIES}"
         raise ScenarioError([Fault(str(path), None, "", message)])
-    # Line 1 is the header; no field of these tables spans lines.
-    return _points([_values(row) for row in rows], str(path), first_line=2)
+    return _points([_values(row) for row in table.rows], str(path), table.lines)
 
 
-def _check_header(header: list[str], file: str) -> None:
-    known = {SHORT_NAMES.get(name.strip(), name.strip()) for name in header}
-    faults = []
+def _check_header(header: Sequence[str], file: str) -> None:
+    known = [SHORT_NAMES.get(name, name) for name in header]
+    faults = [
+        Fault(file, 1, short, f"found {name} too, expected one of the two")
+        for short, name in SHORT_NAMES.items()
+        if known.count(name) > 1
+    ]
     for alternatives in (
         ("accelerator", "pool"),
         ("gpus",),
         ("throughput_tokens_per_s", "throughput_requests_per_s"),
     ):
-        if not known & set(alternatives):
+        if not set(alternatives) & set(known):
             message = f"found no such column among {', '.join(header) or 'none'}, expected {' or '.join(alternatives)}"
             faults.append(Fault(file, 1, alternatives[0], message))
     if faults:
         raise ScenarioError(faults)
 
 
-def _values(row: Mapping[str | None, str | None]) -> dict[str, object]:
+def _values(row: Mapping[str, str]) -> dict[str, object]:
     """Cells of the columns that are known, with numbers read; empty cells are left out."""
     values: dict[str, object] = {}
     for column, cell in row.items():
-        name = SHORT_NAMES.get((column or "").strip(), (column or "").strip())
-        if name in OperatingPoint.model_fields and isinstance(cell, str) and cell.strip():
+        name = SHORT_NAMES.get(column, column)
+        if name in OperatingPoint.model_fields and cell.strip():
             values[name] = _cell(name, cell.strip())
     return values
 
@@ -86,11 +85,11 @@ def _cell(name: str, text: str) -> object:
     return int(number) if name in _INTEGERS and number.is_integer() else number
 
 
-def _points(rows: list[dict[str, object]], file: str, first_line: int) -> tuple[OperatingPoint, ...]:
+def _points(rows: list[dict[str, object]], file: str, row_lines: Sequence[int]) -> tuple[OperatingPoint, ...]:
     try:
         return TypeAdapter(tuple[OperatingPoint, ...]).validate_python(tuple(rows))
     except ValidationError as error:
-        lines: dict[Location, int | None] = {(index,): first_line + index for index in range(len(rows))}
+        lines: dict[Location, int | None] = {(index,): line for index, line in enumerate(row_lines)}
         faults = faults_of(error, OperatingPoint, Origin(file, lines=lines))
         raise ScenarioError([_in_columns(fault) for fault in faults[:_MOST_FAULTS]]) from None
 

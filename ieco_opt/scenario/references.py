@@ -40,7 +40,8 @@ def model_of(
         return _placed(lambda: catalog.model_from_mapping(reference, collection), location, origin)
     if is_file(reference):
         return _model_in_file(reference, location, collection, origin)
-    return _named(catalog.model, reference, location, collection, origin)
+    find = _finder(origin, "models", catalog.model_from_mapping, catalog.model)
+    return _named(find, reference, location, collection, origin)
 
 
 def accelerator_of(
@@ -54,9 +55,25 @@ def accelerator_of(
         With faults at ``location`` of the scenario.
     """
     collection = collection_of(fidelity)
+    find = _finder(origin, "accelerators", catalog.accelerator_from_mapping, catalog.accelerator)
     if isinstance(reference, Mapping):
-        return _placed(lambda: catalog.accelerator_from_mapping(reference, collection), location, origin)
-    return _named(catalog.accelerator, reference, location, collection, origin)
+        return _placed(lambda: catalog.accelerator_from_mapping(reference, collection, find), location, origin)
+    return _named(find, reference, location, collection, origin)
+
+
+def _finder(
+    origin: Origin,
+    what: str,
+    build: Callable[[Mapping[str, object], catalog.Collection], T],
+    find: Callable[[str, catalog.Collection], T],
+) -> Callable[[str, catalog.Collection], T]:
+    """Look names up where a saved result kept what they stood for, and otherwise in the catalog."""
+    known = origin.known.get(what, {})
+
+    def found_by_name(name: str, collection: catalog.Collection) -> T:
+        return build(known[name], collection) if name in known else find(name, collection)
+
+    return found_by_name
 
 
 def _placed(read: Callable[[], T], location: Location, origin: Origin) -> T:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
@@ -175,7 +174,8 @@ def _accelerator_name(
     if any(pool is not None and pool.accelerator.name == point.accelerator for pool in pools):
         return point.accelerator
     try:
-        return catalog.accelerator(point.accelerator).name
+        place: Location = (*location, "accelerator")
+        return accelerator_of(point.accelerator, place, Fidelity.DEPLOYABLE, fleet.origin).name
     except ScenarioError as error:
-        faults.extend(fleet.origin.placed((*location, "accelerator"), error.faults))
+        faults.extend(error.faults)
         return None

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from ieco_opt.documents.types import AboveZero, Flag, Integer, Number, Record, Share, Text
+from ieco_opt.scenario.fields import expecting
 
 DEFAULT_CONFIG = "exact"
 
+OptionValue = Annotated[Flag | Integer | Number | Text, expecting("true, false, a number or text")]
+
 
 @dataclass(frozen=True, slots=True)
-class SolverConfig:
+class SolverConfig(Record):
     """How to solve.
 
     Attributes
@@ -25,11 +31,11 @@ class SolverConfig:
         Options of the solver by its own names.
     """
 
-    name: str = DEFAULT_CONFIG
-    solver: str = "highs"
-    relative_gap: float = 0.0
-    accepted_gap: float | None = None
-    patience_s: float | None = None
-    time_limit_s: float | None = None
-    total_time_limit_s: float | None = None
-    options: dict[str, bool | int | float | str] = field(default_factory=dict)
+    name: Text = DEFAULT_CONFIG
+    solver: Text = "highs"
+    relative_gap: Share = 0.0
+    accepted_gap: Share | None = None
+    patience_s: AboveZero | None = None
+    time_limit_s: AboveZero | None = None
+    total_time_limit_s: AboveZero | None = None
+    options: dict[Text, OptionValue] = field(default_factory=dict)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from ieco_opt.documents.origin import Origin, dotted, found
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.documents.yaml_document import parse
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
 
@@ -26,20 +29,20 @@ def load_solver_config(name_or_file: str | Path = DEFAULT_CONFIG) -> SolverConfi
         The file is missing or a field of it is wrong.
     """
     text, file, name = _read(name_or_file)
-    import yaml
-
-    try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = None if mark is None else mark.line + 1
-        raise ScenarioError.single("found no valid YAML", file=file, line=line) from error
-    if not isinstance(fields, dict):
+    document = parse(text, file)
+    if not isinstance(document.values, dict) and not document.faults:
         raise ScenarioError.single("expected a mapping with the field `solver`", file=file)
-    faults = _faults(fields, file)
+    fields = document.values if isinstance(document.values, dict) else {}
+    faults = [Fault(file, line, dotted(at), message) for at, line, message in document.faults]
+    faults = faults or _faults(fields, Origin(file, lines=document.lines))
     if faults:
         raise ScenarioError(faults)
-    return SolverConfig(name=name, **fields)
+    return SolverConfig(name=name, **{field: _as_float(value) for field, value in fields.items()})
+
+
+def _as_float(value: object) -> Any:
+    """Whole numbers of a configuration are seconds or gaps, which are real ones."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _read(name_or_file: str | Path) -> tuple[str, str, str]:
@@ -51,52 +54,30 @@ def _read(name_or_file: str | Path) -> tuple[str, str, str]:
             raise ScenarioError.single(message, field="solver_config")
         packaged = resources.files("ieco_opt.solvers") / "configs" / f"{name_or_file}.yaml"
         return packaged.read_text("utf-8"), f"{name_or_file}.yaml", name_or_file
-    try:
-        return path.read_text("utf-8"), str(path), path.stem
-    except OSError as error:
-        message = f"cannot be read ({error.strerror}); expected a YAML file"
-        raise ScenarioError.single(message, file=str(path), field="solver_config") from error
-    except UnicodeDecodeError as error:
-        raise ScenarioError.single("found bytes that are not UTF-8", file=str(path)) from error
+    return read_text(path, expected="a YAML file", field_name="solver_config"), str(path), path.stem
 
 
-def _faults(fields: dict[Any, Any], file: str) -> list[Fault]:
-    def fault(field: str, message: str) -> Fault:
-        return Fault(file=file, line=None, field=field, message=message)
-
-    checks: dict[str, tuple[Callable[[Any], bool], str]] = {
-        "solver": (lambda value: isinstance(value, str) and bool(value), "the name of a solver"),
-        "relative_gap": (lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1"),
-        "accepted_gap": (
-            lambda value: value is None or (_is_number(value) and 0 <= value < 1),
-            "a number from 0 to below 1",
-        ),
-        "patience_s": (lambda value: value is None or (_is_number(value) and value > 0), "seconds above 0"),
-        "time_limit_s": (lambda value: value is None or (_is_number(value) and value > 0), "seconds above 0"),
-        "total_time_limit_s": (
-            lambda value: value is None or (_is_number(value) and value > 0),
-            "seconds above 0",
-        ),
-        "options": (_is_option_mapping, "a mapping from option names to booleans, numbers or strings"),
-    }
+def _faults(fields: dict[str, Any], origin: Origin) -> list[Fault]:
     faults = [
-        fault(str(name), f"unknown field, expected one of {', '.join(checks)}") for name in fields if name not in checks
+        origin.fault((name,), f"unknown field, expected one of {', '.join(_CHECKS)}")
+        for name in fields
+        if name not in _CHECKS
     ]
-    for name, (valid, expected) in checks.items():
+    for name, (valid, expected) in _CHECKS.items():
         if name in fields and not valid(fields[name]):
-            faults.append(fault(name, f"found {fields[name]!r}, expected {expected}"))
+            faults.append(origin.fault((name,), f"found {found(fields[name])}, expected {expected}"))
     options = fields.get("options", {})
     if isinstance(options, dict) and options.get("threads", 1) != 1:
-        found = options["threads"]
-        faults.append(fault("options.threads", f"found {found!r}, expected 1 (more than one breaks later solves)"))
+        message = f"found {found(options['threads'])}, expected 1 (more than one breaks later solves)"
+        faults.append(origin.fault(("options", "threads"), message))
     if not faults and fields.get("solver", "highs") == "highs":
         from ieco_opt.solvers.highs import wrong_options
 
-        faults += [fault(f"options.{name}", message) for name, message in wrong_options(options)]
+        faults += [origin.fault(("options", name), message) for name, message in wrong_options(options)]
     return faults
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
@@ -104,3 +85,21 @@ def _is_option_mapping(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(name, str) and isinstance(option, bool | int | float | str) for name, option in value.items()
     )
+
+
+def _is_seconds(value: object) -> bool:
+    return value is None or (_is_number(value) and value > 0)
+
+
+_SECONDS = (_is_seconds, "seconds above 0")
+_GAP = "a number from 0 to below 1"
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "solver": (lambda value: isinstance(value, str) and bool(value), "the name of a solver"),
+    "relative_gap": (lambda value: _is_number(value) and 0 <= value < 1, _GAP),
+    "accepted_gap": (lambda value: value is None or (_is_number(value) and 0 <= value < 1), _GAP),
+    "patience_s": _SECONDS,
+    "time_limit_s": _SECONDS,
+    "total_time_limit_s": _SECONDS,
+    "options": (_is_option_mapping, "a mapping from option names to booleans, numbers or strings"),
+}

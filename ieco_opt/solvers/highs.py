@@ -20,8 +20,83 @@ def highspy() -> Any:
     return library
 
 
+_SEARCH_OPTIONS = frozenset(
+    {
+        "mip_detect_symmetry",
+        "mip_heuristic_effort",
+        "mip_heuristic_run_feasibility_jump",
+        "mip_heuristic_run_rens",
+        "mip_heuristic_run_rins",
+        "mip_heuristic_run_root_reduced_cost",
+        "mip_heuristic_run_shifting",
+        "mip_heuristic_run_zi_round",
+        "mip_lp_age_limit",
+        "mip_max_improving_sols",
+        "mip_max_leaves",
+        "mip_max_nodes",
+        "mip_max_stall_nodes",
+        "mip_pool_age_limit",
+        "mip_pool_soft_limit",
+        "mip_pscost_minreliable",
+        "presolve",
+        "presolve_mode",
+        "random_seed",
+        "simplex_crash_strategy",
+        "simplex_dual_edge_weight_strategy",
+        "simplex_dualize_strategy",
+        "simplex_permute_strategy",
+        "simplex_price_strategy",
+        "simplex_primal_edge_weight_strategy",
+        "simplex_scale_strategy",
+        "simplex_strategy",
+        "simplex_update_limit",
+        "threads",
+    }
+)
+"""Options that decide how HiGHS searches or when it stops, and not which solutions there are or which is best."""
+
+_TOLERANCES = {
+    "dual_feasibility_tolerance": 1e-7,
+    "mip_feasibility_tolerance": 1e-6,
+    "primal_feasibility_tolerance": 1e-7,
+}
+"""Tolerances with their defaults; looser ones would let pass what is infeasible."""
+
+_FIELDS = {"mip_rel_gap": "relative_gap", "mip_abs_gap": "relative_gap", "time_limit": "time_limit_s"}
+"""Options that a configuration sets by a field of its own."""
+
+
 def wrong_options(options: dict[str, Any]) -> list[tuple[str, str]]:
-    """Options that HiGHS does not know or does not accept; it would say nothing itself."""
+    """Options that HiGHS does not know or does not accept, and those that would change what an answer means.
+
+    HiGHS itself says nothing of the former. The latter are all but those that are known to steer the search alone:
+    whatever changes the feasible set, the objective, the meaning of a status, or reads or writes files.
+    """
+    wrong = _unaccepted(options)
+    known = {name for name, _ in wrong}
+    return wrong + [
+        (name, message) for name, value in options.items() if name not in known and (message := _meaning(name, value))
+    ]
+
+
+def _meaning(name: str, value: Any) -> str | None:
+    """Why an option that HiGHS accepts is refused; ``None`` where it is not."""
+    if name in _FIELDS:
+        return f"found {value!r}, expected the field {_FIELDS[name]} of the configuration instead"
+    if name in _TOLERANCES:
+        most = _TOLERANCES[name]
+        return (
+            None
+            if value <= most
+            else f"found {value!r}, expected at most {most:g}: looser lets pass what is infeasible"
+        )
+    if name in _SEARCH_OPTIONS:
+        return None
+    return f"found {value!r}, expected an option that only steers the search: this one can change what an answer means"
+
+
+def _unaccepted(options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Options that HiGHS does not know or does not accept."""
     library = highspy()
     scratch = library.Highs()
     scratch.setOptionValue("output_flag", False)

@@ -35,23 +35,25 @@ class Interrupt:
 
 @contextmanager
 def caught_interrupts() -> Iterator[Interrupt]:
-    """Turn SIGINT into a request for the length of a search, where Python can (the main thread).
+    """Turn SIGINT and SIGTERM into a request for the length of a search, where Python can (the main thread).
 
-    A second Ctrl-C raises KeyboardInterrupt as usual.
+    A second one raises KeyboardInterrupt as usual.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
         if interrupt.requested:
             raise KeyboardInterrupt
         interrupt.request()
 
-    signal.signal(signal.SIGINT, handle)
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

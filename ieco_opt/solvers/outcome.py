@@ -42,7 +42,6 @@ TERMINATIONS: Mapping[str, Outcome] = MappingProxyType(
         "convergenceCriteriaSatisfied": Outcome.OPTIMAL,
         "maxTimeLimit": Outcome.FEASIBLE,
         "iterationLimit": Outcome.FEASIBLE,
-        "objectiveLimit": Outcome.FEASIBLE,
         "interrupted": Outcome.FEASIBLE,
         "provenInfeasible": Outcome.INFEASIBLE,
         # Every program here is bounded: costs and latencies are not negative, batches have an upper bound.

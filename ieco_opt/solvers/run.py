@@ -35,17 +35,24 @@ class Run:
         What tells the run to stop; by default nothing does.
     limit_s
         Seconds until the deadline; by default the configuration's ``total_time_limit_s``.
+    relaxed
+        Solve linear relaxations: HiGHS then takes integers for real numbers.
     """
 
     def __init__(
-        self, config: SolverConfig, interrupt: Interrupt | None = None, *, limit_s: float | None = None
+        self,
+        config: SolverConfig,
+        interrupt: Interrupt | None = None,
+        *,
+        limit_s: float | None = None,
+        relaxed: bool = False,
     ) -> None:
         self.config = config
         self.interrupt = interrupt or Interrupt()
         self.began = time.perf_counter()
         limit = config.total_time_limit_s if limit_s is None else limit_s
         self.deadline = None if limit is None else self.began + limit
-        self._session = SolverSession(config, self.interrupt)
+        self._session = SolverSession(config, self.interrupt, relaxed=relaxed)
 
     @property
     def solves(self) -> int:
@@ -61,9 +68,9 @@ class Run:
         """Seconds since the run began."""
         return time.perf_counter() - self.began
 
-    def beside(self, config: SolverConfig) -> Run:
-        """A run of its own counts under another configuration, with the same deadline and interrupt."""
-        other = Run(config, self.interrupt)
+    def beside(self, *, relaxed: bool = False) -> Run:
+        """A run with counts of its own, and the same configuration, deadline and interrupt."""
+        other = Run(self.config, self.interrupt, relaxed=relaxed)
         other.began, other.deadline = self.began, self.deadline
         return other
 

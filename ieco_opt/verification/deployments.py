@@ -1,14 +1,12 @@
 """Checking a saved result with the performance model alone: no program, no solver, no dominance.
 
 Each deployment is rebuilt from its columns, priced and checked against memory, rules and limits; then its neighbourhood
-(every setup that differs in one decision, at the same and nearby batches) is searched for a deployment that beats it.
+(every setup that differs in one decision, at the same and nearby batches) is searched for one that dominates it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,60 +16,31 @@ from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import same_gpus
-from ieco_opt.pareto.describe import component_seconds, memory_gb
+from ieco_opt.pareto.describe import component_seconds, memory_gb, rows_of
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.scenario import ResolvedScenario, resolve
-
-TOLERANCE = 1e-9
-"""Relative difference between a saved figure and the same figure computed again."""
-
-_DEGREES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+from ieco_opt.verification.consistency import TOLERANCE, Verification, dominates
 
 
-@dataclass(slots=True)
-class Verification:
-    """What a check found; ``problems`` holds one line for each thing that is wrong."""
-
-    deployments: int = 0
-    neighbours: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
-
-
-def verify(result: Frontier | str | Path) -> Verification:
-    """Check a result, or the JSON file of one, against its own scenario.
-
-    Raises
-    ------
-    ScenarioError
-        The file is no result, or its scenario is wrong.
-    """
-    if not isinstance(result, Frontier):
-        from ieco_opt.results.files import read
-
-        return verify(read(Path(result)))
+def check_deployments(result: Frontier | Explanation | Comparison, report: Verification) -> None:
+    """Compute every figure of every deployment again, and search its neighbourhood for one that dominates it."""
     resolved = resolve(result.scenario)
     families = _families(resolved)
-    report = Verification()
     for index, deployment in enumerate(result.deployments):
-        where = f"deployments[{index}]"
-        report.deployments += 1
         family = families.get((deployment.accelerator, deployment.weights))
         row = None if family is None else _row(family, deployment)
+        where = f"deployments[{index}]"
         if family is None or row is None:
             report.problems.append(f"{where}: is not part of the scenario's design space, or does not fit in memory")
             continue
         report.problems += [f"{where}: {problem}" for problem in _wrong_figures(family, row, deployment, resolved)]
-    _check_against_each_other(result, report)
     _search_neighbours(result, resolved, families, report)
-    return report
 
 
 def _families(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family]:
@@ -83,18 +52,15 @@ def _families(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family
     }
 
 
-def _position(degrees: Degrees, deployment: Deployment, prefix: str = "") -> int | None:
-    """Row of the setup that a deployment names, if it is one of the scenario's."""
-    same = degrees.two_dimensional == (getattr(deployment, f"{prefix}tensor_layout") == "2d")
-    for name in _DEGREES:
-        same &= getattr(degrees, name) == getattr(deployment, f"{prefix}{name}")
-    rows = np.flatnonzero(same)
+def _position(degrees: Degrees, held: Parallelism) -> int | None:
+    """Row of the setup that a record names, if it is one of the scenario's."""
+    rows = np.flatnonzero(rows_of(degrees, held))
     return int(rows[0]) if len(rows) else None
 
 
 def _row(family: Family, deployment: Deployment) -> Alternatives | None:
     """The alternative that a deployment names, if its batch exists and fits."""
-    setup = _position(family.setups.degrees, deployment)
+    setup = _position(family.setups.degrees, deployment.parallelism)
     if setup is None:
         return None
     if deployment.draft_tokens == 0:
@@ -102,7 +68,7 @@ def _row(family: Family, deployment: Deployment) -> Alternatives | None:
     elif family.drafts is None or deployment.draft_tokens not in family.draft_range:
         return None
     else:
-        draft = _position(family.drafts.setups.degrees, deployment, "draft_")
+        draft = None if deployment.draft is None else _position(family.drafts.setups.degrees, deployment.draft)
         if draft is None:
             return None
         row = family.alternatives(np.array([setup]), deployment.draft_tokens, np.array([draft]))
@@ -120,12 +86,10 @@ def _wrong_figures(
     cost = float(row.cost_usd_per_mtok(latency, batch)[0])
     expected = {
         "latency_s": float(latency[0]),
-        "speed_tokens_per_s": 1.0 / float(latency[0]),
         "cost_usd_per_mtok": cost,
-        "throughput_tokens_per_s": deployment.batch / float(latency[0]),
         "gpus": float(row.gpus[0]),
         "memory_per_gpu_gb": used,
-        **{f"{name}_s": value for name, value in times.items()},
+        **times,
     }
     for name, value in expected.items():
         found = float(getattr(deployment, name))
@@ -136,28 +100,10 @@ def _wrong_figures(
     limits = limits_of(resolved.scenario.limits)
     if not bool(limits.admits(row, latency, batch)[0]):
         yield "limits: does not meet the limits of the scenario"
-    if deployment.bound < deployment.speed_tokens_per_s * (1.0 - TOLERANCE):
-        yield f"bound: found {deployment.bound:.12g}, below the speed itself"
-
-
-def _check_against_each_other(result: Frontier, report: Verification) -> None:
-    """No deployment of a frontier may beat another one of it."""
-    for index, one in enumerate(result.deployments):
-        for other in result.deployments:
-            if _beats(other.latency_s, other.cost_usd_per_mtok, one):
-                report.problems.append(f"deployments[{index}]: is dominated by another deployment of the result")
-                break
-
-
-def _beats(latency_s: float, cost: float, one: Deployment) -> bool:
-    slack = 1.0 + TOLERANCE
-    no_worse = latency_s <= one.latency_s * slack and cost <= one.cost_usd_per_mtok * slack
-    better = latency_s * slack < one.latency_s or cost * slack < one.cost_usd_per_mtok
-    return no_worse and better
 
 
 def _search_neighbours(
-    result: Frontier,
+    result: Frontier | Explanation | Comparison,
     resolved: ResolvedScenario,
     families: dict[tuple[str, str | None], Family],
     report: Verification,
@@ -174,7 +120,7 @@ def _search_neighbours(
             report.neighbours += len(batch)
             for position in np.flatnonzero(limits.admits(row, latency, batch)).tolist():
                 seconds, dollars = float(latency[position]), float(cost[position])
-                if _beats(seconds, dollars, deployment):
+                if dominates(seconds, dollars, deployment):
                     report.problems.append(
                         f"deployments[{index}]: is dominated by {_name(row, position)} at batch {int(batch[position])} "
                         f"({1.0 / seconds:.6g} tokens/s at ${dollars:.6g} per million tokens)"
@@ -198,9 +144,7 @@ def _neighbours(
     """Alternatives that differ from a deployment in at most two degrees, with the batches that each can hold."""
     for family in families.values():
         degrees = family.setups.degrees
-        differing = (degrees.two_dimensional != (deployment.tensor_layout == "2d")).astype(int)
-        for name in _DEGREES:
-            differing += getattr(degrees, name) != getattr(deployment, name)
+        differing = _differing(degrees, deployment.parallelism)
         setups = np.flatnonzero(differing <= 2)
         least, most = family.setups.batch_min[setups], family.setups.batch_max[setups]
         held = (batches >= least[:, None]) & (batches <= most[:, None])
@@ -209,6 +153,19 @@ def _neighbours(
         lengths = {deployment.draft_tokens - 1, deployment.draft_tokens, deployment.draft_tokens + 1}
         for draft_tokens in sorted(lengths & set(family.draft_range)):
             yield from _with_draft(family, draft_tokens, setups, held, batches)
+
+
+def _differing(degrees: Degrees, held: Parallelism) -> NDArray[np.int_]:
+    """How many degrees of each setup differ from those of a record."""
+    differing: NDArray[np.int_] = (degrees.two_dimensional != (held.layout == "2d")).astype(int)
+    for values, degree in (
+        (degrees.stage_ranks, held.stage_ranks),
+        (degrees.pipeline_parallel, held.pipeline),
+        (degrees.expert_parallel, held.expert),
+        (degrees.attention_data_parallel, held.attention_data),
+    ):
+        differing += values != degree
+    return differing
 
 
 def _with_draft(
@@ -229,8 +186,8 @@ def _name(rows: Alternatives, position: int) -> str:
     degrees = rows.degrees
     return (
         f"tensor_parallel {int(degrees.tensor_parallel[position])}, "
+        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"pipeline_parallel {int(degrees.pipeline_parallel[position])}, "
         f"expert_parallel {int(degrees.expert_parallel[position])}, "
-        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
         f"draft_tokens {int(rows.draft_tokens[position])}"
     )

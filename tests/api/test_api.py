@@ -15,9 +15,39 @@ from places import ROOT
 
 import ieco_opt
 from ieco_opt import catalog, errors
-from ieco_opt.results.deployment import COLUMNS
+from ieco_opt.results.answer import Question
+from ieco_opt.results.guarantee import AnswerStatus
 from ieco_opt.scenario.solver_config import SolverConfig
-from ieco_opt.verification.deployments import verify
+
+COLUMNS = (
+    "speed_tokens_per_s",
+    "cost_usd_per_mtok",
+    "latency_s",
+    "throughput_tokens_per_s",
+    "gpus",
+    "accelerator",
+    "weights",
+    "tensor_parallel",
+    "attention_data_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "expert_tensor_parallel",
+    "stage_ranks",
+    "tensor_layout",
+    "batch",
+    "draft_tokens",
+    "mfu",
+    "power_kw",
+    "bottleneck",
+    "kernel_s",
+    "network_s",
+    "memory_s",
+    "arithmetic_s",
+    "bound",
+    "gap",
+    "status",
+)
+"""Columns of a deployment that users are promised, in this order."""
 
 
 def small(**fields: object) -> ieco_opt.Scenario:
@@ -28,7 +58,7 @@ def small(**fields: object) -> ieco_opt.Scenario:
         "accelerators": ["H100-SXM", "L40S"],
         "workload": {"context_tokens": 1000, "output_tokens": 200},
         "design_space": {
-            "tensor_parallel": [1, 2, 4],
+            "stage_ranks": [1, 2, 4],
             "pipeline_parallel": [1, 2],
             "attention_data_parallel": [1],
             "batch": {"min": 1, "max": 48},
@@ -48,7 +78,10 @@ def test_frontier_is_a_table_with_the_promised_columns() -> None:
     assert (table["gap"] <= 1e-6).all()
     assert (table["bound"] >= table["speed_tokens_per_s"]).all()
     assert (table["memory_per_gpu_gb"] <= table["memory_limit_gb"]).all()
-    assert (table["tensor_parallel"] * table["pipeline_parallel"] == table["gpus"]).all()
+    ranks = table["tensor_parallel"] * table["attention_data_parallel"]
+    assert (ranks * table["pipeline_parallel"] == table["gpus"]).all()
+    assert (table["expert_parallel"] * table["expert_tensor_parallel"] == ranks).all()
+    assert (table["stage_ranks"] == ranks).all()
     rent = table["accelerator"].map({"H100-SXM": 1.3, "L40S": 0.9})
     known = table["accelerator"] == "H100-SXM"
     expected = 1e6 * table["gpus"] * rent / 3600 * table["latency_s"] / table["batch"]
@@ -86,18 +119,32 @@ def test_a_smaller_frontier_is_contained_in_a_larger_one() -> None:
         assert {(item.latency_s, item.cost_usd_per_mtok) for item in part} <= complete
 
 
+def test_answers_say_what_was_asked_and_what_is_proven() -> None:
+    covered, sampled = ieco_opt.frontier(small(), delta=0.2), ieco_opt.frontier(small(), points=7)
+    complete = ieco_opt.frontier(small(), complete=True)
+    assert (covered.question, covered.coverage) == (Question("frontier", delta=0.2), 0.2)
+    assert (sampled.question, sampled.coverage) == (Question("frontier", points=7), None)
+    assert (complete.question, complete.coverage) == (Question("frontier", delta=0.0), 0.0)
+    assert [each.guarantee.kind for each in (covered, sampled, complete)] == ["covered", "sampled", "complete"]
+    assert {each.status for each in (covered, sampled, complete)} == {AnswerStatus.OPTIMAL}
+    assert {(each.stopped, each.open_regions) for each in (covered, sampled, complete)} == {(None, ())}
+    assert complete.resolved.models.keys() == {"Llama-3.1-8B"}
+    assert complete.resolved.accelerators.keys() == {"H100-SXM", "L40S"}
+
+
 def test_json_round_trip_verifies(tmp_path: Path) -> None:
     front = ieco_opt.frontier(small(), delta=0.1)
     front.to_json(tmp_path / "front.json")
-    report = verify(tmp_path / "front.json")
+    report = ieco_opt.verify(tmp_path / "front.json")
     assert report.holds
+    assert ieco_opt.load_result(tmp_path / "front.json") == front
     assert report.deployments == len(front)
     assert report.neighbours > 1000
 
 
 def test_results_can_be_pickled() -> None:
     front = ieco_opt.frontier(small(), delta=0.5)
-    assert pickle.loads(pickle.dumps(front)).deployments == front.deployments  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(front)) == front  # noqa: S301 - our own bytes
 
 
 def test_threads_do_not_deadlock() -> None:

@@ -366,6 +366,35 @@ def test_yaml_faults_carry_file_and_line(tmp_path: Path) -> None:
     assert places == {(str(path), 8, "feed_forward.1.active"), (str(path), 10, "colour")}
 
 
+def test_json_faults_carry_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    blocks = [{"layers": 1, "width": 512}, {"layers": 3, "width": 64, "experts": 16, "active": 20}]
+    path.write_text(json.dumps(MIXTURE | {"feed_forward": blocks, "colour": "red"}, indent=1), encoding="utf-8")
+    with pytest.raises(ScenarioError) as error:
+        model_from_file(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    wanted = {"feed_forward.1.active": '"active": 20', "colour": '"colour"'}
+    found = {fault.field: fault for fault in error.value.faults}
+    assert {str(path)} == {fault.file for fault in found.values()}
+    assert {
+        name: lines[(found[name].line or 0) - 1].strip(" ,")[: len(text)] for name, text in wanted.items()
+    } == wanted
+    config = write(tmp_path / "config.json", LLAMA | {"hidden_size": "8192"})
+    config.write_text(config.read_text(encoding="utf-8").replace(", ", ",\n"), encoding="utf-8")
+    with pytest.raises(ScenarioError) as error:
+        model_from_file(config)
+    assert [(fault.line, fault.field) for fault in error.value.faults] == [(3, "hidden_size")]
+
+
+def test_numbers_of_model_files_follow_yaml_1_2(tmp_path: Path) -> None:
+    path = tmp_path / "Mine.yaml"
+    path.write_text(YAML_MODEL.replace("1000", "1e3"), encoding="utf-8")
+    assert model_from_file(path) == model_from_mapping(MIXTURE)
+    path.write_text(YAML_MODEL.replace("true", "yes", 1), encoding="utf-8")
+    with pytest.raises(ScenarioError, match="tied_embeddings: found 'yes', expected true or false"):
+        model_from_file(path)
+
+
 def test_fields_given_twice_are_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(YAML_MODEL + "layers: 5\n", encoding="utf-8")
@@ -380,13 +409,15 @@ def test_fields_given_twice_are_a_fault(tmp_path: Path) -> None:
     [
         ("tokenizer.json", b'{"version": "1.0"}', "config.json"),
         ("list.json", b"[1, 2]", "expected a mapping"),
-        ("broken.json", b'{"architectures": [', "not JSON"),
-        ("deep.json", b"[" * 100_000, "not JSON|too deep"),
-        ("broken.yaml", b"layers: [1,\n", "not YAML"),
-        ("tagged.yaml", b"!!python/object/apply:os.getcwd []\n", "not YAML"),
+        ("broken.json", b'{"architectures":\n[', "broken.json:2: found no valid JSON"),
+        ("deep.json", b"[" * 100_000, "found no readable JSON"),
+        ("broken.yaml", b"layers: [1,\n", "broken.yaml:2: not valid YAML"),
+        ("tagged.yaml", b"!!python/object/apply:os.getcwd []\n", "tagged.yaml:1: found the tag"),
         ("empty.yaml", b"", "expected a mapping"),
-        ("loop.yaml", b"layers: &a [*a]\n", "layers"),
-        ("binary.yaml", b"\xff\xfe\x00\x80", "not UTF-8"),
+        ("loop.yaml", b"layers: &a [*a]\n", "loop.yaml:1: layers: found more than 30 levels"),
+        ("binary.yaml", b"a: 1\n\xff\xfe\x00\x80", "binary.yaml:2: found byte 0xff, expected text in UTF-8"),
+        ("twice.json", b'{"layers": 1,\n"layers": 2}', "twice.json:2: layers: found twice"),
+        ("nan.json", b'{"layers":\nNaN}', "nan.json:2: found NaN"),
         ("large.yaml", b"a" * 4_000_001, "bytes"),
     ],
 )

@@ -5,27 +5,25 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from malformed_scenarios import MALFORMED, Malformed
 from places import DATA, SCENARIOS
+from processes import interrupted
 
 from ieco_opt.cli import main
 
 SMALL = """
+version: 2
 kind: deployment
 model: Llama-3.1-8B
 weights: [bf16, fp8]
 accelerators: [H100-SXM]
 workload: {context_tokens: 1000, output_tokens: 200}
 design_space:
-  tensor_parallel: [1, 2, 4]
+  stage_ranks: [1, 2, 4]
   pipeline_parallel: [1]
   attention_data_parallel: [1]
   batch: {min: 1, max: 64}
@@ -73,7 +71,9 @@ def test_kinds_of_frontier(small: Path, options: tuple[str, ...], capfd: pytest.
     assert call("frontier", small, "--format", "json", *options) == 0
     result = json.loads(capfd.readouterr().out)
     guarantees = {"--delta": ("covered", 0.2), "--points": ("sampled", None), "--complete": ("complete", 0.0)}
-    assert (result["guarantee"], result["coverage"]) == guarantees[options[0]]
+    assert (result["guarantee"]["kind"], result["guarantee"]["coverage"]) == guarantees[options[0]]
+    asked = {"--delta": (0.2, None), "--points": (None, 5), "--complete": (0.0, None)}
+    assert (result["question"]["delta"], result["question"]["points"]) == asked[options[0]]
 
 
 def test_quiet_with_out_is_silent(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_malformed_scenarios_exit_with_2(case: Malformed, tmp_path: Path, capfd:
         ("limits.max_cost=1e-6", 3, "max_cost"),
         ("limits.max_power_kw=1e-3", 3, "max_power_kw"),
         ("memory_utilization=0.01", 3, "memory"),
-        ("design_space.tensor_parallel=[3]", 3, "heads"),
+        ("design_space.stage_ranks=[3]", 3, "heads"),
         ("design_space.max_gpus=0", 2, "max_gpus"),
         ("limits.min_sped=1", 2, "min_speed"),
         ("no-equals-sign", 2, "no-equals-sign"),
@@ -176,9 +176,11 @@ def test_wrong_use_exits_with_2(
         ("model,accelerator\nGPT-4,H100\n", "tensor_layout"),
         ("", "header"),
         ("model;accelerator\n", "accelerator"),
-        (None, "UTF-8"),
+        (None, "points.csv:2: found byte 0xff, expected text in UTF-8"),
+        ("model,batch,model\nGPT-4,1,GPT-4\n", "points.csv:1: model: found the column 2 times"),
+        ("model,batch\nGPT-4,1,1\nGPT-4,1,1\n", "points.csv:3: column 3: found 3 cells, expected at most 2"),
     ],
-    ids=["missing columns", "empty", "wrong separator", "bytes"],
+    ids=["missing columns", "empty", "wrong separator", "bytes", "repeated column", "long rows"],
 )
 def test_evaluate_refuses_broken_tables(
     tmp_path: Path, text: str | None, word: str, capfd: pytest.CaptureFixture[str]
@@ -206,8 +208,9 @@ def test_time_limit_keeps_what_was_found(small: Path, tmp_path: Path, capfd: pyt
     out = tmp_path / "out.json"
     assert call("frontier", small, "--solver-config", config, "--out", out, "--format", "json") == 4
     result = json.loads(out.read_text("utf-8"))
-    assert result["guarantee"] == "partial"
-    assert result["open_regions"]
+    assert result["status"] == "stopped"
+    assert result["guarantee"]["kind"] == "partial"
+    assert result["guarantee"]["open_regions"]
     assert "stopped early" in capfd.readouterr().err
 
 
@@ -215,18 +218,16 @@ def test_time_limit_keeps_what_was_found(small: Path, tmp_path: Path, capfd: pyt
 def test_interrupt_keeps_what_was_found(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     big = SCENARIOS / "paper-deepseek-v3.yaml"
-    command = [sys.executable, "-m", "ieco_opt", "frontier", str(big), "--complete", "--quiet", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4.0)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 4
+    asked = ("frontier", big, "--complete", "--quiet", "--out", out)
+    status, stdout, stderr = interrupted(*asked, after_cpu_s=4.0)
+    assert status == 4, stderr
     assert "Traceback" not in stdout + stderr
     result = json.loads(out.read_text("utf-8"))
-    assert result["guarantee"] == "partial"
-    assert result["stopped"] == "interrupted"
+    assert result["status"] == "stopped"
+    assert result["guarantee"]["kind"] == "partial"
+    assert result["guarantee"]["stopped"] == "interrupted"
     assert result["deployments"]
-    assert result["open_regions"]
+    assert result["guarantee"]["open_regions"]
 
 
 def test_verify_finds_a_tampered_result(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -236,14 +237,19 @@ def test_verify_finds_a_tampered_result(small: Path, tmp_path: Path, capfd: pyte
     faster = json.loads(json.dumps(result))
     faster["deployments"][0]["latency_s"] *= 0.99
     path.write_text(json.dumps(faster), encoding="utf-8")
-    assert call("verify", path) == 2
+    assert call("verify", path) == 1
     assert "latency_s" in capfd.readouterr().err
     # A deployment that exists but is dominated: the second fastest, said to be alone.
     weak = json.loads(json.dumps(result))
     batch = weak["deployments"][0]["batch"]
     weak["deployments"] = [{**weak["deployments"][0], "batch": batch + 1}]
     path.write_text(json.dumps(weak), encoding="utf-8")
+    assert call("verify", path) == 1
+    # A file that says what cannot be is no result at all.
+    path.write_text(json.dumps(result | {"status": "fine"}), encoding="utf-8")
+    capfd.readouterr()
     assert call("verify", path) == 2
+    assert "status: found 'fine', expected one of" in capfd.readouterr().err
 
 
 def test_export_is_read_by_highs_and_has_the_same_optimum(
@@ -274,15 +280,17 @@ def test_schema_and_catalog(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_shipped_scenario_loads() -> None:
-    from ieco_opt import load_fleet, load_scenario
-    from ieco_opt.scenario import resolve
+    from ieco_opt import Fleet, load_scenario
+    from ieco_opt.scenario import resolve, resolve_fleet
 
     files = sorted(SCENARIOS.glob("*.yaml"))
     assert len(files) >= 10
     for file in files:
-        if file.stem.startswith("fleet-"):
-            assert f"fleet-{load_fleet(file).name}" == file.stem
-            continue
         scenario = load_scenario(file)
-        assert scenario.name == file.stem
-        resolve(scenario)
+        assert isinstance(scenario, Fleet) == file.stem.startswith("fleet-")
+        if isinstance(scenario, Fleet):
+            assert f"fleet-{scenario.name}" == file.stem
+            resolve_fleet(scenario)
+        else:
+            assert scenario.name == file.stem
+            resolve(scenario)

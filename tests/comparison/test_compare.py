@@ -16,15 +16,74 @@ from random_scenarios import random_case
 
 from ieco_opt import InfeasibleError, Scenario, ScenarioError, frontier
 from ieco_opt.cli.compare import command
-from ieco_opt.comparison import Comparison, compare
-from ieco_opt.comparison.deployability import Obstacle, judge
+from ieco_opt.comparison import compare
+from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.pass_time import Degrees
-from ieco_opt.reports.text.comparison import COLUMNS, PROPOSAL_COLUMNS, render
-from ieco_opt.reports.text.comparison import write as write_file
+from ieco_opt.reports.text.comparison import render
+from ieco_opt.results.comparison import Comparison, Obstacle
+from ieco_opt.results.reading import from_json
+from ieco_opt.results.writing import write as write_file
 from ieco_opt.scenario import ResolvedScenario, resolve
+
+COLUMNS = (
+    "heuristic",
+    "proposals",
+    "deployable",
+    "nondominated",
+    "cost_regret_min",
+    "cost_regret_median",
+    "cost_regret_worst",
+    "cost_regret_worst_at_speed_tokens_per_s",
+    "cost_regret_worst_at_cost_usd_per_mtok",
+    "speed_regret_min",
+    "speed_regret_median",
+    "speed_regret_worst",
+    "speed_regret_worst_at_speed_tokens_per_s",
+    "speed_regret_worst_at_cost_usd_per_mtok",
+    "share_of_frontier_found",
+    "hypervolume_ratio",
+    "additive_epsilon",
+    "igd_plus",
+    "fractional",
+    "not_offered",
+    "memory_exceeded",
+    "limit_missed",
+    "memory_excess_worst",
+    "beats_frontier",
+    "evaluations",
+    "seconds",
+)
+"""Columns of a heuristic, in files that people script against."""
+
+PROPOSAL_COLUMNS = {
+    "heuristic",
+    "claimed_speed_tokens_per_s",
+    "claimed_cost_usd_per_mtok",
+    "deployable",
+    "nondominated",
+    "speed_tokens_per_s",
+    "cost_usd_per_mtok",
+    "gpus",
+    "accelerator",
+    "weights",
+    "tensor_parallel",
+    "attention_data_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "stage_ranks",
+    "tensor_layout",
+    "batch",
+    "draft_tokens",
+    "draft_tensor_parallel",
+    "draft_attention_data_parallel",
+    "draft_pipeline_parallel",
+    "draft_expert_parallel",
+    "draft_stage_ranks",
+    "reasons",
+}
 
 FIELDS: dict[str, Any] = {
     "name": "small",
@@ -33,7 +92,7 @@ FIELDS: dict[str, Any] = {
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 2000, "output_tokens": 500},
     "design_space": {
-        "tensor_parallel": [2, 4, 8],
+        "stage_ranks": [2, 4, 8],
         "pipeline_parallel": [1, 2],
         "attention_data_parallel": [1, 2],
         "batch": {"min": 1, "max": 24},
@@ -47,14 +106,14 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluations: int = 1) -> Proposals:
-    """Proposals of (tensor, stages, attention groups, batch) in one dimension that claim a second and a dollar."""
-    tensor, stages, groups, batch = np.array(rows, dtype=float).T
+    """1-D proposals of (ranks of a stage, stages, attention groups, batch) that claim a second and a dollar."""
+    ranks, stages, groups, batch = np.array(rows, dtype=float).T
     count = len(batch)
     first = np.zeros(count, dtype=np.intp)
     return Proposals(
         accelerator=first,
         weights=first,
-        degrees=Degrees(tensor, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
+        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
         batch=batch,
         draft_tokens=np.full(count, tokens),
         draft_degrees=absent_degrees(count),
@@ -85,14 +144,14 @@ def reasons_of(wanted: Scenario, *row: float, tokens: int = 0) -> list[tuple[Obs
 def test_fractions_are_named_with_their_amounts() -> None:
     found = reasons_of(scenario(), 4.1085, 2, 1, 10.5)
     assert (Obstacle.FRACTIONAL, "8.22 GPUs") in found
-    assert (Obstacle.FRACTIONAL, "4.11 tensor ranks") in found
+    assert (Obstacle.FRACTIONAL, "4.11 ranks of a stage") in found
     assert (Obstacle.FRACTIONAL, "a batch of 10.50") in found
 
 
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        ((6, 1, 1, 1), "6 tensor ranks, where 2, 4, 8 are offered"),
+        ((6, 1, 1, 1), "6 ranks of a stage, where 2, 4, 8 are offered"),
         ((8, 2, 1, 4), "16 GPUs, where 8 are the most"),
         ((4, 1, 1, 25), "a batch of 25, where 1 to 24 exist"),
         ((4, 2, 1, 1), "a batch of 1, where 2 to 24 exist"),
@@ -104,7 +163,7 @@ def test_what_is_not_in_the_design_space_is_named(row: tuple[float, ...], text: 
 
 
 def test_degrees_that_no_server_accepts() -> None:
-    wanted = scenario(design_space={"tensor_parallel": [3], "attention_data_parallel": [1]})
+    wanted = scenario(design_space={"stage_ranks": [3], "attention_data_parallel": [1]})
     assert reasons_of(wanted, 3, 1, 1, 1) == [
         (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
     ]
@@ -166,12 +225,11 @@ def comparison() -> Comparison:
 
 
 def test_regrets_are_measured_against_the_exact_frontier(comparison: Comparison) -> None:
-    fixed = comparison.results[2]
+    fixed = comparison.heuristics[2]
     exact = frontier(scenario(), complete=True)
-    speed, cost = float(fixed.points.speed[0]), float(fixed.points.cost[0])
+    ((speed, cost),) = fixed.points()
     cheapest = exact.cheapest(min_speed=speed).cost_usd_per_mtok
     fastest = exact.fastest(max_cost=cost).speed_tokens_per_s
-    assert len(fixed.points) == 1
     assert fixed.cost_regret.least == fixed.cost_regret.median == fixed.cost_regret.worst
     assert fixed.cost_regret.worst == pytest.approx(cost / cheapest - 1)
     assert fixed.speed_regret.worst == pytest.approx(fastest / speed - 1)
@@ -181,22 +239,31 @@ def test_regrets_are_measured_against_the_exact_frontier(comparison: Comparison)
 
 
 def test_nothing_deployable_has_no_regret_and_no_hypervolume() -> None:
-    (result,) = compare(scenario(), [Fixed(proposals((4.5, 1, 1, 3)))], delta=0.5).results
+    (result,) = compare(scenario(), [Fixed(proposals((4.5, 1, 1, 3)))], delta=0.5).heuristics
     assert len(result.proposals) == 1
-    assert len(result.points) == 0
+    assert result.points() == []
+    assert result.deployable() == []
     assert result.cost_regret.worst is None
     assert result.hypervolume_ratio == 0.0
     assert result.additive_epsilon is None
 
 
 def test_a_claim_is_not_believed(comparison: Comparison) -> None:
-    assert comparison.results[2].verdicts.latency_s[0] != 1.0
+    launchable, fractional = comparison.heuristics[2].proposals
+    assert launchable.deployable
+    assert launchable.claimed_speed_tokens_per_s == 1.0
+    assert launchable.claimed_cost_usd_per_mtok == 1.0
+    assert launchable.speed_tokens_per_s not in (None, 1.0)
+    assert launchable.cost_usd_per_mtok not in (None, 1.0)
+    assert not fractional.deployable
+    assert fractional.speed_tokens_per_s is fractional.cost_usd_per_mtok is None
 
 
 def test_an_exact_heuristic_finds_everything() -> None:
     exact = frontier(scenario(), complete=True)
-    rows = [(item.tensor_parallel, item.pipeline_parallel, item.attention_data_parallel, item.batch) for item in exact]
-    (result,) = compare(scenario(), [Fixed(proposals(*rows))], complete=True).results
+    held = [(item.parallelism, item.batch) for item in exact]
+    rows = [(setup.stage_ranks, setup.pipeline, setup.attention_data, batch) for setup, batch in held]
+    (result,) = compare(scenario(), [Fixed(proposals(*rows))], complete=True).heuristics
     assert result.share_found == 1.0
     assert result.hypervolume_ratio == pytest.approx(1.0)
     assert result.cost_regret.worst == result.speed_regret.worst == pytest.approx(0.0, abs=1e-9)
@@ -209,7 +276,9 @@ def test_tables_hold_every_column(comparison: Comparison) -> None:
     assert table["heuristic"].tolist() == ["coarse-grid", "paper-grid", "fixed"]
     assert table["deployable"].tolist()[2] == 1
     rows = comparison.proposals_dataframe()
-    assert tuple(rows.columns) == PROPOSAL_COLUMNS
+    assert {*rows.columns} == PROPOSAL_COLUMNS
+    assert len(rows.columns) == len(PROPOSAL_COLUMNS)
+    assert rows.columns[0] == "heuristic"
     assert len(rows) == table["proposals"].sum()
     refused = rows[rows["heuristic"] == "fixed"].iloc[1]
     assert not refused["deployable"]
@@ -221,13 +290,21 @@ def test_json_is_strict_and_holds_the_scenario(comparison: Comparison, tmp_path:
     text = comparison.to_json(tmp_path / "comparison.json")
     assert (tmp_path / "comparison.json").read_text(encoding="utf-8") == text
     content = json.loads(text, parse_constant=lambda name: pytest.fail(f"found {name}"))
-    assert content["format"] == "ieco_opt comparison"
+    assert (content["format"], content["question"]["kind"]) == ("ieco_opt result", "compare")
     assert Scenario(**content["scenario"]).name == "small"
-    assert content["exact"]["claim"] == "complete"
-    assert len(content["exact"]["deployments"]) == len(comparison.frontier)
-    assert [len(item["points"]) for item in content["heuristics"]] == [
-        len(result.proposals) for result in comparison.results
+    assert content["guarantee"]["kind"] == "complete"
+    assert len(content["deployments"]) == len(comparison.deployments) > 1
+    assert [len(item["proposals"]) for item in content["heuristics"]] == [
+        len(result.proposals) for result in comparison.heuristics
     ]
+    assert from_json(text) == comparison
+
+
+def test_seconds_of_other_heuristics_are_refused(comparison: Comparison) -> None:
+    content = json.loads(comparison.to_json())
+    del content["statistics"]["heuristic_seconds"][0]
+    with pytest.raises(ScenarioError, match=r"statistics\.heuristic_seconds: found 2 entries, expected 3"):
+        from_json(json.dumps(content))
 
 
 def test_the_table_fits_and_says_what_cannot_be_launched(comparison: Comparison) -> None:
@@ -243,8 +320,11 @@ def test_the_table_fits_and_says_what_cannot_be_launched(comparison: Comparison)
 def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) -> None:
     from dataclasses import replace
 
-    dominated = replace(comparison.results[2], beats_frontier=1)
-    assert "WARNING: fixed beats the exact frontier" in render(replace(comparison, results=(dominated,)))
+    dominated = replace(comparison.heuristics[2], beats_frontier=1)
+    timed = replace(comparison.statistics, heuristic_seconds=comparison.statistics.heuristic_seconds[2:])
+    assert "WARNING: proposals of fixed dominate the exact frontier (1 of them)" in render(
+        replace(comparison, heuristics=(dominated,), statistics=timed)
+    )
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:
@@ -343,7 +423,7 @@ def check_that_nothing_beats_the_frontier(seed: int) -> None:
         comparison = compare(case.scenario(), chosen((), resolution=12), budget=budget, complete=True)
     except InfeasibleError:
         return
-    for result in comparison.results:
+    for result in comparison.heuristics:
         where = f"seed {seed}, {result.name}: {case.mapping}"
         assert result.beats_frontier == 0, where
         for regret in (result.cost_regret.least, result.speed_regret.least):
@@ -363,8 +443,8 @@ def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
 
 def test_an_incomplete_frontier_never_gives_negative_regrets() -> None:
     pytest.importorskip("pymoo")
-    results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).results
-    exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).results
+    results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).heuristics
+    exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).heuristics
     for covered, complete in zip(results, exact, strict=True):
         for name in ("cost_regret", "speed_regret"):
             understated, true = getattr(covered, name), getattr(complete, name)

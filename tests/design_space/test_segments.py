@@ -33,7 +33,7 @@ from ieco_opt.solvers.run import Run
 
 ROUNDING = 1e-12
 SPACE: dict[str, Any] = {
-    "tensor_parallel": [1, 2, 4, 8, 16],
+    "stage_ranks": [1, 2, 4, 8, 16],
     "tensor_layout": ["1d", "2d"],
     "pipeline_parallel": [1, 2],
     "expert_parallel": "auto",
@@ -166,7 +166,7 @@ def test_single_batches_cannot_be_split_further() -> None:
 
 WIDE = SCENARIO | {
     "model": "gpt-oss-20b",
-    "design_space": SPACE | {"tensor_parallel": [1, 2], "tensor_layout": ["1d"], "batch": {"min": 1, "max": 40}},
+    "design_space": SPACE | {"stage_ranks": [1, 2], "tensor_layout": ["1d"], "batch": {"min": 1, "max": 40}},
 }
 
 

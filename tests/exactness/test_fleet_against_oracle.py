@@ -68,7 +68,7 @@ def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
         assert plan.status == "optimal", seed
         assert plan.bound <= plan.objective, seed
         assert simulate(as_written(found)) == [], seed
-        assert ieco_opt.verify_fleet(found).problems == [], seed
+        assert ieco_opt.verify(found).problems == [], seed
 
 
 @pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")

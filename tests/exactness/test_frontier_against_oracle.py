@@ -26,6 +26,7 @@ SPEED, COST = "speed_tokens_per_s", "cost_usd_per_mtok"
 DECISION = (
     "accelerator",
     "weights",
+    "stage_ranks",
     "tensor_parallel",
     "tensor_layout",
     "pipeline_parallel",
@@ -94,15 +95,15 @@ def _asks(scenario: Scenario, asked: Questions) -> dict[str, Callable[[], Sequen
 
 def _point_faults(point: Deployment, table: Deployments) -> Iterator[str]:
     """What is wrong with one deployment by itself."""
-    same = np.ones(table["batch"].shape, dtype=bool)
+    same, columns = np.ones(table["batch"].shape, dtype=bool), point.to_dict()
     for column in DECISION:
-        same &= table[column] == (getattr(point, column) or ("" if column == "weights" else 0))
+        same &= table[column] == (columns[column] or ("" if column == "weights" else 0))
     rows = np.flatnonzero(same)
     if len(rows) != 1:
         yield f"the oracle has {len(rows)} feasible deployments of this decision"
         return
     for column in (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu"):
-        if not np.isclose(getattr(point, column), table[column][rows[0]], rtol=ROUNDING, atol=0.0):
+        if not np.isclose(columns[column], table[column][rows[0]], rtol=ROUNDING, atol=0.0):
             yield f"{column} is {table[column][rows[0]]} for the oracle"
     speed, cost = table[SPEED] / getattr(point, SPEED), table[COST] / getattr(point, COST)
     no_worse = (speed >= 1.0 - ROUNDING) & (cost <= 1.0 + ROUNDING)
@@ -168,7 +169,7 @@ def test_limits_at_a_round_value_and_out_of_reach(limits: dict[str, float]) -> N
         "accelerators": ["A100-SXM-80GB"],
         "workload": {"context_tokens": 1000, "output_tokens": 200},
         "design_space": {
-            "tensor_parallel": [4],
+            "stage_ranks": [4],
             "tensor_layout": ["1d"],
             "pipeline_parallel": [3],
             "expert_parallel": "auto",

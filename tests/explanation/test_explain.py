@@ -21,9 +21,11 @@ import ieco_opt
 from ieco_opt import Scenario, ScenarioError, SolverConfig, api
 from ieco_opt.cli import main
 from ieco_opt.errors import InfeasibleError
-from ieco_opt.explanation import Explanation, LimitEffect, explain, explainer
+from ieco_opt.explanation import explain, explainer
 from ieco_opt.explanation.bounds import Bounds, Limit
 from ieco_opt.reports.text.explanation import outward, render
+from ieco_opt.results.deployment import RESOURCES
+from ieco_opt.results.explanation import Explanation, LimitEffect
 
 Mapping = dict[str, Any]
 
@@ -47,7 +49,7 @@ DENSE: Mapping = {
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000, "output_tokens": 200},
     "design_space": {
-        "tensor_parallel": [1, 2, 4, 8],
+        "stage_ranks": [1, 2, 4, 8],
         "pipeline_parallel": [1, 2],
         "attention_data_parallel": [1, 2],
         "batch": {"min": 1, "max": 256},
@@ -61,7 +63,7 @@ BASES: dict[str, Mapping] = {
         "accelerators": ["H200-SXM"],
         "workload": {"context_tokens": 2000, "output_tokens": 500},
         "design_space": {
-            "tensor_parallel": [1, 2, 4, 8],
+            "stage_ranks": [1, 2, 4, 8],
             "pipeline_parallel": [1],
             "attention_data_parallel": [1, 2],
             "batch": {"min": 1, "max": 128},
@@ -78,7 +80,7 @@ BASES: dict[str, Mapping] = {
         "model": "Llama 3 8B",
         "accelerators": [{"like": "H100", "name": "H100 with power", "power_w": 700.0}],
         "workload": {"context_tokens": 1000},
-        "design_space": {"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"min": 1, "max": 64}},
+        "design_space": {"stage_ranks": [1, 2, 4, 8], "pipeline_parallel": [1], "batch": {"min": 1, "max": 64}},
     },
 }
 
@@ -230,10 +232,15 @@ def value_of(table: Any, objective: str) -> Any:
     return {"fastest": 1.0 / speed, "cheapest": cost, "preferred": cost / speed**3}[objective]
 
 
+def setup_of(deployment: ieco_opt.Deployment) -> tuple[object, ...]:
+    columns = deployment.to_dict()
+    return tuple(columns[name] for name in SETUP)
+
+
 def best_by_setup(table: Deployments, objective: str) -> list[float]:
     """Best value of every setup, in order."""
     # A 2-D layout of one rank is the 1-D one under another name.
-    layout = np.where(table["tensor_parallel"] == 1, "1d", table["tensor_layout"])
+    layout = np.where(table["stage_ranks"] == 1, "1d", table["tensor_layout"])
     columns = [layout if name == "tensor_layout" else table[name] for name in SETUP]
     values: dict[tuple[object, ...], float] = {}
     for *setup, value in zip(*columns, value_of(table, objective), strict=True):
@@ -277,9 +284,9 @@ def test_runner_ups_lose_what_they_say_and_differ_in_their_setups() -> None:
     explanation = ask(DENSE, "cheapest")
     assert explanation.chosen is not None
     assert len(explanation.runner_ups) == 5
-    setups = {tuple(getattr(each, name) for name in SETUP) for each in (explanation.chosen,)}
+    setups = {setup_of(explanation.chosen)}
     for runner_up in explanation.runner_ups:
-        setups.add(tuple(getattr(runner_up.deployment, name) for name in SETUP))
+        setups.add(setup_of(runner_up.deployment))
         ratio = runner_up.deployment.cost_usd_per_mtok / explanation.chosen.cost_usd_per_mtok
         assert runner_up.loss == pytest.approx(ratio - 1.0, rel=EXACT)
     assert len(setups) == 6
@@ -443,7 +450,7 @@ def test_where_no_single_limit_helps_the_fewest_are_loosened_together() -> None:
     assert feasible(having(mapping, limits__min_speed=speed, limits__max_cost=cost))
     less = {"limits__min_speed": speed * (1 + SLIGHTLY), "limits__max_cost": cost * (1 - SLIGHTLY)}
     assert not feasible(having(mapping, **less))
-    assert "No change of a single limit helps" in render(explanation)
+    assert "No relaxation of a single limit helps" in render(explanation)
 
 
 def test_setups_that_cannot_run_are_nobodys_fault() -> None:
@@ -452,7 +459,7 @@ def test_setups_that_cannot_run_are_nobodys_fault() -> None:
             DENSE,
             model="Llama-3.1-405B",
             weights=["bf16"],
-            design_space__tensor_parallel=[1],
+            design_space__stage_ranks=[1],
             design_space__pipeline_parallel=[1],
         )
     )
@@ -470,9 +477,9 @@ def test_times_add_up_to_the_latency(base: str) -> None:
     seen = [time for time in explanation.times if not time.hidden]
     assert sum(time.seconds for time in seen) == pytest.approx(chosen.latency_s, rel=EXACT)
     assert sum(time.share for time in seen) == pytest.approx(1.0, rel=EXACT)
-    for resource in ("kernel", "network", "memory", "arithmetic"):
+    for column, resource in RESOURCES.items():
         total = sum(time.seconds for time in explanation.times if time.resource == resource)
-        assert total == pytest.approx(getattr(chosen, f"{resource}_s"), rel=EXACT)
+        assert total == pytest.approx(getattr(chosen, column), rel=EXACT)
     assert {time.part for time in explanation.times} == ({"model", "draft"} if chosen.draft_tokens else {"model"})
 
 
@@ -490,7 +497,8 @@ def test_chooses_what_solve_chooses(objective: str) -> None:
     solved = ieco_opt.solve(Scenario(**BASES["two accelerators"]), objective=objective)  # type: ignore[arg-type]
     assert explanation.chosen is not None
     assert explanation.confirmed
-    for name in (*SETUP, "batch", "gpus"):
+    assert setup_of(explanation.chosen) == setup_of(solved)
+    for name in ("batch", "gpus", "draft"):
         assert getattr(explanation.chosen, name) == getattr(solved, name)
 
 
@@ -551,14 +559,19 @@ def test_command_explains_both_kinds_with_status_0(
     out = tmp_path / "out.json"
     assert call("explain", scenario_file, "--objective", "cheapest", "--out", out) == 0
     text, messages = capfd.readouterr()
-    assert "Runner-up setups" in text
+    assert "Runner-up configurations" in text
     assert messages == ""
     saved = json.loads(out.read_text("utf-8"))
-    assert saved["feasible"]
-    assert saved["objective"] == "cheapest"
+    assert saved["infeasible_subset"] is None
+    assert (saved["status"], len(saved["deployments"])) == ("optimal", 1)
+    assert saved["question"] == {"kind": "explain", "objective": "cheapest"} | dict.fromkeys(
+        ("preference", "against", "delta", "points")
+    )
     assert len(saved["runner_ups"]) == 5
     assert call("explain", scenario_file, "--set", "limits.min_speed=5000", "--format", "json") == 0
-    infeasible_subset = json.loads(capfd.readouterr().out)["infeasible_subset"]
+    printed = json.loads(capfd.readouterr().out)
+    assert (printed["status"], printed["deployments"]) == ("infeasible", [])
+    infeasible_subset = printed["infeasible_subset"]
     assert [member["limit"] for member in infeasible_subset["members"]] == ["limits.min_speed"]
     needed = infeasible_subset["members"][0]["needed"]
     assert call("solve", scenario_file, "--set", f"limits.min_speed={needed!r}", "--quiet") == 0

@@ -6,11 +6,9 @@ import io
 import json
 import pickle
 import random
-import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import pandas as pd
 import pytest
 from oracle.fleet import simulate, solve
 from places import SCENARIOS
+from processes import interrupted
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
@@ -26,7 +25,7 @@ from ieco_opt.errors import InfeasibleError, ScenarioError
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program import packing as fleet_packing
 from ieco_opt.fleet.space import build_fleet_space
-from ieco_opt.results.deployment import COLUMNS
+from ieco_opt.results.deployment import Deployment
 from ieco_opt.scenario import Fleet, load_fleet_mapping, resolve_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
@@ -85,17 +84,18 @@ def planner(fleet: Fleet, config: SolverConfig, **arguments: Any) -> FleetPlanne
 
 def test_the_shipped_fleets_are_solved_and_hold() -> None:
     for path in sorted(SCENARIOS.glob("fleet-*.yaml")):
-        result = ieco_opt.plan(ieco_opt.load_fleet(path), next_cheaper=False)
+        result = ieco_opt.plan(ieco_opt.load_scenario(path), next_cheaper=False)
         assert result[0].status == "optimal", path
-        assert ieco_opt.verify_fleet(result).problems == [], path
+        assert ieco_opt.verify(result).problems == [], path
         assert simulate(json.loads(result.to_json())) == [], path
 
 
 def test_a_plan_as_tables() -> None:
-    result = ieco_opt.plan(ieco_opt.load_fleet(CHAT_AND_CODE))
+    result = ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE))
     instances = result.to_dataframe()
     extra = {"workload", "phase", "pool", "instance_type", "instances", "nodes", "usd_per_hour", "utilization"}
-    assert {*COLUMNS, *extra, "time_to_first_token_s"} <= set(instances.columns)
+    # One column a deployment has for itself: the cap that proved it, which only a frontier of deployments sets.
+    assert {*Deployment.columns(), *extra, "time_to_first_token_s"} - {"cost_cap"} <= set(instances.columns)
     assert instances["usd_per_hour"].sum() == pytest.approx(result[0].usd_per_hour)
     nodes = result.to_dataframe("nodes")
     assert nodes["gpus"].sum() == (instances["gpus"] * instances["instances"]).sum()
@@ -129,15 +129,15 @@ def test_what_a_cheaper_plan_would_violate_is_the_least_that_helps() -> None:
 
 
 def test_an_infeasible_fleet_says_what_it_would_take() -> None:
-    fleet = ieco_opt.load_fleet(CHAT_AND_CODE, ["limits.max_usd_per_hour=30"])
+    fleet = ieco_opt.load_scenario(CHAT_AND_CODE, ["limits.max_usd_per_hour=30"])
     with pytest.raises(InfeasibleError, match=r"limits\.max_usd_per_hour raised by 26 \$/h"):
         ieco_opt.plan(fleet)
     # And that is what it takes.
-    assert ieco_opt.plan(ieco_opt.load_fleet(CHAT_AND_CODE, ["limits.max_usd_per_hour=56"]))[0].usd_per_hour == 56.0
+    assert ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE, ["limits.max_usd_per_hour=56"]))[0].usd_per_hour == 56.0
 
 
 def test_a_workload_that_no_setup_serves_is_named_with_the_best_there_is() -> None:
-    fleet = ieco_opt.load_fleet(CHAT_AND_CODE, ["workloads.chat.min_speed=3000"])
+    fleet = ieco_opt.load_scenario(CHAT_AND_CODE, ["workloads.chat.min_speed=3000"])
     with pytest.raises(
         InfeasibleError, match=r"chat cannot be served: .*min_speed 3000 \((\d+\.\d) tokens/s"
     ) as caught:
@@ -145,7 +145,7 @@ def test_a_workload_that_no_setup_serves_is_named_with_the_best_there_is() -> No
     speed = float(str(caught.value).split("min_speed 3000 (")[1].split()[0])
     for share, message in ((0.995, "it would take"), (1.005, "chat cannot be served")):
         with pytest.raises(InfeasibleError, match=message):
-            ieco_opt.plan(ieco_opt.load_fleet(CHAT_AND_CODE, [f"workloads.chat.min_speed={speed * share}"]))
+            ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE, [f"workloads.chat.min_speed={speed * share}"]))
 
 
 def test_both_ways_to_pack_give_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,9 @@ def test_a_time_limit_gives_a_marked_plan(tmp_path: Path) -> None:
     assert done.returncode == 4, done.stderr
     assert "stopped early" in done.stderr
     saved = json.loads(out.read_text())
-    assert saved["guarantee"] == "partial"
+    assert saved["status"] == "stopped"
+    assert saved["guarantee"]["kind"] == "partial"
+    assert saved["guarantee"]["stopped"] == "a time limit ended the solver"
     assert saved["plans"][0]["status"] == "feasible"
     assert saved["plans"][0]["bound"] < saved["plans"][0]["objective"]
     assert simulate(saved) == []
@@ -229,24 +231,13 @@ def test_ctrl_c_gives_what_was_found(tmp_path: Path) -> None:
     scenario, config = tmp_path / "hard.yaml", tmp_path / "long.yaml"
     scenario.write_text(json.dumps(hard_fleet(40).to_mapping()))
     config.write_text("solver: highs\nrelative_gap: 0.0\n")
-    command = [
-        sys.executable,
-        "-m",
-        "ieco_opt",
-        "fleet",
-        str(scenario),
-        "--solver-config",
-        str(config),
-        "--format",
-        "json",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(8.0)
-    process.send_signal(signal.SIGINT)
-    text, messages = process.communicate(timeout=60)
-    assert process.returncode == 4, messages
+    asked = ("fleet", scenario, "--solver-config", config, "--format", "json")
+    status, text, messages = interrupted(*asked, after_cpu_s=8.0)
+    assert status == 4, messages
     assert "Traceback" not in messages
-    assert simulate(json.loads(text)) == []
+    saved = json.loads(text)
+    assert (saved["status"], saved["guarantee"]["stopped"]) == ("stopped", "interrupted")
+    assert simulate(saved) == []
 
 
 def test_the_command_line_prints_and_saves(tmp_path: Path) -> None:
@@ -273,7 +264,7 @@ def test_several_scenarios_and_formats() -> None:
 
 def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    ieco_opt.plan(ieco_opt.load_fleet(CHAT_AND_CODE), next_cheaper=False).to_json(path)
+    ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE), next_cheaper=False).to_json(path)
     assert run("verify", path).returncode == 0
     for change in ("instances", "gpus", "batch", "requests_per_s", "usd_per_hour"):
         saved = json.loads(path.read_text())
@@ -282,12 +273,13 @@ def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
         changed = tmp_path / f"{change}.json"
         changed.write_text(json.dumps(saved))
         done = run("verify", changed)
-        assert done.returncode == 2, change
+        assert done.returncode == 1, change
+        assert done.stderr.startswith(f"error: {changed}: plans[0]"), change
         assert "Traceback" not in done.stderr
     saved = json.loads(path.read_text())
     del saved["plans"][0]["nodes"][0]
     (tmp_path / "nodes.json").write_text(json.dumps(saved))
-    assert run("verify", tmp_path / "nodes.json").returncode == 2
+    assert run("verify", tmp_path / "nodes.json").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -336,7 +328,7 @@ def test_the_exported_program_has_the_optimum(tmp_path: Path) -> None:
 
 
 def test_results_can_be_pickled_and_threads_can_plan() -> None:
-    fleet = ieco_opt.load_fleet(SCENARIOS / "fleet-operating-points.yaml")
+    fleet = ieco_opt.load_scenario(SCENARIOS / "fleet-operating-points.yaml")
     result = ieco_opt.plan(fleet, next_cheaper=False)
     assert pickle.loads(pickle.dumps(result)).plans == result.plans  # noqa: S301 - our own bytes
     found: list[float] = []

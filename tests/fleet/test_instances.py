@@ -10,8 +10,9 @@ from oracle import Setup, serving
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
-from ieco_opt.fleet.columns import Candidates, build_candidates
+from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.instances import DecodingSetups
+from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
 
@@ -47,7 +48,7 @@ def _candidates(case: Mapping, min_speed: float | None, first_token_s: float | N
         "requests_per_s": 1.0,
         "prompt_tokens": prompt,
         "output_tokens": output,
-        "design_space": {"tensor_parallel": [1, 2, 4, 16], "pipeline_parallel": [1, 3], "batch": {"max": 700}},
+        "design_space": {"stage_ranks": [1, 2, 4, 16], "pipeline_parallel": [1, 3], "batch": {"max": 700}},
     }
     given = {"min_speed": min_speed, "max_time_to_first_token_s": first_token_s, "speculation": case.get("speculation")}
     workload |= {name: value for name, value in given.items() if value is not None}
@@ -70,7 +71,7 @@ def _service(case: Mapping, min_speed: float | None, first_token_s: float | None
         accelerator=catalog.accelerator(case["accelerator"]),
         weights=(case["weights"],),
         request=serving.Request(prompt, output),
-        tensor_parallel=(1, 2, 4, 16),
+        stage_ranks=(1, 2, 4, 16),
         pipeline_parallel=(1, 3),
         batches=serving.DEFAULT_BATCHES[:700],
         min_speed=min_speed,
@@ -83,7 +84,7 @@ def _key(instance: serving.Instance) -> tuple[int, ...]:
     def degrees(setup: Setup | None) -> tuple[int, ...]:
         if setup is None:
             return (0,) * 5
-        return (*map(int, (setup.tensor, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
+        return (*map(int, (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
 
     decoding = instance.decoding
     return (*degrees(instance.setup), decoding.draft_tokens, *degrees(decoding.draft_setup))

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from ieco_opt.errors import SolverError
-from ieco_opt.fleet.packing import (
+from ieco_opt.fleet.placement import (
     Arc,
     Nodes,
     arcs,

@@ -32,7 +32,7 @@ def scenario(**changes: Any) -> Scenario:
         "accelerators": ["H100-SXM"],
         "workload": {"context_tokens": 2000, "output_tokens": 500},
         "design_space": {
-            "tensor_parallel": [1, 2, 4, 8, 16],
+            "stage_ranks": [1, 2, 4, 8, 16],
             "pipeline_parallel": [1, 2],
             "attention_data_parallel": [1, 2, 4],
             "batch": {"min": 1, "max": 512},
@@ -51,7 +51,7 @@ EXPERTS = {
     "limits": {"max_power_kw": 8, "min_speed": 15, "max_cost": 30},
 }
 PAPER_EXPERTS = PAPER | {"model": "DeepSeek V3", "workload": {"context_tokens": 1000}}
-LISTED = {"design_space": {"tensor_parallel": [2, 4, 6, 8], "batch": [1, 3, 20, 100]}}
+LISTED = {"design_space": {"stage_ranks": [2, 4, 6, 8], "batch": [1, 3, 20, 100]}}
 
 
 def propose(name: str, wanted: Scenario, budget: Budget | None = None) -> Proposals:
@@ -101,7 +101,7 @@ def test_searches_end_when_time_is_up(name: str) -> None:
 def test_a_model_that_fits_nowhere_gets_no_proposals(name: str) -> None:
     if name == "nsga2":
         pytest.importorskip("pymoo")
-    assert len(propose(name, scenario(design_space={"tensor_parallel": [1], "max_gpus": 1}, weights=["bf16"]))) == 0
+    assert len(propose(name, scenario(design_space={"stage_ranks": [1], "max_gpus": 1}, weights=["bf16"]))) == 0
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_rule_of_thumb_fills_a_node_before_it_adds_stages() -> None:
 
 def test_rule_of_thumb_runs_latent_attention_data_parallel_and_spreads_the_experts() -> None:
     space = {
-        "tensor_parallel": [8, 16],
+        "stage_ranks": [8, 16],
         "pipeline_parallel": [1],
         "attention_data_parallel": [1, 8, 16],
         "batch": {"min": 1, "max": 1024},
     }
     wanted = scenario(model="DeepSeek-V3", accelerators=["H200-SXM"], design_space=space)
     degrees = propose("rule-of-thumb", wanted).degrees
-    assert set(degrees.tensor_parallel) == set(degrees.attention_data_parallel) == set(degrees.expert_parallel) == {8.0}
+    assert set(degrees.stage_ranks) == set(degrees.attention_data_parallel) == set(degrees.expert_parallel) == {8.0}
 
 
 def test_coarse_grid_probes_powers_of_two() -> None:

@@ -22,18 +22,32 @@ PROTOCOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the GPUs of one instance share the work; degrees may be fractional in paper fidelity."""
+    """How the GPUs of one instance share the work; degrees may be fractional in paper fidelity.
 
-    tensor: float
+    ``stage_ranks`` is T of the equations, all ranks of one pipeline stage, and ``sigma`` the groups that attention
+    splits them into.
+    """
+
+    stage_ranks: float
     layout: str
     pipeline: float
     expert: float
     sigma: float
 
     @property
+    def tensor_parallel(self) -> float:
+        """Ranks of one attention group, T / sigma: what servers call the tensor-parallel degree."""
+        return self.stage_ranks / self.sigma
+
+    @property
+    def expert_tensor_parallel(self) -> float:
+        """Ranks of one expert, T / Q."""
+        return self.stage_ranks / self.expert
+
+    @property
     def gpus(self) -> float:
         """Number of GPUs of the instance."""
-        return self.tensor * self.pipeline
+        return self.stage_ranks * self.pipeline
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def cache_flop_per_layer(model: Model, context_tokens: float) -> float:
 def rank_share(model: Model, setup: Setup) -> float:
     """Share of the cache of one sequence and layer that every rank of its group holds."""
     heads = kv_heads(model)
-    return math.ceil(heads / (setup.tensor / setup.sigma)) / heads
+    return math.ceil(heads / setup.tensor_parallel) / heads
 
 
 def pace(model: Model, setup: Setup) -> float:
@@ -117,12 +117,12 @@ def arithmetic_s(model: Model, accelerator: Accelerator, setup: Setup, weights: 
     """Seconds of the arithmetic of a micro-batch of ``x`` tokens on the ranks of a stage."""
     per_token = pace(model, setup) * layer_flop(model, context) + 4 * model.vocabulary * model.width
     rate = peak(accelerator, weights) * accelerator.arithmetic_cap
-    return x * per_token / (setup.tensor * rate)
+    return x * per_token / (setup.stage_ranks * rate)
 
 
 def expert_ranks(block: FeedForward, setup: Setup) -> float:
     """Tensor ranks of one expert; blocks without routing are never expert parallel."""
-    return setup.tensor / setup.expert if block.experts > 1 else setup.tensor
+    return setup.stage_ranks / setup.expert if block.experts > 1 else setup.stage_ranks
 
 
 def block_bytes(model: Model, block: FeedForward, setup: Setup, weights: str, x: Array) -> Array:
@@ -136,7 +136,7 @@ def block_bytes(model: Model, block: FeedForward, setup: Setup, weights: str, x:
 
 def attention_bytes(model: Model, setup: Setup, weights: str, x: Array) -> Array:
     """Bytes that one layer's attention moves on all ranks of its stage, the cache apart."""
-    ranks = setup.tensor / setup.sigma
+    ranks = setup.tensor_parallel
     copies = setup.sigma * WEIGHT_BYTES[weights] * attention_params(model)
     words = sum(activation_words(m, k, x, ranks) for m, k in attention_matrices(model))
     return np.asarray(copies + model.activation_bytes * words)
@@ -152,18 +152,18 @@ def memory_s(
     context: float,
 ) -> Array:
     """Seconds of moving weights, activations and the cache."""
-    replication = setup.tensor / setup.sigma * rank_share(model, setup)
+    replication = setup.tensor_parallel * rank_share(model, setup)
     cache = model.layers * cache_bytes_per_layer(model) * context * micro_batch * replication
     attention = model.layers * attention_bytes(model, setup, weights, x)
     experts = sum(b.layers * block_bytes(model, b, setup, weights, x) for b in model.feed_forward)
     unembedding = WEIGHT_BYTES[weights] * model.vocabulary * model.width
     moved = pace(model, setup) * (cache + attention + experts) + unembedding
-    return np.asarray(moved / (setup.tensor * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
+    return np.asarray(moved / (setup.stage_ranks * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
 
 
 def attention_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
     """Seconds of the attention all-reduces of all layers, each over one group's sequences."""
-    ranks = setup.tensor / setup.sigma
+    ranks = setup.tensor_parallel
     r, n = reduce_layout(accelerator, setup.layout, ranks)
     words = [float(model.width)]
     if setup.layout == "2d":
@@ -176,7 +176,7 @@ def feed_forward_allreduce_s(model: Model, accelerator: Accelerator, setup: Setu
     seconds = np.zeros_like(x)
     for block in model.feed_forward:
         r, n = reduce_layout(accelerator, setup.layout, expert_ranks(block, setup))
-        parallel = setup.tensor / r
+        parallel = setup.stage_ranks / r
         words = [block.active * block.down * model.width / parallel]
         if setup.layout == "2d":
             words.append(block.active * block.up * block.width / parallel)
@@ -195,7 +195,7 @@ def expert_all_to_all_s(model: Model, accelerator: Accelerator, setup: Setup, x:
     for block in model.feed_forward:
         if block.experts > 1:
             ranks = min(block.active, setup.expert)
-            size = model.width * x * ranks * model.activation_bytes / setup.tensor
+            size = model.width * x * ranks * model.activation_bytes / setup.stage_ranks
             seconds = seconds + 2 * block.layers * all_to_all_s(accelerator, ranks, size)
     return seconds
 
@@ -213,7 +213,7 @@ def evaluate(
     micro_batch = batch / setup.pipeline
     x = micro_batch * tokens_per_pass
     slow = pace(model, setup)
-    transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.tensor)
+    transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.stage_ranks)
     return Components(
         kernel_s=np.full_like(x, slow * 4 * model.layers * accelerator.kernel_launch_s),
         attention_allreduce_s=slow * attention_allreduce_s(model, accelerator, setup, x),
@@ -258,8 +258,8 @@ def resident_bytes(model: Model, setup: Setup, weights: str, batch: Array, full_
     stage = math.ceil(model.layers / setup.pipeline)
     both_ends = setup.pipeline == 1 and not model.tied_embeddings
     embedding = model.vocabulary * model.width * (2 if both_ends else 1)
-    attention = stage * attention_params(model) / (setup.tensor / setup.sigma)
-    experts = heaviest_feed_forward_params(model, stage) / setup.tensor
-    held = WEIGHT_BYTES[weights] * (attention + experts + embedding / setup.tensor)
+    attention = stage * attention_params(model) / setup.tensor_parallel
+    experts = heaviest_feed_forward_params(model, stage) / setup.stage_ranks
+    held = WEIGHT_BYTES[weights] * (attention + experts + embedding / setup.stage_ranks)
     per_sequence = stage * cache_bytes_per_layer(model) * full_tokens * rank_share(model, setup)
     return np.asarray(held + per_sequence * np.ceil(batch / setup.sigma))

@@ -18,10 +18,13 @@ from .physics import evaluate
 Mask = NDArray[np.bool_]
 Deployments = dict[str, NDArray[Any]]
 
+DEFAULT_STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
+"""Ranks of a stage where a design space names neither them nor the tensor-parallel degree."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleScenario:
-    """A deployment scenario as plain data; the names are those of scenario files.
+    """A deployment scenario as plain data; the names are those of scenario files, and None is what a file leaves out.
 
     ``every_draft`` also lists the deployments whose draft runs in a slower setup than it could, which matter
     only below a demand cap; otherwise the draft takes its fastest feasible setup at each batch.
@@ -34,7 +37,8 @@ class OracleScenario:
     weights: tuple[str, ...] = ()
     context_tokens: float = 1000
     output_tokens: float = 1000
-    tensor_parallel: tuple[int, ...] = (1, 2, 4, 8)
+    tensor_parallel: tuple[int, ...] | None = None
+    stage_ranks: tuple[int, ...] | None = None
     tensor_layout: tuple[str, ...] = ("1d",)
     pipeline_parallel: tuple[int, ...] = (1,)
     expert_parallel: Literal["auto"] | tuple[int, ...] = "auto"
@@ -95,28 +99,32 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
 
 def setups(scenario: OracleScenario, model: Model | PaperModel) -> Iterator[tuple[Setup, Mask]]:
     """Every setup of the design space that suits the model, and the batches at which it exists."""
-    for tensor in sorted(set(scenario.tensor_parallel)):
+    for ranks, sigma in _stages(scenario):
+        if isinstance(model, Model) and model.attention.query_heads % (ranks // sigma) != 0:
+            continue
         for pipeline in sorted(set(scenario.pipeline_parallel)):
-            if tensor * pipeline > scenario.max_gpus:
+            if ranks * pipeline > scenario.max_gpus:
                 continue
             if isinstance(model, Model) and pipeline > model.layers:
                 continue
-            for sigma in _sigmas(scenario, model, tensor):
-                for expert, exists in _expert_degrees(scenario, model, tensor, pipeline):
-                    for layout in sorted(set(scenario.tensor_layout)):
-                        full = exists & (scenario.batches >= pipeline)
-                        yield Setup(tensor, layout, pipeline, expert, sigma), full
+            for expert, exists in _expert_degrees(scenario, model, ranks, pipeline):
+                for layout in sorted(set(scenario.tensor_layout)):
+                    full = exists & (scenario.batches >= pipeline)
+                    yield Setup(ranks, layout, pipeline, expert, sigma), full
 
 
-def _sigmas(scenario: OracleScenario, model: Model | PaperModel, tensor: int) -> list[int]:
-    dividing = [k for k in sorted(set(scenario.attention_data_parallel)) if tensor % k == 0]
-    if isinstance(model, PaperModel):
-        return dividing
-    return [k for k in dividing if model.attention.query_heads % (tensor // k) == 0]
+def _stages(scenario: OracleScenario) -> list[tuple[int, int]]:
+    """Ranks of a stage with the attention groups that they are split into: both lists restrict where both are given."""
+    groups, degrees, allowed = scenario.attention_data_parallel, scenario.tensor_parallel, scenario.stage_ranks
+    if degrees is not None:
+        every = {(degree * sigma, sigma) for sigma in groups for degree in degrees}
+        return sorted(stage for stage in every if allowed is None or stage[0] in allowed)
+    listed = DEFAULT_STAGE_RANKS if allowed is None else allowed
+    return sorted({(ranks, sigma) for sigma in groups for ranks in listed if ranks % sigma == 0})
 
 
 def _expert_degrees(
-    scenario: OracleScenario, model: Model | PaperModel, tensor: int, pipeline: int
+    scenario: OracleScenario, model: Model | PaperModel, ranks: int, pipeline: int
 ) -> list[tuple[int, Mask]]:
     always = np.ones(scenario.batches.shape, dtype=bool)
     listed = scenario.expert_parallel
@@ -125,14 +133,14 @@ def _expert_degrees(
             return [(1, always)]
         if listed == "auto":
             starved = scenario.batches / pipeline < 2 * paper.sparsity(model)
-            spread = min(tensor, model.experts)
+            spread = min(ranks, model.experts)
             return [(1, always)] if spread == 1 else [(1, starved), (spread, ~starved)]
-        return [(q, always) for q in sorted(set(listed)) if tensor % q == 0 and q <= model.experts]
+        return [(q, always) for q in sorted(set(listed)) if ranks % q == 0 and q <= model.experts]
     routed = [block.experts for block in model.feed_forward if block.experts > 1]
     if not routed:
         return [(1, always)]
-    wanted = range(1, tensor + 1) if listed == "auto" else sorted(set(listed))
-    return [(q, always) for q in wanted if all(n % q == 0 for n in (tensor, *routed))]
+    wanted = range(1, ranks + 1) if listed == "auto" else sorted(set(listed))
+    return [(q, always) for q in wanted if all(n % q == 0 for n in (ranks, *routed))]
 
 
 def _host(
@@ -253,11 +261,13 @@ def _columns(groups: list[Group]) -> Deployments:
     return {
         "accelerator": repeat([g.accelerator.name for g in groups], str),
         "weights": repeat([g.weights for g in groups], str),
-        "tensor_parallel": repeat([g.setup.tensor for g in groups], int),
+        "tensor_parallel": repeat([g.setup.tensor_parallel for g in groups], int),
         "tensor_layout": repeat([g.setup.layout for g in groups], str),
         "pipeline_parallel": repeat([g.setup.pipeline for g in groups], int),
         "expert_parallel": repeat([g.setup.expert for g in groups], int),
+        "expert_tensor_parallel": repeat([g.setup.expert_tensor_parallel for g in groups], float),
         "attention_data_parallel": repeat([g.setup.sigma for g in groups], int),
+        "stage_ranks": repeat([g.setup.stage_ranks for g in groups], int),
         "batch": batch,
         "draft_tokens": repeat([g.draft_tokens for g in groups], int),
         "gpus": gpus,

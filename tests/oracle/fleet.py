@@ -1,6 +1,7 @@
 """Small fleets by brute force, and a simulator that checks the plans of any fleet (docs/fleet.md).
 
-Scenarios are plain mappings, as in a YAML file, with operating points as lists of mappings.
+Scenarios are plain mappings, as in a YAML file of version 2, with operating points as lists of mappings; results are
+parsed JSON files of format 2.
 
 The search counts instances of each kind. Four arguments keep it small, and no others:
 
@@ -41,6 +42,11 @@ TOLERANCE = 1e-9
 PROVEN = 1e-6
 """Relative gap below which a plan may be called optimal."""
 
+DRAFT_DEGREES = (
+    *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
+    *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
+)
+
 MOST_STEPS = 20_000
 """Steps of counting through one phase of a workload beyond which a fleet is not small."""
 
@@ -49,6 +55,10 @@ MOST_PLANS = 500_000
 
 MOST_COMPARED = 5_000
 """Footprints beyond which it takes longer to find the smallest than to go on with all."""
+
+FORMAT, FORMAT_VERSION, SCENARIO_VERSION = "ieco_opt result", 2, 2
+
+OBJECTIVES, AGAINST = ("cost", "power", "gpus"), ("speed", "power", "gpus")
 
 PHASES: dict[str, tuple[Phase, ...]] = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
@@ -176,6 +186,9 @@ class Case:
 
 def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
     """Read a scenario; every least speed is multiplied by the factor."""
+    if _given(mapping, "version", SCENARIO_VERSION) != SCENARIO_VERSION:
+        message = f"scenario of version {mapping['version']}; the oracle reads {SCENARIO_VERSION}"
+        raise ValueError(message)
     pools = tuple(_pool(entry) for entry in mapping["pools"])
     limits = mapping.get("limits") or {}
     return Case(
@@ -877,15 +890,27 @@ def _better(value: float, cost: float, best_value: float, best_cost: float) -> b
 
 def simulate(result: Mapping[str, Any]) -> list[str]:
     """Check every plan of a fleet result (its parsed JSON) against the scenario inside; list what is wrong in words."""
+    if (result["format"], result["format_version"]) != (FORMAT, FORMAT_VERSION):
+        return [f"{result['format']} {result['format_version']}, expected {FORMAT} {FORMAT_VERSION}"]
+    minimised = _minimised(result["question"])
+    if minimised is None:
+        return [f"no question of fleets: {result['question']}"]
     found = [
         f"plan {number}: {fault}"
         for number, plan in enumerate(result["plans"])
-        for fault in _Plan(result["scenario"], plan, result["question"]).faults()
+        for fault in _Plan(result["scenario"], plan, minimised).faults()
     ]
     costs = [plan["usd_per_hour"] for plan in result["plans"]]
     if any(not at_most(one, other) for one, other in itertools.pairwise(costs)):
         found.append(f"plans are not sorted by cost: {costs}")
     return found
+
+
+def _minimised(question: Mapping[str, Any]) -> str | None:
+    """What plans that answer a question minimise: those of a frontier cost the least at what they are set against."""
+    if question["kind"] == "plan" and question["objective"] in OBJECTIVES:
+        return str(question["objective"])
+    return "cost" if question["kind"] == "fleet_frontier" and question["against"] in AGAINST else None
 
 
 def _differ(what: str, stated: float | None, expected: float | None, tolerance: float = TOLERANCE) -> list[str]:
@@ -902,10 +927,10 @@ def _row_name(row: Row) -> str:
 class _Plan:
     """One plan beside the scenario, read afresh."""
 
-    def __init__(self, scenario: Scenario, plan: Mapping[str, Any], question: str) -> None:
+    def __init__(self, scenario: Scenario, plan: Mapping[str, Any], minimised: str) -> None:
         self.case = read(scenario, plan["speed_factor"])
         self.plan = plan
-        self.question = question
+        self.minimised = minimised
         self.rows: list[Row] = plan["instances"]
         self.pools = {pool.name: index for index, pool in enumerate(self.case.pools)}
         self.workloads = {workload.name: workload for workload in self.case.workloads}
@@ -960,7 +985,8 @@ class _Plan:
         """Find the kind of a row, among the operating points or by pricing its degrees."""
         if row["weights"] is None or workload.mapping.get("model") is None:
             return self._listed(workload, row)
-        return self._priced_in_mix(workload, row) if mixed(workload) else self._priced(workload, row)
+        kind, faults = self._priced_in_mix(workload, row) if mixed(workload) else self._priced(workload, row)
+        return kind, faults + _degree_faults(row)
 
     def _listed(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         place = (row["phase"], self.pools[row["pool"]], row["gpus"])
@@ -1227,7 +1253,7 @@ class _Plan:
         if self.plan["power_kw"] is not None or sums.power_kw is not None:
             found += _differ("power_kw", self.plan["power_kw"], sums.power_kw)
         found += _differ("gpus", self.plan["gpus"], sums.gpus)
-        found += _differ("objective", self.plan["objective"], sums.of(self.question))
+        found += _differ("objective", self.plan["objective"], sums.of(self.minimised))
         return found + self._proof()
 
     def _proof(self) -> list[str]:
@@ -1250,8 +1276,27 @@ class _Plan:
 
 def _setup(row: Row, prefix: str) -> Setup:
     """Setup of the model or (prefix ``draft_``) of the draft of a row."""
-    names = ("tensor_parallel", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    return Setup(*(row[prefix + name] for name in names))
+    return Setup(
+        stage_ranks=row[f"{prefix}tensor_parallel"] * row[f"{prefix}attention_data_parallel"],
+        layout=row[f"{prefix}tensor_layout"],
+        pipeline=row[f"{prefix}pipeline_parallel"],
+        expert=row[f"{prefix}expert_parallel"],
+        sigma=row[f"{prefix}attention_data_parallel"],
+    )
+
+
+def _degree_faults(row: Row) -> list[str]:
+    """Check the degrees that follow from others, of the model and of the draft; without a draft it has none."""
+    found = []
+    for prefix in ("", "draft_") if row["draft_tokens"] else ("",):
+        setup = _setup(row, prefix)
+        found += _differ(f"{prefix}stage_ranks", row[f"{prefix}stage_ranks"], setup.stage_ranks)
+        stated = row[f"{prefix}expert_tensor_parallel"]
+        found += _differ(f"{prefix}expert_tensor_parallel", stated, setup.expert_tensor_parallel)
+    if row["draft_tokens"]:
+        return found
+    stray = [name for name in DRAFT_DEGREES if row[name] is not None]
+    return found + [f"{name} is {row[name]} without a draft" for name in stray]
 
 
 def _decoding(wanted: Service, row: Row) -> Decoding:

@@ -93,7 +93,7 @@ def flop_per_token(model: PaperModel, context_tokens: float) -> float:
 
 def feed_forward_ranks(setup: Setup) -> float:
     """Tensor ranks of one expert."""
-    return max(1.0, setup.tensor / setup.expert)
+    return max(1.0, setup.stage_ranks / setup.expert)
 
 
 def memory_s(
@@ -106,14 +106,14 @@ def memory_s(
     one_matrix = w * d * f + a * activation_words(d, f, x / s, feed_forward_ranks(setup))
     experts = touched * (model.up + model.down) * one_matrix
     attention = sum(
-        w * m * k + a * activation_words(m, k, x, setup.tensor / setup.sigma) for m, k in attention_matrices(model)
+        w * m * k + a * activation_words(m, k, x, setup.tensor_parallel) for m, k in attention_matrices(model)
     )
     moved = (
         cache_bytes_per_token(model) * context * micro_batch
         + model.layers * (experts + setup.sigma * attention)
         + w * model.vocabulary * d
     )
-    return np.asarray(moved / (setup.tensor * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
+    return np.asarray(moved / (setup.stage_ranks * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
 
 
 def arithmetic_s(model: PaperModel, accelerator: Accelerator, setup: Setup, x: Array, context: float) -> Array:
@@ -122,12 +122,12 @@ def arithmetic_s(model: PaperModel, accelerator: Accelerator, setup: Setup, x: A
     rest = 2 * active_params(model) - experts
     per_token = experts + cache_flop_per_token(model, context) + setup.sigma * rest
     rate = peak(model, accelerator) * accelerator.arithmetic_cap
-    return x * per_token / (setup.tensor * rate)
+    return x * per_token / (setup.stage_ranks * rate)
 
 
 def attention_allreduce_s(model: PaperModel, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
     """Seconds of the attention all-reduces of all layers."""
-    ranks = setup.tensor / setup.sigma
+    ranks = setup.tensor_parallel
     r, n = reduce_layout(accelerator, setup.layout, ranks)
     words = [float(model.width)]
     if setup.layout == "2d":
@@ -139,7 +139,7 @@ def attention_allreduce_s(model: PaperModel, accelerator: Accelerator, setup: Se
 def feed_forward_allreduce_s(model: PaperModel, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
     """Seconds of the feed-forward all-reduces of all layers."""
     r, n = reduce_layout(accelerator, setup.layout, feed_forward_ranks(setup))
-    parallel = setup.tensor / r
+    parallel = setup.stage_ranks / r
     words = [model.active_experts * model.down * model.width / parallel]
     if setup.layout == "2d":
         words.append(model.active_experts * model.up * model.feed_forward_width / parallel)
@@ -158,7 +158,7 @@ def expert_all_to_all_s(model: PaperModel, accelerator: Accelerator, setup: Setu
     if model.experts == 1:
         return np.zeros_like(x)
     ranks = min(model.active_experts, setup.expert)
-    size = model.width * x * ranks * model.activation_bytes / setup.tensor
+    size = model.width * x * ranks * model.activation_bytes / setup.stage_ranks
     return 2 * model.layers * all_to_all_s(accelerator, ranks, size)
 
 
@@ -173,7 +173,7 @@ def evaluate(
     """Time one pass of one micro-batch; ``batch`` and ``tokens_per_pass`` broadcast."""
     micro_batch = batch / setup.pipeline
     x = micro_batch * tokens_per_pass
-    transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.tensor)
+    transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.stage_ranks)
     return Components(
         kernel_s=np.full_like(x, 4 * model.layers * accelerator.kernel_launch_s),
         attention_allreduce_s=attention_allreduce_s(model, accelerator, setup, x),
@@ -215,7 +215,7 @@ def section_3_5_s(
     x = np.array(float(batch))
     if gpus * accelerator.hbm_bytes < resident_bytes(model, x, context_tokens):
         return math.inf
-    setup = Setup(tensor=gpus, layout="2d", pipeline=1, expert=1, sigma=1)
+    setup = Setup(stage_ranks=gpus, layout="2d", pipeline=1, expert=1, sigma=1)
     flop = flop_per_token(model, context_tokens)
     arithmetic = batch * flop / (gpus * peak(model, accelerator) * accelerator.arithmetic_cap)
     memory = float(memory_s(model, accelerator, setup, x, x, context_tokens))

@@ -58,7 +58,8 @@ class Service:
     accelerator: Accelerator
     weights: tuple[str, ...]
     request: Request
-    tensor_parallel: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    tensor_parallel: tuple[int, ...] | None = None
+    stage_ranks: tuple[int, ...] | None = None
     pipeline_parallel: tuple[int, ...] = (1, 2, 4, 8, 16)
     expert_parallel: Literal["auto"] | tuple[int, ...] = "auto"
     attention_data_parallel: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -232,6 +233,7 @@ def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple
         accelerators=(service.accelerator,),
         batches=batches,
         tensor_parallel=service.tensor_parallel,
+        stage_ranks=service.stage_ranks,
         tensor_layout=service.tensor_layout,
         pipeline_parallel=service.pipeline_parallel,
         expert_parallel=service.expert_parallel,

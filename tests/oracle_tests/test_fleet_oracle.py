@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import Setup, serving
-from oracle.fleet import cover_rows, fewest_nodes, kinds, read, simulate, slices_fit, solve
+from oracle.fleet import cover_rows, fewest_nodes, kinds, read, service, simulate, slices_fit, solve
 from oracle.serving import Decoding, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
@@ -102,6 +102,39 @@ def test_prefill_of_a_pipeline_holds_a_prompt_in_each_stage() -> None:
     two = next(one for one in found if one.batch == 2)
     assert two.capacity_requests_per_s == pytest.approx(2 / two.pass_s, rel=1e-12)
     assert two.transfer_s == pytest.approx(0.004, rel=1e-12)
+
+
+def degrees(phase: serving.Phase, **lists: Any) -> set[tuple[int, int]]:
+    """TP and DP of the instances of a phase, whose model has four heads."""
+    found = serving.instances(small_service(**lists), phase)
+    return {(int(one.setup.tensor_parallel), int(one.setup.sigma)) for one in found}
+
+
+def test_degrees_of_the_phases() -> None:
+    groups: Mapping = {"attention_data_parallel": (1, 2, 3)}
+    alone: Mapping = {"tensor_parallel": (1, 2), **groups}
+    assert degrees("decode", **alone) == {(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)}
+    # A prompt is in one group, so the ranks of a prefill stage are its tensor-parallel degree.
+    assert degrees("prefill", **alone) == {(1, 1), (2, 1)}
+    both: Mapping = {**alone, "stage_ranks": (2, 3, 4)}
+    assert degrees("colocated", **both) == {(1, 2), (1, 3), (2, 1), (2, 2)}
+    assert degrees("prefill", **both) == {(2, 1)}
+    stages: Mapping = {"tensor_parallel": None, "stage_ranks": (3, 4, 6), **groups}
+    assert degrees("decode", **stages) == {(1, 3), (2, 2), (2, 3), (4, 1)}
+    assert degrees("prefill", **stages) == {(4, 1)}
+    neither: Mapping = {"tensor_parallel": None, **groups}
+    assert degrees("decode", **neither) == {(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2)}
+    assert degrees("prefill", **neither) == {(1, 1), (2, 1), (4, 1)}
+
+
+def test_a_draft_has_degrees_of_its_own_in_the_same_space() -> None:
+    # Two GPUs of the model as two groups or as one; the draft likewise, whatever the model does.
+    lists: Mapping = {"tensor_parallel": (1, 2), "stage_ranks": (2,), "attention_data_parallel": (1, 2)}
+    found = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2), **lists), "decode")
+    stages = [
+        (one.setup.sigma, one.decoding.draft_setup.sigma if one.decoding.draft_setup else 0, one.gpus) for one in found
+    ]
+    assert sorted(stages) == [(1, 0, 2), (1, 1, 2), (1, 2, 2), (2, 0, 2), (2, 1, 2), (2, 2, 2)]
 
 
 def test_colocated_by_hand() -> None:
@@ -207,7 +240,8 @@ def test_the_largest_batch_is_the_best_one() -> None:
             accelerator=catalog.accelerator(rng.choice(("H100-SXM", "MI300X", "L40S"))),
             weights=("fp8",),
             request=Request(rng.choice((1, 500, 5000)), rng.choice((1, 50, 1000))),
-            tensor_parallel=(1, 2, 8),
+            tensor_parallel=(1, 2, 4),
+            stage_ranks=(1, 2, 8),
             pipeline_parallel=(1, 3),
             attention_data_parallel=(1, 2),
             batches=np.arange(1, 513),
@@ -475,7 +509,7 @@ def test_slices_go_to_one_kind() -> None:
 
 
 def priced(**changes: Any) -> Mapping:
-    given = {
+    given: Mapping = {
         "name": "w",
         "model": "Llama-3.1-8B",
         "weights": ["fp8"],
@@ -526,9 +560,10 @@ def test_the_pool_says_how_large_nodes_are() -> None:
 NOTHING = dict.fromkeys(
     (
         *("cost_usd_per_mtok", "latency_s", "weights", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
-        *("expert_parallel", "attention_data_parallel", "batch", "draft_tokens", "mfu", "bottleneck", "kernel_s"),
-        *("network_s", "memory_s", "arithmetic_s", "draft_tensor_parallel", "draft_tensor_layout"),
-        *("draft_pipeline_parallel", "draft_expert_parallel", "draft_attention_data_parallel"),
+        *("expert_parallel", "expert_tensor_parallel", "attention_data_parallel", "stage_ranks", "batch"),
+        *("draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
+        *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
+        *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
         *("speed_tokens_per_s", "time_to_first_token_s"),
     )
 )
@@ -601,6 +636,24 @@ def pool_summary(rented: int, used: int, nodes: int, usd: float, stock: int = 32
     }
 
 
+def saved(scenario: Mapping, plan: Mapping) -> Mapping:
+    """Give one plan of the least cost the envelope of a saved result."""
+    return {
+        "format": "ieco_opt result",
+        "format_version": 2,
+        "question": {"kind": "plan", "objective": "cost"},
+        "scenario": scenario,
+        "resolved": {},
+        "guarantee": {"kind": "single", "coverage": None, "stopped": None, "open_regions": []},
+        "status": "optimal",
+        "plans": [plan],
+        "solver": {},
+        "statistics": {},
+        "versions": {},
+        "notes": [],
+    }
+
+
 def result_of_six_and_four() -> Mapping:
     plan = {
         "speed_factor": 1.0,
@@ -617,11 +670,42 @@ def result_of_six_and_four() -> Mapping:
         "pools": [pool_summary(16, 10, 2, 16.0)],
         "next_cheaper": [],
     }
-    return {"question": "cost", "scenario": six_and_four(), "plans": [plan]}
+    return saved({"version": 2, **six_and_four()}, plan)
 
 
 def test_a_right_plan_has_no_faults() -> None:
     assert simulate(result_of_six_and_four()) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "of_cost"),
+    [
+        ({"kind": "plan", "objective": "cost"}, True),
+        ({"kind": "plan", "objective": "power"}, False),
+        ({"kind": "plan", "objective": "gpus"}, False),
+        ({"kind": "fleet_frontier", "against": "speed"}, True),
+        ({"kind": "fleet_frontier", "against": "power"}, True),
+        ({"kind": "fleet_frontier", "against": "gpus"}, True),
+    ],
+)
+def test_the_question_says_what_is_minimised(question: Mapping, of_cost: bool) -> None:
+    # The plan takes 16 GPUs, 16 kW and 16 $/h, so that its pool's price tells cost from the other two.
+    asked = result_of_six_and_four() | {"question": question}
+    assert simulate(asked) == []
+    asked["scenario"]["pools"][0]["usd_per_gpu_hour"] = 2
+    assert any("objective is" in fault for fault in simulate(asked)) == of_cost
+
+
+def test_other_formats_are_refused() -> None:
+    questions = (
+        {"kind": "solve"},
+        {"kind": "plan", "objective": "speed"},
+        {"kind": "fleet_frontier", "against": "cost"},
+    )
+    for other in ({"format": "ieco_opt fleet"}, {"format_version": 1}, *({"question": each} for each in questions)):
+        assert len(simulate(result_of_six_and_four() | other)) == 1
+    with pytest.raises(ValueError, match="version 1"):
+        read({"version": 1, **six_and_four()})
 
 
 def _set(*path: str | int, to: object) -> Callable[[Mapping], None]:
@@ -701,22 +785,29 @@ def test_what_is_not_known_of_a_point_is_no_fault() -> None:
     assert simulate(result) == []
 
 
-def result_of_a_priced_pair() -> Mapping:
+def degree_columns(tensor: int, groups: int, prefix: str = "") -> Mapping:
+    """Degrees of a dense model in one stage."""
+    given: Mapping = {"tensor_parallel": tensor, "attention_data_parallel": groups, "stage_ranks": tensor * groups}
+    given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
+    return {prefix + name: value for name, value in (given | {"expert_tensor_parallel": tensor * groups}).items()}
+
+
+def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
     """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
-    scenario = fleet([pool()], [priced(requests_per_s=2.0)])
+    space = priced()["design_space"] | {"tensor_parallel": [1, tensor], "attention_data_parallel": [1, groups]}
+    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space)])
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
-    setup = {"weights": "fp8", "tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
-    setup |= {"attention_data_parallel": 1, "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
+    setup = {"weights": "fp8", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
     (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
     latency = 64 / (decode_capacity * 200)
     first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
     rows = [
-        row("w", 1, 1, phase="prefill", **setup, tensor_parallel=1, batch=1)
+        row("w", 1, 1, phase="prefill", **setup, **degree_columns(1, 1), batch=1)
         | {"capacity_requests_per_s": prefill_capacity, "utilization": 2 / prefill_capacity, "usd_per_hour": 8 / 3}
         | {"throughput_tokens_per_s": prefill_capacity * 2000, "time_to_first_token_s": first},
-        row("w", 2, 1, phase="decode", **setup, tensor_parallel=2, batch=64)
+        row("w", 2, 1, phase="decode", **setup, **degree_columns(tensor, groups), batch=64)
         | {"capacity_requests_per_s": decode_capacity, "utilization": 2 / decode_capacity, "usd_per_hour": 16 / 3}
         | {"throughput_tokens_per_s": 64 / latency, "latency_s": latency, "speed_tokens_per_s": 1 / latency},
     ]
@@ -734,11 +825,84 @@ def result_of_a_priced_pair() -> Mapping:
         "workloads": [total | {"utilization": 2 / capacity}],
         "pools": [pool_summary(8, 3, 1, 8.0)],
     }
-    return {"question": "cost", "scenario": scenario, "plans": [plan]}
+    return saved(scenario, plan)
 
 
-def test_a_priced_plan_has_no_faults() -> None:
-    assert simulate(result_of_a_priced_pair()) == []
+@pytest.mark.parametrize(("tensor", "groups"), [(2, 1), (1, 2)])
+def test_a_priced_plan_has_no_faults(tensor: int, groups: int) -> None:
+    assert simulate(result_of_a_priced_pair(tensor, groups)) == []
+
+
+def test_stage_ranks_may_exclude_what_tensor_parallel_allows() -> None:
+    of_groups = result_of_a_priced_pair(tensor=1, groups=2)
+    space = of_groups["scenario"]["workloads"][0]["design_space"]
+    space["stage_ranks"] = [1, 2]
+    assert simulate(of_groups) == []
+    space["stage_ranks"] = [1, 4]
+    assert any("does not exist" in fault for fault in simulate(of_groups))
+    # Ranks alone: two of them may be two groups of one, and so may the default.
+    del space["tensor_parallel"]
+    assert any("does not exist" in fault for fault in simulate(of_groups))
+    space["stage_ranks"] = [1, 2]
+    assert simulate(of_groups) == []
+    del space["stage_ranks"]
+    assert simulate(of_groups) == []
+
+
+def result_of_speculation() -> Mapping:
+    """One colocated instance of two GPUs as one group, whose draft runs as two; priced by the oracle itself."""
+    space = priced()["design_space"] | {"tensor_parallel": [1, 2], "attention_data_parallel": [1, 2]}
+    speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3}
+    wanted = priced(serving=["colocated"], design_space=space | {"stage_ranks": [2]}, speculation=speculation)
+    scenario = fleet([pool()], [wanted])
+    case = read(scenario)
+    one = next(
+        one
+        for one in serving.instances(service(case, case.workloads[0], 0, Request(2000, 200)), "colocated")
+        if one.decoding.draft_tokens == 3
+        if (one.setup.sigma, one.decoding.draft_setup and one.decoding.draft_setup.sigma) == (1, 2)
+    )
+    rate = one.capacity_requests_per_s
+    figures = {"weights": "fp8", "batch": one.batch, "draft_tokens": 3, "bound": 8.0, "usd_per_hour": 8.0}
+    figures |= {"capacity_requests_per_s": rate, "utilization": 1 / rate, "time_to_first_token_s": one.pass_s}
+    figures |= {"latency_s": one.latency_s, "speed_tokens_per_s": 1 / one.latency_s}
+    figures |= {"throughput_tokens_per_s": one.batch / one.latency_s}
+    total = summary("w", 2, 8.0) | {"capacity_requests_per_s": rate, "slack_requests_per_s": rate - 1}
+    plan = result_of_six_and_four()["plans"][0] | {
+        **dict.fromkeys(("usd_per_hour", "power_kw", "objective", "bound"), 8.0),
+        "gpus": 8,
+        "instances": [row("w", 2, 1, **figures, **degree_columns(2, 1), **degree_columns(1, 2, "draft_"))],
+        "nodes": [part(0, "w", 2)],
+        "workloads": [total | {"utilization": 1 / rate}],
+        "pools": [pool_summary(8, 2, 1, 8.0)],
+    }
+    return saved(scenario, plan)
+
+
+def test_a_speculating_plan_has_no_faults() -> None:
+    assert simulate(result_of_speculation()) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("tensor_parallel", 1),
+        ("stage_ranks", 1),
+        ("expert_tensor_parallel", 1),
+        ("draft_tensor_parallel", 2),
+        ("draft_attention_data_parallel", 1),
+        ("draft_stage_ranks", 1),
+        ("draft_expert_tensor_parallel", 1),
+        ("draft_pipeline_parallel", 2),
+        ("draft_stage_ranks", None),
+        ("draft_tokens", 2),
+    ],
+)
+def test_every_wrong_degree_is_found(column: str, value: int | None) -> None:
+    result = result_of_speculation()
+    assert result["plans"][0]["instances"][0][column] != value
+    result["plans"][0]["instances"][0][column] = value
+    assert simulate(result)
 
 
 @pytest.mark.parametrize(
@@ -747,6 +911,10 @@ def test_a_priced_plan_has_no_faults() -> None:
         _set(*PLAN, "instances", 1, "batch", to=63),
         _set(*PLAN, "instances", 1, "weights", to="bf16"),
         _set(*PLAN, "instances", 1, "tensor_parallel", to=1),
+        _set(*PLAN, "instances", 1, "attention_data_parallel", to=2),
+        _set(*PLAN, "instances", 1, "stage_ranks", to=1),
+        _set(*PLAN, "instances", 1, "expert_tensor_parallel", to=1),
+        _set(*PLAN, "instances", 1, "draft_tensor_parallel", to=1),
         _set(*PLAN, "instances", 1, "latency_s", to=0.01),
         _set(*PLAN, "instances", 1, "speed_tokens_per_s", to=100.0),
         _set(*PLAN, "instances", 1, "throughput_tokens_per_s", to=100.0),
@@ -757,6 +925,9 @@ def test_a_priced_plan_has_no_faults() -> None:
         _set("scenario", "workloads", 0, "memory_utilization", to=0.1),
         _set("scenario", "workloads", 0, "design_space", "batch", to={"max": 63}),
         _set("scenario", "workloads", 0, "design_space", "max_gpus", to=1),
+        _set("scenario", "workloads", 0, "design_space", "tensor_parallel", to=[1, 4]),
+        _set("scenario", "workloads", 0, "design_space", "stage_ranks", to=[1, 4]),
+        _set("scenario", "workloads", 0, "design_space", "attention_data_parallel", to=[2]),
         _set("scenario", "workloads", 0, "prompt_tokens", to=2001),
         _set("scenario", "pools", 0, "node_size", to=4),
     ],
@@ -790,3 +961,10 @@ def test_larger_fleets_are_of_operating_points() -> None:
         assert 4 <= len(case.workloads) <= 8
         assert 10 <= count <= 70
         assert all("model" not in entry.mapping for entry in case.workloads)
+
+
+def test_random_fleets_draw_every_way_to_list_the_ranks() -> None:
+    fleets = [numbered_fleet(number) for number in range(120)]
+    spaces = [entry["design_space"] for drawn in fleets for entry in drawn["workloads"] if "model" in entry]
+    ways = [("tensor_parallel" in space, "stage_ranks" in space) for space in spaces]
+    assert min(ways.count((degrees, ranks)) for degrees in (False, True) for ranks in (False, True)) >= 4

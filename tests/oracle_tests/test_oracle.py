@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from oracle.common import collective_s, peak_flops
 from oracle.enumeration import setups, speculative_s
 from oracle.references import ACCELERATORS, H100, MODELS
 from places import DATA
+from random_scenarios import numbered
 
 from ieco_opt.catalog.types import (
     Accelerator,
@@ -32,8 +33,11 @@ from ieco_opt.catalog.types import (
     GroupedQueryAttention,
     LatentAttention,
     Model,
+    PaperModel,
     Topology,
 )
+
+Mapping = dict[str, Any]
 
 SAMPLE = DATA / "setup_points_sample.csv"
 PARTS = (
@@ -94,11 +98,11 @@ def sample() -> list[dict[str, str]]:
 def sampled_setup(row: dict[str, str]) -> Setup:
     """Build the setup of a row from its inputs alone."""
     model = MODELS[row["model"]]
-    tensor = int(row["gpus"]) / int(row["pipeline_parallel"])
+    ranks = int(row["gpus"]) / int(row["pipeline_parallel"])
     starved = int(row["batch"]) / int(row["pipeline_parallel"]) < 2 * paper.sparsity(model)
-    expert = 1 if starved else min(tensor, model.experts)
+    expert = 1 if starved else min(ranks, model.experts)
     return Setup(
-        tensor,
+        ranks,
         row["tensor_layout"],
         int(row["pipeline_parallel"]),
         expert,
@@ -110,7 +114,9 @@ def sampled_setup(row: dict[str, str]) -> Setup:
 def test_reference_setup(row: dict[str, str]) -> None:
     model, accelerator, setup = MODELS[row["model"]], ACCELERATORS[row["accelerator"]], sampled_setup(row)
     assert setup.expert == float(row["expert_parallel"])
-    assert paper.feed_forward_ranks(setup) == float(row["tensor_parallel_feed_forward"])
+    assert setup.tensor_parallel == float(row["tensor_parallel_attention"])
+    assert setup.expert_tensor_parallel == float(row["tensor_parallel_feed_forward"])
+    assert paper.feed_forward_ranks(setup) == setup.expert_tensor_parallel
     parts = evaluate(
         model,
         accelerator,
@@ -177,7 +183,7 @@ def test_peak_rate_falls_back_to_16_bits() -> None:
 
 def test_dense_model_on_two_stages_by_hand() -> None:
     # Five layers on two stages of two ranks: the fuller stage holds three layers and sets the pace.
-    setup, batch = Setup(tensor=2, layout="1d", pipeline=2, expert=1, sigma=1), np.array(7.0)
+    setup, batch = Setup(stage_ranks=2, layout="1d", pipeline=2, expert=1, sigma=1), np.array(7.0)
     attention, feed_forward = (4 + 2 * 2) * 2 * 8 + 8 * (4 * 2), 3 * 8 * 16
     cache = 2 * 2 * 2 * 2
     resident = 2 * (3 * attention + 3 * feed_forward + 10 * 8) / 2 + 3 * cache * 10 * 7 * 0.5
@@ -204,7 +210,7 @@ def test_dense_model_on_two_stages_by_hand() -> None:
 
 def test_two_dimensional_words_by_hand() -> None:
     # Four ranks on two nodes, two a side; two groups of attention of two ranks each, on one node.
-    setup = Setup(tensor=4, layout="2d", pipeline=1, expert=1, sigma=2)
+    setup = Setup(stage_ranks=4, layout="2d", pipeline=1, expert=1, sigma=2)
     parts = evaluate(DENSE, CHIP, setup, batch=6, context_tokens=8, weights="bf16")
     r, n = 2, math.sqrt(2)
     slowest = max((r - n) / (r * 1e6), (n - 1) / (r * 1e5))
@@ -222,7 +228,7 @@ def test_two_dimensional_words_by_hand() -> None:
 def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, sequences: int) -> None:
     # Two KV heads on 8 / sigma ranks: each rank holds one head, half of a sequence's cache.
     model = replace(DENSE, attention=GroupedQueryAttention(query_heads=8, kv_heads=2, head_width=1))
-    setup = Setup(tensor=8, layout="1d", pipeline=1, expert=1, sigma=sigma)
+    setup = Setup(stage_ranks=8, layout="1d", pipeline=1, expert=1, sigma=sigma)
     attention, cache = (8 + 4) * 1 * 8 + 8 * 8, 2 * 2 * 1 * 2
     weights = 5 * attention * sigma / 8 + 5 * 3 * 8 * 16 / 8 + 2 * 10 * 8 / 8
     resident = weights + 5 * cache * 20 * sequences * share
@@ -236,7 +242,7 @@ def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, se
 def test_latent_attention_by_hand() -> None:
     shapes = [(6 + 5 + 2, 8), (4 * (3 + 2), 6), (4 * (3 + 4), 5), (8, 4 * 4)]
     assert deployable.attention_matrices(LATENT) == shapes
-    setup = Setup(tensor=4, layout="2d", pipeline=1, expert=1, sigma=1)
+    setup = Setup(stage_ranks=4, layout="2d", pipeline=1, expert=1, sigma=1)
     params, cache = 13 * 8 + 20 * 6 + 28 * 5 + 8 * 16, (5 + 2) * 2
     # Every rank holds the one compressed head whole.
     resident = 2 * (5 * params + 5 * 3 * 8 * 16 + 2 * 10 * 8) / 4 + 5 * cache * 20 * 3
@@ -255,7 +261,7 @@ def test_latent_attention_by_hand() -> None:
 def test_heaviest_stage_by_hand(pipeline: int, feed_forward: int) -> None:
     # Eight experts of width 6 and a shared one of width 5, against one dense layer of width 20.
     assert (3 * 8 * (8 * 6 + 5), 3 * 8 * 20) == (1272, 480)
-    setup = Setup(tensor=4, layout="1d", pipeline=pipeline, expert=2, sigma=1)
+    setup = Setup(stage_ranks=4, layout="1d", pipeline=pipeline, expert=2, sigma=1)
     stage, embeddings = math.ceil(5 / pipeline), 80 * (2 if pipeline == 1 else 1)
     weights = 0.5 * (stage * 192 + feed_forward + embeddings) / 4
     cache = stage * 16 * 20 * 7 / 2
@@ -264,7 +270,7 @@ def test_heaviest_stage_by_hand(pipeline: int, feed_forward: int) -> None:
 
 
 def test_experts_by_hand() -> None:
-    setup = Setup(tensor=4, layout="1d", pipeline=2, expert=2, sigma=1)
+    setup = Setup(stage_ranks=4, layout="1d", pipeline=2, expert=2, sigma=1)
     parts = evaluate(EXPERTS, CHIP, setup, batch=4, context_tokens=0, weights="int4")
     pace, x, touched = 1.2, 2, 8 * (1 - (5 / 8) ** 2)
     t1 = math.sqrt(8 * 2 / 6)
@@ -295,7 +301,7 @@ SCENARIO = OracleScenario(
     batches=np.arange(1, 9),
     context_tokens=20,
     output_tokens=10,
-    tensor_parallel=(1, 2, 4, 8),
+    stage_ranks=(1, 2, 4, 8),
     pipeline_parallel=(1, 2),
     attention_data_parallel=(1, 2),
     max_gpus=8,
@@ -303,15 +309,92 @@ SCENARIO = OracleScenario(
 
 
 def test_design_space_by_hand() -> None:
-    # Pairs of T and sigma: 1, then 2 and 4 with both, and 8 with sigma 2 only (four heads);
-    # Q divides T and 8, so 1, 2, 3 and 4 choices; two stages only up to T = 4.
+    # Ranks and groups: 1, then 2 and 4 with both, and 8 with two groups only (four heads);
+    # Q divides the ranks and 8, so 1, 2, 3 and 4 choices; two stages only up to 4 ranks.
     assert len(list(setups(SCENARIO, EXPERTS))) == (1 + 2 * 2 + 2 * 3 + 4) + (1 + 2 * 2 + 2 * 3)
     listed = replace(SCENARIO, expert_parallel=(2, 3))
     assert {setup.expert for setup, _ in setups(listed, EXPERTS)} == {2}
     assert {setup.expert for setup, _ in setups(listed, DENSE)} == {1}
     gpt_4 = replace(SCENARIO, fidelity="paper", model=MODELS["GPT-4"], batches=np.array([15, 16, 31, 32]))
-    found = {(s.pipeline, s.expert, *np.flatnonzero(m)) for s, m in setups(gpt_4, gpt_4.model) if s.tensor == 4}
+    found = {(s.pipeline, s.expert, *np.flatnonzero(m)) for s, m in setups(gpt_4, gpt_4.model) if s.stage_ranks == 4}
     assert found == {(1, 1, 0), (1, 4, 1, 2, 3), (2, 1, 0, 1, 2), (2, 4, 3)}
+
+
+def degrees(model: Model | PaperModel, **lists: Any) -> set[tuple[int, int, int]]:
+    """TP, DP and PP of every setup that a design space gives a model."""
+    fidelity: Literal["paper", "deployable"] = "paper" if isinstance(model, PaperModel) else "deployable"
+    space = replace(SCENARIO, fidelity=fidelity, model=model, stage_ranks=None)
+    return {(int(s.tensor_parallel), int(s.sigma), int(s.pipeline)) for s, _ in setups(replace(space, **lists), model)}
+
+
+def test_tensor_parallel_and_stage_ranks_both_restrict() -> None:
+    lists: Mapping = {
+        "tensor_parallel": (1, 2, 3),
+        "stage_ranks": (2, 4, 6, 8),
+        "attention_data_parallel": (1, 2, 3, 4),
+    }
+    # Degree 1 needs 2 or 4 groups, 2 may have any number; 12 and 16 GPUs are more than there may be.
+    one_stage = {(1, 2, 1), (1, 4, 1), (2, 1, 1), (2, 2, 1), (2, 3, 1), (2, 4, 1)}
+    two_stages = {(1, 2, 2), (1, 4, 2), (2, 1, 2), (2, 2, 2)}
+    assert degrees(DENSE, **lists) == one_stage | two_stages
+    # Three divides no four heads, which the paper does not mind: two groups make a stage of 6.
+    assert degrees(MODELS["Llama 3 8B"], **lists) == one_stage | two_stages | {(3, 2, 1)}
+    assert degrees(DENSE, **lists | {"stage_ranks": (5, 7)}) == set()
+
+
+def test_tensor_parallel_alone_goes_with_every_number_of_groups() -> None:
+    lists: Mapping = {"tensor_parallel": (1, 2), "attention_data_parallel": (1, 3), "max_gpus": 6}
+    expected = {(1, 1, 1), (1, 3, 1), (2, 1, 1), (2, 3, 1), (1, 1, 2), (1, 3, 2), (2, 1, 2)}
+    assert degrees(DENSE, **lists) == expected
+    assert degrees(MODELS["Llama 3 8B"], **lists) == expected
+    # Beyond 64 ranks, and no power of two: only the GPUs set an end.
+    lists |= {"tensor_parallel": (4,), "attention_data_parallel": (5, 32, 64), "max_gpus": 160}
+    assert degrees(DENSE, **lists) == {(4, 5, 1), (4, 5, 2), (4, 32, 1)}
+
+
+def test_stage_ranks_alone_leave_every_degree_that_divides_them() -> None:
+    lists: Mapping = {"stage_ranks": (6, 12), "attention_data_parallel": (1, 2, 3, 4, 5), "max_gpus": 12}
+    # 6 in four groups and both in five would not be whole; 6, 3 and 12 do not divide the four heads.
+    assert degrees(DENSE, **lists) == {(2, 3, 1), (2, 3, 2), (4, 3, 1)}
+    of_six, of_twelve = {(6, 1), (3, 2), (2, 3)}, {(12, 1), (6, 2), (4, 3), (3, 4)}
+    every = {(*stage, 1) for stage in of_six | of_twelve} | {(*stage, 2) for stage in of_six}
+    assert degrees(MODELS["Llama 3 8B"], **lists) == every
+
+
+def test_neither_list_gives_powers_of_two() -> None:
+    lists: Mapping = {"attention_data_parallel": (1, 2, 3), "pipeline_parallel": (1,)}
+    four_heads = {(1, 1, 1), (1, 2, 1), (2, 1, 1), (2, 2, 1), (4, 1, 1), (4, 2, 1)}
+    assert degrees(DENSE, **lists) == four_heads
+    every = {(2**k, 1, 1) for k in range(7)} | {(2**k, 2, 1) for k in range(6)}
+    assert degrees(MODELS["Llama 3 8B"], **lists, max_gpus=512) == every
+    # The same configurations as where the default is written out.
+    assert degrees(DENSE, **lists, stage_ranks=(1, 2, 4, 8, 16, 32, 64)) == four_heads
+
+
+def test_columns_of_degrees() -> None:
+    lists: Mapping = {
+        "tensor_parallel": (2,),
+        "stage_ranks": None,
+        "attention_data_parallel": (2,),
+        "pipeline_parallel": (2,),
+    }
+    space = replace(SCENARIO, **lists, expert_parallel=(1, 2, 4), weights=("fp8",), batches=np.array([6]))
+    table = enumerate_deployments(space)
+    names = ("tensor_parallel", "attention_data_parallel", "stage_ranks", "expert_parallel", "expert_tensor_parallel")
+    rows = list(zip(*(table[name].tolist() for name in names), table["gpus"].tolist(), strict=True))
+    assert rows == [(2, 2, 4, 1, 4, 8), (2, 2, 4, 2, 2, 8), (2, 2, 4, 4, 1, 8)]
+    setup = Setup(stage_ranks=4, layout="1d", pipeline=2, expert=2, sigma=2)
+    parts = evaluate(EXPERTS, CHIP, setup, batch=6, context_tokens=25, weights="fp8")
+    assert table["latency_s"][1] == pytest.approx(float(parts.latency_s), rel=1e-12)
+
+
+def test_an_expert_may_have_half_a_rank_more_in_the_paper() -> None:
+    # Sixteen experts over 24 ranks: one and a half each, in three groups of eight for attention; two stages hold GPT-4.
+    gpt_4: Mapping = {"model": MODELS["GPT-4"], "fidelity": "paper", "weights": (), "accelerators": (H100,)}
+    lists: Mapping = {"tensor_parallel": (8,), "stage_ranks": (24,), "attention_data_parallel": (1, 3), "max_gpus": 64}
+    table = enumerate_deployments(replace(SCENARIO, **gpt_4, **lists, pipeline_parallel=(2,), batches=np.array([64])))
+    degrees_of = ("tensor_parallel", "attention_data_parallel", "expert_parallel", "expert_tensor_parallel", "gpus")
+    assert [table[name].tolist() for name in degrees_of] == [[8], [3], [16], [1.5], [48]]
 
 
 def test_economics_and_limits() -> None:
@@ -341,7 +424,7 @@ def test_speculation_by_hand() -> None:
         SCENARIO,
         model=DENSE,
         weights=("bf16",),
-        tensor_parallel=(1, 2),
+        stage_ranks=(1, 2),
         attention_data_parallel=(1,),
         batches=np.array([4]),
         max_gpus=2,
@@ -359,7 +442,7 @@ def test_speculation_by_hand() -> None:
 
     def found(case: OracleScenario) -> list[Any]:
         table = enumerate_deployments(case)
-        return list(table["latency_s"][(table["tensor_parallel"] == 2) & (table["draft_tokens"] == 3)])
+        return list(table["latency_s"][(table["stage_ranks"] == 2) & (table["draft_tokens"] == 3)])
 
     expected = [(seconds(DENSE, main, 3) + 3 * seconds(draft, s, 1)) / (1 + 0.8 + 0.64) for s in choices]
     assert found(scenario) == pytest.approx([min(expected)])
@@ -389,3 +472,18 @@ def test_frontier_by_hand() -> None:
     assert best(table, "cheapest") == {"speed_tokens_per_s": 1.0, "cost_usd_per_mtok": 1.0}
     assert best(table, "preferred", 0.5) == {"speed_tokens_per_s": 1.0, "cost_usd_per_mtok": 1.0}
     assert best(table, "preferred", 3) == {"speed_tokens_per_s": 3.0, "cost_usd_per_mtok": 4.0}
+
+
+def test_random_scenarios_draw_every_way_to_list_the_ranks() -> None:
+    cases = [numbered(number)[0] for number in range(60)]
+    spaces = [case.mapping["design_space"] for case in cases]
+    ways = [("tensor_parallel" in space, "stage_ranks" in space) for space in spaces]
+    assert min(ways.count((degrees, ranks)) for degrees in (False, True) for ranks in (False, True)) >= 4
+    for case, space in zip(cases, spaces, strict=True):
+        for name in ("tensor_parallel", "stage_ranks"):
+            assert getattr(case.oracle, name) == (tuple(space[name]) if name in space else None)
+    # Where both are given, the second list leaves out some of what the first allows, but seldom all.
+    both = [case.oracle for case, way in zip(cases, ways, strict=True) if all(way)]
+    left = [len(list(setups(case, case.model))) for case in both]
+    free = [len(list(setups(replace(case, stage_ranks=None), case.model))) for case in both]
+    assert sum(0 < some < every for some, every in zip(left, free, strict=True)) >= len(both) / 3

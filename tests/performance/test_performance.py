@@ -110,6 +110,17 @@ def test_reference_rows() -> None:
         assert found[column].tolist() == expected[column].tolist(), column
 
 
+def test_evaluated_degrees_are_told_as_servers_count_them() -> None:
+    sample = pd.read_csv(SAMPLE)
+    points = sample[list(SETUP_COLUMNS)].assign(tensor_parallel=-1)
+    found = ieco_opt.evaluate(points, Fidelity.PAPER)
+    assert found["tensor_parallel"].tolist() == sample["tensor_parallel_attention"].tolist()
+    assert found["expert_tensor_parallel"].tolist() == sample["tensor_parallel_feed_forward"].tolist()
+    assert found["stage_ranks"].tolist() == (sample["gpus"] / sample["pipeline_parallel"]).tolist()
+    assert (found["tensor_parallel"] * found["attention_data_parallel"]).tolist() == found["stage_ranks"].tolist()
+    assert (found["attention_data_parallel"] > 1).any()
+
+
 MODELS = (
     *((name, None) for name in ("Llama 3 70B", "GPT-4", "DeepSeek V3", "PaLM 540B")),
     *((name, "bf16") for name in ("Llama-3.1-8B", "Llama-2-7B", "Qwen2.5-7B")),
@@ -198,7 +209,7 @@ def only_deployment(model: dict[str, object], weights: str, space: dict[str, obj
 
 def test_memory_of_a_dense_model_by_hand() -> None:
     # Two stages of three and two layers; two attention groups of four ranks, each with its own copy.
-    space = {"tensor_parallel": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
+    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
     attention = 3 * ((8 + 2 * 2) * 128 * 1024 + 1024 * 8 * 128) / 4
     feed_forward = 3 * 3 * 1024 * 2048 / 8
     embedding = 1000 * 1024 / 8  # a stage holds the first or the last of two embeddings
@@ -211,7 +222,7 @@ def test_memory_of_a_dense_model_by_hand() -> None:
 
 
 def test_memory_of_experts_and_their_draft_by_hand() -> None:
-    space = {"tensor_parallel": 4, "pipeline_parallel": 1, "attention_data_parallel": 1, "batch": 7}
+    space = {"stage_ranks": 4, "pipeline_parallel": 1, "attention_data_parallel": 1, "batch": 7}
     # Without query compression: queries with the compressed cache, its expansion, and the output.
     latent = (8 * (128 + 64) + 512 + 64) * 2048 + 8 * (128 + 128) * 512 + 2048 * 8 * 128
     blocks = 3 * 2048 * 4096 + 3 * (8 * 3 * 2048 * 1024 + 3 * 2048 * 1536)
@@ -243,7 +254,7 @@ def test_largest_batch_by_hand(utilization: float, most: int) -> None:
         weights=["bf16"],
         accelerators=["H100-SXM"],
         workload={"context_tokens": 100, "output_tokens": 83},
-        design_space={"tensor_parallel": [1], "pipeline_parallel": [1], "attention_data_parallel": [1]},
+        design_space={"stage_ranks": [1], "pipeline_parallel": [1], "attention_data_parallel": [1]},
         memory_utilization=utilization,
     )
     assert ieco_opt.solve(scenario, objective="cheapest").batch == most

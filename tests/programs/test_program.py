@@ -1,8 +1,7 @@
-"""The program by itself: every row of it in one stored file, two solvers, and how solves may end."""
+"""The program by itself: its rows, two solvers, and how solves may end."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,114 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from places import DATA
 from random_scenarios import numbered
+from stored_programs import TINY, fastest_under_limits
 
 import ieco_opt
 from ieco_opt import Scenario
-from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
-from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.segments import Segments, build_segments
-from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.design_space.segments import build_segments
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
-from ieco_opt.programs.naming import segment_names
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.scenario import resolve
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.session import SolverSession, _outcome
-
-SNAPSHOT = DATA / "two_segments.lp"
-NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-ROWS = {
-    "one_segment": "exactly one segment",
-    "batch_at_least": "lo y <= b",
-    "batch_at_most": "b <= hi y",
-    "latency": "roofline",
-    "step_cost": "rent of a step",
-    "latency_cap": "epsilon",
-    "cost_cap": "epsilon",
-    "min_speed": "limit",
-    "max_cost": "limit",
-    "min_throughput": "limit",
-    "max_throughput": "limit",
-    "max_power_kw": "limit",
-}
-TINY = Scenario(
-    model={
-        "name": "tiny",
-        "layers": 2,
-        "width": 1000,
-        "vocabulary": 1000,
-        "tied_embeddings": True,
-        "attention": {"kind": "grouped_query", "query_heads": 10, "kv_heads": 10, "head_width": 100},
-        "feed_forward": [{"layers": 2, "width": 4000}],
-    },
-    weights=["bf16"],
-    accelerators=["H100-SXM"],
-    workload={"context_tokens": 1000},
-    design_space={
-        "tensor_parallel": [1, 2],
-        "pipeline_parallel": [1],
-        "attention_data_parallel": [1],
-        "batch": {"min": 1, "max": 8},
-    },
-)
-LIMITS = Limits(min_speed=100.0, max_cost=50.0, max_throughput=200_000.0, min_throughput=2000.0, max_power_kw=1.5)
-
-
-def two_segments() -> tuple[DesignSpace, Segments]:
-    """One GPU and two, each on the batches 1 to 8."""
-    space = design_space_of(resolve(TINY))
-    everything = space.families[0].alternatives(np.arange(2), 0)
-    space = replace(space, alternatives=everything, cells=Cells(np.arange(2), np.array([1, 1]), np.array([8, 8])))
-    return space, build_segments(space)
-
-
-def tiny_program() -> Any:
-    space, segments = two_segments()
-    data = ProgramData(
-        alternatives=segments.alternatives,
-        lo=segments.lo,
-        hi=segments.hi,
-        limits=LIMITS,
-        objective=Objective.LATENCY,
-        latency_cap_s=5e-3,
-        cost_cap=30.0,
-        names=segment_names(space, segments),
-    )
-    return build_program(data)
-
-
-def split_numbers(text: str) -> tuple[str, list[float]]:
-    """Tell the shape of a program from its coefficients, whose last digits may differ between machines."""
-    coefficients = [match for match in NUMBER.findall(text) if "." in match or "e" in match]
-    shape = NUMBER.sub(lambda match: "#" if "." in match[0] or "e" in match[0] else match[0], text)
-    return shape, [float(number) for number in coefficients]
-
-
-def test_program_is_the_stored_one(tmp_path: Path) -> None:
-    written = tmp_path / "program.lp"
-    tiny_program().write(str(written), io_options={"symbolic_solver_labels": True})
-    shape, numbers = split_numbers(written.read_text())
-    expected_shape, expected_numbers = split_numbers(SNAPSHOT.read_text())
-    assert shape == expected_shape
-    np.testing.assert_allclose(numbers, expected_numbers, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("family", ROWS)
-def test_every_family_of_constraints_has_its_row(family: str) -> None:
-    assert re.search(rf"^c_[a-z]+_{family}(_.*)?_:$|^c_[a-z]+_{family}\(.*\)_:$", SNAPSHOT.read_text(), re.MULTILINE)
-
-
-def test_no_family_of_constraints_is_missing_from_the_stored_program() -> None:
-    import pyomo.environ as pyo
-
-    families = {component.local_name for component in tiny_program().component_objects(pyo.Constraint)}
-    assert families == set(ROWS)
 
 
 def test_speculation_has_a_row_for_each_pair_of_resources() -> None:
@@ -131,7 +37,7 @@ DRAFTED = {
     "weights": ["fp8", "bf16"],
     "accelerators": ["H100-SXM", "H200-SXM"],
     "workload": {"context_tokens": 4000, "output_tokens": 500},
-    "design_space": {"tensor_parallel": [1, 2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 500}},
+    "design_space": {"stage_ranks": [1, 2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 500}},
     "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3},
 }
 
@@ -172,7 +78,7 @@ def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objectiv
 
 
 def test_limits_that_clash_are_infeasible_for_the_solver() -> None:
-    model = tiny_program()
+    model = fastest_under_limits()
     model.min_throughput.deactivate()
     model.latency_us.setub(1.0)
     solution = SolverSession(load_solver_config()).solve(model)
@@ -206,7 +112,8 @@ def test_a_time_limit_leaves_no_deployment() -> None:
     scenario = Scenario(**DRAFTED)
     hurried = SolverConfig(total_time_limit_s=1e-9)
     result = ieco_opt.frontier(scenario, solver_config=hurried)
-    assert (result.guarantee, len(result), result.coverage) == (Guarantee.PARTIAL, 0, None)
+    assert (result.guarantee.kind, len(result), result.coverage) == (GuaranteeKind.PARTIAL, 0, None)
+    assert (result.status, result.stopped) == (AnswerStatus.STOPPED, "time limit")
     assert result.open_regions
     with pytest.raises(SolverError, match="time limit"):
         ieco_opt.solve(scenario, solver_config=hurried)
@@ -239,7 +146,8 @@ def test_what_a_stopped_sweep_had_proven_stays_proven(monkeypatch: pytest.Monkey
     whole = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
     cut_short(8, monkeypatch)
     result = ieco_opt.frontier(Scenario(**DRAFTED), delta=0.1)
-    assert (result.guarantee, result.coverage) == (Guarantee.PARTIAL, None)
+    assert (result.guarantee.kind, result.coverage) == (GuaranteeKind.PARTIAL, None)
+    assert (result.status, result.stopped) == (AnswerStatus.STOPPED, "a limit ended the solver")
     assert result.open_regions
     proven = {item.latency_s for item in result if item.status == "optimal"}
     assert proven
@@ -249,7 +157,7 @@ def test_what_a_stopped_sweep_had_proven_stays_proven(monkeypatch: pytest.Monkey
 def test_the_exact_configuration_leaves_no_gap() -> None:
     assert load_solver_config() == load_solver_config("exact")
     assert load_solver_config("exact").relative_gap == 0.0
-    complete = ieco_opt.frontier(TINY, complete=True, solver_config="fast")
+    complete = ieco_opt.frontier(Scenario(**TINY), complete=True, solver_config="fast")
     assert complete.solver.relative_gap == 0.0
     assert {item.status for item in complete} == {"optimal"}
 
@@ -262,6 +170,8 @@ def test_the_exact_configuration_leaves_no_gap() -> None:
         ("options: {threads: 4}", "options.threads"),
         ("relative_gap: -1", "relative_gap"),
         ("gap: 0", "gap"),
+        ("solver: cbc", "solver"),
+        ("options: !!python/name:os.system x", "options"),
     ],
 )
 def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> None:
@@ -269,7 +179,18 @@ def test_wrong_options_are_refused(text: str, field: str, tmp_path: Path) -> Non
     file.write_text(f"solver: highs\n{text}\n")
     with pytest.raises(ScenarioError) as refused:
         load_solver_config(file)
-    assert [fault.field for fault in refused.value.faults] == [field]
+    assert [(fault.file, fault.line, fault.field) for fault in refused.value.faults] == [(str(file), 2, field)]
+
+
+def test_solver_configurations_follow_yaml_1_2(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("solver: highs\nrelative_gap: 1e-3\noptions: {presolve: on, random_seed: 1e2}\n")
+    config = load_solver_config(file)
+    assert (config.name, config.relative_gap) == ("mine", 1e-3)
+    assert config.options == {"presolve": "on", "random_seed": 100}
+    file.write_text("solver: [highs\n")
+    with pytest.raises(ScenarioError, match=r"mine\.yaml:2: not valid YAML"):
+        load_solver_config(file)
 
 
 def test_clashing_limits_are_proven_infeasible_without_a_solver() -> None:

@@ -10,25 +10,80 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
 
-from ieco_opt.errors import ScenarioError
-from ieco_opt.reports.figures import fleet as fleet_plot
-from ieco_opt.reports.figures import frontier as plot
-from ieco_opt.reports.text.fleet import render
-from ieco_opt.reports.text.fleet_nodes import render_nodes
-from ieco_opt.reports.text.frontier import MOST_ROWS, width_of
-from ieco_opt.results import fleet_files
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.reports import figures
+from ieco_opt.reports.figures import style
+from ieco_opt.reports.text import render, render_nodes
+from ieco_opt.reports.text.table import MOST_ROWS, width_of
+from ieco_opt.results.answer import Question, status_of
+from ieco_opt.results.encoding import to_json
+from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, Status
+from ieco_opt.results.parallelism import Parallelism, Row
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow, PoolSummary, Relaxation, WorkloadSummary
+from ieco_opt.results.reading import from_json, load_result
 from ieco_opt.results.statistics import FleetStatistics
+from ieco_opt.results.versions import Versions
+from ieco_opt.results.writing import check_ending, path_beside, to_csv_text, write
 from ieco_opt.scenario import Fleet, load_fleet_mapping
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
+
+COLUMNS = (
+    "workload",
+    "phase",
+    "pool",
+    "instance_type",
+    "instances",
+    "nodes",
+    "usd_per_hour",
+    "utilization",
+    "time_to_first_token_s",
+    "requests_per_s",
+    "capacity_requests_per_s",
+    "speed_tokens_per_s",
+    "cost_usd_per_mtok",
+    "latency_s",
+    "throughput_tokens_per_s",
+    "gpus",
+    "accelerator",
+    "weights",
+    "tensor_parallel",
+    "attention_data_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "expert_tensor_parallel",
+    "stage_ranks",
+    "tensor_layout",
+    "batch",
+    "draft_tokens",
+    "mfu",
+    "power_kw",
+    "bottleneck",
+    "kernel_s",
+    "network_s",
+    "memory_s",
+    "arithmetic_s",
+    "bound",
+    "gap",
+    "status",
+    "memory_per_gpu_gb",
+    "memory_limit_gb",
+    "draft_tensor_parallel",
+    "draft_attention_data_parallel",
+    "draft_pipeline_parallel",
+    "draft_expert_parallel",
+    "draft_expert_tensor_parallel",
+    "draft_stage_ranks",
+    "draft_tensor_layout",
+)
+"""Columns of a row of instances: those that users are promised of every deployment and of a fleet, and more."""
 
 
 def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -> InstanceRow:
@@ -51,11 +106,7 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "gpus": gpus,
         "accelerator": "H100-SXM",
         "weights": "fp8",
-        "tensor_parallel": gpus,
-        "tensor_layout": "1d",
-        "pipeline_parallel": 1,
-        "expert_parallel": 1,
-        "attention_data_parallel": 1,
+        "parallelism": Parallelism(gpus, 1, 1, 1, "1d"),
         "batch": 128,
         "draft_tokens": 0,
         "mfu": 0.1,
@@ -67,19 +118,14 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "arithmetic_s": 0.001,
         "bound": 100.0,
         "gap": 0.0,
-        "status": "optimal",
-        "draft_tensor_parallel": None,
-        "draft_tensor_layout": None,
-        "draft_pipeline_parallel": None,
-        "draft_expert_parallel": None,
-        "draft_attention_data_parallel": None,
+        "status": Status.OPTIMAL,
         "memory_per_gpu_gb": 60.0,
         "memory_limit_gb": 72.0,
+        "draft": None,
     }
     return InstanceRow(**(values | changes))
 
 
-_DEGREES = ("tensor_parallel", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
 _FROM_A_TABLE = dict.fromkeys(
     (
         "time_to_first_token_s",
@@ -98,7 +144,7 @@ _FROM_A_TABLE = dict.fromkeys(
         "arithmetic_s",
         "memory_per_gpu_gb",
         "memory_limit_gb",
-        *_DEGREES,
+        "parallelism",
     )
 )
 """Fields that an operating point may leave open."""
@@ -116,7 +162,18 @@ def nodes_of(rows: tuple[InstanceRow, ...], size: int = 8) -> tuple[NodeRow, ...
                 if node == len(here):
                     here.append(size)
                 here[node] -= gpus
-                placed.append(NodeRow(row.pool, node, size, row.workload, row.phase, row.instance_type, number, gpus))
+                placed.append(
+                    NodeRow(
+                        pool=row.pool,
+                        node=node,
+                        node_gpus=size,
+                        workload=row.workload,
+                        phase=row.phase,
+                        instance_type=row.instance_type,
+                        instance=number,
+                        gpus=gpus,
+                    )
+                )
     return tuple(placed)
 
 
@@ -147,11 +204,18 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
     for pool in scenario.pools:
         used = sum(row.gpus for row in nodes if row.pool == pool.name)
         count = len({row.node for row in nodes if row.pool == pool.name})
-        rented = 8 * count if pool.rented_by == "node" else used
-        name = str(pool.accelerator)
+        allocated = 8 * count if pool.rented_by == "node" else used
         pools.append(
             PoolSummary(
-                pool.name, name, pool.rented_by, pool.gpus, rented, used, count, 2.0 * rented, round(0.7 * rented, 3)
+                pool=pool.name,
+                accelerator=str(pool.accelerator),
+                rented_by=pool.rented_by,
+                capacity_gpus=pool.gpus,
+                allocated_gpus=allocated,
+                used_gpus=used,
+                nodes=count,
+                usd_per_hour=2.0 * allocated,
+                power_kw=round(0.7 * allocated, 3),
             )
         )
     cost = sum(pool.usd_per_hour for pool in pools)
@@ -163,11 +227,12 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
         "objective": cost,
         "bound": cost,
         "gap": 0.0,
-        "status": "optimal",
+        "status": Status.OPTIMAL,
         "instances": rows,
         "nodes": nodes,
         "workloads": tuple(summary(workload.name, rows, headroom) for workload in scenario.workloads),
         "pools": tuple(pools),
+        "next_cheaper": (),
     }
     return FleetPlan(**(values | changes))
 
@@ -193,16 +258,25 @@ def fleet(workloads: list[str], pools: dict[str, int], name: str = "by hand") ->
 
 
 def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
+    guarantee: Guarantee = changes.get("guarantee", Guarantee(GuaranteeKind.SINGLE))
     values: dict[str, Any] = {
         "scenario": scenario,
-        "question": "cost",
-        "guarantee": Guarantee.SINGLE,
+        "resolved": resolved_names(scenario),
+        "question": Question("plan", objective="cost"),
+        "guarantee": guarantee,
+        "status": status_of(guarantee, [each.status for each in plans]),
         "plans": plans,
-        "coverage": None,
-        "stopped": None,
         "solver": SolverConfig(name="fleet", options={"presolve_mode": 2, "mip_abs_gap": math.inf}),
-        "statistics": FleetStatistics(1234, 56, 70, 30, 2, 0.5, 1.25),
-        "versions": {"ieco_opt": "0.1.0", "highspy": "1.16.0"},
+        "statistics": FleetStatistics(
+            columns=1234,
+            columns_in_program=56,
+            variables=70,
+            constraints=30,
+            solves=2,
+            solver_seconds=0.5,
+            seconds=1.25,
+        ),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 2),
         "notes": ("a note",),
     }
     return FleetResult(**(values | changes))
@@ -210,26 +284,24 @@ def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
 
 SCENARIO = fleet(["chat", "code", "search"], {"alpha": 128, "beta": 64, "gamma": 16})
 ROWS = (
-    instances("chat", "alpha", 3, 4, instance_type="fp8-tp4-k5", draft_tokens=5),
+    instances("chat", "alpha", 3, 4, instance_type="fp8-tp4-k5", draft_tokens=5, draft=Parallelism(2, 1, 2, 1, "2d")),
     instances("chat", "beta", 1, 2),
-    instances(
-        "code", "alpha", 2, 16, phase="decode", tensor_parallel=8, pipeline_parallel=2, attention_data_parallel=4
-    ),
+    instances("code", "alpha", 2, 16, phase="decode", parallelism=Parallelism(2, 4, 2, 1, "1d")),
     instances("code", "beta", 1, 8, phase="prefill", latency_s=None, speed_tokens_per_s=None, batch=1),
     instances("search", "beta", 2, 4, instance_type="measured", **_FROM_A_TABLE),
 )
 GIVES = (
-    Relaxation("limits.max_usd_per_hour", 12345.6, "$/h", None, 100.0),
-    Relaxation("stock of alpha", 8.0, "GPUs", 0.0625, 120.0),
-    Relaxation("demand of chat", 0.5, "requests/s", 0.0125, 111.5),
+    Relaxation(requirement="limits.max_usd_per_hour", amount=12345.6, unit="$/h", share=None, objective=100.0),
+    Relaxation(requirement="capacity of alpha", amount=8.0, unit="GPUs", share=0.0625, objective=120.0),
+    Relaxation(requirement="demand of chat", amount=0.5, unit="requests/s", share=0.0125, objective=111.5),
 )
 PLAN = plan(SCENARIO, *ROWS, next_cheaper=GIVES)
 SINGLE = result(SCENARIO, PLAN)
 STOPPED = result(
     SCENARIO,
-    replace(PLAN, bound=120.0, gap=0.0625, status="feasible", next_cheaper=()),
-    guarantee=Guarantee.PARTIAL,
-    stopped="time limit",
+    replace(PLAN, bound=120.0, gap=0.0625, status=Status.FEASIBLE, next_cheaper=()),
+    guarantee=Guarantee(GuaranteeKind.PARTIAL, stopped="time limit"),
+    status=AnswerStatus.STOPPED,
 )
 UNBOUNDED = replace(STOPPED, plans=(replace(STOPPED[0], bound=-math.inf, gap=math.inf),))
 
@@ -242,20 +314,30 @@ FRONT = result(
     SCENARIO,
     at_factor(1.0, 1),
     at_factor(1.5, 5),
-    at_factor(2.25, 21, bound=150.0, gap=0.04, status="feasible"),
-    question="speed",
-    guarantee=Guarantee.COVERED,
-    coverage=0.05,
+    at_factor(2.25, 21, bound=150.0, gap=0.04, status=Status.FEASIBLE),
+    question=Question("fleet_frontier", against="speed", delta=0.05),
+    guarantee=Guarantee(GuaranteeKind.COVERED, coverage=0.05),
 )
 
 
-def against_gpus(question: str) -> FleetResult:
+def falling(against: Any) -> FleetResult:
+    """A frontier on which less power, or fewer GPUs, cost more."""
     plans = tuple(replace(each, speed_factor=1.0, usd_per_hour=200.0 - each.gpus) for each in FRONT)
-    return replace(FRONT, question=question, plans=plans[::-1], guarantee=Guarantee.COMPLETE, coverage=0.0)
+    return replace(
+        FRONT,
+        question=Question("fleet_frontier", against=against, delta=0.0),
+        plans=plans[::-1],
+        guarantee=Guarantee(GuaranteeKind.COMPLETE, coverage=0.0),
+    )
 
 
-POWER, GPUS = against_gpus("cost_power"), against_gpus("cost_gpus")
-CUT_SHORT = replace(FRONT, guarantee=Guarantee.PARTIAL, coverage=None, stopped="Ctrl-C", plans=FRONT.plans[:1])
+POWER, GPUS = falling("power"), falling("gpus")
+CUT_SHORT = replace(
+    FRONT,
+    guarantee=Guarantee(GuaranteeKind.PARTIAL, stopped="Ctrl-C"),
+    status=AnswerStatus.STOPPED,
+    plans=FRONT.plans[:1],
+)
 
 LONG = [f"customer-support-assistant-in-region-{letter}" for letter in "abcdefghijkl"]
 MANY_SCENARIO = fleet(LONG, {f"reserved-capacity-{at}": 64 * (at + 1) for at in range(6)}, name="x" * 60)
@@ -307,37 +389,37 @@ by hand: $144.00/h, 72 GPUs, 50.4 kW
 least cost for 3 workloads on 3 pools; proven optimal: no plan is cheaper (bound $144.00/h, gap 0 %)
 
 Instances
-workload  phase      pool   instances  layout       weights  batch   draft     speed   TTFT  load   rent
-                               x GPUs                               tokens  tokens/s      s     %    $/h
+workload  phase      pool   instances  layout       weights  batch   draft  tokens/s   TTFT  load   cost
+                               x GPUs                               tokens     /user      s     %    $/h
 chat      colocated  alpha     3 x 4   TP4          fp8        128       5     50.00  0.250  75.0  24.00
           colocated  beta      1 x 2   TP2          fp8        128       -     50.00  0.250  75.0   4.00
-code      decode     alpha     2 x 16  TP8 PP2 DP4  fp8        128       -     50.00  0.250  75.0  64.00
+code      decode     alpha     2 x 16  TP2 DP4 PP2  fp8        128       -     50.00  0.250  75.0  64.00
           prefill    beta      1 x 8   TP8          fp8          1       -         -  0.250  75.0  16.00
 search    colocated  beta      2 x 4   measured     -            -       -         -      -  75.0  16.00
 
 Workloads (requests/s)
-workload  serving        demand  required  capacity  slack  load     speed   TTFT  GPUs  power   rent
-                                                               %  tokens/s      s           kW    $/h
+workload  serving        demand  required  capacity  slack  load  tokens/s   TTFT  GPUs  power   cost
+                                                               %     /user      s           kW    $/h
 chat      colocated        30.0      36.0      80.0   44.0  37.5     50.00  0.250    14    9.8  28.00
 code      disaggregated    30.0      36.0      80.0   44.0  37.5     50.00  0.250    40   28.0  80.00
 search    colocated        30.0      36.0      40.0    4.0  75.0     50.00  0.250     8    5.6  16.00
 
 Pools
-pool   accelerator  rented by  stock  rented  used  nodes  power   rent
-                                GPUs    GPUs  GPUs            kW    $/h
-alpha  H100-SXM     node         128      48    44      6   33.6  96.00
-beta   H100-SXM     node          64      24    18      3   16.8  48.00
-gamma  H100-SXM     node          16       0     0      0    0.0   0.00
+pool   accelerator  billing   capacity  allocated  used  nodes  power   cost
+                                  GPUs       GPUs  GPUs            kW    $/h
+alpha  H100-SXM     per node       128         48    44      6   33.6  96.00
+beta   H100-SXM     per node        64         24    18      3   16.8  48.00
+gamma  H100-SXM     per node        16          0     0      0    0.0   0.00
 
 Any cheaper plan that misses just one requirement misses it by at least
 requirement                      missed by  relative    then
                                                          $/h
 demand of chat              0.5 requests/s    1.25 %  111.50
-stock of alpha                8 GPUs          6.25 %  120.00
+capacity of alpha             8 GPUs          6.25 %  120.00
 limits.max_usd_per_hour  12,346 $/h                -  100.00
 
-layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1 are left out
-speed and TTFT (time to first token): of a full instance; rent: of the pool, shared by GPUs
+layout: TP tensor, DP attention data, PP pipeline parallel degree; degrees left out are 1
+tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs
 1,234 instance types priced, 56 in the program (70 variables, 30 constraints); 2 solves in 1.2 s with HiGHS
 1.16.0"""
     )
@@ -346,12 +428,12 @@ speed and TTFT (time to first token): of a full instance; rent: of the pool, sha
 @pytest.mark.parametrize("width", [60, 80, 140])
 def test_narrow_terminals_lose_columns_but_no_figures_of_the_others(width: int) -> None:
     text = render(SINGLE, width)
-    rents = [line.split()[-1] for line in section(text, "Instances")[2:7]]
-    assert rents == ["24.00", "4.00", "64.00", "16.00", "16.00"]
+    costs = [line.split()[-1] for line in section(text, "Instances")[2:7]]
+    assert costs == ["24.00", "4.00", "64.00", "16.00", "16.00"]
     assert all(f" {row.instances} x {row.gpus}" in text for row in ROWS)
     assert [line.split()[-1] for line in section(text, "Workloads")[2:5]] == ["28.00", "80.00", "16.00"]
     assert [line.split()[-1] for line in section(text, "Pools")[2:5]] == ["96.00", "48.00", "0.00"]
-    assert ("TP8 PP2 DP4" in text, "fp8" in text, "0.250" in text) == (True, width == 140, width == 140)
+    assert ("TP2 DP4 PP2" in text, "fp8" in text, "0.250" in text) == (True, width == 140, width == 140)
     assert ("not shown at this width: weights, " in text) == (width < 140)
     assert "$144.00/h, 72 GPUs, 50.4 kW" in text
     assert "(bound $144.00/h, gap 0 %)" in " ".join(text.split())
@@ -398,20 +480,21 @@ def test_unknown_power_and_demand_without_headroom_take_no_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "changes", "expected"),
+    ("objective", "changes", "expected"),
     [
         (
             "cost",
-            {"gap": 0.0625, "bound": 135.0, "status": "feasible"},
+            {"gap": 0.0625, "bound": 135.0, "status": Status.FEASIBLE},
             "proven to within 6.25 % of the optimum (bound",
         ),
         ("power", {"bound": 50.4}, "least power for 3 workloads on 3 pools; proven optimal: no plan draws less"),
         ("power", {"bound": 12345.0}, "(bound 12,345 kW, gap 0 %)"),
-        ("gpus", {"bound": 72.0}, "fewest GPUs for 3 workloads on 3 pools; proven optimal: no plan rents fewer"),
+        ("gpus", {"bound": 72.0}, "fewest GPUs for 3 workloads on 3 pools; proven optimal: no plan allocates fewer"),
         ("gpus", {}, "Any plan with fewer GPUs that misses just one requirement"),
     ],
 )
-def test_proofs_are_told_in_plain_words(question: str, changes: dict[str, Any], expected: str) -> None:
+def test_proofs_are_told_in_plain_words(objective: Any, changes: dict[str, Any], expected: str) -> None:
+    question = Question("plan", objective=objective)
     assert expected in render(replace(SINGLE, question=question, plans=(replace(PLAN, **changes),)), 140)
 
 
@@ -432,7 +515,8 @@ def test_a_frontier_reads_like_this() -> None:
         render(FRONT, 100)
         == """\
 by hand: least cost against a common factor on all speeds
-3 plans; for every feasible plan one of these is at most 5 % more expensive and 5 % slower
+3 plans, a (1 + 0.05)-approximate Pareto set: for every feasible plan one of these is at most 5 %
+more expensive and 5 % slower
 
 Plans, and the instances of each on each pool
  speed    cost  GPUs  power     gap  alpha   beta
@@ -449,7 +533,8 @@ variables, 30 constraints); 2 solves in 1.2 s with HiGHS 1.16.0"""
 @pytest.mark.parametrize(("found", "first"), [(POWER, "power    cost"), (GPUS, "GPUs    cost")], ids=["power", "gpus"])
 def test_what_cost_is_traded_against_comes_first(found: FleetResult, first: str) -> None:
     text = render(found, 100)
-    assert "3 plans, the complete frontier: one of these matches or beats every other feasible plan" in text
+    complete = "3 plans, the complete nondominated set: every feasible plan is dominated or equalled by one of these"
+    assert complete in " ".join(text.split())
     assert section(text, "Plans")[0].startswith(first)
     assert "speed" not in text
 
@@ -515,9 +600,9 @@ def test_nodes_lose_no_instance() -> None:
         ("pools", PoolSummary, 3),
     ],
 )
-def test_dataframes_have_typed_columns_whatever_the_rows(table: str, kind: type, count: int) -> None:
+def test_dataframes_have_typed_columns_whatever_the_rows(table: str, kind: type[Row], count: int) -> None:
     frame = SINGLE.to_dataframe(table)
-    assert tuple(frame.columns) == tuple(item.name for item in fields(kind))
+    assert tuple(frame.columns) == kind.columns()
     assert len(frame) == count
     front = FRONT.to_dataframe(table)
     assert tuple(front.columns) == ("plan", *frame.columns)
@@ -525,6 +610,15 @@ def test_dataframes_have_typed_columns_whatever_the_rows(table: str, kind: type,
     empty = replace(SINGLE, plans=()).to_dataframe(table)
     assert empty.dtypes.equals(frame.dtypes)
     assert replace(FRONT, plans=()).to_dataframe(table).dtypes.equals(front.dtypes)
+
+
+def test_rows_of_instances_have_the_promised_columns() -> None:
+    frame = SINGLE.to_dataframe()
+    assert tuple(frame.columns) == COLUMNS
+    assert frame["tensor_parallel"].tolist() == [4, 2, 2, 8, pd.NA]
+    assert frame["stage_ranks"].tolist() == [4, 2, 8, 8, pd.NA]
+    assert frame["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA, pd.NA, pd.NA]
+    assert frame["draft_tensor_layout"].tolist() == ["2d", pd.NA, pd.NA, pd.NA, pd.NA]
 
 
 def test_missing_figures_keep_the_types_of_their_columns() -> None:
@@ -579,7 +673,7 @@ def test_tables_are_written_with_the_nodes_beside_them(found: FleetResult, main:
         assert len(text.splitlines()) == len(expected) + 1
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "plan.v2.parquet"), found.to_dataframe(main))
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "plan.v2.nodes.parquet"), found.to_dataframe("nodes"))
-    assert (tmp_path / "plan.csv").read_text() == fleet_files.to_csv_text(found)
+    assert (tmp_path / "plan.csv").read_text() == to_csv_text(found)
 
 
 # JSON
@@ -593,30 +687,33 @@ def no_constants(name: str) -> NoReturn:
 def test_json_comes_back_equal(found: FleetResult, tmp_path: Path) -> None:
     text = found.to_json(tmp_path / "plan.json")
     json.loads(text, parse_constant=no_constants)
-    assert fleet_files.from_json(text) == found
-    assert fleet_files.to_json(fleet_files.from_json(text)) == text
-    assert fleet_files.read(tmp_path / "plan.json") == found
+    assert from_json(text) == found
+    assert to_json(from_json(text)) == text
+    assert load_result(tmp_path / "plan.json") == found
 
 
 def test_json_holds_what_was_promised() -> None:
-    values = json.loads(fleet_files.to_json(UNBOUNDED))
-    assert (values["format"], values["format_version"]) == ("ieco_opt fleet", 1)
+    values = json.loads(to_json(UNBOUNDED))
+    assert (values["format"], values["format_version"]) == ("ieco_opt result", 2)
+    assert (values["question"]["kind"], values["question"]["objective"]) == ("plan", "cost")
+    assert (values["guarantee"]["kind"], values["guarantee"]["stopped"]) == ("partial", "time limit")
+    assert values["status"] == "stopped"
     assert values["scenario"] == SCENARIO.to_mapping()
     assert (values["plans"][0]["bound"], values["plans"][0]["gap"]) == (None, None)
-    assert tuple(values["plans"][0]["instances"][0]) == tuple(item.name for item in fields(InstanceRow))
+    assert tuple(values["plans"][0]["instances"][0]) == COLUMNS
     assert values["solver"]["options"] == {"presolve_mode": 2, "mip_abs_gap": "inf"}
     assert values["statistics"]["solves"] == 2
 
 
-VALUES = json.loads(fleet_files.to_json(SINGLE))
+VALUES = json.loads(to_json(SINGLE))
 
 
-def faults_of(text: str) -> dict[str, str]:
+def faults_of(text: str) -> dict[str, Fault]:
     with pytest.raises(ScenarioError) as error:
-        fleet_files.from_json(text, "plan.json")
+        from_json(text, "plan.json")
     assert all(fault.file == "plan.json" for fault in error.value.faults)
     assert all("expected" in fault.message for fault in error.value.faults)
-    return {fault.field: fault.message for fault in error.value.faults}
+    return {fault.field: fault for fault in error.value.faults}
 
 
 def set_at(path: tuple[str | int, ...], value: object) -> str:
@@ -625,26 +722,51 @@ def set_at(path: tuple[str | int, ...], value: object) -> str:
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    return json.dumps(values)
+    return json.dumps(values, indent=2)
 
 
 ROW = ("plans", 0, "instances", 1)
+FLEET_FRONTIER = {"kind": "fleet_frontier", "against": "speed"}
 
 
 @pytest.mark.parametrize(
     ("path", "value", "field", "message"),
     [
-        (("format",), "ieco_opt result", "format", "found 'ieco_opt result', expected 'ieco_opt fleet'"),
-        (("format_version",), 2, "format_version", "found 2, expected 1"),
-        (("question",), "fastest", "question", "found 'fastest', expected one of cost, power, gpus, speed"),
-        (("question",), "speed", "guarantee", "found 'single', expected one of covered, complete, partial for 'speed'"),
-        (("guarantee",), "sampled", "guarantee", "found 'sampled', expected one of complete, covered, single, partial"),
-        (("coverage",), 0.1, "coverage", "found 0.1, expected null with the guarantee single"),
+        (("format",), "ieco_opt fleet", "format", "found 'ieco_opt fleet', expected 'ieco_opt result'"),
+        (("format_version",), 3, "format_version", "found 3, expected 2"),
+        (
+            ("question", "kind"),
+            "fleet",
+            "question.kind",
+            "found 'fleet', expected one of frontier, solve, plan",
+        ),
+        (
+            ("question", "objective"),
+            "fastest",
+            "question.objective",
+            "found 'fastest', expected one of cost, power, gpus with the kind plan",
+        ),
+        (("question", "objective"), None, "question.objective", "found nothing, expected one of cost, power, gpus"),
+        (("question", "against"), "gpus", "question.against", "found 'gpus', expected null with the kind plan"),
+        (
+            ("question",),
+            FLEET_FRONTIER,
+            "guarantee.kind",
+            "found 'single', expected one of complete, covered, partial for the question 'fleet_frontier'",
+        ),
+        (("question",), FLEET_FRONTIER | {"against": None}, "question.against", "expected one of speed, power, gpus"),
+        (
+            ("guarantee", "kind"),
+            "sampled",
+            "guarantee.kind",
+            "found 'sampled', expected one of single, partial for the question 'plan'",
+        ),
+        (("guarantee", "coverage"), 0.1, "guarantee.coverage", "found 0.1, expected null with the kind single"),
         (("scenario", "kind"), "deployment", "scenario.kind", "found 'deployment', expected 'fleet'"),
         (("scenario", "pools", 0, "gpus"), -1, "scenario.pools[0].gpus", "found -1, expected"),
-        (("plans",), [], "plans", "found 0 plans, expected one for the question 'cost'"),
-        (("plans",), {}, "plans", "expected a list of mappings"),
-        (("plans", 0, "nodes"), {}, "plans[0].nodes", "found a mapping, expected a list of mappings"),
+        (("plans",), [], "plans", "found 0 plans, expected one for the question 'plan'"),
+        (("plans",), {}, "plans", "found a mapping, expected a list"),
+        (("plans", 0, "nodes"), {}, "plans[0].nodes", "found a mapping, expected a list"),
         (("plans", 0, "gpus"), 0.5, "plans[0].gpus", "found 0.5, expected an integer"),
         (("plans", 0, "objective"), None, "plans[0].objective", "found nothing, expected a number"),
         (("plans", 0, "gap"), -1, "plans[0].gap", "found -1, expected a number from 0 on"),
@@ -656,12 +778,25 @@ ROW = ("plans", 0, "instances", 1)
         (("plans", 0, "nodes", 2, "workload"), "x", "plans[0].nodes[2].workload", "expected the name of a workload"),
         (("plans", 0, "pools", 0, "rented_by"), "rack", "plans[0].pools[0].rented_by", "expected one of node, gpu"),
         (("plans", 0, "next_cheaper", 0, "share"), "1", "plans[0].next_cheaper[0].share", "expected a number or null"),
+        (
+            (*ROW, "draft_stage_ranks"),
+            4,
+            "plans[0].instances[1].draft_stage_ranks",
+            "found 4, expected null, as the degrees say",
+        ),
+        ((*ROW, "parallelism"), {}, "plans[0].instances[1].parallelism", "unknown field, expected one of workload"),
         (("statistics", "columns"), 1.5, "statistics.columns", "found 1.5, expected an integer"),
         (("surprise",), 1, "surprise", "unknown field"),
     ],
 )
-def test_a_wrong_field_is_named(path: tuple[str | int, ...], value: object, field: str, message: str) -> None:
-    assert message in faults_of(set_at(path, value))[field]
+def test_a_wrong_field_is_named_with_its_line(
+    path: tuple[str | int, ...], value: object, field: str, message: str
+) -> None:
+    text = set_at(path, value)
+    fault = faults_of(text)[field]
+    assert message in fault.message
+    assert fault.line is not None
+    assert text.splitlines()[fault.line - 1].strip().startswith(f'"{field.rpartition(".")[2]}": ')
 
 
 def test_every_fault_is_collected() -> None:
@@ -700,10 +835,10 @@ def paths_of(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 def test_whatever_stands_in_a_field_is_read_or_refused(wrong: object) -> None:
     for path in paths_of(VALUES):
         try:
-            found = fleet_files.from_json(set_at(path, wrong), "plan.json")
+            found = from_json(set_at(path, wrong), "plan.json")
         except ScenarioError:
             continue
-        fleet_files.from_json(fleet_files.to_json(found))
+        from_json(to_json(found))
         render(found, 80)
 
 
@@ -716,19 +851,20 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     for path in (tmp_path, tmp_path / "missing.json", tmp_path / "binary.json"):
         with pytest.raises(ScenarioError) as error:
-            fleet_files.read(path)
+            load_result(path)
         assert error.value.faults[0].file == str(path)
 
 
 def test_results_of_fleets_are_told_from_other_files(tmp_path: Path) -> None:
     SINGLE.to_json(tmp_path / "plan.json")
-    assert fleet_files.is_fleet_result(tmp_path / "plan.json")
-    for text in ('{"format": "ieco_opt result"}', "[]", "", "[" * 100_000, "9" * 5000):
-        (tmp_path / "other.json").write_text(text)
-        assert not fleet_files.is_fleet_result(tmp_path / "other.json")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
-    for path in (tmp_path, tmp_path / "missing.json", tmp_path / "binary.json"):
-        assert not fleet_files.is_fleet_result(path)
+    assert type(load_result(tmp_path / "plan.json")) is FleetResult
+    values = json.loads((tmp_path / "plan.json").read_text())
+    for kind in ("frontier", "solve", "explain", "compare"):
+        text = json.dumps(values | {"question": {"kind": kind}}, indent=2)
+        fault = faults_of(text)["plans"]
+        assert "unknown field, expected one of question, scenario" in fault.message
+        assert fault.line is not None
+        assert text.splitlines()[fault.line - 1] == '  "plans": ['
 
 
 # Destinations
@@ -748,20 +884,20 @@ def test_files_that_cannot_be_written_are_refused_beforehand(tmp_path: Path, nam
     (tmp_path / "taken.csv").mkdir()
     (tmp_path / "plan.nodes.csv").mkdir()
     with pytest.raises(ScenarioError, match=message):
-        fleet_files.check_ending(tmp_path / name)
+        check_ending(tmp_path / name, "nodes")
     with pytest.raises(ScenarioError):
-        fleet_files.write(SINGLE, tmp_path / name)
+        write(SINGLE, tmp_path / name)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="found 'xml', expected one of csv, json, parquet"):
-        fleet_files.write(SINGLE, tmp_path / "plan.csv", "xml")
+        write(SINGLE, tmp_path / "plan.csv", "xml")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_beside_a_device_there_are_no_nodes() -> None:
-    fleet_files.write(SINGLE, Path(os.devnull), "csv")
-    assert not fleet_files.nodes_path(Path(os.devnull)).exists()
+    write(SINGLE, Path(os.devnull), "csv")
+    assert not path_beside(Path(os.devnull), "nodes").exists()
 
 
 @pytest.mark.parametrize(
@@ -771,9 +907,9 @@ def test_a_missing_library_is_named_with_its_extra(
     library: str, extra: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    write = SINGLE.to_parquet if extra == "parquet" else SINGLE.plot
+    writer = SINGLE.to_parquet if extra == "parquet" else SINGLE.plot
     with pytest.raises(ScenarioError, match=re.escape(f"pip install 'ieco_opt[{extra}]'")):
-        write(tmp_path / name)
+        writer(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -781,11 +917,10 @@ def test_a_missing_library_is_named_with_its_extra(
 
 
 def axes_of(found: FleetResult) -> Any:
-    with plot._own_style():
-        return fleet_plot._figure(found).axes[0]
+    return figures.figure_of(found).axes[0]
 
 
-def test_bars_are_as_long_as_the_stock_and_filled_by_workloads() -> None:
+def test_bars_are_as_long_as_the_capacity_and_filled_by_workloads() -> None:
     bars = [(bar.get_x(), bar.get_width(), bar.get_hatch()) for bar in axes_of(SINGLE).patches]
     assert bars == [
         (0, 128, None),
@@ -802,18 +937,18 @@ def test_bars_are_as_long_as_the_stock_and_filled_by_workloads() -> None:
     ]
 
 
-def test_labels_say_gpus_and_rent() -> None:
+def test_labels_say_gpus_and_hourly_cost() -> None:
     texts = [text.get_text() for text in axes_of(SINGLE).texts]
-    assert "alpha (H100-SXM): 48 of 128 GPUs rented, 4 idle, $96.00/h" in texts
-    assert "gamma (H100-SXM): none of 16 GPUs rented" in texts
+    assert "alpha (H100-SXM): 48 of 128 GPUs allocated, 4 idle, $96.00/h" in texts
+    assert "gamma (H100-SXM): none of 16 GPUs allocated" in texts
     assert "code 32" in texts
 
 
-def test_a_stock_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
+def test_a_capacity_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
     scenario = fleet(["chat"], {"alpha": 4096, "beta": 8})
     axes = axes_of(result(scenario, plan(scenario, instances("chat", "alpha", 1, 8))))
     assert axes.get_xlim() == (0.0, 24.0)
-    assert any("4,096 in stock" in text.get_text() for text in axes.texts)
+    assert any("capacity 4,096" in text.get_text() for text in axes.texts)
 
 
 @pytest.mark.parametrize("name", ["single", "many", "one", "stopped"])
@@ -832,7 +967,7 @@ def test_every_workload_has_a_colour_of_its_own() -> None:
     colours = [patch.get_facecolor() for patch in legend.get_patches()[:12]]
     assert len(set(colours)) == 12
     texts = [text.get_text() for text in legend.get_texts()]
-    assert texts[12:] == [" ", "colocated", "prefill", "decode", " ", "rented, idle", "not rented"]
+    assert texts[12:] == [" ", "colocated", "prefill", "decode", " ", "allocated, idle", "not allocated"]
 
 
 @pytest.mark.parametrize(
@@ -883,7 +1018,7 @@ def test_a_page_has_the_tables_and_escapes_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["plan.pdf", "plan", "no/such/plan.png"])
 def test_plots_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> None:
-    checks: tuple[Callable[[Path], None], ...] = (plot.check_plot_ending, SINGLE.plot)
+    checks: tuple[Callable[[Path], None], ...] = (style.check_plot_ending, SINGLE.plot)
     for check in checks:
         with pytest.raises(ScenarioError):
             check(tmp_path / name)
@@ -891,7 +1026,15 @@ def test_plots_that_cannot_be_written_are_refused(name: str, tmp_path: Path) -> 
 
 def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     imports = "; ".join(
-        f"import ieco_opt.{name}" for name in ("results.fleet_files", "reports.figures.fleet", "reports.text.fleet")
+        f"import ieco_opt.{name}"
+        for name in (
+            "results.plan",
+            "results.writing",
+            "results.reading",
+            "reports.figures.fleet_plan",
+            "reports.figures.fleet_frontier",
+            "reports.text.fleet",
+        )
     )
     heavy = "{'pandas', 'pyarrow', 'matplotlib', 'rich', 'pyomo'}"
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"

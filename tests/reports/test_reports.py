@@ -8,32 +8,90 @@ import itertools
 import json
 import math
 import os
+import re
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import pandas as pd
 import pytest
+from places import DATA
 
-from ieco_opt.errors import ScenarioError
-from ieco_opt.reports.figures import frontier as plot
-from ieco_opt.reports.text import progress, wording
-from ieco_opt.reports.text.frontier import MOST_ROWS, render
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.reports import figures
+from ieco_opt.reports.figures import style
+from ieco_opt.reports.text import progress, render, several, wording
 from ieco_opt.reports.text.grouping import MOST_GROUPS, groups_of
-from ieco_opt.results import files
-from ieco_opt.results.deployment import ALL_COLUMNS, COLUMNS, Deployment
+from ieco_opt.reports.text.table import MOST_ROWS
+from ieco_opt.results.answer import Question, status_of
+from ieco_opt.results.deployment import Bottleneck, Deployment
+from ieco_opt.results.encoding import to_json
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Box, Guarantee
+from ieco_opt.results.guarantee import Box, Guarantee, GuaranteeKind, Status
+from ieco_opt.results.parallelism import Parallelism
+from ieco_opt.results.reading import from_json, load_result
 from ieco_opt.results.statistics import Counts, SearchStatistics
-from ieco_opt.results.tables import to_dataframe
+from ieco_opt.results.tables import rows_to_dataframe
+from ieco_opt.results.versions import Versions
+from ieco_opt.results.writing import check_ending, table_to_json, to_csv_text, write
 from ieco_opt.scenario import Scenario, Speculation, Workload
+from ieco_opt.scenario.deployment import Limits
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 
+COLUMNS = (
+    "speed_tokens_per_s",
+    "cost_usd_per_mtok",
+    "latency_s",
+    "throughput_tokens_per_s",
+    "gpus",
+    "accelerator",
+    "weights",
+    "tensor_parallel",
+    "attention_data_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "expert_tensor_parallel",
+    "stage_ranks",
+    "tensor_layout",
+    "batch",
+    "draft_tokens",
+    "mfu",
+    "power_kw",
+    "bottleneck",
+    "kernel_s",
+    "network_s",
+    "memory_s",
+    "arithmetic_s",
+    "bound",
+    "gap",
+    "status",
+)
+"""Columns that users are promised, in this order."""
+
+ALL_COLUMNS = (
+    *COLUMNS,
+    "memory_per_gpu_gb",
+    "memory_limit_gb",
+    "draft_tensor_parallel",
+    "draft_attention_data_parallel",
+    "draft_pipeline_parallel",
+    "draft_expert_parallel",
+    "draft_expert_tensor_parallel",
+    "draft_stage_ranks",
+    "draft_tensor_layout",
+    "cost_cap",
+)
+
 EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
+
+
+def degrees(tensor: int, data: int = 1, pipeline: int = 1, expert: int = 1, layout: Any = "1d") -> Parallelism:
+    return Parallelism(tensor, data, pipeline, expert, layout)
 
 
 def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
@@ -45,11 +103,7 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "gpus": 8,
         "accelerator": "H100-SXM",
         "weights": "fp8",
-        "tensor_parallel": 8,
-        "tensor_layout": "1d",
-        "pipeline_parallel": 1,
-        "expert_parallel": 1,
-        "attention_data_parallel": 1,
+        "parallelism": degrees(8),
         "batch": 8,
         "draft_tokens": 0,
         "mfu": 0.0625,
@@ -61,14 +115,10 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "arithmetic_s": 0.03125 / speed,
         "bound": speed,
         "gap": 0.0,
-        "status": "optimal",
+        "status": Status.OPTIMAL,
         "memory_per_gpu_gb": 18.0,
         "memory_limit_gb": 72.0,
-        "draft_tensor_parallel": None,
-        "draft_tensor_layout": None,
-        "draft_pipeline_parallel": None,
-        "draft_expert_parallel": None,
-        "draft_attention_data_parallel": None,
+        "draft": None,
         "cost_cap": None,
     }
     return Deployment(**(fields | changes))
@@ -78,45 +128,59 @@ SPECULATING = deployment(
     200.0,
     10.0 / 3.0,
     gpus=16,
-    tensor_parallel=8,
-    pipeline_parallel=2,
-    attention_data_parallel=4,
+    parallelism=degrees(2, data=4, pipeline=2),
     batch=4,
     draft_tokens=5,
     power_kw=11.2,
     bottleneck="network",
-    draft_tensor_parallel=4,
-    draft_tensor_layout="2d",
-    draft_pipeline_parallel=4,
-    draft_expert_parallel=1,
-    draft_attention_data_parallel=2,
+    draft=degrees(2, data=2, pipeline=4, layout="2d"),
 )
 MIDDLE = deployment(80.0, 0.75, batch=1024, cost_cap=0.8, memory_per_gpu_gb=60.0)
 CHEAP = deployment(
-    40.0, 0.3, gpus=1, tensor_parallel=1, batch=64, power_kw=0.7, bound=41.0, gap=0.025, status="feasible"
+    40.0, 0.3, gpus=1, parallelism=degrees(1), batch=64, power_kw=0.7, bound=41.0, gap=0.025, status=Status.FEASIBLE
+)
+
+FRONTIER = Question("frontier")
+PREFERRED = Question("solve", objective="preferred", preference=3.0)
+FASTEST = Question("solve", objective="fastest")
+COVERED = Guarantee(GuaranteeKind.COVERED, coverage=0.05)
+SINGLE_ANSWER, SAMPLED = Guarantee(GuaranteeKind.SINGLE), Guarantee(GuaranteeKind.SAMPLED)
+
+
+def partial(stopped: str, *regions: Box) -> Guarantee:
+    return Guarantee(GuaranteeKind.PARTIAL, stopped=stopped, open_regions=regions)
+
+
+SCENARIO = Scenario(
+    name="by hand",
+    model="Llama-3.3-70B",
+    weights=["fp8"],
+    accelerators=["H100-SXM"],
+    workload=Workload(context_tokens=2000, output_tokens=500),
+    speculation=Speculation(draft_model="Llama-3.1-8B", acceptance=0.8, max_draft_tokens=5),
 )
 
 
 def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
+    guarantee: Guarantee = changes.get("guarantee", COVERED)
     fields: dict[str, Any] = {
-        "scenario": Scenario(
-            name="by hand",
-            model="Llama-3.3-70B",
-            weights=["fp8"],
-            accelerators=["H100-SXM"],
-            workload=Workload(context_tokens=2000, output_tokens=500),
-            speculation=Speculation(draft_model="Llama-3.1-8B", acceptance=0.8, max_draft_tokens=5),
-        ),
-        "question": "frontier",
-        "guarantee": Guarantee.COVERED,
+        "scenario": SCENARIO,
+        "resolved": resolved_names(SCENARIO),
+        "question": FRONTIER,
+        "guarantee": guarantee,
+        "status": status_of(guarantee, [item.status for item in deployments]),
         "deployments": deployments,
-        "coverage": 0.05,
-        "open_regions": (),
-        "stopped": None,
         "solver": SolverConfig(options={"presolve_mode": 2, "mip_abs_gap": math.inf, "mip_allow_restart": False}),
-        "statistics": SearchStatistics(5, 7, 2, 1.5, 2.25, (0.5, 0.1)),
-        "counts": Counts(400, 1200, 900, {"does not fit": 17}),
-        "versions": {"ieco_opt": "0.1.0", "highspy": "1.16.0", "solver": "highs"},
+        "statistics": SearchStatistics(
+            counts=Counts(400, 1200, 900, {"does not fit": 17}),
+            steps=5,
+            solves=7,
+            closed_by_bounds=2,
+            solver_seconds=1.5,
+            seconds=2.25,
+            step_seconds=(0.5, 0.1),
+        ),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 2),
         "notes": ("a note",),
     }
     return Frontier(**(fields | changes))
@@ -126,13 +190,10 @@ FRONT = frontier(SPECULATING, MIDDLE, CHEAP)
 PARTIAL = frontier(
     SPECULATING,
     replace(CHEAP, bound=math.inf, gap=math.inf),
-    guarantee=Guarantee.PARTIAL,
-    coverage=None,
-    stopped="time limit",
-    open_regions=(Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0), EVERYTHING),
+    guarantee=partial("time limit", Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0), EVERYTHING),
 )
-NOTHING = frontier(guarantee=Guarantee.PARTIAL, coverage=None, stopped="interrupted", open_regions=(EVERYTHING,))
-SINGLE = frontier(SPECULATING, question="preferred", preference=3.0, guarantee=Guarantee.SINGLE, coverage=None)
+NOTHING = frontier(guarantee=partial("interrupted", EVERYTHING))
+SINGLE = frontier(SPECULATING, question=PREFERRED, guarantee=SINGLE_ANSWER)
 
 
 def many(count: int) -> tuple[Deployment, ...]:
@@ -148,17 +209,18 @@ def test_the_table_reads_like_this() -> None:
         == """\
 by hand: Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of
 output
-3 deployments; for every feasible deployment one of these is at most 5 % more
-expensive and 5 % slower
+3 deployments, a (1 + 0.05)-approximate Pareto set: for every feasible
+deployment one of these is at most 5 % more expensive and 5 % slower
 
-   speed    cost  GPUs  layout       batch   draft  throughput     gap
-tokens/s  $/Mtok                            tokens    tokens/s
-  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  proven
+tokens/s    cost  GPUs  layout       batch   draft  throughput     gap
+   /user  $/Mtok                            tokens    tokens/s
+  200.00  3.3333    16  TP2 DP4 PP2      4       5       1,600  proven
    80.00  0.7500     8  TP8          1,024       -         640  proven
    40.00  0.3000     1  TP1             64       -         320   2.5 %
 
-layout: TP tensor, PP pipeline, DP attention data parallel degree; degrees of 1
-are left out
+not shown at this width: bottleneck, MFU, power, memory
+layout: TP tensor, DP attention data, PP pipeline parallel degree; degrees left
+out are 1
 2 of 3 proven optimal, the others within 2.5 %; 7 solves in 2.2 s with HiGHS
 1.16.0"""
     )
@@ -167,9 +229,9 @@ are left out
 def test_a_wide_terminal_shows_every_column() -> None:
     table = render(FRONT, 120).split("\n\n")[1].splitlines()
     assert table == [
-        "   speed    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
-        "tokens/s  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
-        "  200.00  3.3333    16  TP8 PP2 DP4      4       5       1,600  network     6.2  11.200    18.0  proven",
+        "tokens/s    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
+        "   /user  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
+        "  200.00  3.3333    16  TP2 DP4 PP2      4       5       1,600  network     6.2  11.200    18.0  proven",
         "   80.00  0.7500     8  TP8          1,024       -         640  memory      6.2   5.600    60.0  proven",
         "   40.00  0.3000     1  TP1             64       -         320  memory      6.2   0.700    18.0   2.5 %",
     ]
@@ -208,20 +270,28 @@ def test_thinning_keeps_both_ends_and_says_what_is_left_out() -> None:
     ("changes", "expected"),
     [
         (
-            {"guarantee": Guarantee.COMPLETE, "coverage": 0.0},
-            "3 deployments, the complete frontier: one of these matches",
+            {"guarantee": Guarantee(GuaranteeKind.COMPLETE, coverage=0.0)},
+            "the complete nondominated set: every feasible deployment is dominated or equalled by one of these",
         ),
-        ({"coverage": 0.025}, "one of these is at most 2.5 % more expensive and 2.5 % slower"),
-        ({"guarantee": Guarantee.SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
-        ({"guarantee": Guarantee.SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be on the frontier"),
-        ({"guarantee": Guarantee.PARTIAL, "stopped": "time limit"}, "3 deployments found before the search ended"),
+        (
+            {"guarantee": Guarantee(GuaranteeKind.COVERED, coverage=0.025)},
+            "a (1 + 0.025)-approximate Pareto set: for every feasible deployment one of these is at most 2.5 % more "
+            "expensive and 2.5 % slower",
+        ),
+        (
+            {"deployments": (MIDDLE,)},
+            "1 deployment, a (1 + 0.05)-approximate Pareto set: for every feasible deployment it",
+        ),
+        ({"guarantee": SAMPLED}, "3 deployments, each at most 2.5 % slower than the fastest at its cost"),
+        ({"guarantee": SAMPLED, "deployments": (MIDDLE,)}, "1 deployment, each proven to be nondominated"),
+        ({"guarantee": partial("time limit")}, "3 deployments found before the search ended"),
     ],
 )
-def test_claims_are_told_in_plain_words(changes: dict[str, Any], expected: str) -> None:
+def test_guarantees_are_told_in_plain_words(changes: dict[str, Any], expected: str) -> None:
     assert expected in wording.guarantee(replace(FRONT, **changes))
 
 
-@pytest.mark.parametrize("result", [PARTIAL, NOTHING, replace(PARTIAL, question="fastest", deployments=(CHEAP,))])
+@pytest.mark.parametrize("result", [PARTIAL, NOTHING, replace(PARTIAL, question=FASTEST, deployments=(CHEAP,))])
 def test_the_first_line_of_a_partial_result_says_so(result: Frontier) -> None:
     assert render(result, 80).startswith(f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})\n")
     assert "proven optimal:" not in render(result, 80)
@@ -230,7 +300,7 @@ def test_the_first_line_of_a_partial_result_says_so(result: Frontier) -> None:
 def test_a_missing_bound_is_told() -> None:
     assert "open" in render(PARTIAL, 80)
     assert "1 of 2 proven optimal, the others without a bound" in render(PARTIAL, 100)
-    stopped = replace(PARTIAL, question="fastest", deployments=PARTIAL.deployments[1:])
+    stopped = replace(PARTIAL, question=FASTEST, deployments=PARTIAL.deployments[1:])
     assert "not proven: no bound was found" in render(stopped, 80)
 
 
@@ -241,29 +311,29 @@ def test_the_card_reads_like_this() -> None:
 by hand: the preferred deployment (greatest speed^3 / cost)
 Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
 
-  speed                     200 tokens/s for each request
-  cost                      $3.333 per million tokens
-  throughput                1,600 tokens/s over all requests
-  latency                   5 ms per token
+  speed                     200 output tokens/s/user
+  TPOT                      5 ms (time per output token)
+  cost                      $3.333 per million output tokens
+  throughput                1,600 output tokens/s over all users
 
   GPUs                      16 x H100-SXM
   weights                   fp8
-  tensor parallel           8 (1d layout)
+  tensor parallel           2 (1d layout)
+  attention data parallel   4
   pipeline parallel         2
   expert parallel           1
-  attention data parallel   4
   batch                     4 sequences in flight
-  speculation               5 tokens drafted at once, draft model TP4 PP4 DP2 2d
+  speculation               5 tokens drafted at once, draft model TP2 DP2 PP4 2d
 
   memory per GPU            18 of 72 GB (25 %)
   power                     11.2 kW (boards)
   FLOP utilization (MFU)    6.25 %
 
-  time per token, ms (memory and arithmetic overlap)
-    kernel launches            0.6250  12.5 %  ###
+  time per output token, ms (memory and compute overlap)
+    launch overhead            0.6250  12.5 %  ###
     network                    1.2500  25.0 %  ######
     memory                     3.1250  62.5 %  ###############
-    arithmetic                 0.1562   3.1 %  #
+    compute                    0.1562   3.1 %  #
 
 proven optimal: no feasible deployment is preferred to it (bound 200 tokens/s,
 gap 0 %)
@@ -271,37 +341,55 @@ gap 0 %)
     )
 
 
+@pytest.mark.parametrize("word", get_args(Bottleneck))
+def test_bottlenecks_are_told_in_the_words_of_the_card(word: Bottleneck) -> None:
+    text = render(frontier(replace(MIDDLE, bottleneck=word), CHEAP), 140)
+    assert f"  {word}" in text.split("\n\n")[1].splitlines()[2]
+    assert f"    {word}  " in render(SINGLE, 80)
+
+
+def test_layouts_leave_out_what_is_one() -> None:
+    assert degrees(4, data=2, pipeline=2, expert=8, layout="2d").short() == "TP4 DP2 PP2 EP8 2d"
+    assert degrees(4, data=2).short() == "TP4 DP2"
+    assert degrees(1).short() == "TP1"
+
+
 # Tables of pandas and CSV
 
 
 def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> None:
-    table = to_dataframe(FRONT.deployments)
-    assert tuple(table.columns) == ALL_COLUMNS
+    table = rows_to_dataframe(Deployment, FRONT.deployments)
+    assert tuple(table.columns) == Deployment.columns() == ALL_COLUMNS
     assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
     assert table["gpus"].tolist() == [16, 8, 1]
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
-    assert table["draft_tensor_parallel"].tolist() == [4, pd.NA, pd.NA]
+    assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
+    assert {str(table[name].dtype) for name in COLUMNS[7:12] if name != "expert_tensor_parallel"} == {"int64"}
+    assert table["tensor_parallel"].tolist() == [2, 8, 1]
+    assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
+    uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])
+    assert uneven["expert_tensor_parallel"][0] is pd.NA
     assert math.isnan(table["cost_cap"][0])
     assert table["cost_cap"][1] == 0.8
     for other in ((), (replace(MIDDLE, weights=None, power_kw=None),)):
-        assert to_dataframe(other).dtypes.equals(table.dtypes)
-    assert to_dataframe((replace(MIDDLE, weights=None),))["weights"][0] is pd.NA
+        assert rows_to_dataframe(Deployment, other).dtypes.equals(table.dtypes)
+    assert rows_to_dataframe(Deployment, [replace(MIDDLE, weights=None)])["weights"][0] is pd.NA
     assert len(FRONT.to_dataframe()) == 3
 
 
 def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     awkward = replace(SPECULATING, latency_s=0.1 + 0.2, kernel_s=5e-324, network_s=1 / 3e6)
-    files.write(frontier(awkward, CHEAP), tmp_path / "front.CSV")
+    write(frontier(awkward, CHEAP), tmp_path / "front.CSV")
     text = (tmp_path / "front.CSV").read_bytes().decode()
-    assert text == files.to_csv_text(frontier(awkward, CHEAP))
+    assert text == to_csv_text(frontier(awkward, CHEAP))
     head, first, second = text.splitlines()
     assert head == ",".join(ALL_COLUMNS)
     row, other = (dict(zip(ALL_COLUMNS, line.split(","), strict=True)) for line in (first, second))
     for name in ("latency_s", "kernel_s", "network_s", "cost_usd_per_mtok"):
         assert float(row[name]) == getattr(awkward, name)
-    assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "4", "")
-    assert files.to_csv_text(NOTHING) == ",".join(ALL_COLUMNS) + "\n"
+    assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "2", "")
+    assert to_csv_text(NOTHING) == ",".join(ALL_COLUMNS) + "\n"
 
 
 def test_parquet_keeps_values_and_types(tmp_path: Path) -> None:
@@ -313,7 +401,7 @@ def test_parquet_keeps_values_and_types(tmp_path: Path) -> None:
 def test_any_table_can_be_written_as_json() -> None:
     table = pd.DataFrame({"name": ["a", None], "x": [0.1 + 0.2, math.inf], "n": [1, 2]})
     rows = [{"name": "a", "x": 0.1 + 0.2, "n": 1}, {"name": None, "x": None, "n": 2}]
-    assert json.loads(files.table_to_json(table)) == rows
+    assert json.loads(table_to_json(table)) == rows
 
 
 # JSON
@@ -325,33 +413,38 @@ def no_constants(name: str) -> NoReturn:
 
 @pytest.mark.parametrize("result", [FRONT, PARTIAL, NOTHING, SINGLE], ids=["front", "partial", "nothing", "single"])
 def test_json_comes_back_equal(result: Frontier) -> None:
-    text = files.to_json(result)
+    text = to_json(result)
     json.loads(text, parse_constant=no_constants)
-    assert files.from_json(text) == result
-    assert files.to_json(files.from_json(text)) == text
+    assert from_json(text) == result
+    assert to_json(from_json(text)) == text
 
 
 def test_json_holds_what_was_promised(tmp_path: Path) -> None:
-    files.write(PARTIAL, tmp_path / "front.json")
+    write(PARTIAL, tmp_path / "front.json")
     values = json.loads((tmp_path / "front.json").read_text("utf-8"))
     assert values["format"] == "ieco_opt result"
-    assert values["format_version"] == 1
+    assert values["format_version"] == 2
     assert values["scenario"] == PARTIAL.scenario.to_mapping()
+    assert values["question"]["kind"] == "frontier"
+    assert (values["guarantee"]["kind"], values["status"]) == ("partial", "stopped")
+    assert values["guarantee"]["stopped"] == "time limit"
     assert tuple(values["deployments"][0]) == ALL_COLUMNS
     assert values["deployments"][1]["bound"] is None
-    assert values["open_regions"][1] == {"latency_lo_s": 0.0, "latency_hi_s": None, "cost_lo": 0.0, "cost_hi": None}
+    everything = {"latency_lo_s": 0.0, "latency_hi_s": None, "cost_lo": 0.0, "cost_hi": None}
+    assert values["guarantee"]["open_regions"][1] == everything
     assert values["versions"]["highspy"] == "1.16.0"
     assert values["solver"]["options"] == {"presolve_mode": 2, "mip_abs_gap": "inf", "mip_allow_restart": False}
     assert values["statistics"]["seconds"] == 2.25
-    assert files.read(tmp_path / "front.json") == PARTIAL
+    assert values["statistics"]["counts"]["rejected"] == {"does not fit": 17}
+    assert load_result(tmp_path / "front.json") == PARTIAL
 
 
-def faults_of(text: str) -> dict[str, str]:
+def faults_of(text: str) -> dict[str, Fault]:
     with pytest.raises(ScenarioError) as error:
-        files.from_json(text, "front.json")
+        from_json(text, "front.json")
     assert all(fault.file == "front.json" for fault in error.value.faults)
     assert all("expected" in fault.message for fault in error.value.faults)
-    return {fault.field: fault.message for fault in error.value.faults}
+    return {fault.field: fault for fault in error.value.faults}
 
 
 def set_at(values: Any, path: tuple[str | int, ...], value: object) -> str:
@@ -360,43 +453,128 @@ def set_at(values: Any, path: tuple[str | int, ...], value: object) -> str:
     for key in path[:-1]:
         inner = inner[key]
     inner[path[-1]] = value
-    return json.dumps(values)
+    return json.dumps(values, indent=2)
 
 
-VALUES = json.loads(files.to_json(FRONT))
+VALUES = json.loads(to_json(FRONT))
 
 
 @pytest.mark.parametrize(
     ("path", "value", "field", "message"),
     [
         (("format",), "other", "format", "found 'other', expected 'ieco_opt result'"),
-        (("format_version",), 2, "format_version", "found 2, expected 1"),
-        (("format_version",), True, "format_version", "found true, expected 1"),
-        (("guarantee",), "certain", "guarantee", "found 'certain', expected one of complete, covered"),
-        (("guarantee",), [], "guarantee", "found an empty list, expected one of"),
-        (("coverage",), None, "coverage", "found nothing, expected a number from 0 on with the guarantee covered"),
-        (("deployments",), {}, "deployments", "expected a list"),
+        (("format_version",), 3, "format_version", "found 3, expected 2"),
+        (("format_version",), True, "format_version", "found true, expected 2"),
+        (("question",), "frontier", "question", "found 'frontier', expected one of frontier, solve, plan"),
+        (("question", "kind"), "plot", "question.kind", "found 'plot', expected one of frontier, solve, plan"),
+        (("question", "points"), 1, "question.points", "found 1, expected a number from 2 on or null"),
+        (("question", "kind"), "solve", "question.objective", "found nothing, expected one of fastest, cheapest"),
+        (("question", "objective"), "cost", "question.objective", "found 'cost', expected null with the kind frontier"),
+        (("question", "preference"), 3.5, "question.preference", "found 3.5, expected null without the objective"),
+        (("question", "against"), "gpus", "question.against", "found 'gpus', expected null with the kind frontier"),
+        (("guarantee",), "certain", "guarantee", "found 'certain', expected a mapping"),
+        (("guarantee", "kind"), "certain", "guarantee.kind", "found 'certain', expected one of complete, covered"),
+        (("guarantee", "kind"), [], "guarantee.kind", "found an empty list, expected one of"),
+        (
+            ("guarantee",),
+            {"kind": "single", "coverage": None, "stopped": None, "open_regions": []},
+            "guarantee.kind",
+            "found 'single', expected one of complete, covered, sampled, partial for the question 'frontier'",
+        ),
+        (
+            ("guarantee", "coverage"),
+            None,
+            "guarantee.coverage",
+            "found nothing, expected a number from 0 on with the kind covered",
+        ),
+        (
+            ("guarantee", "stopped"),
+            "time limit",
+            "guarantee.stopped",
+            "found 'time limit', expected null with the kind covered",
+        ),
+        (("status",), "fine", "status", "found 'fine', expected one of optimal, feasible, infeasible, stopped"),
+        (("deployments",), {}, "deployments", "found a mapping, expected a list"),
         (("deployments", 1), 7, "deployments[1]", "found 7, expected a mapping"),
         (("deployments", 1, "batch"), 8.5, "deployments[1].batch", "found 8.5, expected an integer"),
         (("deployments", 1, "batch"), True, "deployments[1].batch", "found true, expected an integer"),
-        (("deployments", 1, "batch"), 10**30, "deployments[1].batch", "expected an integer"),
+        (("deployments", 1, "batch"), 10**30, "deployments[1].batch", "expected a number up to 9007199254740992"),
         (("deployments", 0, "latency_s"), 0, "deployments[0].latency_s", "found 0, expected a number above 0"),
         (("deployments", 0, "mfu"), 10**400, "deployments[0].mfu", "expected a number"),
         (("deployments", 2, "status"), "sure", "deployments[2].status", "found 'sure', expected one of optimal"),
-        (("deployments", 2, "colour"), "red", "deployments[2].colour", "unknown field"),
-        (("open_regions",), [{"latency_lo_s": 1}], "open_regions[0].cost_lo", "the field is missing"),
-        (("versions",), {"pyomo": 6}, "versions", "expected a mapping to text each"),
-        (("statistics", "step_seconds"), ["1"], "statistics.step_seconds", "expected a list with a number each"),
-        (("counts", "rejected"), {"a": "b"}, "counts.rejected", "expected a mapping to an integer each"),
-        (("solver", "options"), {"a": None}, "solver.options", "expected a mapping to true, false, a number or text"),
-        (("notes",), "text", "notes", "expected a list with text each"),
+        (("deployments", 2, "colour"), "red", "deployments[2].colour", "unknown field, expected one of speed_tokens"),
+        (("deployments", 2, "draft"), {}, "deployments[2].draft", "unknown field, expected one of speed_tokens"),
+        (
+            ("deployments", 0, "draft_tensor_layout"),
+            "3d",
+            "deployments[0].draft_tensor_layout",
+            "found '3d', expected one of 1d, 2d",
+        ),
+        (
+            ("deployments", 0, "expert_tensor_parallel"),
+            None,
+            "deployments[0].expert_tensor_parallel",
+            "found nothing, expected 8, as the degrees say",
+        ),
+        (
+            ("deployments", 1, "draft_stage_ranks"),
+            8,
+            "deployments[1].draft_stage_ranks",
+            "found 8, expected null, as the degrees say",
+        ),
+        (
+            ("guarantee", "open_regions"),
+            [{"latency_lo_s": 1}],
+            "guarantee.open_regions[0].cost_lo",
+            "the field is missing, expected a number",
+        ),
+        (("versions", "pyomo"), 6, "versions.pyomo", "found 6, expected text"),
+        (("versions",), {"pyomo": "6"}, "versions.model", "the field is missing, expected an integer"),
+        (("statistics", "step_seconds"), ["1"], "statistics.step_seconds[0]", "found '1', expected a number"),
+        (("statistics", "step_seconds"), 1, "statistics.step_seconds", "found 1, expected a list"),
+        (
+            ("statistics", "counts", "rejected"),
+            {"a": "b"},
+            "statistics.counts.rejected.a",
+            "found 'b', expected an integer",
+        ),
+        (
+            ("solver", "options"),
+            {"a": None},
+            "solver.options.a",
+            "found nothing, expected true, false, a number or text",
+        ),
+        (("notes",), "text", "notes", "found 'text', expected a list"),
+        (("notes",), [1], "notes[0]", "found 1, expected text"),
         (("scenario",), None, "scenario", "found nothing, expected a mapping"),
         (("scenario", "limits"), {"max_cost": -1}, "scenario.limits.max_cost", "found -1, expected"),
-        (("surprise",), 1, "surprise", "unknown field"),
+        (("surprise",), 1, "surprise", "unknown field, expected one of question, scenario"),
     ],
 )
-def test_a_wrong_field_is_named(path: tuple[str | int, ...], value: object, field: str, message: str) -> None:
-    assert message in faults_of(set_at(VALUES, path, value))[field]
+def test_a_wrong_field_is_named_with_its_line(
+    path: tuple[str | int, ...], value: object, field: str, message: str
+) -> None:
+    text = set_at(VALUES, path, value)
+    fault = faults_of(text)[field]
+    assert message in fault.message
+    assert fault.line is not None
+    line = text.splitlines()[fault.line - 1].strip()
+    name = field.rpartition(".")[2]
+    if name[-1] == "]":
+        assert line.removesuffix(",") == json.dumps(value[0] if isinstance(value, list) else value)
+    elif "missing" in message:
+        # The line of what it is missing from.
+        assert line in ("{", '"versions": {')
+    else:
+        assert line.startswith(f'"{name}": ')
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "format1").glob("*.json")), ids=lambda path: path.stem)
+def test_bottlenecks_of_format_1_are_read_as_todays_words(path: Path) -> None:
+    old = re.findall(r'"bottleneck": "?(\w+)', path.read_text("utf-8"))
+    new = re.findall(r'"bottleneck": "?([\w ]+)', to_json(load_result(path)))
+    words = {"kernel": "launch overhead", "arithmetic": "compute"}
+    assert new == [words.get(word, word) for word in old]
 
 
 def paths_of(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -408,15 +586,18 @@ def paths_of(values: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 def test_whatever_stands_in_a_field_is_read_or_refused(wrong: object) -> None:
     for path in paths_of(VALUES):
         try:
-            result = files.from_json(set_at(VALUES, path, wrong), "front.json")
+            result = from_json(set_at(VALUES, path, wrong), "front.json")
         except ScenarioError:
             continue
-        files.from_json(files.to_json(result))
+        from_json(to_json(result))
+        render(result, 80)
 
 
 def test_every_field_missing_is_named() -> None:
     for name in VALUES.keys() - {"format", "format_version"}:
         assert name in faults_of(json.dumps({key: VALUES[key] for key in VALUES if key != name}))
+    without = {key: entry for key, entry in VALUES.items() if key not in ("format", "format_version")}
+    assert {"format"} == faults_of(json.dumps(without)).keys()
     for name in ALL_COLUMNS:
         row = {key: entry for key, entry in VALUES["deployments"][0].items() if key != name}
         assert faults_of(set_at(VALUES, ("deployments", 0), row)).keys() == {f"deployments[0].{name}"}
@@ -432,18 +613,21 @@ def test_foreign_text_is_refused(text: str) -> None:
 
 
 def test_cut_off_text_and_nan_are_refused() -> None:
-    text = files.to_json(FRONT)
+    text, cost = to_json(FRONT), "cost_usd_per_mtok"
     for length in range(0, len(text) - 2, 97):
-        assert "found no valid JSON" in faults_of(text[:length])[""]
-    assert "found NaN" in faults_of(text.replace("0.75", "NaN", 1))[""]
-    assert "expected a number" in faults_of(text.replace("0.75", "1e999", 1))["deployments[1].cost_usd_per_mtok"]
+        assert "found no valid JSON" in faults_of(text[:length])[""].message
+    (line,) = (at for at, each in enumerate(text.splitlines(), 1) if each == f'      "{cost}": 0.75,')
+    nan, infinite = (text.replace(f'"{cost}": 0.75', f'"{cost}": {value}') for value in ("NaN", "1e999"))
+    assert ("found NaN" in faults_of(nan)[""].message, faults_of(nan)[""].line) == (True, line)
+    fault = faults_of(infinite)[f"deployments[1].{cost}"]
+    assert ("found inf, expected a" in fault.message, fault.line) == (True, line)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     for path in (tmp_path, tmp_path / "missing.json", tmp_path / "binary.json"):
         with pytest.raises(ScenarioError) as error:
-            files.read(path)
+            load_result(path)
         assert error.value.faults[0].file == str(path)
 
 
@@ -462,30 +646,30 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_files_that_cannot_be_written_are_refused_beforehand(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "taken.csv").mkdir()
     with pytest.raises(ScenarioError, match=message) as error:
-        files.check_ending(tmp_path / name)
+        check_ending(tmp_path / name)
     assert error.value.faults[0].file == str(tmp_path / name)
     with pytest.raises(ScenarioError):
-        files.write(FRONT, tmp_path / name)
+        write(FRONT, tmp_path / name)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="found 'xml', expected one of csv, json, parquet"):
-        files.write(FRONT, tmp_path / "front.csv", "xml")
+        write(FRONT, tmp_path / "front.csv", "xml")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("library", "extra", "check", "name"),
-    [("pyarrow", "parquet", files.check_ending, "a.parquet"), ("matplotlib", "plot", plot.check_plot_ending, "a.svg")],
+    [("pyarrow", "parquet", check_ending, "a.parquet"), ("matplotlib", "plot", style.check_plot_ending, "a.svg")],
 )
 def test_a_missing_library_is_named_with_its_extra(
     library: str, extra: str, check: Callable[[Path], None], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     writers: tuple[Callable[[Path], None], ...] = (check, FRONT.to_parquet if extra == "parquet" else FRONT.plot)
-    for write in writers:
+    for writer in writers:
         with pytest.raises(ScenarioError) as error:
-            write(tmp_path / name)
+            writer(tmp_path / name)
         assert f"needs {library}" in str(error.value)
         assert f"pip install 'ieco_opt[{extra}]'" in str(error.value)
     assert list(tmp_path.iterdir()) == []
@@ -502,7 +686,7 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ScenarioError, match=r"front\.csv: cannot be written \(No space left on device\)"):
-        files.write(FRONT, path)
+        write(FRONT, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -511,25 +695,24 @@ def test_files_keep_their_permissions_and_links(tmp_path: Path) -> None:
     target, link = tmp_path / "front.csv", tmp_path / "link.csv"
     previous = os.umask(0o022)
     try:
-        files.write(FRONT, target)
+        write(FRONT, target)
     finally:
         os.umask(previous)
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
     target.chmod(0o600)
     link.symlink_to(target)
-    files.write(SINGLE, link)
+    write(SINGLE, link)
     assert link.is_symlink()
-    assert target.read_text() == files.to_csv_text(SINGLE)
+    assert target.read_text() == to_csv_text(SINGLE)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    files.write(FRONT, Path(os.devnull), "csv")
+    write(FRONT, Path(os.devnull), "csv")
 
 
 # Plots
 
 
 def axes_of(result: Frontier) -> Any:
-    with plot._own_style():
-        return plot._figure(result).axes[0]
+    return figures.figure_of(result).axes[0]
 
 
 def drawn(axes: Any) -> list[tuple[float, float]]:
@@ -542,8 +725,8 @@ def test_every_point_is_drawn_where_it_belongs() -> None:
     assert sorted(drawn(axes)) == sorted((item.speed_tokens_per_s, item.cost_usd_per_mtok) for item in FRONT)
     assert len(drawn(axes_of(frontier(*many(200))))) == 200
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
-    assert "tokens/s" in axes.get_xlabel()
-    assert "$ per million tokens" in axes.get_ylabel()
+    assert "output tokens/s/user" in axes.get_xlabel()
+    assert "$ per million output tokens" in axes.get_ylabel()
     (low, high), (least, most) = axes.get_xlim(), axes.get_ylim()
     assert all(low < speed < high and least < cost < most for speed, cost in drawn(axes))
 
@@ -570,7 +753,7 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
     axes = axes_of(replace(PARTIAL, deployments=(SPECULATING, other, CHEAP)))
     figure = axes.get_figure()
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert texts == ["TP1", "TP8", "TP8 PP2 DP4", "H100-SXM", "H200-SXM", "not proven", "left open"]
+    assert texts == ["TP1", "TP8", "TP2 DP4 PP2", "H100-SXM", "H200-SXM", "not proven", "left open"]
     figure.canvas.draw()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     assert not any(box.overlaps(axes.bbox) for box in boxes)
@@ -578,13 +761,10 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
 
 
 def test_many_layouts_are_put_into_few_groups_without_losing_any() -> None:
-    degrees = [2**power for power in range(10)]
     every = tuple(
-        deployment(1000.0 - 10 * stages - tensor / 100, 1.0, tensor_parallel=tensor, pipeline_parallel=stages)
-        for tensor in degrees
-        for stages in range(1, 12)
+        deployment(1000.0 - 10 * held.pipeline - held.tensor / 100, 1.0, parallelism=held, gpus=held.gpus)
+        for held in (degrees(2**power, pipeline=stages) for power in range(10) for stages in range(1, 12))
     )
-    every = tuple(replace(item, gpus=item.tensor_parallel * item.pipeline_parallel) for item in every)
     for some in (every[:3], every[:20], every):
         groups = groups_of(some)
         assert len(groups) <= MOST_GROUPS
@@ -600,9 +780,9 @@ def test_equal_results_give_equal_pictures(result: Frontier, ending: str, tmp_pa
 
     before = dict(mpl.rcParams)
     one, two = tmp_path / f"one.{ending}", tmp_path / f"two.{ending}"
-    plot.plot(result, one)
+    figures.save(result, one)
     with mpl.rc_context({"font.size": 30.0, "lines.linewidth": 9.0}):
-        plot.plot(result, two)
+        figures.save(result, two)
     assert one.read_bytes() == two.read_bytes()
     assert one.read_bytes().startswith({"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!DOCTYPE html>"}[ending])
     assert dict(mpl.rcParams) == before
@@ -610,20 +790,157 @@ def test_equal_results_give_equal_pictures(result: Frontier, ending: str, tmp_pa
 
 def test_a_page_needs_nothing_else_and_escapes_names(tmp_path: Path) -> None:
     scenario = FRONT.scenario.model_copy(update={"name": "<script>$x_1$ & \u6a21\u578b"})
-    plot.plot(replace(FRONT, scenario=scenario), tmp_path / "front.html")
+    figures.save(replace(FRONT, scenario=scenario), tmp_path / "front.html")
     page = (tmp_path / "front.html").read_text("utf-8")
     assert "<title>&lt;script&gt;$x_1$ &amp; \u6a21\u578b</title>" in page
     assert "<script" not in page
     assert 'src="' not in page
-    assert "TP8 PP2 DP4" in page
+    assert "TP2 DP4 PP2" in page
     assert page.count("<svg") == page.count("</svg>") == 1
 
 
 @pytest.mark.parametrize("name", ["front.pdf", "front", "no/such/front.png"])
 def test_plots_that_cannot_be_written_are_refused_beforehand(name: str, tmp_path: Path) -> None:
-    for check in (plot.check_plot_ending, FRONT.plot):
+    for check in (style.check_plot_ending, FRONT.plot):
         with pytest.raises(ScenarioError):
             check(tmp_path / name)
+
+
+def test_one_deployment_shows_where_its_time_goes() -> None:
+    axes, memory = figures.figure_of(SINGLE).axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["launch overhead", "network", "memory", "compute"]
+    bars = [(bar.get_x(), bar.get_width()) for bar in axes.patches]
+    assert bars == [
+        (0.0, pytest.approx(0.625)),
+        (pytest.approx(0.625), pytest.approx(1.25)),
+        # Memory and compute go on at the same time.
+        (pytest.approx(1.875), pytest.approx(3.125)),
+        (pytest.approx(1.875), pytest.approx(0.15625)),
+    ]
+    (told,) = (text.get_text() for text in axes.texts if "bottleneck" in text.get_text())
+    assert told.split() == ["1.25", "ms,", "25", "%,", "bottleneck"]
+    assert axes.get_xlim() == (0.0, pytest.approx(5.0))
+    assert [bar.get_width() for bar in memory.patches] == [72.0, 18.0]
+
+
+def test_an_answer_that_was_not_found_is_drawn_as_what_is_left_open() -> None:
+    axes = axes_of(replace(NOTHING, question=FASTEST))
+    assert len(axes.patches) == 1
+    assert drawn(axes) == []
+
+
+# Several results
+
+
+SLOW = replace(
+    FRONT,
+    scenario=FRONT.scenario.model_copy(update={"name": "slow"}),
+    deployments=tuple(replace(item, speed_tokens_per_s=item.speed_tokens_per_s / 3.0) for item in FRONT),
+)
+
+
+def legend_of(figure: Any) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_an_overlay_draws_every_point_in_the_colour_of_its_result() -> None:
+    figure = figures.overlay([FRONT, SLOW])
+    axes = figure.axes[0]
+    assert sorted(drawn(axes)) == sorted(
+        (item.speed_tokens_per_s, item.cost_usd_per_mtok) for result in (FRONT, SLOW) for item in result
+    )
+    by_line = {
+        (line.get_xdata()[0], line.get_ydata()[0]): line.get_markeredgecolor()
+        if line.get_markerfacecolor() == "white"
+        else line.get_markerfacecolor()
+        for line in axes.lines
+        if line.get_marker() != "None"
+    }
+    colours = [
+        {by_line[item.speed_tokens_per_s, item.cost_usd_per_mtok] for item in result} for result in (FRONT, SLOW)
+    ]
+    assert [len(each) for each in colours] == [1, 1]
+    assert colours[0] != colours[1]
+    assert legend_of(figure) == ["by hand", "slow", "not proven"]
+    assert len([line for line in axes.lines if line.get_marker() == "None"]) == 2
+
+
+def test_fifteen_results_have_colours_and_names_of_their_own() -> None:
+    every = [replace(FRONT, scenario=FRONT.scenario.model_copy(update={"name": f"scenario {at}"})) for at in range(15)]
+    figure = figures.overlay(every)
+    keys = [(line.get_markerfacecolor(), line.get_marker()) for line in figure.legends[0].get_lines()][:15]
+    assert len(set(keys)) == len({colour for colour, _ in keys}) == 15
+    assert legend_of(figure)[:15] == [f"scenario {at}" for at in range(15)]
+
+
+def test_results_of_one_name_are_told_apart_by_what_differs() -> None:
+    def changed(**changes: Any) -> Frontier:
+        return replace(FRONT, scenario=FRONT.scenario.model_copy(update=changes))
+
+    assert several.labels([FRONT, SLOW]) == ["by hand", "slow"]
+    assert several.labels([FRONT, changed(accelerators=("H200-SXM", "B200-SXM"))]) == [
+        "H100-SXM",
+        "H200-SXM or B200-SXM",
+    ]
+    assert several.labels([FRONT, changed(speculation=None)]) == ["speculation", "no speculation"]
+    assert several.labels([FRONT, changed(limits=Limits(max_cost=2))]) == ["no limits", "max_cost 2"]
+    assert several.labels([FRONT, SINGLE, SLOW]) == ["by hand", "by hand, preferred", "slow"]
+    assert several.labels([FRONT, FRONT]) == ["by hand (1)", "by hand (2)"]
+    assert several.heading([FRONT, changed(speculation=None)]) == (
+        "by hand",
+        ["Llama-3.3-70B, H100-SXM, fp8, 2,000 tokens of context and 500 of output"],
+    )
+    assert several.heading([FRONT, replace(SLOW, guarantee=partial("Ctrl-C"))]) == (
+        "Cost against speed of 2 scenarios",
+        [
+            "Llama-3.3-70B, H100-SXM, fp8, 2,000 tokens of context and 500 of output",
+            "slow: PARTIAL RESULT, NOT PROVEN: the search was stopped (Ctrl-C)",
+        ],
+    )
+
+
+@pytest.mark.parametrize("result", [FRONT, PARTIAL, SINGLE], ids=["front", "partial", "single"])
+def test_an_overlay_of_one_is_its_ordinary_picture(result: Frontier, tmp_path: Path) -> None:
+    figures.save_overlay([result], tmp_path / "overlay.png")
+    figures.save(result, tmp_path / "figure.png")
+    assert (tmp_path / "overlay.png").read_bytes() == (tmp_path / "figure.png").read_bytes()
+
+
+def test_a_page_of_several_results_holds_all_tables(tmp_path: Path) -> None:
+    figures.save_overlay([FRONT, SLOW], tmp_path / "both.html")
+    page = (tmp_path / "both.html").read_text("utf-8")
+    assert "<title>Cost against speed of 2 scenarios</title>" in page
+    assert "by hand: Llama" in page
+    assert "slow: Llama" in page
+
+
+@pytest.mark.parametrize("wrong", [[], [FRONT, "front"], [FRONT, FRONT.deployments]], ids=["none", "text", "tuple"])
+def test_what_is_no_frontier_is_not_overlaid(wrong: Any) -> None:
+    with pytest.raises(ScenarioError, match="expected frontiers of deployments"):
+        figures.overlay(wrong)
+
+
+def test_what_has_no_picture_is_refused() -> None:
+    nothing: Any = FRONT.scenario
+    with pytest.raises(ScenarioError, match="found Scenario, expected a frontier"):
+        figures.figure_of(nothing)
+
+
+def test_figures_stand_on_their_own(tmp_path: Path) -> None:
+    code = (
+        "import sys; from ieco_opt.results.reading import load_result; from ieco_opt.reports import figures; "
+        f"figure = figures.figure_of(load_result({str(tmp_path / 'front.json')!r})); "
+        "print(type(figure).__mro__[1].__module__, 'matplotlib.pyplot' in sys.modules)"
+    )
+    write(FRONT, tmp_path / "front.json")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "matplotlib.figure False\n"
+    figure: Any = figures.save(FRONT, tmp_path / "front.svg")
+    # A notebook shows it, and whoever saves it gets what stands beside its axes, too.
+    assert figure._repr_svg_() == (tmp_path / "front.svg").read_text("utf-8")
+    figure.savefig(tmp_path / "own.svg")
+    assert "<!-- layout -->" in (tmp_path / "own.svg").read_text("utf-8")
 
 
 # Progress and imports
@@ -664,9 +981,15 @@ def test_progress_is_silent_otherwise(
 def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     modules = [
         "results.tables",
-        "results.files",
+        "results.writing",
+        "results.reading",
+        "results.summary",
+        "reports.text",
         "reports.text.frontier",
+        "reports.figures",
+        "reports.figures.style",
         "reports.figures.frontier",
+        "reports.figures.deployment",
         "reports.text.progress",
     ]
     imports = "; ".join(f"import ieco_opt.{name}" for name in modules)

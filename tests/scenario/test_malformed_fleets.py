@@ -12,7 +12,7 @@ import yaml
 from places import SCENARIOS
 
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario import Fleet, load_fleet, load_fleet_mapping, load_scenario, resolve_fleet
+from ieco_opt.scenario import Fleet, load_deployment, load_fleet, load_fleet_mapping, resolve_fleet
 
 Mapping = dict[str, Any]
 Edit = Callable[[Mapping], object]
@@ -114,13 +114,13 @@ def test_all_faults_are_collected() -> None:
 def test_faults_name_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
     path.write_text((SCENARIOS / "fleet-chat-and-code.yaml").read_text("utf-8").replace("headroom: 0.2", "headroom: x"))
-    with pytest.raises(ScenarioError, match=r"fleet\.yaml:16: workloads\[0\]\.headroom: found 'x'"):
+    with pytest.raises(ScenarioError, match=r"fleet\.yaml:17: workloads\[0\]\.headroom: found 'x'"):
         load_fleet(path)
 
 
 def test_a_deployment_command_says_where_fleets_go() -> None:
     with pytest.raises(ScenarioError, match="for `ieco-opt fleet`"):
-        load_scenario(SCENARIOS / "fleet-chat-and-code.yaml")
+        load_deployment(SCENARIOS / "fleet-chat-and-code.yaml")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,13 @@ def test_a_deployment_command_says_where_fleets_go() -> None:
         ("accelerator,gpus,throughput\nH100,1,\n", "points.csv:2: throughput_tokens_per_s: found nothing"),
         ('accelerator,gpus,throughput\nH100,1,"5\n', "no valid CSV"),
         ("accelerator,gpus,throughput,phase\nH100,1,5,both\n", "points.csv:2: phase: found 'both'"),
+        ("accelerator,gpus,throughput\n\nH100,1,5\n\nH100,x,5\n", "points.csv:5: gpus: found 'x'"),
+        ("accelerator,gpus,throughput, gpus\nH100,1,5,1\n", "points.csv:1: gpus: found the column 2 times"),
+        ("accelerator,gpus,throughput\nH100,1,5,1\n", "points.csv:2: column 4: found 4 cells, expected at most 3"),
+        (
+            "accelerator,gpus,throughput,throughput_tokens_per_s\nH100,1,5,6\n",
+            "points.csv:1: throughput: found throughput_tokens_per_s too, expected one of the two",
+        ),
     ],
 )
 def test_wrong_tables_are_refused_by_line_and_column(tmp_path: Path, text: str, expected: str) -> None:

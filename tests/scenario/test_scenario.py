@@ -149,7 +149,7 @@ def test_inline_mappings_are_copied() -> None:
 @pytest.mark.parametrize(("fidelity", "layouts"), [(Fidelity.DEPLOYABLE, ("1d",)), (Fidelity.PAPER, ("1d", "2d"))])
 def test_defaults_of_the_design_space(fidelity: Fidelity, layouts: tuple[str, ...]) -> None:
     space = DesignSpace().resolved(fidelity)
-    assert space.tensor_parallel == (1, 2, 4, 8, 16, 32, 64)
+    assert (space.tensor_parallel, space.stage_ranks) == (None, (1, 2, 4, 8, 16, 32, 64))
     assert space.tensor_layout == layouts
     assert space.pipeline_parallel == (1, 2, 4, 8, 16)
     assert space.expert_parallel is None

@@ -32,7 +32,8 @@ class Family(StrEnum):
 class Requirement:
     """One requirement: its family, and which workload, pool or quantity it is about.
 
-    ``nodes`` are the whole nodes in stock, where stock is relaxed: the problem then has as many as can ever be useful.
+    ``nodes`` are the whole nodes there are, where capacity is relaxed: the problem then has as many as can ever be of
+    use.
     """
 
     family: Family
@@ -51,7 +52,7 @@ class FleetProgramData:
     epsilons
         Caps of an epsilon-constraint step, beside those of the problem.
     relaxed
-        A requirement that may be violated: demand by a share of it, stock by whole nodes, power and caps by a share.
+        A requirement that may be violated: demand by a share of it, capacity by whole nodes, power and caps by a share.
     """
 
     problem: FleetProblem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ieco_opt.fleet.packing import Nodes, arcs, is_chain, rooms
+from ieco_opt.fleet.placement import Nodes, arcs, is_chain, rooms
 from ieco_opt.fleet.program.data import FleetProgramData
 
 
@@ -13,7 +13,7 @@ def define_packing_constraints(model: Any, data: FleetProgramData) -> None:
     """Instances fit on nodes: whole nodes for themselves, and their rests on the nodes that are left.
 
     Rests that are a chain (each divides the next): sum_k floor(rest_k / s) x_k <= floor(m / s) (n_p - whole_k x_k)
-    for each size s, and what a partial node adds (:func:`~ieco_opt.fleet.packing.rooms`). Others: an arc flow.
+    for each size s, and what a partial node adds (:func:`~ieco_opt.fleet.placement.rooms`). Others: an arc flow.
     """
     import pyomo.environ as pyo
 

@@ -170,7 +170,7 @@ def define_pairing_constraints(model: Any, data: FleetProgramData) -> None:
 
 
 def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:
-    """Nodes in use are in stock: n_p <= whole nodes of the pool."""
+    """Nodes in use are within the capacity: n_p <= whole nodes of the pool."""
     import pyomo.environ as pyo
 
     def rule(model: Any, pool: str) -> Any:
@@ -184,7 +184,7 @@ def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:
 
 
 def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
-    """Owned GPUs cost nothing: paid_p >= rented_p - owned_p, for pools that own some."""
+    """Owned GPUs cost nothing: paid_p >= allocated_p - owned_p, for pools that own some."""
     import pyomo.environ as pyo
 
     owning = [name for name, pool in zip(model.pools, data.problem.pools, strict=True) if pool.owned_gpus]
@@ -198,7 +198,7 @@ def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
 
 
 def define_power_constraints(model: Any, data: FleetProgramData) -> None:
-    """Power of a pool: rented_p <= max_power_kw / kW of a GPU, scaled to 1."""
+    """Power of a pool: allocated_p <= max_power_kw / kW of a GPU, scaled to 1."""
     import pyomo.environ as pyo
 
     capped = [
@@ -256,7 +256,7 @@ def caps_of(problem: FleetProblem) -> dict[Quantity, float]:
 
 
 def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
-    """GPUs rented of a pool: node_size n_p, or the GPUs of its instances."""
+    """GPUs allocated of a pool: node_size n_p, or the GPUs of its instances."""
     import pyomo.environ as pyo
 
     at = position(model.pools, pool)
@@ -271,14 +271,14 @@ def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
 
 
 def total(model: Any, problem: FleetProblem, quantity: Quantity) -> Any:
-    """Rent in $/h, power in kW or rented GPUs, over all pools."""
+    """Cost in $/h, power in kW or allocated GPUs, over all pools."""
     import pyomo.environ as pyo
 
     def of(name: str, at: int) -> Any:
-        pool, rented = problem.pools[at], allocated_gpus(model, problem, name)
+        pool, allocated = problem.pools[at], allocated_gpus(model, problem, name)
         if quantity is Quantity.COST:
-            return pool.usd_per_gpu_hour * (model.paid[name] if pool.owned_gpus else rented)
-        return rented if quantity is Quantity.GPUS else pool.kw_per_gpu * rented
+            return pool.usd_per_gpu_hour * (model.paid[name] if pool.owned_gpus else allocated)
+        return allocated if quantity is Quantity.GPUS else pool.kw_per_gpu * allocated
 
     return pyo.quicksum(of(name, at) for at, name in enumerate(model.pools))
 

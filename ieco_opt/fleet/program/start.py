@@ -14,7 +14,7 @@ _ROUNDING = 1e-6
 
 
 def starting_counts(problem: FleetProblem, relaxed: Sequence[float], minimise: Quantity) -> tuple[int, ...] | None:
-    """Instances of each column, cheap and within stock by GPUs; ``None`` where greed finds none.
+    """Instances of each column, cheap and within the capacity by GPUs; ``None`` where greed finds none.
 
     Whole instances of the relaxation, and of nothing at all, are completed with the columns that serve most of what is
     missing for their price; the cheaper of both is returned. Nodes, caps and pairs are left for the solver to check.
@@ -92,7 +92,7 @@ def _fill(
     free: list[int],
     added: list[int],
 ) -> bool:
-    """Add columns until one phase is served; False where the stock does not allow it."""
+    """Add columns until one phase is served; False where the capacity does not allow it."""
     demand = problem.workloads[workload]
     columns = problem.columns_of(workload, phase)
     served = {column: problem.columns[column].requests_per_s[0] / demand.requests_per_s[0] for column in columns}

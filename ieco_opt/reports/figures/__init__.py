@@ -1,1 +1,144 @@
-"""Results as pictures."""
+"""Results as pictures: figures of matplotlib, and files of .png, .svg or .html. Nothing heavy is imported early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ieco_opt.results.answer import Answer
+    from ieco_opt.results.frontier import Frontier
+
+__all__ = ["figure_of", "overlay", "save", "save_overlay"]
+
+
+def figure_of(result: Answer) -> Figure:
+    """Draw a result: a frontier or one deployment, a plan or a frontier of plans, or a comparison.
+
+    Raises
+    ------
+    ScenarioError
+        The object has no picture, or matplotlib is missing.
+    """
+    from ieco_opt.results.frontier import Frontier
+    from ieco_opt.results.plan import FleetResult
+
+    _load_library()
+    if isinstance(result, Frontier):
+        if result.question.kind != "frontier" and len(result) == 1:
+            from ieco_opt.reports.figures import deployment
+
+            return deployment.draw(result)
+        from ieco_opt.reports.figures import frontier
+
+        return frontier.draw(result)
+    if isinstance(result, FleetResult):
+        if result.is_frontier:
+            from ieco_opt.reports.figures import fleet_frontier
+
+            return fleet_frontier.draw(result)
+        from ieco_opt.reports.figures import fleet_plan
+
+        return fleet_plan.draw(result)
+    return _comparison(result)
+
+
+def _comparison(result: object) -> Figure:
+    from ieco_opt.errors import ScenarioError
+    from ieco_opt.reports.figures import comparison
+    from ieco_opt.results.comparison import Comparison
+
+    if not isinstance(result, Comparison):
+        kinds = "a frontier, a deployment's answer, a fleet's plan or frontier, or a comparison"
+        raise ScenarioError.single(f"found {type(result).__name__}, expected {kinds}")
+    return comparison.draw(result)
+
+
+def overlay(results: Sequence[Answer]) -> Figure:
+    """Draw frontiers of several scenarios in one picture; a single one as by :func:`figure_of`.
+
+    Raises
+    ------
+    ScenarioError
+        There is none, one of them is no frontier of deployments, or matplotlib is missing.
+    """
+    from ieco_opt.reports.figures import frontier
+
+    _load_library()
+    frontiers = _frontiers(results)
+    return figure_of(frontiers[0]) if len(frontiers) == 1 else frontier.draw_overlay(frontiers)
+
+
+def _load_library() -> None:
+    """Import matplotlib, whatever backend the environment asks for: no picture here needs one."""
+    import os
+
+    from ieco_opt.documents.destinations import require_library
+
+    require_library("matplotlib")
+    asked = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib  # noqa: F401
+    finally:
+        if asked is not None:
+            os.environ["MPLBACKEND"] = asked
+
+
+def _frontiers(results: Sequence[Answer]) -> list[Frontier]:
+    """Refuse what does not go into one picture."""
+    from ieco_opt.errors import ScenarioError
+    from ieco_opt.results.frontier import Frontier
+
+    frontiers = [each for each in results if isinstance(each, Frontier)]
+    others = [type(each).__name__ for each in results if not isinstance(each, Frontier)]
+    if others or not frontiers:
+        raise ScenarioError.single(f"found {others[0] if others else 'none'}, expected frontiers of deployments")
+    return frontiers
+
+
+def save(result: Answer, path: str | Path) -> Figure:
+    """Draw a result into a file, and return the figure too; equal results, equal bytes.
+
+    Parameters
+    ----------
+    path
+        File whose ending is .png, .svg, or .html for a page that also holds the table.
+
+    Raises
+    ------
+    ScenarioError
+        As of :func:`figure_of`; or the ending is unknown, or the file cannot be written.
+    """
+    from ieco_opt.reports import text
+
+    return _saved(
+        lambda: figure_of(result), path, lambda: result.scenario.name, lambda width: text.render(result, width)
+    )
+
+
+def save_overlay(results: Sequence[Answer], path: str | Path) -> Figure:
+    """Like :func:`save` for the picture of :func:`overlay`; a page holds all tables."""
+    from ieco_opt.reports import text
+    from ieco_opt.reports.text import several
+
+    return _saved(
+        lambda: overlay(results),
+        path,
+        lambda: several.heading(_frontiers(results))[0],
+        lambda width: "\n\n\n".join(text.render(each, width) for each in results),
+    )
+
+
+def _saved(
+    draw: Callable[[], Figure], path: str | Path, name: Callable[[], str], table: Callable[[int], str]
+) -> Figure:
+    from ieco_opt.reports.figures import style
+
+    path = Path(path)
+    style.check_plot_ending(path)
+    figure = draw()
+    style.save(figure, path, name=name(), table=lambda: table(style.TABLE_WIDTH))
+    return figure

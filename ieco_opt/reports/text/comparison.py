@@ -1,270 +1,53 @@
-"""Comparisons as text: rows for tables and files, JSON, and a table for people in a terminal."""
+"""Comparisons as text for people in a terminal."""
 
 from __future__ import annotations
 
-import json
-import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-import numpy as np
-
-from ieco_opt.comparison.deployability import Obstacle
-from ieco_opt.documents.destinations import check_folder, kind_of, replace_file, require_library
 from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, not_shown, wrapped
+from ieco_opt.reports.text.table_columns import words
+from ieco_opt.results.comparison import Comparison, HeuristicResult, Obstacle
 
-if TYPE_CHECKING:
-    from ieco_opt.comparison.compare import Comparison, HeuristicResult, Regret
-
-FORMAT = "ieco_opt comparison"
-FORMAT_VERSION = 1
-
-COLUMNS = (
-    "heuristic",
-    "proposals",
-    "deployable",
-    "nondominated",
-    "cost_regret_min",
-    "cost_regret_median",
-    "cost_regret_worst",
-    "cost_regret_worst_at_speed_tokens_per_s",
-    "cost_regret_worst_at_cost_usd_per_mtok",
-    "speed_regret_min",
-    "speed_regret_median",
-    "speed_regret_worst",
-    "speed_regret_worst_at_speed_tokens_per_s",
-    "speed_regret_worst_at_cost_usd_per_mtok",
-    "share_of_frontier_found",
-    "hypervolume_ratio",
-    "additive_epsilon",
-    "igd_plus",
-    "fractional",
-    "not_offered",
-    "memory_exceeded",
-    "limit_missed",
-    "memory_excess_worst",
-    "beats_frontier",
-    "evaluations",
-    "seconds",
-)
-"""Columns of a heuristic; regrets, shares, ratios and the excess of memory are fractions of one."""
-
-_DEGREES = ("tensor_parallel", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-
-PROPOSAL_COLUMNS = (
-    "heuristic",
-    "claimed_speed_tokens_per_s",
-    "claimed_cost_usd_per_mtok",
-    "deployable",
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "tensor_layout",
-    "pipeline_parallel",
-    "expert_parallel",
-    "attention_data_parallel",
-    "batch",
-    "draft_tokens",
-    *(f"draft_{name}" for name in _DEGREES),
-    "reasons",
-)
-"""Columns of a proposal; what it claims, what it is worth (empty where it cannot be launched), and why not."""
-
-
-def summary(result: HeuristicResult) -> dict[str, Any]:
-    """Columns of one heuristic."""
-    worst = result.worst_memory()
-    return {
-        "heuristic": result.name,
-        "proposals": len(result.proposals),
-        "deployable": len(result.verdicts.deployable),
-        "nondominated": len(result.points),
-        **_regret_columns("cost_regret", result.cost_regret),
-        **_regret_columns("speed_regret", result.speed_regret),
-        "share_of_frontier_found": result.share_found,
-        "hypervolume_ratio": result.hypervolume_ratio,
-        "additive_epsilon": result.additive_epsilon,
-        "igd_plus": result.igd_plus,
-        "fractional": result.count(Obstacle.FRACTIONAL),
-        "not_offered": result.count(Obstacle.NOT_OFFERED),
-        "memory_exceeded": result.count(Obstacle.MEMORY),
-        "limit_missed": result.count(Obstacle.LIMIT),
-        "memory_excess_worst": None if worst is None else worst.excess,
-        "beats_frontier": result.beats_frontier,
-        "evaluations": result.proposals.evaluations,
-        "seconds": result.seconds,
-    }
-
-
-def _regret_columns(name: str, regret: Regret) -> dict[str, float | None]:
-    return {
-        f"{name}_min": regret.least,
-        f"{name}_median": regret.median,
-        f"{name}_worst": regret.worst,
-        f"{name}_worst_at_speed_tokens_per_s": regret.worst_speed,
-        f"{name}_worst_at_cost_usd_per_mtok": regret.worst_cost,
-    }
-
-
-def proposal_rows(comparison: Comparison, result: HeuristicResult) -> Iterator[dict[str, Any]]:
-    """Columns of every proposal of one heuristic."""
-    proposals, verdicts, scenario = result.proposals, result.verdicts, comparison.scenario
-    accelerators = [wording.name_of(item) for item in scenario.accelerators]
-    for row, reasons in enumerate(verdicts.reasons):
-        degrees, draft = proposals.degrees, proposals.draft_degrees
-        yield {
-            "heuristic": result.name,
-            "claimed_speed_tokens_per_s": 1.0 / float(proposals.latency_s[row]),
-            "claimed_cost_usd_per_mtok": float(proposals.cost_usd_per_mtok[row]),
-            "deployable": not reasons,
-            "speed_tokens_per_s": _known(1.0 / verdicts.latency_s[row]),
-            "cost_usd_per_mtok": _known(verdicts.cost_usd_per_mtok[row]),
-            "gpus": float(degrees.gpus[row]),
-            "accelerator": _listed(accelerators, int(proposals.accelerator[row])),
-            "weights": _listed(scenario.weights, int(proposals.weights[row])),
-            "tensor_layout": "2d" if degrees.two_dimensional[row] else "1d",
-            **{name: float(getattr(degrees, name)[row]) for name in _DEGREES},
-            "batch": float(proposals.batch[row]),
-            "draft_tokens": int(proposals.draft_tokens[row]),
-            **{f"draft_{name}": _known(getattr(draft, name)[row]) for name in _DEGREES},
-            "reasons": "; ".join(reason.text for reason in reasons),
-        }
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _listed(names: Sequence[str], position: int) -> str | None:
-    return names[position] if 0 <= position < len(names) else None
-
-
-def to_json(comparison: Comparison) -> str:
-    """Write everything as strict JSON: no NaN and no infinity."""
-    frontier, budget = comparison.frontier, comparison.budget
-    content = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "scenario": frontier.scenario.to_mapping(),
-        "exact": {
-            "claim": str(frontier.guarantee),
-            "coverage": frontier.coverage,
-            "stopped": frontier.stopped,
-            "seconds": frontier.statistics.seconds,
-            "deployments": [item.to_dict() for item in frontier],
-        },
-        "budget": {"evaluations": budget.evaluations, "seconds": budget.seconds, "seed": budget.seed},
-        "heuristics": [
-            {**summary(result), "points": list(proposal_rows(comparison, result))} for result in comparison.results
-        ],
-        "versions": frontier.versions,
-    }
-    return json.dumps(_finite(content), indent=1, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON cannot hold by null, and numbers of NumPy by those of Python."""
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def to_csv_text(comparison: Comparison) -> str:
-    """One row a heuristic as CSV."""
-    text = comparison.to_dataframe().to_csv(index=False, lineterminator="\n")
-    assert isinstance(text, str)
-    return text
-
-
-FILE_KINDS = ("csv", "json", "parquet")
-"""Kinds of files, which are also their endings: the table of heuristics, or (JSON) everything."""
-
-
-def check_file(path: Path) -> None:
-    """Refuse a file that a comparison could not be written to.
-
-    Raises
-    ------
-    ScenarioError
-        The ending is unknown, a library for it is missing, or there is no such folder.
-    """
-    if kind_of(path, FILE_KINDS) == "parquet":
-        require_library("pyarrow", path)
-    check_folder(path)
-
-
-def write(comparison: Comparison, path: Path) -> None:
-    """Write a comparison to a file of the kind that its ending says.
-
-    Raises
-    ------
-    ScenarioError
-        The ending is unknown, a library for it is missing, or the file cannot be written.
-    """
-    check_file(path)
-    kind = kind_of(path, FILE_KINDS)
-    if kind == "parquet":
-        content = comparison.to_dataframe().to_parquet(index=False)
-    else:
-        content = (to_json(comparison) if kind == "json" else to_csv_text(comparison)).encode()
-    replace_file(path, content)
-
-
-_HEAD = (
-    ("heuristic", ""),
-    ("launch-", "able of"),
-    ("cost regret %", "median  worst"),
-    ("at", "tok/s"),
-    ("speed regret %", "median   worst"),
-    ("found", "%"),
-    ("HV", "%"),
-    ("eps", ""),
-    ("IGD+", ""),
-    ("evalu-", "ations"),
-    ("time", "s"),
-)
+_LEFT_OUT_FIRST = ("evals", "eps", "IGD+", "time", "at tokens/s", "speed regret %", "HV")
+"""Columns that a narrow terminal does without, in this order."""
 
 
 def render(comparison: Comparison, width: int = 100) -> str:
     """Put a comparison into text for a terminal of ``width`` columns."""
-    frontier = comparison.frontier
+    width = max(width, LEAST_WIDTH)
+    exact = comparison.statistics.exact
+    seconds = "" if exact is None else f" ({exact.seconds:.1f} s)"
     title = [
-        f"{frontier.scenario.name}: {wording.subject(frontier)}",
-        f"Exact: {wording.guarantee(frontier)} ({frontier.statistics.seconds:.1f} s).",
+        f"{comparison.scenario.name}: {wording.subject(comparison)}",
+        f"Exact: {wording.guarantee(comparison)}{seconds}.",
     ]
-    rows = [_row(result) for result in comparison.results]
-    notes = [note for result in comparison.results for note in _notes(result)]
-    parts = ["\n".join(textwrap.fill(line, width) for line in title), _table(rows)]
-    parts.append(
-        "\n".join(textwrap.fill(line, width, subsequent_indent="  ") for line in [*notes, _legend(frontier.coverage)])
-    )
-    return "\n\n".join(parts)
+    columns = _columns(comparison)
+    kept = fitting(columns, width, _LEFT_OUT_FIRST)
+    notes = [note for result in comparison.heuristics for note in _notes(result)]
+    notes = [*not_shown(columns, kept), *notes, _legend(comparison.coverage)]
+    return "\n\n".join([wrapped(title, width), joined(kept), wrapped(notes, width, indent="  ")])
 
 
-def _row(result: HeuristicResult) -> tuple[str, ...]:
-    cost, speed = result.cost_regret, result.speed_regret
-    return (
-        result.name,
-        f"{len(result.verdicts.deployable)}/{len(result.proposals)}",
-        f"{_percent(cost.median):>6}  {_percent(cost.worst):>5}",
-        "-" if cost.worst_speed is None else f"{cost.worst_speed:.4g}",
-        f"{_percent(speed.median):>6}  {_percent(speed.worst):>6}",
-        _percent(result.share_found),
-        _percent(result.hypervolume_ratio),
-        _decimal(result.additive_epsilon),
-        _decimal(result.igd_plus),
-        _short(result.proposals.evaluations),
-        f"{result.seconds:.1f}",
-    )
+def _columns(comparison: Comparison) -> list[Column]:
+    results = comparison.heuristics
+    cost, speed = [each.cost_regret for each in results], [each.speed_regret for each in results]
+    cells: dict[tuple[str, str], list[str]] = {
+        ("launchable", "of all"): [f"{len(each.deployable())}/{len(each.proposals)}" for each in results],
+        ("cost regret %", "median  worst"): [f"{_percent(each.median):>6}  {_percent(each.worst):>5}" for each in cost],
+        ("at tokens/s", "/user"): ["-" if each.worst_speed is None else f"{each.worst_speed:.4g}" for each in cost],
+        ("speed regret %", "median   worst"): [
+            f"{_percent(each.median):>6}  {_percent(each.worst):>6}" for each in speed
+        ],
+        ("found", "%"): [_percent(each.share_found) for each in results],
+        ("HV", "%"): [_percent(each.hypervolume_ratio) for each in results],
+        ("eps", ""): [_decimal(each.additive_epsilon) for each in results],
+        ("IGD+", ""): [_decimal(each.igd_plus) for each in results],
+        ("evals", ""): [_short(each.evaluations) for each in results],
+        ("time", "s"): [f"{seconds:.1f}" for seconds in comparison.statistics.heuristic_seconds],
+    }
+    names = words("heuristic", (each.name for each in results))
+    return [names, *(Column(name, unit, tuple(column)) for (name, unit), column in cells.items())]
 
 
 def _percent(share: float | None) -> str:
@@ -284,19 +67,6 @@ def _short(count: int) -> str:
     return f"{count / 1e3:.0f}k" if count >= 10_000 else f"{count}"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    columns = [(*head, *(row[index] for row in rows)) for index, head in enumerate(_HEAD)]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        "  ".join(
-            cell.ljust(size) if index == 0 else cell.rjust(size)
-            for index, (cell, size) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in zip(*columns, strict=True)
-    ]
-    return "\n".join(line.rstrip() for line in lines)
-
-
 _WORDS = {
     Obstacle.FRACTIONAL: "not whole",
     Obstacle.NOT_OFFERED: "not in the design space",
@@ -307,7 +77,7 @@ _WORDS = {
 
 def _notes(result: HeuristicResult) -> Iterator[str]:
     """Why proposals cannot be launched, each kind with an example."""
-    refused = len(result.proposals) - len(result.verdicts.deployable)
+    refused = len(result.proposals) - len(result.deployable())
     if refused:
         kinds = [
             f"{count} {_WORDS[obstacle]} ({_example(result, obstacle)})"
@@ -316,7 +86,8 @@ def _notes(result: HeuristicResult) -> Iterator[str]:
         ]
         yield f"{result.name}: {refused} of {len(result.proposals)} cannot be launched: {', '.join(kinds)}."
     if result.beats_frontier:
-        yield f"WARNING: {result.name} beats the exact frontier {result.beats_frontier} times: its proof is wrong."
+        name, count = result.name, result.beats_frontier
+        yield f"WARNING: proposals of {name} dominate the exact frontier ({count} of them): its proof is wrong."
 
 
 def _example(result: HeuristicResult, obstacle: Obstacle) -> str:
@@ -324,7 +95,7 @@ def _example(result: HeuristicResult, obstacle: Obstacle) -> str:
         worst = result.worst_memory()
         assert worst is not None
         return f"at most: {worst.text}"
-    of_kind = ([item.text for item in each if item.obstacle is obstacle] for each in result.verdicts.reasons)
+    of_kind = ([item.text for item in each.reasons if item.obstacle is obstacle] for each in result.proposals)
     first = [texts[0] for texts in of_kind if texts]
     return f"such as {first[len(first) // 2]}"
 

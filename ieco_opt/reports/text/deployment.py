@@ -25,7 +25,7 @@ def render_card(frontier: Frontier, width: int) -> str:
         _decisions(deployment),
         _resources(deployment),
         _times(deployment, width),
-        [_proof(frontier, deployment), wording.effort(frontier)],
+        [verdict(frontier, deployment), wording.statistics(frontier)],
     ]
     return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts)
 
@@ -41,27 +41,28 @@ def _line(label: str, text: str) -> str:
 
 def _worth(deployment: Deployment) -> list[str]:
     return [
-        _line("speed", f"{deployment.speed_tokens_per_s:.4g} tokens/s for each request"),
-        _line("cost", f"${deployment.cost_usd_per_mtok:.4g} per million tokens"),
-        _line("throughput", f"{deployment.throughput_tokens_per_s:,.0f} tokens/s over all requests"),
-        _line("latency", f"{1e3 * deployment.latency_s:.4g} ms per token"),
+        _line("speed", f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user"),
+        _line("TPOT", f"{1e3 * deployment.latency_s:.4g} ms (time per output token)"),
+        _line("cost", f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"),
+        _line("throughput", f"{deployment.throughput_tokens_per_s:,.0f} output tokens/s over all users"),
     ]
 
 
 def _decisions(deployment: Deployment) -> list[str]:
+    held = deployment.parallelism
     lines = [_line("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
     if deployment.weights is not None:
         lines.append(_line("weights", deployment.weights))
     lines += [
-        _line("tensor parallel", f"{deployment.tensor_parallel} ({deployment.tensor_layout} layout)"),
-        _line("pipeline parallel", str(deployment.pipeline_parallel)),
-        _line("expert parallel", str(deployment.expert_parallel)),
-        _line("attention data parallel", str(deployment.attention_data_parallel)),
+        _line("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
+        _line("attention data parallel", str(held.attention_data)),
+        _line("pipeline parallel", str(held.pipeline)),
+        _line("expert parallel", str(held.expert)),
         _line("batch", f"{deployment.batch:,} sequences in flight"),
     ]
-    if deployment.draft_tokens == 0:
+    if deployment.draft is None:
         return [*lines, _line("speculation", "none")]
-    layout = wording.draft_layout(deployment)
+    layout = deployment.draft.short()
     return [*lines, _line("speculation", f"{deployment.draft_tokens} tokens drafted at once, draft model {layout}")]
 
 
@@ -76,23 +77,17 @@ def _resources(deployment: Deployment) -> list[str]:
 
 
 def _times(deployment: Deployment, width: int) -> list[str]:
-    """The four times as bars; the lesser of memory and arithmetic goes on behind the other."""
-    times = {
-        "kernel launches": deployment.kernel_s,
-        "network": deployment.network_s,
-        "memory": deployment.memory_s,
-        "arithmetic": deployment.arithmetic_s,
-    }
+    """The four times as bars; the lesser of memory and compute goes on behind the other."""
     longest = min(_BAR_WIDTH, width - len(_line("", _SHARE.format(0.0, 0.0))))
-    lines = ["  time per token, ms (memory and arithmetic overlap)"]
-    for name, seconds in times.items():
+    lines = ["  time per output token, ms (memory and compute overlap)"]
+    for name, seconds in wording.times(deployment).items():
         share = seconds / deployment.latency_s
         bar = "#" * round(longest * min(share, 1.0))
         lines.append(_line(f"  {name}", _SHARE.format(1e3 * seconds, 100.0 * share) + bar).rstrip())
     return lines
 
 
-def _proof(frontier: Frontier, deployment: Deployment) -> str:
+def verdict(frontier: Frontier, deployment: Deployment) -> str:
     """What the bound means for the question that was asked."""
     if not math.isfinite(deployment.bound):
         return "not proven: no bound was found, a better deployment may exist"
@@ -106,4 +101,5 @@ def _proof(frontier: Frontier, deployment: Deployment) -> str:
         "fastest": "no feasible deployment is faster",
         "cheapest": "no feasible deployment is cheaper, and none as cheap is faster",
     }
-    return f"proven optimal: {best.get(frontier.question, 'no feasible deployment is preferred to it')} ({bound})"
+    best_of = best.get(str(frontier.question.objective), "no feasible deployment is preferred to it")
+    return f"proven optimal: {best_of} ({bound})"

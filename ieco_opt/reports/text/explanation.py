@@ -8,14 +8,19 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ieco_opt.explanation.bounds import Limit
 from ieco_opt.reports.text import wording
-from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.explanation import Change, Explanation, InfeasibleSubset, LimitEffect, Loosened, TimeShare
+from ieco_opt.results.explanation import (
+    Explanation,
+    InfeasibleSubset,
+    LimitEffect,
+    LimitRelaxation,
+    Loosened,
+    TimeShare,
+)
 
 LEAST_WIDTH = 60
 
 _DIGITS = 6
 _SAME = 1e-9
-_TIMES = {"kernel": "kernel launches", "network": "network", "memory": "memory", "arithmetic": "arithmetic"}
 _BETTER = {"fastest": "faster", "cheapest": "cheaper", "preferred": "higher"}
 _WORSE = {"fastest": "slower", "cheapest": "more expensive", "preferred": "lower"}
 
@@ -50,7 +55,7 @@ def _feasible(explanation: Explanation) -> list[list[str]]:
     title = f"{explanation.scenario.name}: what decides the {name} deployment"
     return [
         [title + (f" (greatest {goal})" if goal else "")],
-        [f"  {_worth(chosen)}", f"  {_what(chosen)}"],
+        [f"  {wording.worth(chosen)}", f"  {wording.configuration(chosen)}"],
         _times(explanation),
         _limits(explanation),
         _runner_ups(explanation),
@@ -58,43 +63,28 @@ def _feasible(explanation: Explanation) -> list[list[str]]:
     ]
 
 
-def _worth(deployment: Deployment) -> str:
-    return (
-        f"{deployment.speed_tokens_per_s:.4g} tokens/s for each request, "
-        f"${deployment.cost_usd_per_mtok:.4g} per million tokens"
-    )
-
-
-def _what(deployment: Deployment) -> str:
-    parts = [f"{deployment.gpus} x {deployment.accelerator}"]
-    if deployment.weights is not None:
-        parts.append(deployment.weights)
-    parts += [wording.layout(deployment), f"batch {deployment.batch:,}"]
-    if deployment.draft_tokens:
-        parts.append(f"draft {deployment.draft_tokens}")
-    return ", ".join(parts)
-
-
 def _times(explanation: Explanation) -> list[str]:
     assert explanation.chosen is not None
-    lines = [f"Where the time of a token goes ({1e3 * explanation.chosen.latency_s:.4g} ms)"]
+    lines = [f"Where the time per output token goes ({1e3 * explanation.chosen.latency_s:.4g} ms)"]
     several = any(time.part == "draft" for time in explanation.times)
     largest = max((time for time in explanation.times if not time.hidden), key=lambda time: time.seconds)
     for time in explanation.times:
-        label = f"{time.part}: {_TIMES[time.resource]}" if several else _TIMES[time.resource]
+        resource = time.resource
+        label = f"{time.part}: {resource}" if several else resource
         lines.append(f"  {label:<24}{1e3 * time.seconds:10.4f} ms  {_share(time, explanation.times)}".rstrip())
         if time is largest:
-            lines[-1] += "  <- binds: the largest"
+            lines[-1] += "  <- the largest"
     return lines
 
 
 def _share(time: TimeShare, times: Sequence[TimeShare]) -> str:
     if not time.hidden:
         return f"{100.0 * time.share:5.1f} %"
+    overlapping = ("memory", "compute")
     longer = next(
-        each.resource
+        resource
         for each in times
-        if each.part == time.part and not each.hidden and each.resource in ("memory", "arithmetic")
+        if each.part == time.part and not each.hidden and (resource := each.resource) in overlapping
     )
     return f"   -     hidden behind {longer}"
 
@@ -131,7 +121,7 @@ def _outcome(explanation: Explanation, loosened: Loosened) -> str:
     if loosened.deployment == explanation.chosen:
         return "no change"
     after = loosened.deployment
-    worth = f"{after.speed_tokens_per_s:.4g} tokens/s at ${after.cost_usd_per_mtok:.4g}"
+    worth = f"{after.speed_tokens_per_s:.4g} tokens/s/user at ${after.cost_usd_per_mtok:.4g}"
     gain = f"{wording.percent(loosened.gain)} {_BETTER[explanation.objective]}"
     if loosened.gain <= _SAME:
         gain = "no better in the objective, but in the other"
@@ -146,20 +136,20 @@ def _shown(value: float | tuple[int, ...]) -> str:
 
 def _runner_ups(explanation: Explanation) -> list[str]:
     if not explanation.runner_ups:
-        return ["No other setup meets the limits."]
+        return ["No other configuration meets the limits."]
     word = _WORSE[explanation.objective]
-    head = ("tokens/s", "$/Mtok", word, "setup")
+    head = ("tokens/s/user", "$/Mtok", word, "configuration")
     rows = [
         (
             f"{each.deployment.speed_tokens_per_s:.4g}",
             f"{each.deployment.cost_usd_per_mtok:.4g}",
             wording.percent(each.loss),
-            _what(each.deployment),
+            wording.configuration(each.deployment),
         )
         for each in explanation.runner_ups
     ]
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(3)]
-    lines = ["Runner-up setups (each the best one left without those before it)"]
+    lines = ["Runner-up configurations (each the best one left without those before it)"]
     for row in (head, *rows):
         numbers = "  ".join(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True))
         lines.append(f"  {numbers}  {row[3]}")
@@ -167,11 +157,11 @@ def _runner_ups(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation) -> str:
-    solver = explanation.versions["solver"]
-    solver = f"HiGHS {explanation.versions['highspy']}" if solver == "highs" else solver
+    solver = explanation.versions.solver
+    solver = f"HiGHS {explanation.versions.highspy}" if solver == "highs" else solver
     checked = "agrees" if explanation.confirmed else "was stopped before it could agree"
-    effort = "" if explanation.confirmed is None else f"; {solver} {checked}"
-    return f"exact: all setups searched, no tolerances{effort}; {explanation.seconds:.1f} s"
+    solved = "" if explanation.confirmed is None else f"; {solver} {checked}"
+    return f"exact: all configurations searched, no tolerances{solved}; {explanation.statistics.seconds:.1f} s"
 
 
 def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> list[list[str]]:
@@ -179,35 +169,40 @@ def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -
     if not infeasible_subset.members:
         most_first = sorted(infeasible_subset.rejected.items(), key=lambda each: -each[1])
         reasons = [f"  {count} x {reason}" for reason, count in most_first]
-        why = "No limit is to blame: of the degrees, precisions and accelerators listed, no setup can run at all"
+        why = (
+            "No limit is to blame: of the degrees, precisions and accelerators listed, no configuration can run at all"
+        )
         return [title, [why, *reasons]]
     count = len(infeasible_subset.members)
     heads = {
-        1: "This limit alone excludes every deployment",
-        2: "These 2 limits infeasible_subset: some deployments meet either one, none meets both",
+        1: "This limit alone is an irreducible infeasible subset: no deployment meets it",
+        2: "These 2 limits are an irreducible infeasible subset: some deployments meet either one, none meets both",
     }
-    more = f"These {count} limits infeasible_subset: some deployments meet any {count - 1} of them, none meets all"
+    more = (
+        f"These {count} limits are an irreducible infeasible subset: some deployments meet any {count - 1} of them, "
+        "none meets all"
+    )
     lines = [heads.get(count, more)]
     for change in infeasible_subset.members:
         lines += _member(change)
     return [title, lines, _helping_together(infeasible_subset), [_closing(explanation, infeasible_subset)]]
 
 
-def _member(change: Change) -> list[str]:
+def _member(change: LimitRelaxation) -> list[str]:
     lines = [f"  {change.limit} = {_shown(change.value)} {change.unit}"]
     if change.needed is None:
-        lines.append("    no change of this limit alone makes a deployment possible")
+        lines.append("    no relaxation of this limit alone makes a deployment feasible")
         return lines
     assert change.deployment is not None
     limit = Limit(change.limit)
     value = outward(limit, change.needed)
     if limit is Limit.BATCHES:
-        lines.append(f"    least change, with all else as it is: add {value} to the list")
+        lines.append(f"    minimal relaxation, all else unchanged: add {value} to the list")
     else:
         way = "lower" if limit.is_least else "raise"
         away = "" if isinstance(change.value, tuple) else f" ({_apart(change.value, change.needed)})"
-        lines.append(f"    least change, with all else as it is: {way} it to {value}{away}")
-    lines.append(f"    then: {_worth(change.deployment)}; {_what(change.deployment)}")
+        lines.append(f"    minimal relaxation, all else unchanged: {way} it to {value}{away}")
+    lines.append(f"    then: {wording.worth(change.deployment)}; {wording.configuration(change.deployment)}")
     return lines
 
 
@@ -220,10 +215,10 @@ def _helping_together(infeasible_subset: InfeasibleSubset) -> list[str]:
     if not infeasible_subset.together:
         return []
     names = ", ".join(change.limit for change in infeasible_subset.together)
-    lines = [f"No change of a single limit helps. The fewest that do: {names}"]
+    lines = [f"No relaxation of a single limit helps. The fewest that do together: {names}"]
     needed = [(change, change.needed) for change in infeasible_subset.together if change.needed is not None]
     if needed:
-        lines[0] += ", for example each by the same share, the least that helps:"
+        lines[0] += ", for example each by the same share, the least that is enough:"
     lines += [
         f"  {change.limit}: {_shown(change.value)} -> {outward(Limit(change.limit), value)}" for change, value in needed
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from ieco_opt.reports.text.fleet_columns import counted
-from ieco_opt.reports.text.frontier import wrapped
+from ieco_opt.reports.text.table import wrapped
+from ieco_opt.reports.text.wording import counted
 from ieco_opt.results.plan import FleetPlan, NodeRow
 
 _INDENT = "  "

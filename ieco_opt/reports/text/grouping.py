@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from ieco_opt.reports.text import wording
 from ieco_opt.results.deployment import Deployment
 
 MOST_GROUPS = 8
@@ -45,8 +44,13 @@ def _grouped(deployments: Sequence[Deployment], label: Callable[[Deployment], st
     return sorted(groups, key=lambda group: (min(item.gpus for item in group.members), group.label))
 
 
+def _by_layout(item: Deployment) -> str:
+    return item.parallelism.short()
+
+
 def _by_degrees(item: Deployment) -> str:
-    return f"TP{item.tensor_parallel}" + (f" PP{item.pipeline_parallel}" if item.pipeline_parallel > 1 else "")
+    held = item.parallelism
+    return f"TP{held.tensor}" + (f" PP{held.pipeline}" if held.pipeline > 1 else "")
 
 
 def _by_gpus(item: Deployment) -> str:
@@ -64,7 +68,7 @@ def _by_power_of(base: int) -> Callable[[Deployment], str]:
 
 
 _FINE_TO_COARSE: tuple[Callable[[Deployment], str], ...] = (
-    wording.layout,
+    _by_layout,
     _by_degrees,
     _by_gpus,
     _by_power_of(2),

@@ -3,98 +3,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Guarantee
+from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Scenario
-from ieco_opt.scenario.solver_config import SolverConfig
 
 _CLOSED = 1e-9
 
-LAYOUT_WORDS = {"TP": "tensor", "PP": "pipeline", "EP": "expert", "DP": "attention data"}
-"""What the letters of a layout stand for; each degree is in ranks, and those of 1 are left out."""
+LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
+"""What the letters of a layout stand for."""
 
 
-class Setup(Protocol):
-    """Whatever has degrees of parallelism: a deployment, or an instance of a fleet."""
-
-    @property
-    def tensor_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def pipeline_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def expert_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def attention_data_parallel(self) -> int | None: ...  # noqa: D102
-
-    @property
-    def tensor_layout(self) -> str | None: ...  # noqa: D102
+def letters_in(layouts: Sequence[str]) -> list[str]:
+    """Say in a line what the letters of some layouts mean, as far as they occur; no line without layouts."""
+    meanings = [f"{name} {word}" for name, word in LAYOUT_WORDS.items() if any(name in each for each in layouts)]
+    return [f"layout: {', '.join(meanings)} parallel degree; degrees left out are 1"] if meanings else []
 
 
-class Effort(Protocol):
-    """What a search took."""
-
-    @property
-    def solves(self) -> int: ...  # noqa: D102
-
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
-
-
-class Searched(Protocol):
-    """Whatever a search returns: a frontier of deployments, or plans of a fleet."""
-
-    @property
-    def stopped(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def statistics(self) -> Effort: ...  # noqa: D102
-
-    @property
-    def solver(self) -> SolverConfig: ...  # noqa: D102
-
-    @property
-    def versions(self) -> dict[str, str]: ...  # noqa: D102
+def configuration(deployment: Deployment) -> str:
+    """What to launch, in a line."""
+    parts = [f"{deployment.gpus} x {deployment.accelerator}"]
+    if deployment.weights is not None:
+        parts.append(deployment.weights)
+    parts += [deployment.parallelism.short(), f"batch {deployment.batch:,}"]
+    if deployment.draft_tokens:
+        parts.append(f"draft {deployment.draft_tokens}")
+    return ", ".join(parts)
 
 
-def layout(setup: Setup) -> str:
-    """Degrees of parallelism in short, such as ``TP8 PP2 EP8 DP4 2d``."""
-    return _layout(
-        setup.tensor_parallel,
-        setup.pipeline_parallel,
-        setup.expert_parallel,
-        setup.attention_data_parallel,
-        setup.tensor_layout,
+def worth(deployment: Deployment) -> str:
+    """Speed and cost, in a line."""
+    return (
+        f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user, "
+        f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
     )
 
 
-def draft_layout(deployment: Deployment) -> str:
-    """Degrees of parallelism of the draft model in short."""
-    return _layout(
-        deployment.draft_tensor_parallel,
-        deployment.draft_pipeline_parallel,
-        deployment.draft_expert_parallel,
-        deployment.draft_attention_data_parallel,
-        deployment.draft_tensor_layout,
-    )
+def times(deployment: Deployment) -> dict[str, float]:
+    """Seconds per output token of each part, by its word; memory and compute overlap."""
+    return {
+        "launch overhead": deployment.kernel_s,
+        "network": deployment.network_s,
+        "memory": deployment.memory_s,
+        "compute": deployment.arithmetic_s,
+    }
 
 
-def _layout(
-    tensor: int | None, pipeline: int | None, expert: int | None, attention: int | None, layout: str | None
-) -> str:
-    parts = [f"TP{tensor}"]
-    parts += [
-        f"{letters}{degree}"
-        for letters, degree in (("PP", pipeline), ("EP", expert), ("DP", attention))
-        if degree is not None and degree > 1
-    ]
-    return " ".join(parts if layout == "1d" else [*parts, "2d"])
+def counted(what: int | Sequence[object], noun: str) -> str:
+    """A number and what it counts, in the plural where it is not one."""
+    count = what if isinstance(what, int) else len(what)
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def name_of(reference: str | Mapping[str, object]) -> str:
@@ -102,7 +65,7 @@ def name_of(reference: str | Mapping[str, object]) -> str:
     return reference if isinstance(reference, str) else str(reference.get("name", "unnamed"))
 
 
-def subject(frontier: Frontier) -> str:
+def subject(frontier: Frontier | Comparison) -> str:
     """Model, precision, accelerator and workload; what varies among the deployments is left to them."""
     scenario = frontier.scenario
     weights = {item.weights for item in frontier.deployments if item.weights is not None}
@@ -120,72 +83,85 @@ def workload(scenario: Scenario) -> str:
     return f"{context} and {scenario.workload.output_tokens:,} of output"
 
 
-def guarantee(frontier: Frontier) -> str:
+def guarantee(frontier: Frontier | Comparison) -> str:
     """What is proven of the deployments that a result does not list."""
-    count = f"{len(frontier)} deployment{'' if len(frontier) == 1 else 's'}"
-    these = "it" if len(frontier) == 1 else "one of these"
-    match frontier.guarantee:
-        case Guarantee.COMPLETE:
-            return f"{count}, the complete frontier: {these} matches or beats every other feasible deployment"
-        case Guarantee.COVERED:
-            most = percent(frontier.coverage or 0.0)
-            return f"{count}; for every feasible deployment {these} is at most {most} more expensive and {most} slower"
-        case Guarantee.SAMPLED:
-            return f"{count}, {_each(frontier)}; others may lie between them"
-        case Guarantee.SINGLE:
+    count = len(frontier.deployments)
+    match frontier.guarantee.kind:
+        case GuaranteeKind.COMPLETE:
+            return complete(count, "deployment")
+        case GuaranteeKind.COVERED:
+            return covered(count, "deployment", frontier.coverage or 0.0, "slower")
+        case GuaranteeKind.SAMPLED:
+            return f"{counted(count, 'deployment')}, {_each(frontier)}; others may lie between them"
+        case GuaranteeKind.PARTIAL:
+            return partial(count, "deployment")
+        case _:
             return answer(frontier)
-        case Guarantee.PARTIAL:
-            return f"{count} found before the search ended; better ones may exist"
 
 
-def _each(frontier: Frontier) -> str:
+def complete(count: int, noun: str) -> str:
+    """What a complete frontier of deployments or plans says of the others."""
+    of_these = "by it" if count == 1 else "by one of these"
+    every = f"every feasible {noun} is dominated or equalled {of_these}"
+    return f"{counted(count, noun)}, the complete nondominated set: {every}"
+
+
+def covered(count: int, noun: str, coverage: float, worse: str) -> str:
+    """What a covering frontier says of the others, ``worse`` being what they may be besides cheaper."""
+    these = "it" if count == 1 else "one of these"
+    return (
+        f"{counted(count, noun)}, a (1 + {coverage:g})-approximate Pareto set: for every feasible {noun} {these} "
+        f"is at most {percent(coverage)} more expensive and {percent(coverage)} {worse}"
+    )
+
+
+def partial(count: int, noun: str) -> str:
+    """What a search that was stopped says of the others."""
+    return f"{counted(count, noun)} found before the search ended; better ones may exist"
+
+
+def _each(frontier: Frontier | Comparison) -> str:
     gap = max((item.gap for item in frontier.deployments), default=0.0)
     if all(item.status == "optimal" for item in frontier.deployments):
-        return "each proven to be on the frontier"
+        return "each proven to be nondominated"
     return f"each at most {percent(gap)} slower than the fastest at its cost"
 
 
-def answer(frontier: Frontier) -> str:
+def answer(frontier: Answer) -> str:
     """Name what the one deployment was asked to be."""
-    if frontier.question == "preferred" and frontier.preference is not None:
-        name = f"the preferred deployment (greatest speed^{frontier.preference:g} / cost)"
-    else:
-        name = f"the {frontier.question} deployment"
+    asked = frontier.question
+    power = f" (greatest speed^{asked.preference:g} / cost)" if asked.preference is not None else ""
+    name = f"the {asked.objective} deployment{power}"
     return name if frontier.stopped is None else f"{name} found so far"
 
 
-def warning(result: Searched) -> str | None:
+def warning(result: Answer) -> str | None:
     """What must be read first where a search was stopped."""
     if result.stopped is None:
         return None
     return f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"
 
 
-def proof(frontier: Frontier) -> str:
-    """How many of the deployments are proven, and how far the others may be from the best."""
-    total = len(frontier)
-    if total == 0:
+def proof(proven: Sequence[tuple[str, float]]) -> str:
+    """How many points are proven, from the status and gap of each, and how far the others may be from the best."""
+    open_gaps = [gap for status, gap in proven if status != "optimal"]
+    if not proven:
         return "nothing found"
-    proven = sum(item.status == "optimal" for item in frontier.deployments)
-    if proven == total:
-        return f"{proven} of {total} proven optimal"
-    gap = max(item.gap for item in frontier.deployments if item.status != "optimal")
-    rest = f"within {percent(gap)}" if math.isfinite(gap) else "without a bound"
-    return f"{proven} of {total} proven optimal, the others {rest}"
+    count = f"{len(proven) - len(open_gaps)} of {len(proven)} proven optimal"
+    if not open_gaps:
+        return count
+    gap = max(open_gaps)
+    return f"{count}, the others " + (f"within {percent(gap)}" if math.isfinite(gap) else "without a bound")
 
 
-def effort(result: Searched) -> str:
+def statistics(result: Frontier | FleetResult) -> str:
     """What the search took, and which solver ran."""
-    statistics = result.statistics
-    solves = f"{statistics.solves:,} solve{'' if statistics.solves == 1 else 's'}"
-    return f"{solves} in {statistics.seconds:.1f} s with {solver(result)}"
+    return f"{counted(result.statistics.solves, 'solve')} in {result.statistics.seconds:.1f} s with {solver(result)}"
 
 
-def solver(result: Searched) -> str:
+def solver(result: Answer) -> str:
     """Name and, where known, version of the solver."""
-    if result.solver.solver == "highs" and "highspy" in result.versions:
-        return f"HiGHS {result.versions['highspy']}"
-    return result.solver.solver
+    return f"HiGHS {result.versions.highspy}" if result.solver.solver == "highs" else result.solver.solver
 
 
 def percent(share: float) -> str:

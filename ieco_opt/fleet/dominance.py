@@ -1,0 +1,59 @@
+"""Columns that another one replaces, and setups that another one matches in everything that counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ieco_opt.design_space.alternatives import Rows
+from ieco_opt.fleet.columns import Candidates, Column, conflicts
+from ieco_opt.fleet.placement import copies_within
+from ieco_opt.performance.collectives import Array
+from ieco_opt.scenario import ResolvedPool
+
+
+def pareto_rows(criteria: Array) -> Rows:
+    """Rows that no other row matches or exceeds in every criterion; one of equal rows."""
+    left, kept = np.lexsort(-criteria.T[::-1]), []
+    while len(left):
+        kept.append(left[0])
+        left = left[~(criteria[left] <= criteria[left[0]]).all(axis=1)]
+    return np.array(kept, dtype=np.intp)
+
+
+def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
+    """Forget transfers where every pair is in time, so that they keep no column alive."""
+    if conflicts(columns):
+        return list(columns)
+    nothing = (0.0,) * len(columns[0].requests_per_s) if columns else ()
+    return [replace(column, room_s=nothing, transfer_s=nothing) for column in columns]
+
+
+def nondominated(columns: Sequence[Column], candidate: Candidates, pools: Sequence[ResolvedPool]) -> list[Column]:
+    """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
+
+    A column replaces another one if copies of it always fit where one of the other was and serve as much. One column of
+    requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
+    """
+    most = candidate.demand() if len(candidate.classes) == 1 else (np.inf,) * len(candidate.classes)
+    lone = candidate.workload.workload.max_instances is not None
+    kept: list[Column] = []
+    for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
+        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in kept):
+            kept.append(column)
+    return kept
+
+
+def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
+    if (one.pool, one.phase) != (other.pool, other.phase):
+        return False
+    copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
+    enough = all(
+        copies * mine >= min(theirs, useful)
+        for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
+    )
+    roomy = all(mine >= theirs for mine, theirs in zip(one.room_s, other.room_s, strict=True))
+    quick = all(mine <= theirs for mine, theirs in zip(one.transfer_s, other.transfer_s, strict=True))
+    return enough and roomy and quick

@@ -1,0 +1,237 @@
+"""Pricing what a workload could run on, once and whatever the speed, and the columns at a speed read off from that."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ieco_opt.design_space.alternatives import Rows
+from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.from_scenario import degree_choices
+from ieco_opt.design_space.setups import Integers
+from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
+from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
+from ieco_opt.fleet.instances import (
+    Capacities,
+    PhaseSetups,
+    PrefillSetups,
+    Service,
+    decoding_setups,
+    prefill_setups,
+)
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.serving import Phase
+from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
+
+
+def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) -> Candidates:
+    """Price everything that a workload could run on, whatever the speed."""
+    tables: list[SetupTable] = []
+    rejected: dict[str, Counter[str]] = {}
+    phases = [phase for mode in workload.workload.serving for phase in MODES[mode]]
+    if workload.model is not None:
+        for at in workload.pools:
+            reasons = rejected.setdefault(pools[at].name, Counter())
+            for precision in enumerate(workload.workload.weights):
+                tables += [_table(workload, at, pools[at], precision, phase, reasons) for phase in phases]
+    grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
+    for index, (point, suits) in enumerate(workload.points):
+        # Only classes of a mix share a column; other rows are columns of their own, whatever their names.
+        name = (index,) if point.request_class is None else (point.kind, point.phase, point.gpus)
+        if Phase(point.phase) in phases:
+            grouped.setdefault(name, []).append((point, suits))
+    return Candidates(workload, tuple(tables), tuple(map(tuple, grouped.values())), rejected)
+
+
+def columns_at(
+    candidate: Candidates, index: int, pools: Sequence[ResolvedPool], speed_factor: float = 1.0
+) -> list[Column]:
+    """Columns of one workload (at position ``index``) that meet its service and that no other column replaces."""
+    service = candidate.service(speed_factor)
+    found: list[Column] = []
+    for at, table in enumerate(candidate.tables):
+        found += _table_columns(candidate, index, at, table, service)
+    for group in candidate.points:
+        for pool in candidate.workload.pools:
+            rows = [point for point, suits in group if pool in suits]
+            column = _point_column(candidate, index, rows, pool, service)
+            found += [] if column is None else [column]
+    found = without_idle_pairing(found)
+    return nondominated(found, candidate, pools)
+
+
+def at_service(candidate: Candidates, column: Column, service: Service) -> Column | None:
+    """The same setup at the best batches for another service; ``None`` if it serves nothing then."""
+    if column.origin.table is None:
+        return _point_column(candidate, column.workload, column.origin.points, column.pool, service)
+    table = candidate.tables[column.origin.table]
+    served, batch = list(column.requests_per_s), list(column.batch)
+    for class_index, row in enumerate(column.origin.rows):
+        setups = table.setups[class_index]
+        if row >= 0 and not isinstance(setups, PrefillSetups):
+            capacities = setups.take(np.array([row])).capacities(service)
+            served[class_index], batch[class_index] = float(capacities.requests_per_s[0]), int(capacities.batch[0])
+    return replace(column, requests_per_s=tuple(served), batch=tuple(batch)) if any(served) else None
+
+
+def fastest_speed(candidate: Candidates) -> float:
+    """Bound on the speed of any column, in tokens/s; inf where an operating point does not say."""
+    speeds = [
+        point.speed_tokens_per_s or np.inf for rows in candidate.points for point, _ in rows if point.phase != "prefill"
+    ]
+    for table in candidate.tables:
+        speeds += [
+            float(1.0 / setups.least_latency_s().min())
+            for setups in table.setups
+            if not isinstance(setups, PrefillSetups) and len(setups.alternatives)
+        ]
+    return max(speeds, default=0.0)
+
+
+def _table(
+    workload: ResolvedWorkload,
+    at: int,
+    pool: ResolvedPool,
+    precision: tuple[int, str],
+    phase: Phase,
+    reasons: Counter[str],
+) -> SetupTable:
+    setups: list[PhaseSetups] = []
+    for request_class in workload.workload.classes:
+        request = _family_request(workload, request_class, phase)
+        if phase is Phase.PREFILL:
+            priced, rejected = prefill_setups(request, pool.accelerator, precision)
+            setups.append(priced)
+        else:
+            output, batches = float(request_class.output_tokens), workload.design_space.batches
+            decoding, rejected = decoding_setups(request, pool.accelerator, precision, phase, output, batches)
+            setups.append(decoding)
+        reasons.update(rejected)
+    keys = [each.keys() for each in setups]
+    _, number = np.unique(np.vstack(keys), axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    parts = np.split(number, np.cumsum([len(key) for key in keys])[:-1])
+    count = int(number.max()) + 1 if len(number) else 0
+    return SetupTable(at, phase, precision[1], tuple(setups), tuple(parts), count)
+
+
+def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:
+    """The setups of one class in one phase (docs/fleet.md, table of phases)."""
+    assert workload.model is not None
+    listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
+    choices = degree_choices(listed)
+    if phase is Phase.PREFILL:
+        return FamilyRequest(
+            model=workload.model,
+            choices=replace(choices, attention_data_parallel=tuple({1} & set(listed.attention_data_parallel))),
+            batch_min=1,
+            batch_max=max(listed.pipeline_parallel),
+            context=DecodeContext(0.0, float(prompt), float(prompt)),
+            memory_utilization=workload.workload.memory_utilization,
+            speculation=None,
+        )
+    speculation = workload.workload.speculation
+    arriving = prompt / output
+    return FamilyRequest(
+        model=workload.model,
+        choices=choices,
+        batch_min=listed.batch_min,
+        batch_max=listed.batch_max,
+        context=DecodeContext(
+            average_tokens=prompt + output / 2.0,
+            resident_tokens=float(prompt + output),
+            prompt_tokens=float(prompt),
+            prompt_tokens_per_token=arriving if phase is Phase.COLOCATED else 0.0,
+            draft_prompt_tokens_per_token=arriving,
+        ),
+        memory_utilization=workload.workload.memory_utilization,
+        speculation=None
+        if speculation is None or workload.draft is None
+        else Speculation(workload.draft, speculation.acceptance, speculation.max_draft_tokens),
+    )
+
+
+def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable, service: Service) -> Iterator[Column]:
+    """Columns of a table, the best for each number of GPUs by what they serve."""
+    classes = len(candidate.classes)
+    served, room, moved = (np.zeros((table.count, classes)) for _ in range(3))
+    batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
+    gpus = np.zeros(table.count, dtype=np.int64)
+    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
+        capacities = setups.capacities(service)
+        _put(capacities, key, class_index, service, served, room, moved, batch, row)
+        gpus[key] = setups.degrees.gpus.astype(np.int64)
+    serves = np.flatnonzero((served > 0.0).any(axis=1))
+    for size in np.unique(gpus[serves]):
+        rows = serves[gpus[serves] == size]
+        criteria = np.hstack([served[rows], room[rows], -moved[rows]])
+        for best in rows[pareto_rows(criteria)]:
+            yield Column(
+                workload=index,
+                pool=table.pool,
+                phase=table.phase,
+                gpus=int(size),
+                requests_per_s=tuple(served[best].tolist()),
+                room_s=tuple(room[best].tolist()),
+                transfer_s=tuple(moved[best].tolist()),
+                batch=tuple(batch[best].tolist()),
+                origin=Origin(at, tuple(row[best].tolist())),
+            )
+
+
+def _put(
+    capacities: Capacities,
+    key: Rows,
+    class_index: int,
+    service: Service,
+    served: Array,
+    room: Array,
+    moved: Array,
+    batch: Integers,
+    row: Rows,
+) -> None:
+    """Enter what the setups of one class offer into the tables over all setups of a table."""
+    good = np.flatnonzero(capacities.requests_per_s > 0.0)
+    served[key[good], class_index] = capacities.requests_per_s[good]
+    batch[key[good], class_index] = capacities.batch[good]
+    row[key[good], class_index] = good
+    # Without a limit on the first token any transfer will do, and counting it would only multiply columns.
+    if np.isfinite(service.max_time_to_first_token_s):
+        room[key[good], class_index] = service.max_time_to_first_token_s - capacities.pass_s[good]
+        moved[key[good], class_index] = np.where(capacities.pass_s[good] > 0.0, 0.0, capacities.transfer_s[good])
+
+
+def _point_column(
+    candidate: Candidates, index: int, rows: Sequence[OperatingPoint], pool: int, service: Service
+) -> Column | None:
+    """The column that some operating points describe, as far as they are within the service; ``None`` if none is."""
+    labels = [each.label for each in candidate.classes]
+    served = [0.0] * len(labels)
+    good: list[OperatingPoint] = []
+    for point in rows:
+        class_index = 0 if point.request_class is None else labels.index(point.request_class)
+        slow = point.speed_tokens_per_s is not None and 1.0 / point.speed_tokens_per_s > service.max_latency_s
+        late = (point.time_to_first_token_s or 0.0) > service.max_time_to_first_token_s
+        if not late and (not slow or point.phase == "prefill"):
+            tokens = point.throughput_tokens_per_s
+            per_request = candidate.classes[class_index].output_tokens
+            served[class_index] = (point.throughput_requests_per_s or 0.0) if tokens is None else tokens / per_request
+            good.append(point)
+    if not any(served):
+        return None
+    nothing = (0.0,) * len(labels)
+    return Column(
+        workload=index,
+        pool=pool,
+        phase=Phase(rows[0].phase),
+        gpus=rows[0].gpus,
+        requests_per_s=tuple(served),
+        room_s=(math.inf,) * len(labels),
+        transfer_s=nothing,
+        batch=(0,) * len(labels),
+        origin=Origin(None, (), tuple(good)),
+    )

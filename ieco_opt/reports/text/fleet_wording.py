@@ -1,0 +1,96 @@
+"""Plans of a fleet in plain words: what tables and pictures say alike."""
+
+from __future__ import annotations
+
+import math
+
+from ieco_opt.reports.text import wording
+from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.results.plan import FleetPlan, FleetResult
+
+_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
+
+
+def objective(result: FleetResult) -> str:
+    """What the one plan of a result minimises."""
+    assert result.question.objective is not None
+    return result.question.objective
+
+
+def unit(result: FleetResult) -> str:
+    """What the objective is counted in."""
+    return _UNITS[objective(result)]
+
+
+def against(result: FleetResult) -> str:
+    """What a frontier trades cost against: ``speed``, ``power`` or ``gpus``."""
+    assert result.question.against is not None
+    return result.question.against
+
+
+def verdict(result: FleetResult, plan: FleetPlan) -> str:
+    """What was asked for, and what is proven of the answer."""
+    subject = f"{wording.counted(plan.workloads, 'workload')} on {wording.counted(plan.pools, 'pool')}"
+    return f"{_answer(result)} for {subject}; {_proof(result, plan)}"
+
+
+def totals(plan: FleetPlan) -> str:
+    """Hourly cost, GPUs and power of a plan."""
+    power = "" if plan.power_kw is None else f", {plain(plan.power_kw)} kW"
+    return f"${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
+
+
+def trade(result: FleetResult) -> str:
+    """What a frontier trades."""
+    words = {"speed": "a common factor on all speeds", "power": "power", "gpus": "GPUs"}
+    return f"least cost against {words[against(result)]}"
+
+
+def guarantee(result: FleetResult) -> str:
+    """What is proven of the plans that a frontier does not list."""
+    match result.guarantee.kind:
+        case GuaranteeKind.COMPLETE:
+            return wording.complete(len(result), "plan")
+        case GuaranteeKind.COVERED:
+            worse = {"speed": "slower", "power": "higher in power", "gpus": "higher in GPUs"}
+            return wording.covered(len(result), "plan", result.coverage or 0.0, worse[against(result)])
+        case _:
+            return wording.partial(len(result), "plan")
+
+
+def statistics(result: FleetResult) -> str:
+    """What was priced, what was solved, and what it took."""
+    done = result.statistics
+    return (
+        f"{wording.counted(done.columns, 'instance type')} priced, {done.columns_in_program:,} in the program "
+        f"({wording.counted(done.variables, 'variable')}, {wording.counted(done.constraints, 'constraint')}); "
+        f"{wording.statistics(result)}"
+    )
+
+
+def plain(value: float, significant: int = 4) -> str:
+    """Write a number with the digits that matter and without an exponent."""
+    digits = significant - 1 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(digits, 0)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{value:,.0f}"
+
+
+def _answer(result: FleetResult) -> str:
+    asked = {"cost": "least cost", "power": "least power", "gpus": "fewest GPUs"}[objective(result)]
+    return asked if result.stopped is None else f"{asked} found so far"
+
+
+def _proof(result: FleetResult, plan: FleetPlan) -> str:
+    """What is proven of the one plan."""
+    if not math.isfinite(plan.bound):
+        return "not proven: no bound was found, a better plan may exist"
+    bound = f"bound {_amount(plan.bound, unit(result))}, gap {wording.percent(plan.gap)}"
+    if plan.status == "optimal":
+        best = {"cost": "no plan is cheaper", "power": "no plan draws less", "gpus": "no plan allocates fewer"}
+        return f"proven optimal: {best[objective(result)]} ({bound})"
+    if result.stopped is not None:
+        return f"not proven: a plan better by up to {wording.percent(plan.gap)} may exist ({bound})"
+    return f"proven to within {wording.percent(plan.gap)} of the optimum ({bound})"
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"${value:,.2f}/h" if unit == "$/h" else f"{plain(value)} {unit}"

@@ -1,0 +1,57 @@
+"""Several results side by side: what they have in common, and by what each is told from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ieco_opt.reports.text.wording import name_of, warning, workload
+from ieco_opt.results.frontier import Frontier
+
+_IN_HEADING = 5
+"""Traits that are told where they are common to all; the others are only told where they differ."""
+
+
+def heading(frontiers: Sequence[Frontier]) -> tuple[str, list[str]]:
+    """Name of a picture or a table of several results, and lines that say what all of them have in common."""
+    traits = [_traits(frontier)[:_IN_HEADING] for frontier in frontiers]
+    shared = [each[0] for each in zip(*traits, strict=True) if each[0] and len(set(each)) == 1]
+    one_name = len({frontier.scenario.name for frontier in frontiers}) == 1
+    name = shared.pop(0) if one_name else f"Cost against speed of {len(frontiers)} scenarios"
+    lines = [", ".join(shared)] if shared else []
+    for frontier, label in zip(frontiers, labels(frontiers), strict=True):
+        told = warning(frontier)
+        if told is not None:
+            lines.append(f"{label}: {told}")
+    return name, lines
+
+
+def labels(frontiers: Sequence[Frontier]) -> list[str]:
+    """Tell results apart by their names, and where these are alike by what else differs; at the last by a number."""
+    chosen: list[list[str]] = [[] for _ in frontiers]
+    for trait in zip(*map(_traits, frontiers), strict=True):
+        longer = [[*parts, part] for parts, part in zip(chosen, trait, strict=True)]
+        if len(set(map(tuple, longer))) > len(set(map(tuple, chosen))):
+            chosen = longer
+    texts = [
+        ", ".join(part for part in parts if part) or frontier.scenario.name
+        for parts, frontier in zip(chosen, frontiers, strict=True)
+    ]
+    return [
+        text if texts.count(text) == 1 else f"{text} ({texts[: at + 1].count(text)})" for at, text in enumerate(texts)
+    ]
+
+
+def _traits(frontier: Frontier) -> tuple[str, ...]:
+    """What results may differ in, that which matters most first; empty where there is nothing to say."""
+    scenario = frontier.scenario
+    limits = scenario.limits.model_dump(exclude_none=True)
+    return (
+        scenario.name,
+        name_of(scenario.model),
+        " or ".join(map(name_of, scenario.accelerators)),
+        " or ".join(scenario.weights),
+        workload(scenario),
+        "no speculation" if scenario.speculation is None else "speculation",
+        ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "no limits",
+        frontier.question.objective or "",
+    )

@@ -1,0 +1,93 @@
+"""A result in a few lines, for the interpreter and for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ieco_opt.results.answer import Answer
+
+MOST_LINES = 12
+_MOST_ROWS = 25
+
+_KINDS = {
+    "complete": "complete: every point of the nondominated set",
+    "sampled": "sampled: each point is nondominated, others may be missing",
+    "single": "single: the one answer that was asked for",
+    "none": "none: proven, no answer exists",
+}
+_SUBJECTS = {"speed": "speed", "power": "power", "gpus": "GPUs"}
+_ASKED = {
+    "fastest": "the fastest deployment",
+    "cheapest": "the cheapest deployment",
+    "preferred": "the deployment with the greatest speed^{:g} / cost",
+    "cost": "least cost",
+    "power": "least power",
+    "gpus": "fewest GPUs",
+}
+
+
+def summary(answer: Answer) -> list[str]:
+    """At most a dozen lines: what was asked of what, what is proven, and the ends of the answer."""
+    name = type(answer).__name__
+    lines = [f"{name} of {answer.scenario.name!r}: {_question(answer)}", f"  {_guarantee(answer)}"]
+    lines += [f"  {line}" for line in _ends(answer)]
+    left = len(lines) - MOST_LINES + 1
+    return lines if left <= 1 else [*lines[: MOST_LINES - 1], f"  and {left} more"]
+
+
+def _question(answer: Answer) -> str:
+    question = answer.question
+    if question.kind == "fleet_frontier":
+        return f"least cost against {_SUBJECTS[str(question.against)]}"
+    words = {"frontier": "speed against cost", "compare": "heuristics against the exact frontier"}
+    if question.kind in words:
+        return words[question.kind]
+    asked = _ASKED[str(question.objective)].format(question.preference)
+    return f"what decides {asked}" if question.kind == "explain" else asked
+
+
+def _guarantee(answer: Answer) -> str:
+    guarantee = answer.guarantee
+    if guarantee.stopped is not None:
+        return f"partial: stopped ({guarantee.stopped}), better answers may exist"
+    if guarantee.kind == "covered":
+        delta = f"{100.0 * (guarantee.coverage or 0.0):.3g} %"
+        return f"covered: for every feasible answer one listed is at most {delta} more expensive and {delta} worse"
+    return f"{_KINDS[guarantee.kind]}; {answer.status}"
+
+
+def _ends(answer: Any) -> Iterator[str]:
+    """The first and the last point, or whatever else the answer holds."""
+    points = getattr(answer, "deployments", None)
+    if points is None:
+        points = answer.plans
+    yield f"{len(points)} {'plan' if hasattr(answer, 'plans') else 'deployment'}{'' if len(points) == 1 else 's'}"
+    yield from (_line(point) for point in ([points[0], points[-1]] if len(points) > 1 else points))
+    for heuristic in getattr(answer, "heuristics", ()):
+        yield f"{heuristic.name}: finds {100.0 * heuristic.share_found:.3g} % of the points"
+    subset = getattr(answer, "infeasible_subset", None)
+    if subset is not None and subset.members:
+        limits = [each.limit for each in subset.members]
+        yield f"no deployment meets {'together: ' * (len(limits) > 1)}{', '.join(limits)}"
+
+
+def _line(point: Any) -> str:
+    if hasattr(point, "speed_tokens_per_s"):
+        return (
+            f"{point.speed_tokens_per_s:.4g} tokens/s at ${point.cost_usd_per_mtok:.4g} per million tokens: "
+            f"{point.gpus} x {point.accelerator}, {point.parallelism.short()}, batch {point.batch:,} ({point.status})"
+        )
+    factor = f", speeds x {point.speed_factor:.4g}" if point.speed_factor != 1.0 else ""
+    return f"${point.usd_per_hour:,.2f}/h, {point.gpus:,} GPUs{factor} ({point.status})"
+
+
+def html_of(answer: Any) -> str:
+    """The summary, and the first rows of the main table."""
+    table = answer.main_table()
+    shown = table.head(_MOST_ROWS)
+    more = f"<p>and {len(table) - len(shown):,} more rows</p>" if len(table) > len(shown) else ""
+    lines = "<br>".join(escape(line) for line in summary(answer))
+    return f"<p>{lines}</p>{shown.to_html(index=False, escape=True, float_format='{:.4g}'.format, na_rep='')}{more}"

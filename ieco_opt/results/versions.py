@@ -1,0 +1,27 @@
+"""Versions that a result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ieco_opt.documents.types import Record, Text, Whole
+
+
+@dataclass(frozen=True, slots=True)
+class Versions(Record):
+    """Versions of packages as they say themselves.
+
+    Attributes
+    ----------
+    solver
+        Name of the solver in the configuration; HiGHS is called ``highs``.
+    model
+        Number of the performance model, which every change of its figures raises.
+    """
+
+    ieco_opt: Text
+    pyomo: Text
+    highspy: Text
+    python: Text
+    solver: Text
+    model: Whole

@@ -1,0 +1,130 @@
+"""What holds for every command: it opens no socket, and what it writes depends on nothing but what it is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+from places import DATA
+from saved_results import DRAFTED, EXPERTS, FLEET
+
+from ieco_opt.cli.main import cli
+
+COMMANDS = (
+    ("frontier", "small.yaml", "--delta", "0.3", "--out", "frontier.json", "--plot", "frontier.svg"),
+    ("frontier", "small.yaml", "--points", "3", "--out", "frontier.csv"),
+    ("frontier", "experts.yaml", "--complete", "--out", "frontier.parquet", "--plot", "frontier.html"),
+    ("solve", "small.yaml", "--objective", "preferred", "--out", "solve.json"),
+    ("fleet", "fleet.yaml", "--out", "plan.json", "--nodes", "--plot", "plan.png"),
+    ("fleet", "fleet.yaml", "--frontier", "gpus", "--delta", "0.5", "--out", "plans.json"),
+    ("explain", "small.yaml", "--out", "explain.json"),
+    ("explain", "small.yaml", "--set", "limits.min_speed=5000"),
+    (
+        "compare",
+        "experts.yaml",
+        "--budget",
+        "40",
+        "--resolution",
+        "4",
+        "--out",
+        "compare.json",
+        "--plot",
+        "compare.svg",
+    ),
+    *(("verify", f"{name}.json") for name in ("frontier", "solve", "plan", "plans", "explain", "compare")),
+    ("verify", str(DATA / "format1" / "frontier.json")),
+    ("evaluate", str(DATA / "setup_points_sample.csv"), "--fidelity", "paper", "--out", "points.csv"),
+    ("export", "small.yaml", "--out", "program.lp"),
+    ("export", "fleet.yaml", "--out", "program.mps"),
+    ("migrate", "old.yaml"),
+    ("schema", "--kind", "deployment"),
+    ("schema", "--kind", "fleet"),
+    ("schema", "--kind", "result"),
+    ("catalog", "list"),
+    ("catalog", "show", "H100"),
+)
+"""Every command, with every kind of file that it reads or writes."""
+
+REPEATED = ("frontier", "solve", "plan", "plans", "explain", "compare")
+"""Results that are asked for twice."""
+
+SCRIPT = """
+import json, sys
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise AssertionError(event)
+
+sys.addaudithook(refuse)
+from ieco_opt.cli.main import cli
+for arguments in json.loads(sys.argv[1]):
+    assert not cli.main(arguments, standalone_mode=False), arguments
+"""
+
+STATISTICS = re.compile(r'^  "statistics": \{\n.*?^  \},\n', re.MULTILINE | re.DOTALL)
+
+
+def write_scenarios(folder: Path) -> None:
+    space = EXPERTS["design_space"]
+    before = {"tensor_parallel": space["stage_ranks"]} | {name: space[name] for name in space if name != "stage_ranks"}
+    old = {name: value for name, value in EXPERTS.items() if name != "version"} | {"design_space": before}
+    files = {
+        "small": {"kind": "deployment"} | DRAFTED,
+        "experts": {"kind": "deployment"} | EXPERTS,
+        "fleet": {"kind": "fleet"} | FLEET,
+        "old": {"kind": "deployment"} | old,
+    }
+    for name, values in files.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+
+
+def test_no_command_opens_a_socket(tmp_path: Path, sockets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("pyarrow")
+    write_scenarios(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = len(sockets)
+    for arguments in COMMANDS:
+        done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+        assert done.exception is None, (arguments, done.exception)
+        assert not done.return_value, (arguments, done.output)
+        assert sockets[before:] == [], arguments
+    assert {arguments[0] for arguments in COMMANDS} == {*cli.list_commands(click.Context(cli))}
+
+
+def test_a_socket_would_be_seen(sockets: list[str]) -> None:
+    import socket
+
+    before = len(sockets)
+    socket.socket().close()
+    assert len(sockets) == before + 1
+
+
+def answers(folder: Path, seed: str) -> dict[str, str]:
+    """JSON of every kind of result, asked for in a process of its own whose hashes start from a seed."""
+    folder.mkdir()
+    write_scenarios(folder)
+    wanted = {f"{name}.json" for name in REPEATED}
+    asked = [[*arguments, "--quiet"] for arguments in COMMANDS if "--out" in arguments and wanted & {*arguments}]
+    command = [sys.executable, "-c", SCRIPT, json.dumps(asked)]
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {name: (folder / f"{name}.json").read_bytes().decode() for name in REPEATED}
+
+
+def test_the_same_command_writes_the_same_bytes_but_for_statistics(tmp_path: Path) -> None:
+    first, second = answers(tmp_path / "first", "1"), answers(tmp_path / "second", "2")
+    for name in REPEATED:
+        for each in (first, second):
+            (statistics,) = STATISTICS.findall(each[name])
+            assert '"seconds": ' in statistics
+        assert STATISTICS.sub("", first[name]) == STATISTICS.sub("", second[name]), name

@@ -1,0 +1,154 @@
+"""What is said of fleets that cannot be served, and of what a better plan would violate: words, figures, time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import ieco_opt
+from ieco_opt import InfeasibleError
+from ieco_opt.fleet import infeasibility
+from ieco_opt.scenario import load_fleet_mapping
+
+Mapping = dict[str, Any]
+
+POOL: Mapping = {"name": "p", "accelerator": "H100-SXM", "gpus": 16, "node_size": 8, "usd_per_gpu_hour": 1}
+MODELLED: Mapping = {
+    "name": "chat",
+    "model": "Llama-3.1-8B",
+    "weights": ["fp8"],
+    "requests_per_s": 5,
+    "prompt_tokens": 2000,
+    "output_tokens": 200,
+}
+POINT: Mapping = {"pool": "p", "gpus": 8, "throughput_requests_per_s": 4}
+LISTED: Mapping = {
+    "name": "chat",
+    "requests_per_s": 6,
+    "prompt_tokens": 100,
+    "output_tokens": 100,
+    "serving": ["colocated"],
+    "operating_points": [POINT],
+}
+
+
+def plan(workload: Mapping, pool: Mapping | None = None, **limits: float) -> Any:
+    fleet = {"kind": "fleet", "pools": [POOL | (pool or {})], "workloads": [workload], "limits": limits}
+    return ieco_opt.plan(load_fleet_mapping(fleet))
+
+
+def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> str:
+    with pytest.raises(InfeasibleError) as caught:
+        plan(workload, pool, **limits)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("workload", "pool", "expected"),
+    [
+        (
+            MODELLED | {"model": "DeepSeek-V3", "weights": ["fp8"], "design_space": {"max_gpus": 4}},
+            {},
+            r"no configuration of its model fits \(p: \d+ x ",
+        ),
+        (
+            LISTED | {"operating_points": [{k: v for k, v in POINT.items() if k != "pool"} | {"accelerator": "L40S"}]},
+            {},
+            r"no operating point for its pools serves it colocated",
+        ),
+        (
+            MODELLED | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}},
+            {},
+            r"no configuration of its design space can serve it disaggregated "
+            r"\(prefill needs attention_data_parallel 1\)",
+        ),
+        (LISTED | {"operating_points": [POINT | {"gpus": 24}]}, {}, r"its smallest instance \(24 GPUs\) does not fit"),
+        (
+            LISTED | {"operating_points": [POINT | {"gpus": 1}]},
+            {"gpus": 7},
+            r"its smallest instance \(1 GPU\) does not",
+        ),
+    ],
+)
+def test_a_workload_that_nothing_can_run_is_told_why(workload: Mapping, pool: Mapping, expected: str) -> None:
+    assert re.search(f"^proven infeasible: chat cannot be served: {expected}", refusal(workload, pool))
+
+
+def test_the_service_that_could_be_had_is_the_best_there_is() -> None:
+    asked = MODELLED | {"max_time_to_first_token_s": 1e-4, "min_speed": 20}
+    told = refusal(asked)
+    # A lower speed alone would not help, so no figure is given for it.
+    found = re.search(
+        r"no configuration on its pools meets min_speed 20 and max_time_to_first_token_s 0\.0001 \(([\d.]+) s could be",
+        told,
+    )
+    assert found
+    seconds = float(found[1])
+    assert plan(asked | {"max_time_to_first_token_s": seconds * 1.001}, {"gpus": 512}).status == "optimal"
+    assert "chat cannot be served" in refusal(asked | {"max_time_to_first_token_s": seconds * 0.99}, {"gpus": 512})
+    # On fewer nodes the decode instances would fit, but it takes more GPUs to be so early.
+    small = refusal(asked | {"max_time_to_first_token_s": seconds * 1.001})
+    assert re.search(r"its smallest instance \((\d{2,}) GPUs\) does not fit", small)
+
+
+def test_a_point_that_is_too_slow_says_how_fast_it_is() -> None:
+    slow = LISTED | {"operating_points": [POINT | {"speed_tokens_per_s": 50}], "min_speed": 200}
+    assert re.search(r"min_speed 200 \((49\.9|50)\d* tokens/s could be met, all else kept\)", refusal(slow))
+
+
+@pytest.mark.parametrize(
+    ("pool", "limits", "ways"),
+    [
+        (
+            {"gpus": 8},
+            {},
+            ["demand of chat lowered by 2 requests/s (33.3 %)", "capacity of p raised by 8 GPUs (100 %)"],
+        ),
+        (
+            {"power_w": 1000, "max_power_kw": 12.2},
+            {},
+            ["max_power_kw of p raised by 3.8 kW (31.1 %)", "demand of chat lowered by 2 requests/s (33.3 %)"],
+        ),
+        (
+            {},
+            {"max_gpus": 15},
+            ["limits.max_gpus raised by 1 GPUs (6.67 %)", "demand of chat lowered by 2 requests/s (33.3 %)"],
+        ),
+        (
+            {},
+            {"max_usd_per_hour": 10},
+            [
+                "demand of chat lowered by 2 requests/s (33.3 %)",
+                "limits.max_usd_per_hour raised by 6 $/h (60 %)",
+            ],
+        ),
+    ],
+)
+def test_what_it_would_take_is_the_least_and_the_smallest_share_comes_first(
+    pool: Mapping, limits: Mapping, ways: list[str]
+) -> None:
+    # One instance serves 4 of 6 requests/s; the second needs 8 GPUs more.
+    told = refusal(LISTED, pool, **limits)
+    assert told.split("it would take one of: ")[1].split("; ") == [f"the {way}" for way in ways]
+
+
+def test_where_no_single_change_helps_that_is_said() -> None:
+    told = refusal(LISTED | {"min_instances": 2}, {"gpus": 8}, max_usd_per_hour=10)
+    assert told == "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
+
+
+def test_what_is_not_examined_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infeasibility, "_LIMIT_S", 0.0)
+    told = refusal(LISTED, {"gpus": 8})
+    assert told.endswith("cannot all be served within the limits (what it would take was not found in time)")
+    result = plan(LISTED)
+    assert (result.status, result[0].next_cheaper) == ("optimal", ())
+    (note,) = result.notes
+    assert note == "what a better plan would violate was not examined in time for: demand of chat, capacity of p"
+
+
+def test_a_plan_that_costs_nothing_has_no_better_one() -> None:
+    result = plan(LISTED, {"owned_gpus": 16})
+    assert (result[0].usd_per_hour, result[0].bound, result[0].gap, result[0].next_cheaper) == (0.0, 0.0, 0.0, ())

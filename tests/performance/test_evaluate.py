@@ -1,0 +1,167 @@
+"""Tables of setups and of closed forms: against the oracle and the frontier, and cells that are refused by line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from oracle import paper
+from oracle.references import ACCELERATORS, MODELS
+
+import ieco_opt
+from ieco_opt import ScenarioError, catalog
+from ieco_opt.performance.architecture import architecture
+from ieco_opt.performance.pass_time import NETWORK_PARTS
+
+Row = dict[str, Any]
+
+CLOSED_FORMS = {"section_2_2": paper.section_2_2_s, "section_3_5": paper.section_3_5_s}
+CLOSED_FORM: Row = {
+    "equation": "section_2_2",
+    "model": "Llama 3 70B",
+    "accelerator": "H100",
+    "gpus": 8,
+    "batch": 4,
+    "context_tokens": 1000,
+}
+SETUP: Row = {
+    "model": "Llama-3.1-8B",
+    "accelerator": "H100-SXM",
+    "weights": "bf16",
+    "tensor_layout": "1d",
+    "gpus": 4,
+    "pipeline_parallel": 2,
+    "attention_data_parallel": 1,
+    "batch": 16,
+    "context_tokens": 1000,
+    "tokens_per_pass": 1,
+}
+
+
+def evaluated(*rows: Row, fidelity: str = "deployable") -> pd.DataFrame:
+    return ieco_opt.evaluate(pd.DataFrame(list(rows)), fidelity, file="points.csv")
+
+
+def faults(*rows: Row, fidelity: str = "deployable") -> list[tuple[str | None, int | None, str, str]]:
+    with pytest.raises(ScenarioError) as refused:
+        evaluated(*rows, fidelity=fidelity)
+    return [(fault.file, fault.line, fault.field, fault.message) for fault in refused.value.faults]
+
+
+@pytest.mark.parametrize("equation", CLOSED_FORMS)
+def test_closed_forms_are_the_oracles(equation: str) -> None:
+    rows = [
+        {
+            "equation": equation,
+            "model": model,
+            "accelerator": accelerator,
+            "gpus": gpus,
+            "batch": batch,
+            "context_tokens": 2000,
+        }
+        for model in MODELS
+        for accelerator in ACCELERATORS
+        for gpus in (1, 8, 64, 512)
+        for batch in (1, 100)
+    ]
+    found = evaluated(*rows)["latency_s"].tolist()
+    expected = [
+        CLOSED_FORMS[equation](
+            MODELS[row["model"]], ACCELERATORS[row["accelerator"]], row["gpus"], row["batch"], row["context_tokens"]
+        )
+        for row in rows
+    ]
+    assert found == pytest.approx(expected, rel=1e-11)
+    assert 0 < sum(map(math.isinf, expected)) < len(expected) / 2
+
+
+def test_a_deployment_has_the_latency_that_the_frontier_states() -> None:
+    scenario = ieco_opt.Scenario(
+        model="Mixtral-8x7B",
+        weights=["fp8", "bf16"],
+        accelerators=["H100-SXM", "MI300X"],
+        workload={"context_tokens": 4000, "output_tokens": 500},
+        design_space={"pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 300}},
+    )
+    table = ieco_opt.frontier(scenario, delta=0.2).to_dataframe()
+    parts = ["latency_s", "kernel_s", "network_s", "memory_s", "arithmetic_s"]
+    setups = table.drop(columns=parts).assign(
+        model="Mixtral-8x7B", context_tokens=4000, output_tokens=500, tokens_per_pass=1
+    )
+    found = ieco_opt.evaluate(setups)
+    assert found["feasible"].all()
+    found["network_s"] = found[list(NETWORK_PARTS)].sum(axis=1)
+    np.testing.assert_allclose(found[parts], table[parts], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"batch": 1.5}, "batches are whole"),
+        ({"gpus": 6, "pipeline_parallel": 2}, "8 KV heads do not spread over 3 ranks"),
+        ({"gpus": 1, "pipeline_parallel": 1, "batch": 1000}, "1000 x 0.13 GB of cache"),
+        ({"gpus": 1, "pipeline_parallel": 1, "batch": 400, "output_tokens": 2000}, "the cache grows with the output"),
+        ({"gpus": 1, "pipeline_parallel": 1, "memory_utilization": 0.1}, "16 GB of weights in 8 GB"),
+        ({"batch": 1}, "fewer sequences than stages"),
+    ],
+)
+def test_what_no_server_would_run_is_priced_but_not_feasible(changes: Row, why: str) -> None:
+    found = evaluated(*(SETUP | {"output_tokens": 0, "memory_utilization": 0.9} | each for each in ({}, changes)))
+    assert found["feasible"].tolist() == [True, False], why
+    assert np.isfinite(found["latency_s"]).all()
+
+
+def test_the_input_is_passed_through_and_computed_columns_are_replaced() -> None:
+    first, second = (
+        SETUP | {"note": "mine", "latency_s": -1.0},
+        SETUP | {"note": "yours", "latency_s": -1.0, "batch": 32},
+    )
+    found = evaluated(first, second)
+    assert found["note"].tolist() == ["mine", "yours"]
+    assert 0.0 < found["latency_s"][0] < found["latency_s"][1]
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "field", "expected"),
+    [
+        (SETUP, {"batch": "many"}, "batch", "found 'many', expected a number above 0"),
+        (SETUP, {"gpus": 0}, "gpus", "found 0, expected a number above 0"),
+        (SETUP, {"context_tokens": -1}, "context_tokens", "found -1, expected a number from 0 on"),
+        (SETUP, {"tokens_per_pass": math.inf}, "tokens_per_pass", "expected a number above 0"),
+        (SETUP, {"tensor_layout": "3d"}, "tensor_layout", "found '3d', expected one of 1d, 2d"),
+        (SETUP, {"weights": "fp7"}, "weights", "found 'fp7', expected one of"),
+        (SETUP, {"model": "Llama-3.1-9B"}, "model", "Llama-3.1-8B"),
+        (SETUP, {"accelerator": "H100-SXN"}, "accelerator", "H100-SXM"),
+        (CLOSED_FORM, {"equation": "section_9"}, "equation", "expected one of section_2_2, section_3_5"),
+        (CLOSED_FORM, {"batch": -1}, "batch", "found -1, expected a number above 0"),
+    ],
+)
+def test_a_wrong_cell_is_named_with_its_line(base: Row, changes: Row, field: str, expected: str) -> None:
+    (fault,) = faults(base, base | changes, base)
+    assert fault[:3] == ("points.csv", 3, field)
+    assert expected in fault[3]
+
+
+def test_every_unknown_name_is_refused_once() -> None:
+    found = faults(SETUP | {"model": "A"}, SETUP | {"model": "B"}, SETUP | {"model": "A"})
+    assert [line for _, line, _, _ in found] == [2, 3]
+
+
+@pytest.mark.parametrize(("base", "fidelity"), [(SETUP, "deployable"), (SETUP, "paper"), (CLOSED_FORM, "deployable")])
+def test_missing_columns_are_all_named(base: Row, fidelity: str) -> None:
+    found = faults({name: value for name, value in base.items() if name not in ("gpus", "batch")}, fidelity=fidelity)
+    assert [(line, field) for _, line, field, _ in found] == [(None, "gpus"), (None, "batch")]
+
+
+def test_an_unknown_fidelity_is_refused() -> None:
+    assert [fault[2:] for fault in faults(SETUP, fidelity="exact")] == [
+        ("fidelity", "found 'exact', expected one of deployable, paper")
+    ]
+
+
+def test_a_real_model_has_no_architecture_without_a_precision() -> None:
+    with pytest.raises(ValueError, match=r"Llama-3\.1-8B: a precision is needed"):
+        architecture(catalog.model("Llama-3.1-8B"))

@@ -1,0 +1,511 @@
+"""Results as JSON and back: nothing is lost, and whatever is changed in name, type or range is refused by name.
+
+What a field may hold is read off the published JSON Schema; tables here say how lax that may be at the most.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jsonschema
+import pytest
+from places import DATA
+from saved_results import KINDS, result
+
+import ieco_opt
+from ieco_opt.documents.origin import dotted
+from ieco_opt.errors import ScenarioError
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.encoding import to_mapping
+from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.json_schema import result_schema
+from ieco_opt.results.parallelism import COLUMNS
+from ieco_opt.results.reading import from_json, load_result
+
+Place = tuple[str | int, ...]
+
+TOP_LEVEL = ("format", "format_version", "question", "scenario", "resolved", "guarantee", "status")
+LAST = ("solver", "statistics", "versions", "notes")
+FORMAT_1 = sorted((DATA / "format1").glob("*.json"))
+
+OTHERS: tuple[Any, ...] = ("text", 2.5, -1, 0, True, None, ["text"], {"text": 1}, 10**400)
+"""Values of every type that JSON knows, in and out of the range of most fields."""
+
+NAMED = {"options", "rejected"}
+"""Mappings whose keys are no names of fields."""
+
+ANY_SIGN = {
+    "claimed_speed_tokens_per_s",
+    "claimed_cost_usd_per_mtok",
+    "batch",  # Of a proposal; that of a deployment is a whole number.
+    "least",
+    "median",
+    "worst",
+    "additive_epsilon",
+    "igd_plus",
+    "objective",
+    "bound",  # Of a plan; that of a deployment is above 0.
+    "cost_cap",
+    "value",
+    "needed",
+    "improves_from",
+}
+"""Numbers that may be negative as far as their types know."""
+
+ANY_NUMBER = {"value", "needed", "improves_from"}
+"""Limits, of which some are whole numbers."""
+
+ANY_TEXT = {
+    *("accelerator", "weights", "workload", "pool", "instance_type", "requirement", "unit", "limit", "step"),
+    *("stopped", "name", "text", "solver", "ieco_opt", "pyomo", "highspy", "python"),
+}
+"""Text that is no word of a list."""
+
+OPTIONAL = {
+    *("objective", "preference", "against", "delta", "points"),  # Of a question.
+    *("coverage", "stopped", "latency_hi_s", "cost_hi"),  # Of a guarantee.
+    *("accepted_gap", "patience_s", "time_limit_s", "total_time_limit_s", "seconds"),  # Of a solver or a budget.
+    *("weights", "power_kw", "bound", "gap", "cost_cap", "expert_tensor_parallel"),
+    # What an operating point leaves open, or a phase does not have.
+    *("time_to_first_token_s", "speed_tokens_per_s", "cost_usd_per_mtok", "latency_s", "batch", "draft_tokens"),
+    *("mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s", "memory_per_gpu_gb"),
+    *("memory_limit_gb", "tensor_parallel", "attention_data_parallel", "pipeline_parallel", "expert_parallel"),
+    *("stage_ranks", "tensor_layout", "share"),
+    # Of an explanation.
+    *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
+    "confirmed",
+    # Of a comparison.
+    *("least", "median", "worst", "worst_speed", "worst_cost", "additive_epsilon", "igd_plus", "accelerator"),
+    "exact",
+}
+"""Fields that may be null in some record; those of a draft model besides."""
+
+FIRST = ("frontier", "plan", "explanation", "comparison")
+"""Kinds of results, one for each record."""
+
+SCHEMA = result_schema()
+
+
+def small(kind: str) -> dict[str, Any]:
+    """A result as a mapping, with at most two entries of each list."""
+
+    def cut(values: Any) -> Any:
+        if isinstance(values, dict):
+            return {name: cut(value) for name, value in values.items()}
+        return [cut(value) for value in values[:2]] if isinstance(values, list) else values
+
+    values = to_mapping(result(kind))
+    asked = {name: values[name] for name in ("scenario", "resolved")}
+    return {name: asked.get(name, cut(value)) for name, value in values.items()}
+
+
+def new_fields(kind: str) -> list[tuple[Place, Any]]:
+    """Fields of a kind of result that no kind of the same record before it has."""
+    record, found = type(result(kind)), fields_of(small(kind))
+    for earlier in KINDS[: KINDS.index(kind)]:
+        if type(result(earlier)) is record:
+            known = fields_of(small(earlier))
+            found = {alike: field for alike, field in found.items() if alike not in known}
+    return list(found.values())
+
+
+def fields_of(values: Any) -> dict[tuple[Place, type], tuple[Place, Any]]:
+    """Every field at any depth with its value, but for what a scenario and its facts hold.
+
+    Of places that differ in positions of lists only, the first one with each type of value.
+    """
+    found: dict[tuple[Place, type], tuple[Place, Any]] = {}
+    for place, value in _fields_of(values, ()):
+        alike = tuple("*" if isinstance(key, int) else key for key in place)
+        found.setdefault((alike, type(value)), (place, value))
+    return found
+
+
+def _fields_of(values: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    entries: Any = values.items() if isinstance(values, dict) else ()
+    for key, value in enumerate(values) if isinstance(values, list) else entries:
+        yield (*place, key), value
+        if (*place, key) not in {("scenario",), ("resolved",)}:
+            yield from _fields_of(value, (*place, key))
+
+
+def has_a_name(place: Place) -> bool:
+    """Whether the last key is the name of a field."""
+    return isinstance(place[-1], str) and (len(place) < 2 or place[-2] not in NAMED)
+
+
+@contextmanager
+def replaced(values: Any, place: Place, other: Any) -> Iterator[None]:
+    """Another value in the place of one."""
+    inner = inside(values, place[:-1])
+    before = inner[place[-1]]
+    inner[place[-1]] = other
+    yield
+    inner[place[-1]] = before
+
+
+@contextmanager
+def renamed(values: Any, place: Place, other: str) -> Iterator[None]:
+    """Another name in the place of one."""
+    inner = inside(values, place[:-1])
+    before = dict(inner)
+    inner[other] = inner.pop(place[-1])
+    yield
+    inner.clear()
+    inner.update(before)
+
+
+def inside(values: Any, place: Place) -> Any:
+    for key in place:
+        values = values[key]
+    return values
+
+
+def refused(values: Any) -> dict[str, str]:
+    """Message of each field that is refused; empty where the result is read."""
+    try:
+        from_json(json.dumps(values), "file.json")
+    except ScenarioError as error:
+        return {fault.field: fault.message for fault in error.faults if fault.file == "file.json"}
+    return {}
+
+
+def is_about(field: str, place: Place) -> bool:
+    """Whether a fault names the field at a place, or something in it."""
+    name = dotted(place)
+    return field == name or field.startswith((f"{name}.", f"{name}["))
+
+
+def schemas_at(schema: dict[str, Any], place: Place, record: str) -> list[dict[str, Any]]:
+    """What the schema says of a field of a kind of result; several where it gives a choice."""
+    found = [schema["$defs"][record]]
+    for key in place:
+        plain = [each for one in found for each in without_choices(schema, one)]
+        inner = [each.get("items") if isinstance(key, int) else _property(each, key) for each in plain]
+        found = [each for each in inner if each is not None]
+        assert found, place
+    return found
+
+
+def _property(schema: dict[str, Any], name: str) -> dict[str, Any] | None:
+    free = schema.get("additionalProperties")
+    described: dict[str, Any] | None = schema.get("properties", {}).get(name, free if isinstance(free, dict) else None)
+    return described
+
+
+def without_choices(schema: dict[str, Any], one: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "$ref" in one:
+        yield from without_choices(schema, schema["$defs"][one["$ref"].rpartition("/")[2]])
+        return
+    yield one
+    for choice in (*one.get("anyOf", ()), *one.get("allOf", ())):
+        yield from without_choices(schema, choice)
+
+
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def is_allowed(place: Place, record: str, other: Any) -> bool:
+    """Whether the schema knows a field with this value."""
+    return any(VALIDATOR.evolve(schema=each).is_valid(other) for each in schemas_at(SCHEMA, place, record))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_lost(kind: str) -> None:
+    answer = result(kind)
+    text = answer.to_json()  # type: ignore[attr-defined]
+    read = from_json(text)
+    assert type(read) is type(answer)
+    assert read == answer
+    assert read.to_json() == text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_top_level_is_that_of_file_format_2(kind: str) -> None:
+    values = to_mapping(result(kind))
+    points = "plans" if "plans" in values else "deployments"
+    assert tuple(values)[: len(TOP_LEVEL)] == TOP_LEVEL
+    assert tuple(values)[-len(LAST) :] == LAST
+    assert isinstance(values[points], list)
+    assert (values["format"], values["format_version"]) == ("ieco_opt result", 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_flat(kind: str) -> None:
+    values = to_mapping(result(kind))
+    rows = values.get("deployments", []) + [row for plan in values.get("plans", []) for row in plan["instances"]]
+    for row in rows:
+        assert all(not isinstance(value, dict | list) for value in row.values())
+        if row["tensor_parallel"] is not None:
+            assert row["stage_ranks"] == row["tensor_parallel"] * row["attention_data_parallel"]
+            assert row["gpus"] == row["stage_ranks"] * row["pipeline_parallel"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_another_name_is_refused_by_name(kind: str) -> None:
+    values = small(kind)
+    assert refused(values) == {}
+    for place, _ in new_fields(kind):
+        if not has_a_name(place):
+            continue
+        name = str(place[-1])
+        half = len(name) // 2
+        for other in (f"{name}x", name[:-1], f"x{name[1:]}", f"{name[:half]}~{name[half + 1 :]}"):
+            with renamed(values, place, other):
+                said = refused(values)
+            assert {dotted((*place[:-1], other)), dotted(place)} & said.keys(), (place, other, said)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_that_is_missing_is_refused_by_name(kind: str) -> None:
+    values, record = small(kind), type(result(kind)).__name__
+    required = 0
+    for place, _ in new_fields(kind):
+        around = schemas_at(SCHEMA, place[:-1], record)
+        plain = [each for one in around for each in without_choices(SCHEMA, one)]
+        needed = any(place[-1] in each.get("required", ()) for each in plain)
+        if has_a_name(place):
+            inner = inside(values, place[:-1])
+            before = dict(inner)
+            del inner[place[-1]]
+            said = refused(values)
+            inner.update(before)
+            # What may be left out by itself may still be needed beside another field.
+            assert dotted(place) in said or not (needed or said), (place, said)
+            required += needed
+    assert required > 40 or kind not in FIRST
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_another_type_or_out_of_its_range_is_refused_by_name(kind: str) -> None:
+    values, record = small(kind), type(result(kind)).__name__
+    checked = 0
+    for place, value in new_fields(kind):
+        for other in OTHERS:
+            if is_same(value, other):
+                continue
+            with replaced(values, place, other):
+                said = refused(values)
+            if not is_allowed(place, record, other):
+                assert any(is_about(field, place) for field in said), (place, value, other, said)
+                checked += 1
+    assert checked > 400 or kind not in FIRST
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_is_as_strict_as_the_records_ought_to_be(kind: str) -> None:
+    record = type(result(kind)).__name__
+    numbers = 0
+    for place, value in fields_of(small(kind)).values():
+        name = str(place[-1])
+        if place[:2] == ("solver", "options") and len(place) > 2:
+            # Each option has a type of its own, which the solver knows.
+            continue
+        allowed = [other for other in OTHERS if is_allowed(place, record, other)]
+        types = {type(other) for other in allowed} - {type(None), dict, list}
+        is_null = name in OPTIONAL or name.removeprefix("draft_") in OPTIONAL
+        assert (None in allowed) <= (is_null and has_a_name(place)), place
+        if isinstance(value, bool):
+            assert types == {bool}, place
+        elif isinstance(value, int):
+            numbers += 1
+            assert types <= ({int, float} if name in ANY_NUMBER else {int}), place
+        elif isinstance(value, float):
+            numbers += 1
+            assert types <= {int, float}, place
+        elif isinstance(value, str):
+            free = name in ANY_TEXT or place[0] in ("notes", "binding_together")
+            assert types == ({str} if free else set()), place
+        elif value is None:
+            assert None in allowed, place
+            assert types in (set(), {str}, {int}, {float}, {int, float}, {bool}), place
+        else:
+            assert types == set(), place
+            assert all(isinstance(other, type(value) | None) for other in allowed), place
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in ANY_SIGN:
+            assert -1 not in allowed, place
+    assert numbers > 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_word_of_a_list_is_refused_where_it_is_another(kind: str) -> None:
+    values = small(kind)
+    words = 0
+    for place, value in fields_of(values).values():
+        if isinstance(value, str) and str(place[-1]) not in ANY_TEXT and place[0] not in ("notes", "binding_together"):
+            with replaced(values, place, value[:-1] + "~"):
+                said = refused(values)
+            assert said[dotted(place)].startswith(f"found '{value[:-1]}~', expected "), (place, said)
+            words += 1
+    assert words > 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_schema_describes_every_result(kind: str) -> None:
+    values = to_mapping(result(kind))
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    VALIDATOR.validate(values)
+    for broken in (values | {"other": 1}, values | {"format_version": 1}, values | {"status": "fine"}):
+        assert not VALIDATOR.is_valid(broken)
+    assert not VALIDATOR.is_valid({name: value for name, value in values.items() if name != "versions"})
+
+
+def test_faults_name_the_line(tmp_path: Any) -> None:
+    values = to_mapping(result("frontier"))
+    values["deployments"][1]["batch"] = 0
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(values, indent=2))
+    with pytest.raises(ScenarioError) as caught:
+        load_result(path)
+    (fault,) = caught.value.faults
+    line = path.read_text().splitlines()[fault.line - 1] if fault.line else ""
+    assert (fault.file, fault.field) == (str(path), "deployments[1].batch")
+    assert line.strip().startswith('"batch": 0')
+
+
+def test_degrees_that_contradict_each_other_are_refused() -> None:
+    values = to_mapping(result("frontier"))
+    values["deployments"][0]["stage_ranks"] += 1
+    assert refused(values) == {"deployments[0].stage_ranks": "found 9, expected 8, as the degrees say"}
+
+
+def test_a_parallelism_is_flat_and_whole() -> None:
+    values = to_mapping(result("frontier"))
+    at, row = next((at, row) for at, row in enumerate(values["deployments"]) if row["draft_tokens"])
+    held = {name: row[name] for name in ("tensor_parallel", "attention_data_parallel", "pipeline_parallel")}
+    for name in ("parallelism", "draft"):
+        with replaced(values, ("deployments", at), row | {name: held}):
+            assert refused(values)[f"deployments[{at}].{name}"].startswith(
+                "unknown field, expected one of speed_tokens"
+            )
+    columns = [f"draft_{name}" for name in COLUMNS]
+    assert all(row[name] is not None for name in columns)
+    # All of them empty say that there is no draft model; one of them, or none at all, is a mistake.
+    with replaced(values, ("deployments", at), row | dict.fromkeys(columns)):
+        assert refused(values) == {}
+    with replaced(values, ("deployments", at), {name: value for name, value in row.items() if name not in columns}):
+        said = refused(values)
+        assert said.keys() == {f"deployments[{at}].{name}" for name in columns}
+        assert all(message.startswith("the field is missing, expected") for message in said.values())
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"kind": "fleet"}', "[" * 100_000, "NaN"], ids=repr)
+def test_what_is_no_result_is_refused(text: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        from_json(text, "file.json")
+    assert all(fault.file == "file.json" for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize("path", FORMAT_1, ids=lambda path: path.stem)
+def test_files_of_format_1_are_read(path: Any) -> None:
+    old, read = json.loads(path.read_text()), load_result(path)
+    assert from_json(read.to_json()) == read  # type: ignore[attr-defined]
+    assert ieco_opt.verify(read).problems == []
+    before, now = rows_of_format_1(old), rows_of(read)
+    assert len(now) == len(before)
+    for was, is_now in zip(before, now, strict=True):
+        for prefix in ("", "draft_"):
+            assert is_now[f"{prefix}stage_ranks"] == was[f"{prefix}tensor_parallel"]
+            assert is_now[f"{prefix}pipeline_parallel"] == was[f"{prefix}pipeline_parallel"]
+        for name in ("latency_s", "gpus", "batch", "accelerator", "status"):
+            assert is_now[name] == was[name]
+    if isinstance(read, Comparison):
+        assert read.statistics.exact is None
+        for result_now, result_then in zip(read.heuristics, old["heuristics"], strict=True):
+            assert len(result_now.proposals) == result_then["proposals"]
+            assert len(result_now.deployable()) == result_then["deployable"]
+            assert len(result_now.points()) == result_then["undominated"]
+
+
+def rows_of_format_1(old: dict[str, Any]) -> list[dict[str, Any]]:
+    """Deployments, runner-ups among them, or rows of instances."""
+    match old["format"]:
+        case "ieco_opt explanation":
+            chosen = [] if old["chosen"] is None else [old["chosen"]]
+            return chosen + [each["deployment"] for each in old["runner_ups"]]
+        case "ieco_opt comparison":
+            return list(old["exact"]["deployments"])
+        case "ieco_opt fleet":
+            return [row for plan in old["plans"] for row in plan["instances"]]
+        case _:
+            return list(old["deployments"])
+
+
+def rows_of(answer: Answer) -> list[dict[str, Any]]:
+    values = to_mapping(answer)
+    rows = values.get("deployments", []) + [row for plan in values.get("plans", []) for row in plan["instances"]]
+    return rows + ([each["deployment"] for each in values["runner_ups"]] if isinstance(answer, Explanation) else [])
+
+
+@pytest.mark.parametrize("path", FORMAT_1, ids=lambda path: path.stem)
+def test_files_of_format_1_that_are_malformed_are_refused_without_a_traceback(path: Any) -> None:
+    values = json.loads(path.read_text())
+    refusals = 0
+    for place, value in fields_of(values).values():
+        for other in ("text", True, None, {"text": 1}, 10**400):
+            if not is_same(value, other):
+                with replaced(values, place, other):
+                    refusals += bool(refused(values))
+    assert refusals > 100
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_later_result_is_none_of_format_1(kind: str) -> None:
+    values = to_mapping(result(kind)) | {"format_version": 1}
+    assert refused(values)["guarantee"] == "unknown field in file format 1"
+
+
+def test_a_changed_catalog_changes_no_saved_answer() -> None:
+    values = to_mapping(result("frontier"))
+    facts = values["resolved"]["models"]["Llama-3.1-8B"]
+    read = from_json(json.dumps(values))
+    assert ieco_opt.verify(read).holds
+    facts["layers"] += 1
+    facts["feed_forward"][0]["layers"] += 1
+    changed_facts = from_json(json.dumps(values))
+    # The figures no longer are those of the facts that the result keeps, though the catalog is the same.
+    assert not ieco_opt.verify(changed_facts).holds
+
+
+def test_facts_must_be_those_that_the_scenario_names() -> None:
+    values = to_mapping(result("frontier"))
+    values["resolved"]["models"]["Other"] = values["resolved"]["models"].pop("Llama-3.2-1B")
+    said = refused(values)
+    assert said["resolved.models.Other"].startswith("unknown field")
+    assert said["resolved.models.'Llama-3.2-1B'"] == "the field is missing"
+
+
+def test_facts_are_checked_field_by_field() -> None:
+    values = to_mapping(result("plan"))
+    values["resolved"]["accelerators"]["H100"]["hbm_bytes"] = -1
+    assert refused(values)["resolved.accelerators.H100.hbm_bytes"].startswith("found -1, expected")
+
+
+def test_the_same_question_gives_the_same_bytes_but_for_statistics() -> None:
+    for kind in ("frontier", "plan", "comparison", "explanation"):
+        first = to_mapping(result(kind))
+        result.cache_clear()
+        second = to_mapping(result(kind))
+        for values in (first, second):
+            del values["statistics"]
+        assert json.dumps(first) == json.dumps(second)
+
+
+def test_another_model_number_is_said_and_the_rest_is_checked() -> None:
+    answer = result("frontier")
+    other = dataclasses.replace(answer, versions=dataclasses.replace(answer.versions, model=99))
+    (problem,) = ieco_opt.verify(other).problems
+    assert problem.startswith("versions.model: found 99, this version has the performance model")
+    values = to_mapping(other)
+    values["deployments"].reverse()
+    problems = ieco_opt.verify(from_json(json.dumps(values))).problems
+    assert any("is not slower than the one before it" in each for each in problems)

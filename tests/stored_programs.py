@@ -1,0 +1,296 @@
+"""Programs small enough to solve by hand, of deployments and of fleets; their text is stored in tests/data/programs.
+
+After a change of a program that is meant, write the files again and read what has changed::
+
+    python tests/stored_programs.py
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from places import DATA
+
+from ieco_opt import Scenario
+from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.dominance import Cells
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.limits import Limits
+from ieco_opt.design_space.segments import Segments, build_segments
+from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.fleet.program.balance import build_balance_program
+from ieco_opt.fleet.program.data import Family, FleetProgramData, Quantity, Requirement
+from ieco_opt.fleet.program.plan import build_fleet_program
+from ieco_opt.fleet.space import FleetProblem, FleetSpace, build_fleet_space
+from ieco_opt.performance.rows import stack_rows
+from ieco_opt.programs.deployment import Objective, ProgramData, build_program
+from ieco_opt.programs.export import write_program
+from ieco_opt.programs.naming import segment_names
+from ieco_opt.scenario import load_fleet_mapping, resolve, resolve_fleet
+
+Mapping = dict[str, Any]
+
+FOLDER = DATA / "programs"
+
+_NUMBER = re.compile(r"(?<![\w.])[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
+
+
+@dataclass(frozen=True)
+class StoredProgram:
+    """A program, the name of its file, and its optimum worked out by hand."""
+
+    name: str
+    build: Callable[[], Any]
+    optimum: float
+
+    @property
+    def path(self) -> Path:
+        """The stored file."""
+        return FOLDER / f"{self.name}.lp"
+
+    def text(self) -> str:
+        """The program as LP text, numbers to 12 digits: the last ones of a logarithm may differ between machines."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "program.lp"
+            write_program(self.build(), path)
+            return _NUMBER.sub(lambda match: _rounded(match[0]), path.read_text("utf-8"))
+
+
+def _rounded(number: str) -> str:
+    return f"{float(number):+.12g}" if number[0] == "+" else f"{float(number):.12g}"
+
+
+def _tiny_model(name: str, layers: int, width: int) -> Mapping:
+    return {
+        "name": name,
+        "layers": layers,
+        "width": width,
+        "vocabulary": 1000,
+        "tied_embeddings": True,
+        "attention": {"kind": "grouped_query", "query_heads": 10, "kv_heads": 10, "head_width": width // 10},
+        "feed_forward": [{"layers": layers, "width": 4 * width}],
+    }
+
+
+TINY: Mapping = {
+    "model": _tiny_model("tiny", 2, 1000),
+    "weights": ["bf16"],
+    "accelerators": ["H100-SXM"],
+    "workload": {"context_tokens": 1000},
+    "design_space": {
+        "stage_ranks": [1, 2],
+        "pipeline_parallel": [1],
+        "attention_data_parallel": [1],
+        "batch": {"min": 1, "max": 8},
+    },
+}
+DRAFT: Mapping = {"draft_model": _tiny_model("draft", 1, 100), "acceptance": 0.8, "max_draft_tokens": 2}
+LIMITS = Limits(min_speed=100.0, max_cost=50.0, max_throughput=200_000.0, min_throughput=2000.0, max_power_kw=1.5)
+
+
+def _segments(mapping: Mapping, choose: Callable[[DesignSpace], Alternatives]) -> tuple[DesignSpace, Segments]:
+    """Segments of two alternatives, each on the batches 1 to 8, whether or not one is dominated."""
+    space = design_space_of(resolve(Scenario(**mapping)))
+    cells = Cells(np.arange(2), np.array([1, 1]), np.array([8, 8]))
+    space = replace(space, alternatives=choose(space), cells=cells)
+    return space, build_segments(space)
+
+
+def fastest_under_limits() -> Any:
+    """One GPU or two; with every limit, and both epsilons of a sweep.
+
+    One sequence on one GPU waits 58.27 + 3.22 us for memory; two GPUs take 77.13 + 1.65 us. No limit binds.
+    """
+    space, segments = _segments(TINY, lambda space: space.families[0].alternatives(np.arange(2), 0))
+    return build_program(
+        ProgramData(
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
+            limits=LIMITS,
+            objective=Objective.LATENCY,
+            latency_cap_s=5e-3,
+            cost_cap=30.0,
+            names=segment_names(space, segments),
+        )
+    )
+
+
+def cheapest_with_a_draft() -> Any:
+    """One GPU that decodes plainly or verifies 2 tokens of a draft: a row for each pair of their rooflines.
+
+    8 sequences with the draft wait longest for both memories: 0.0182 + 8 x 0.0007 millionths of a dollar a step, less
+    0.01 for each token.
+    """
+
+    def choose(space: DesignSpace) -> Alternatives:
+        family, one = space.families[0], np.array([0])
+        return stack_rows([family.alternatives(one, 0), family.alternatives(one, 2, one)])
+
+    space, segments = _segments(TINY | {"speculation": DRAFT}, choose)
+    return build_program(
+        ProgramData(
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
+            limits=space.limits,
+            objective=Objective.COST,
+            reference_cost=0.01,
+            names=segment_names(space, segments),
+        )
+    )
+
+
+def _pool(name: str, gpus: int, **fields: object) -> Mapping:
+    """GPUs at $1 and 1 kW in nodes of 8."""
+    pool = {"accelerator": "H100-SXM", "node_size": 8, "usd_per_gpu_hour": 1, "power_w": 1000}
+    return {"name": name, "gpus": gpus} | pool | fields
+
+
+def _point(gpus: int, requests: float, pool: str = "p", phase: str = "colocated", **fields: object) -> Mapping:
+    return {"pool": pool, "gpus": gpus, "throughput_requests_per_s": requests, "phase": phase} | fields
+
+
+def _workload(name: str, requests: float, points: Sequence[Mapping], **fields: object) -> Mapping:
+    sizes = {} if "request_mix" in fields else {"prompt_tokens": 1000, "output_tokens": 100}
+    workload = {"name": name, "requests_per_s": requests, "operating_points": list(points), "serving": ["colocated"]}
+    return workload | sizes | fields
+
+
+def _space(pools: Sequence[Mapping], workloads: Sequence[Mapping], **limits: float) -> FleetSpace:
+    fleet = {"kind": "fleet", "pools": list(pools), "workloads": list(workloads), "limits": limits}
+    return build_fleet_space(resolve_fleet(load_fleet_mapping(fleet)))
+
+
+def _problem(pools: Sequence[Mapping], workloads: Sequence[Mapping], **limits: float) -> FleetProblem:
+    space = _space(pools, workloads, **limits)
+    return space.problem(space.columns())
+
+
+def limits_and_replicas() -> Any:
+    """Whole nodes, of which one is owned; two or three instances; power of the pool and every cap.
+
+    10 requests/s are 12 + 4 or three times 4: two nodes, of which one is paid, $8/h.
+    """
+    pool = _pool("p", 24, owned_gpus=8, max_power_kw=20)
+    chat = _workload("chat", 10, [_point(8, 12), _point(4, 4)], min_instances=2, max_instances=3)
+    problem = _problem([pool], [chat], max_usd_per_hour=10, max_power_kw=18, max_gpus=16)
+    return build_fleet_program(FleetProgramData(problem))
+
+
+def step_of_a_frontier() -> Any:
+    """Least GPUs under the epsilons of a sweep, of a pool rented by the GPU with a node that is not whole.
+
+    Rests of 2 and 1 GPUs are a chain. 6 requests/s are 2 + 2 + 1: 5 GPUs.
+    """
+    pool = _pool("p", 10, node_size=4, rented_by="gpu")
+    chat = _workload("chat", 6, [_point(2, 2.5), _point(1, 1)])
+    epsilons = {Quantity.COST: 7.0, Quantity.POWER: 6.0}
+    return build_fleet_program(FleetProgramData(_problem([pool], [chat]), Quantity.GPUS, epsilons))
+
+
+def instances_that_share_nodes() -> Any:
+    """Rests of 3 and 2 GPUs on a node of 5 and one of 3: no chain, so arcs.
+
+    One instance of 3 and two of 2 fit as 3 + 2 and 2: $7/h.
+    """
+    pool = _pool("p", 8, node_size=5, rented_by="gpu")
+    large, small = _workload("large", 3, [_point(3, 3)]), _workload("small", 4, [_point(2, 2)])
+    return build_fleet_program(FleetProgramData(_problem([pool], [large, small])))
+
+
+def either_mode() -> Any:
+    """Together or disaggregated; a prefill instance far away is late with every decode instance.
+
+    Together: 4 GPUs at $2. Apart: one GPU nearby and two, $6/h; the one far away would have made it $5/h.
+    """
+    pools = [_pool("far", 8, rented_by="gpu"), _pool("near", 8, rented_by="gpu", usd_per_gpu_hour=2)]
+    points = [
+        _point(4, 4, "near"),
+        _point(1, 6, "far", "prefill"),
+        _point(1, 6, "near", "prefill"),
+        _point(2, 6, "near", "decode"),
+    ]
+    problem = _problem(pools, [_workload("chat", 4, points, serving=["colocated", "disaggregated"])])
+    kinds = [(problem.pools[column.pool].name, column.phase.value) for column in problem.columns]
+    late = (kinds.index(("far", "prefill")), kinds.index(("near", "decode")))
+    return build_fleet_program(FleetProgramData(replace(problem, late_pairs=(late,))))
+
+
+def _mixes() -> FleetProblem:
+    """Two workloads of short and long requests; instances of one pool are good at these, of the other at those."""
+
+    def points() -> list[Mapping]:
+        served = {("p", "short"): 4, ("p", "long"): 1, ("q", "short"): 1, ("q", "long"): 4}
+        return [_point(1, rate, pool, request_class=label, kind=pool) for (pool, label), rate in served.items()]
+
+    mix = [
+        {"name": "short", "share": 1, "prompt_tokens": 100, "output_tokens": 100},
+        {"name": "long", "share": 1, "prompt_tokens": 10_000, "output_tokens": 100},
+    ]
+    pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=1.5)]
+    return _problem(
+        pools,
+        [
+            _workload("sliced", 4, points(), request_mix=mix, slices=2),
+            _workload("at will", 2, points(), request_mix=mix),
+        ],
+    )
+
+
+def mixes_of_requests() -> Any:
+    """Classes share instances, in slices and at will.
+
+    Sliced: 2 short requests/s are half an instance of p, 2 long ones half one of q: $2.50/h, where p alone needs 3.
+    At will: 1 short request/s and 1 long one are 1.25 instances of p: $2/h.
+    """
+    return build_fleet_program(FleetProgramData(_mixes()))
+
+
+def balanced_mix() -> Any:
+    """One instance of p takes the short requests, one of q the long ones: both are half full."""
+    return build_balance_program(_mixes(), [0, 1], [1, 1])
+
+
+def _scarce(family: Family, pool: Mapping, **limits: float) -> Any:
+    """10 requests/s, 8 by an instance, where one requirement may be violated."""
+    space = _space([_pool("p", 16) | pool], [_workload("chat", 10, [_point(8, 8)])], **limits)
+    which = Quantity.COST if family is Family.CAP else 0
+    nodes = space.pools[0].nodes.whole
+    if family is Family.CAPACITY:
+        space = space.with_nodes(0, 4)
+    relaxed = Requirement(family, which, nodes)
+    return build_fleet_program(FleetProgramData(space.problem(space.columns()), relaxed=relaxed))
+
+
+STORED = (
+    StoredProgram("deployment_fastest_under_limits", fastest_under_limits, 61.4861691542),
+    StoredProgram(
+        "deployment_cheapest_with_a_draft", cheapest_with_a_draft, 0.0181924943185 + 8 * (0.000716744671703 - 0.01)
+    ),
+    StoredProgram("fleet_limits_and_replicas", limits_and_replicas, 8.0),
+    StoredProgram("fleet_step_of_a_frontier", step_of_a_frontier, 5.0),
+    StoredProgram("fleet_instances_that_share_nodes", instances_that_share_nodes, 7.0),
+    StoredProgram("fleet_either_mode", either_mode, 6.0),
+    StoredProgram("fleet_mixes_of_requests", mixes_of_requests, 4.5),
+    StoredProgram("fleet_balanced_mix", balanced_mix, 0.5),
+    # One instance serves 8 of 10 requests/s; the second needs a second node, 16 kW of 12, and $16/h of $10/h.
+    StoredProgram("fleet_relaxed_demand", lambda: _scarce(Family.DEMAND, {"gpus": 8}), 0.2),
+    StoredProgram("fleet_relaxed_stock", lambda: _scarce(Family.CAPACITY, {"gpus": 8}), 1.0),
+    StoredProgram("fleet_relaxed_power", lambda: _scarce(Family.POOL_POWER, {"max_power_kw": 12}), 1 / 3),
+    StoredProgram("fleet_relaxed_cap", lambda: _scarce(Family.CAP, {}, max_usd_per_hour=10), 0.6),
+)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for file in FOLDER.glob("*.lp"):
+        file.unlink()
+    for stored in STORED:
+        stored.path.write_text(stored.text(), "utf-8")
