@@ -35,7 +35,7 @@ ACCEPTED_DEVIATION = 0.02
 
 OVERALL_HEAD = (
     "heuristic",
-    "launchable",
+    "deployable",
     "more expensive: median",
     "worst",
     "slower: median",
@@ -48,7 +48,7 @@ OVERALL_HEAD = (
 EACH_HEAD = (
     "scenario",
     "heuristic",
-    "launchable",
+    "deployable",
     "more expensive: median",
     "worst",
     "at tokens/s",

@@ -1,4 +1,4 @@
-"""An infeasible scenario: which limits infeasible_subset, and the least change that helps."""
+"""An infeasible scenario: which limits contradict each other, and the least change that helps."""
 
 from __future__ import annotations
 

@@ -22,12 +22,13 @@ MODES: dict[str, tuple[Phase, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class SetupTable:
-    """Setups of one precision on one pool in one phase, priced for each request class in turn.
+    """Setups of one precision on one accelerator in one phase, priced for each request class in turn.
 
-    ``key`` numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``.
+    ``pools`` are those of that accelerator, by position. ``key`` numbers the setups alike in every class:
+    ``setups[c]`` row r has the number ``key[c][r]``.
     """
 
-    pool: int
+    pools: tuple[int, ...]
     phase: Phase
     weights: str
     setups: tuple[PhaseSetups, ...]

@@ -141,14 +141,14 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
     if column.origin.table is None:
         return _point_figures(space, column, classes_served)
     table = space.candidates[column.workload].tables[column.origin.table]
-    found = []
+    price, found = space.pools[column.pool].usd_per_gpu_hour, []
     for class_index in classes_served:
         setups, row = table.setups[class_index], column.origin.rows[class_index]
         if isinstance(setups, PrefillSetups):
             received = _slowest_transfer(space, plan, column.workload, class_index)
-            found.append(_prefill_figures(column, setups, row, class_index, received))
+            found.append(_prefill_figures(column, setups, row, class_index, received, price))
         else:
-            found.append(_decoding_figures(column, setups, row, class_index))
+            found.append(_decoding_figures(column, setups, row, class_index, price))
     slowest = max(found, key=lambda each: each["latency_s"] or each["time_to_first_token_s"])
     slowest["weights"] = table.weights
     return slowest
@@ -174,14 +174,15 @@ def _point_figures(space: FleetSpace, column: Column, classes_served: list[int])
     }
 
 
-def _decoding_figures(column: Column, setups: DecodingSetups, row: int, class_index: int) -> dict[str, Any]:
+def _decoding_figures(
+    column: Column, setups: DecodingSetups, row: int, class_index: int, price: float
+) -> dict[str, Any]:
     alternative = setups.alternatives.take(np.array([row]))
     batch = np.array([float(column.batch[class_index])])
     latency = float(alternative.latency_s(batch)[0])
     times = component_seconds(alternative, batch)
     throughput, family = float(batch[0]) / latency, setups.family
     first = setups.tokens_per_pass[row] if column.phase is Phase.COLOCATED else None
-    price = family.accelerator.usd_per_gpu_hour or 0.0
     context = family.context
     arriving = context.prompt_tokens_per_token
     attended = context.average_tokens + arriving * context.prompt_tokens / 2.0
@@ -207,7 +208,7 @@ def _decoding_figures(column: Column, setups: DecodingSetups, row: int, class_in
 
 
 def _prefill_figures(
-    column: Column, setups: PrefillSetups, row: int, class_index: int, received_s: float
+    column: Column, setups: PrefillSetups, row: int, class_index: int, received_s: float, price: float
 ) -> dict[str, Any]:
     prompts = np.array([float(column.batch[class_index])])
     time = setups.time.take(np.array([row]))
@@ -216,7 +217,6 @@ def _prefill_figures(
     times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
     throughput = column.requests_per_s[class_index] * tokens
-    price = setups.family.accelerator.usd_per_gpu_hour or 0.0
     degrees = setups.degrees.take(np.array([row]))
     used = resident_bytes(setups.family, degrees, column.batch[class_index], draft=False)
     return {

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
 from ieco_opt.design_space.from_scenario import degree_choices
@@ -34,10 +35,11 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) 
     rejected: dict[str, Counter[str]] = {}
     phases = [phase for mode in workload.workload.serving for phase in MODES[mode]]
     if workload.model is not None:
-        for at in workload.pools:
-            reasons = rejected.setdefault(pools[at].name, Counter())
+        for accelerator, alike in _pools_of_hardware(workload, pools).items():
+            reasons: Counter[str] = Counter()
             for precision in enumerate(workload.workload.weights):
-                tables += [_table(workload, at, pools[at], precision, phase, reasons) for phase in phases]
+                tables += [_table(workload, alike, accelerator, precision, phase, reasons) for phase in phases]
+            rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
         # Only classes of a mix share a column; other rows are columns of their own, whatever their names.
@@ -52,9 +54,14 @@ def columns_at(
 ) -> list[Column]:
     """Columns of one workload (at position ``index``) that meet its service and that no other column replaces."""
     service = candidate.service(speed_factor)
-    found: list[Column] = []
-    for at, table in enumerate(candidate.tables):
-        found += _table_columns(candidate, index, at, table, service)
+    listed = [list(_table_columns(candidate, index, at, table, service)) for at, table in enumerate(candidate.tables)]
+    found = [
+        replace(column, pool=pool)
+        for pool in candidate.workload.pools
+        for table, columns in zip(candidate.tables, listed, strict=True)
+        if pool in table.pools
+        for column in columns
+    ]
     for group in candidate.points:
         for pool in candidate.workload.pools:
             rows = [point for point, suits in group if pool in suits]
@@ -92,10 +99,19 @@ def fastest_speed(candidate: Candidates) -> float:
     return max(speeds, default=0.0)
 
 
+def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) -> dict[Accelerator, tuple[int, ...]]:
+    """Pools of each accelerator that a workload may use; no setup depends on the price and power of a pool."""
+    found: dict[Accelerator, tuple[int, ...]] = {}
+    for at in workload.pools:
+        hardware = replace(pools[at].accelerator, usd_per_gpu_hour=None, power_w=None)
+        found[hardware] = (*found.get(hardware, ()), at)
+    return found
+
+
 def _table(
     workload: ResolvedWorkload,
-    at: int,
-    pool: ResolvedPool,
+    alike: tuple[int, ...],
+    accelerator: Accelerator,
     precision: tuple[int, str],
     phase: Phase,
     reasons: Counter[str],
@@ -104,11 +120,11 @@ def _table(
     for request_class in workload.workload.classes:
         request = _family_request(workload, request_class, phase)
         if phase is Phase.PREFILL:
-            priced, rejected = prefill_setups(request, pool.accelerator, precision)
+            priced, rejected = prefill_setups(request, accelerator, precision)
             setups.append(priced)
         else:
             output, batches = float(request_class.output_tokens), workload.design_space.batches
-            decoding, rejected = decoding_setups(request, pool.accelerator, precision, phase, output, batches)
+            decoding, rejected = decoding_setups(request, accelerator, precision, phase, output, batches)
             setups.append(decoding)
         reasons.update(rejected)
     keys = [each.keys() for each in setups]
@@ -116,7 +132,7 @@ def _table(
     number = number.reshape(-1)
     parts = np.split(number, np.cumsum([len(key) for key in keys])[:-1])
     count = int(number.max()) + 1 if len(number) else 0
-    return SetupTable(at, phase, precision[1], tuple(setups), tuple(parts), count)
+    return SetupTable(alike, phase, precision[1], tuple(setups), tuple(parts), count)
 
 
 def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:
@@ -156,7 +172,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
 
 
 def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable, service: Service) -> Iterator[Column]:
-    """Columns of a table, the best for each number of GPUs by what they serve."""
+    """Columns of a table on the first of its pools, the best for each number of GPUs by what they serve."""
     classes = len(candidate.classes)
     served, room, moved = (np.zeros((table.count, classes)) for _ in range(3))
     batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
@@ -172,7 +188,7 @@ def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable
         for best in rows[pareto_rows(criteria)]:
             yield Column(
                 workload=index,
-                pool=table.pool,
+                pool=table.pools[0],
                 phase=table.phase,
                 gpus=int(size),
                 requests_per_s=tuple(served[best].tolist()),

@@ -141,7 +141,7 @@ class FleetSpace:
 
     @property
     def priced(self) -> int:
-        """Setups priced, over all workloads, pools, precisions, phases and classes."""
+        """Setups priced, over all workloads, accelerators, precisions, phases and classes."""
         tables = sum(len(setups) for candidate in self.candidates for table in candidate.tables for setups in table.key)
         return tables + sum(len(candidate.points) for candidate in self.candidates)
 

@@ -15,6 +15,7 @@ import numpy as np
 from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.instances import DecodingSetups
 from ieco_opt.fleet.pricing import build_candidates
+from ieco_opt.fleet.verify_summaries import summary_problems
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
@@ -35,14 +36,15 @@ class PlanCheck:
 
 
 def check_plans(result: FleetResult) -> PlanCheck:
-    """Check nodes, capacity, replicas, demand, service, hourly cost and power of every plan, without its figures."""
+    """Check every plan but for the figures of the performance model: nodes, limits, demand, service, sums, proof."""
     resolved = resolve_fleet(result.scenario)
     report = PlanCheck()
     for index, plan in enumerate(result.plans):
         report.plans += 1
         report.rows += len(plan.instances)
         report.nodes += len({(row.pool, row.node) for row in plan.nodes})
-        report.problems += [f"plans[{index}]: {problem}" for problem in plan_problems(resolved, plan)]
+        found = [*plan_problems(resolved, plan), *summary_problems(resolved, result.question, plan)]
+        report.problems += [f"plans[{index}]: {problem}" for problem in found]
     return report
 
 
@@ -203,6 +205,8 @@ def _mispriced(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
 
 
 def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow) -> str | None:
+    if row.instances < 1:
+        return "runs no instance"
     each = row.capacity_requests_per_s / row.instances
     if row.parallelism is None:
         return None if _listed(workload, resolved, row, each) else "no operating point of the scenario is like it"

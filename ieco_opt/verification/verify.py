@@ -42,7 +42,7 @@ def verify(result: Answer | str | Path) -> Verification:
         report.problems += found.problems
         if same_model:
             report.problems += check_prices(result)
-        report.unchecked += ["bound and gap of plans, and what a better plan would violate"]
+        report.unchecked += ["that the bounds of plans are right, and what a better plan would violate"]
     if isinstance(result, Frontier | Explanation | Comparison):
         check_consistency(result, report)
         if same_model:

@@ -10,9 +10,9 @@ from oracle import Setup, serving
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
-from ieco_opt.fleet.columns import Candidates
+from ieco_opt.fleet.columns import Candidates, Column
 from ieco_opt.fleet.instances import DecodingSetups
-from ieco_opt.fleet.pricing import build_candidates
+from ieco_opt.fleet.pricing import build_candidates, columns_at
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
 
@@ -125,3 +125,33 @@ def test_larger_batches_serve_more_at_less_speed() -> None:
         steps = [setups.at((low + share * (high - low)).astype(int)) for share in (0.0, 0.1, 0.5, 0.9, 1.0)]
         for before, after in itertools.pairwise(steps):
             assert (after.requests_per_s >= before.requests_per_s * (1.0 - RELATIVE)).all()
+
+
+def test_pools_of_one_accelerator_are_priced_once() -> None:
+    # Their prices, rents and sizes differ; what a GPU can do does not.
+    def columns(pools: list[Mapping]) -> tuple[Candidates, list[Column]]:
+        workload = {
+            "name": "w",
+            "model": "Llama-3.1-8B",
+            "weights": ["fp8"],
+            "requests_per_s": 1.0,
+            "prompt_tokens": 500,
+            "output_tokens": 90,
+        }
+        resolved = resolve_fleet(load_fleet_mapping({"kind": "fleet", "pools": pools, "workloads": [workload]}))
+        candidates = build_candidates(resolved.workloads[0], resolved.pools)
+        return candidates, columns_at(candidates, 0, resolved.pools)
+
+    one = {"name": "one", "accelerator": "H100-SXM", "gpus": 16, "usd_per_gpu_hour": 2.0}
+    spot = one | {"name": "spot", "usd_per_gpu_hour": 1.0, "rented_by": "gpu", "gpus": 16}
+    other = {"name": "other", "accelerator": "H200-SXM", "gpus": 16}
+    small = one | {"name": "small", "node_size": 4}
+    alone, both = columns([one])[0], columns([one, spot, other, small])[0]
+    shared = [table.pools for table in both.tables]
+    assert sorted(set(shared)) == [(0, 1), (2,), (3,)]
+    assert len(shared) == 3 * len(alone.tables)
+    for at, pool in enumerate((one, spot, other, small)):
+        expected = [(column.gpus, column.requests_per_s, column.batch) for column in columns([pool])[1]]
+        found = columns([one, spot, other, small])[1]
+        assert expected
+        assert [(each.gpus, each.requests_per_s, each.batch) for each in found if each.pool == at] == expected

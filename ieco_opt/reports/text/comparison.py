@@ -33,7 +33,7 @@ def _columns(comparison: Comparison) -> list[Column]:
     results = comparison.heuristics
     cost, speed = [each.cost_regret for each in results], [each.speed_regret for each in results]
     cells: dict[tuple[str, str], list[str]] = {
-        ("launchable", "of all"): [f"{len(each.deployable())}/{len(each.proposals)}" for each in results],
+        ("deployable", "of all"): [f"{len(each.deployable())}/{len(each.proposals)}" for each in results],
         ("cost regret %", "median  worst"): [f"{_percent(each.median):>6}  {_percent(each.worst):>5}" for each in cost],
         ("at tokens/s", "/user"): ["-" if each.worst_speed is None else f"{each.worst_speed:.4g}" for each in cost],
         ("speed regret %", "median   worst"): [
