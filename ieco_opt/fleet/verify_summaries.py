@@ -66,8 +66,6 @@ def _shown(value: object) -> str:
 
 def _proof(question: Question, plan: FleetPlan) -> dict[str, object]:
     found: dict[str, object] = {}
-    if question.kind == "plan":
-        found["speed_factor"] = 1.0
     minimised = getattr(plan, _MINIMISED[question.objective or "cost"])
     if minimised is not None:
         found["objective"] = minimised

@@ -84,7 +84,7 @@ def planner(fleet: Fleet, config: SolverConfig, **arguments: Any) -> FleetPlanne
 
 def test_the_shipped_fleets_are_solved_and_hold() -> None:
     for path in sorted(SCENARIOS.glob("fleet-*.yaml")):
-        result = ieco_opt.plan(ieco_opt.load_scenario(path), next_cheaper=False)
+        result = ieco_opt.plan(ieco_opt.load_scenario(path))
         assert result[0].status == "optimal", path
         assert ieco_opt.verify(result).problems == [], path
         assert simulate(json.loads(result.to_json())) == [], path
@@ -153,7 +153,7 @@ def test_both_ways_to_pack_give_the_same_optimum(monkeypatch: pytest.MonkeyPatch
         found: list[float] = []
         for seed in range(40):
             try:
-                found.append(ieco_opt.plan(load_fleet_mapping(numbered_fleet(seed)), next_cheaper=False)[0].objective)
+                found.append(ieco_opt.plan(load_fleet_mapping(numbered_fleet(seed)))[0].objective)
             except InfeasibleError:
                 found.append(float("inf"))
         return found
@@ -264,7 +264,7 @@ def test_several_scenarios_and_formats() -> None:
 
 def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE), next_cheaper=False).to_json(path)
+    ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE)).to_json(path)
     assert run("verify", path).returncode == 0
     for change in ("instances", "gpus", "batch", "requests_per_s", "usd_per_hour"):
         saved = json.loads(path.read_text())
@@ -329,12 +329,12 @@ def test_the_exported_program_has_the_optimum(tmp_path: Path) -> None:
 
 def test_results_can_be_pickled_and_threads_can_plan() -> None:
     fleet = ieco_opt.load_scenario(SCENARIOS / "fleet-operating-points.yaml")
-    result = ieco_opt.plan(fleet, next_cheaper=False)
+    result = ieco_opt.plan(fleet)
     assert pickle.loads(pickle.dumps(result)).plans == result.plans  # noqa: S301 - our own bytes
     found: list[float] = []
 
     def work() -> None:
-        found.append(ieco_opt.plan(fleet, next_cheaper=False)[0].objective)
+        found.append(ieco_opt.plan(fleet)[0].objective)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

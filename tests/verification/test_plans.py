@@ -80,7 +80,7 @@ FLEET: Mapping = {
 @pytest.fixture(scope="module")
 def planned() -> FleetResult:
     """One node of H100s for `chat`; 6 + 1 GPUs on a node of 4 and one of 3 L40S for `listed`: $21/h, 8.05 kW."""
-    result = ieco_opt.plan(load_fleet_mapping(FLEET), next_cheaper=False)
+    result = ieco_opt.plan(load_fleet_mapping(FLEET))
     assert (result[0].usd_per_hour, result[0].gpus) == (21.0, 15)
     assert result[0].power_kw == pytest.approx(8.05)
     assert [(row.workload, row.phase, row.gpus) for row in result[0].instances if row.workload == "listed"] == [
@@ -285,7 +285,7 @@ def test_figures_of_a_mix_are_checked_without_prices() -> None:
         "request_mix": mix,
         "serving": ["colocated"],
     }
-    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}), next_cheaper=False)
+    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}))
     assert problems(result) == []
     nodes = without("nodes", workload="mixed")(result[0])
     assert any("on nodes" in problem for problem in problems(replace(result, plans=(nodes,))))
