@@ -15,7 +15,7 @@ from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.speeds import STEP
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.plan import FleetPlan, Relaxation
-from ieco_opt.solvers.run import Run, Stopped
+from ieco_opt.solvers.run import Run
 
 _LIMIT_S = 10.0
 """Seconds for all requirements together: they are extras, which must not keep the plan waiting."""
@@ -76,10 +76,7 @@ def _extras(planner: FleetPlanner, run: Run) -> FleetPlanner:
         # The least violation is small or none: bounds settle it, and searching for solutions is in the way.
         options["mip_heuristic_effort"] = 0.05
     limited = replace(run.config, relative_gap=0.0, accepted_gap=None, options=options)
-    try:
-        left = run.seconds_left()
-    except Stopped:
-        left = 0.0
+    left = 0.0 if run.ended() else run.seconds_left()
     return planner.beside(Run(limited, run.interrupt, limit_s=_LIMIT_S if left is None else min(left, _LIMIT_S)))
 
 
@@ -90,7 +87,7 @@ def _way(violation: Violation) -> str:
     if demand and share is not None and share > _ALMOST_ALL:
         left = rounded(violation.required - amount, _DIGITS, up=False)
         return f"the {violation.requirement} lowered to {left} {violation.unit}"
-    of_all = "" if share is None else f" ({rounded(100.0 * share, _DIGITS - 1)} %)"
+    of_all = "" if share is None else f" ({100.0 * share:.3g} %)"
     unit = violation.unit.removesuffix("s") if violation.unit == "GPUs" and amount == 1.0 else violation.unit
     change = "lowered" if demand else "raised"
     return f"the {violation.requirement} {change} by {rounded(amount, _DIGITS)} {unit}{of_all}"

@@ -13,7 +13,7 @@ from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, attained_factor
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.plan import Level
-from ieco_opt.solvers.run import Stopped
+from ieco_opt.solvers.run import INTERRUPTED, Stopped
 
 _ULPS = 1e-12
 """Speeds are one over latencies: so much below a factor is that factor, written another way."""
@@ -42,11 +42,11 @@ def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = N
     search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster)
     try:
         search.run()
-    except Stopped:
-        try:
-            planner.run.seconds_left()
-        except Stopped as stop:
-            raise Stopped(stop.reason, search.settled()) from stop
+    except Stopped as stop:
+        # Where only the patience with these criteria is at an end, the search of the objective was not cut short.
+        reason = stop.reason if stop.reason == INTERRUPTED else planner.run.ended()
+        if reason is not None:
+            raise Stopped(reason, search.settled()) from stop
     return search.settled()
 
 

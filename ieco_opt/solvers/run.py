@@ -106,6 +106,14 @@ class Run:
             raise Stopped(OUT_OF_TIME)
         return left
 
+    def ended(self) -> str | None:
+        """Why nothing more can be solved, ``None`` where it can."""
+        try:
+            self.seconds_left()
+        except Stopped as stop:
+            return stop.reason
+        return None
+
     def reason(self, limit: str) -> str:
         """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``."""
         return INTERRUPTED if self.interrupt.requested else limit

@@ -108,11 +108,12 @@ def test_what_a_cheaper_plan_would_violate_is_the_least_that_helps() -> None:
     for seed in range(40):
         mapping = {**numbered_fleet(seed), "objective": "cost"}
         try:
-            result = ieco_opt.plan(load_fleet_mapping(mapping))
+            result = ieco_opt.plan(load_fleet_mapping(mapping), relaxations=True)
         except InfeasibleError:
             continue
         cost = result[0].usd_per_hour
         for give in result[0].next_cheaper:
+            assert give.objective is not None
             assert give.objective < cost
             if not give.requirement.startswith("demand of ") or give.share is None or give.share > 0.999:
                 continue
@@ -247,7 +248,7 @@ def test_the_command_line_prints_and_saves(tmp_path: Path) -> None:
     assert "$56.00/h" in done.stdout
     assert "proven optimal" in done.stdout
     assert set(pd.read_csv(out)["workload"]) == {"chat", "code"}
-    assert pd.read_csv(tmp_path / "plan.nodes.csv")["gpus"].sum() == 36
+    assert pd.read_csv(tmp_path / "plan.nodes.csv")["gpus"].sum() == 40
     assert (tmp_path / "plan.svg").stat().st_size > 1000
 
 
@@ -259,7 +260,7 @@ def test_several_scenarios_and_formats() -> None:
     assert "operating-points" in done.stdout
     assert run("fleet", CHAT_AND_CODE, points, "--out", "x.json").returncode == 2
     csv = run("fleet", points, "--format", "csv", "--quiet")
-    assert list(pd.read_csv(io.StringIO(csv.stdout))["workload"]) == ["measured", "measured", "modelled"]
+    assert list(pd.read_csv(io.StringIO(csv.stdout))["workload"]) == ["measured"] * 2 + ["modelled"] * 5
 
 
 def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
