@@ -105,6 +105,7 @@ def _scales(axes: Axes, limits: tuple[_Range, _Range], *, names: tuple[bool, boo
     named = style.SPEED if names[0] else "", style.COST if names[1] else ""
     for axis, (low, high), name in zip((axes.xaxis, axes.yaxis), limits, named, strict=True):
         style.logarithmic(axis, low, high, name)
+        axis.label.set_fontsize(style.SMALL)
     axes.tick_params(labelbottom=names[0], labelleft=names[1])
     style.grid(axes)
 
@@ -152,7 +153,8 @@ def _missed(axes: Axes, exact: Points, own: Points, limits: tuple[_Range, _Range
     edges = edges[edges <= exact.speed.max()]
     top = limits[1][1] * 10.0
     least, reached = (_least_cost(points, edges, top) for points in (exact, own))
-    axes.fill_between(edges, least, reached, step="pre", color=_MISSED, alpha=0.35, linewidth=0.0, zorder=2)
+    # Where a heuristic lies between the points of an exact frontier that is not complete, nothing is missed.
+    axes.fill_between(edges, least, np.maximum(least, reached), step="pre", color=_MISSED, alpha=0.35, linewidth=0.0, zorder=2)
 
 
 def _least_cost(points: Points, speeds: Array, otherwise: float) -> Array:
