@@ -969,7 +969,7 @@ def test_every_part_of_a_plan_is_named_inside_the_axes(name: str) -> None:
     """In its bar if that is wide enough, otherwise below it."""
     axes = axes_of(EVERY[name])
     figure = axes.get_figure()
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     labels = [text for text in axes.texts if re.search(r" \d+ x \d+", text.get_text())]
     rows = EVERY[name][0].instances
     assert len(labels) == len({(row.workload, row.phase, row.pool) for row in rows})
@@ -1045,7 +1045,7 @@ def test_logarithmic_axes_say_so_and_their_ticks_keep_their_distance(found: Flee
     dearer = replace(found, plans=tuple(replace(each, usd_per_hour=10.0**at) for at, each in enumerate(found)))
     for each in (found, dearer):
         figure: Any = figures.figure_of(each)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         for axes in figure.axes:
             for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
                 assert (scale == "log") == axis.get_label_text().endswith("log scale")
@@ -1065,7 +1065,7 @@ def test_a_capacity_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
 def test_texts_of_a_plan_overlap_neither_each_other_nor_the_legend(name: str) -> None:
     axes = axes_of(EVERY[name])
     figure = axes.get_figure()
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in axes.texts] + [axes.xaxis.label.get_window_extent()]
     (legend,) = figure.legends
     boxes.append(legend.get_window_extent())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ieco_opt.reports.figures import glyphs, style
 
@@ -68,7 +69,7 @@ def test_letters_are_drawn_by_a_font_that_has_them(fonts: Any, tmp_path: Path) -
     assert not any(glyphs.NOTE[:20] in text.get_text() for text in texts_of(figure))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure.canvas.draw()
+        FigureCanvasAgg(figure).draw()
 
 
 def test_letters_that_no_font_has_are_escaped_and_a_note_says_so(fonts: Any) -> None:
@@ -79,12 +80,12 @@ def test_letters_that_no_font_has_are_escaped_and_a_note_says_so(fonts: Any) -> 
     assert all(text.isascii() for text in texts)
     (note,) = (text for text in texts_of(figure) if text.get_text().startswith(glyphs.NOTE[:20]))
     assert " ".join(note.get_text().split()) == glyphs.NOTE
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     others = [text.get_window_extent() for text in texts_of(figure) if text is not note]
     assert not any(note.get_window_extent().overlaps(box) for box in others)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure.canvas.draw()
+        FigureCanvasAgg(figure).draw()
 
 
 @pytest.mark.parametrize("name", ["plan", "\u00fcber \u03b1 \u2192 \u0416"], ids=["ascii", "in DejaVu"])

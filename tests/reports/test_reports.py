@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import itertools
-import itertools
 import json
 import math
 import os
@@ -755,7 +754,7 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
     figure = axes.get_figure()
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert texts == ["TP1", "TP8", "TP2 DP4 PP2", "H100-SXM", "H200-SXM", "not proven", "left open"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     assert not any(box.overlaps(axes.bbox) for box in boxes)
     assert not boxes[0].overlaps(boxes[1])
@@ -888,7 +887,7 @@ def test_logarithmic_axes_have_round_numbers_that_do_not_touch(span: float, low:
     axes = figure.add_subplot()
     style.logarithmic(axes.xaxis, low, low * span, "speed")
     style.logarithmic(axes.yaxis, low, low * span, "$ a token")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("speed, log scale", "$ a token, log scale")
     for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         assert limits == pytest.approx((low, low * span))

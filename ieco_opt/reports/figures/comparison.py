@@ -154,7 +154,9 @@ def _missed(axes: Axes, exact: Points, own: Points, limits: tuple[_Range, _Range
     top = limits[1][1] * 10.0
     least, reached = (_least_cost(points, edges, top) for points in (exact, own))
     # Where a heuristic lies between the points of an exact frontier that is not complete, nothing is missed.
-    axes.fill_between(edges, least, np.maximum(least, reached), step="pre", color=_MISSED, alpha=0.35, linewidth=0.0, zorder=2)
+    axes.fill_between(
+        edges, least, np.maximum(least, reached), step="pre", color=_MISSED, alpha=0.35, linewidth=0.0, zorder=2
+    )
 
 
 def _least_cost(points: Points, speeds: Array, otherwise: float) -> Array:
