@@ -46,13 +46,12 @@ def render(result: FleetResult, width: int = 80) -> str:
 
 def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What the plan comes to, and how good it is."""
-    warning = wording.warning(result)
     lines = [
         f"{result.scenario.name}: {fleet_wording.totals(plan)}",
         fleet_wording.verdict(result, plan),
         *fleet_wording.choice(result, plan),
     ]
-    return lines if warning is None else [warning, *lines]
+    return [*wording.warning(result), *lines]
 
 
 def _foot(result: FleetResult) -> list[str]:

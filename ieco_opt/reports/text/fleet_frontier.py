@@ -23,9 +23,8 @@ def render_frontier(result: FleetResult, width: int) -> str:
 
 
 def _head(result: FleetResult) -> list[str]:
-    warning = wording.warning(result)
     lines = [f"{result.scenario.name}: {fleet_wording.trade(result)}", fleet_wording.guarantee(result)]
-    return lines if warning is None else [warning, *lines]
+    return [*wording.warning(result), *lines]
 
 
 def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
