@@ -110,7 +110,7 @@ def _lines(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What the plan comes to, and what is proven of it."""
     head = [*wording.warning(result), fleet_wording.totals(plan)]
     if not result.is_frontier:
-        return [*head, fleet_wording.verdict(result, plan)]
+        return [*head, fleet_wording.verdict(result, plan), *fleet_wording.choice(result, plan)]
     proof = wording.proof_of_one(plan.status, plan.gap)
     return [*head, f"{fleet_wording.trade(result)}; {proof}", fleet_wording.guarantee(result)]
 
