@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -99,7 +99,7 @@ def with_relaxations(result: FleetResult) -> FleetResult:
     ScenarioError
         The fleet is wrong.
     """
-    planner: FleetPlanner | None = getattr(result, "planner", None)
+    planner: FleetPlanner | None = result.planner
     with caught_interrupts() as interrupt:
         run = Run(result.solver, interrupt)
         if planner is None:
@@ -172,23 +172,6 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
 
 
-class PricedResult(FleetResult):
-    """A result that was found in this process: further questions about it need no new prices.
-
-    ``planner`` is no part of the record: copies and files are without it.
-    """
-
-    __slots__ = ("planner",)
-    planner: FleetPlanner
-
-    def __eq__(self, other: object) -> bool:
-        """What is recorded counts, whoever found it."""
-        recorded = [item.name for item in fields(self)]
-        return isinstance(other, FleetResult) and all(getattr(self, name) == getattr(other, name) for name in recorded)
-
-    __hash__ = FleetResult.__hash__
-
-
 @dataclass(frozen=True, slots=True)
 class _Question:
     """One question about one fleet, from pricing to the result."""
@@ -215,7 +198,7 @@ class _Question:
     ) -> FleetResult:
         """Put the result together."""
         variables, constraints, columns = self.planner.size
-        result = PricedResult(
+        result = FleetResult(
             question=question,
             scenario=self.fleet,
             resolved=resolved_names(self.fleet),
@@ -235,7 +218,7 @@ class _Question:
             versions=versions(self.run.config.solver),
             notes=self.fleet.notes(),
         )
-        object.__setattr__(result, "planner", self.planner)
+        result.planned_by(self.planner)
         return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import (
@@ -260,8 +260,24 @@ _ROWS: dict[str, type[Row]] = {
 }
 
 
+class _Priced(Answer):
+    """An answer that may still know what was priced to find it; neither files nor copies do."""
+
+    __slots__ = ("_planner",)
+    _planner: object
+
+    @property
+    def planner(self) -> Any:
+        """Who planned this in the same process; ``None`` for a copy."""
+        return getattr(self, "_planner", None)
+
+    def planned_by(self, planner: object) -> None:
+        """Remember who planned this: further questions need no new prices."""
+        object.__setattr__(self, "_planner", planner)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class FleetResult(ShownAnswer, Answer):
+class FleetResult(ShownAnswer, _Priced):
     """Plans of one fleet: the best one, or a frontier of them, cheapest first."""
 
     scenario: Fleet
