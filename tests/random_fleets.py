@@ -7,11 +7,13 @@ best plan needs, because that is where programs go wrong.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve
+from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve, undominated
 from oracle.fleet_levels import best_plan
 
 Mapping = dict[str, Any]
@@ -321,12 +323,24 @@ def level_fleet(rng: random.Random) -> Mapping:
     while True:
         drawn = _level_fleet(rng)
         with contextlib.suppress(TooLargeError):
-            free = solve(drawn)
+            free = solve(drawn) if _slices_are_few(drawn) else None
             if free is None:
                 continue
             capped = drawn if rng.random() < 0.6 else _with_caps(rng, drawn, free)
             if best_plan(capped) is not None:
                 return capped
+
+
+def _slices_are_few(fleet: Mapping) -> bool:
+    """Whether the slices of each workload can be handed out in at most a hundred ways."""
+    case = read(fleet)
+    for workload in case.workloads:
+        if workload.slices is not None:
+            phases = Counter(kind.phase for kind in undominated(kinds(case, workload)))
+            most = max(phases.values(), default=1)
+            if math.comb(workload.slices + most - 1, workload.slices) ** len(workload.classes) > 100:
+                return False
+    return True
 
 
 def _level_fleet(rng: random.Random) -> Mapping:
@@ -338,8 +352,8 @@ def _level_fleet(rng: random.Random) -> Mapping:
     chance = rng.random()
     if chance < 0.4:
         # Nothing costs anything, so that the criteria after the cost decide alone.
-        pools = [pool | {"owned_gpus": pool["gpus"]} for pool in pools]
-        objective, count = "cost", rng.choice((2, 2, 3))
+        pools = [pool | {"owned_gpus": pool["gpus"], "rented_by": "gpu"} for pool in pools]
+        objective, count = "cost", rng.choice((2, 3))
     elif chance < 0.75:
         # Two pools that differ in price alone: as many GPUs and as much power, wherever an instance is.
         price = pools[0].get("usd_per_gpu_hour", 2)
@@ -352,8 +366,10 @@ def _level_fleet(rng: random.Random) -> Mapping:
         for number in range(count)
     ]
     if chance < 0.4:
-        # The first has the least slack, whatever room the others have.
-        workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 1))
+        # The first has the least slack, whatever room the others have; they share GPUs of any number.
+        workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 0, 1))
+        for workload in workloads[1:]:
+            workload["requests_per_s"] *= 0.3
     return {"kind": "fleet", "name": "levels", "pools": pools, "workloads": workloads, "objective": objective}
 
 
@@ -378,8 +394,12 @@ def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], bes
     if "request_mix" in workload:
         # Beside a cap, a mix of which a part is too slow may start any time; see the oracle.
         workload.pop("max_time_to_first_token_s", None)
-        if rng.random() < 0.5:
+        if rng.random() < 0.8:
+            # Handed out in few ways: one size of instances.
             workload["slices"] = rng.randint(1, 3)
+            workload["design_space"] |= {"tensor_parallel": [rng.choice((1, 2))], "pipeline_parallel": [1]}
+            workload["weights"] = workload["weights"][:1]
+            workload.pop("speculation", None)
     workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
     return workload
 

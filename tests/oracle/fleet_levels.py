@@ -118,9 +118,7 @@ def best_plan(mapping: Scenario) -> BestPlan | None:
     plans = best_plans(mapping, optimum, 1.0 if factor is None else factor).least("cost")
     plans = plans.greatest_slack().least("gpus").least("instances")
     figures = {name: float(getattr(plans, name)[0]) for name in ("objective", "cost", "slack")}
-    return BestPlan(
-        **figures, speed_factor=factor, gpus=round(plans.gpus[0]), instances=round(plans.instances[0])
-    )
+    return BestPlan(**figures, speed_factor=factor, gpus=round(plans.gpus[0]), instances=round(plans.instances[0]))
 
 
 def deciding(mapping: Scenario) -> set[str]:
