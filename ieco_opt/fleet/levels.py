@@ -18,6 +18,9 @@ from ieco_opt.solvers.run import INTERRUPTED, Stopped
 _ULPS = 1e-12
 """Speeds are one over latencies: so much below a factor is that factor, written another way."""
 
+_BEYOND = 2.0
+"""So many times the greatest factor that is known: what runs there has no instance of known speed."""
+
 _ROUNDING = 1e-9
 """Relative tolerance of the solver on rows scaled to 1."""
 
@@ -52,7 +55,10 @@ def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = N
 
 @dataclass(slots=True)
 class _Levels:
-    """The search down the criteria; ``plan`` is the best so far, ``bounds`` what is proven by criterion."""
+    """The search down the criteria.
+
+    ``plan`` is the best so far, ``bounds`` what is proven by criterion, and ``factor`` what all instances must meet.
+    """
 
     planner: FleetPlanner
     plan: Plan
@@ -61,12 +67,15 @@ class _Levels:
     objective: Quantity = field(init=False)
     bound: float = field(init=False)
     caps: dict[Quantity, float] = field(init=False)
+    factor: float = field(init=False)
     bounds: dict[str, float] = field(default_factory=dict)
+    unbounded: bool = False
 
     def __post_init__(self) -> None:
         self.objective, self.bound = Quantity(self.plan.minimised), self.plan.bound
         kept = {self.objective} if self.other is None else {self.objective, self.other}
         self.caps = {quantity: self.plan.totals[quantity] for quantity in kept}
+        self.factor = self.plan.speed_factor * (1.0 if self.faster else 1.0 - _ULPS)
 
     def run(self) -> None:
         """Decide the criteria in turn."""
@@ -82,7 +91,7 @@ class _Levels:
         criteria: dict[str, Callable[[], None]] = {}
         if Quantity.COST not in (self.objective, self.other):
             criteria["cost"] = self._decide_cost
-        if self.faster and math.isfinite(self.planner.space.max_speed_factor()):
+        if self.faster and not self.unbounded and self.planner.space.max_known_factor() > 0.0:
             criteria["speed_factor"] = self._decide_speed_factor
         criteria["slack"] = self._decide_slack
         if Quantity.GPUS not in (self.objective, self.other):
@@ -111,30 +120,41 @@ class _Levels:
 
     def _decide_cost(self) -> None:
         """Least cost among the plans with as little of the objective."""
-        self._minimise(Quantity.COST, self.planner.problem(self.plan.speed_factor))
+        self._minimise(Quantity.COST, self.planner.problem(self.factor))
 
     def _decide_speed_factor(self) -> None:
         """Look just above the factor of a plan, and if there is a plan, also in the middle of what is open."""
         space = self.planner.space
-        highest = space.max_speed_factor()
+        highest = min(space.max_speed_factor(), space.max_known_factor())
+        if math.isinf(space.max_speed_factor()) and self._at_factor(_BEYOND * highest) is not None:
+            self.unbounded = True
+            return
         self.bounds["speed_factor"] = highest
-        self._adopt_faster(self.plan)
-        above = True
-        while (next_factor := self.plan.speed_factor * (1.0 + STEP)) < self.bounds["speed_factor"]:
-            factor = next_factor if above else math.sqrt(self.plan.speed_factor * self.bounds["speed_factor"])
-            problem = self.planner.problem(factor)
-            data = FleetProgramData(problem, Goal.ANY, self.caps)
-            found = None if problem.unserved else self.planner.solve(data, factor)
+        self._adopt_faster(self.plan, highest)
+        above, high = True, highest
+        while (next_factor := self.plan.speed_factor * (1.0 + STEP)) < high:
+            factor = next_factor if above else math.sqrt(self.plan.speed_factor * high)
+            found = self._at_factor(factor)
             if found is None:
-                self.bounds["speed_factor"] = factor
+                high = factor
             else:
-                self._adopt_faster(found)
+                self._adopt_faster(found, highest)
+            if space.is_steady:
+                self.bounds["speed_factor"] = high
             above = not above
 
-    def _adopt_faster(self, plan: Plan) -> None:
-        space = self.planner.space
-        fast = as_fast_as_possible(space, plan, space.max_speed_factor())
-        self.plan = replace(fast, speed_factor=attained_factor(space, fast))
+    def _at_factor(self, factor: float) -> Plan | None:
+        """Any plan at a speed factor that is as good by all before; ``None``: proven none."""
+        problem = self.planner.problem(factor)
+        if problem.unserved:
+            return None
+        return self.planner.solve(FleetProgramData(problem, Goal.ANY, self.caps), factor)
+
+    def _adopt_faster(self, plan: Plan, highest: float) -> None:
+        fast = as_fast_as_possible(self.planner.space, plan, highest)
+        self.plan = replace(fast, speed_factor=attained_factor(self.planner.space, fast))
+        # So that the plan's own columns are among those at this factor.
+        self.factor = self.plan.speed_factor * (1.0 - _ULPS)
 
     def _decide_slack(self) -> None:
         """Greatest multiple of all demands that is covered.
@@ -145,7 +165,7 @@ class _Levels:
         while True:
             enough = self.plan.covered() * (1.0 + STEP)
             sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
-            problem = self.planner.problem(self._factor(), covered=[enough if each else None for each in sliced])
+            problem = self.planner.problem(self.factor, covered=[enough if each else None for each in sliced])
             found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
             if not any(sliced):
                 if found is not None:
@@ -171,7 +191,7 @@ class _Levels:
 
     def _as_much_slack(self) -> FleetProblem:
         covered = self.plan.covered() * (1.0 - _ROUNDING)
-        return self.planner.problem(self._factor(), covered=[covered] * len(self.plan.problem.workloads))
+        return self.planner.problem(self.factor, covered=[covered] * len(self.plan.problem.workloads))
 
     def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
         found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))
@@ -180,14 +200,10 @@ class _Levels:
             self._adopt(found)
             self.caps = {**self.caps, quantity: self.plan.totals[quantity]}
 
-    def _factor(self) -> float:
-        """The factor that columns must meet for the plan's own to be among them."""
-        return self.plan.speed_factor * (1.0 - _ULPS)
-
     def _solve(self, criterion: str, data: FleetProgramData) -> Plan | None:
         """The best by one criterion; where a limit ends that, what was found is kept with its bound."""
         try:
-            return self.planner.solve(data, self.plan.speed_factor, self.plan)
+            return self.planner.solve(data, self.factor, self.plan)
         except Stopped as stop:
             if stop.incumbent is not None:
                 self._adopt(stop.incumbent)

@@ -111,13 +111,17 @@ class Plan:
 
 
 def counts_of(plan: Plan, problem: FleetProblem) -> tuple[int, ...] | None:
-    """Instances of the columns of another problem that a plan comes to; ``None`` where it has no such columns."""
+    """Instances of the columns of another problem that a plan comes to; ``None`` where it has no such columns.
+
+    Instances beyond those that can be of use there are left out.
+    """
     counts = [0] * len(problem.columns)
     for column, count in zip(plan.problem.columns, plan.counts, strict=True):
         if count:
             if column not in problem.columns:
                 return None
-            counts[problem.columns.index(column)] = count
+            at = problem.columns.index(column)
+            counts[at] = min(count, problem.most[at])
     return tuple(counts)
 
 

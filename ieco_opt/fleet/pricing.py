@@ -93,10 +93,13 @@ def at_service(candidate: Candidates, column: Column, service: Service) -> Colum
     return replace(column, requests_per_s=tuple(served), batch=tuple(batch)) if any(served) else None
 
 
-def fastest_speed(candidate: Candidates) -> float:
-    """Bound on the speed of any column, in tokens/s; inf where an operating point does not say."""
+def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
+    """Bound on the speed of any column, in tokens/s; operating points that do not say count as ``unknown``."""
     speeds = [
-        point.speed_tokens_per_s or np.inf for rows in candidate.points for point, _ in rows if point.phase != "prefill"
+        point.speed_tokens_per_s or unknown
+        for rows in candidate.points
+        for point, _ in rows
+        if point.phase != "prefill"
     ]
     for table in candidate.tables:
         speeds += [

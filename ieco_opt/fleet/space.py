@@ -169,6 +169,31 @@ class FleetSpace:
         ]
         return float(min(factors))
 
+    def max_known_factor(self) -> float:
+        """No plan whose factor is known attains a greater one; 0 where no speed is asked for and known."""
+        return max(
+            (
+                fastest_speed(candidate, unknown=0.0) / candidate.workload.workload.min_speed
+                for candidate in self.candidates
+                if candidate.workload.workload.min_speed is not None
+            ),
+            default=0.0,
+        )
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether plans for a greater speed factor are plans for every smaller one.
+
+        Not so where classes of a mix must be in time on pairs of instances: an instance too slow for a class at the
+        greater factor need not be in time for it.
+        """
+        return not any(
+            len(candidate.classes) > 1
+            and "disaggregated" in candidate.workload.workload.serving
+            and candidate.workload.workload.max_time_to_first_token_s is not None
+            for candidate in self.candidates
+        )
+
     @property
     def priced(self) -> int:
         """Setups priced, over all workloads, accelerators, precisions, phases and classes."""

@@ -654,7 +654,10 @@ def test_plans_are_a_table_without_the_others() -> None:
 
 
 def test_an_unknown_table_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="found 'rows', expected one of instances, nodes, workloads, pools, levels, next_cheaper, plans"):
+    with pytest.raises(
+        ScenarioError,
+        match="found 'rows', expected one of instances, nodes, workloads, pools, levels, next_cheaper, plans",
+    ):
         SINGLE.to_dataframe("rows")
 
 
