@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.scenario.source import ScenarioSource
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
@@ -38,13 +40,23 @@ DEFAULT_CONFIG = "exact"
 FLEET_CONFIG = "fleet"
 
 
-def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario | Fleet:
-    """Read a scenario file of kind ``deployment`` or ``fleet``.
+def load_scenario(
+    path: str | PathLike[str] | ScenarioSource,
+    overrides: Sequence[str] = (),
+    *,
+    files: bool = True,
+    max_setups: int | None = None,
+) -> Scenario | Fleet:
+    """Read a scenario of kind ``deployment`` or ``fleet``; see :func:`ieco_opt.scenario.load.load_deployment`.
 
     Parameters
     ----------
+    path
+        A file, or the text of one: text of several lines, or any text where ``files`` is false.
     overrides
-        Fields to set after reading, each as ``dotted.path=value`` with the value in YAML.
+        Fields to set after reading, each as ``path=value`` with the value in YAML.
+    files, max_setups
+        What the scenario may ask for: whether it may name files, and how many setups it may list.
 
     Raises
     ------
@@ -53,20 +65,14 @@ def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario |
     """
     from ieco_opt.scenario.load import load_scenario
 
-    return load_scenario(path, overrides)
+    return load_scenario(path, overrides, files=files, max_setups=max_setups)
 
 
-def load_result(path: str | Path) -> Answer:
-    """Read a saved JSON result of any kind, also of file format 1.
-
-    Raises
-    ------
-    ScenarioError
-        The file cannot be read, is no result, or part of it is malformed; with every fault.
-    """
+def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
+    """Read a saved JSON result of any kind, also of file format 1; see :func:`ieco_opt.results.reading.load_result`."""
     from ieco_opt.results.reading import load_result
 
-    return load_result(path)
+    return load_result(path, max_setups=max_setups)
 
 
 def frontier(

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ieco_opt.catalog.types import FeedForward, GroupedQueryAttention, LatentAttention, Topology
+from ieco_opt.documents.origin import found, shortened
 
 _EXPONENT = re.compile(r"\d+(\.\d*)?[eE][+-]?\d+")
 
@@ -52,12 +53,6 @@ def _below_infinity(value: float) -> float:
     return value
 
 
-def shown(value: object) -> str:
-    """Write a value that was found on one line of bearable length."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 Count = Annotated[int, Field(gt=0, le=_LARGEST_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=_LARGEST_COUNT)]
 Positive = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=_LARGEST_NUMBER)]
@@ -66,7 +61,15 @@ Share = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=1)]
 Rate = Annotated[
     float, AllowInfNan(True), Field(gt=0), AfterValidator(_below_infinity), BeforeValidator(_read_infinity)
 ]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+
+
+def _on_one_line(value: str) -> str:
+    if not value.isprintable():
+        raise _fault(f"found {found(value)}, expected printable characters on one line")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_on_one_line)]
 
 
 class _Strict(BaseModel):
@@ -84,7 +87,7 @@ class _WithSources(_Strict):
     def _name_fields(cls, sources: dict[str, str]) -> dict[str, str]:
         unknown = sorted(set(sources) - set(cls.model_fields))
         if unknown:
-            raise _fault(f"found {', '.join(unknown)}, expected names of fields")
+            raise _fault(f"found {shortened(unknown)}, expected names of fields")
         return sources
 
 

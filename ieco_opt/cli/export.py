@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("export")
@@ -22,7 +25,7 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     objective: Literal["fastest", "cheapest"] | None,
     out: Path,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ieco_opt.errors import Fault
+from ieco_opt.errors import Fault, ScenarioError, printable
 
 Location = tuple[str | int, ...]
 """Path of a field: keys of mappings and indices of lists."""
@@ -23,6 +23,7 @@ COMMAND_LINE = "--set"
 
 _PLAIN_KEY = re.compile(r"[\w-]{1,60}")
 _LONGEST_TEXT = 60
+_LONGEST_LIST = 200
 _LONGEST_INTEGER_BITS = 200
 
 
@@ -42,12 +43,18 @@ class Origin:
         Line of each field, counted from 1; ``None`` for fields overridden on the command line.
     known
         What names stood for when a saved result was made: fields of ``models`` and ``accelerators`` by name.
+    files
+        Whether the scenario may name files.
+    max_setups
+        Most setups that the scenario may list; ``None`` for the default.
     """
 
     file: str | None = field(default=None, compare=False)
     folder: pathlib.Path = field(default_factory=pathlib.Path, compare=False)
     lines: Mapping[Location, int | None] = field(default_factory=dict, compare=False)
     known: Known = field(default_factory=dict, compare=False)
+    files: bool = field(default=True, compare=False)
+    max_setups: int | None = field(default=None, compare=False)
 
     def fault(self, location: Location, message: str) -> Fault:
         """Build the fault of a field, with the line of the innermost field around it that has one."""
@@ -57,6 +64,28 @@ class Origin:
                 line = self.lines[location[:length]]
                 return Fault(self.file if line is not None else COMMAND_LINE, line, name, message)
         return Fault(self.file, None, name, message)
+
+    def path_of(self, name: str, location: Location, expected: str) -> pathlib.Path:
+        """Path of a file that the scenario names: the only way from a field to a file.
+
+        Parameters
+        ----------
+        expected
+            What the file should be, such as ``a CSV file``.
+
+        Raises
+        ------
+        ScenarioError
+            The scenario may not name files (whether the file exists is not said then), or the file does not exist.
+        """
+        if not self.files:
+            message = f"found {found(name)}, expected no name of a file: this scenario may not name any"
+            raise ScenarioError([self.fault(location, message)])
+        path = self.folder / name
+        if not path.is_file():
+            where = f"that exists in {printable(str(self.folder))}"
+            raise ScenarioError([self.fault(location, f"found {found(name)}, expected {expected} {where}")])
+        return path
 
     def placed(self, prefix: Location, faults: Iterable[Fault]) -> list[Fault]:
         """Move faults whose fields are relative to ``prefix`` into the scenario."""
@@ -81,8 +110,24 @@ def undotted(name: str) -> Location:
     return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
+def shortened(names: Iterable[str]) -> str:
+    """Write names in a message, as many as fit on one line of bearable length."""
+    listed: list[str] = []
+    length, remaining = 0, list(names)
+    for name in remaining:
+        shown = name if len(name) <= _LONGEST_TEXT else name[:_LONGEST_TEXT] + "..."
+        length += len(shown) + 2
+        if listed and length > _LONGEST_LIST:
+            return f"{', '.join(listed)} and {len(remaining) - len(listed)} more"
+        listed.append(printable(shown))
+    return ", ".join(listed)
+
+
 def found(value: object) -> str:
     """Name a value in a message, on one line and shortened."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        # Scalars of NumPy are what they say, not what they are called.
+        value = value.item()  # type: ignore[attr-defined]
     match value:
         case None:
             return "nothing"

@@ -36,11 +36,16 @@ def read_text(
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         message = f"cannot be read ({reason})" + (f"; expected {expected}" if expected else "")
         raise ScenarioError.single(message, file=str(path), field=field_name) from None
+    return decoded(content, str(path), most_bytes=most_bytes)
+
+
+def decoded(content: bytes, file: str, *, most_bytes: int | None = MAX_BYTES) -> str:
+    """Text of bytes that were read from ``file``; parameters and errors as of :func:`read_text`."""
     if most_bytes is not None and len(content) > most_bytes:
-        raise ScenarioError.single(f"found a larger file, expected at most {most_bytes:,} bytes", file=str(path))
+        raise ScenarioError.single(f"found a larger file, expected at most {most_bytes:,} bytes", file=file)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         message = f"found byte 0x{content[error.start]:02x}, expected text in UTF-8"
-        raise ScenarioError.single(message, file=str(path), line=line) from None
+        raise ScenarioError.single(message, file=file, line=line) from None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
-from ieco_opt.documents.origin import Location, Origin
+from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
 from ieco_opt.scenario.version import VERSION, notes_on_version
@@ -313,7 +314,7 @@ class Fleet(Strict):
     def _names_exist(self) -> Fleet:
         known = {pool.name for pool in self.pools}
         faults: list[tuple[Location, object, str]] = []
-        expected = f"the name of a pool ({', '.join(sorted(known))})"
+        expected = f"the name of a pool ({shortened(sorted(known))})"
         for index, workload in enumerate(self.workloads):
             for position, name in enumerate(workload.pools or ()):
                 if name not in known:
@@ -332,6 +333,12 @@ class Fleet(Strict):
     def origin(self) -> Origin:
         """File, folder and lines that the scenario was read from."""
         return self._origin
+
+    def with_max_setups(self, most: int) -> Fleet:
+        """The same scenario, which may list so many setups (see ``bounds.DEFAULT_MAX_SETUPS``)."""
+        copied = self.model_copy()
+        copied._origin = replace(self._origin, max_setups=most)
+        return copied
 
     def notes(self) -> tuple[str, ...]:
         """Tell which of the fields given meant something else before."""
@@ -365,6 +372,6 @@ def _unknown_in_points(
         if workload.request_mix is None and point.request_class is not None:
             yield (*at, "request_class"), point.request_class, "nothing without a request_mix"
         elif workload.request_mix is not None and point.request_class not in classes:
-            yield (*at, "request_class"), point.request_class, f"a class of request_mix ({', '.join(sorted(classes))})"
+            yield (*at, "request_class"), point.request_class, f"a class of request_mix ({shortened(sorted(classes))})"
         elif workload.request_mix is not None and point.kind is None:
             yield (*at, "kind"), None, "the name of the kind of instance that the class is served by"

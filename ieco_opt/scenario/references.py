@@ -112,10 +112,7 @@ def _named(
 
 
 def _model_in_file(name: str, location: Location, collection: catalog.Collection, origin: Origin) -> Model | PaperModel:
-    path = origin.folder / name
-    if not path.is_file():
-        message = f"found {found(name)}, expected a file that exists in {origin.folder}"
-        raise ScenarioError([origin.fault(location, message)])
+    path = origin.path_of(name, location, "a file")
     try:
         return catalog.model_from_file(path, collection)
     except ScenarioError as error:
