@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.errors import ScenarioError
+from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +76,7 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     return load_result(path, max_setups=max_setups)
 
 
+@one_at_a_time
 def frontier(
     scenario: Scenario | Fleet,
     *,
@@ -97,6 +99,7 @@ def frontier(
     )
 
 
+@one_at_a_time
 def solve(
     scenario: Scenario | Fleet,
     *,
@@ -111,6 +114,7 @@ def solve(
     return solve(asked, objective=objective, preference=preference, solver_config=solver_config)
 
 
+@one_at_a_time
 def answer(
     scenario: Scenario | Fleet,
     *,
@@ -126,6 +130,7 @@ def answer(
     return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
 
 
+@one_at_a_time
 def plan(
     fleet: Scenario | Fleet,
     *,
@@ -141,6 +146,7 @@ def plan(
     return plan(asked, objective=objective, solver_config=solver_config, next_cheaper=next_cheaper, report=report)
 
 
+@one_at_a_time
 def fleet_frontier(
     fleet: Scenario | Fleet,
     *,
@@ -172,6 +178,7 @@ def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, f
     return evaluate(points, fidelity, file=file)
 
 
+@one_at_a_time
 def explain(
     scenario: Scenario | Fleet,
     *,
@@ -189,6 +196,7 @@ def explain(
     return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
 
 
+@one_at_a_time
 def compare(
     scenario: Scenario | Fleet,
     heuristics: Sequence[str | Heuristic] | None = None,
@@ -221,6 +229,7 @@ def verify(result: Answer | str | Path) -> Verification:
     return verify(result)
 
 
+@one_at_a_time
 def export(
     scenario: Scenario | Fleet, path: str | Path, *, objective: Literal["fastest", "cheapest"] | None = None
 ) -> ExportedProgram:
@@ -251,6 +260,7 @@ def export(
     return export_fleet(scenario, path)
 
 
+@one_at_a_time
 def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> Figure:
     """Draw one result, or several frontiers in one picture; a file is written only where one is given.
 

@@ -19,7 +19,14 @@ from ieco_opt.errors import Fault, ScenarioError
 # Real configurations have a few kilobytes; weights or logs passed by mistake should fail at once.
 _LARGEST_FILE_BYTES = 4_000_000
 
+FILE_ENDINGS = (".yaml", ".yml", ".json")
+
 Lines = dict[Location, int | None]
+
+
+def is_file_name(name: str) -> bool:
+    """Whether what stands in the place of a model's name is a file, by its ending."""
+    return name.lower().endswith(FILE_ENDINGS)
 
 
 def model_from_file(path: Path, collection: Collection = Collection.REAL) -> Model | PaperModel:

@@ -89,7 +89,7 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
     found = models.get(name) or accelerators.get(name)
     if found is not None:
         return found
-    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()])
+    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()], "name")
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -101,13 +101,14 @@ def _key(name: str) -> str:
     return name.strip().casefold().replace(" ", "-").replace("_", "-")
 
 
-def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str]) -> NoReturn:
+def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str], field: str = "") -> NoReturn:
     by_key = {_key(spelling): spelling for spelling in spellings}
     close = [by_key[key] for key in difflib.get_close_matches(_key(name)[:_LONGEST_NAME], by_key, n=3, cutoff=0.5)]
     hint = f"; close matches: {', '.join(close)}" if close else ""
     article = "an" if kind.startswith("a") else "a"
     raise ScenarioError.single(
-        f"found {shown(name)}, expected the name of {article} {kind} of the {collection.value} collection{hint}"
+        f"found {shown(name)}, expected the name of {article} {kind} of the {collection.value} collection{hint}",
+        field=field,
     )
 
 

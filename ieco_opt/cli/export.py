@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
+from ieco_opt.errors import printable
 
 if TYPE_CHECKING:
     from ieco_opt.scenario.source import ScenarioSource
@@ -41,4 +42,7 @@ def command(
         raise click.UsageError("--objective is for deployments; a fleet says its own")
     written = api.export(loaded, out, objective=objective)
     if not quiet:
-        click.echo(f"wrote {written.variables} variables and {written.constraints} constraints to {out}", err=True)
+        click.echo(
+            f"wrote {written.variables} variables and {written.constraints} constraints to {printable(str(out))}",
+            err=True,
+        )

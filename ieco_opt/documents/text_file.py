@@ -29,6 +29,14 @@ def read_text(
     ScenarioError
         Where the file cannot be read, is too large or is not UTF-8; in the last case with the line.
     """
+    content = read_bytes(path, expected=expected, field_name=field_name, most_bytes=most_bytes)
+    return decoded(content, str(path), most_bytes=most_bytes)
+
+
+def read_bytes(
+    path: pathlib.Path, *, expected: str = "", field_name: str = "", most_bytes: int | None = MAX_BYTES
+) -> bytes:
+    """Read a file as it is, and of one that is too large one byte more than it may have; see :func:`read_text`."""
     try:
         with path.open("rb") as file:
             content = file.read() if most_bytes is None else file.read(most_bytes + 1)
@@ -36,7 +44,7 @@ def read_text(
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         message = f"cannot be read ({reason})" + (f"; expected {expected}" if expected else "")
         raise ScenarioError.single(message, file=str(path), field=field_name) from None
-    return decoded(content, str(path), most_bytes=most_bytes)
+    return content
 
 
 def decoded(content: bytes, file: str, *, most_bytes: int | None = MAX_BYTES) -> str:

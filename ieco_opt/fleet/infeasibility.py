@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ieco_opt.documents.origin import shortened
 from ieco_opt.fleet.columns import MODES, Candidates, Column
 from ieco_opt.fleet.planner import FleetPlanner, Plan
 from ieco_opt.fleet.pricing import columns_at
@@ -88,7 +89,14 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
     smallest = _smallest_that_does_not_fit(space, columns)
     size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
-    return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
+    fits_nowhere = f"its smallest instance ({size}) does not fit on the nodes that its pools have"
+    return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+
+
+def _nodes(space: FleetSpace, candidate: Candidates) -> str:
+    """What the pools of a workload have, so that it can be seen why nothing fits."""
+    pools = [space.pools[at] for at in candidate.workload.pools]
+    return shortened(f"{pool.name}: {pool.nodes.whole} x {pool.nodes.size} GPUs" for pool in pools)
 
 
 def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:

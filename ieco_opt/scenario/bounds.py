@@ -24,18 +24,18 @@ Factors = dict[str, int]
 
 def factors_of(scenario: Scenario, space: ResolvedDesignSpace) -> Factors:
     """Lists of a deployment that multiply; lists of one entry are among them."""
-    factors = _of_space("design_space.", space)
+    factors = _of_space(space)
     factors |= {"weights": max(1, len(scenario.weights)), "accelerators": len(scenario.accelerators)}
     factors |= _of_speculation(scenario.speculation)
     if space.batches is None and scenario.speculation is not None and scenario.limits.max_throughput is not None:
-        factors["design_space.batch"] = math.ceil((space.batch_max - space.batch_min + 1) / _BATCHES_AT_ONCE)
+        factors["batch"] = math.ceil((space.batch_max - space.batch_min + 1) / _BATCHES_AT_ONCE)
     return factors
 
 
 def factors_of_workload(workload: FleetWorkload, space: ResolvedDesignSpace, hardware: int) -> Factors:
     """Lists of a workload that multiply, with the number of different accelerators that it may use."""
     phases = {"colocated": 1, "disaggregated": 2}
-    return _of_space("design_space.", space) | {
+    return _of_space(space) | {
         "weights": len(workload.weights),
         "accelerators of its pools": hardware,
         "request_mix": len(workload.classes),
@@ -70,12 +70,12 @@ def check(origin: Origin, parts: Iterable[tuple[Location, Factors]]) -> None:
     narrow = " or ".join(longest[:2]) if longest else "the number of workloads"
     message = (
         f"found lists for {here} to price ({lists}{beyond}), expected at most {most:,}; shorten {narrow}, or raise "
-        "max_setups"
+        "max_setups (--max-setups)"
     )
     raise ScenarioError([origin.fault((*location, "design_space"), message)])
 
 
-def _of_space(prefix: str, space: ResolvedDesignSpace) -> Factors:
+def _of_space(space: ResolvedDesignSpace) -> Factors:
     ranks = "tensor_parallel" if space.stage_ranks is None else "stage_ranks"
     lists: dict[str, tuple[object, ...] | None] = {
         ranks: space.tensor_parallel if space.stage_ranks is None else space.stage_ranks,
@@ -85,9 +85,9 @@ def _of_space(prefix: str, space: ResolvedDesignSpace) -> Factors:
         "tensor_layout": space.tensor_layout,
         "batch": space.batches,
     }
-    return {prefix + name: 1 if entries is None else len(entries) for name, entries in lists.items()}
+    return {name: 1 if entries is None else len(entries) for name, entries in lists.items()}
 
 
 def _of_speculation(speculation: Speculation | None) -> Factors:
     """Numbers of draft tokens, none among them."""
-    return {} if speculation is None else {"speculation.max_draft_tokens": speculation.max_draft_tokens}
+    return {} if speculation is None else {"max_draft_tokens": speculation.max_draft_tokens}

@@ -72,7 +72,7 @@ def _set(values: dict[str, object], document: Document, path: list[str], value: 
 def _no_entry(path: list[str], entries: object) -> Fault:
     assert isinstance(entries, list)
     names = [each["name"] for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str)]
-    expected = f"a position from 0 to {len(entries) - 1}" if entries else "nothing, since it is empty"
+    expected = f"a position below {len(entries)}" if entries else "nothing, since it is empty"
     named = f" or a name ({shortened(names)})" if names else ""
     message = f"found no entry {found(path[-1])} in a list of {len(entries)}, expected {expected}{named}"
     return Fault(COMMAND_LINE, None, ".".join(path), message)

@@ -10,14 +10,12 @@ from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location, Origin, found
 from ieco_opt.errors import Fault, ScenarioError
 
-FILE_ENDINGS = (".yaml", ".yml", ".json")
-
 T = TypeVar("T")
 
 
 def is_file(reference: str | Mapping[str, object]) -> bool:
     """Whether a model is named as a file, by its ending."""
-    return isinstance(reference, str) and reference.lower().endswith(FILE_ENDINGS)
+    return isinstance(reference, str) and catalog.is_file_name(reference)
 
 
 def collection_of(fidelity: Fidelity) -> catalog.Collection:
