@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ COMMAND_LINE = "--set"
 """What a fault names instead of a file where the field was overridden."""
 
 _PLAIN_KEY = re.compile(r"[\w-]{1,60}")
+_PART = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^.\[\]]+""")
 _LONGEST_TEXT = 60
 _LONGEST_LIST = 200
 _LONGEST_INTEGER_BITS = 200
@@ -105,9 +107,14 @@ def dotted(location: Location) -> str:
 
 
 def undotted(name: str) -> Location:
-    """Read a location back; indices of lists may stand in brackets or, as in the catalog, after a dot."""
-    parts = re.findall(r"[^.\[\]]+", name)
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
+    """Read a location back; indices of lists may stand in brackets or after a dot."""
+    return tuple(_key(part) for part in _PART.findall(name))
+
+
+def _key(part: str) -> str | int:
+    if part[0] in "'\"" and len(part) > 1:
+        return str(ast.literal_eval(part))
+    return int(part) if part.isdecimal() else part
 
 
 def shortened(names: Iterable[str]) -> str:
@@ -123,11 +130,16 @@ def shortened(names: Iterable[str]) -> str:
     return ", ".join(listed)
 
 
+def plain_scalar(value: object) -> object:
+    """A scalar of NumPy as Python's own number, whatever else as it is."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()  # type: ignore[attr-defined]
+    return value
+
+
 def found(value: object) -> str:
     """Name a value in a message, on one line and shortened."""
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        # Scalars of NumPy are what they say, not what they are called.
-        value = value.item()  # type: ignore[attr-defined]
+    value = plain_scalar(value)
     match value:
         case None:
             return "nothing"

@@ -15,7 +15,7 @@ from ieco_opt.results.encoding import to_json
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t")
 
 KINDS = ("csv", "json", "parquet")
 """Kinds of files, which are also their endings."""
@@ -102,7 +102,8 @@ def to_csv_text(result: HasTables) -> str:
 def csv_text(table: pd.DataFrame) -> str:
     """Write a table as CSV, with every digit of every number.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it, which spreadsheets need.
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, which spreadsheets need. Carriage
+    returns are escaped, since pandas does not quote them.
     """
     import pandas as pd
 
@@ -115,13 +116,16 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def _no_formula(value: object) -> object:
     """Text that starts like a formula and is no number, with an apostrophe before it."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA):
+    if not isinstance(value, str):
         return value
+    text = value.replace("\r", r"\r")
+    if not text.startswith(_FORMULA):
+        return text
     try:
-        float(value)
+        float(text)
     except ValueError:
-        return f"'{value}"
-    return value
+        return f"'{text}"
+    return text
 
 
 def table_to_json(table: pd.DataFrame) -> str:

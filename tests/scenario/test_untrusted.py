@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from base_mappings import DEPLOYMENT, FLEET, with_field, workload
 from places import ROOT
 
 import ieco_opt
@@ -26,44 +27,7 @@ from ieco_opt.scenario import (
     resolve_fleet,
 )
 
-DEPLOYMENT: dict[str, Any] = {
-    "version": 2,
-    "kind": "deployment",
-    "model": "Llama-3.1-8B",
-    "weights": ["fp8"],
-    "accelerators": ["H100-SXM"],
-    "workload": {"context_tokens": 1000, "output_tokens": 200},
-    "design_space": {"tensor_parallel": [1, 2], "pipeline_parallel": [1], "batch": {"max": 64}, "max_gpus": 2},
-}
-FLEET: dict[str, Any] = {
-    "version": 2,
-    "kind": "fleet",
-    "pools": [{"name": "p", "accelerator": "H100-SXM", "gpus": 16}],
-    "workloads": [
-        {
-            "name": "chat",
-            "model": "Llama-3.1-8B",
-            "weights": ["fp8"],
-            "requests_per_s": 1,
-            "prompt_tokens": 1000,
-            "output_tokens": 100,
-        }
-    ],
-}
 DRAFT = {"acceptance": 0.8, "max_draft_tokens": 5}
-
-
-def with_field(base: dict[str, Any], place: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    changed = json.loads(json.dumps(base))
-    at: Any = changed
-    for key in place[:-1]:
-        at = at[key]
-    at[place[-1]] = value
-    return changed
-
-
-def workload(**changes: object) -> dict[str, Any]:
-    return with_field(FLEET, ("workloads", 0), FLEET["workloads"][0] | changes)
 
 
 NAMES_A_FILE: dict[str, tuple[dict[str, Any], str]] = {
