@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
     signal.signal(signal.SIGTERM, _interrupted)
+    _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:
         status = _run(arguments)
@@ -173,6 +174,17 @@ def _with_option(fault: Fault, context: click.Context) -> Fault:
         return fault
     shown = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(context)
     return replace(fault, field=shown)
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed an output, write to nowhere: solvers redirect what they take to be open."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _escape_what_cannot_be_encoded() -> None:
