@@ -57,7 +57,7 @@ def load_scenario(
     overrides
         Fields to set after reading, each as ``path=value`` with the value in YAML.
     files, max_setups
-        What the scenario may ask for: whether it may name files, and how many setups it may list.
+        What the scenario may ask for: whether it may name files, and how many configurations it may list.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def _sources(context: click.Context, _parameter: click.Parameter, value: Any) ->
 _MAX_SETUPS_OPTION: dict[str, Any] = {
     "type": click.IntRange(min=1),
     "metavar": "N",
-    "help": "Refuse scenarios that list more setups.  [default: 500000]",
+    "help": "Refuse scenarios that list more configurations.  [default: 500000]",
 }
 
 # Eager: they are known before the scenarios that they are about.

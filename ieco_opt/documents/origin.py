@@ -48,7 +48,7 @@ class Origin:
     files
         Whether the scenario may name files.
     max_setups
-        Most setups that the scenario may list; ``None`` for the default.
+        Most configurations that the scenario may list; ``None`` for the default.
     """
 
     file: str | None = field(default=None, compare=False)

@@ -44,7 +44,8 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     Parameters
     ----------
     max_setups
-        Most setups that its scenario may list where it is checked; by default ``scenario.bounds.DEFAULT_MAX_SETUPS``.
+        Most configurations that its scenario may list where it is checked; by default
+        ``scenario.bounds.DEFAULT_MAX_SETUPS``.
 
     Raises
     ------

@@ -45,7 +45,7 @@ def factors_of_workload(workload: FleetWorkload, space: ResolvedDesignSpace, har
 
 
 def check(origin: Origin, parts: Iterable[tuple[Location, Factors]]) -> None:
-    """Refuse lists that multiply to more setups than the scenario may ask for.
+    """Refuse lists that multiply to more configurations than the scenario may ask for.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def check(origin: Origin, parts: Iterable[tuple[Location, Factors]]) -> None:
     count, location, factors = max(counted, key=lambda each: each[0])
     longest = sorted((name for name in factors if factors[name] > 1), key=lambda name: -factors[name])
     lists = " x ".join(f"{name} {factors[name]:,}" for name in longest[:_SHOWN])
-    here = f"{count:,} of the {total:,} setups" if len(counted) > 1 else f"{total:,} setups"
+    here = f"{count:,} of the {total:,} configurations" if len(counted) > 1 else f"{total:,} configurations"
     beyond = " x others" if len(longest) > _SHOWN else ""
     narrow = " or ".join(longest[:2]) if longest else "the number of workloads"
     message = (

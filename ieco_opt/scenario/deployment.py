@@ -275,7 +275,7 @@ class Scenario(Strict):
         return self._origin
 
     def with_max_setups(self, most: int) -> Scenario:
-        """The same scenario, which may list so many setups (see ``bounds.DEFAULT_MAX_SETUPS``)."""
+        """The same scenario, which may list so many configurations (see ``bounds.DEFAULT_MAX_SETUPS``)."""
         copied = self.model_copy()
         copied._origin = replace(self._origin, max_setups=most)
         return copied

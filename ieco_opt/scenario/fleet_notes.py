@@ -22,7 +22,7 @@ def notes_on_nodes(
         return ()
     return (
         f"pool {name}: no instance can run there, since it has {gpus} GPUs, less than one node of {size}, and is "
-        "rented by the node; say rented_by: gpu or another node_size",
+        "billed by the node; say rented_by: gpu or another node_size",
     )
 
 

@@ -62,7 +62,7 @@ def load_deployment(
     files
         Whether the scenario may name files; false for one that a stranger wrote.
     max_setups
-        Most setups that the scenario may list, which is checked before they are priced; by default
+        Most configurations that the scenario may list, which is checked before they are priced; by default
         ``bounds.DEFAULT_MAX_SETUPS``.
 
     Raises

@@ -42,7 +42,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     ------
     ScenarioError
         With every unknown name, wrong mapping, repeated accelerator, and missing price or power; or with the lists
-        that ask for more setups than the scenario may.
+        that ask for more configurations than the scenario may.
     """
     faults: list[Fault] = []
     try:

@@ -69,8 +69,8 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
     Raises
     ------
     ScenarioError
-        With every unknown name, wrong mapping, and missing price or power; or with the lists that ask for more setups
-        than the fleet may.
+        With every unknown name, wrong mapping, and missing price or power; or with the lists that ask for more
+        configurations than the fleet may.
     """
     faults: list[Fault] = []
     fleet = _collected(partial(self_contained_fleet, fleet), faults) or fleet

@@ -28,7 +28,7 @@ class ScenarioSource:
     files
         Whether the scenario may name files.
     max_setups
-        Most setups that it may list; ``None`` for the default.
+        Most configurations that it may list; ``None`` for the default.
     """
 
     path: pathlib.Path | None = None

@@ -130,7 +130,7 @@ def point(**changes: object) -> dict[str, object]:
 
 def test_a_pool_smaller_than_its_node_is_told_so() -> None:
     small = with_field(FLEET, ("pools", 0, "gpus"), 4)
-    said = "pool p: no instance can run there, since it has 4 GPUs, less than one node of 8, and is rented by the node"
+    said = "pool p: no instance can run there, since it has 4 GPUs, less than one node of 8, and is billed by the node"
     assert [note.split(";")[0] for note in load_fleet_mapping(small).notes()] == [said]
     for change in ({"rented_by": "gpu"}, {"node_size": 4}, {"gpus": 8}):
         assert load_fleet_mapping(with_field(small, ("pools", 0), small["pools"][0] | change)).notes() == ()

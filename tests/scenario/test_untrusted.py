@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -191,7 +194,9 @@ def test_lists_that_multiply_to_too_much_are_refused_at_once(name: str) -> None:
     where, message = only_fault(lambda: ask(scenario))  # type: ignore[operator]
     assert time.process_time() - began < 3.0
     assert where == place
-    assert message.startswith(f"found lists for {count:,} setups to price {lists}, expected at most 500,000; shorten ")
+    assert message.startswith(
+        f"found lists for {count:,} configurations to price {lists}, expected at most 500,000; shorten "
+    )
     assert message.endswith("or raise max_setups (--max-setups)")
 
 
@@ -200,7 +205,7 @@ def test_workloads_add_up() -> None:
     many = [one | {"name": f"w{number}"} for number in range(1, 300)]
     where, message = only_fault(lambda: resolve_fleet(load_fleet_mapping(FLEET | {"workloads": many})))
     assert where == "workloads[0].design_space"
-    assert message.startswith("found lists for 9,000 of the 2,691,000 setups to price (tensor_parallel 100 x ")
+    assert message.startswith("found lists for 9,000 of the 2,691,000 configurations to price (tensor_parallel 100 x ")
 
 
 def test_only_pools_of_different_accelerators_count() -> None:
@@ -209,7 +214,7 @@ def test_only_pools_of_different_accelerators_count() -> None:
     resolve_fleet(load_fleet_mapping(FLEET | {"pools": alike}, max_setups=630))
     other = [pool | {"node_size": 1 + number % 2} for number, pool in enumerate(alike)]
     _, message = only_fault(lambda: resolve_fleet(load_fleet_mapping(FLEET | {"pools": other}, max_setups=1259)))
-    assert message.startswith("found lists for 1,260 setups")
+    assert message.startswith("found lists for 1,260 configurations")
 
 
 def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
@@ -228,10 +233,12 @@ def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
         lambda: ieco_opt.verify(ieco_opt.load_result(tmp_path / "front.json", max_setups=listed - 1)),
     ]
     for ask in refused:
-        assert only_fault(ask)[1].startswith(f"found lists for {listed} setups to price (attention_data_parallel 6 x ")
+        assert only_fault(ask)[1].startswith(
+            f"found lists for {listed} configurations to price (attention_data_parallel 6 x "
+        )
     assert ieco_opt.verify(ieco_opt.load_result(tmp_path / "front.json", max_setups=listed)).holds
     fleet = load_fleet_mapping(FLEET, max_setups=10)
-    assert only_fault(lambda: ieco_opt.plan(fleet))[1].startswith("found lists for 630 setups")
+    assert only_fault(lambda: ieco_opt.plan(fleet))[1].startswith("found lists for 630 configurations")
     assert resolve_fleet(fleet.with_max_setups(630)).fleet.origin.max_setups == 630
     assert fleet.with_max_setups(630) == fleet
 
@@ -247,3 +254,23 @@ def test_what_people_ask_for_is_far_from_the_bound() -> None:
     resolved = resolve(everything)
     counted = math.prod(bounds.factors_of(everything, resolved.design_space).values())
     assert counted == 7 * 6 * 5 * 3 * 5 * 8 < bounds.DEFAULT_MAX_SETUPS / 10
+
+
+def test_the_recipe_for_services_answers_and_refuses() -> None:
+    command = [sys.executable, str(ROOT / "examples" / "service.py")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    answered, named_a_file, too_much = done.stdout.splitlines()
+    assert answered.startswith("200 {")
+    assert named_a_file.startswith("422 scenario:4: model: found '/etc/model.yaml', expected no name of a file")
+    assert too_much.startswith("422 scenario:8: design_space: found lists for 800,000 configurations to price (")
+
+
+def test_the_page_quotes_what_is_said() -> None:
+    page = (ROOT / "docs" / "embedding.md").read_text("utf-8")
+    lists = f"design_space: {{tensor_parallel: {LONG}, attention_data_parallel: {LONG}}}"
+    plain = {name: DEPLOYMENT[name] for name in DEPLOYMENT if name != "design_space"}
+    with pytest.raises(ScenarioError) as error:
+        resolve(ieco_opt.load_scenario(f"\n{yaml.safe_dump(plain, default_flow_style=None)}{lists}\n"))  # type: ignore[arg-type]
+    assert f"\n{error.value}\n" in page
