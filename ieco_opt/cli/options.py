@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ieco_opt.errors import ScenarioError
+
 if TYPE_CHECKING:
     from ieco_opt.scenario.source import ScenarioSource
 
@@ -30,15 +32,23 @@ def _kept(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
 
 def _source(context: click.Context, path: Path) -> ScenarioSource:
     """A scenario that is named on the command line; ``-`` is the standard input."""
-    from ieco_opt.documents.text_file import MAX_BYTES, decoded
     from ieco_opt.scenario.source import STANDARD_INPUT, ScenarioSource
 
     files, max_setups = context.meta[_FILES], context.meta[_MAX_SETUPS]
     if str(path) != "-":
         return ScenarioSource(path=path, files=files, max_setups=max_setups)
-    content = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_BYTES + 1)
-    text = decoded(content, STANDARD_INPUT)
-    return ScenarioSource(text=text, label=STANDARD_INPUT, files=files, max_setups=max_setups)
+    return ScenarioSource(text=_piped_in, label=STANDARD_INPUT, files=files, max_setups=max_setups)
+
+
+def _piped_in() -> str:
+    from ieco_opt.documents.text_file import MAX_BYTES, decoded
+    from ieco_opt.scenario.source import STANDARD_INPUT
+
+    try:
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ScenarioError.single(f"cannot be read ({error.strerror or error})", file=STANDARD_INPUT) from None
+    return decoded(content, STANDARD_INPUT)
 
 
 def _sources(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:

@@ -117,12 +117,17 @@ def _key(part: str) -> str | int:
     return int(part) if part.isdecimal() else part
 
 
+def cut(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """The beginning of a text, with dots where it was cut."""
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
 def shortened(names: Iterable[str]) -> str:
     """Write names in a message, as many as fit on one line of bearable length."""
     listed: list[str] = []
     length, remaining = 0, list(names)
     for name in remaining:
-        shown = name if len(name) <= _LONGEST_TEXT else name[:_LONGEST_TEXT] + "..."
+        shown = cut(name)
         length += len(shown) + 2
         if listed and length > _LONGEST_LIST:
             return f"{', '.join(listed)} and {len(remaining) - len(listed)} more"
@@ -150,10 +155,8 @@ def found(value: object) -> str:
             return "an integer of more than 60 digits"
         case int() | float():
             return repr(value)
-        case str() if len(value) > _LONGEST_TEXT:
-            return repr(value[:_LONGEST_TEXT] + "...")
         case str():
-            return repr(value)
+            return repr(cut(value))
         case Mapping():
             return "a mapping"
         case list() | tuple():

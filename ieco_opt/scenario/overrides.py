@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ieco_opt.documents.origin import COMMAND_LINE, Location, found, shortened
+from ieco_opt.documents.origin import COMMAND_LINE, Location, dotted, found, shortened
 from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
 
@@ -32,14 +32,15 @@ def override(values: dict[str, object], document: Document, setting: str) -> lis
     if match is None:
         expected = "FIELD=VALUE, such as limits.min_speed=30 or workloads[0].headroom=0.2"
         return [Fault(COMMAND_LINE, None, "", f"found {found(setting)}, expected {expected}")]
-    name, text = match.groups()
+    path, text = [part.strip("[]") for part in re.findall(_PART, match[1])], match[2]
+    name = dotted(tuple(path))
     try:
         parsed = parse(text, COMMAND_LINE, name)
     except ScenarioError as error:
         return [Fault(fault.file, None, fault.field, fault.message) for fault in error.faults]
     if parsed.faults:
         return [Fault(COMMAND_LINE, None, name, message) for _, _, message in parsed.faults]
-    return _set(values, document, [part.strip("[]") for part in re.findall(_PART, name)], parsed.values)
+    return _set(values, document, path, parsed.values)
 
 
 def _set(values: dict[str, object], document: Document, path: list[str], value: object) -> list[Fault]:
@@ -55,7 +56,7 @@ def _set(values: dict[str, object], document: Document, path: list[str], value: 
             below = inner[name] = {}
         if not isinstance(below, dict | list):
             message = f"found {found(below)} in the file, expected a mapping to set a field of"
-            return [Fault(COMMAND_LINE, None, ".".join(path[:depth]), message)]
+            return [Fault(COMMAND_LINE, None, dotted(tuple(path[:depth])), message)]
         reached.append(key)
         inner = below
     key = _key_in(inner, last)
@@ -75,7 +76,7 @@ def _no_entry(path: list[str], entries: object) -> Fault:
     expected = f"a position below {len(entries)}" if entries else "nothing, since it is empty"
     named = f" or a name ({shortened(names)})" if names else ""
     message = f"found no entry {found(path[-1])} in a list of {len(entries)}, expected {expected}{named}"
-    return Fault(COMMAND_LINE, None, ".".join(path), message)
+    return Fault(COMMAND_LINE, None, dotted(tuple(path)), message)
 
 
 def _key_in(container: dict[str, object] | list[object], name: str) -> str | int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ieco_opt.documents.origin import Location, Origin
@@ -22,7 +23,7 @@ class ScenarioSource:
     path
         The file; ``None`` where there is a text instead.
     text
-        The scenario itself.
+        The scenario itself, or what reads it once it is wanted.
     label
         What faults name instead of a file.
     files
@@ -32,7 +33,7 @@ class ScenarioSource:
     """
 
     path: pathlib.Path | None = None
-    text: str = ""
+    text: str | Callable[[], str] = ""
     label: str | None = None
     files: bool = True
     max_setups: int | None = None
@@ -70,7 +71,9 @@ class ScenarioSource:
         ScenarioError
             The file cannot be read.
         """
-        return self.text if self.path is None else read_text(self.path)
+        if self.path is not None:
+            return read_text(self.path)
+        return self.text if isinstance(self.text, str) else self.text()
 
     def origin(self, lines: dict[Location, int | None]) -> Origin:
         """Where the fields of the scenario were written, and what they may ask for."""

@@ -147,6 +147,13 @@ def test_faults_of_what_is_piped_in_say_so(
     assert line.startswith(f"error: standard input{said}")
 
 
+def test_a_standard_input_that_cannot_be_read_is_said() -> None:
+    command = [sys.executable, "-m", "ieco_opt", "solve", "-"]
+    with Path("written").open("w", encoding="utf-8") as only_written:
+        done = subprocess.run(command, stdin=only_written, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "error: standard input: cannot be read (Bad file descriptor)\n")
+
+
 def test_the_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("fleet", "-", "-") == 2
     assert "the standard input (-) can be read once only" in capsys.readouterr().err
@@ -253,6 +260,11 @@ def test_names_that_are_quoted_are_cut(capsys: pytest.CaptureFixture[str]) -> No
         ("solve", "dep.yaml", "--set", f"model={'y' * 190}"),
         ("solve", "dep.yaml", "--set", f"{long}=1"),
         ("solve", "dep.yaml", "--set", long),
+        ("solve", "dep.yaml", "--set", f"{long}=["),
+        ("solve", "dep.yaml", "--set", f"name=*{long}"),
+        ("solve", "dep.yaml", "--set", f"accelerators[{long}]=1"),
+        ("solve", "dep.yaml", "--set", f"name.{long}=1"),
+        ("fleet", "fleet.yaml", "--set", f"workloads.{long}.x=1"),
         ("solve", "dep.yaml", "--solver-config", long),
         ("compare", "dep.yaml", "--heuristic", "nope"),
     ):

@@ -154,6 +154,7 @@ def test_tables_say_where_their_rows_begin() -> None:
         ("", ["t.csv: found an empty file, expected a table with a header"]),
         ("\n\n", ["t.csv: found an empty file, expected a table with a header"]),
         ("a,b, a\n", ["t.csv:1: a: found the column 2 times, expected once"]),
+        (f"{'a' * 90},{'a' * 90}\n", [f"t.csv:1: {'a' * 60}...: found the column 2 times, expected once"]),
         (
             "a,b\n1,2\n1,2,3\n\n1,2,3,4\n",
             [
