@@ -87,6 +87,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 def cli() -> None:
     """Choose how to deploy large language models for inference, and prove the choice.
 
+    SCENARIO is a YAML file, or - for the standard input.
+
     Exit status: 0 done, 1 a result does not hold or cannot be written, 2 wrong input, 3 proven infeasible,
     4 stopped by a limit with what was found.
     """
