@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.errors import ScenarioError
+from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.scenario.source import ScenarioSource
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
@@ -38,13 +41,23 @@ DEFAULT_CONFIG = "exact"
 FLEET_CONFIG = "fleet"
 
 
-def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario | Fleet:
-    """Read a scenario file of kind ``deployment`` or ``fleet``.
+def load_scenario(
+    path: str | PathLike[str] | ScenarioSource,
+    overrides: Sequence[str] = (),
+    *,
+    files: bool = True,
+    max_setups: int | None = None,
+) -> Scenario | Fleet:
+    """Read a scenario of kind ``deployment`` or ``fleet``; see :func:`ieco_opt.scenario.load.load_deployment`.
 
     Parameters
     ----------
+    path
+        A file, or the text of one: text of several lines, or any text where ``files`` is false.
     overrides
-        Fields to set after reading, each as ``dotted.path=value`` with the value in YAML.
+        Fields to set after reading, each as ``path=value`` with the value in YAML.
+    files, max_setups
+        What the scenario may ask for: whether it may name files, and how many configurations it may list.
 
     Raises
     ------
@@ -53,22 +66,17 @@ def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario |
     """
     from ieco_opt.scenario.load import load_scenario
 
-    return load_scenario(path, overrides)
+    return load_scenario(path, overrides, files=files, max_setups=max_setups)
 
 
-def load_result(path: str | Path) -> Answer:
-    """Read a saved JSON result of any kind, also of file format 1.
-
-    Raises
-    ------
-    ScenarioError
-        The file cannot be read, is no result, or part of it is malformed; with every fault.
-    """
+def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
+    """Read a saved JSON result of any kind, also of file format 1; see :func:`ieco_opt.results.reading.load_result`."""
     from ieco_opt.results.reading import load_result
 
-    return load_result(path)
+    return load_result(path, max_setups=max_setups)
 
 
+@one_at_a_time
 def frontier(
     scenario: Scenario | Fleet,
     *,
@@ -91,6 +99,7 @@ def frontier(
     )
 
 
+@one_at_a_time
 def solve(
     scenario: Scenario | Fleet,
     *,
@@ -105,6 +114,7 @@ def solve(
     return solve(asked, objective=objective, preference=preference, solver_config=solver_config)
 
 
+@one_at_a_time
 def answer(
     scenario: Scenario | Fleet,
     *,
@@ -120,6 +130,7 @@ def answer(
     return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
 
 
+@one_at_a_time
 def plan(
     fleet: Scenario | Fleet,
     *,
@@ -135,6 +146,7 @@ def plan(
     return plan(asked, objective=objective, solver_config=solver_config, relaxations=relaxations, report=report)
 
 
+@one_at_a_time
 def fleet_frontier(
     fleet: Scenario | Fleet,
     *,
@@ -166,6 +178,7 @@ def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, f
     return evaluate(points, fidelity, file=file)
 
 
+@one_at_a_time
 def explain(
     scenario: Scenario | Fleet,
     *,
@@ -183,6 +196,7 @@ def explain(
     return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
 
 
+@one_at_a_time
 def compare(
     scenario: Scenario | Fleet,
     heuristics: Sequence[str | Heuristic] | None = None,
@@ -215,6 +229,7 @@ def verify(result: Answer | str | Path) -> Verification:
     return verify(result)
 
 
+@one_at_a_time
 def export(
     scenario: Scenario | Fleet, path: str | Path, *, objective: Literal["fastest", "cheapest"] | None = None
 ) -> ExportedProgram:
@@ -245,6 +260,7 @@ def export(
     return export_fleet(scenario, path)
 
 
+@one_at_a_time
 def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> Figure:
     """Draw one result, or several frontiers in one picture; a file is written only where one is given.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("compare")
@@ -42,7 +46,7 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, so
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw to .png, .svg or .html.")
 @quiet_option
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     heuristics: tuple[str, ...],
     budget: int | None,

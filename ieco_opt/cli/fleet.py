@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.options import output_options, set_option
+from ieco_opt.cli.options import output_options, scenarios_argument, set_option
 
 if TYPE_CHECKING:
     from ieco_opt.api import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("fleet")
-@click.argument("scenarios", metavar="SCENARIO...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@scenarios_argument
 @set_option
 @click.option(
     "--objective", type=click.Choice(["cost", "power", "gpus"]), help="What is minimised.  [default: the scenario's]"
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 )
 @output_options
 def command(
-    scenarios: tuple[Path, ...],
+    scenarios: tuple[ScenarioSource, ...],
     overrides: tuple[str, ...],
     objective: FleetObjective | None,
     against: Against | None,

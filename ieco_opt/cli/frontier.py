@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("frontier")
@@ -18,7 +22,7 @@ from ieco_opt.cli.options import output_options, scenario_argument, set_option, 
 @solver_config_option
 @output_options
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     delta: float | None,
     points: int | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.errors import Fault, ScenarioError, printable
 
 if TYPE_CHECKING:
     from ieco_opt.pareto.sweeps import Progress
@@ -118,7 +118,7 @@ def show_notes(notes: Iterable[str], *, quiet: bool) -> None:
     """Show notes on standard error; those of a scenario once it is loaded, since they may be why nothing is found."""
     for note in notes:
         if not quiet:
-            click.echo(f"note: {note}", err=True)
+            click.echo(printable(f"note: {note}"), err=True)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.cli.options import max_setups_option
+from ieco_opt.errors import printable
 
 if TYPE_CHECKING:
     from ieco_opt.verification.consistency import Verification
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @click.argument("result", type=click.Path(path_type=Path))
+@max_setups_option
 @click.option("--quiet", is_flag=True, help="Print problems only.")
-def command(result: Path, quiet: bool) -> int:
+def command(result: Path, max_setups: int | None, quiet: bool) -> int:
     """Check RESULT, a saved .json result, against its own scenario with the performance model alone.
 
     Every figure is computed again, memory and limits are checked, and the neighbourhood of each deployment is searched
@@ -25,13 +28,13 @@ def command(result: Path, quiet: bool) -> int:
     """
     from ieco_opt import api
 
-    report = api.verify(result)
+    report = api.verify(api.load_result(result, max_setups=max_setups))
     for problem in report.problems:
-        click.echo(f"error: {result}: {problem}", err=True)
+        click.echo(printable(f"error: {result}: {problem}"), err=True)
     if not report.problems and not quiet:
         click.echo(_confirmed(report))
         for unchecked in report.unchecked:
-            click.echo(f"not checked: {unchecked}")
+            click.echo(printable(f"not checked: {unchecked}"))
     return ExitStatus.DONE if report.holds else ExitStatus.INTERNAL_ERROR
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ieco_opt.design_space.setups import NO_MEMORY
+from ieco_opt.documents.origin import shortened
 from ieco_opt.fleet.columns import MODES, Candidates, Column
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
@@ -108,7 +111,7 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
         reasons = "; ".join(
-            f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in counter.most_common(2))}"
+            f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in _reasons(counter))}"
             for pool, counter in candidate.rejected.items()
         )
         return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
@@ -117,7 +120,19 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
     smallest = _smallest_that_does_not_fit(space, columns)
     size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
-    return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
+    fits_nowhere = f"its smallest instance ({size}) does not fit on the nodes that its pools have"
+    return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+
+
+def _reasons(counter: Counter[str]) -> list[tuple[str, int]]:
+    """The two reasons that say most: memory, which decides where others only narrow, and the most common."""
+    return sorted(counter.most_common(), key=lambda each: each[0] != NO_MEMORY)[:2]
+
+
+def _nodes(space: FleetSpace, candidate: Candidates) -> str:
+    """What the pools of a workload have, so that it can be seen why nothing fits."""
+    pools = [space.pools[at] for at in candidate.workload.pools]
+    return shortened(f"{pool.name}: {pool.nodes.whole} x {pool.nodes.size} GPUs" for pool in pools)
 
 
 def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:

@@ -114,7 +114,7 @@ def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]
     """Pools of each accelerator that a workload may use; no setup depends on the price and power of a pool."""
     found: dict[Accelerator, tuple[int, ...]] = {}
     for at in workload.pools:
-        hardware = replace(pools[at].accelerator, usd_per_gpu_hour=None, power_w=None)
+        hardware = pools[at].hardware
         found[hardware] = (*found.get(hardware, ()), at)
     return found
 

@@ -124,7 +124,7 @@ def _resolved(scenario: object, file: str | None) -> dict[str, Any]:
         if not isinstance(scenario, dict):
             raise ScenarioError([])
         load = load_fleet_mapping if scenario.get("kind") == "fleet" else load_scenario_mapping
-        return asdict(resolved_names(load(scenario, file)))
+        return asdict(resolved_names(load(scenario, file, files=False)))
     except ScenarioError:
         # The reader of the scenario says so in a moment.
         return {"models": {}, "accelerators": {}}

@@ -22,7 +22,7 @@ from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog.types import WEIGHT_BYTES
-from ieco_opt.documents.origin import Location, found
+from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
 MAX_DEGREE = 1_000_000
@@ -53,10 +53,11 @@ def refused_at(faults: Iterable[tuple[Location, object, str]]) -> ValidationErro
 
 
 def expecting(expected: str) -> WrapValidator:
-    """Word every refusal of a field as what was found and ``expected``; NumPy integers count as integers."""
+    """Word every refusal of a field as what was found and ``expected``; scalars of NumPy count as numbers."""
 
     def validate(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-        plain = int(value) if not isinstance(value, int) and isinstance(value, numbers.Integral) else value
+        plain = plain_scalar(value)
+        plain = int(plain) if not isinstance(plain, int) and isinstance(plain, numbers.Integral) else plain
         try:
             return handler(plain)
         except (ValidationError, OverflowError):
