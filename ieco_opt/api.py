@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.solvers.run import Doing
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
@@ -77,6 +78,7 @@ def frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof; see :func:`ieco_opt.pareto.run.frontier`."""
     from ieco_opt.pareto.run import frontier
@@ -88,6 +90,7 @@ def frontier(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 
@@ -112,12 +115,15 @@ def answer(
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with all that a saved result needs."""
     from ieco_opt.pareto.run import answer
 
     asked = _deployment(scenario, "solve")
-    return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
+    return answer(
+        asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress, doing=doing
+    )
 
 
 def plan(
@@ -172,6 +178,7 @@ def explain(
     objective: ObjectiveName = "fastest",
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    doing: Doing | None = None,
 ) -> Explanation:
     """Say what decides the answer to a scenario, or why it has none.
 
@@ -180,7 +187,7 @@ def explain(
     from ieco_opt.explanation import explain
 
     asked = _deployment(scenario, "explain")
-    return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
+    return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
 
 
 def compare(
@@ -192,6 +199,7 @@ def compare(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Comparison:
     """Measure what heuristics (by default all built-in ones) miss; see :func:`ieco_opt.comparison.compare.compare`."""
     from ieco_opt.comparison import compare
@@ -205,6 +213,7 @@ def compare(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 

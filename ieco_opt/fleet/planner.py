@@ -73,7 +73,7 @@ class FleetPlanner:
         """
         key = (speed_factor, covered is not None)
         if key not in self._columns:
-            self._columns = {key: self.space.columns(speed_factor, beyond=covered is not None)}
+            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None)}
         return (space or self.space).problem(self._columns[key], covered)
 
     def best(
