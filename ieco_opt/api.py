@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
-    from ieco_opt.solvers.run import Doing
+    from ieco_opt.solvers.run import Doing, Run
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
@@ -133,12 +133,20 @@ def plan(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     relaxations: bool = False,
     report: Report | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
     from ieco_opt.fleet.run import plan
 
     asked = _fleet(fleet, "plan")
-    return plan(asked, objective=objective, solver_config=solver_config, relaxations=relaxations, report=report)
+    return plan(
+        asked,
+        objective=objective,
+        solver_config=solver_config,
+        relaxations=relaxations,
+        report=report,
+        within=within,
+    )
 
 
 def fleet_frontier(
@@ -150,6 +158,7 @@ def fleet_frontier(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: FleetProgress | None = None,
     known: FleetResult | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
     from ieco_opt.fleet.run import fleet_frontier
@@ -162,6 +171,7 @@ def fleet_frontier(
         solver_config=solver_config,
         progress=progress,
         known=known,
+        within=within,
     )
 
 
