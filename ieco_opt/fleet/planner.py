@@ -144,7 +144,7 @@ class FleetPlanner:
         relaxed = self._relaxed(model)
         if relaxed.outcome is Outcome.INFEASIBLE:
             return None
-        solution = self._run(model, self._start(model, data, known) if relaxed.has_incumbent else [])
+        solution = self._run_from(model, self._start(model, data, known) if relaxed.has_incumbent else [])
         if solution.outcome is Outcome.INFEASIBLE:
             return None
         reason = self.run.reason("a time limit ended the solver")
@@ -201,6 +201,22 @@ class FleetPlanner:
         if not completed.has_incumbent:
             return []
         return values_of(model)
+
+    def _run_from(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
+        """Solve a program; where that is ended before it finds anything, what it starts from is found."""
+        from pyomo.core import value
+
+        try:
+            solution = self._run(model, start)
+        except Stopped:
+            if not start:
+                raise
+            solution = Solution(Outcome.NO_SOLUTION, None, None, 0.0)
+        if solution.outcome is not Outcome.NO_SOLUTION or not start:
+            return solution
+        for variable, started in start:
+            variable.set_value(started, skip_validation=True)
+        return Solution(Outcome.FEASIBLE, float(value(model.objective)), solution.bound, solution.seconds)
 
     def _run(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
         return self.run.solve(model, start=start, report=self.report)

@@ -62,8 +62,8 @@ def fleet() -> Fleet:
 
 
 FLEET = fleet()
-FIRST_PLAN = 3
-"""Solves until there is a plan: its relaxation, a start, and the program; then the mix is balanced."""
+FIRST_PLAN = 2
+"""Solves until there is a plan: its relaxation and a start; the program may find a better one."""
 
 NOTHING = "before it found a plan"
 
