@@ -18,6 +18,7 @@ class Ends:
         self.asked = 0
 
     def __call__(self, _doing: str = "", /) -> None:
+        """Let the work go on, if it still may."""
         self.asked += 1
         if self.asked > self.after:
             raise Stopped(OUT_OF_TIME)

@@ -140,7 +140,7 @@ def _of_optimum(explanation: Explanation, question: Question, pick: Pick, stoppe
     except Stopped as stop:
         stopped = stop.reason
         examined = {effect.limit for effect in effects}
-        left = [str(limit) for limit in question.bounds.present() if str(limit) not in examined]
+        left = [str(limit) for limit in reversed(question.bounds.present()) if str(limit) not in examined]
         notes = (*notes, f"not examined before the search ended: {', '.join([*left, 'runner-up configurations'])}")
     guarantee, chosen = achieved(GuaranteeKind.SINGLE, None, stopped), question.described(pick)
     return replace(
