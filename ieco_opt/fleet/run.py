@@ -252,8 +252,8 @@ def _running(
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
     with running(config, within=within) as run, _empty_handed():
-        priced = known.planner.space if isinstance(known, PricedResult) and known.scenario == fleet else None
-        space = priced or build_fleet_space(resolved, run.ask)
+        planner: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        space = build_fleet_space(resolved, run.ask) if planner is None else planner.space
         yield _Question(fleet, space, run, FleetPlanner(space, run, report=report))
 
 
