@@ -12,6 +12,7 @@ import pytest
 from stopping import Ends, clock, some_of, steps_of
 
 from ieco_opt import Scenario, SolverConfig, load_solver_config
+from ieco_opt.design_space.dominance import nondominated
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.explanation.bounds import bounds_of
@@ -35,6 +36,7 @@ DRAFTED = Scenario(
     speculation={"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 4},
 )
 CAPPED = DRAFTED.model_copy(update={"limits": DRAFTED.limits.model_copy(update={"max_throughput": 5000.0})})
+DRAWN = design_space_of(resolve(DRAFTED))
 FAMILIES, DRAFTS = 4, 3
 WORKLOADS, POOLS, PHASES = 3, 3, 3
 
@@ -76,6 +78,11 @@ def explained(scenario: Scenario) -> Callable[[Ends], object]:
 
 WORK: dict[str, tuple[Callable[[Ends], object], int]] = {
     "design space": (priced_space(DRAFTED), FAMILIES * (2 + DRAFTS * 2)),
+    "cells that may be dominated": (
+        lambda ask: nondominated(DRAWN.alternatives, DRAWN.cells, DRAWN.points, DRAWN.limits, ask),
+        1,
+    ),
+    "segments": (lambda ask: build_segments(DRAWN, ask), len(DRAWN.cells)),
     "draft setups one by one": (priced_space(CAPPED), FAMILIES * DRAFTS * 8),
     "pool of all alternatives": (explained(DRAFTED), FAMILIES * (2 + DRAFTS)),
     "setups of a pool one by one": (explained(CAPPED), FAMILIES * DRAFTS * 8),
