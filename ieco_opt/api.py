@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.scenario.source import ScenarioSource
+    from ieco_opt.solvers.run import Doing, Run
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.consistency import Verification
@@ -85,6 +86,7 @@ def frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof; see :func:`ieco_opt.pareto.run.frontier`."""
     from ieco_opt.pareto.run import frontier
@@ -96,6 +98,7 @@ def frontier(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 
@@ -122,12 +125,15 @@ def answer(
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with all that a saved result needs."""
     from ieco_opt.pareto.run import answer
 
     asked = _deployment(scenario, "solve")
-    return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
+    return answer(
+        asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress, doing=doing
+    )
 
 
 @one_at_a_time
@@ -138,12 +144,20 @@ def plan(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     relaxations: bool = False,
     report: Report | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
     from ieco_opt.fleet.run import plan
 
     asked = _fleet(fleet, "plan")
-    return plan(asked, objective=objective, solver_config=solver_config, relaxations=relaxations, report=report)
+    return plan(
+        asked,
+        objective=objective,
+        solver_config=solver_config,
+        relaxations=relaxations,
+        report=report,
+        within=within,
+    )
 
 
 @one_at_a_time
@@ -156,6 +170,7 @@ def fleet_frontier(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: FleetProgress | None = None,
     known: FleetResult | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
     from ieco_opt.fleet.run import fleet_frontier
@@ -168,6 +183,7 @@ def fleet_frontier(
         solver_config=solver_config,
         progress=progress,
         known=known,
+        within=within,
     )
 
 
@@ -185,6 +201,7 @@ def explain(
     objective: ObjectiveName = "fastest",
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    doing: Doing | None = None,
 ) -> Explanation:
     """Say what decides the answer to a scenario, or why it has none.
 
@@ -193,7 +210,7 @@ def explain(
     from ieco_opt.explanation import explain
 
     asked = _deployment(scenario, "explain")
-    return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
+    return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
 
 
 @one_at_a_time
@@ -206,6 +223,7 @@ def compare(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Comparison:
     """Measure what heuristics (by default all built-in ones) miss; see :func:`ieco_opt.comparison.compare.compare`."""
     from ieco_opt.comparison import compare
@@ -219,6 +237,7 @@ def compare(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 

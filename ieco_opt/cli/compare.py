@@ -75,9 +75,10 @@ def command(
     delivery.check()
     candidates = chosen(heuristics, resolution)
     allowed = Budget(evaluations=DEFAULT_EVALUATIONS if budget is None else budget, seed=seed)
-    config, loaded = load_solver_config(solver_config), load_deployment(scenario, overrides)
+    loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.compare(
             loaded,
             candidates,
@@ -85,6 +86,7 @@ def command(
             delta=DEFAULT_DELTA if delta is None else delta,
             complete=complete,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

@@ -44,18 +44,20 @@ def command(
     exit status is 0.
     """
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.scenario.load import load_deployment
 
     delivery = Delivery(out, output_format, quiet)
     delivery.check("json")
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    explanation = api.explain(
-        loaded,
-        objective=objective,
-        preference=api.DEFAULT_PREFERENCE if preference is None else preference,
-        solver_config=config,
-    )
+    with shown_progress(quiet=quiet) as shown:
+        explanation = api.explain(
+            loaded,
+            objective=objective,
+            preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+            solver_config=config,
+            doing=shown.doing,
+        )
     return delivery.deliver(explanation)

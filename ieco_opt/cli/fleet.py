@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.scenario.source import ScenarioSource
+    from ieco_opt.solvers.run import Run
 
 
 @click.command("fleet")
@@ -68,6 +70,7 @@ def command(
     from ieco_opt.cli.exit_status import ExitStatus
     from ieco_opt.cli.output import Delivery, show_notes
     from ieco_opt.scenario.load import load_fleet
+    from ieco_opt.solvers.run import running
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
@@ -75,9 +78,9 @@ def command(
         raise click.UsageError("--delta does not go with --complete")
     given = Delivery(out, output_format, quiet, plot, beside=("nodes",), nodes=show_nodes)
     given.check()
-    search = partial(_plan, objective=objective, relaxations=relaxations, quiet=quiet)
-    config = load_solver_config(solver_config)
+    search = partial(_plan, objective=objective, relaxations=relaxations)
     fleets = [load_fleet(scenario, overrides) for scenario in scenarios]
+    config = load_solver_config(solver_config)
     status = ExitStatus.DONE
     for number, fleet in enumerate(fleets):
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
@@ -86,49 +89,68 @@ def command(
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
-        if frontier is None:
-            found = given.deliver(search(fleet, config))
-        else:
-            plan = None
-            if given.shows_tables:
-                plan = search(fleet, config)
-                Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
-                click.echo()
-            found = given.deliver(_frontier(fleet, frontier, delta, config, plan, complete=complete, quiet=quiet))
+        # Of a plan and the frontier after it, one limit of time bounds both.
+        with running(config) as run:
+            if frontier is None:
+                found = given.deliver(search(fleet, _Search(config, run, quiet)))
+            else:
+                plan = None
+                if given.shows_tables:
+                    plan = search(fleet, _Search(config, run, quiet))
+                    Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
+                    click.echo()
+                sought = _Search(config, run, quiet)
+                found = given.deliver(_frontier(fleet, frontier, delta, plan, sought, complete=complete))
         status = max(status, found)
     return status
 
 
-def _plan(
-    fleet: Fleet, config: SolverConfig, *, objective: FleetObjective | None, relaxations: bool, quiet: bool
-) -> FleetResult:
-    from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_bounds
+@dataclass(frozen=True)
+class _Search:
+    """How one scenario is searched, and whether people watch."""
 
-    with shown_bounds(quiet=quiet) as report:
-        return api.plan(fleet, objective=objective, solver_config=config, relaxations=relaxations, report=report)
+    config: SolverConfig
+    run: Run
+    quiet: bool
+
+
+def _plan(fleet: Fleet, how: _Search, *, objective: FleetObjective | None, relaxations: bool) -> FleetResult:
+    from ieco_opt import api
+    from ieco_opt.cli.fleet_progress import shown_line
+
+    with shown_line(quiet=how.quiet) as line:
+        how.run.doing = None if line is None else line.doing
+        return api.plan(
+            fleet,
+            objective=objective,
+            solver_config=how.config,
+            relaxations=relaxations,
+            report=None if line is None else line.bounds,
+            within=how.run,
+        )
 
 
 def _frontier(
     fleet: Fleet,
     against: Against,
     delta: float | None,
-    config: SolverConfig,
     plan: FleetResult | None,
+    how: _Search,
     *,
     complete: bool,
-    quiet: bool,
 ) -> FleetResult:
     from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_points
+    from ieco_opt.cli.fleet_progress import shown_line
 
-    with shown_points(quiet=quiet) as progress:
+    with shown_line(quiet=how.quiet) as line:
+        how.run.doing = None if line is None else line.doing
         return api.fleet_frontier(
             fleet,
             against=against,
             delta=api.DEFAULT_DELTA if delta is None else delta,
             complete=complete,
-            solver_config=config,
-            progress=progress,
+            solver_config=how.config,
+            progress=None if line is None else line.points,
             known=plan,
+            within=how.run,
         )

@@ -46,16 +46,17 @@ def command(
         raise click.UsageError("--delta does not go with --points or --complete")
     delivery = Delivery(out, output_format, quiet, plot)
     delivery.check()
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.frontier(
             loaded,
             delta=api.DEFAULT_DELTA if delta is None else delta,
             points=points,
             complete=complete,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

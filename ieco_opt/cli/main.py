@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
 import sys
 from dataclasses import replace
 from importlib import import_module, metadata
-from types import FrameType
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.cli.signals import Interruption, interrupting
 from ieco_opt.errors import (
     Fault,
     IecoOptError,
@@ -62,6 +61,7 @@ class LazyGroup(click.Group):
 
 
 _MOST_LETTERS = 200
+_INTERRUPTED = "interrupted before anything was found"
 
 
 def _versions() -> str:
@@ -96,13 +96,13 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
-    # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
-    signal.signal(signal.SIGTERM, _interrupted)
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:
-        status = _run(arguments)
-        _flush()
+        # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
+        with interrupting() as interruption:
+            status = _run(arguments, interruption)
+            _flush()
     except KeyboardInterrupt:
         # While an error was being said.
         status = ExitStatus.STOPPED
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str] | None, interruption: Interruption) -> int:
     """Run a command; every error that is meant becomes its lines and its exit status."""
     try:
         # Not `cli.main`, which would end with 1 where a reader of the output has gone.
@@ -134,7 +134,7 @@ def _run(arguments: list[str] | None) -> int:
         error.show()
         return ExitStatus.WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted before anything was found")
+        _say(_INTERRUPTED)
         return ExitStatus.STOPPED
     except InfeasibleError as error:
         explained = isinstance(error, InfeasibleFleetError)
@@ -153,6 +153,9 @@ def _run(arguments: list[str] | None) -> int:
     except OSError:
         raise
     except Exception as error:
+        if interruption.came:
+            _say(_INTERRUPTED)
+            return ExitStatus.STOPPED
         # The last line of defence: whatever this is, it is a fault of ours, and a traceback helps nobody but us.
         _say(_report(error))
         return ExitStatus.INTERNAL_ERROR
@@ -215,10 +218,6 @@ def _say(*lines: str) -> None:
     with contextlib.suppress(OSError):
         for line in lines:
             click.echo(printable(line), err=True)
-
-
-def _interrupted(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _flush() -> None:

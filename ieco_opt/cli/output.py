@@ -16,7 +16,7 @@ from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.errors import Fault, ScenarioError, printable
 
 if TYPE_CHECKING:
-    from ieco_opt.pareto.sweeps import Progress
+    from ieco_opt.reports.text.progress import Shown
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.plan import FleetResult
 
@@ -75,7 +75,7 @@ class Delivery:
         shown = answer.scenario.notes()
         show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
         if answer.stopped is not None and not self.quiet:
-            click.echo(f"stopped early ({answer.stopped}): what was found is marked as unproven", err=True)
+            click.echo(f"stopped early ({answer.stopped}): what was found is kept and marked", err=True)
         if self.output_format == "json":
             click.echo(to_json(answer), nl=False)
         elif self.output_format == "csv":
@@ -122,9 +122,9 @@ def show_notes(notes: Iterable[str], *, quiet: bool) -> None:
 
 
 @contextmanager
-def shown_progress(*, quiet: bool) -> Iterator[Progress]:
+def shown_progress(*, quiet: bool) -> Iterator[Shown]:
     """Show progress on standard error, if it is a terminal and nobody asked for quiet."""
     from ieco_opt.reports.text.progress import progress
 
-    with progress(not quiet and sys.stderr.isatty()) as report:
-        yield report
+    with progress(not quiet and sys.stderr.isatty()) as shown:
+        yield shown

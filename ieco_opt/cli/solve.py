@@ -38,15 +38,16 @@ def command(
 
     delivery = Delivery(out, output_format, quiet, plot)
     delivery.check()
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.answer(
             loaded,
             objective=objective,
             preference=api.DEFAULT_PREFERENCE if preference is None else preference,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

@@ -111,6 +111,24 @@ class Column:
     origin: Origin
 
 
+def any_conflict(columns: Sequence[Column]) -> bool:
+    """Whether any prefill and decode column of one workload, to which all columns belong, are late together."""
+    return any(
+        max((transfer for served, transfer in received if served > 0.0), default=-np.inf)
+        > min((room for served, room in sent if served > 0.0), default=np.inf)
+        for received, sent in zip(
+            _by_class(columns, Phase.DECODE, "transfer_s"), _by_class(columns, Phase.PREFILL, "room_s"), strict=True
+        )
+    )
+
+
+def _by_class(columns: Sequence[Column], phase: Phase, name: str) -> list[list[tuple[float, float]]]:
+    """For each class of requests what every column of a phase serves of it, beside its entry of another field."""
+    mine = [column for column in columns if column.phase is phase]
+    classes = len(columns[0].requests_per_s) if columns else 0
+    return [[(column.requests_per_s[each], getattr(column, name)[each]) for column in mine] for each in range(classes)]
+
+
 def conflicts(columns: Sequence[Column]) -> list[tuple[int, int]]:
     """Pairs of a prefill and a decode column of one workload that miss the time to first token together."""
     prefill = [at for at, column in enumerate(columns) if column.phase is Phase.PREFILL]

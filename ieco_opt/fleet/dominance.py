@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
-from ieco_opt.fleet.columns import Candidates, Column, conflicts
+from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.fleet.columns import Candidates, Column, any_conflict
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedPool
 
 
@@ -25,14 +27,19 @@ def pareto_rows(criteria: Array) -> Rows:
 
 def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
     """Forget transfers where every pair is in time, so that they keep no column alive."""
-    if conflicts(columns):
+    if any_conflict(columns):
         return list(columns)
     nothing = (0.0,) * len(columns[0].requests_per_s) if columns else ()
     return [replace(column, room_s=nothing, transfer_s=nothing) for column in columns]
 
 
 def nondominated(
-    columns: Sequence[Column], candidate: Candidates, pools: Sequence[ResolvedPool], *, beyond: bool = False
+    columns: Sequence[Column],
+    candidate: Candidates,
+    pools: Sequence[ResolvedPool],
+    ask: Ask = go_on,
+    *,
+    beyond: bool = False,
 ) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
 
@@ -44,15 +51,18 @@ def nondominated(
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
     lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
+    alike: dict[tuple[int, Phase], list[Column]] = {}
     for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
-        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in kept):
+        ask()
+        rivals = alike.setdefault((column.pool, column.phase), [])
+        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in rivals):
+            rivals.append(column)
             kept.append(column)
     return kept
 
 
 def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
-    if (one.pool, one.phase) != (other.pool, other.phase):
-        return False
+    """Whether one column of the pool and phase of another replaces it."""
     copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
     enough = all(
         copies * mine >= min(theirs, useful)

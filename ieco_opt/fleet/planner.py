@@ -73,7 +73,7 @@ class FleetPlanner:
         """
         key = (speed_factor, covered is not None)
         if key not in self._columns:
-            self._columns = {key: self.space.columns(speed_factor, beyond=covered is not None)}
+            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None)}
         return (space or self.space).problem(self._columns[key], covered)
 
     def best(
@@ -144,10 +144,9 @@ class FleetPlanner:
         relaxed = self._relaxed(model)
         if relaxed.outcome is Outcome.INFEASIBLE:
             return None
-        solution = self._run(model, self._start(model, data, known) if relaxed.has_incumbent else [])
+        solution, reason = self._run_from(model, self._start(model, data, known) if relaxed.has_incumbent else [])
         if solution.outcome is Outcome.INFEASIBLE:
             return None
-        reason = self.run.reason("a time limit ended the solver")
         if not solution.has_incumbent:
             raise Stopped(reason)
         if solution.bound is None or not np.isfinite(solution.bound):
@@ -201,6 +200,27 @@ class FleetPlanner:
         if not completed.has_incumbent:
             return []
         return values_of(model)
+
+    def _run_from(self, model: Any, start: Sequence[tuple[Any, float]]) -> tuple[Solution, str]:
+        """Solve a program, and say why it would have ended early.
+
+        Where it is ended before it finds anything, what it starts from is found.
+        """
+        from pyomo.core import value
+
+        try:
+            solution = self._run(model, start)
+            reason = self.run.reason("a time limit ended the solver")
+        except Stopped as stop:
+            if not start:
+                raise
+            solution, reason = Solution(Outcome.NO_SOLUTION, None, None, 0.0), stop.reason
+        if solution.outcome is Outcome.NO_SOLUTION and start:
+            for variable, started in start:
+                variable.set_value(started, skip_validation=True)
+            found = float(value(model.objective))
+            solution = Solution(Outcome.FEASIBLE, found, solution.bound, solution.seconds)
+        return solution, reason
 
     def _run(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
         return self.run.solve(model, start=start, report=self.report)

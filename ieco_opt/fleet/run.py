@@ -29,7 +29,7 @@ from ieco_opt.scenario import Fleet, resolve_fleet
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
-from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.interrupt import caught_interrupts
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
@@ -49,6 +49,7 @@ def plan(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     relaxations: bool = False,
     report: Report | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof.
 
@@ -60,6 +61,8 @@ def plan(
         Also find what any better plan would have to violate; :meth:`FleetResult.relaxations` finds it later.
     report
         Told of incumbent, bound and seconds while the solver runs.
+    within
+        A run under way, of which this search is a part.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def plan(
     wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
     if wanted not in (choices := get_args(FleetObjective)):
         raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
-    with _running(fleet, wanted, solver_config, report) as asked:
+    with _running(fleet, wanted, solver_config, report, within) as asked:
         stopped = None
         try:
             found = asked.planner.best(Quantity(wanted))
@@ -83,7 +86,7 @@ def plan(
                 raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.incumbent, stop.reason
         if found is None:
-            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
+            raise InfeasibleFleetError(asked.why_infeasible())
         described, seconds = asked.described(found), asked.run.seconds()
         if relaxations and stopped is None:
             described = replace(described, next_cheaper=better_would_violate(asked.planner, asked.run, described))
@@ -104,7 +107,8 @@ def with_relaxations(result: FleetResult) -> FleetResult:
         run = Run(result.solver, interrupt)
         if planner is None:
             resolved = resolve_fleet(result.scenario.model_copy(update={"objective": result.question.objective}))
-            planner = FleetPlanner(build_fleet_space(resolved), run)
+            with _empty_handed():
+                planner = FleetPlanner(build_fleet_space(resolved, run.ask), run)
         found = better_would_violate(planner, run, result[0])
     return replace(result, plans=(replace(result[0], next_cheaper=found),))
 
@@ -118,6 +122,7 @@ def fleet_frontier(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: Progress | None = None,
     known: FleetResult | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
 
@@ -129,6 +134,8 @@ def fleet_frontier(
         Instead, every point of the frontier.
     known
         A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
+    within
+        A run under way, of which this search is a part.
 
     Raises
     ------
@@ -139,13 +146,14 @@ def fleet_frontier(
         raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
     if not 0.0 < delta < float("inf"):
         raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
-    with _running(fleet, "power" if against == "power" else "cost", solver_config, None) as asked:
+    objective = "power" if against == "power" else "cost"
+    with _running(fleet, objective, solver_config, None, within, known) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
         if not found.plans and found.stopped is not None and known is None:
             raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
         if not found.plans and found.stopped is None:
-            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
+            raise InfeasibleFleetError(asked.why_infeasible())
         plans = tuple(asked.described(each) for each in found.plans)
         if not plans and known is not None:
             plans = known.plans
@@ -165,10 +173,10 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         Some workload cannot be served at all.
     """
     objective = "cost" if fleet.objective == "frontier" else fleet.objective
-    with _running(fleet, objective, FLEET_CONFIG, None) as asked:
+    with _running(fleet, objective, FLEET_CONFIG) as asked:
         problem = asked.planner.problem()
         if problem.unserved:
-            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
+            raise InfeasibleFleetError(asked.why_infeasible())
         return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
 
 
@@ -188,6 +196,13 @@ class _Question:
         if problems:
             raise SolverError(f"the plan does not hold: {problems[0]}")
         return described
+
+    def why_infeasible(self) -> str:
+        """One line that says what keeps the workloads from being served, as far as there is time to find out."""
+        try:
+            return why_infeasible(self.planner, self.run)
+        except Stopped as stop:
+            return f"proven infeasible: the workloads cannot all be served; why was not looked at: {stop.reason}"
 
     def result(
         self,
@@ -224,16 +239,31 @@ class _Question:
 
 @contextmanager
 def _running(
-    fleet: Fleet, objective: str, solver_config: SolverConfig | str, report: Report | None
+    fleet: Fleet,
+    objective: str,
+    solver_config: SolverConfig | str,
+    report: Report | None = None,
+    within: Run | None = None,
+    known: FleetResult | None = None,
 ) -> Iterator[_Question]:
-    """Price a fleet and set a planner up, with Ctrl-C caught."""
-    config = _with_tight_rows(load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config)
+    """Price a fleet, unless a plan of it knows the prices, and set a planner up, with Ctrl-C caught."""
+    config = _with_tight_rows(solver_config_of(solver_config))
     fleet = self_contained_fleet(fleet)
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
-    with running(config) as run:
-        space = build_fleet_space(resolved)
+    with running(config, within=within) as run, _empty_handed():
+        planner: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        space = build_fleet_space(resolved, run.ask) if planner is None else planner.space
         yield _Question(fleet, space, run, FleetPlanner(space, run, report=report))
+
+
+@contextmanager
+def _empty_handed() -> Iterator[None]:
+    """Where a search ends before there is any plan, say so."""
+    try:
+        yield
+    except Stopped as stop:
+        raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
 
 
 def _with_tight_rows(config: SolverConfig) -> SolverConfig:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
@@ -102,15 +103,16 @@ class FleetSpace:
     pools: tuple[PoolData, ...]
     caps: Caps
 
-    def columns(self, speed_factor: float = 1.0, *, beyond: bool = False) -> list[list[Column]]:
+    def columns(self, speed_factor: float = 1.0, ask: Ask = go_on, *, beyond: bool = False) -> list[list[Column]]:
         """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity.
 
         ``beyond``: keep those that a plan with more capacity than the demand, or with fewer instances, could use.
         """
-        return [
-            columns_at(candidate, at, self.resolved.pools, speed_factor, beyond=beyond)
-            for at, candidate in enumerate(self.candidates)
-        ]
+        found = []
+        for at, candidate in enumerate(self.candidates):
+            ask(f"choosing instances: workload {at + 1} of {len(self.candidates)}")
+            found.append(columns_at(candidate, at, self.resolved.pools, speed_factor, ask, beyond=beyond))
+        return found
 
     def problem(
         self, columns_of: Sequence[Sequence[Column]], covered: Sequence[float | None] | None = None
@@ -201,12 +203,16 @@ class FleetSpace:
         return tables + sum(len(candidate.points) for candidate in self.candidates)
 
 
-def build_fleet_space(resolved: ResolvedFleet) -> FleetSpace:
+def build_fleet_space(resolved: ResolvedFleet, ask: Ask = go_on) -> FleetSpace:
     """Price what every workload could run on."""
     limits = resolved.fleet.limits
+    candidates = []
+    for at, workload in enumerate(resolved.workloads):
+        ask(f"pricing: workload {at + 1} of {len(resolved.workloads)}")
+        candidates.append(build_candidates(workload, resolved.pools, ask))
     return FleetSpace(
         resolved=resolved,
-        candidates=tuple(build_candidates(workload, resolved.pools) for workload in resolved.workloads),
+        candidates=tuple(candidates),
         pools=tuple(_pool_data(pool) for pool in resolved.pools),
         caps=Caps(
             max_usd_per_hour=_or_inf(limits.max_usd_per_hour),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.heuristics.interface import Proposals, joined, nondominated
@@ -37,26 +38,43 @@ class PaperGrid:
     resolution: int = RESOLUTION
     name: str = "paper-grid"
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
         """Points of the searched frontier that meet the limits, fastest first; the budget is ignored."""
         published = scenario.scenario.fidelity is Fidelity.PAPER
-        found = searched(scenario, self.resolution, published_bounds=published)
+        found = searched(scenario, self.resolution, ask, published_bounds=published)
         parts = [_within_limits(scenario, family, result) for family, result in found]
         everything = joined([no_proposals(), *parts])
         return everything.take(nondominated(everything.latency_s, everything.cost_usd_per_mtok))
 
 
 def searched(
-    scenario: ResolvedScenario, resolution: int, *, published_bounds: bool
+    scenario: ResolvedScenario, resolution: int, ask: Ask = go_on, *, published_bounds: bool
 ) -> Iterator[tuple[Family, SearchResult]]:
     """Search every accelerator with every precision, on the published grid or within the scenario's bounds."""
     space = scenario.design_space
-    for family in families_of(scenario):
+    for family in families_of(scenario, ask):
         request = request_of(scenario, family, resolution)
         if not published_bounds:
             bounds = (float(space.batch_min), float(space.batch_max))
             request = replace(request, most_gpus=float(space.max_gpus), batches=bounds)
-        yield family, search(request)
+        yield family, _search_once(request, ask)
+
+
+_FINISHED: dict[SearchRequest, SearchResult] = {}
+"""The last searches that looked everywhere: two heuristics make proposals of the same ones."""
+
+_KEPT = 64
+
+
+def _search_once(request: SearchRequest, ask: Ask) -> SearchResult:
+    known = _FINISHED.get(request)
+    if known is None:
+        known = search(request, ask)
+        if known.finished:
+            if len(_FINISHED) >= _KEPT:
+                _FINISHED.clear()
+            _FINISHED[request] = known
+    return known
 
 
 def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> SearchRequest:

@@ -62,7 +62,7 @@ class Prober:
 
     def __init__(self, space: DesignSpace, run: Run) -> None:
         self.space = space
-        self.segments: Segments = build_segments(space)
+        self.segments: Segments = build_segments(space, run.ask)
         self.run = run
         self.steps = 0
         self.closed_by_bounds = 0

@@ -31,7 +31,7 @@ _GUARANTEES: dict[QuestionKind, tuple[GuaranteeKind, ...]] = {
     "solve": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "plan": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "fleet_frontier": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
-    "explain": (GuaranteeKind.SINGLE, GuaranteeKind.NONE),
+    "explain": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL, GuaranteeKind.NONE),
     "compare": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
 }
 """What an answer may guarantee, by what was asked."""

@@ -41,6 +41,11 @@ def load_solver_config(name_or_file: str | Path = DEFAULT_CONFIG) -> SolverConfi
     return SolverConfig(name=name, **{field: _as_float(value) for field, value in fields.items()})
 
 
+def solver_config_of(given: SolverConfig | str) -> SolverConfig:
+    """A configuration as it is, or the one of a name or file; errors as of :func:`load_solver_config`."""
+    return load_solver_config(given) if isinstance(given, str) else given
+
+
 def _as_float(value: object) -> Any:
     """Whole numbers of a configuration are seconds or gaps, which are real ones."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

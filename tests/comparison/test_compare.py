@@ -56,6 +56,7 @@ COLUMNS = (
     "memory_excess_worst",
     "beats_frontier",
     "evaluations",
+    "ended_early",
     "seconds",
 )
 """Columns of a heuristic, in files that people script against."""

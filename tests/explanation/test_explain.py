@@ -503,9 +503,11 @@ def test_chooses_what_solve_chooses(objective: str) -> None:
 
 
 def test_a_stopped_solver_does_not_spoil_an_exact_answer() -> None:
-    stopped = SolverConfig(total_time_limit_s=1e-9)
+    stopped = SolverConfig(time_limit_s=1e-9)
     explanation = explain(Scenario(**DENSE), solver_config=stopped)
     assert explanation.confirmed is False
+    assert (explanation.status, explanation.guarantee.kind) == ("stopped", "partial")
+    assert explanation.limits == ask(DENSE).limits
     assert explanation.chosen == ask(DENSE).chosen
     assert "was stopped" in render(explanation)
 

@@ -225,6 +225,9 @@ def test_a_time_limit_gives_a_marked_plan(tmp_path: Path) -> None:
     assert saved["guarantee"]["stopped"] == "a time limit ended the solver"
     assert saved["plans"][0]["status"] == "feasible"
     assert saved["plans"][0]["bound"] < saved["plans"][0]["objective"]
+    # Each solve keeps to its own limit, to within 2 s or 10 %.
+    took = saved["statistics"]
+    assert took["solver_seconds"] <= took["solves"] * (0.5 * 1.1) + 2.0
     assert simulate(saved) == []
 
 

@@ -62,8 +62,8 @@ def fleet() -> Fleet:
 
 
 FLEET = fleet()
-FIRST_PLAN = 3
-"""Solves until there is a plan: its relaxation, a start, and the program; then the mix is balanced."""
+FIRST_PLAN = 2
+"""Solves until there is a plan: its relaxation and a start; the program may find a better one."""
 
 NOTHING = "before it found a plan"
 
@@ -150,7 +150,7 @@ def test_wherever_a_frontier_ends_its_plans_hold_and_none_is_cheaper(
         if result.stopped:
             stops += 1
             assert (result.status, result.guarantee.kind, result.coverage) == ("stopped", "partial", None)
-        if solves >= FIRST_PLAN:
+        if solves > FIRST_PLAN:
             assert result[0].usd_per_hour == pytest.approx(every_plan[against][0].usd_per_hour, rel=CLOSE)
         for found in result:
             good = goodness(found, against)

@@ -76,7 +76,9 @@ _WORDS = {
 
 
 def _notes(result: HeuristicResult) -> Iterator[str]:
-    """Why proposals cannot be launched, each kind with an example."""
+    """Whether it ended early, and why proposals cannot be launched, each kind with an example."""
+    if result.stopped is not None:
+        yield f"{result.name}: ended early ({result.stopped}); what it had found until then counts."
     refused = len(result.proposals) - len(result.deployable())
     if refused:
         kinds = [
