@@ -107,9 +107,13 @@ class SolverSession:
                 return Outcome.NO_SOLUTION, None, None
             solver.config.time_limit = left if math.isfinite(left) else None
             results = solver.solve(model)
+            if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
+                # HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one.
+                highspy().Highs.resetGlobalScheduler(True)
+                results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name
-        if condition == "unknown" and (self.interrupt.requested or watch.accepted):
+        if _is_unknown(results) and (self.interrupt.requested or watch.accepted):
             condition = "interrupted"
         outcome = _outcome(condition, incumbent=incumbent)
         if incumbent and outcome is not Outcome.INFEASIBLE:
@@ -145,6 +149,10 @@ class SolverSession:
         exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
         bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
+
+
+def _is_unknown(results: Any) -> bool:
+    return bool(results.termination_condition.name == "unknown")
 
 
 def _check_options(config: SolverConfig) -> None:

@@ -20,8 +20,6 @@ FLEET = SCENARIOS / "fleet-operating-points.yaml"
 def optimum(path: Path) -> float:
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
-    # A process keeps the number of threads that its first solve had.
-    solver.setOptionValue("threads", 1)
     solver.readModel(str(path))
     solver.run()
     assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
