@@ -83,7 +83,10 @@ WORK: dict[str, tuple[Callable[[Ends], object], int]] = {
         1,
     ),
     "segments": (lambda ask: build_segments(DRAWN, ask), len(DRAWN.cells)),
-    "draft setups one by one": (priced_space(CAPPED), FAMILIES * DRAFTS * 8),
+    "draft setups one by one": (
+        lambda ask: design_space_of(resolve(CAPPED), ask=ask),
+        DRAFTS * sum(len(family.setups) for family in DRAWN.families),
+    ),
     "pool of all alternatives": (explained(DRAFTED), FAMILIES * (2 + DRAFTS)),
     "setups of a pool one by one": (explained(CAPPED), FAMILIES * DRAFTS * 8),
     "prices of a fleet": (lambda ask: build_fleet_space(resolve_fleet(FLEET), ask), WORKLOADS * (1 + POOLS * PHASES)),
