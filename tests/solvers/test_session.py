@@ -30,9 +30,8 @@ def test_the_second_answer_is_asked_for_without_the_start(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(SolverSession, "_run_highs", noted)
     ieco_opt.plan(ieco_opt.load_scenario(DATA / "fleets" / "exact_caps.yaml"))
-    again = [(before, after) for (one, before), (other, after) in itertools.pairwise(starts) if one is other]
-    assert again
-    assert all(before > 0 and after == 0 for before, after in again)
+    pairs = itertools.pairwise(starts)
+    assert any(one is other and before > 0 and after == 0 for (one, before), (other, after) in pairs)
 
 
 def test_a_process_that_ran_highs_with_more_threads_solves_as_well(capfd: pytest.CaptureFixture[str]) -> None:
