@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ieco_opt.pareto import run
 from ieco_opt.pareto.sweeps import Progress
 from ieco_opt.results.answer import Question
 from ieco_opt.results.comparison import Budget, Comparison, HeuristicResult, Regret
+from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.statistics import ComparisonStatistics
 from ieco_opt.scenario import Scenario, resolve
@@ -82,10 +84,12 @@ def compare(
     )
 
 
-def _points_of(frontier: Frontier) -> Points:
+def points_of(deployments: Iterable[Deployment]) -> Points:
+    """Speeds and costs of deployments."""
+    listed = tuple(deployments)
     return Points(
-        np.array([item.speed_tokens_per_s for item in frontier]),
-        np.array([item.cost_usd_per_mtok for item in frontier]),
+        np.array([item.speed_tokens_per_s for item in listed], dtype=float),
+        np.array([item.cost_usd_per_mtok for item in listed], dtype=float),
     )
 
 
@@ -96,26 +100,37 @@ def _measured(heuristic: Heuristic, exact: Frontier, budget: Budget) -> tuple[He
     proposals = heuristic.propose(resolved, budget)
     seconds = time.perf_counter() - start
     verdicts = judge(resolved, proposals)
-    deployable, reference = verdicts.points(), _points_of(exact)
+    deployable = verdicts.points()
     kept = deployable.nondominated()
-    points = deployable.take(kept)
-    # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
-    known = reference if exact.coverage == 0.0 else reference.joined(points)
-    proven = exact.coverage is not None
-    slack = max(exact.coverage or 0.0, indicators.SAME)
     result = HeuristicResult(
         name=heuristic.name,
         evaluations=proposals.evaluations,
-        cost_regret=_regret(indicators.cost_regret(points, known), points),
-        speed_regret=_regret(indicators.speed_regret(points, known), points),
-        share_found=indicators.share_found(points, reference),
-        hypervolume_ratio=indicators.hypervolume_ratio(points, reference),
-        additive_epsilon=indicators.additive_epsilon(points, reference) if len(points) else None,
-        igd_plus=indicators.igd_plus(points, reference) if len(points) else None,
-        beats_frontier=len(indicators.beating(points, reference, slack)) if proven else 0,
         proposals=proposals_of(resolved, proposals, verdicts, verdicts.deployable[kept]),
+        **measures(deployable.take(kept), points_of(exact), exact.coverage),
     )
     return result, seconds
+
+
+def measures(points: Points, reference: Points, coverage: float | None) -> dict[str, Any]:
+    """Measures of a heuristic's nondominated points against an exact frontier.
+
+    Parameters
+    ----------
+    coverage
+        Delta of the frontier; 0 for a complete one, ``None`` for one that covers nothing for certain.
+    """
+    # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
+    known = reference if coverage == 0.0 else reference.joined(points)
+    slack = max(coverage or 0.0, indicators.SAME)
+    return {
+        "cost_regret": _regret(indicators.cost_regret(points, known), points),
+        "speed_regret": _regret(indicators.speed_regret(points, known), points),
+        "share_found": indicators.share_found(points, reference),
+        "hypervolume_ratio": indicators.hypervolume_ratio(points, reference),
+        "additive_epsilon": indicators.additive_epsilon(points, reference) if len(points) else None,
+        "igd_plus": indicators.igd_plus(points, reference) if len(points) else None,
+        "beats_frontier": len(indicators.beating(points, reference, slack)) if coverage is not None else 0,
+    }
 
 
 def _regret(regrets: Array, points: Points) -> Regret:

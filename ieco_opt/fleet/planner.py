@@ -25,13 +25,10 @@ from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.program.start import starting_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace, PoolData
 from ieco_opt.performance.serving import Phase
-from ieco_opt.results.guarantee import Status
+from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
-
-CLOSED = 1e-6
-"""Relative gap that counts as closed."""
 
 ROUNDING = 1e-9
 """Relative slack of a demand that is met but for rounding; the solver's tolerance on rows scaled to 1."""

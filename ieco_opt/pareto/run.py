@@ -21,7 +21,7 @@ from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import GuaranteeKind, achieved
+from ieco_opt.results.guarantee import GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
@@ -187,6 +187,8 @@ def _run(
         raise InfeasibleError(why_infeasible(resolved, space))
     deployments = describe(space, sweep.answer())
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
+    if question.kind == "frontier":
+        guarantee = neighbours(guarantee, ((each.latency_s, each.cost_usd_per_mtok) for each in deployments))
     return Frontier(
         question=question,
         scenario=resolved.scenario,
