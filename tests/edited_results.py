@@ -228,8 +228,16 @@ def _mixed() -> Answer:
     return ieco_opt.plan(_fleet(mixed), objective="gpus", next_cheaper=False)
 
 
-def _plans(against: Any, **how: Any) -> Answer:
-    return ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET), against=against, **how)
+def _traded() -> ieco_opt.Fleet:
+    """A cheap pool, and one that does with less power and fewer GPUs: three plans, none of which beats another."""
+    sizes = {"cheap": (4, 1, 400), "small": (1, 8, 700)}
+    alike = {"accelerator": "L40S", "gpus": 8, "rented_by": "gpu"}
+    pools = [
+        alike | {"name": name, "usd_per_gpu_hour": price, "power_w": power} for name, (_, price, power) in sizes.items()
+    ]
+    points = [{"pool": name, "gpus": gpus, "throughput_requests_per_s": 5} for name, (gpus, _, _) in sizes.items()]
+    listed = LISTED | {"requests_per_s": 10, "operating_points": points}
+    return ieco_opt.Fleet(name="traded", pools=pools, workloads=[listed])
 
 
 RESULTS: dict[str, Callable[[], Answer]] = {
@@ -248,7 +256,7 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "disaggregated": _disaggregated,
     "speculative": _speculative,
     "mixed": _mixed,
-    "plans by speed": lambda: _plans("speed", delta=0.3),
-    "plans by power": lambda: ieco_opt.fleet_frontier(_fleet(CHAT, LISTED), against="power", complete=True),
-    "plans by GPUs": lambda: _plans("gpus", delta=0.5),
+    "plans by speed": lambda: ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET), against="speed", delta=0.3),
+    "plans by power": lambda: ieco_opt.fleet_frontier(_traded(), against="power", complete=True),
+    "plans by GPUs": lambda: ieco_opt.fleet_frontier(_traded(), against="gpus", delta=0.05),
 }

@@ -20,7 +20,7 @@ MET = 2.0 * EXACT
 
 def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
     """What is wrong with nodes, capacity, replicas, demand, service, hourly cost and power of one plan."""
-    problems = [*_totals(resolved, plan), *_order(resolved, plan)]
+    problems = [*_totals(resolved, plan)]
     for pool in resolved.pools:
         problems += [f"pool {pool.name}: {problem}" for problem in _pool_problems(pool, plan)]
     for workload in resolved.workloads:
@@ -69,18 +69,6 @@ def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         yield f"gpus: {gpus}, more than max_gpus {limits.max_gpus}"
     if exceeds(plan.bound, plan.objective):
         yield f"bound: found {plan.bound:.9g}, above the objective {plan.objective:.9g}"
-
-
-def _order(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
-    """Instances go by workload and phase, nodes by pool and number."""
-    workloads = {each.workload.name: at for at, each in enumerate(resolved.workloads)}
-    pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
-    of_instances = [(workloads.get(row.workload, -1), row.phase) for row in plan.instances]
-    if of_instances != sorted(of_instances):
-        yield "instances: are not in the order of workloads and phases"
-    of_nodes = [(pools.get(row.pool, -1), row.node) for row in plan.nodes]
-    if of_nodes != sorted(of_nodes):
-        yield "nodes: are not in the order of pools and nodes"
 
 
 def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:

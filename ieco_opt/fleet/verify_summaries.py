@@ -24,6 +24,7 @@ _MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus"}
 def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPlan) -> Iterator[str]:
     """Every figure of a plan's sums that is not what its rows and nodes come to."""
     yield from _proof(question, plan)
+    yield from _order(resolved, plan)
     pools = {pool.name: pool for pool in resolved.pools}
     for pool_summary in plan.pools:
         pool = pools.get(pool_summary.pool)
@@ -46,6 +47,18 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
     for table, names, expected in listed:
         if names != expected:
             yield f"{table}: found {', '.join(names) or 'nothing'}, expected {', '.join(expected)}"
+
+
+def _order(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    """Instances go by workload, phase and size, nodes by pool and number."""
+    workloads = {each.workload.name: at for at, each in enumerate(resolved.workloads)}
+    pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
+    of_instances = [(workloads.get(row.workload, -1), row.phase, row.gpus) for row in plan.instances]
+    if of_instances != sorted(of_instances):
+        yield "instances: are not in the order of workloads, phases and gpus"
+    of_nodes = [(pools.get(row.pool, -1), row.node) for row in plan.nodes]
+    if of_nodes != sorted(of_nodes):
+        yield "nodes: are not in the order of pools and nodes"
 
 
 def _different(name: str, record: object, expected: Mapping[str, object]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.infeasibility import why_infeasible
@@ -21,7 +21,7 @@ from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import GuaranteeKind, achieved, neighbours
+from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
@@ -70,7 +70,7 @@ def frontier(
     report = progress or sweeps.silent
     config = _config(solver_config)
     if complete:
-        config = replace(config, relative_gap=0.0)
+        config = replace(config, relative_gap=0.0, accepted_gap=None)
         question = Question(kind="frontier", delta=0.0)
         aim: tuple[GuaranteeKind, float | None] = (GuaranteeKind.COMPLETE, 0.0)
         return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, 0.0, report))
@@ -78,7 +78,7 @@ def frontier(
         question = Question(kind="frontier", points=points)
         aim = (GuaranteeKind.SAMPLED, None)
         return _run(scenario, question, config, aim, lambda at: sweeps.sampled(at, points, report))
-    question, aim = Question(kind="frontier", delta=delta), (GuaranteeKind.COVERED, max(delta, config.relative_gap))
+    question, aim = Question(kind="frontier", delta=delta), (GuaranteeKind.COVERED, max(delta, config.largest_gap))
     return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, delta, report))
 
 
@@ -187,6 +187,7 @@ def _run(
         raise InfeasibleError(why_infeasible(resolved, space))
     deployments = describe(space, sweep.answer())
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
+    _check_gaps(guarantee, deployments)
     if question.kind == "frontier":
         guarantee = neighbours(guarantee, ((each.latency_s, each.cost_usd_per_mtok) for each in deployments))
     return Frontier(
@@ -201,6 +202,13 @@ def _run(
         versions=versions(config.solver),
         notes=scenario.notes(),
     )
+
+
+def _check_gaps(guarantee: Guarantee, deployments: Sequence[Deployment]) -> None:
+    """Refuse points whose gaps are wider than what the guarantee makes up for."""
+    widest = max((each.gap for each in deployments), default=0.0)
+    if guarantee.coverage is not None and widest > max(guarantee.coverage, CLOSED):
+        raise SolverError(f"the solver left a gap of {widest:.3g}, more than the coverage of {guarantee.coverage:g}")
 
 
 def _statistics(prober: Prober, space: DesignSpace) -> SearchStatistics:

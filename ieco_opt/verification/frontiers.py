@@ -14,7 +14,7 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Box, Guarantee, GuaranteeKind, Status
+from ieco_opt.results.guarantee import CLOSED, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.verification.everything import Everything, Found
 
 _MORE = 1.0 + EXACT
@@ -58,18 +58,21 @@ def of_the_guarantee(result: Frontier | Comparison, everything: Everything) -> I
             yield from _not_the_best(question, listed, everything)
         return
     if guarantee.kind in (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED):
-        expected = max(question.delta or 0.0, result.solver.relative_gap)
+        expected = max(question.delta or 0.0, result.solver.largest_gap)
         kind = GuaranteeKind.COMPLETE if question.delta == 0.0 else GuaranteeKind.COVERED
         if guarantee.kind is not kind:
             yield f"guarantee.kind: found {guarantee.kind}, expected {kind} as question.delta asks for"
         if not same(guarantee.coverage, expected):
             wanted = f"expected {expected:.12g} as question.delta asks for"
             yield f"guarantee.coverage: found {shown(guarantee.coverage)}, {wanted}"
+        for at, one in enumerate(listed):
+            if one.gap > max(expected, CLOSED):
+                yield f"deployments[{at}]: gap: found {one.gap:.6g}, more than the coverage of {expected:g}"
         yield from _uncovered(listed, guarantee.coverage or 0.0, guarantee, everything)
     elif guarantee.kind is GuaranteeKind.SAMPLED:
         yield from _other_samples(question, listed, everything)
     else:
-        coverage = max(question.delta or 0.0, result.solver.relative_gap)
+        coverage = max(question.delta or 0.0, result.solver.largest_gap)
         yield from _uncovered(listed, coverage if question.points is None else None, guarantee, everything)
 
 
@@ -114,7 +117,8 @@ def _uncovered(
             missing = everything.fastest(speed=speed, cost=(box.cost_lo if whole else missing.cost) * STRICT)
         if missing is not None:
             between = f"between deployments[{at - 1}] and [{at}]" if 0 < at < len(listed) else "beyond the ends"
-            yield f"guarantee.coverage: {missing} is not covered to {delta:g} ({between})"
+            field = "coverage" if guarantee.stopped is None else "open_regions"
+            yield f"guarantee.{field}: {missing} is not covered to {delta:g} ({between})"
 
 
 def _left_open(found: Found, boxes: Sequence[Box]) -> Box | None:

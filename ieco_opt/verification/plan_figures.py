@@ -69,8 +69,11 @@ class PlanModel:
             yield f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
             return
         table = self._table(candidate, row)
-        positions = [] if table is None else [self._position(setups, row) for setups in table.setups]
-        if table is None or all(at is None for at in positions):
+        if table is None:
+            # A phase or a pool that the workload must not use: the check of the plan says so.
+            return
+        positions = [self._position(setups, row) for setups in table.setups]
+        if all(at is None for at in positions):
             yield f"{DEGREES}: is no configuration of the workload that fits in memory"
             return
         if row.batch is None:

@@ -22,7 +22,10 @@ def of_operating_points(candidate: Candidates, pool: int, row: InstanceRow, serv
     """What keeps a row from being any type that the table lists for its pool; of several, the one most like it."""
     closest: list[str] | None = None
     for group in candidate.points:
-        points = [point for point, suits in group if pool in suits and _meets(point, service)]
+        points = [point for point, suits in group if pool in suits]
+        if len(points) > 1:
+            # Of a mix only the classes count that are served in time; one alone that is late is told apart.
+            points = [point for point in points if _meets(point, service)]
         if not points or points[0].phase != row.phase or points[0].gpus != row.gpus:
             continue
         wrong = _wrong(candidate, points, row)
