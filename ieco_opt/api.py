@@ -125,14 +125,14 @@ def plan(
     *,
     objective: FleetObjective | None = None,
     solver_config: SolverConfig | str = FLEET_CONFIG,
-    next_cheaper: bool = True,
+    relaxations: bool = False,
     report: Report | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
     from ieco_opt.fleet.run import plan
 
     asked = _fleet(fleet, "plan")
-    return plan(asked, objective=objective, solver_config=solver_config, next_cheaper=next_cheaper, report=report)
+    return plan(asked, objective=objective, solver_config=solver_config, relaxations=relaxations, report=report)
 
 
 def fleet_frontier(

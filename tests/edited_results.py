@@ -124,7 +124,7 @@ class Edits:
         """The edited answer, or why no reader takes it for one."""
         changed = edited(self.values, edit)
         record = KINDS.get(changed["question"]["kind"])
-        if record is not type(self.answer):
+        if record is None or not isinstance(self.answer, record):
             return "question.kind"
         try:
             read: Answer = _reader(record).validate_python(changed)
@@ -213,19 +213,19 @@ def _stopped() -> Answer:
 
 def _disaggregated() -> Answer:
     chat = CHAT | {"serving": ["disaggregated"], "max_time_to_first_token_s": 2, "headroom": 0.1}
-    return ieco_opt.plan(_fleet(chat, LISTED), next_cheaper=True)
+    return ieco_opt.plan(_fleet(chat, LISTED), relaxations=True)
 
 
 def _speculative() -> Answer:
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3}
     chat = CHAT | {"requests_per_s": 20, "min_speed": 200, "speculation": speculation}
-    return ieco_opt.plan(_fleet(chat), objective="power", next_cheaper=False)
+    return ieco_opt.plan(_fleet(chat), objective="power")
 
 
 def _mixed() -> Answer:
     mixed = {name: value for name, value in CHAT.items() if name not in ("prompt_tokens", "output_tokens")}
     mixed |= {"request_mix": MIX, "requests_per_s": 30, "serving": ["colocated", "disaggregated"]}
-    return ieco_opt.plan(_fleet(mixed), objective="gpus", next_cheaper=False)
+    return ieco_opt.plan(_fleet(mixed), objective="gpus")
 
 
 def _traded() -> ieco_opt.Fleet:
@@ -252,7 +252,7 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),
     "compared": lambda: ieco_opt.compare(_experts(), chosen(("rule-of-thumb", "paper-grid"), 3)),
-    "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET), next_cheaper=False),
+    "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET)),
     "disaggregated": _disaggregated,
     "speculative": _speculative,
     "mixed": _mixed,

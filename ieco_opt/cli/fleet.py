@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--delta", type=float, help="Coverage of the frontier, an approximate Pareto set.  [default: 0.05]")
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
+@click.option("--relaxations", is_flag=True, help="Also what any better plan would have to violate at the least.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
     "--solver-config",
@@ -46,6 +48,7 @@ def command(
     against: Against | None,
     delta: float | None,
     complete: bool,
+    relaxations: bool,
     show_nodes: bool,
     solver_config: str,
     out: Path | None,
@@ -71,6 +74,7 @@ def command(
         raise click.UsageError("--delta does not go with --complete")
     given = Delivery(out, output_format, quiet, plot, beside=("nodes",), nodes=show_nodes)
     given.check()
+    search = partial(_plan, objective=objective, relaxations=relaxations, quiet=quiet)
     config = load_solver_config(solver_config)
     fleets = [load_fleet(scenario, overrides) for scenario in scenarios]
     status = ExitStatus.DONE
@@ -82,11 +86,11 @@ def command(
         if number and output_format in (None, "table"):
             click.echo()
         if frontier is None:
-            found = given.deliver(_plan(fleet, objective, config, quiet=quiet))
+            found = given.deliver(search(fleet, config))
         else:
             plan = None
             if given.shows_tables:
-                plan = _plan(fleet, objective, config, quiet=quiet)
+                plan = search(fleet, config)
                 Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
                 click.echo()
             found = given.deliver(_frontier(fleet, frontier, delta, config, plan, complete=complete, quiet=quiet))
@@ -94,12 +98,14 @@ def command(
     return status
 
 
-def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, *, quiet: bool) -> FleetResult:
+def _plan(
+    fleet: Fleet, config: SolverConfig, *, objective: FleetObjective | None, relaxations: bool, quiet: bool
+) -> FleetResult:
     from ieco_opt import api
     from ieco_opt.cli.fleet_progress import shown_bounds
 
     with shown_bounds(quiet=quiet) as report:
-        return api.plan(fleet, objective=objective, solver_config=config, report=report)
+        return api.plan(fleet, objective=objective, solver_config=config, relaxations=relaxations, report=report)
 
 
 def _frontier(

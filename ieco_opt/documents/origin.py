@@ -6,7 +6,6 @@ import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from ieco_opt.errors import Fault
 
@@ -16,7 +15,8 @@ Location = tuple[str | int, ...]
 Known = Mapping[str, Mapping[str, Mapping[str, object]]]
 """Fields of ``models`` and ``accelerators`` by name."""
 
-NOTHING_KNOWN: Known = MappingProxyType({})
+# A plain mapping, because scenarios are pickled to other processes and a proxy cannot be.
+NOTHING_KNOWN: Known = {}
 
 COMMAND_LINE = "--set"
 """What a fault names instead of a file where the field was overridden."""

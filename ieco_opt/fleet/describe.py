@@ -10,7 +10,7 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
-from ieco_opt.fleet.planner import Plan, allocated_gpus
+from ieco_opt.fleet.plan import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.pareto.describe import component_seconds, memory_gb, parallelism_of, resident_bytes
@@ -41,6 +41,7 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
         bound=plan.bound,
         gap=plan.gap,
         status=plan.status,
+        levels=plan.levels,
         instances=rows,
         nodes=tuple(_nodes(plan, names)),
         workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),

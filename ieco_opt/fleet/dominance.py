@@ -31,14 +31,18 @@ def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
     return [replace(column, room_s=nothing, transfer_s=nothing) for column in columns]
 
 
-def nondominated(columns: Sequence[Column], candidate: Candidates, pools: Sequence[ResolvedPool]) -> list[Column]:
+def nondominated(
+    columns: Sequence[Column], candidate: Candidates, pools: Sequence[ResolvedPool], *, beyond: bool = False
+) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
 
     A column replaces another one if copies of it always fit where one of the other was and serve as much. One column of
     requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
+    Where capacity beyond the demand counts (``beyond``), and instances do, only a single copy with as much replaces.
     """
-    most = candidate.demand() if len(candidate.classes) == 1 else (np.inf,) * len(candidate.classes)
-    lone = candidate.workload.workload.max_instances is not None
+    served_up_to_demand = len(candidate.classes) == 1 and not beyond
+    most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
+    lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
     for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
         if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in kept):

@@ -50,9 +50,17 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) 
 
 
 def columns_at(
-    candidate: Candidates, index: int, pools: Sequence[ResolvedPool], speed_factor: float = 1.0
+    candidate: Candidates,
+    index: int,
+    pools: Sequence[ResolvedPool],
+    speed_factor: float = 1.0,
+    *,
+    beyond: bool = False,
 ) -> list[Column]:
-    """Columns of one workload (at position ``index``) that meet its service and that no other column replaces."""
+    """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
+
+    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace.
+    """
     service = candidate.service(speed_factor)
     listed = [list(_table_columns(candidate, index, at, table, service)) for at, table in enumerate(candidate.tables)]
     found = [
@@ -68,7 +76,7 @@ def columns_at(
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing(found)
-    return nondominated(found, candidate, pools)
+    return nondominated(found, candidate, pools, beyond=beyond)
 
 
 def at_service(candidate: Candidates, column: Column, service: Service) -> Column | None:

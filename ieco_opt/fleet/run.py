@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
-from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.levels import best_of_equals
+from ieco_opt.fleet.plan import Plan
+from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
@@ -28,6 +30,7 @@ from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.interrupt import caught_interrupts
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
@@ -44,7 +47,7 @@ def plan(
     *,
     objective: FleetObjective | None = None,
     solver_config: SolverConfig | str = FLEET_CONFIG,
-    next_cheaper: bool = True,
+    relaxations: bool = False,
     report: Report | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof.
@@ -53,8 +56,8 @@ def plan(
     ----------
     objective
         What is minimised; by default what the fleet says (``cost`` where it asks for a frontier).
-    next_cheaper
-        Also find what any better plan would have to violate.
+    relaxations
+        Also find what any better plan would have to violate; :meth:`FleetResult.relaxations` finds it later.
     report
         Told of incumbent, bound and seconds while the solver runs.
 
@@ -68,25 +71,42 @@ def plan(
         The solver is missing, contradicts the recomputed plan, or found nothing before a limit ended it.
     """
     wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
-    if wanted not in tuple(Quantity):
-        expected = ", ".join(Quantity)
-        raise ScenarioError.single(f"found '{wanted}', expected one of {expected}", field="objective")
+    if wanted not in (choices := get_args(FleetObjective)):
+        raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
     with _running(fleet, wanted, solver_config, report) as asked:
         stopped = None
         try:
             found = asked.planner.best(Quantity(wanted))
+            found = None if found is None else best_of_equals(asked.planner, found)
         except Stopped as stop:
             if stop.incumbent is None:
                 raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.incumbent, stop.reason
         if found is None:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
-        described, notes, seconds = asked.described(found), list[str](), asked.run.seconds()
-        if next_cheaper and stopped is None:
-            violations, notes = better_would_violate(asked.space, asked.run, found)
-            described = replace(described, next_cheaper=violations)
+            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
+        described, seconds = asked.described(found), asked.run.seconds()
+        if relaxations and stopped is None:
+            described = replace(described, next_cheaper=better_would_violate(asked.planner, asked.run, described))
     question = Question(kind="plan", objective=wanted)
-    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds, notes)
+    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds)
+
+
+def with_relaxations(result: FleetResult) -> FleetResult:
+    """A result of one plan with what any better plan would have to violate, at the least.
+
+    Raises
+    ------
+    ScenarioError
+        The fleet is wrong.
+    """
+    planner: FleetPlanner | None = getattr(result, "planner", None)
+    with caught_interrupts() as interrupt:
+        run = Run(result.solver, interrupt)
+        if planner is None:
+            resolved = resolve_fleet(result.scenario.model_copy(update={"objective": result.question.objective}))
+            planner = FleetPlanner(build_fleet_space(resolved), run)
+        found = better_would_violate(planner, run, result[0])
+    return replace(result, plans=(replace(result[0], next_cheaper=found),))
 
 
 def fleet_frontier(
@@ -125,7 +145,7 @@ def fleet_frontier(
         if not found.plans and found.stopped is not None and known is None:
             raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
         if not found.plans and found.stopped is None:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
         plans = tuple(asked.described(each) for each in found.plans)
         if not plans and known is not None:
             plans = known.plans
@@ -134,7 +154,7 @@ def fleet_frontier(
     guarantee = neighbours(
         achieved(aim, found.coverage, found.stopped), (objectives_of(each, against) for each in plans)
     )
-    return asked.result(question, guarantee, plans, asked.run.seconds(), [])
+    return asked.result(question, guarantee, plans, asked.run.seconds())
 
 
 def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
@@ -151,8 +171,25 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
     with _running(fleet, objective, FLEET_CONFIG, None) as asked:
         problem = asked.planner.problem()
         if problem.unserved:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+            raise InfeasibleFleetError(why_infeasible(asked.planner, asked.run))
         return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
+
+
+class PricedResult(FleetResult):
+    """A result that was found in this process: further questions about it need no new prices.
+
+    ``planner`` is no part of the record: copies and files are without it.
+    """
+
+    __slots__ = ("planner",)
+    planner: FleetPlanner
+
+    def __eq__(self, other: object) -> bool:
+        """What is recorded counts, whoever found it."""
+        recorded = [item.name for item in fields(self)]
+        return isinstance(other, FleetResult) and all(getattr(self, name) == getattr(other, name) for name in recorded)
+
+    __hash__ = FleetResult.__hash__
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +215,10 @@ class _Question:
         guarantee: Guarantee,
         plans: tuple[FleetPlan, ...],
         seconds: float,
-        notes: list[str],
     ) -> FleetResult:
         """Put the result together."""
         variables, constraints, columns = self.planner.size
-        return FleetResult(
+        result = PricedResult(
             question=question,
             scenario=self.fleet,
             resolved=resolved_names(self.fleet),
@@ -195,13 +231,15 @@ class _Question:
                 columns_in_program=columns,
                 variables=variables,
                 constraints=constraints,
-                solves=self.run.solves,
+                solves=self.planner.solves,
                 solver_seconds=self.planner.solver_seconds,
                 seconds=seconds,
             ),
             versions=versions(self.run.config.solver),
-            notes=(*self.fleet.notes(), *notes),
+            notes=self.fleet.notes(),
         )
+        object.__setattr__(result, "planner", self.planner)
+        return result
 
 
 @contextmanager

@@ -45,6 +45,15 @@ class Demand:
     modes: tuple[str, ...]
     slices: int | None
 
+    @property
+    def is_sliced(self) -> bool:
+        """Whether classes share instances by whole slices."""
+        return self.slices is not None and len(self.requests_per_s) > 1
+
+    def times(self, multiple: float) -> Demand:
+        """The same workload with a multiple of its requests."""
+        return replace(self, requests_per_s=tuple(multiple * each for each in self.requests_per_s))
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
@@ -93,20 +102,41 @@ class FleetSpace:
     pools: tuple[PoolData, ...]
     caps: Caps
 
-    def columns(self, speed_factor: float = 1.0) -> list[list[Column]]:
-        """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity."""
+    def columns(self, speed_factor: float = 1.0, *, beyond: bool = False) -> list[list[Column]]:
+        """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity.
+
+        ``beyond``: keep those that a plan with more capacity than the demand, or with fewer instances, could use.
+        """
         return [
-            columns_at(candidate, at, self.resolved.pools, speed_factor) for at, candidate in enumerate(self.candidates)
+            columns_at(candidate, at, self.resolved.pools, speed_factor, beyond=beyond)
+            for at, candidate in enumerate(self.candidates)
         ]
 
-    def problem(self, columns_of: Sequence[Sequence[Column]]) -> FleetProblem:
-        """Everything a program decides over, of the columns of each workload."""
-        demands = tuple(_demand(candidate) for candidate in self.candidates)
+    def problem(
+        self, columns_of: Sequence[Sequence[Column]], covered: Sequence[float | None] | None = None
+    ) -> FleetProblem:
+        """Everything a program decides over, of the columns of each workload.
+
+        Parameters
+        ----------
+        covered
+            Multiple of its demand that the capacity of each workload must cover, 1 by default; ``None`` for as much as
+            there is room for, with the demand itself required.
+        """
+        multiples = covered or [1.0] * len(self.candidates)
+        demands = tuple(
+            demand if multiple is None else demand.times(multiple)
+            for demand, multiple in zip(map(_demand, self.candidates), multiples, strict=True)
+        )
         columns: list[Column] = []
         most: list[int] = []
-        for demand, mine in zip(demands, columns_of, strict=True):
+        for demand, multiple, mine in zip(demands, multiples, columns_of, strict=True):
             for column in mine:
-                useful = min(useful_instances(column, demand), self.pools[column.pool].nodes.most(column.gpus))
+                useful = self.pools[column.pool].nodes.most(column.gpus)
+                if multiple is not None:
+                    useful = min(useful, useful_instances(column, demand))
+                elif demand.max_instances is not None:
+                    useful = min(useful, demand.max_instances)
                 if useful >= 1:
                     columns.append(column)
                     most.append(useful)

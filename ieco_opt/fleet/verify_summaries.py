@@ -35,6 +35,10 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
         if row.pool in used and row.pool in pools:
             name = f"workload {row.workload}: {row.phase} {row.instance_type}"
             yield from _different(name, row, _row(pools[row.pool], used[row.pool], plan, row))
+            utilization = _ratio(row.requests_per_s, row.capacity_requests_per_s)
+            if not same(row.utilization, utilization):
+                of_what = f"requests_per_s over capacity_requests_per_s is {shown(utilization)}"
+                yield f"{name}: utilization: found {shown(row.utilization)}, {of_what}"
     workloads = {workload.workload.name: workload for workload in resolved.workloads}
     for summary in plan.workloads:
         workload = workloads.get(summary.workload)
@@ -97,7 +101,6 @@ def _row(pool: ResolvedPool, summary: PoolSummary, plan: FleetPlan, row: Instanc
         "accelerator": pool.accelerator.name,
         "nodes": len({node.node for node in plan.nodes if _holds(node, row)}),
         "usd_per_hour": summary.usd_per_hour * row.gpus * row.instances / max(1, summary.used_gpus),
-        "utilization": _ratio(row.requests_per_s, row.capacity_requests_per_s),
         "power_kw": None if pool.power_w is None else pool.power_w * row.gpus / 1000.0,
         "bound": plan.bound,
         "gap": plan.gap,

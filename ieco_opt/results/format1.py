@@ -142,7 +142,7 @@ def _plan(plan: object) -> object:
     if not isinstance(plan, dict):
         return plan
     tables = {name: _each(plan[name], _row) for name in ("instances", "nodes", "pools") if name in plan}
-    relaxed = {"next_cheaper": _each(plan["next_cheaper"], _relaxation)} if "next_cheaper" in plan else {}
+    relaxed = {"levels": (), "next_cheaper": _each(plan["next_cheaper"], _relaxation)} if "next_cheaper" in plan else {}
     return plan | tables | relaxed
 
 

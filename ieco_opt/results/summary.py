@@ -31,7 +31,7 @@ _ASKED = {
 
 def summary(answer: Answer) -> list[str]:
     """At most a dozen lines: what was asked of what, what is proven, and the ends of the answer."""
-    name = type(answer).__name__
+    name = next(kind.__name__ for kind in type(answer).__mro__ if "__dataclass_fields__" in vars(kind))
     lines = [f"{name} of {answer.scenario.name!r}: {_question(answer)}", f"  {_guarantee(answer)}"]
     lines += [f"  {line}" for line in _ends(answer)]
     left = len(lines) - MOST_LINES + 1

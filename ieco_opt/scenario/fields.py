@@ -28,6 +28,7 @@ from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 MAX_DEGREE = 1_000_000
 MAX_ENTRIES = 4096
 MAX_TOKENS = 100_000_000
+_LEAST_LIMIT = 1e-9
 _MAX_DEPTH = 12
 _MAX_INLINE_VALUES = 10_000
 _MAX_TEXT = 200
@@ -99,6 +100,13 @@ def _sorted(value: tuple[int, ...]) -> tuple[int, ...]:
 
 def _one_line(value: str) -> str:
     if not value.isprintable() or not value.strip():
+        raise ValueError
+    return value
+
+
+def _no_trace(value: float) -> float:
+    """Refuse what is above 0 but too little to divide by."""
+    if 0.0 < value < _LEAST_LIMIT:
         raise ValueError
     return value
 
@@ -211,8 +219,14 @@ DraftTokens = Annotated[int, Field(ge=2, le=64), expecting("an integer from 2 to
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), expecting("a number above 0 and up to 1")]
 Limit = Annotated[
     float,
-    Field(ge=1e-9, le=1e12, allow_inf_nan=False),
+    Field(ge=_LEAST_LIMIT, le=1e12, allow_inf_nan=False),
     expecting("a positive number from 1e-9 to 1e12"),
+]
+Budget = Annotated[
+    float,
+    Field(ge=0, le=1e12, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+    expecting("0, or a number from 1e-9 to 1e12"),
 ]
 Degrees = Annotated[
     tuple[Degree, ...],

@@ -256,8 +256,8 @@ class FleetWorkload(Strict):
 class FleetLimits(Strict):
     """Caps on what is allocated in all pools together; a field left out is no limit."""
 
-    max_usd_per_hour: fields.Limit | None = None
-    """Greatest hourly cost, in $/h."""
+    max_usd_per_hour: fields.Budget | None = None
+    """Greatest hourly cost, in $/h; with 0 only GPUs that cost nothing are used."""
 
     max_power_kw: fields.Limit | None = None
     """Greatest power of the allocated GPUs."""

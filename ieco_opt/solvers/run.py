@@ -68,10 +68,15 @@ class Run:
         """Seconds since the run began."""
         return time.perf_counter() - self.began
 
-    def beside(self, *, relaxed: bool = False) -> Run:
-        """A run with counts of its own, and the same configuration, deadline and interrupt."""
+    def beside(self, *, relaxed: bool = False, limit_s: float | None = None) -> Run:
+        """A run with counts of its own, and the same configuration, deadline and interrupt.
+
+        With ``limit_s`` it ends so many seconds from now, if that is sooner.
+        """
         other = Run(self.config, self.interrupt, relaxed=relaxed)
-        other.began, other.deadline = self.began, self.deadline
+        soon = None if limit_s is None else time.perf_counter() + limit_s
+        other.began = self.began
+        other.deadline = min((at for at in (self.deadline, soon) if at is not None), default=None)
         return other
 
     def solve(self, model: Any, *, start: Sequence[tuple[Any, float]] = (), report: Report | None = None) -> Solution:
@@ -100,6 +105,14 @@ class Run:
         if left <= 0.0:
             raise Stopped(OUT_OF_TIME)
         return left
+
+    def ended(self) -> str | None:
+        """Why nothing more can be solved, ``None`` where it can."""
+        try:
+            self.seconds_left()
+        except Stopped as stop:
+            return stop.reason
+        return None
 
     def reason(self, limit: str) -> str:
         """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from ieco_opt.fleet.speeds import STEP
 from ieco_opt.fleet.verify import objectives_of, plan_problems
 from ieco_opt.fleet.verify_summaries import summary_problems
 from ieco_opt.results.agreement import EXACT, same, shown
-from ieco_opt.results.guarantee import CLOSED, GuaranteeKind
+from ieco_opt.results.guarantee import CLOSED, GuaranteeKind, Status
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.scenario import ResolvedFleet
 
-SPEED_STEP = 1e-8
-"""Relative width at which the search for the factor that a plan attains ends (``fleet/sweeps.py``)."""
+BEFORE_LEVELS = "0.1."
+"""Versions whose plans do not say what chose them."""
 
 
 def unchecked(result: FleetResult) -> Iterator[str]:
@@ -33,6 +33,7 @@ def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
     for at, plan in enumerate(result.plans):
         problems = [*plan_problems(resolved, plan), *summary_problems(resolved, result.question, plan)]
         problems += [*_speed_factor(result, resolved, plan), *_next_cheaper(resolved, plan)]
+        problems += _levels(result, plan)
         yield from (f"plans[{at}]: {problem}" for problem in problems)
     if result.is_frontier:
         yield from _order(result)
@@ -51,12 +52,57 @@ def attained_factor(resolved: ResolvedFleet, plan: FleetPlan) -> float | None:
 
 
 def _speed_factor(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    """The factor is what the instances attain, to the width at which the search for it ends; or 1 if none is sought."""
     found, attained = plan.speed_factor, attained_factor(resolved, plan)
-    if result.question.against == "speed":
-        if attained is not None and not (found <= attained * (1.0 + EXACT) and attained <= found * (1.0 + SPEED_STEP)):
-            yield f"speed_factor: found {shown(found)}, its instances attain {shown(attained)}"
-    elif found != 1.0:
-        yield f"speed_factor: found {shown(found)}, expected 1, as no more is asked for"
+    sought = result.question.against == "speed" or any(level.criterion == "speed_factor" for level in plan.levels)
+    if not sought and found != 1.0:
+        yield f"speed_factor: found {shown(found)}, expected 1, as no more is asked for (question.against, levels)"
+    elif sought and attained is None:
+        yield f"speed_factor: found {shown(found)}, though no speed is asked for or known"
+    elif sought and attained is not None and not attained * (1.0 - STEP) <= found <= attained * (1.0 + EXACT):
+        yield f"speed_factor: found {shown(found)}, its instances attain {shown(attained)}"
+
+
+def _levels(result: FleetResult, plan: FleetPlan) -> Iterator[str]:
+    """The criteria that chose a plan: their order, what the plan comes to in each, and that bounds fit."""
+    if not plan.levels:
+        if result.stopped is None and not result.versions.ieco_opt.startswith(BEFORE_LEVELS):
+            yield "levels: found none, expected what chose the plan among equally good ones"
+        return
+    expected = _criteria(result, plan)
+    found = [level.criterion for level in plan.levels]
+    if [name for name in found if name != "speed_factor"] != [name for name in expected if name != "speed_factor"]:
+        yield f"levels: criterion: found {', '.join(found)}, expected {', '.join(expected)}"
+        return
+    if found != [name for name in expected if name in found]:
+        yield f"levels: criterion: found {', '.join(found)}, expected the order {', '.join(expected)}"
+    for at, level in enumerate(plan.levels):
+        where, value = f"levels[{at}]", expected[level.criterion]
+        more = level.criterion in ("speed_factor", "slack")
+        scale = 1.0 + level.value if level.criterion == "slack" else max(level.value, EXACT)
+        # Slack is a share of capacity over demand, and a difference of it from 1.
+        if abs(level.value - value) > (1e-12 if level.criterion == "slack" else 0.0) + EXACT * value:
+            yield f"{where}: value: found {shown(level.value)}, the plan comes to {shown(value)}"
+        if level.bound is not None and (level.bound < level.value if more else level.bound > level.value):
+            yield f"{where}: bound: found {shown(level.bound)}, which the value is better than"
+        closed = level.bound is not None and abs(level.bound - level.value) <= CLOSED * scale
+        if closed != (level.status is Status.OPTIMAL):
+            between = f"a value of {shown(level.value)} and a bound of {shown(level.bound)}"
+            yield f"{where}: status: found {level.status} with {between}"
+
+
+def _criteria(result: FleetResult, plan: FleetPlan) -> dict[str, float]:
+    """What a plan comes to in each criterion, in their order."""
+    settled = {result.question.objective or "cost", result.question.against}
+    covered = [each.capacity_requests_per_s / each.required_requests_per_s for each in plan.workloads]
+    values = {
+        "cost": plan.usd_per_hour,
+        "speed_factor": plan.speed_factor,
+        "slack": max(0.0, min(covered, default=1.0) - 1.0),
+        "gpus": float(plan.gpus),
+        "instances": float(sum(row.instances for row in plan.instances)),
+    }
+    return {name: value for name, value in values.items() if name not in settled}
 
 
 def _next_cheaper(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
@@ -65,7 +111,7 @@ def _next_cheaper(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
     names = [each.requirement for each in plan.next_cheaper]
     if len(set(names)) < len(names):
         yield "next_cheaper: a requirement is there twice"
-    shares = [math.inf if each.share is None else each.share for each in plan.next_cheaper]
+    shares = [(each.amount is None, each.share is None, each.share or 0.0) for each in plan.next_cheaper]
     if shares != sorted(shares):
         yield "next_cheaper: are not in the order of their shares"
     for at, each in enumerate(plan.next_cheaper):
@@ -76,10 +122,14 @@ def _next_cheaper(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         whole, unit = required[each.requirement]
         if each.unit != unit:
             yield f"{where}: unit: found {each.unit}, expected {unit}"
+        if each.amount is None:
+            if each.share is not None or each.objective is not None:
+                yield f"{where}: amount: found null beside a share or an objective"
+            continue
         share = each.amount / whole if whole else None
         if not same(each.share, share):
             yield f"{where}: share, amount: found {shown(each.share)}, the amount is {shown(share)} of {whole:.9g}"
-        if each.objective >= plan.objective:
+        if each.objective is None or each.objective >= plan.objective:
             yield f"{where}: objective: found {shown(each.objective)}, not below that of the plan"
 
 

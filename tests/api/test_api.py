@@ -222,7 +222,7 @@ def test_results_hold_the_files_that_a_scenario_names(tmp_path: Path, monkeypatc
         pools=[{"name": "mine", "accelerator": "H100-SXM", "gpus": 8}],
         workloads=[{"name": "chat", "operating_points": "points.csv", **sizes}],
     )
-    plan = ieco_opt.plan(fleet, next_cheaper=False)
+    plan = ieco_opt.plan(fleet)
     (tmp_path / "mine.yaml").unlink()
     (tmp_path / "points.csv").unlink()
     assert front.scenario.to_mapping()["model"] == model

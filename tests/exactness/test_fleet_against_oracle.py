@@ -35,7 +35,7 @@ def some(first: int, count: int, at_once: int) -> list[Any]:
 def planned(mapping: Mapping, **arguments: Any) -> FleetResult | None:
     """The library's answer; ``None`` where it proves that there is none."""
     try:
-        return ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False, **arguments)
+        return ieco_opt.plan(load_fleet_mapping(mapping), **arguments)
     except InfeasibleError:
         return None
 

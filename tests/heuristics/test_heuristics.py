@@ -240,6 +240,31 @@ def test_paper_grid_meets_the_demand_cap() -> None:
     assert len(found) > 5
 
 
+@pytest.mark.parametrize(("fields", "reference"), [(PAPER, "H100"), ({}, "H100-SXM")], ids=["paper", "deployable"])
+@pytest.mark.parametrize("limit", ["min_speed", "max_cost", "min_throughput", "max_throughput", "max_power_kw"])
+def test_the_published_grid_stays_within_every_limit(fields: dict[str, Any], reference: str, limit: str) -> None:
+    """Each limit set to the middle of what the grid reaches without it."""
+    kilowatts = 0.7
+    fields = fields | {"accelerators": [{"like": reference, "name": "own", "power_w": 700}]}
+
+    def measured(found: Proposals) -> Any:
+        return {
+            "min_speed": 1.0 / found.latency_s,
+            "max_cost": found.cost_usd_per_mtok,
+            "min_throughput": found.batch / found.latency_s,
+            "max_throughput": found.batch / found.latency_s,
+            "max_power_kw": found.degrees.gpus * kilowatts,
+        }[limit]
+
+    reached = measured(PaperGrid(24).propose(resolve(scenario(**fields)), Budget()))
+    middle = float(np.median(reached))
+    found = measured(PaperGrid(24).propose(resolve(scenario(**fields, limits={limit: middle})), Budget()))
+    assert len(found)
+    assert (found >= middle).all() if limit.startswith("min") else (found <= middle * (1.0 + 1e-12)).all()
+    assert (reached < middle).any()
+    assert (reached > middle).any()
+
+
 def test_paper_grid_finds_a_published_curve_again() -> None:
     """One curve on a coarser grid; benchmarks/heuristics_study.py checks all of them on the grid as published."""
     with (DATA / "paper_curve_sample.csv").open(encoding="utf-8") as file:

@@ -18,6 +18,7 @@ from ieco_opt.verification.verify import Scene, check
 UNSEEN = {
     "*.cost_cap": "cost_cap",
     "confirmed": "confirmed",
+    "plans.*.levels.*.bound": "bounds of plans",
     "plans.*.next_cheaper": "next_cheaper",
     "plans.*.next_cheaper.*.objective": "next_cheaper",
     "heuristics": "what they claim",

@@ -80,7 +80,7 @@ FLEET: Mapping = {
 @pytest.fixture(scope="module")
 def planned() -> FleetResult:
     """One node of H100s for `chat`; 6 + 1 GPUs on a node of 4 and one of 3 L40S for `listed`: $21/h, 8.05 kW."""
-    result = ieco_opt.plan(load_fleet_mapping(FLEET), next_cheaper=False)
+    result = ieco_opt.plan(load_fleet_mapping(FLEET))
     assert (result[0].usd_per_hour, result[0].gpus) == (21.0, 15)
     assert result[0].power_kw == pytest.approx(8.05)
     assert [(row.workload, row.phase, row.gpus) for row in result[0].instances if row.workload == "listed"] == [
@@ -97,7 +97,7 @@ def problems(result: FleetResult) -> list[str]:
 def test_the_plan_itself_holds(planned: FleetResult) -> None:
     report = ieco_opt.verify(planned)
     assert report.holds
-    assert (report.plans, report.rows, report.nodes) == (1, 5, 3)
+    assert (report.plans, report.rows, report.nodes) == (1, 6, 3)
 
 
 def set_in(fleet: Mapping, field: str, value: object) -> Mapping:
@@ -116,6 +116,12 @@ def asked(result: FleetResult, field: str, value: object) -> FleetResult:
     fleet = load_fleet_mapping(set_in(FLEET, field, value))
     plan = result[0]
     gpus = {pool.name: pool.gpus for pool in fleet.pools}
+    least = {workload.name: workload.min_speed for workload in fleet.workloads}
+    factor = min(
+        row.speed_tokens_per_s / (least[row.workload] or row.speed_tokens_per_s / 1e9)
+        for row in plan.instances
+        if row.speed_tokens_per_s is not None
+    )
     pools = tuple(replace(pool, capacity_gpus=gpus[pool.pool]) for pool in plan.pools)
     workloads = []
     for summary, workload in zip(plan.workloads, fleet.workloads, strict=True):
@@ -129,13 +135,19 @@ def asked(result: FleetResult, field: str, value: object) -> FleetResult:
                 utilization=workload.requests_per_s / summary.capacity_requests_per_s,
             )
         )
-    return replace(result, scenario=fleet, plans=(replace(plan, pools=pools, workloads=tuple(workloads)),))
+    slack = max(0.0, min(each.capacity_requests_per_s / each.required_requests_per_s for each in workloads) - 1.0)
+    values = {"speed_factor": factor, "slack": slack}
+    levels = tuple(
+        replace(each, value=values[each.criterion], bound=values[each.criterion]) if each.criterion in values else each
+        for each in plan.levels
+    )
+    levels = tuple(replace(each, status=Status.OPTIMAL) for each in levels)
+    changed = replace(plan, speed_factor=factor, pools=pools, workloads=tuple(workloads), levels=levels)
+    return replace(result, scenario=fleet, plans=(changed,))
 
 
-OF_OTHER_POOLS = [
-    f"workload chat: {row}: runs on h100, which it must not"
-    for row in ("decode fp8-tp1", "decode fp8-tp1-dp2", "prefill fp8-tp1")
-]
+ROWS_OF_CHAT = ("decode fp8-tp1", "decode fp8-tp1-dp4", "prefill fp8-tp1", "prefill fp8-tp1-pp2")
+OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for row in ROWS_OF_CHAT]
 
 
 @pytest.mark.parametrize(
@@ -164,30 +176,34 @@ OF_OTHER_POOLS = [
             "workloads.0.headroom",
             0.36,
             [
-                "workload chat: decode fp8-tp1: serves 29.56",
-                "workload chat: decode fp8-tp1-dp2: serves 30.43",
-                "workload chat: prefill fp8-tp1: serves 60 of 81.09",
+                "workload chat: decode fp8-tp1: serves 9.49",
+                "workload chat: decode fp8-tp1-dp4: serves 50.50",
+                "workload chat: prefill fp8-tp1: serves 20.09",
+                "workload chat: prefill fp8-tp1-pp2: serves 39.90",
             ],
         ),
         (
             "workloads.0.min_instances",
-            4,
-            [f"workload chat: {phase}: 3 instances, of 4 to any number" for phase in ("decode", "prefill")],
+            3,
+            [f"workload chat: {phase}: 2 instances, of 3 to any number" for phase in ("decode", "prefill")],
         ),
         (
             "workloads.0.max_instances",
-            2,
-            [f"workload chat: {phase}: 3 instances, of 1 to 2" for phase in ("decode", "prefill")],
+            1,
+            [f"workload chat: {phase}: 2 instances, of 1 to 1" for phase in ("decode", "prefill")],
         ),
         (
             "workloads.0.min_speed",
-            40.05,
-            ["workload chat: decode fp8-tp1-dp2: 40.023 tokens/s, below min_speed 40.05"],
+            136.6,
+            ["workload chat: decode fp8-tp1: 136.58 tokens/s, below min_speed 136.6"],
         ),
         (
             "workloads.0.max_time_to_first_token_s",
             0.05,
-            ["workload chat: prefill fp8-tp1: first token after 0.0527232 s, later than 0.05 s"],
+            [
+                "workload chat: prefill fp8-tp1: first token after 0.0527232 s, later than 0.05 s",
+                "workload chat: prefill fp8-tp1-pp2: first token after 0.0529969 s, later than 0.05 s",
+            ],
         ),
         ("workloads.0.pools", ["l40s"], OF_OTHER_POOLS),
         (
@@ -198,24 +214,22 @@ OF_OTHER_POOLS = [
         (
             "workloads.0.weights",
             ["bf16"],
-            [
-                f"workload chat: {row}: its weights are fp8, expected one of bf16"
-                for row in ("decode fp8-tp1", "decode fp8-tp1-dp2", "prefill fp8-tp1")
-            ],
+            [f"workload chat: {row}: its weights are fp8, expected one of bf16" for row in ROWS_OF_CHAT],
         ),
         (
             "workloads.0.memory_utilization",
-            0.75,
+            0.21,
             [
-                "workload chat: decode fp8-tp1: batch 129 does not fit in memory, which holds 1 to 120",
-                "workload chat: decode fp8-tp1-dp2: batch 266 does not fit in memory, which holds 1 to 254",
-                "workload chat: prefill fp8-tp1: memory_limit_gb: found 72, the performance model gives 60",
+                "workload chat: decode fp8-tp1: batch 23 does not fit in memory, which holds 1 to 20",
+                "workload chat: decode fp8-tp1-dp4: memory_limit_gb: found 72, the performance model gives 16.8",
+                "workload chat: prefill fp8-tp1: memory_limit_gb: found 72, the performance model gives 16.8",
+                "workload chat: prefill fp8-tp1-pp2: memory_limit_gb: found 72, the performance model gives 16.8",
             ],
         ),
         (
             "workloads.0.design_space",
             {"tensor_parallel": [1], "attention_data_parallel": [1]},
-            ["workload chat: decode fp8-tp1-dp2: tensor_parallel, attention_data_parallel, pipeline_parallel, "],
+            ["workload chat: decode fp8-tp1-dp4: tensor_parallel, attention_data_parallel, pipeline_parallel, "],
         ),
         (
             "workloads.1.operating_points.0.throughput_requests_per_s",
@@ -256,8 +270,8 @@ def test_a_requirement_that_the_plan_does_not_meet_is_all_that_is_named(
         ("pools.0.max_power_kw", 5.6),
         ("pools.0.gpus", 8),
         ("pools.1.gpus", 7),
-        ("workloads.0.min_instances", 3),
-        ("workloads.0.max_instances", 3),
+        ("workloads.0.min_instances", 2),
+        ("workloads.0.max_instances", 2),
         ("workloads.1.min_speed", 30),
         ("workloads.1.max_time_to_first_token_s", 0.5),
     ],
@@ -318,7 +332,7 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
         (lambda plan: replace(plan, gpus=14), "gpus: found 14, its nodes hold 15"),
         (lambda plan: replace(plan, power_kw=8.0), "power_kw: found 8, its nodes draw 8.05"),
         (lambda plan: replace(plan, bound=21.1), "bound: found 21.1, above the objective 21"),
-        (row_with("nodes", {"gpus": 7}, pool="h100"), "pool h100: node 0: holds 12 GPUs of 8"),
+        (row_with("nodes", {"gpus": 7}, pool="h100"), "pool h100: node 0: holds 11 GPUs of 8"),
         (
             row_with("nodes", {"node_gpus": 5, "gpus": 5}, pool="l40s", node=0),
             "pool l40s: capacity: {5: 1, 3: 1} nodes by size in use, of 2 of 4 GPUs and 3 left over",
@@ -332,21 +346,21 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
         (without("instances", workload="listed"), "workload listed: runs nothing, which is no mode of colocated"),
         (
             row_with("instances", {"requests_per_s": 59.0}, phase="prefill"),
-            "workload chat: prefill: requests_per_s: serves 59 of 60",
+            "workload chat: prefill: requests_per_s: serves 98.901576 of 60",
         ),
         (
             row_with("instances", {"capacity_requests_per_s": 90.0}, phase="prefill"),
-            "workload chat: prefill fp8-tp1: capacity_requests_per_s: serves 30 requests/s, "
+            "workload chat: prefill fp8-tp1: capacity_requests_per_s: serves 90 requests/s, "
             "the performance model says 27.03",
         ),
         (
-            row_with("instances", {"capacity_requests_per_s": 40.0}, instance_type="fp8-tp1-dp2"),
-            "workload chat: decode fp8-tp1-dp2: capacity_requests_per_s: serves 40 requests/s, "
-            "the performance model says 35.48",
+            row_with("instances", {"capacity_requests_per_s": 60.0}, instance_type="fp8-tp1-dp4"),
+            "workload chat: decode fp8-tp1-dp4: capacity_requests_per_s: serves 60 requests/s, "
+            "the performance model says 55.68",
         ),
         (
-            row_with("instances", {"batch": 100_000}, instance_type="fp8-tp1-dp2"),
-            "workload chat: decode fp8-tp1-dp2: batch 100000 does not fit in memory, which holds 1 to ",
+            row_with("instances", {"batch": 100_000}, instance_type="fp8-tp1-dp4"),
+            "workload chat: decode fp8-tp1-dp4: batch 100000 does not fit in memory, which holds 1 to ",
         ),
         (other_setup, "is no configuration of the workload that fits in memory"),
         (
@@ -426,7 +440,7 @@ def test_figures_of_a_mix_are_checked_without_prices() -> None:
         "request_mix": mix,
         "serving": ["colocated"],
     }
-    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}), next_cheaper=False)
+    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}))
     assert problems(result) == []
     nodes = without("nodes", workload="mixed")(result[0])
     assert any("on nodes" in problem for problem in problems(replace(result, plans=(nodes,))))

@@ -157,10 +157,8 @@ def _runner_ups(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation) -> str:
-    solver = explanation.versions.solver
-    solver = f"HiGHS {explanation.versions.highspy}" if solver == "highs" else solver
     checked = "agrees" if explanation.confirmed else "was stopped before it could agree"
-    solved = "" if explanation.confirmed is None else f"; {solver} {checked}"
+    solved = "" if explanation.confirmed is None else f"; {wording.solver(explanation)} {checked}"
     return f"exact: all configurations searched, no tolerances{solved}; {explanation.statistics.seconds:.1f} s"
 
 

@@ -1,0 +1,205 @@
+"""Which of equally good plans: criteria in a fixed order (docs/fleet.md), each decided and proven in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ieco_opt.fleet.plan import Plan, judged
+from ieco_opt.fleet.planner import FleetPlanner
+from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, attained_factor
+from ieco_opt.results.guarantee import CLOSED, Status
+from ieco_opt.results.plan import Level
+from ieco_opt.solvers.run import INTERRUPTED, Stopped
+
+_ULPS = 1e-12
+"""Speeds are one over latencies: so much below a factor is that factor, written another way."""
+
+_ROUNDING = 1e-9
+"""Relative tolerance of the solver on rows scaled to 1."""
+
+
+def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True) -> Plan:
+    """The plan that the criteria choose among those that are as good as one, with its levels.
+
+    Parameters
+    ----------
+    plan
+        The best in its objective (and in ``other``).
+    faster
+        Whether the speed factor is a criterion; where it is not, the factor of the plan is kept.
+
+    Raises
+    ------
+    Stopped
+        A limit or an interrupt ended the run; the incumbent is the best plan until then, with its levels.
+    """
+    config = planner.run.config
+    limit_s = None if config.accepted_gap is None else config.patience_s
+    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster)
+    try:
+        search.run()
+    except Stopped as stop:
+        # Where only the patience with these criteria is at an end, the search of the objective was not cut short.
+        reason = stop.reason if stop.reason == INTERRUPTED else planner.run.ended()
+        if reason is not None:
+            raise Stopped(reason, search.settled()) from stop
+    return search.settled()
+
+
+@dataclass(slots=True)
+class _Levels:
+    """The search down the criteria; ``plan`` is the best so far, ``bounds`` what is proven by criterion."""
+
+    planner: FleetPlanner
+    plan: Plan
+    other: Quantity | None
+    faster: bool
+    objective: Quantity = field(init=False)
+    bound: float = field(init=False)
+    caps: dict[Quantity, float] = field(init=False)
+    bounds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.objective, self.bound = Quantity(self.plan.minimised), self.plan.bound
+        kept = {self.objective} if self.other is None else {self.objective, self.other}
+        self.caps = {quantity: self.plan.totals[quantity] for quantity in kept}
+
+    def run(self) -> None:
+        """Decide the criteria in turn."""
+        for decide in self._criteria().values():
+            decide()
+
+    def settled(self) -> Plan:
+        """The best plan so far, with what is proven of it."""
+        plan = judged(self.plan, self.objective, self.bound)
+        return replace(plan, levels=tuple(self._level(name) for name in self._criteria()))
+
+    def _criteria(self) -> dict[str, Callable[[], None]]:
+        criteria: dict[str, Callable[[], None]] = {}
+        if Quantity.COST not in (self.objective, self.other):
+            criteria["cost"] = self._decide_cost
+        if self.faster and math.isfinite(self.planner.space.max_speed_factor()):
+            criteria["speed_factor"] = self._decide_speed_factor
+        criteria["slack"] = self._decide_slack
+        if Quantity.GPUS not in (self.objective, self.other):
+            criteria["gpus"] = self._decide_gpus
+        criteria["instances"] = self._decide_instances
+        return criteria
+
+    def _level(self, criterion: str) -> Level:
+        value = self._value(criterion)
+        bound = self.bounds.get(criterion)
+        if bound is None:
+            return Level(criterion=criterion, value=value, bound=None, status=Status.FEASIBLE)  # type: ignore[arg-type]
+        most = criterion in ("speed_factor", "slack")
+        bound = max(bound, value) if most else min(bound, value)
+        scale = 1.0 + value if criterion == "slack" else max(value, _ROUNDING)
+        status = Status.OPTIMAL if abs(bound - value) <= CLOSED * scale else Status.FEASIBLE
+        return Level(criterion=criterion, value=value, bound=bound, status=status)  # type: ignore[arg-type]
+
+    def _value(self, criterion: str) -> float:
+        if criterion == "speed_factor":
+            return self.plan.speed_factor
+        if criterion == "slack":
+            # Capacity that meets the demand but for rounding has no slack.
+            return max(0.0, self.plan.covered() - 1.0)
+        return self.plan.totals[Quantity(criterion)]
+
+    def _decide_cost(self) -> None:
+        """Least cost among the plans with as little of the objective."""
+        self._minimise(Quantity.COST, self.planner.problem(self.plan.speed_factor))
+
+    def _decide_speed_factor(self) -> None:
+        """Look just above the factor of a plan, and if there is a plan, also in the middle of what is open."""
+        space = self.planner.space
+        highest = space.max_speed_factor()
+        self.bounds["speed_factor"] = highest
+        self._adopt_faster(self.plan)
+        above = True
+        while (next_factor := self.plan.speed_factor * (1.0 + STEP)) < self.bounds["speed_factor"]:
+            factor = next_factor if above else math.sqrt(self.plan.speed_factor * self.bounds["speed_factor"])
+            problem = self.planner.problem(factor)
+            data = FleetProgramData(problem, Goal.ANY, self.caps)
+            found = None if problem.unserved else self.planner.solve(data, factor)
+            if found is None:
+                self.bounds["speed_factor"] = factor
+            else:
+                self._adopt_faster(found)
+            above = not above
+
+    def _adopt_faster(self, plan: Plan) -> None:
+        space = self.planner.space
+        fast = as_fast_as_possible(space, plan, space.max_speed_factor())
+        self.plan = replace(fast, speed_factor=attained_factor(space, fast))
+
+    def _decide_slack(self) -> None:
+        """Greatest multiple of all demands that is covered.
+
+        The multiple is linear but for workloads with slices. Those must cover a little more than the plan so far, until
+        none does, or until the others cannot.
+        """
+        while True:
+            enough = self.plan.covered() * (1.0 + STEP)
+            sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
+            problem = self.planner.problem(self._factor(), covered=[enough if each else None for each in sliced])
+            found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
+            if not any(sliced):
+                if found is not None:
+                    self.bounds["slack"] = -found.bound - 1.0
+                    self._adopt(found)
+                return
+            if found is None:
+                self.bounds["slack"] = enough - 1.0
+                return
+            most = enough if all(sliced) else -found.bound
+            self._adopt(found)
+            if not all(sliced) and most <= enough:
+                self.bounds["slack"] = enough - 1.0
+                return
+
+    def _decide_gpus(self) -> None:
+        """Fewest allocated GPUs among the plans with as much slack."""
+        self._minimise(Quantity.GPUS, self._as_much_slack())
+
+    def _decide_instances(self) -> None:
+        """Fewest instances among those."""
+        self._minimise(Quantity.INSTANCES, self._as_much_slack())
+
+    def _as_much_slack(self) -> FleetProblem:
+        covered = self.plan.covered() * (1.0 - _ROUNDING)
+        return self.planner.problem(self._factor(), covered=[covered] * len(self.plan.problem.workloads))
+
+    def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
+        found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))
+        if found is not None:
+            self.bounds[quantity.value] = found.bound
+            self._adopt(found)
+            self.caps = {**self.caps, quantity: self.plan.totals[quantity]}
+
+    def _factor(self) -> float:
+        """The factor that columns must meet for the plan's own to be among them."""
+        return self.plan.speed_factor * (1.0 - _ULPS)
+
+    def _solve(self, criterion: str, data: FleetProgramData) -> Plan | None:
+        """The best by one criterion; where a limit ends that, what was found is kept with its bound."""
+        try:
+            return self.planner.solve(data, self.plan.speed_factor, self.plan)
+        except Stopped as stop:
+            if stop.incumbent is not None:
+                self._adopt(stop.incumbent)
+                bound = stop.incumbent.bound
+                if math.isfinite(bound):
+                    self.bounds[criterion] = -bound - 1.0 if data.minimise is Goal.SLACK else bound
+            raise
+
+    def _adopt(self, plan: Plan) -> None:
+        """Take a plan over, its demands as they are asked for."""
+        workloads = self.plan.problem.workloads
+        asked = replace(plan, problem=replace(plan.problem, workloads=workloads))
+        if math.isfinite(factor := attained_factor(self.planner.space, asked)):
+            asked = replace(asked, speed_factor=factor)
+        self.plan = asked
