@@ -66,9 +66,7 @@ def within_rounding(bound: float, value: float) -> float:
         The bound excludes the value, so that one of the two is wrong.
     """
     if bound > value * (1.0 + MISMATCH):
-        raise SolverError(
-            f"the solver proves {bound:.9g} to be the least, where the performance model gives {value:.9g}"
-        )
+        raise SolverError(f"the solver's bound is {bound:.9g} where the performance model gives {value:.9g}")
     return min(bound, value)
 
 
