@@ -113,10 +113,13 @@ def _placement(pool: ResolvedPool, plan: FleetPlan, here: Sequence[NodeRow]) -> 
         elif sorted(placed) != list(range(row.instances)):
             yield f"{name}: instance: found {', '.join(map(str, sorted(placed)))}, expected to count from 0"
         whole, rest = divmod(row.gpus, pool.node_size)
-        expected = sorted([pool.node_size] * whole + [rest] * bool(rest))
         for instance, gpus in placed.items():
-            if sorted(gpus) != expected:
-                yield f"{name}: instance {instance} lies on nodes as {sorted(gpus)}, expected {expected}"
+            # A file may say any number of GPUs; a list of that length is only made where there is one.
+            alike = len(gpus) == whole + bool(rest)
+            if not alike or sorted(gpus) != sorted([pool.node_size] * whole + [rest] * bool(rest)):
+                parts = [*[f"{whole} x {pool.node_size}"] * bool(whole), *[f"1 x {rest}"] * bool(rest)]
+                expected = " and ".join(parts)
+                yield f"{name}: instance {instance} lies on nodes as {sorted(gpus)}, expected {expected} GPUs"
     for unknown in pieces:
         yield f"{' '.join(unknown)}: on nodes, but no row of instances"
 

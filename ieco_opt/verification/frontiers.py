@@ -17,6 +17,9 @@ from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import CLOSED, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.verification.everything import Everything, Found
 
+MOST_CAPS = 100_000
+"""Caps of a sampled frontier that are looked at one by one; no search takes so many steps."""
+
 _MORE = 1.0 + EXACT
 """By how much a deployment has to be better before it contradicts anything."""
 
@@ -135,6 +138,9 @@ def _left_open(found: Found, boxes: Sequence[Box]) -> Box | None:
 
 def _other_samples(question: Question, listed: Sequence[Deployment], everything: Everything) -> Iterator[str]:
     """Points of the sampled frontier that are not listed, and listed ones that are none of its points."""
+    if (question.points or 0) > MOST_CAPS:
+        yield f"question.points: found {question.points}, expected at most {MOST_CAPS} for a check"
+        return
     first, last = everything.fastest(), listed[-1]
     caps = [np.inf]
     if len(listed) > 1 and question.points is not None:

@@ -173,7 +173,7 @@ def _coverage(result: FleetResult) -> Iterator[str]:
     if guarantee.kind is not kind:
         yield f"guarantee.kind: found {guarantee.kind}, expected {kind} as question.delta asks for"
     gap = max((plan.gap for plan in result.plans), default=0.0)
-    expected = delta if gap <= CLOSED else (1.0 + delta) * (1.0 + gap) - 1.0
+    expected = delta if gap <= STEP else (1.0 + delta) * (1.0 + gap) - 1.0
     if not same(guarantee.coverage, expected):
-        because = "as question.delta asks for" + ("" if gap <= CLOSED else f", with a gap of {gap:.3g}")
+        because = "as question.delta asks for" + ("" if gap <= STEP else f", with a gap of {gap:.3g}")
         yield f"guarantee.coverage: found {shown(guarantee.coverage)}, expected {expected:.12g} {because}"

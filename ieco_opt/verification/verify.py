@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
@@ -72,10 +74,12 @@ def check(result: Answer, scene: Scene) -> Verification:
             f"versions.model: found {result.versions.model}, this version has the performance model "
             f"{MODEL_VERSION}; figures of the model were not checked"
         )
-    if isinstance(result, FleetResult):
-        _check_plans(result, scene, report)
-    elif isinstance(result, Frontier | Explanation | Comparison):
-        _check_deployments(result, scene, report)
+    # A file may hold any number: what overflows is infinite, and then found to be wrong.
+    with np.errstate(all="ignore"):
+        if isinstance(result, FleetResult):
+            _check_plans(result, scene, report)
+        elif isinstance(result, Frontier | Explanation | Comparison):
+            _check_deployments(result, scene, report)
     return report
 
 

@@ -6,6 +6,7 @@ with the words that `verify` has to find for it.
 
 from __future__ import annotations
 
+import warnings
 from fnmatch import fnmatch
 from functools import cache
 
@@ -116,3 +117,21 @@ def test_a_cap_that_proves_too_much_is_seen() -> None:
     assert isinstance(read, Answer)
     (problem,) = check(read, Scene.of(read)).problems
     assert problem.startswith(f"deployments[1]: bound: found {slower['bound']:.12g}, but there is ")
+
+
+EXTREMES = (0, 0.0, 1, 1e308, 5e-324, 2**53, None)
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+def test_no_number_is_too_much_for_it(kind: str) -> None:
+    result = answer(kind)
+    scene, reader, tried = Scene.of(result), Edits(result), set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for edit in reader.all():
+            if isinstance(edit.was, int | float) and key(edit) not in tried:
+                tried.add(key(edit))
+                for extreme in EXTREMES:
+                    read = reader.read(Edit(edit.place, edit.was, extreme))
+                    assert isinstance(read, str) or check(read, scene) is not None
+    assert tried

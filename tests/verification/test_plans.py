@@ -339,7 +339,7 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
         ),
         (
             row_with("nodes", {"gpus": 3}, instance_type="large", node=0),
-            "pool l40s: listed colocated large: instance 0 lies on nodes as [2, 3], expected [2, 4]",
+            "pool l40s: listed colocated large: instance 0 lies on nodes as [2, 3], expected 1 x 4 and 1 x 2 GPUs",
         ),
         (without("nodes", instance_type="small"), "pool l40s: listed colocated small: 1 instances, 0 on nodes"),
         (without("instances", phase="prefill"), "workload chat: runs decode, which is no mode of disaggregated"),
