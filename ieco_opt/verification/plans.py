@@ -33,7 +33,7 @@ def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
     for at, plan in enumerate(result.plans):
         problems = [*plan_problems(resolved, plan), *summary_problems(resolved, result.question, plan)]
         problems += [*_speed_factor(result, resolved, plan), *_next_cheaper(resolved, plan)]
-        problems += _levels(result, plan)
+        problems += _levels(result, resolved, plan)
         yield from (f"plans[{at}]: {problem}" for problem in problems)
     if result.is_frontier:
         yield from _order(result)
@@ -46,24 +46,26 @@ def attained_factor(resolved: ResolvedFleet, plan: FleetPlan) -> float | None:
     factors = [
         row.speed_tokens_per_s / asked
         for row in plan.instances
-        if row.speed_tokens_per_s is not None and (asked := least.get(row.workload)) is not None
+        if row.phase != "prefill"
+        and row.speed_tokens_per_s is not None
+        and (asked := least.get(row.workload)) is not None
     ]
     return min(factors, default=None)
 
 
 def _speed_factor(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
-    """The factor is what the instances attain, to the width at which the search for it ends; or 1 if none is sought."""
+    """The factor is what the instances attain, to the width at which its search ends; 1 where none was sought."""
     found, attained = plan.speed_factor, attained_factor(resolved, plan)
     sought = result.question.against == "speed" or any(level.criterion == "speed_factor" for level in plan.levels)
-    if not sought and found != 1.0:
-        yield f"speed_factor: found {shown(found)}, expected 1, as no more is asked for (question.against, levels)"
-    elif sought and attained is None:
-        yield f"speed_factor: found {shown(found)}, though no speed is asked for or known"
-    elif sought and attained is not None and not attained * (1.0 - STEP) <= found <= attained * (1.0 + EXACT):
+    if attained is None:
+        if found != 1.0 or sought:
+            unknown = "though no speed is asked for or known (question.against, levels)"
+            yield f"speed_factor: found {shown(found)}, {unknown}"
+    elif not attained * (1.0 - STEP) <= found <= attained * (1.0 + EXACT) and (sought or found != 1.0):
         yield f"speed_factor: found {shown(found)}, its instances attain {shown(attained)}"
 
 
-def _levels(result: FleetResult, plan: FleetPlan) -> Iterator[str]:
+def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
     """The criteria that chose a plan: their order, what the plan comes to in each, and that bounds fit."""
     if not plan.levels:
         if result.stopped is None and not result.versions.ieco_opt.startswith(BEFORE_LEVELS):
@@ -74,7 +76,9 @@ def _levels(result: FleetResult, plan: FleetPlan) -> Iterator[str]:
     if [name for name in found if name != "speed_factor"] != [name for name in expected if name != "speed_factor"]:
         yield f"levels: criterion: found {', '.join(found)}, expected {', '.join(expected)}"
         return
-    if found != [name for name in expected if name in found]:
+    # Where the model prices all instances of a workload, their speeds are known, and the factor is a criterion.
+    known = any(each.workload.min_speed is not None and not each.points for each in resolved.workloads)
+    if found != [name for name in expected if name in found or (known and name == "speed_factor")]:
         yield f"levels: criterion: found {', '.join(found)}, expected the order {', '.join(expected)}"
     for at, level in enumerate(plan.levels):
         where, value = f"levels[{at}]", expected[level.criterion]
