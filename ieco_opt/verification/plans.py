@@ -97,7 +97,8 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
 
 def _criteria(result: FleetResult, plan: FleetPlan) -> dict[str, float]:
     """What a plan comes to in each criterion, in their order."""
-    settled = {result.question.objective or "cost", result.question.against}
+    other = "speed_factor" if result.question.against == "speed" else result.question.against
+    settled = {result.question.objective or "cost", other}
     covered = [each.capacity_requests_per_s / each.required_requests_per_s for each in plan.workloads]
     values = {
         "cost": plan.usd_per_hour,
