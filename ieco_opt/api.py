@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ieco_opt.solvers.run import Doing, Run
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
-    from ieco_opt.verification.consistency import Verification
+    from ieco_opt.verification.report import Verification
 
 ObjectiveName = Literal["fastest", "cheapest", "preferred"]
 FleetObjective = Literal["cost", "power", "gpus"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ieco_opt.pareto import run
 from ieco_opt.pareto.sweeps import Progress
 from ieco_opt.results.answer import Question
 from ieco_opt.results.comparison import Budget, Comparison, HeuristicResult, Regret
+from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.statistics import ComparisonStatistics
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
@@ -105,11 +107,16 @@ def _against(exact: Frontier) -> _Exact:
         raise SearchStoppedError(
             f"the exact search ended ({exact.stopped}) before it found a deployment to compare with"
         )
-    points = Points(
-        np.array([item.speed_tokens_per_s for item in exact]),
-        np.array([item.cost_usd_per_mtok for item in exact]),
+    return _Exact(resolve(exact.scenario), points_of(exact), exact.coverage)
+
+
+def points_of(deployments: Iterable[Deployment]) -> Points:
+    """Speeds and costs of deployments."""
+    listed = tuple(deployments)
+    return Points(
+        np.array([item.speed_tokens_per_s for item in listed], dtype=float),
+        np.array([item.cost_usd_per_mtok for item in listed], dtype=float),
     )
-    return _Exact(resolve(exact.scenario), points, exact.coverage)
 
 
 class _Steps:
@@ -160,27 +167,38 @@ def _measured(heuristic: Heuristic, exact: _Exact, budget: Budget, under_way: Ru
     proposals, stopped = _proposed(heuristic, exact.resolved, budget, under_way)
     seconds = time.perf_counter() - start
     verdicts = judge(exact.resolved, proposals)
-    deployable, reference = verdicts.points(), exact.points
+    deployable = verdicts.points()
     kept = deployable.nondominated()
-    points = deployable.take(kept)
-    # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
-    known = reference if exact.coverage == 0.0 else reference.joined(points)
-    proven = exact.coverage is not None
-    slack = max(exact.coverage or 0.0, indicators.SAME)
     result = HeuristicResult(
         name=heuristic.name,
         evaluations=proposals.evaluations,
-        cost_regret=_regret(indicators.cost_regret(points, known), points),
-        speed_regret=_regret(indicators.speed_regret(points, known), points),
-        share_found=indicators.share_found(points, reference),
-        hypervolume_ratio=indicators.hypervolume_ratio(points, reference),
-        additive_epsilon=indicators.additive_epsilon(points, reference) if len(points) else None,
-        igd_plus=indicators.igd_plus(points, reference) if len(points) else None,
-        beats_frontier=len(indicators.beating(points, reference, slack)) if proven else 0,
         proposals=proposals_of(exact.resolved, proposals, verdicts, verdicts.deployable[kept]),
         stopped=stopped,
+        **measures(deployable.take(kept), exact.points, exact.coverage),
     )
     return result, seconds
+
+
+def measures(points: Points, reference: Points, coverage: float | None) -> dict[str, Any]:
+    """Measures of a heuristic's nondominated points against an exact frontier.
+
+    Parameters
+    ----------
+    coverage
+        Delta of the frontier; 0 for a complete one, ``None`` for one that covers nothing for certain.
+    """
+    # Between points that an incomplete frontier lists, a heuristic's own ones are the best that is known.
+    known = reference if coverage == 0.0 else reference.joined(points)
+    slack = max(coverage or 0.0, indicators.SAME)
+    return {
+        "cost_regret": _regret(indicators.cost_regret(points, known), points),
+        "speed_regret": _regret(indicators.speed_regret(points, known), points),
+        "share_found": indicators.share_found(points, reference),
+        "hypervolume_ratio": indicators.hypervolume_ratio(points, reference),
+        "additive_epsilon": indicators.additive_epsilon(points, reference) if len(points) else None,
+        "igd_plus": indicators.igd_plus(points, reference) if len(points) else None,
+        "beats_frontier": len(indicators.beating(points, reference, slack)) if coverage is not None else 0,
+    }
 
 
 def _regret(regrets: Array, points: Points) -> Regret:

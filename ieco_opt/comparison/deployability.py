@@ -139,7 +139,7 @@ def _listing(values: tuple[int, ...]) -> str:
 
 
 def _is_whole(value: float) -> bool:
-    return abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
+    return bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
 
 
 def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Reason]:

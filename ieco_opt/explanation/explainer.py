@@ -163,7 +163,7 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     """
     if not len(answer):
         return pick
-    solved = _pick_of(question.pool, answer[0])
+    solved = pick_of(question.pool, answer[0])
     allowed = AGREEMENT + answer.solver.relative_gap
     if answer.stopped is None and question.goal.advantage(pick, solved) > allowed:
         raise SolverError("a search of all configurations finds a better deployment than the solver calls optimal")
@@ -172,7 +172,7 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     return pick if question.goal.beats(pick, solved) else solved
 
 
-def _pick_of(pool: Pool, deployment: Deployment) -> Pick:
+def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     """Find a deployment in the pool."""
     rows, item = pool.alternatives, deployment
     families = [

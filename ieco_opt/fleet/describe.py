@@ -53,7 +53,8 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
 def column_labels(space: FleetSpace, plan: Plan) -> dict[int, str]:
     """A short name for each column in use, unique within workload, phase and pool; in the order of tables."""
     used = [at for at, count in enumerate(plan.counts) if count]
-    used.sort(key=lambda at: (plan.problem.columns[at].workload, plan.problem.columns[at].phase.value, at))
+    columns = plan.problem.columns
+    used.sort(key=lambda at: (columns[at].workload, columns[at].phase.value, columns[at].gpus, at))
     seen: set[tuple[object, ...]] = set()
     labels = {}
     for at in used:

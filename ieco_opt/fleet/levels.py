@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ieco_opt.fleet.plan import CLOSED, Plan, judged
+from ieco_opt.fleet.plan import Plan, judged
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, attained_factor
-from ieco_opt.results.guarantee import Status
+from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
 from ieco_opt.solvers.run import INTERRUPTED, Stopped
 

@@ -13,11 +13,8 @@ from ieco_opt.fleet.placement import Arc, Piece, fillings, place
 from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem, PoolData
 from ieco_opt.performance.serving import Phase
-from ieco_opt.results.guarantee import Status
+from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
-
-CLOSED = 1e-6
-"""Relative gap that counts as closed."""
 
 ROUNDING = 1e-9
 """Relative slack of a demand that is met but for rounding; the solver's tolerance on rows scaled to 1."""

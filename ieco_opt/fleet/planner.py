@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.fleet.columns import Column
-from ieco_opt.fleet.plan import CLOSED, Plan, confirmed, counts_of, decided_plan, totals_of
+from ieco_opt.fleet.plan import Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.program.start import starting_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
+from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report

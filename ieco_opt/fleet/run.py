@@ -19,10 +19,10 @@ from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
-from ieco_opt.fleet.verify import plan_problems
+from ieco_opt.fleet.verify import objectives_of, plan_problems
 from ieco_opt.programs.export import ExportedProgram, write_program
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, resolve_fleet
@@ -159,7 +159,10 @@ def fleet_frontier(
             plans = known.plans
     aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
     question = Question(kind="fleet_frontier", against=against, delta=0.0 if complete else delta)
-    return asked.result(question, achieved(aim, found.coverage, found.stopped), plans, asked.run.seconds())
+    guarantee = neighbours(
+        achieved(aim, found.coverage, found.stopped), (objectives_of(each, against) for each in plans)
+    )
+    return asked.result(question, guarantee, plans, asked.run.seconds())
 
 
 def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:

@@ -33,7 +33,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     times = component_seconds(row, batch)
     throughput = point.batch / latency
     certificate = point.certificate
-    bound = max(1.0 / certificate.latency_bound_s, 1.0 / latency) if certificate.latency_bound_s > 0 else np.inf
+    bound = 1.0 / certificate.latency_bound_s if certificate.latency_bound_s > 0 else np.inf
     power = float(row.power_kw[0])
     used, limit = memory_gb(family, row, point.batch)
     flop = float(family.shape.flop_per_token(family.context.average_tokens))

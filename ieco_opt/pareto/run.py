@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -11,7 +11,7 @@ from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.infeasibility import why_infeasible
@@ -22,7 +22,7 @@ from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import GuaranteeKind, achieved
+from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
@@ -77,7 +77,7 @@ def frontier(
     report = progress or sweeps.silent
     config = solver_config_of(solver_config)
     if complete:
-        config = replace(config, relative_gap=0.0)
+        config = replace(config, relative_gap=0.0, accepted_gap=None)
     with running(config, doing, within=within) as run:
         if complete:
             question, aim = Question(kind="frontier", delta=0.0), _Aim(GuaranteeKind.COMPLETE, 0.0)
@@ -85,7 +85,7 @@ def frontier(
         if points is not None:
             question, aim = Question(kind="frontier", points=points), _Aim(GuaranteeKind.SAMPLED, None)
             return _run(scenario, question, run, aim, lambda at: sweeps.sampled(at, points, report))
-        aim = _Aim(GuaranteeKind.COVERED, max(delta, config.relative_gap))
+        aim = _Aim(GuaranteeKind.COVERED, max(delta, config.largest_gap))
         question = Question(kind="frontier", delta=delta)
         return _run(scenario, question, run, aim, lambda at: sweeps.adaptive(at, delta, report))
 
@@ -219,6 +219,9 @@ def _run(
         deployments = describe(space, sweep.answer())
         statistics = _statistics(prober, space)
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
+    _check_gaps(guarantee, deployments)
+    if question.kind == "frontier":
+        guarantee = neighbours(guarantee, ((each.latency_s, each.cost_usd_per_mtok) for each in deployments))
     return Frontier(
         question=question,
         scenario=resolved.scenario,
@@ -231,6 +234,13 @@ def _run(
         versions=versions(run.config.solver),
         notes=scenario.notes(),
     )
+
+
+def _check_gaps(guarantee: Guarantee, deployments: Sequence[Deployment]) -> None:
+    """Refuse points whose gaps are wider than what the guarantee makes up for."""
+    widest = max((each.gap for each in deployments), default=0.0)
+    if guarantee.coverage is not None and widest > max(guarantee.coverage, CLOSED):
+        raise SolverError(f"the solver left a gap of {widest:.3g}, more than the coverage of {guarantee.coverage:g}")
 
 
 def _statistics(prober: Prober, space: DesignSpace) -> SearchStatistics:

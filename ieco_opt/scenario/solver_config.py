@@ -39,3 +39,8 @@ class SolverConfig(Record):
     time_limit_s: AboveZero | None = None
     total_time_limit_s: AboveZero | None = None
     options: dict[Text, OptionValue] = field(default_factory=dict)
+
+    @property
+    def largest_gap(self) -> float:
+        """Gap that a step may be left with although nothing stopped it."""
+        return max(self.relative_gap, self.accepted_gap or 0.0)

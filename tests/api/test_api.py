@@ -139,7 +139,7 @@ def test_json_round_trip_verifies(tmp_path: Path) -> None:
     assert report.holds
     assert ieco_opt.load_result(tmp_path / "front.json") == front
     assert report.deployments == len(front)
-    assert report.neighbours > 1000
+    assert report.configurations > 10
 
 
 def test_results_can_be_pickled() -> None:
