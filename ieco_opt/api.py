@@ -7,6 +7,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ieco_opt.defaults import (
+    COMPARED_DELTA,
+    DEFAULT_CONFIG,
+    DEFAULT_DELTA,
+    DEFAULT_PREFERENCE,
+    FLEET_CONFIG,
+    Against,
+    FleetObjective,
+    ObjectiveName,
+)
 from ieco_opt.errors import ScenarioError
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
@@ -31,15 +41,6 @@ if TYPE_CHECKING:
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
     from ieco_opt.verification.report import Verification
-
-ObjectiveName = Literal["fastest", "cheapest", "preferred"]
-FleetObjective = Literal["cost", "power", "gpus"]
-Against = Literal["speed", "power", "gpus"]
-
-DEFAULT_DELTA = 0.05
-DEFAULT_PREFERENCE = 3.0
-DEFAULT_CONFIG = "exact"
-FLEET_CONFIG = "fleet"
 
 
 def load_scenario(
@@ -219,7 +220,7 @@ def compare(
     heuristics: Sequence[str | Heuristic] | None = None,
     *,
     budget: Budget | None = None,
-    delta: float = 0.01,
+    delta: float = COMPARED_DELTA,
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,

@@ -63,7 +63,7 @@ def command(
     """What heuristics miss on SCENARIO: their proposals against the exact frontier."""
     from ieco_opt import api, load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes, shown_progress
-    from ieco_opt.comparison import DEFAULT_DELTA
+    from ieco_opt.defaults import COMPARED_DELTA
     from ieco_opt.heuristics import Budget
     from ieco_opt.heuristics.registry import chosen
     from ieco_opt.results.comparison import DEFAULT_EVALUATIONS
@@ -83,7 +83,7 @@ def command(
             loaded,
             candidates,
             budget=allowed,
-            delta=DEFAULT_DELTA if delta is None else delta,
+            delta=COMPARED_DELTA if delta is None else delta,
             complete=complete,
             solver_config=config,
             progress=shown.found,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import objective_options, quiet_option, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_PREFERENCE
 
 if TYPE_CHECKING:
-    from ieco_opt.api import ObjectiveName
+    from ieco_opt.defaults import ObjectiveName
     from ieco_opt.scenario.source import ScenarioSource
 
 
@@ -56,7 +57,7 @@ def command(
         explanation = api.explain(
             loaded,
             objective=objective,
-            preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+            preference=DEFAULT_PREFERENCE if preference is None else preference,
             solver_config=config,
             doing=shown.doing,
         )

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import output_options, scenarios_argument, set_option
+from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
-    from ieco_opt.api import Against, FleetObjective
+    from ieco_opt.defaults import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
@@ -69,6 +70,7 @@ def command(
     from ieco_opt import load_solver_config
     from ieco_opt.cli.exit_status import ExitStatus
     from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.fleet.run import check_delta
     from ieco_opt.scenario.load import load_fleet
     from ieco_opt.solvers.run import running
 
@@ -76,6 +78,8 @@ def command(
         raise click.UsageError("--out and --plot go with one scenario")
     if delta is not None and complete:
         raise click.UsageError("--delta does not go with --complete")
+    if delta is not None:
+        check_delta(delta)
     given = Delivery(out, output_format, quiet, plot, beside=("nodes",), nodes=show_nodes)
     given.check()
     search = partial(_plan, objective=objective, relaxations=relaxations)
@@ -147,7 +151,7 @@ def _frontier(
         return api.fleet_frontier(
             fleet,
             against=against,
-            delta=api.DEFAULT_DELTA if delta is None else delta,
+            delta=DEFAULT_DELTA if delta is None else delta,
             complete=complete,
             solver_config=how.config,
             progress=None if line is None else line.points,

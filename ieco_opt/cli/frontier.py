@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
     from ieco_opt.scenario.source import ScenarioSource
@@ -52,7 +53,7 @@ def command(
     with shown_progress(quiet=quiet) as shown:
         result = api.frontier(
             loaded,
-            delta=api.DEFAULT_DELTA if delta is None else delta,
+            delta=DEFAULT_DELTA if delta is None else delta,
             points=points,
             complete=complete,
             solver_config=config,

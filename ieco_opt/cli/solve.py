@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import objective_options, output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_PREFERENCE
 
 if TYPE_CHECKING:
-    from ieco_opt.api import ObjectiveName
+    from ieco_opt.defaults import ObjectiveName
     from ieco_opt.scenario.source import ScenarioSource
 
 
@@ -45,7 +46,7 @@ def command(
         result = api.answer(
             loaded,
             objective=objective,
-            preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+            preference=DEFAULT_PREFERENCE if preference is None else preference,
             solver_config=config,
             progress=shown.found,
             doing=shown.doing,

@@ -14,6 +14,7 @@ from ieco_opt.comparison import indicators
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.comparison.indicators import Array, Points
 from ieco_opt.comparison.proposals import proposals_of
+from ieco_opt.defaults import COMPARED_DELTA, DEFAULT_CONFIG
 from ieco_opt.errors import SearchStoppedError
 from ieco_opt.heuristics import BUILT_IN, Heuristic, Proposals, get
 from ieco_opt.heuristics.pricing import no_proposals
@@ -25,12 +26,9 @@ from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.statistics import ComparisonStatistics
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import INTERRUPTED, Doing, Run, Stopped, running
-
-DEFAULT_DELTA = 0.01
-"""Coverage of the exact frontier; finer than elsewhere, since regrets are only as sharp as it is."""
 
 
 def compare(
@@ -38,7 +36,7 @@ def compare(
     heuristics: Sequence[str | Heuristic] = tuple(BUILT_IN),
     *,
     budget: Budget | None = None,
-    delta: float = DEFAULT_DELTA,
+    delta: float = COMPARED_DELTA,
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,

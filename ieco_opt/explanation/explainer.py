@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, ObjectiveName
 from ieco_opt.errors import InfeasibleError, SearchStoppedError, SolverError
 from ieco_opt.explanation.bounds import bounds_of
 from ieco_opt.explanation.infeasible_subset import infeasible_subset_of
@@ -23,7 +24,7 @@ from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, a
 from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import Doing, Run, Stopped, running
 from ieco_opt.solvers.versions import versions
@@ -35,8 +36,8 @@ AGREEMENT = 1e-6
 def explain(
     scenario: Scenario,
     *,
-    objective: run.ObjectiveName = "fastest",
-    preference: float = run.DEFAULT_PREFERENCE,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     doing: Doing | None = None,
 ) -> Explanation:
@@ -111,7 +112,7 @@ def _of_infeasible(explanation: Explanation, question: Question) -> Explanation:
         raise SearchStoppedError(f"proven infeasible: no deployment meets the limits; {unknown}") from stop
 
 
-def _answer(scenario: Scenario, objective: run.ObjectiveName, preference: float, under_way: Run) -> Frontier:
+def _answer(scenario: Scenario, objective: ObjectiveName, preference: float, under_way: Run) -> Frontier:
     """What the solver says of a scenario that is known to be feasible."""
     try:
         return run.answer(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
@@ -34,12 +35,6 @@ from ieco_opt.solvers.interrupt import caught_interrupts
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
-
-FLEET_CONFIG = "fleet"
-DEFAULT_DELTA = 0.05
-
-FleetObjective = Literal["cost", "power", "gpus"]
-Against = Literal["speed", "power", "gpus"]
 
 
 def plan(
@@ -144,8 +139,7 @@ def fleet_frontier(
     """
     if against not in (choices := get_args(Against)):
         raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
-    if not 0.0 < delta < float("inf"):
-        raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
+    check_delta(delta)
     objective = "power" if against == "power" else "cost"
     with _running(fleet, objective, solver_config, None, within, known) as asked:
         other = _other(asked, against)
@@ -163,6 +157,18 @@ def fleet_frontier(
         achieved(aim, found.coverage, found.stopped), (objectives_of(each, against) for each in plans)
     )
     return asked.result(question, guarantee, plans, asked.run.seconds())
+
+
+def check_delta(delta: float) -> None:
+    """Refuse a coverage that is none.
+
+    Raises
+    ------
+    ScenarioError
+        It is not above 0 and finite.
+    """
+    if not 0.0 < delta < math.inf:
+        raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
 
 
 def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:

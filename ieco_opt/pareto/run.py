@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, ObjectiveName
 from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
@@ -26,15 +27,10 @@ from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, achieve
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import Doing, Run, Stopped, running
 from ieco_opt.solvers.versions import versions
-
-DEFAULT_DELTA = 0.05
-DEFAULT_PREFERENCE = 3.0
-
-ObjectiveName = Literal["fastest", "cheapest", "preferred"]
 
 
 def frontier(

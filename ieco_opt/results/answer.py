@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from ieco_opt.defaults import Against, FleetObjective, ObjectiveName
 from ieco_opt.documents.types import FromZero, Integer, Record, Text
 from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.results.versions import Versions
@@ -18,11 +19,11 @@ from ieco_opt.scenario.solver_config import SolverConfig
 
 QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "compare"]
 
-_OF_DEPLOYMENTS = ("fastest", "cheapest", "preferred")
+_OF_DEPLOYMENTS = get_args(ObjectiveName)
 _OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
     "solve": _OF_DEPLOYMENTS,
     "explain": _OF_DEPLOYMENTS,
-    "plan": ("cost", "power", "gpus"),
+    "plan": get_args(FleetObjective),
 }
 """Objectives of the questions that have one."""
 
@@ -56,9 +57,9 @@ class Question(Record):
     """
 
     kind: QuestionKind
-    objective: Literal["fastest", "cheapest", "preferred", "cost", "power", "gpus"] | None = None
+    objective: ObjectiveName | FleetObjective | None = None
     preference: FromZero | None = None
-    against: Literal["speed", "power", "gpus"] | None = None
+    against: Against | None = None
     delta: FromZero | None = None
     points: Annotated[Integer, Field(ge=2)] | None = None
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from ieco_opt.defaults import DEFAULT_CONFIG
 from ieco_opt.documents.types import AboveZero, Flag, Integer, Number, Record, Share, Text
 from ieco_opt.scenario.fields import expecting
-
-DEFAULT_CONFIG = "exact"
 
 OptionValue = Annotated[Flag | Integer | Number | Text, expecting("true, false, a number or text")]
 

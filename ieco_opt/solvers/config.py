@@ -7,12 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from ieco_opt.defaults import DEFAULT_CONFIG
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Origin, dotted, found, shortened
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.documents.yaml_document import parse
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 
 def config_names() -> tuple[str, ...]:
