@@ -328,7 +328,6 @@ def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) ->
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     import pandas as pd
 
     for name, read in (("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)):
@@ -340,7 +339,6 @@ def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Pa
 
 @pytest.mark.parametrize("ending", ["png", "svg", "html"])
 def test_pictures_are_drawn_alike_every_time(comparison: Comparison, tmp_path: Path, ending: str) -> None:
-    pytest.importorskip("matplotlib")
     first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
     comparison.plot(first)
     comparison.plot(second)
@@ -442,7 +440,6 @@ def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
 
 
 def test_an_incomplete_frontier_never_gives_negative_regrets() -> None:
-    pytest.importorskip("pymoo")
     results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).heuristics
     exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).heuristics
     for covered, complete in zip(results, exact, strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -71,23 +70,21 @@ def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
         assert ieco_opt.verify(found).problems == [], seed
 
 
-@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.usefixtures("cbc")
 @pytest.mark.parametrize("seed", range(12))
 def test_larger_optima_are_those_of_another_solver(seed: int) -> None:
     mapping = numbered_larger_fleet(seed)
-    # Where CBC does not finish it proves nothing, and there is nothing to compare.
-    config = ieco_opt.SolverConfig(name="cbc", solver="cbc", time_limit_s=20.0)
-    ours = planned(mapping)
-    try:
-        theirs = planned(mapping, solver_config=config)
-    except ieco_opt.SolverError:
-        pytest.skip("CBC did not finish")
-    if theirs is not None and theirs.stopped is not None:
-        pytest.skip("CBC did not finish")
+    config = ieco_opt.SolverConfig(name="cbc", solver="cbc", time_limit_s=60.0)
+    ours, theirs = planned(mapping), planned(mapping, solver_config=config)
     assert (ours is None) == (theirs is None)
-    if ours is not None and theirs is not None:
+    if ours is None or theirs is None:
+        return
+    if theirs.stopped is None:
         assert ours[0].objective == pytest.approx(theirs[0].objective, rel=1e-6)
-        assert simulate(as_written(ours)) == []
+    else:
+        # What a solver had found when its time was up is a plan, and no plan is better than a proven one.
+        assert ours[0].objective <= theirs[0].objective * (1.0 + 1e-6)
+    assert simulate(as_written(ours)) == []
 
 
 def _draw(seed: int) -> random.Random:

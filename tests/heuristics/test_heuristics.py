@@ -66,8 +66,6 @@ def propose(name: str, wanted: Scenario, budget: Budget | None = None) -> Propos
 )
 @pytest.mark.parametrize("name", LAUNCHABLE)
 def test_launchable_proposals_are_worth_what_is_claimed(name: str, changes: dict[str, Any]) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     wanted = scenario(**changes)
     proposals = propose(name, wanted)
     verdicts = judge(resolve(wanted), proposals)
@@ -80,8 +78,6 @@ def test_launchable_proposals_are_worth_what_is_claimed(name: str, changes: dict
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_searches_keep_to_their_budget_and_their_seed(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     wanted = scenario(speculation=SPECULATION)
     first, again, other = (propose(name, wanted, Budget(evaluations=250, seed=seed)) for seed in (7, 7, 8))
     assert first.evaluations == again.evaluations == other.evaluations == 250
@@ -91,16 +87,12 @@ def test_searches_keep_to_their_budget_and_their_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_searches_end_when_time_is_up(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     proposals = propose(name, scenario(), Budget(evaluations=10**9, seconds=0.2))
     assert 0 < proposals.evaluations < 10**7
 
 
 @pytest.mark.parametrize("name", heuristics.BUILT_IN)
 def test_a_model_that_fits_nowhere_gets_no_proposals(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     assert len(propose(name, scenario(design_space={"stage_ranks": [1], "max_gpus": 1}, weights=["bf16"]))) == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def feasible(number: int) -> dict[str, Any] | None:
     return mapping if len(build_segments(design_space_of(resolve(Scenario(**mapping))))) else None
 
 
-@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.usefixtures("cbc")
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("mapping", [DRAFTED, *filter(None, map(feasible, range(8)))], ids=lambda item: item["model"])
 def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objective: Objective) -> None:
