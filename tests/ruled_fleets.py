@@ -235,8 +235,8 @@ def _listed(rng: random.Random, pools: Sequence[Mapping], name: str) -> Mapping:
 
 def _unpaid(rng: random.Random) -> Mapping:
     pools = [_pool(rng, number) for number in range(2)]
-    for pool in pools:
-        pool["owned_gpus"] = rng.choice((0, pool["gpus"] // 2, pool["gpus"], pool["gpus"]))
+    pools[0]["owned_gpus"] = pools[0]["gpus"]
+    pools[1]["owned_gpus"] = rng.choice((0, pools[1]["gpus"] // 2))
     workloads = [_listed(rng, pools, f"w{number}") for number in range(rng.choice((1, 2)))]
     # So little that it pays for nothing.
     return _fleet(rng, pools, workloads, limits={"max_usd_per_hour": 1e-6})

@@ -53,3 +53,43 @@ def test_frontiers_down_to_a_cost_of_0() -> None:
             assert capped is not None, seed
             assert plan.usd_per_hour == pytest.approx(capped.usd_per_hour, rel=1e-9), seed
     assert free >= 4
+
+
+def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
+    # Pass and transfer of the prefill instances are 0.03135280525720567 s together; in binary, what the limit leaves
+    # after the pass is a little less than the transfer.
+    sizes = {"short": (200, 100), "long": (3000, 50)}
+    mix = [
+        {"name": name, "share": 1, "prompt_tokens": prompt, "output_tokens": output}
+        for name, (prompt, output) in sizes.items()
+    ]
+    mapping = {
+        "kind": "fleet",
+        "name": "at the limit",
+        "pools": [
+            {"name": "p0", "accelerator": "H200-SXM", "gpus": 16, "node_size": 8, "usd_per_gpu_hour": 1.2},
+            {"name": "p1", "accelerator": "H100-SXM", "gpus": 24, "node_size": 4, "usd_per_gpu_hour": 1.22}
+            | {"rented_by": "gpu"},
+        ],
+        "workloads": [
+            {
+                "name": "w",
+                "model": "Llama-3.1-8B",
+                "weights": ["fp8"],
+                "requests_per_s": 459.99867575690223,
+                "request_mix": mix,
+                "max_time_to_first_token_s": 0.03135280525720567,
+                "serving": ["disaggregated"],
+                "design_space": {
+                    "tensor_parallel": [1, 2, 4],
+                    "pipeline_parallel": [1],
+                    "attention_data_parallel": [1],
+                    "batch": {"max": 128},
+                },
+            }
+        ],
+        "objective": "power",
+    }
+    plan = ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False)[0]
+    assert plan.power_kw == pytest.approx(13.3)
+    assert max(row.time_to_first_token_s or 0.0 for row in plan.instances) == pytest.approx(0.03135280525720567)
