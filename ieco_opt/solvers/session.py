@@ -70,6 +70,7 @@ class SolverSession:
                     outcome, objective, bound = self._run_highs(model, limit, (), report)
             else:
                 outcome, objective, bound = self._run_other(model, limit)
+        _check_bound(objective, bound)
         seconds = time.perf_counter() - began
         self.solves += 1
         self.seconds += seconds
@@ -155,6 +156,15 @@ def _contradicts(model: Any, objective: float) -> bool:
 
     found = float(value(model.objective))
     return abs(found - objective) > _MISMATCH * max(1.0, abs(found))
+
+
+def _check_bound(objective: float | None, bound: float | None) -> None:
+    """Refuse a bound that the solver's own solution is below, before anybody takes it for a proof."""
+    if objective is not None and bound is not None and bound - objective > _MISMATCH * max(1.0, abs(objective)):
+        raise SolverError(
+            f"the solver reports the bound {bound:.9g}, but its own solution is {objective:.9g}, which is less; "
+            "one of them is wrong, so the result is refused"
+        )
 
 
 def _finite(value: object) -> float | None:
