@@ -232,6 +232,33 @@ def test_paper_grid_meets_the_demand_cap() -> None:
     assert len(found) > 5
 
 
+GRID_LIMITS = {
+    "min_speed": (0.6, lambda found: 1.0 / found.latency_s, np.greater_equal),
+    "max_cost": (0.4, lambda found: found.cost_usd_per_mtok, np.less_equal),
+    "min_throughput": (0.6, lambda found: found.batch / found.latency_s, np.greater_equal),
+    "max_throughput": (0.4, lambda found: found.batch / found.latency_s, np.less_equal),
+    "max_power_kw": (0.4, lambda found: found.degrees.gpus * 0.7, np.less_equal),
+}
+"""By limit: the quantile of what is proposed freely to set it to, the figure that it bounds, and how."""
+
+
+@pytest.mark.parametrize("name", GRID_LIMITS)
+@pytest.mark.parametrize("fidelity", ["deployable", "paper"])
+def test_paper_grid_stays_within_every_limit(name: str, fidelity: str) -> None:
+    quantile, figure, meets = GRID_LIMITS[name]
+    powered = {"like": "H100", "name": "H100 with power", "power_w": 700.0}
+    wanted = PAPER | {"accelerators": [powered]} if fidelity == "paper" else {}
+    free = propose("paper-grid", scenario(**wanted))
+    limit = float(np.quantile(figure(free), quantile))
+    found = propose("paper-grid", scenario(**wanted, limits={name: limit}))
+    assert len(found)
+    assert meets(figure(found), limit).all()
+    assert not meets(figure(free), limit).all()
+    if fidelity == "deployable":
+        assert (found.degrees.gpus <= 32.0 * (1 + 1e-9)).all()
+        assert ((found.batch >= 1.0 - 1e-9) & (found.batch <= 512.0 * (1 + 1e-9))).all()
+
+
 def test_paper_grid_finds_a_published_curve_again() -> None:
     """One curve on a coarser grid; benchmarks/heuristics_study.py checks all of them on the grid as published."""
     with (DATA / "paper_curve_sample.csv").open(encoding="utf-8") as file:
