@@ -124,13 +124,19 @@ def _with_demand(rng: random.Random, mapping: Mapping, phase: Phase) -> Mapping:
 
 
 def _transfers(rng: random.Random) -> Mapping:
-    slow = {"like": "H100-SXM", "name": "slow", "inter_node_bytes_per_s": rng.choice((1e9, 3e9, 1e10))}
-    pools = [_pool(rng, number, accelerator=slow) for number in range(rng.choice((1, 2)))]
+    # Where one pool receives more slowly than the other sends, it matters which prefill instances leave it the time.
+    speeds = rng.choice(((1e9,), (3e9,), (1e10,), (1e10, 1e9), (1e10, 3e9), (3e9, 3e9)))
+    pools = [
+        _pool(rng, number, accelerator={"like": "H100-SXM", "name": f"slow{number}", "inter_node_bytes_per_s": speed})
+        for number, speed in enumerate(speeds)
+    ]
+    pools[-1]["usd_per_gpu_hour"] = round(rng.uniform(0.3, 3.0), 2)
     workload = _priced(rng, serving=rng.choice((["disaggregated"], ["disaggregated"], ["colocated", "disaggregated"])))
     mapping = _fleet(rng, pools, [workload])
-    prefill, decode = rng.choice(_kinds(mapping, "prefill")), rng.choice(_kinds(mapping, "decode"))
+    prefill = rng.choice(_kinds(mapping, "prefill"))
+    decode = rng.choice([kind for kind in _kinds(mapping, "decode") if kind.pool == len(pools) - 1])
     transfer = max(prefill.transfer_s[0], decode.transfer_s[0])
-    workload["max_time_to_first_token_s"] = prefill.pass_s[0] + transfer * rng.choice((0.2, 0.5, 0.9, 1.0, 1.1))
+    workload["max_time_to_first_token_s"] = prefill.pass_s[0] + transfer * rng.choice((0.2, 0.5, 0.9, 1.0, 1.0, 1.1))
     return _with_demand(rng, mapping, rng.choice(("prefill", "decode")))
 
 

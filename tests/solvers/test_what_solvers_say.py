@@ -57,12 +57,16 @@ def test_a_frontier_with_gaps_covers_less(monkeypatch: pytest.MonkeyPatch) -> No
     assert {each.status for each in front} == {"feasible"}
 
 
-def test_a_plans_bound_is_the_solves_and_not_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ieco_opt.plan(MANY, next_cheaper=False)
+@pytest.mark.parametrize("objective", ["cost", "power", "gpus"])
+def test_a_plans_bound_is_the_solves_and_not_the_value(
+    objective: Literal["cost", "power", "gpus"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ieco_opt.plan(MANY, objective=objective, next_cheaper=False)
     says(with_a_gap, monkeypatch)
-    result = ieco_opt.plan(MANY, next_cheaper=False, solver_config=SolverConfig(relative_gap=0.3))
-    assert result[0].usd_per_hour == pytest.approx(whole[0].usd_per_hour)
-    assert result[0].bound == pytest.approx(0.8 * whole[0].usd_per_hour)
+    config = SolverConfig(relative_gap=0.3)
+    result = ieco_opt.plan(MANY, objective=objective, next_cheaper=False, solver_config=config)
+    assert result[0].objective == pytest.approx(whole[0].objective)
+    assert result[0].bound == pytest.approx(0.8 * whole[0].objective)
     assert result[0].gap == pytest.approx(0.2)
     assert (result[0].status, result.status) == ("feasible", AnswerStatus.FEASIBLE)
 
