@@ -130,3 +130,22 @@ def test_of_nearly_equal_scores_the_greater_is_preferred(prices: tuple[float, fl
     gpus = [{"like": "H100-SXM", "name": f"at {price}", "usd_per_gpu_hour": price} for price in prices]
     scenario = Scenario(**{**DRAFTED, "accelerators": gpus})
     assert ieco_opt.solve(scenario, objective="preferred", preference=preference).accelerator == "at 1.99999"
+
+
+@pytest.mark.parametrize(
+    ("configured", "left", "given"), [(5.0, 3.0, 3.0), (3.0, 5.0, 3.0), (5.0, None, 5.0), (None, 3.0, 3.0), (None,) * 3]
+)
+@pytest.mark.parametrize("solver", ["highs", "cbc"])
+def test_the_smaller_of_two_time_limits_counts(
+    solver: str, configured: float | None, left: float | None, given: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float | None] = []
+
+    def run(session: SolverSession, model: Any, limit: float | None, *rest: Any) -> Said:
+        asked.append(limit)
+        return Outcome.NO_SOLUTION, None, None
+
+    for name in ("_run_highs", "_run_other"):
+        monkeypatch.setattr(SolverSession, name, run)
+    SolverSession(SolverConfig(solver=solver, time_limit_s=configured)).solve(object(), left)
+    assert asked == [given]
