@@ -33,6 +33,11 @@ VALUES: SearchStrategy[Any] = st.one_of(
 )
 
 
+def seldom(of: int) -> SearchStrategy[bool]:
+    """True once in so many draws; Hypothesis likes the ends of a range, so it is a number in the middle that counts."""
+    return st.integers(0, of - 1).map(lambda number: number == of // 2)
+
+
 def paths_of(value: Any, path: Path = ()) -> Iterator[Path]:
     """Every place within a document but the document itself."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -86,7 +91,7 @@ LIKELY: dict[str, SearchStrategy[Any]] = {
 def edited(draw: DrawFn, documents: SearchStrategy[Any], most: int = 3) -> Any:
     """Give a document with up to ``most`` edits, one document of four with wild ones."""
     document = copy.deepcopy(draw(documents))
-    change = _wild_edit if draw(st.integers(0, 3)) == 0 else _likely_edit
+    change = _wild_edit if draw(seldom(4)) else _likely_edit
     for _ in range(draw(st.integers(0, most))):
         places = list(paths_of(document))
         if places:
@@ -131,17 +136,13 @@ def _wild_edit(draw: DrawFn, inside: Any, key: str | int) -> None:
 def scenario_texts(draw: DrawFn, mappings: list[dict[str, Any]]) -> str | bytes:
     """Give the text of a scenario file: YAML or JSON of an edited mapping, seldom with broken characters in it."""
     mapping = draw(edited(st.sampled_from(mappings)))
-    text = (
-        json.dumps(mapping)
-        if draw(st.integers(0, 4)) == 0
-        else yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    )
-    if draw(st.integers(0, 9)):
+    text = json.dumps(mapping) if draw(seldom(5)) else yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    if not draw(seldom(12)):
         return text
     at = draw(st.integers(0, len(text)))
     junk = draw(st.sampled_from(["\x00", "\t", "- ", "{", "&a *a", "!!python/none", "\ufeff", "'", ": :", "\r"]))
     broken = text[:at] + junk + text[at + draw(st.integers(0, 3)) :]
-    return broken.encode("utf-16") if draw(st.integers(0, 9)) == 0 else broken
+    return broken.encode("utf-16") if draw(seldom(10)) else broken
 
 
 @st.composite
@@ -160,7 +161,7 @@ def overrides(draw: DrawFn, mapping: dict[str, Any]) -> list[str]:
             st.sampled_from([_dotted(path, "[{}]"), _dotted(path, ".{}"), "limits.max_gpus", "limits.x", "", "a..b"])
         )
         value = draw(st.one_of(SCALARS.map(str), st.sampled_from(["[1, 2]", "{a: 1}", "[", "null", "1e3", "0x10"])))
-        found += ["--set", f"{name}={value}" if draw(st.integers(0, 9)) else name]
+        found += ["--set", name if draw(seldom(10)) else f"{name}={value}"]
     return found
 
 

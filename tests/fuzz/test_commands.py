@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import saved_results
-from edits import SCALARS, edited, overrides, scenario_texts
+from edits import SCALARS, edited, overrides, scenario_texts, seldom
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, DrawFn, SearchStrategy
@@ -130,7 +130,7 @@ def write(path: Path, text: str | bytes) -> None:
 
 def check_one(folder: Path, data: DataObject, arguments: list[str]) -> None:
     """Run a command, one of many as a shell does, and look at how it ended."""
-    shell = data.draw(st.integers(0, 99)) == 0 and "\0" not in "".join(arguments)
+    shell = data.draw(seldom(150)) and "\0" not in "".join(arguments)
     ended = (in_a_process_of_its_own if shell else in_process)(arguments)
     found = faults(ended)
     kept = "\n".join(each.read_text("utf-8") for each in folder.glob("ieco-opt-*.txt"))
@@ -178,14 +178,14 @@ EVERYTHING = DEPLOYMENTS + FLEETS
 @st.composite
 def option(draw: DrawFn, name: str, sound: list[Any], wrong: list[Any], often: int = 3) -> list[str]:
     """Give an option once in so many draws, seldom with a value that is refused."""
-    if draw(st.integers(1, often)) > 1:
+    if often > 1 and not draw(seldom(often)):
         return []
-    return [name, str(draw(st.sampled_from(sound if draw(st.integers(0, 19)) else wrong)))]
+    return [name, str(draw(st.sampled_from(wrong if draw(seldom(20)) else sound)))]
 
 
 @st.composite
 def flag(draw: DrawFn, name: str, often: int = 4) -> list[str]:
-    return [name] if draw(st.integers(1, often)) == 1 else []
+    return [name] if draw(seldom(often)) else []
 
 
 _OUT = option(
@@ -231,7 +231,7 @@ def drawn_options(data: DataObject, options: list[SearchStrategy[list[str]]]) ->
 
 def with_config(data: DataObject, folder: Path) -> list[str]:
     """Give the limit of a run, or a configuration of another kind, which is refused or as quick."""
-    if data.draw(st.integers(0, 11)):
+    if not data.draw(seldom(12)):
         return ["--solver-config", "limit.yaml"]
     config = data.draw(
         edited(st.sampled_from([{"solver": "highs", "total_time_limit_s": 2.0, "options": {"presolve": "on"}}]), 2)
@@ -276,7 +276,7 @@ def results(folder: Path, data: DataObject) -> None:
     """Saved results with edits, which are read, checked and never trusted."""
     values = data.draw(edited(st.sampled_from(saved_results.KINDS).map(written)))
     text = json.dumps(values)
-    if data.draw(st.integers(0, 9)) == 0:
+    if data.draw(seldom(10)):
         at = data.draw(st.integers(0, len(text)))
         text = text[:at] + data.draw(st.sampled_from(["", "{", "\x00", "1e999"]))
     write(folder / "result.json", text)
