@@ -159,6 +159,14 @@ def test_the_papers_stages_are_no_more_than_gpus_and_sequences(
     assert evaluated(row, fidelity="paper")["feasible"].tolist() == [feasible]
 
 
+@pytest.mark.parametrize(("batch", "ranks"), [(7, 1.0), (8, 8.0), (9, 8.0)])
+def test_the_papers_experts_spread_where_each_has_two_tokens(batch: int, ranks: float) -> None:
+    # 2 of 8 experts are active, so that 8 tokens bring 2 to each.
+    row = {name: value for name, value in SETUP.items() if name != "weights"}
+    row |= {"model": "Mixtral 8x7B", "accelerator": "H100", "gpus": 16, "pipeline_parallel": 1, "batch": batch}
+    assert evaluated(row, fidelity="paper")["expert_parallel"].tolist() == [ranks]
+
+
 def test_the_papers_memory_may_be_exactly_full() -> None:
     # One micro-batch of 1 sequence: 2 bytes for each weight, and the cache of the context.
     model, accelerator = MODELS["Llama 3 70B"], ACCELERATORS["H100"]

@@ -18,7 +18,7 @@ from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
-from ieco_opt.programs.deployment import Objective, ProgramData, build_program
+from ieco_opt.programs.deployment import Decision, Objective, ProgramData, build_program, read_decision
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.scenario import resolve
 from ieco_opt.scenario.solver_config import SolverConfig
@@ -76,6 +76,19 @@ def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objectiv
     ]
     # Either may count a binary as 1e-6 away from 0 or 1; the objective of a cost may be a difference of equals.
     assert found[0] == pytest.approx(found[1], rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("rounding", [-4e-7, 0.0, 4e-7])
+def test_a_decision_is_rounded_and_not_cut_off(rounding: float) -> None:
+    # Solvers take integers for whole within 1e-6.
+    model = fastest_under_limits()
+    names = list(model.segments)
+    for name in names:
+        model.choose[name].set_value(rounding, skip_validation=True)
+        model.batch[name].set_value(rounding, skip_validation=True)
+    model.choose[names[-1]].set_value(1.0 + rounding, skip_validation=True)
+    model.batch[names[-1]].set_value(3.0 + rounding, skip_validation=True)
+    assert read_decision(model) == Decision(len(names) - 1, 3)
 
 
 @pytest.mark.parametrize("limit", [1e-9, 0.5, 1.0])
