@@ -19,6 +19,9 @@ MODES: dict[str, tuple[Phase, ...]] = {
 }
 """Phases that instances of each mode of serving have."""
 
+_ROUNDED = 1.0 + 1e-12
+"""A requirement can be the very figure of an instance, which then meets it whatever the last bits say."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetupTable:
@@ -72,7 +75,7 @@ class Candidates:
         workload = self.workload.workload
         slowest = np.inf if workload.min_speed is None else 1.0 / (workload.min_speed * speed_factor)
         first = workload.max_time_to_first_token_s
-        return Service(slowest, np.inf if first is None else first)
+        return Service(slowest * _ROUNDED, np.inf if first is None else first * _ROUNDED)
 
 
 @dataclass(frozen=True, slots=True)

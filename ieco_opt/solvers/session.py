@@ -70,6 +70,7 @@ class SolverSession:
                     outcome, objective, bound = self._run_highs(model, deadline, (), report)
             else:
                 outcome, objective, bound = self._run_other(model, deadline)
+        _check_bound(objective, bound)
         seconds = time.perf_counter() - began
         self.solves += 1
         self.seconds += seconds
@@ -177,6 +178,15 @@ def _contradicts(model: Any, objective: float) -> bool:
 
 def _or_inf(limit_s: float | None) -> float:
     return math.inf if limit_s is None else limit_s
+
+
+def _check_bound(objective: float | None, bound: float | None) -> None:
+    """Refuse a bound that the solver's own solution is below, before anybody takes it for a proof."""
+    if objective is not None and bound is not None and bound - objective > _MISMATCH * max(1.0, abs(objective)):
+        raise SolverError(
+            f"the solver reports the bound {bound:.9g}, but its own solution is {objective:.9g}, which is less; "
+            "one of them is wrong, so the result is refused"
+        )
 
 
 def _finite(value: object) -> float | None:

@@ -12,42 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from promised_columns import PROMISED
 
 import ieco_opt
 from ieco_opt import catalog, errors
 from ieco_opt.results.answer import Question
 from ieco_opt.results.guarantee import AnswerStatus
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-)
-"""Columns of a deployment that users are promised, in this order."""
 
 
 def small(**fields: object) -> ieco_opt.Scenario:
@@ -70,7 +41,7 @@ def small(**fields: object) -> ieco_opt.Scenario:
 def test_frontier_is_a_table_with_the_promised_columns() -> None:
     front = ieco_opt.frontier(small(), complete=True)
     table = front.to_dataframe()
-    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(table.columns[: len(PROMISED)]) == PROMISED
     assert len(table) == len(front) > 10
     assert (np.diff(table["speed_tokens_per_s"]) < 0).all()
     assert (np.diff(table["cost_usd_per_mtok"]) < 0).all()

@@ -13,9 +13,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from oracle import Setup, deployable
 from random_scenarios import random_case
 
-from ieco_opt import InfeasibleError, Scenario, ScenarioError, frontier
+from ieco_opt import InfeasibleError, Scenario, ScenarioError, catalog, frontier
+from ieco_opt.catalog.types import Model
 from ieco_opt.cli.compare import command
 from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import judge
@@ -170,6 +172,29 @@ def test_degrees_that_no_server_accepts() -> None:
     assert reasons_of(wanted, 3, 1, 1, 1) == [
         (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
     ]
+
+
+@pytest.mark.parametrize("share", [1.0, 1.0 - 1e-6])
+def test_memory_may_be_exactly_full(share: float) -> None:
+    model = catalog.model("Llama-3.3-70B")
+    assert isinstance(model, Model)
+    used = float(deployable.resident_bytes(model, Setup(2, "1d", 1, 1, 1), "fp8", np.array(24.0), 2500))
+    found = reasons_of(scenario(memory_utilization=share * used / 80e9), 2, 1, 1, 24)
+    assert [obstacle for obstacle, _ in found] == ([] if share == 1.0 else [Obstacle.MEMORY])
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [("min_speed", 1), ("max_cost", -1), ("min_throughput", 1), ("max_throughput", -1), ("max_power_kw", -1)],
+)
+def test_a_limit_may_be_met_exactly(name: str, better: int) -> None:
+    found = judge(resolve(scenario()), proposals((4, 1, 1, 8)))
+    latency, cost = float(found.latency_s[0]), float(found.cost_usd_per_mtok[0])
+    figures = {"min_speed": 1 / latency, "max_cost": cost, "max_power_kw": 2.8}
+    figure = figures.get(name, 8 / latency)
+    assert reasons_of(scenario(limits={name: figure}), 4, 1, 1, 8) == []
+    ((obstacle, _),) = reasons_of(scenario(limits={name: figure * (1 + better * 1e-9)}), 4, 1, 1, 8)
+    assert obstacle is Obstacle.LIMIT
 
 
 def test_memory_says_by_how_much_it_is_over() -> None:
@@ -329,7 +354,6 @@ def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) ->
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     import pandas as pd
 
     for name, read in (("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)):
@@ -432,7 +456,6 @@ def test_nothing_is_missed_where_a_heuristic_lies_below_a_frontier_that_is_not_c
 
 @pytest.mark.parametrize("ending", ["png", "svg", "html"])
 def test_pictures_are_drawn_alike_every_time(comparison: Comparison, tmp_path: Path, ending: str) -> None:
-    pytest.importorskip("matplotlib")
     first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
     comparison.plot(first)
     comparison.plot(second)
@@ -534,7 +557,6 @@ def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
 
 
 def test_an_incomplete_frontier_never_gives_negative_regrets() -> None:
-    pytest.importorskip("pymoo")
     results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).heuristics
     exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).heuristics
     for covered, complete in zip(results, exact, strict=True):

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from ended_solves import end_after, out_of_time
 
 import ieco_opt
 from ieco_opt import InfeasibleError
@@ -185,6 +186,13 @@ def test_amounts_are_rounded_to_the_side_that_helps(amount: float) -> None:
     up, down = float(rounded(amount, 4)), float(rounded(amount, 4, up=False))
     assert amount * (1 - 1e-9) <= up <= amount * 1.001001
     assert amount * 0.998999 <= down <= amount * (1 + 1e-9)
+
+
+def test_a_change_that_is_not_proven_to_be_the_least_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first solve proves that there is no plan; all others end with a solution that may not be the best.
+    end_after(1, out_of_time, monkeypatch)
+    told = refusal(LISTED, {"gpus": 8})
+    assert told.endswith("cannot all be served within the limits (what it would take was not found in time)")
 
 
 def test_a_plan_that_costs_nothing_has_no_better_one() -> None:

@@ -27,41 +27,15 @@ from oracle.fleet import (
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
 from oracle.serving import Decoding, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet
+from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
-from ieco_opt.catalog.types import Accelerator, FeedForward, GroupedQueryAttention, Model
+from ieco_opt.catalog.types import Accelerator, Model
 
 Mapping = dict[str, Any]
 
-# 1e6 FLOP/s at 8 bits and 8e4 bytes/s after the caps.
-CHIP = Accelerator(
-    name="chip",
-    flops_16bit=1e6,
-    flops_8bit=2e6,
-    flops_4bit=None,
-    hbm_bytes_per_s=1e5,
-    hbm_bytes=1e5,
-    intra_node_bytes_per_s=1e6,
-    inter_node_bytes_per_s=1e5,
-    node_size=2,
-    usd_per_gpu_hour=3.6,
-    kernel_launch_s=1e-6,
-    arithmetic_cap=0.5,
-    memory_cap=0.8,
-    power_w=100,
-)
 # So much bandwidth that only arithmetic counts.
 COUNTING = replace(CHIP, hbm_bytes_per_s=1e12)
-# Per layer 192 attention weights, 384 feed-forward weights and 16 bytes of cache a token; 80 weights of unembedding.
-DENSE = Model(
-    name="dense",
-    layers=5,
-    width=8,
-    vocabulary=10,
-    tied_embeddings=False,
-    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
-    feed_forward=(FeedForward(layers=5, width=16),),
-)
 ONE_GPU = Setup(1, "1d", 1, 1, 1)
 # Per token: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding; 5 x 4 x 8 per token attended to.
 PER_TOKEN, PER_ATTENDED = 6080, 160

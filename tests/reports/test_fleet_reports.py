@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
+from promised_columns import INSTANCES
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
@@ -35,56 +36,6 @@ from ieco_opt.results.writing import check_ending, path_beside, to_csv_text, wri
 from ieco_opt.scenario import Fleet, load_fleet_mapping
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "workload",
-    "phase",
-    "pool",
-    "instance_type",
-    "instances",
-    "nodes",
-    "usd_per_hour",
-    "utilization",
-    "time_to_first_token_s",
-    "requests_per_s",
-    "capacity_requests_per_s",
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-    "memory_per_gpu_gb",
-    "memory_limit_gb",
-    "draft_tensor_parallel",
-    "draft_attention_data_parallel",
-    "draft_pipeline_parallel",
-    "draft_expert_parallel",
-    "draft_expert_tensor_parallel",
-    "draft_stage_ranks",
-    "draft_tensor_layout",
-)
-"""Columns of a row of instances: those that users are promised of every deployment and of a fleet, and more."""
 
 
 def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -> InstanceRow:
@@ -616,7 +567,7 @@ def test_dataframes_have_typed_columns_whatever_the_rows(table: str, kind: type[
 
 def test_rows_of_instances_have_the_promised_columns() -> None:
     frame = SINGLE.to_dataframe()
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == INSTANCES
     assert frame["tensor_parallel"].tolist() == [4, 2, 2, 8, pd.NA]
     assert frame["stage_ranks"].tolist() == [4, 2, 8, 8, pd.NA]
     assert frame["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA, pd.NA, pd.NA]
@@ -705,7 +656,7 @@ def test_json_holds_what_was_promised() -> None:
     assert values["status"] == "stopped"
     assert values["scenario"] == SCENARIO.to_mapping()
     assert (values["plans"][0]["bound"], values["plans"][0]["gap"]) == (None, None)
-    assert tuple(values["plans"][0]["instances"][0]) == COLUMNS
+    assert tuple(values["plans"][0]["instances"][0]) == INSTANCES
     assert values["solver"]["options"] == {"presolve_mode": 2, "mip_abs_gap": "inf"}
     assert values["statistics"]["solves"] == 2
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, get_args
 import pandas as pd
 import pytest
 from places import DATA
+from promised_columns import DEPLOYMENT, PROMISED
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
@@ -42,50 +43,6 @@ from ieco_opt.scenario import Scenario, Speculation, Workload
 from ieco_opt.scenario.deployment import Limits
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-)
-"""Columns that users are promised, in this order."""
-
-ALL_COLUMNS = (
-    *COLUMNS,
-    "memory_per_gpu_gb",
-    "memory_limit_gb",
-    "draft_tensor_parallel",
-    "draft_attention_data_parallel",
-    "draft_pipeline_parallel",
-    "draft_expert_parallel",
-    "draft_expert_tensor_parallel",
-    "draft_stage_ranks",
-    "draft_tensor_layout",
-    "cost_cap",
-)
 
 EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
 
@@ -359,13 +316,13 @@ def test_layouts_leave_out_what_is_one() -> None:
 
 def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> None:
     table = rows_to_dataframe(Deployment, FRONT.deployments)
-    assert tuple(table.columns) == Deployment.columns() == ALL_COLUMNS
-    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(table.columns) == Deployment.columns() == DEPLOYMENT
+    assert tuple(table.columns[: len(PROMISED)]) == PROMISED
     assert table["gpus"].tolist() == [16, 8, 1]
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
     assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
-    assert {str(table[name].dtype) for name in COLUMNS[7:12] if name != "expert_tensor_parallel"} == {"int64"}
+    assert {str(table[name].dtype) for name in PROMISED[7:12] if name != "expert_tensor_parallel"} == {"int64"}
     assert table["tensor_parallel"].tolist() == [2, 8, 1]
     assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
     uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])
@@ -384,12 +341,12 @@ def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     text = (tmp_path / "front.CSV").read_bytes().decode()
     assert text == to_csv_text(frontier(awkward, CHEAP))
     head, first, second = text.splitlines()
-    assert head == ",".join(ALL_COLUMNS)
-    row, other = (dict(zip(ALL_COLUMNS, line.split(","), strict=True)) for line in (first, second))
+    assert head == ",".join(DEPLOYMENT)
+    row, other = (dict(zip(DEPLOYMENT, line.split(","), strict=True)) for line in (first, second))
     for name in ("latency_s", "kernel_s", "network_s", "cost_usd_per_mtok"):
         assert float(row[name]) == getattr(awkward, name)
     assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "2", "")
-    assert to_csv_text(NOTHING) == ",".join(ALL_COLUMNS) + "\n"
+    assert to_csv_text(NOTHING) == ",".join(DEPLOYMENT) + "\n"
 
 
 def test_parquet_keeps_values_and_types(tmp_path: Path) -> None:
@@ -428,7 +385,7 @@ def test_json_holds_what_was_promised(tmp_path: Path) -> None:
     assert values["question"]["kind"] == "frontier"
     assert (values["guarantee"]["kind"], values["status"]) == ("partial", "stopped")
     assert values["guarantee"]["stopped"] == "time limit"
-    assert tuple(values["deployments"][0]) == ALL_COLUMNS
+    assert tuple(values["deployments"][0]) == DEPLOYMENT
     assert values["deployments"][1]["bound"] is None
     everything = {"latency_lo_s": 0.0, "latency_hi_s": None, "cost_lo": 0.0, "cost_hi": None}
     assert values["guarantee"]["open_regions"][1] == everything
@@ -598,7 +555,7 @@ def test_every_field_missing_is_named() -> None:
         assert name in faults_of(json.dumps({key: VALUES[key] for key in VALUES if key != name}))
     without = {key: entry for key, entry in VALUES.items() if key not in ("format", "format_version")}
     assert {"format"} == faults_of(json.dumps(without)).keys()
-    for name in ALL_COLUMNS:
+    for name in DEPLOYMENT:
         row = {key: entry for key, entry in VALUES["deployments"][0].items() if key != name}
         assert faults_of(set_at(VALUES, ("deployments", 0), row)).keys() == {f"deployments[0].{name}"}
 
