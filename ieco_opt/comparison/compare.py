@@ -18,6 +18,7 @@ from ieco_opt.defaults import COMPARED_DELTA, DEFAULT_CONFIG
 from ieco_opt.errors import SearchStoppedError
 from ieco_opt.heuristics import BUILT_IN, Heuristic, Proposals, get
 from ieco_opt.heuristics.pricing import no_proposals
+from ieco_opt.heuristics.registry import sharing
 from ieco_opt.pareto import run
 from ieco_opt.pareto.sweeps import Progress
 from ieco_opt.results.answer import Question
@@ -66,7 +67,7 @@ def compare(
     SolverError
         The solver is missing, contradicts the performance model, or found nothing before a limit ended it.
     """
-    chosen = [get(item) if isinstance(item, str) else item for item in heuristics]
+    chosen = sharing([get(item) if isinstance(item, str) else item for item in heuristics])
     budget = Budget() if budget is None else budget
     config = solver_config_of(solver_config)
     with running(config, doing) as under_way:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,14 @@ from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.heuristics.interface import Proposals, joined, nondominated
 from ieco_opt.heuristics.pricing import families_of, no_proposals
-from ieco_opt.heuristics.published_search import RESOLUTION, SearchedModel, SearchRequest, SearchResult, search
+from ieco_opt.heuristics.published_search import (
+    RESOLUTION,
+    SearchedModel,
+    Searches,
+    SearchRequest,
+    SearchResult,
+    search,
+)
 from ieco_opt.performance.architecture import Architecture, peak_flops
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.comparison import Budget
@@ -33,22 +40,25 @@ class PaperGrid:
     ----------
     resolution
         GPU counts and batches of the grid; 400 as published.
+    searches
+        What was searched already, shared by heuristics that propose of the same searches; ``None``: search anew.
     """
 
     resolution: int = RESOLUTION
     name: str = "paper-grid"
+    searches: Searches | None = field(default=None, compare=False, repr=False)
 
     def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
         """Points of the searched frontier that meet the limits, fastest first; the budget is ignored."""
         published = scenario.scenario.fidelity is Fidelity.PAPER
-        found = searched(scenario, self.resolution, ask, published_bounds=published)
+        found = searched(scenario, self.resolution, self.searches, ask, published_bounds=published)
         parts = [_within_limits(scenario, family, result) for family, result in found]
         everything = joined([no_proposals(), *parts])
         return everything.take(nondominated(everything.latency_s, everything.cost_usd_per_mtok))
 
 
 def searched(
-    scenario: ResolvedScenario, resolution: int, ask: Ask = go_on, *, published_bounds: bool
+    scenario: ResolvedScenario, resolution: int, known: Searches | None, ask: Ask = go_on, *, published_bounds: bool
 ) -> Iterator[tuple[Family, SearchResult]]:
     """Search every accelerator with every precision, on the published grid or within the scenario's bounds."""
     space = scenario.design_space
@@ -57,24 +67,15 @@ def searched(
         if not published_bounds:
             bounds = (float(space.batch_min), float(space.batch_max))
             request = replace(request, most_gpus=float(space.max_gpus), batches=bounds)
-        yield family, _search_once(request, ask)
+        yield family, _search_once(request, {} if known is None else known, ask)
 
 
-_FINISHED: dict[SearchRequest, SearchResult] = {}
-"""The last searches that looked everywhere: two heuristics make proposals of the same ones."""
-
-_KEPT = 64
-
-
-def _search_once(request: SearchRequest, ask: Ask) -> SearchResult:
-    known = _FINISHED.get(request)
-    if known is None:
-        known = search(request, ask)
-        if known.finished:
-            if len(_FINISHED) >= _KEPT:
-                _FINISHED.clear()
-            _FINISHED[request] = known
-    return known
+def _search_once(request: SearchRequest, known: Searches, ask: Ask) -> SearchResult:
+    """A search, or what it found before; one that was ended is not kept."""
+    found = known.get(request) or search(request, ask)
+    if found.finished:
+        known[request] = found
+    return found
 
 
 def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> SearchRequest:

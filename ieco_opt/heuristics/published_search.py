@@ -87,6 +87,10 @@ class SearchResult:
     finished: bool
 
 
+Searches = dict[SearchRequest, SearchResult]
+"""Searches that looked everywhere, with what they found."""
+
+
 @dataclass(slots=True)
 class _Best:
     """The fastest setup found of each pair of GPU count and batch, shape (counts, batches); inf where none fits."""

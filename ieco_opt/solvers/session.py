@@ -153,7 +153,7 @@ class SolverSession:
 
 
 def _is_unknown(results: Any) -> bool:
-    return bool(results.termination_condition.name == "unknown")
+    return results.termination_condition.name in ("unknown", "error")
 
 
 def _check_options(config: SolverConfig) -> None:

@@ -28,12 +28,13 @@ class Watch:
         self._gap = config.accepted_gap
         self._patience_s = config.patience_s or 0.0
         self._report = report
+        self._searching = False
 
     def attach(self, highs: Any) -> None:
         """Subscribe to the callbacks of a solver that is about to run."""
-        highs.cbSimplexInterrupt += self._on_request
-        highs.cbIpmInterrupt += self._on_request
-        highs.cbMipInterrupt += self._on_request
+        highs.cbSimplexInterrupt += self._on_step
+        highs.cbIpmInterrupt += self._on_step
+        highs.cbMipInterrupt += self._on_node
         if self._report is not None:
             highs.cbMipLogging += self._on_progress
             highs.cbMipImprovingSolution += self._on_progress
@@ -44,7 +45,13 @@ class Watch:
         assert self._report is not None
         self._report(event.data_out.mip_primal_bound, event.data_out.mip_dual_bound, event.data_out.running_time)
 
-    def _on_request(self, event: Any) -> None:
+    def _on_step(self, event: Any) -> None:
+        # Within the search of an integer program a linear one that is ended is an error, and the incumbent lost.
+        if self._interrupt.requested and not self._searching:
+            event.interrupt()
+
+    def _on_node(self, event: Any) -> None:
+        self._searching = True
         if self._interrupt.requested:
             event.interrupt()
 

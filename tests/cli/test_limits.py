@@ -17,7 +17,6 @@ from stopping import Ends, end_runs_after
 
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import main
-from ieco_opt.heuristics import paper_grid
 from ieco_opt.reports.text.progress import Shown
 from ieco_opt.solvers.run import Run, Stopped
 
@@ -70,7 +69,6 @@ def test_every_command_ends_with_4_and_writes_what_it_found(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / ("out.lp" if name.startswith("export") else "out.json")
-    monkeypatch.setattr(paper_grid, "_search_once", paper_grid.search)
     with monkeypatch.context() as patch:
         ends = end_runs_after(float("inf"), patch)
         assert status_of(*COMMANDS[name], "--out", str(out)) == ExitStatus.DONE

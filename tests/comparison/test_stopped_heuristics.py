@@ -16,6 +16,7 @@ from ieco_opt import Scenario, SolverConfig
 from ieco_opt.comparison import compare
 from ieco_opt.errors import SearchStoppedError
 from ieco_opt.heuristics import BUILT_IN, Budget, Proposals, paper_grid, published_search
+from ieco_opt.heuristics.paper_grid import PaperGrid
 from ieco_opt.heuristics.pricing import no_proposals
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.reports.text import render
@@ -34,12 +35,6 @@ SMALL = Scenario(
 BUDGET = Budget(evaluations=500)
 
 
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test searches for itself, whatever others have found before."""
-    monkeypatch.setattr(paper_grid, "_FINISHED", {})
-
-
 def points_of(proposals: Proposals) -> set[tuple[float, float]]:
     return set(zip(proposals.latency_s.tolist(), proposals.cost_usd_per_mtok.tolist(), strict=True))
 
@@ -50,7 +45,6 @@ def test_wherever_a_heuristic_ends_what_it_had_found_is_proposed(name: str, monk
     scenario = resolve(SMALL)
 
     def proposed(ask: Ends) -> Proposals:
-        monkeypatch.setattr(paper_grid, "_FINISHED", {})
         return heuristic.propose(scenario, BUDGET, ask)  # type: ignore[call-arg]
 
     whole, asked = proposed(Ends()), steps_of(proposed)
@@ -77,7 +71,6 @@ def test_a_comparison_is_given_wherever_its_heuristics_end(monkeypatch: pytest.M
     heuristics = chosen(["paper-grid", "rounded-grid", "coarse-grid", "random"], resolution=8)
 
     def compared() -> Any:
-        monkeypatch.setattr(paper_grid, "_FINISHED", {})
         return compare(SMALL, heuristics, budget=BUDGET, delta=0.5)
 
     with monkeypatch.context() as patch:
@@ -152,7 +145,6 @@ def test_two_heuristics_share_one_published_search(monkeypatch: pytest.MonkeyPat
     compare(SMALL, chosen(["paper-grid", "rounded-grid"], resolution=8), delta=0.5)
     assert len(searches) == len(set(searches)) == len(SMALL.accelerators)
     # A search that had to end is no answer to the next question.
-    monkeypatch.setattr(paper_grid, "_FINISHED", {})
-    (grid,) = chosen(["paper-grid"], resolution=8)
-    few = grid.propose(resolve(SMALL), BUDGET, Ends(12))  # type: ignore[call-arg]
+    grid = PaperGrid(resolution=8, searches={})
+    few = grid.propose(resolve(SMALL), BUDGET, Ends(12))
     assert few.evaluations < grid.propose(resolve(SMALL), BUDGET).evaluations

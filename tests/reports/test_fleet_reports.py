@@ -740,7 +740,12 @@ FLEET_FRONTIER = {"kind": "fleet_frontier", "against": "speed"}
             "plans[0].instances[1].draft_stage_ranks",
             "found 4, expected null, as the degrees say",
         ),
-        ((*ROW, "parallelism"), {}, "plans[0].instances[1].parallelism", "unknown field, expected one of workload"),
+        (
+            (*ROW, "parallelism"),
+            {},
+            "plans[0].instances[1].parallelism",
+            "unknown field, expected perhaps tensor_parallel",
+        ),
         (("statistics", "columns"), 1.5, "statistics.columns", "found 1.5, expected an integer"),
         (("surprise",), 1, "surprise", "unknown field"),
     ],

@@ -997,7 +997,7 @@ def test_progress_draws_on_a_terminal_when_it_is_told_something(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress.progress(True) as report:
-        report(12, 3, 1.25)
+        report.found(12, 3, 1.25)
         assert "12 deployments found, 3 open, the widest 25 % wide" in terminal.getvalue()
         assert sys.stderr is terminal
     assert capsys.readouterr().out == ""
@@ -1010,7 +1010,8 @@ def test_progress_is_silent_otherwise(
     target = stream()
     monkeypatch.setattr(sys, "stderr", target)
     with progress.progress(enabled) as report:
-        report(1, 1, 2.0)
+        report.found(1, 1, 2.0)
+        report.doing("pricing")
     assert target.getvalue() == ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import ieco_opt
 from ieco_opt import Scenario, SolverConfig, SolverError, api
 from ieco_opt.results.answer import AnswerStatus
 from ieco_opt.scenario import load_fleet_mapping
+from ieco_opt.solvers import session as sessions
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.session import SolverSession
 
@@ -139,13 +141,14 @@ def test_of_nearly_equal_scores_the_greater_is_preferred(prices: tuple[float, fl
 def test_the_smaller_of_two_time_limits_counts(
     solver: str, configured: float | None, left: float | None, given: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float | None] = []
+    asked: list[float] = []
 
-    def run(session: SolverSession, model: Any, limit: float | None, *rest: Any) -> Said:
-        asked.append(limit)
+    def run(_: SolverSession, model: Any, deadline: float, *rest: Any) -> Said:
+        asked.append(deadline)
         return Outcome.NO_SOLUTION, None, None
 
     for name in ("_run_highs", "_run_other"):
         monkeypatch.setattr(SolverSession, name, run)
+    monkeypatch.setattr(sessions.time, "perf_counter", lambda: 100.0)
     SolverSession(SolverConfig(solver=solver, time_limit_s=configured)).solve(object(), left)
-    assert asked == [given]
+    assert asked == [math.inf if given is None else 100.0 + given]
