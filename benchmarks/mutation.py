@@ -5,7 +5,6 @@ ones first, until one fails, so the score is a lower bound of what the whole sui
 ``--session``, and a run that was cut off goes on. Mutants that no test can tell from the program are listed in
 ``equivalent_mutants.yaml`` with the reason, and do not count.
 
-    .venv/bin/pip install -e '.[mutation]'
     .venv/bin/python benchmarks/mutation.py --sample 40                      # of each package, some hours
     .venv/bin/python benchmarks/mutation.py --package programs --sample 0    # all mutants of one
 """

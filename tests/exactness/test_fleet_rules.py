@@ -26,7 +26,7 @@ def test_the_optimum_is_that_of_the_brute_force_where_a_rule_decides(name: str, 
         drawn = ruled_fleet(RULES[name], seed)
         decided += drawn.decided
         try:
-            found = ieco_opt.plan(load_fleet_mapping(drawn.mapping), next_cheaper=False)
+            found = ieco_opt.plan(load_fleet_mapping(drawn.mapping))
         except InfeasibleError:
             assert drawn.answer is None, seed
             continue
@@ -90,6 +90,6 @@ def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
         ],
         "objective": "power",
     }
-    plan = ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False)[0]
+    plan = ieco_opt.plan(load_fleet_mapping(mapping))[0]
     assert plan.power_kw == pytest.approx(13.3)
     assert max(row.time_to_first_token_s or 0.0 for row in plan.instances) == pytest.approx(0.03135280525720567)

@@ -78,7 +78,7 @@ DRAWN = [("random", range(8000, 8025)), *((name, range(200, 206)) for name in RU
 def planned(mapping: Mapping) -> FleetPlan | None:
     """The optimum; ``None`` where there is no plan."""
     try:
-        return ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False)[0]
+        return ieco_opt.plan(load_fleet_mapping(mapping))[0]
     except InfeasibleError:
         return None
 

@@ -202,7 +202,7 @@ def test_a_wider_choice_of_deployments_is_never_worse(widen: Change, seeds: rang
 def best_plan(mapping: Mapping) -> float:
     """The objective of the optimum; inf where there is no plan."""
     try:
-        found = ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False)
+        found = ieco_opt.plan(load_fleet_mapping(mapping))
     except InfeasibleError:
         return math.inf
     assert found[0].status == "optimal"

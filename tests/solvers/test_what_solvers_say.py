@@ -36,7 +36,7 @@ def says(change: Callable[[Said], Said], monkeypatch: pytest.MonkeyPatch, *, rel
 def with_a_gap(said: Said) -> Said:
     """The configuration's gap was reached, and the search ended there."""
     outcome, objective, bound = said
-    return outcome, objective, None if bound is None else 0.8 * bound
+    return outcome, objective, None if bound is None else bound - 0.2 * abs(bound)
 
 
 @pytest.mark.parametrize("scenario", [DENSE, MIXTURE], ids=["dense", "experts"])
@@ -63,10 +63,10 @@ def test_a_frontier_with_gaps_covers_less(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_plans_bound_is_the_solves_and_not_the_value(
     objective: Literal["cost", "power", "gpus"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = ieco_opt.plan(MANY, objective=objective, next_cheaper=False)
+    whole = ieco_opt.plan(MANY, objective=objective)
     says(with_a_gap, monkeypatch)
     config = SolverConfig(relative_gap=0.3)
-    result = ieco_opt.plan(MANY, objective=objective, next_cheaper=False, solver_config=config)
+    result = ieco_opt.plan(MANY, objective=objective, solver_config=config)
     assert result[0].objective == pytest.approx(whole[0].objective)
     assert result[0].bound == pytest.approx(0.8 * whole[0].objective)
     assert result[0].gap == pytest.approx(0.2)
@@ -89,7 +89,7 @@ def test_coverage_of_plans_includes_the_gaps_of_the_solves(
 ASKED: dict[str, Callable[[], object]] = {
     "dense": lambda: ieco_opt.solve(DENSE),
     "experts": lambda: ieco_opt.solve(MIXTURE),
-    "plan": lambda: ieco_opt.plan(MANY, next_cheaper=False),
+    "plan": lambda: ieco_opt.plan(MANY),
 }
 
 
