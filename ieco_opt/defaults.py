@@ -10,6 +10,9 @@ ObjectiveName = Literal["fastest", "cheapest", "preferred"]
 FleetObjective = Literal["cost", "power", "gpus"]
 """Objectives of a plan."""
 
+Objective = Literal[ObjectiveName, FleetObjective]
+"""Objectives of either."""
+
 Against = Literal["speed", "power", "gpus"]
 """What the cost of a fleet is traded against."""
 

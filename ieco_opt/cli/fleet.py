@@ -13,6 +13,9 @@ from ieco_opt.cli.options import output_options, scenarios_argument, set_option
 from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ieco_opt.cli.output import Delivery
     from ieco_opt.defaults import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
@@ -95,18 +98,26 @@ def command(
             click.echo()
         # Of a plan and the frontier after it, one limit of time bounds both.
         with running(config) as run:
+            how = _Search(config, run, quiet)
             if frontier is None:
-                found = given.deliver(search(fleet, _Search(config, run, quiet)))
+                found = given.deliver(search(fleet, how))
             else:
-                plan = None
-                if given.shows_tables:
-                    plan = search(fleet, _Search(config, run, quiet))
-                    Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
-                    click.echo()
-                sought = _Search(config, run, quiet)
-                found = given.deliver(_frontier(fleet, frontier, delta, plan, sought, complete=complete))
+                plan = _plan_before(given, search, fleet, how)
+                found = given.deliver(_frontier(fleet, frontier, delta, plan, how, complete=complete))
         status = max(status, found)
     return status
+
+
+def _plan_before(
+    given: Delivery, search: Callable[[Fleet, _Search], FleetResult], fleet: Fleet, how: _Search
+) -> FleetResult | None:
+    """Print the plan before a frontier, where people look."""
+    if not given.shows_tables:
+        return None
+    plan = search(fleet, how)
+    given.to_screen().deliver(plan)
+    click.echo()
+    return plan
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,10 @@ class Delivery:
         return self.output_format == "table" or (
             self.output_format is None and not (self.quiet and self.out is not None)
         )
+
+    def to_screen(self) -> Delivery:
+        """The same without files."""
+        return replace(self, out=None, plot=None)
 
     def check(self, *kinds: str) -> None:
         """Refuse file names that nothing can be written to before the work is done, not after.

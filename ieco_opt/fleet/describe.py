@@ -13,6 +13,7 @@ from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
 from ieco_opt.fleet.plan import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.fleet.speeds import with_attained_factor
 from ieco_opt.pareto.describe import component_seconds, memory_gb, parallelism_of, resident_bytes
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
@@ -28,6 +29,7 @@ _OPEN = tuple(
 
 def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
     """Tables of a plan."""
+    plan = with_attained_factor(space, plan)
     names = column_labels(space, plan)
     pools = tuple(_pool(space, plan, at) for at in range(len(space.pools)))
     rows = tuple(_row(space, plan, at, names[at], pools) for at in names)

@@ -10,7 +10,7 @@ from ieco_opt.fleet.plan import Plan, judged
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem
-from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, attained_factor
+from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, with_attained_factor
 from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
 from ieco_opt.solvers.run import INTERRUPTED, Stopped
@@ -84,8 +84,8 @@ class _Levels:
 
     def settled(self) -> Plan:
         """The best plan so far, with what is proven of it."""
-        plan = judged(self.plan, self.objective, self.bound)
-        return replace(plan, levels=tuple(self._level(name) for name in self._criteria()))
+        self.plan = with_attained_factor(self.planner.space, judged(self.plan, self.objective, self.bound))
+        return replace(self.plan, levels=tuple(self._level(name) for name in self._criteria()))
 
     def _criteria(self) -> dict[str, Callable[[], None]]:
         criteria: dict[str, Callable[[], None]] = {}
@@ -152,7 +152,7 @@ class _Levels:
 
     def _adopt_faster(self, plan: Plan, highest: float) -> None:
         fast = as_fast_as_possible(self.planner.space, plan, highest)
-        self.plan = replace(fast, speed_factor=attained_factor(self.planner.space, fast))
+        self.plan = with_attained_factor(self.planner.space, fast)
         # So that the plan's own columns are among those at this factor.
         self.factor = self.plan.speed_factor * (1.0 - _ULPS)
 
@@ -216,6 +216,4 @@ class _Levels:
         """Take a plan over, its demands as they are asked for."""
         workloads = self.plan.problem.workloads
         asked = replace(plan, problem=replace(plan.problem, workloads=workloads))
-        if math.isfinite(factor := attained_factor(self.planner.space, asked)):
-            asked = replace(asked, speed_factor=factor)
         self.plan = asked

@@ -23,6 +23,12 @@ def attained_factor(space: FleetSpace, plan: Plan) -> float:
     return min((_factor(space.candidates[column.workload], column) for column in used), default=math.inf)
 
 
+def with_attained_factor(space: FleetSpace, plan: Plan) -> Plan:
+    """A plan with the factor that its instances attain; 1 where no speed is asked for or known."""
+    factor = attained_factor(space, plan)
+    return replace(plan, speed_factor=factor if math.isfinite(factor) else 1.0)
+
+
 def as_fast_as_possible(space: FleetSpace, plan: Plan, fastest: float) -> Plan:
     """Run the instances of a plan as fast as they can while they still serve the demand.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from ieco_opt.defaults import Against, FleetObjective, ObjectiveName
+from ieco_opt.defaults import Against, FleetObjective, Objective, ObjectiveName
 from ieco_opt.documents.types import FromZero, Integer, Record, Text
 from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.results.versions import Versions
@@ -57,7 +57,7 @@ class Question(Record):
     """
 
     kind: QuestionKind
-    objective: ObjectiveName | FleetObjective | None = None
+    objective: Objective | None = None
     preference: FromZero | None = None
     against: Against | None = None
     delta: FromZero | None = None

@@ -19,6 +19,9 @@ from ieco_opt.verification.everything import Everything
 UNCHECKED = "that the solver confirmed the optimum of the explanation (`confirmed`); without it, it was found again"
 
 
+NOT_EXAMINED = "limits and runner-ups that the explanation lacks, because its search was ended"
+
+
 class ExplanationModel:
     """The explanations of a scenario, each computed once."""
 
@@ -41,8 +44,15 @@ class ExplanationModel:
         if isinstance(expected, str):
             yield expected
             return
-        found = {name: getattr(result, name) for name in expected}
-        yield from map(str, differences(plain(found), expected))
+        found = plain({name: getattr(result, name) for name in expected})
+        if result.stopped is not None:
+            expected = {name: _examined(entry, found[name]) for name, entry in expected.items()}
+        yield from map(str, differences(found, expected))
+
+
+def _examined(expected: Any, found: Any) -> Any:
+    """As much of a list as an explanation that was ended had come to; it is examined from the front."""
+    return expected[: len(found)] if isinstance(expected, list) and isinstance(found, list) else expected
 
 
 def _explained(question: Question, deployments: Sequence[Deployment]) -> dict[str, Any] | str:

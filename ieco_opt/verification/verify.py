@@ -119,6 +119,7 @@ def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene
         report.problems += _of_the_whole(result, scene.resolved, scene.everything, scene.explained)
     if isinstance(result, Explanation):
         report.unchecked.append(explanations.UNCHECKED)
+        report.unchecked += [explanations.NOT_EXAMINED] if result.stopped is not None else []
     if isinstance(result, Comparison):
         report.heuristics = len(result.heuristics)
         report.unchecked.append(comparisons.UNCHECKED)

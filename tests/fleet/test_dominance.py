@@ -129,7 +129,6 @@ def test_in_a_mix_capacity_beyond_the_demand_of_a_class_serves_the_others() -> N
     [
         ({}, {"transfer_s": (1.0,)}, False),
         ({}, {"transfer_s": (1.0 + 1e-9,)}, True),
-        ({"workload": 1}, {"transfer_s": (2.0,)}, False),
         ({"requests_per_s": (0.0,)}, {"transfer_s": (2.0,)}, False),
         ({}, {"transfer_s": (2.0,), "requests_per_s": (0.0,)}, False),
         ({"room_s": (math.inf,)}, {"transfer_s": (2.0,)}, False),
@@ -141,6 +140,10 @@ def test_pairs_that_miss_the_first_token(prefill: dict[str, Any], decode: dict[s
     forgotten = without_idle_pairing(columns)
     assert (forgotten == columns) is late
     assert all(each.room_s == each.transfer_s == (0.0,) for each in forgotten) is not late
+
+
+def test_columns_of_two_workloads_are_no_pair() -> None:
+    assert conflicts([replace(BASE, phase=Phase.DECODE, transfer_s=(2.0,)), replace(BASE, workload=1)]) == []
 
 
 def test_a_pair_that_is_late_for_one_class_of_two_is_late() -> None:
