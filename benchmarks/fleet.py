@@ -110,7 +110,7 @@ def measured(mapping: Mapping, gap: float) -> FleetResult:
     """The faster of some runs."""
     config = replace(ieco_opt.load_solver_config("fleet"), relative_gap=gap, accepted_gap=None)
     loaded = load_fleet_mapping(mapping)
-    results = [ieco_opt.plan(loaded, solver_config=config, next_cheaper=False) for _ in range(RUNS)]
+    results = [ieco_opt.plan(loaded, solver_config=config) for _ in range(RUNS)]
     return min(results, key=lambda each: each.statistics.solver_seconds)
 
 
@@ -128,7 +128,7 @@ def show(mapping: Mapping, gap: float) -> None:
 
 def main() -> None:
     """Measure and print."""
-    ieco_opt.plan(load_fleet_mapping(fleet(1, 1)), next_cheaper=False)
+    ieco_opt.plan(load_fleet_mapping(fleet(1, 1)))
     print(
         f"{'instance':36} {'asked':>8} {'priced':>7} {'left':>6} {'vars':>6} {'pricing s':>9} {'solving s':>9} "
         f"{'$/h':>11} {'gap':>9}"

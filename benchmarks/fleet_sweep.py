@@ -31,7 +31,7 @@ def problems(seed: int) -> tuple[bool, list[str]]:
     mapping = numbered_fleet(seed)
     expected = solve(mapping)
     try:
-        result = ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False)
+        result = ieco_opt.plan(load_fleet_mapping(mapping))
     except InfeasibleError:
         return False, [] if expected is None else ["called infeasible, which it is not"]
     if expected is None:

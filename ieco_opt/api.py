@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ieco_opt.defaults import (
+    COMPARED_DELTA,
+    DEFAULT_CONFIG,
+    DEFAULT_DELTA,
+    DEFAULT_PREFERENCE,
+    FLEET_CONFIG,
+    Against,
+    FleetObjective,
+    ObjectiveName,
+)
 from ieco_opt.errors import ScenarioError
+from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,27 +36,30 @@ if TYPE_CHECKING:
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.scenario.source import ScenarioSource
+    from ieco_opt.solvers.run import Doing, Run
     from ieco_opt.solvers.versions import InstalledVersions
     from ieco_opt.solvers.watch import Report
-    from ieco_opt.verification.consistency import Verification
-
-ObjectiveName = Literal["fastest", "cheapest", "preferred"]
-FleetObjective = Literal["cost", "power", "gpus"]
-Against = Literal["speed", "power", "gpus"]
-
-DEFAULT_DELTA = 0.05
-DEFAULT_PREFERENCE = 3.0
-DEFAULT_CONFIG = "exact"
-FLEET_CONFIG = "fleet"
+    from ieco_opt.verification.report import Verification
 
 
-def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario | Fleet:
-    """Read a scenario file of kind ``deployment`` or ``fleet``.
+def load_scenario(
+    path: str | PathLike[str] | ScenarioSource,
+    overrides: Sequence[str] = (),
+    *,
+    files: bool = True,
+    max_setups: int | None = None,
+) -> Scenario | Fleet:
+    """Read a scenario of kind ``deployment`` or ``fleet``; see :func:`ieco_opt.scenario.load.load_deployment`.
 
     Parameters
     ----------
+    path
+        A file, or the text of one: text of several lines, or any text where ``files`` is false.
     overrides
-        Fields to set after reading, each as ``dotted.path=value`` with the value in YAML.
+        Fields to set after reading, each as ``path=value`` with the value in YAML.
+    files, max_setups
+        What the scenario may ask for: whether it may name files, and how many configurations it may list.
 
     Raises
     ------
@@ -53,22 +68,17 @@ def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario |
     """
     from ieco_opt.scenario.load import load_scenario
 
-    return load_scenario(path, overrides)
+    return load_scenario(path, overrides, files=files, max_setups=max_setups)
 
 
-def load_result(path: str | Path) -> Answer:
-    """Read a saved JSON result of any kind, also of file format 1.
-
-    Raises
-    ------
-    ScenarioError
-        The file cannot be read, is no result, or part of it is malformed; with every fault.
-    """
+def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
+    """Read a saved JSON result of any kind, also of file format 1; see :func:`ieco_opt.results.reading.load_result`."""
     from ieco_opt.results.reading import load_result
 
-    return load_result(path)
+    return load_result(path, max_setups=max_setups)
 
 
+@one_at_a_time
 def frontier(
     scenario: Scenario | Fleet,
     *,
@@ -77,6 +87,7 @@ def frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof; see :func:`ieco_opt.pareto.run.frontier`."""
     from ieco_opt.pareto.run import frontier
@@ -88,9 +99,11 @@ def frontier(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 
+@one_at_a_time
 def solve(
     scenario: Scenario | Fleet,
     *,
@@ -105,6 +118,7 @@ def solve(
     return solve(asked, objective=objective, preference=preference, solver_config=solver_config)
 
 
+@one_at_a_time
 def answer(
     scenario: Scenario | Fleet,
     *,
@@ -112,29 +126,42 @@ def answer(
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with all that a saved result needs."""
     from ieco_opt.pareto.run import answer
 
     asked = _deployment(scenario, "solve")
-    return answer(asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress)
+    return answer(
+        asked, objective=objective, preference=preference, solver_config=solver_config, progress=progress, doing=doing
+    )
 
 
+@one_at_a_time
 def plan(
     fleet: Scenario | Fleet,
     *,
     objective: FleetObjective | None = None,
     solver_config: SolverConfig | str = FLEET_CONFIG,
-    next_cheaper: bool = True,
+    relaxations: bool = False,
     report: Report | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
     from ieco_opt.fleet.run import plan
 
     asked = _fleet(fleet, "plan")
-    return plan(asked, objective=objective, solver_config=solver_config, next_cheaper=next_cheaper, report=report)
+    return plan(
+        asked,
+        objective=objective,
+        solver_config=solver_config,
+        relaxations=relaxations,
+        report=report,
+        within=within,
+    )
 
 
+@one_at_a_time
 def fleet_frontier(
     fleet: Scenario | Fleet,
     *,
@@ -144,6 +171,7 @@ def fleet_frontier(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: FleetProgress | None = None,
     known: FleetResult | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
     from ieco_opt.fleet.run import fleet_frontier
@@ -156,6 +184,7 @@ def fleet_frontier(
         solver_config=solver_config,
         progress=progress,
         known=known,
+        within=within,
     )
 
 
@@ -166,12 +195,14 @@ def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, f
     return evaluate(points, fidelity, file=file)
 
 
+@one_at_a_time
 def explain(
     scenario: Scenario | Fleet,
     *,
     objective: ObjectiveName = "fastest",
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    doing: Doing | None = None,
 ) -> Explanation:
     """Say what decides the answer to a scenario, or why it has none.
 
@@ -180,18 +211,20 @@ def explain(
     from ieco_opt.explanation import explain
 
     asked = _deployment(scenario, "explain")
-    return explain(asked, objective=objective, preference=preference, solver_config=solver_config)
+    return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
 
 
+@one_at_a_time
 def compare(
     scenario: Scenario | Fleet,
     heuristics: Sequence[str | Heuristic] | None = None,
     *,
     budget: Budget | None = None,
-    delta: float = 0.01,
+    delta: float = COMPARED_DELTA,
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
 ) -> Comparison:
     """Measure what heuristics (by default all built-in ones) miss; see :func:`ieco_opt.comparison.compare.compare`."""
     from ieco_opt.comparison import compare
@@ -205,6 +238,7 @@ def compare(
         complete=complete,
         solver_config=solver_config,
         progress=progress,
+        doing=doing,
     )
 
 
@@ -215,6 +249,7 @@ def verify(result: Answer | str | Path) -> Verification:
     return verify(result)
 
 
+@one_at_a_time
 def export(
     scenario: Scenario | Fleet, path: str | Path, *, objective: Literal["fastest", "cheapest"] | None = None
 ) -> ExportedProgram:
@@ -245,6 +280,7 @@ def export(
     return export_fleet(scenario, path)
 
 
+@one_at_a_time
 def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> Figure:
     """Draw one result, or several frontiers in one picture; a file is written only where one is given.
 

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
+
+_UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode that break lines, steer terminals or cannot be encoded."""
+
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of writing, and so what a line seems to say."""
+
+
+def printable(text: str) -> str:
+    """Escape whatever would break a line, steer a terminal or hide text, as Python does in a literal."""
+    if text.isprintable():
+        return text
+    return "".join(repr(letter)[1:-1] if _is_unseen(letter) else letter for letter in text)
+
+
+def _is_unseen(letter: str) -> bool:
+    return unicodedata.category(letter) in _UNSEEN or letter in _TURNING
 
 
 class IecoOptError(Exception):
@@ -31,10 +49,10 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        place = self.file or "scenario"
+        place = self.file or ("" if self.field and self.line is None else "scenario")
         if self.line is not None:
             place = f"{place}:{self.line}"
-        return f"{place}: {self.field}: {self.message}" if self.field else f"{place}: {self.message}"
+        return printable(": ".join(part for part in (place, self.field, self.message) if part))
 
 
 class ScenarioError(IecoOptError):

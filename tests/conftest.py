@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +27,15 @@ sys.addaudithook(_refuse)
 def sockets() -> list[str]:
     """Every socket that was made in this process so far, and every refused use of one, also where it was caught."""
     return _SEEN
+
+
+@pytest.fixture(scope="session")
+def cbc() -> Path:
+    """The second solver: the executable of CBC that PuLP's wheel carries, in place of whatever the machine has."""
+    from pulp import PULP_CBC_CMD
+    from pyomo.common import Executable
+
+    file = Path(os.path.realpath(PULP_CBC_CMD.pulp_cbc_path))
+    assert os.access(file, os.X_OK), f"{file}: not executable, and without it no solver checks another"
+    Executable("cbc").set_path(str(file))
+    return file

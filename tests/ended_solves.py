@@ -20,7 +20,8 @@ def out_of_time(solution: Solution) -> Solution:
     """A limit ended the solve with the incumbent found, if there is one, but its bound still far off."""
     if not solution.has_incumbent:
         return empty_handed(solution)
-    return replace(solution, outcome=Outcome.FEASIBLE, bound=None if solution.bound is None else 0.5 * solution.bound)
+    far = None if solution.bound is None else solution.bound - 0.5 * abs(solution.bound)
+    return replace(solution, outcome=Outcome.FEASIBLE, bound=far)
 
 
 def empty_handed(solution: Solution) -> Solution:

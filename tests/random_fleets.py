@@ -7,11 +7,14 @@ best plan needs, because that is where programs go wrong.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve
+from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve, undominated
+from oracle.fleet_levels import best_plan
 
 Mapping = dict[str, Any]
 
@@ -30,6 +33,11 @@ def numbered_fleet(number: int) -> Mapping:
 def numbered_larger_fleet(number: int) -> Mapping:
     """Draw the larger fleet of one seed."""
     return larger_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
+
+
+def numbered_level_fleet(number: int) -> Mapping:
+    """Draw the fleet of one seed whose best plans are few enough to list them all; it can be served."""
+    return level_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
 
 
 def random_fleet(rng: random.Random) -> Mapping:
@@ -305,6 +313,95 @@ def _with_caps(rng: random.Random, fleet: Mapping, free: OracleAnswer) -> Mappin
             cap *= 0.9 if rng.random() < 0.1 else 1
             limits[field] = max(1, round(cap)) if name == "gpus" else max(cap, 1e-3)
     return fleet | {"limits": limits} if limits else fleet
+
+
+# --- fleets with many best plans --------------------------------------------------------------------------------------
+
+
+def level_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet on small pools, in which many plans are equally good; half of them have caps."""
+    while True:
+        drawn = _level_fleet(rng)
+        with contextlib.suppress(TooLargeError):
+            free = solve(drawn) if _slices_are_few(drawn) else None
+            if free is None:
+                continue
+            capped = drawn if rng.random() < 0.6 else _with_caps(rng, drawn, free)
+            if best_plan(capped) is not None:
+                return capped
+
+
+def _slices_are_few(fleet: Mapping) -> bool:
+    """Whether the slices of each workload can be handed out in at most a hundred ways."""
+    case = read(fleet)
+    for workload in case.workloads:
+        if workload.slices is not None:
+            phases = Counter(kind.phase for kind in undominated(kinds(case, workload)))
+            most = max(phases.values(), default=1)
+            if math.comb(workload.slices + most - 1, workload.slices) ** len(workload.classes) > 100:
+                return False
+    return True
+
+
+def _level_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet without caps: priced workloads beside workloads of operating points."""
+    rounded = rng.random() < 0.5
+    pools = [_level_pool(rng, number, rounded) for number in range(rng.choice((1, 2, 2)))]
+    objective = rng.choice(("cost", "cost", "power", "gpus"))
+    count = rng.choice((1, 1, 2, 2, 3))
+    chance = rng.random()
+    if chance < 0.4:
+        # Nothing costs anything, so that the criteria after the cost decide alone.
+        pools = [pool | {"owned_gpus": pool["gpus"], "rented_by": "gpu"} for pool in pools]
+        objective, count = "cost", rng.choice((2, 3))
+    elif chance < 0.75:
+        # Two pools that differ in price alone: as many GPUs and as much power, wherever an instance is.
+        price = pools[0].get("usd_per_gpu_hour", 2)
+        pools = [pools[0] | {"usd_per_gpu_hour": price}, pools[0] | {"name": "p1", "usd_per_gpu_hour": price + 1}]
+        objective = rng.choice(("power", "gpus"))
+    workloads = [
+        _level_workload(rng, f"w{number}", pools, count)
+        if rng.random() < 0.5
+        else _listed_workload(rng, f"w{number}", pools, count, rounded)
+        for number in range(count)
+    ]
+    if chance < 0.4:
+        # The first has the least slack, whatever room the others have; they share GPUs of any number.
+        workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 0, 1))
+        for workload in workloads[1:]:
+            workload["requests_per_s"] *= 0.3
+    return {"kind": "fleet", "name": "levels", "pools": pools, "workloads": workloads, "objective": objective}
+
+
+def _level_pool(rng: random.Random, number: int, rounded: bool) -> Mapping:
+    pool = _pool(rng, number, rounded, most=16)
+    # Nodes that fit the pool several times; what is left over stays.
+    pool["node_size"] = rng.choice((8, 4, 4, 2, 3))
+    pool["gpus"] = max(pool["gpus"], pool["node_size"])
+    return pool
+
+
+def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
+    """Draw a workload of the performance model with few setups and small batches."""
+    workload = _priced_workload(rng, name, pools, beside)
+    workload["design_space"] = {
+        "tensor_parallel": rng.choice(([1], [2], [1, 2])),
+        "pipeline_parallel": rng.choice(([1], [1, 2])),
+        "attention_data_parallel": rng.choice(([1], [1], [1, 2])),
+        "batch": rng.choice(({"max": 32}, {"max": 64}, [1, 2, 4, 8, 16, 32, 64])),
+        "max_gpus": rng.choice((2, 4)),
+    }
+    if "request_mix" in workload:
+        # Beside a cap, a mix of which a part is too slow may start any time; see the oracle.
+        workload.pop("max_time_to_first_token_s", None)
+        if rng.random() < 0.8:
+            # Handed out in few ways: one size of instances.
+            workload["slices"] = rng.randint(1, 3)
+            workload["design_space"] |= {"tensor_parallel": [rng.choice((1, 2))], "pipeline_parallel": [1]}
+            workload["weights"] = workload["weights"][:1]
+            workload.pop("speculation", None)
+    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
+    return workload
 
 
 # --- larger fleets ----------------------------------------------------------------------------------------------------

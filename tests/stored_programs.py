@@ -25,7 +25,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.fleet.program.balance import build_balance_program
-from ieco_opt.fleet.program.data import Family, FleetProgramData, Quantity, Requirement
+from ieco_opt.fleet.program.data import Family, FleetProgramData, Goal, Quantity, Requirement
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem, FleetSpace, build_fleet_space
 from ieco_opt.performance.rows import stack_rows
@@ -223,7 +223,7 @@ def either_mode() -> Any:
     return build_fleet_program(FleetProgramData(replace(problem, late_pairs=(late,))))
 
 
-def _mixes() -> FleetProblem:
+def _mixes(covered: Sequence[float | None] = (1.0, 1.0)) -> FleetProblem:
     """Two workloads of short and long requests; instances of one pool are good at these, of the other at those."""
 
     def points() -> list[Mapping]:
@@ -235,13 +235,14 @@ def _mixes() -> FleetProblem:
         {"name": "long", "share": 1, "prompt_tokens": 10_000, "output_tokens": 100},
     ]
     pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=1.5)]
-    return _problem(
+    space = _space(
         pools,
         [
             _workload("sliced", 4, points(), request_mix=mix, slices=2),
             _workload("at will", 2, points(), request_mix=mix),
         ],
     )
+    return space.problem(space.columns(), covered)
 
 
 def mixes_of_requests() -> Any:
@@ -251,6 +252,43 @@ def mixes_of_requests() -> Any:
     At will: 1 short request/s and 1 long one are 1.25 instances of p: $2/h.
     """
     return build_fleet_program(FleetProgramData(_mixes()))
+
+
+def greatest_slack() -> Any:
+    """Greatest multiple of a demand that is covered in either mode, for $4/h.
+
+    Together 4 GPUs serve 5 of 4 requests/s, apart 4 by the one that decodes: 1.25.
+    """
+    points = [_point(4, 5), _point(1, 6, phase="prefill"), _point(2, 4, phase="decode")]
+    space = _space(
+        [_pool("p", 8, rented_by="gpu")], [_workload("chat", 4, points, serving=["colocated", "disaggregated"])]
+    )
+    problem = space.problem(space.columns(beyond=True), [None])
+    return build_fleet_program(FleetProgramData(problem, Goal.SLACK, {Quantity.COST: 4.0}))
+
+
+def greatest_slack_of_mixes() -> Any:
+    """Greatest multiple of the mix at will beside slices that are met, for $6.50/h.
+
+    The slices need $2.50. One of p and two of q are left for 1 short and 1 long request/s: p takes 4 short ones, q the
+    rest of both, t / 4 + (t - 4) = 2: 4.8.
+    """
+    problem = _mixes(covered=[1.0, None])
+    return build_fleet_program(FleetProgramData(problem, Goal.SLACK, {Quantity.COST: 6.5}))
+
+
+def fewest_instances() -> Any:
+    """Fewest instances of at most $4/h for three times 2 requests/s: one of 4 GPUs and not three of one."""
+    pool = _pool("p", 8, rented_by="gpu")
+    space = _space([pool], [_workload("chat", 2, [_point(4, 6), _point(1, 2)])])
+    problem = space.problem(space.columns(beyond=True), [3.0])
+    return build_fleet_program(FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 4.0}))
+
+
+def any_plan() -> Any:
+    """Nothing is minimised: whether there is a plan for $4/h."""
+    problem = _problem([_pool("p", 8, rented_by="gpu")], [_workload("chat", 6, [_point(4, 6)])])
+    return build_fleet_program(FleetProgramData(problem, Goal.ANY, {Quantity.COST: 4.0}))
 
 
 def balanced_mix() -> Any:
@@ -279,6 +317,10 @@ STORED = (
     StoredProgram("fleet_instances_that_share_nodes", instances_that_share_nodes, 7.0),
     StoredProgram("fleet_either_mode", either_mode, 6.0),
     StoredProgram("fleet_mixes_of_requests", mixes_of_requests, 4.5),
+    StoredProgram("fleet_greatest_slack", greatest_slack, -1.25),
+    StoredProgram("fleet_greatest_slack_of_mixes", greatest_slack_of_mixes, -4.8),
+    StoredProgram("fleet_fewest_instances", fewest_instances, 1.0),
+    StoredProgram("fleet_any_plan", any_plan, 0.0),
     StoredProgram("fleet_balanced_mix", balanced_mix, 0.5),
     # One instance serves 8 of 10 requests/s; the second needs a second node, 16 kW of 12, and $16/h of $10/h.
     StoredProgram("fleet_relaxed_demand", lambda: _scarce(Family.DEMAND, {"gpus": 8}), 0.2),

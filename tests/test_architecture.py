@@ -21,6 +21,7 @@ MOST_CPU_SECONDS_OF_HELP = 0.2
 # Left to right; a package imports only from those before it, at import time or later.
 ORDER = (
     "errors",
+    "defaults",
     "documents",
     "catalog",
     "scenario",

@@ -1,11 +1,11 @@
 """Models and accelerators known by name, and those that users describe themselves."""
 
 from ieco_opt.catalog.collection import Collection
-from ieco_opt.catalog.files import model_from_file
+from ieco_opt.catalog.files import is_file_name, model_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.store import accelerator, accelerator_names, aliases, model, model_names
-from ieco_opt.catalog.tables import CatalogRow, describe, to_dataframe
+from ieco_opt.catalog.tables import CatalogRow, describe, describe_file, to_dataframe
 from ieco_opt.catalog.user_mappings import accelerator_from_mapping, model_from_mapping
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "aliases",
     "cache_bytes_per_token",
     "describe",
+    "describe_file",
+    "is_file_name",
     "memory_fields",
     "model",
     "model_from_file",

@@ -12,14 +12,21 @@ from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import Model, PaperModel
 from ieco_opt.catalog.user_mappings import model_from_mapping
 from ieco_opt.documents import json_document, yaml_document
-from ieco_opt.documents.origin import Location, Origin, undotted
+from ieco_opt.documents.origin import Location, Origin, dotted, found, undotted
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 
 # Real configurations have a few kilobytes; weights or logs passed by mistake should fail at once.
 _LARGEST_FILE_BYTES = 4_000_000
 
+FILE_ENDINGS = (".yaml", ".yml", ".json")
+
 Lines = dict[Location, int | None]
+
+
+def is_file_name(name: str) -> bool:
+    """Whether what stands in the place of a model's name is a file, by its ending."""
+    return name.lower().endswith(FILE_ENDINGS)
 
 
 def model_from_file(path: Path, collection: Collection = Collection.REAL) -> Model | PaperModel:
@@ -51,9 +58,7 @@ def _parsed(text: str, path: Path) -> tuple[object, Lines]:
         return json_document.parse(text, str(path)), json_document.lines_of(text)
     document = yaml_document.parse(text, str(path))
     if document.faults:
-        raise ScenarioError(
-            [Fault(str(path), line, ".".join(map(str, at)), message) for at, line, message in document.faults]
-        )
+        raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
     return document.values, document.lines
 
 
@@ -64,7 +69,7 @@ def _in_file(fault: Fault, origin: Origin) -> Fault:
 
 def _model(document: object, path: Path, collection: Collection) -> Model | PaperModel:
     if not isinstance(document, Mapping):
-        raise ScenarioError.single(f"found {type(document).__name__}, expected a mapping that describes a model")
+        raise ScenarioError.single(f"found {found(document)}, expected a mapping that describes a model")
     if not is_huggingface_config(document):
         if path.suffix.lower() == ".json" and "layers" not in document:
             raise ScenarioError.single(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ieco_opt.catalog.schema import shown
+from ieco_opt.documents.origin import found, shortened
 from ieco_opt.errors import Fault, ScenarioError
 
 Mappings: TypeAlias = dict[str, object]
@@ -70,7 +70,7 @@ class _Config:
         if value is None:
             return default
         if not isinstance(value, bool):
-            self.fault(key, f"found {shown(value)}, expected true or false")
+            self.fault(key, f"found {found(value)}, expected true or false")
             return default
         return value
 
@@ -79,7 +79,7 @@ class _Config:
         if value is None:
             return []
         if not isinstance(value, list):
-            self.fault(key, f"found {shown(value)}, expected a list")
+            self.fault(key, f"found {found(value)}, expected a list")
             return []
         return value
 
@@ -92,7 +92,7 @@ class _Config:
     def _checked_count(self, key: str, least: int, most: int) -> int:
         value = self.values[key]
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            self.fault(key, f"found {shown(value)}, expected a whole number from {least} to {most}")
+            self.fault(key, f"found {found(value)}, expected a whole number from {least} to {most}")
             return least
         return value
 
@@ -152,13 +152,13 @@ def _family(document: Mapping[str, object]) -> _Family:
     for prefix, reason in _REFUSED.items():
         if architecture.startswith(prefix):
             raise ScenarioError.single(
-                f"found {architecture}, which has {reason}; expected full or sliding-window attention",
+                f"found {found(architecture)}, which has {reason}; expected full or sliding-window attention",
                 field="architectures",
             )
     family = FAMILIES.get(architecture)
     if family is None:
         raise ScenarioError.single(
-            f"found {architecture or 'nothing'}, expected one of {', '.join(FAMILIES)}", field="architectures"
+            f"found {found(architecture or None)}, expected one of {shortened(FAMILIES)}", field="architectures"
         )
     return family
 
@@ -187,7 +187,7 @@ def _refuse_by_keys(config: _Config) -> None:
     if unknown:
         config.fault(
             "layer_types",
-            f"found {', '.join(sorted(unknown))}, expected only {', '.join(sorted(_KNOWN_LAYER_TYPES))}",
+            f"found {shortened(sorted(unknown))}, expected only {', '.join(sorted(_KNOWN_LAYER_TYPES))}",
         )
 
 

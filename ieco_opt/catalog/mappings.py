@@ -16,9 +16,10 @@ from ieco_opt.catalog.schema import (
     LatentInput,
     ModelInput,
     PaperModelInput,
-    shown,
 )
 from ieco_opt.catalog.types import Accelerator, GroupedQueryAttention, Model, PaperModel, Topology
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import Location, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
 
 USER = "user"
@@ -129,7 +130,7 @@ def _complete(sources: Mapping[str, str], kind: type[Any], default: str) -> dict
 
 def _validate(schema: type[Input], mapping: Mapping[str, object]) -> Input:
     if not isinstance(mapping, Mapping):
-        raise ScenarioError.single(f"found {shown(mapping)}, expected a mapping of fields")
+        raise ScenarioError.single(f"found {found(mapping)}, expected a mapping of fields")
     try:
         return schema.model_validate(dict(mapping))
     except ValidationError as error:
@@ -139,12 +140,12 @@ def _validate(schema: type[Input], mapping: Mapping[str, object]) -> Input:
 
 def _fault(schema: type[BaseModel], details: Any) -> Fault:
     location, holder = _resolve(schema, details["loc"])
-    return Fault(file=None, line=None, field=".".join(location), message=_message(details, holder))
+    return Fault(file=None, line=None, field=dotted(location), message=_message(details, holder))
 
 
-def _resolve(schema: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+def _resolve(schema: type[BaseModel], loc: Location) -> tuple[Location, type[BaseModel]]:
     """Drop the tag that Pydantic adds under `attention`, and find which schema the last key belongs to."""
-    path: list[str] = []
+    path: list[str | int] = []
     holder = schema
     for key in loc:
         if path == ["attention"] and key in _TAGS:
@@ -152,25 +153,31 @@ def _resolve(schema: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[
             continue
         if path and path[-1] == "feed_forward":
             holder = FeedForwardInput
-        path.append(str(key))
-    return path, holder
+        path.append(key)
+    return tuple(path), holder
 
 
 def _message(details: Any, holder: type[BaseModel]) -> str:
-    kind, found = details["type"], shown(details["input"])
+    kind, given = details["type"], found(details["input"])
     if kind == "ieco_opt":
         return str(details["msg"])
     if kind == "missing":
         described = holder.model_fields[str(details["loc"][-1])].description or "a value"
         return f"missing, expected: {described.rstrip('.')}"
     if kind == "extra_forbidden":
-        return f"unknown field, expected one of {', '.join(_known_fields(holder))}"
+        known = _known_fields(holder)
+        close = near(str(details["loc"][-1]), known)
+        return (
+            f"unknown field, expected perhaps {close}"
+            if close
+            else f"unknown field, expected one of {shortened(known)}"
+        )
     if kind in {"union_tag_not_found", "union_tag_invalid"}:
-        return f"found {found}, expected `kind` to be one of {', '.join(_TAGS)}"
+        return f"found {given}, expected `kind` to be one of {', '.join(_TAGS)}"
     expected = _EXPECTED.get(kind) or str(details["msg"]).removeprefix("Input should be ")
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
-    return f"found {found}, expected {expected[:1].lower()}{expected[1:]}"
+    return f"found {given}, expected {expected[:1].lower()}{expected[1:]}"
 
 
 def _known_fields(holder: type[BaseModel]) -> list[str]:

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from ieco_opt.catalog.types import FeedForward, GroupedQueryAttention, LatentAttention, Topology
+from ieco_opt.documents.origin import found, shortened
 
 _EXPONENT = re.compile(r"\d+(\.\d*)?[eE][+-]?\d+")
 
@@ -52,21 +53,27 @@ def _below_infinity(value: float) -> float:
     return value
 
 
-def shown(value: object) -> str:
-    """Write a value that was found on one line of bearable length."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 Count = Annotated[int, Field(gt=0, le=_LARGEST_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=_LARGEST_COUNT)]
 Positive = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=_LARGEST_NUMBER)]
-NotNegative = Annotated[float, BeforeValidator(_read_exponent), Field(ge=0, le=_LARGEST_NUMBER)]
-Share = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=1)]
+# Bounds far beyond any hardware, within which times and costs stay numbers that a solver can tell apart.
+Arithmetic = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e9, le=_LARGEST_NUMBER)]
+Bandwidth = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e6, le=_LARGEST_NUMBER)]
+Price = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e-6, le=1e6)]
+Delay = Annotated[float, BeforeValidator(_read_exponent), Field(ge=0, le=10)]
+Share = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e-3, le=1)]
 Rate = Annotated[
-    float, AllowInfNan(True), Field(gt=0), AfterValidator(_below_infinity), BeforeValidator(_read_infinity)
+    float, AllowInfNan(True), Field(ge=1e6), AfterValidator(_below_infinity), BeforeValidator(_read_infinity)
 ]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+
+
+def _on_one_line(value: str) -> str:
+    if not value.isprintable():
+        raise _fault(f"found {found(value)}, expected printable characters on one line")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_on_one_line)]
 
 
 class _Strict(BaseModel):
@@ -84,7 +91,7 @@ class _WithSources(_Strict):
     def _name_fields(cls, sources: dict[str, str]) -> dict[str, str]:
         unknown = sorted(set(sources) - set(cls.model_fields))
         if unknown:
-            raise _fault(f"found {', '.join(unknown)}, expected names of fields")
+            raise _fault(f"found {shortened(unknown)}, expected names of fields")
         return sources
 
 
@@ -93,25 +100,25 @@ class AcceleratorInput(_WithSources):
 
     name: Name
     """What to call it."""
-    flops_16bit: Positive
+    flops_16bit: Arithmetic
     """Dense peak of 16-bit arithmetic, FLOP/s."""
-    flops_8bit: Positive | None = None
+    flops_8bit: Arithmetic | None = None
     """Dense peak of 8-bit floating-point arithmetic, FLOP/s; null where there is none."""
-    flops_4bit: Positive | None = None
+    flops_4bit: Arithmetic | None = None
     """Dense peak of 4-bit floating-point arithmetic, FLOP/s; null where there is none."""
-    hbm_bytes_per_s: Positive
+    hbm_bytes_per_s: Bandwidth
     """Memory bandwidth, bytes/s."""
     hbm_bytes: Positive
     """Memory, bytes."""
     intra_node_bytes_per_s: Rate
     """All-reduce bandwidth inside a node (half of the unidirectional one), bytes/s; may be inf."""
-    inter_node_bytes_per_s: Positive
+    inter_node_bytes_per_s: Bandwidth
     """All-reduce bandwidth between nodes (half of the unidirectional one), bytes/s."""
     node_size: Count
     """Devices of one scale-up domain."""
-    usd_per_gpu_hour: Positive | None = None
+    usd_per_gpu_hour: Price | None = None
     """Price, $ per device and hour; null where unknown."""
-    kernel_launch_s: NotNegative
+    kernel_launch_s: Delay
     """Latency of a kernel launch, seconds."""
     arithmetic_cap: Share
     """Share of the peak arithmetic that is reached at best."""

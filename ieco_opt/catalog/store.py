@@ -13,11 +13,16 @@ from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
+from ieco_opt.documents.origin import found as shown
 from ieco_opt.documents.yaml_document import parse_trusted
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
 Row = dict[str, Any]
+
+
+_LONGEST_NAME = 100
+"""Longer names are like none of ours, and comparing them takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
     found = models.get(name) or accelerators.get(name)
     if found is not None:
         return found
-    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()])
+    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()], "name")
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -96,13 +101,14 @@ def _key(name: str) -> str:
     return name.strip().casefold().replace(" ", "-").replace("_", "-")
 
 
-def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str]) -> NoReturn:
+def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str], field: str = "") -> NoReturn:
     by_key = {_key(spelling): spelling for spelling in spellings}
-    close = [by_key[key] for key in difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.5)]
+    close = [by_key[key] for key in difflib.get_close_matches(_key(name)[:_LONGEST_NAME], by_key, n=3, cutoff=0.5)]
     hint = f"; close matches: {', '.join(close)}" if close else ""
     article = "an" if kind.startswith("a") else "a"
     raise ScenarioError.single(
-        f"found {name!r}, expected the name of {article} {kind} of the {collection.value} collection{hint}"
+        f"found {shown(name)}, expected the name of {article} {kind} of the {collection.value} collection{hint}",
+        field=field,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ieco_opt.catalog import store
 from ieco_opt.catalog.collection import Collection
+from ieco_opt.catalog.files import model_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.types import (
@@ -19,6 +20,8 @@ from ieco_opt.catalog.types import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 _UNITS = {
@@ -65,8 +68,16 @@ def describe(name: str, collection: Collection = Collection.REAL) -> list[Catalo
         Where the collection knows neither a model nor an accelerator of this name.
     """
     item = store.find(name, collection)
+    return _rows(item, store.aliases(item.name, collection))
+
+
+def describe_file(path: Path, collection: Collection = Collection.REAL) -> list[CatalogRow]:
+    """Like :func:`describe`, of a model in a file; errors as of :func:`model_from_file`."""
+    return _rows(model_from_file(path, collection), ())
+
+
+def _rows(item: Model | PaperModel | Accelerator, other_names: tuple[str, ...]) -> list[CatalogRow]:
     rows = [CatalogRow("name", item.name, "", "")]
-    other_names = store.aliases(item.name, collection)
     if other_names:
         rows.append(CatalogRow("aliases", other_names, "", ""))
     for field, source in item.sources.items():

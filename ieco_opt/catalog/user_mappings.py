@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import LIKE, accelerator_to_mapping, build_accelerator, build_model, build_paper_model
-from ieco_opt.catalog.schema import shown
 from ieco_opt.catalog.store import accelerator
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 
 
@@ -57,7 +57,7 @@ def accelerator_from_mapping(
         return build_accelerator(given)
     like = given.pop(LIKE)
     if not isinstance(like, str):
-        raise ScenarioError.single(f"found {shown(like)}, expected the name of an accelerator", field=LIKE)
+        raise ScenarioError.single(f"found {found(like)}, expected the name of an accelerator", field=LIKE)
     try:
         base = find(like, collection)
     except ScenarioError as error:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("compare")
@@ -42,7 +46,7 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, so
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw to .png, .svg or .html.")
 @quiet_option
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     heuristics: tuple[str, ...],
     budget: int | None,
@@ -59,7 +63,7 @@ def command(
     """What heuristics miss on SCENARIO: their proposals against the exact frontier."""
     from ieco_opt import api, load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes, shown_progress
-    from ieco_opt.comparison import DEFAULT_DELTA
+    from ieco_opt.defaults import COMPARED_DELTA
     from ieco_opt.heuristics import Budget
     from ieco_opt.heuristics.registry import chosen
     from ieco_opt.results.comparison import DEFAULT_EVALUATIONS
@@ -71,16 +75,18 @@ def command(
     delivery.check()
     candidates = chosen(heuristics, resolution)
     allowed = Budget(evaluations=DEFAULT_EVALUATIONS if budget is None else budget, seed=seed)
-    config, loaded = load_solver_config(solver_config), load_deployment(scenario, overrides)
+    loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.compare(
             loaded,
             candidates,
             budget=allowed,
-            delta=DEFAULT_DELTA if delta is None else delta,
+            delta=COMPARED_DELTA if delta is None else delta,
             complete=complete,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

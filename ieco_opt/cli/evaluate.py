@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import quiet_option
+from ieco_opt.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,10 +70,10 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _text(table: pd.DataFrame, output_format: str) -> str:
-    if output_format == "json":
-        from ieco_opt.results.writing import table_to_json
+    from ieco_opt.results.writing import csv_text, table_to_json
 
+    if output_format == "json":
         return table_to_json(table) + "\n"
     if output_format == "table":
-        return table.to_string(index=False) + "\n"
-    return table.to_csv(index=False)
+        return "".join(f"{printable(line)}\n" for line in table.to_string(index=False).splitlines())
+    return csv_text(table)

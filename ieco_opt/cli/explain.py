@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
+from ieco_opt.cli.options import objective_options, quiet_option, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_PREFERENCE
 
 if TYPE_CHECKING:
-    from ieco_opt.api import ObjectiveName
+    from ieco_opt.defaults import ObjectiveName
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("explain")
 @scenario_argument
 @set_option
-@click.option(
-    "--objective",
-    type=click.Choice(["fastest", "cheapest", "preferred"]),
-    default="fastest",
-    show_default=True,
-    help="What is best; preferred maximises speed^k / cost.",
-)
-@click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]")
+@objective_options
 @solver_config_option
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .json.")
 @click.option(
@@ -34,7 +29,7 @@ if TYPE_CHECKING:
 )
 @quiet_option
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     objective: ObjectiveName,
     preference: float | None,
@@ -50,20 +45,20 @@ def command(
     exit status is 0.
     """
     from ieco_opt import api, load_solver_config
-    from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.scenario.load import load_deployment
 
-    if preference is not None and objective != "preferred":
-        raise click.UsageError("--preference goes with --objective preferred")
     delivery = Delivery(out, output_format, quiet)
     delivery.check("json")
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    explanation = api.explain(
-        loaded,
-        objective=objective,
-        preference=api.DEFAULT_PREFERENCE if preference is None else preference,
-        solver_config=config,
-    )
+    with shown_progress(quiet=quiet) as shown:
+        explanation = api.explain(
+            loaded,
+            objective=objective,
+            preference=DEFAULT_PREFERENCE if preference is None else preference,
+            solver_config=config,
+            doing=shown.doing,
+        )
     return delivery.deliver(explanation)

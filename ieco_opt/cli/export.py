@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
+from ieco_opt.errors import printable
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("export")
@@ -22,7 +26,7 @@ from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     objective: Literal["fastest", "cheapest"] | None,
     out: Path,
@@ -38,4 +42,7 @@ def command(
         raise click.UsageError("--objective is for deployments; a fleet says its own")
     written = api.export(loaded, out, objective=objective)
     if not quiet:
-        click.echo(f"wrote {written.variables} variables and {written.constraints} constraints to {out}", err=True)
+        click.echo(
+            f"wrote {written.variables} variables and {written.constraints} constraints to {printable(str(out))}",
+            err=True,
+        )

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.options import output_options, set_option
+from ieco_opt.cli.options import output_options, scenarios_argument, set_option
+from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
-    from ieco_opt.api import Against, FleetObjective
+    from collections.abc import Callable
+
+    from ieco_opt.cli.output import Delivery
+    from ieco_opt.defaults import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.scenario.source import ScenarioSource
+    from ieco_opt.solvers.run import Run
 
 
 @click.command("fleet")
-@click.argument("scenarios", metavar="SCENARIO...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@scenarios_argument
 @set_option
 @click.option(
     "--objective", type=click.Choice(["cost", "power", "gpus"]), help="What is minimised.  [default: the scenario's]"
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--delta", type=float, help="Coverage of the frontier, an approximate Pareto set.  [default: 0.05]")
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
+@click.option("--relaxations", is_flag=True, help="Also what any better plan would have to violate at the least.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
     "--solver-config",
@@ -40,12 +49,13 @@ if TYPE_CHECKING:
 )
 @output_options
 def command(
-    scenarios: tuple[Path, ...],
+    scenarios: tuple[ScenarioSource, ...],
     overrides: tuple[str, ...],
     objective: FleetObjective | None,
     against: Against | None,
     delta: float | None,
     complete: bool,
+    relaxations: bool,
     show_nodes: bool,
     solver_config: str,
     out: Path | None,
@@ -63,16 +73,21 @@ def command(
     from ieco_opt import load_solver_config
     from ieco_opt.cli.exit_status import ExitStatus
     from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.fleet.run import check_delta
     from ieco_opt.scenario.load import load_fleet
+    from ieco_opt.solvers.run import running
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
     if delta is not None and complete:
         raise click.UsageError("--delta does not go with --complete")
+    if delta is not None:
+        check_delta(delta)
     given = Delivery(out, output_format, quiet, plot, beside=("nodes",), nodes=show_nodes)
     given.check()
-    config = load_solver_config(solver_config)
+    search = partial(_plan, objective=objective, relaxations=relaxations)
     fleets = [load_fleet(scenario, overrides) for scenario in scenarios]
+    config = load_solver_config(solver_config)
     status = ExitStatus.DONE
     for number, fleet in enumerate(fleets):
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
@@ -81,47 +96,76 @@ def command(
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
-        if frontier is None:
-            found = given.deliver(_plan(fleet, objective, config, quiet=quiet))
-        else:
-            plan = None
-            if given.shows_tables:
-                plan = _plan(fleet, objective, config, quiet=quiet)
-                Delivery(None, output_format, quiet, nodes=show_nodes).deliver(plan)
-                click.echo()
-            found = given.deliver(_frontier(fleet, frontier, delta, config, plan, complete=complete, quiet=quiet))
+        # Of a plan and the frontier after it, one limit of time bounds both.
+        with running(config) as run:
+            how = _Search(config, run, quiet)
+            if frontier is None:
+                found = given.deliver(search(fleet, how))
+            else:
+                plan = _plan_before(given, search, fleet, how)
+                found = given.deliver(_frontier(fleet, frontier, delta, plan, how, complete=complete))
         status = max(status, found)
     return status
 
 
-def _plan(fleet: Fleet, objective: FleetObjective | None, config: SolverConfig, *, quiet: bool) -> FleetResult:
-    from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_bounds
+def _plan_before(
+    given: Delivery, search: Callable[[Fleet, _Search], FleetResult], fleet: Fleet, how: _Search
+) -> FleetResult | None:
+    """Print the plan before a frontier, where people look."""
+    if not given.shows_tables:
+        return None
+    plan = search(fleet, how)
+    given.to_screen().deliver(plan)
+    click.echo()
+    return plan
 
-    with shown_bounds(quiet=quiet) as report:
-        return api.plan(fleet, objective=objective, solver_config=config, report=report)
+
+@dataclass(frozen=True)
+class _Search:
+    """How one scenario is searched, and whether people watch."""
+
+    config: SolverConfig
+    run: Run
+    quiet: bool
+
+
+def _plan(fleet: Fleet, how: _Search, *, objective: FleetObjective | None, relaxations: bool) -> FleetResult:
+    from ieco_opt import api
+    from ieco_opt.cli.fleet_progress import shown_line
+
+    with shown_line(quiet=how.quiet) as line:
+        how.run.doing = None if line is None else line.doing
+        return api.plan(
+            fleet,
+            objective=objective,
+            solver_config=how.config,
+            relaxations=relaxations,
+            report=None if line is None else line.bounds,
+            within=how.run,
+        )
 
 
 def _frontier(
     fleet: Fleet,
     against: Against,
     delta: float | None,
-    config: SolverConfig,
     plan: FleetResult | None,
+    how: _Search,
     *,
     complete: bool,
-    quiet: bool,
 ) -> FleetResult:
     from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_points
+    from ieco_opt.cli.fleet_progress import shown_line
 
-    with shown_points(quiet=quiet) as progress:
+    with shown_line(quiet=how.quiet) as line:
+        how.run.doing = None if line is None else line.doing
         return api.fleet_frontier(
             fleet,
             against=against,
-            delta=api.DEFAULT_DELTA if delta is None else delta,
+            delta=DEFAULT_DELTA if delta is None else delta,
             complete=complete,
-            solver_config=config,
-            progress=progress,
+            solver_config=how.config,
+            progress=None if line is None else line.points,
             known=plan,
+            within=how.run,
         )

@@ -10,37 +10,36 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ieco_opt.fleet.sweeps import Progress
-    from ieco_opt.solvers.watch import Report
+    from ieco_opt.reports.text.progress import Shown
+
+
+class Line:
+    """One line of a terminal that says how far the search for plans is."""
+
+    def __init__(self, show: Callable[[str], None], shown: Shown) -> None:
+        self._show = show
+        self.doing = shown.doing
+
+    def bounds(self, incumbent: float, bound: float, seconds: float) -> None:
+        """Say incumbent, bound and gap while the solver runs."""
+        self._show(_bounds(incumbent, bound, seconds))
+
+    def points(self, plans: int, widest: float) -> None:
+        """Say how far a frontier is."""
+        self._show(f"{plans} plans found, the widest gap a factor of {widest:.3g}")
 
 
 @contextmanager
-def shown_bounds(*, quiet: bool) -> Iterator[Report | None]:
-    """Show incumbent, bound and gap on standard error while the solver runs, if that is a terminal."""
-    with _line(quiet=quiet) as show:
-        yield None if show is None else lambda incumbent, bound, seconds: show(_bounds(incumbent, bound, seconds))
-
-
-@contextmanager
-def shown_points(*, quiet: bool) -> Iterator[Progress | None]:
-    """Show how far a frontier is, likewise."""
-    with _line(quiet=quiet) as show:
-        yield (
-            None
-            if show is None
-            else lambda points, widest: show(f"{points} plans found, the widest gap a factor of {widest:.3g}")
-        )
-
-
-@contextmanager
-def _line(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """Give a function that rewrites one line of the terminal.
+def shown_line(*, quiet: bool) -> Iterator[Line | None]:
+    """Give a line on standard error, if that is a terminal.
 
     While a solver runs, the standard descriptors are redirected; a copy made before still leads to the terminal.
     """
     if quiet or not sys.stderr.isatty():
         yield None
         return
+    from ieco_opt.reports.text.progress import Shown
+
     with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace") as terminal:
 
         def show(text: str) -> None:
@@ -48,8 +47,7 @@ def _line(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
             terminal.flush()
 
         try:
-            show("pricing ...")
-            yield show
+            yield Line(show, Shown(show))
         finally:
             show("")
 

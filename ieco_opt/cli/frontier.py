@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_DELTA
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("frontier")
@@ -18,7 +23,7 @@ from ieco_opt.cli.options import output_options, scenario_argument, set_option, 
 @solver_config_option
 @output_options
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     delta: float | None,
     points: int | None,
@@ -42,16 +47,17 @@ def command(
         raise click.UsageError("--delta does not go with --points or --complete")
     delivery = Delivery(out, output_format, quiet, plot)
     delivery.check()
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.frontier(
             loaded,
-            delta=api.DEFAULT_DELTA if delta is None else delta,
+            delta=DEFAULT_DELTA if delta is None else delta,
             points=points,
             complete=complete,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

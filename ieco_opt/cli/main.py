@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-import signal
 import sys
+from dataclasses import replace
 from importlib import import_module, metadata
-from types import FrameType
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.cli.signals import Interruption, interrupting
 from ieco_opt.errors import (
+    Fault,
     IecoOptError,
     InfeasibleError,
     InfeasibleFleetError,
     ScenarioError,
     SearchStoppedError,
     SolverMissingError,
+    printable,
 )
 
 _COMMANDS = {
@@ -58,6 +61,7 @@ class LazyGroup(click.Group):
 
 
 _MOST_LETTERS = 200
+_INTERRUPTED = "interrupted before anything was found"
 
 
 def _versions() -> str:
@@ -83,6 +87,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 def cli() -> None:
     """Choose how to deploy large language models for inference, and prove the choice.
 
+    SCENARIO is a YAML file, or - for the standard input.
+
     Exit status: 0 done, 1 a result does not hold or cannot be written, 2 wrong input, 3 proven infeasible,
     4 stopped by a limit with what was found.
     """
@@ -90,11 +96,13 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
-    # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
-    signal.signal(signal.SIGTERM, _interrupted)
+    _open_closed_streams()
+    _escape_what_cannot_be_encoded()
     try:
-        status = _run(arguments)
-        _flush()
+        # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
+        with interrupting() as interruption:
+            status = _run(arguments, interruption)
+            _flush()
     except KeyboardInterrupt:
         # While an error was being said.
         status = ExitStatus.STOPPED
@@ -109,23 +117,25 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str] | None, interruption: Interruption) -> int:
     """Run a command; every error that is meant becomes its lines and its exit status."""
     try:
         # Not `cli.main`, which would end with 1 where a reader of the output has gone.
         with cli.make_context("ieco-opt", list(sys.argv[1:] if arguments is None else arguments)) as context:
-            status = cli.invoke(context)
+            try:
+                status = cli.invoke(context)
+            except ScenarioError as error:
+                _say(*(f"error: {_with_option(fault, context)}" for fault in error.faults))
+                return ExitStatus.WRONG_INPUT
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]
         error.show()
         return ExitStatus.WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted before anything was found")
+        _say(_INTERRUPTED)
         return ExitStatus.STOPPED
-    except ScenarioError as error:
-        _say(*(f"error: {fault}" for fault in error.faults))
-        return ExitStatus.WRONG_INPUT
     except InfeasibleError as error:
         explained = isinstance(error, InfeasibleFleetError)
         cause = "an irreducible infeasible subset of the limits and the minimal relaxation of each"
@@ -143,10 +153,50 @@ def _run(arguments: list[str] | None) -> int:
     except OSError:
         raise
     except Exception as error:
+        if interruption.came:
+            _say(_INTERRUPTED)
+            return ExitStatus.STOPPED
         # The last line of defence: whatever this is, it is a fault of ours, and a traceback helps nobody but us.
         _say(_report(error))
         return ExitStatus.INTERNAL_ERROR
     return status if isinstance(status, int) else ExitStatus.DONE
+
+
+_OTHER_NAMES = {"heuristic": "heuristics", "evaluations": "budget"}
+"""Parameters of commands that faults of the library call otherwise."""
+
+
+def _with_option(fault: Fault, context: click.Context) -> Fault:
+    """Name the option, where a fault is not about a file but about an argument of the library."""
+    if fault.file is not None or fault.line is not None:
+        return fault
+    command = cli.get_command(context, str(context.invoked_subcommand))
+    commands = [*command.commands.values()] if isinstance(command, click.Group) else [command]
+    parameters = {each.name: each for one in commands if one is not None for each in one.params}
+    name = fault.field.removeprefix("budget.")
+    parameter = parameters.get(_OTHER_NAMES.get(name, name))
+    if parameter is None:
+        return fault
+    shown = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.make_metavar(context)
+    return replace(fault, field=shown)
+
+
+def _open_closed_streams() -> None:
+    """Where the caller closed an output, write to nowhere: solvers redirect what they take to be open."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Terminals and pipes that know few characters get the others escaped, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> str:
@@ -167,11 +217,7 @@ def _say(*lines: str) -> None:
     """Write lines to standard error, if anybody can read them."""
     with contextlib.suppress(OSError):
         for line in lines:
-            click.echo(line, err=True)
-
-
-def _interrupted(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+            click.echo(printable(line), err=True)
 
 
 def _flush() -> None:

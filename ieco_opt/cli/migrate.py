@@ -18,7 +18,7 @@ def command(files: tuple[Path, ...], out: Path | None, quiet: bool) -> None:
     kept, and the design space stays the same set of configurations. A file that says version 2 is left alone.
     """
     from ieco_opt.documents.destinations import check_folder, replace_file
-    from ieco_opt.errors import Fault, ScenarioError
+    from ieco_opt.errors import Fault, ScenarioError, printable
     from ieco_opt.scenario.migrate import migrated_file
 
     if out is not None:
@@ -40,7 +40,8 @@ def command(files: tuple[Path, ...], out: Path | None, quiet: bool) -> None:
         if quiet:
             continue
         if migration.was_current:
-            click.echo(f"{file} says version 2 already" + ("" if out is None else f"; copied to {out}"), err=True)
+            said = f"{file} says version 2 already" + ("" if out is None else f"; copied to {out}")
         else:
             names = ", ".join(migration.renamed)
-            click.echo(f"wrote {target}" + (f": {names} became stage_ranks" if names else ""), err=True)
+            said = f"wrote {target}" + (f": {names} became stage_ranks" if names else "")
+        click.echo(printable(said), err=True)

@@ -2,23 +2,146 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ieco_opt.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from ieco_opt.scenario.source import ScenarioSource
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-scenario_argument = click.argument("scenario", type=click.Path(path_type=Path))
+_FILES = "ieco_opt.files"
+_MAX_SETUPS = "ieco_opt.max_setups"
+
+
+def _kept(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Keep the value of an option for the scenarios that are named beside it."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        context.meta[key] = value
+
+    return keep
+
+
+def _source(context: click.Context, path: Path) -> ScenarioSource:
+    """A scenario that is named on the command line; ``-`` is the standard input."""
+    from ieco_opt.scenario.source import STANDARD_INPUT, ScenarioSource
+
+    files, max_setups = context.meta[_FILES], context.meta[_MAX_SETUPS]
+    if str(path) != "-":
+        return ScenarioSource(path=path, files=files, max_setups=max_setups)
+    return ScenarioSource(text=_piped_in, label=STANDARD_INPUT, files=files, max_setups=max_setups)
+
+
+def _piped_in() -> str:
+    from ieco_opt.documents.text_file import MAX_BYTES, decoded
+    from ieco_opt.scenario.source import STANDARD_INPUT
+
+    try:
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ScenarioError.single(f"cannot be read ({error.strerror or error})", file=STANDARD_INPUT) from None
+    return decoded(content, STANDARD_INPUT)
+
+
+def _sources(context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+    if isinstance(value, tuple):
+        if value.count(Path("-")) > 1:
+            raise click.UsageError("the standard input (-) can be read once only")
+        return tuple(_source(context, path) for path in value)
+    return _source(context, value)
+
+
+_MAX_SETUPS_OPTION: dict[str, Any] = {
+    "type": click.IntRange(min=1),
+    "metavar": "N",
+    "help": "Refuse scenarios that list more configurations.  [default: 500000]",
+}
+
+# Eager: they are known before the scenarios that they are about.
+_UNTRUSTED = (
+    click.option(
+        "--no-files",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=lambda context, parameter, value: _kept(_FILES)(context, parameter, not value),
+        help="Refuse scenarios that name files.",
+    ),
+    click.option("--max-setups", is_eager=True, expose_value=False, callback=_kept(_MAX_SETUPS), **_MAX_SETUPS_OPTION),
+)
+
+
+def _about_scenarios(argument: Decorator) -> Decorator:
+    """An argument for scenarios, with the options that say what they may ask for."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(_UNTRUSTED):
+            command = option(command)
+        return argument(command)
+
+    return decorate
+
+
+scenario_argument = _about_scenarios(click.argument("scenario", type=click.Path(path_type=Path), callback=_sources))
+"""SCENARIO, with --no-files and --max-setups."""
+
+scenarios_argument = _about_scenarios(
+    click.argument(
+        "scenarios",
+        metavar="SCENARIO...",
+        type=click.Path(path_type=Path),
+        nargs=-1,
+        required=True,
+        callback=_sources,
+    )
+)
+"""Several of them."""
+
+max_setups_option = click.option("--max-setups", **_MAX_SETUPS_OPTION)
+"""For what is no scenario but holds one."""
 
 set_option = click.option(
     "--set",
     "overrides",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Set a field of the scenario, such as workload.context_tokens=8000. May be repeated.",
+    help="Set a field of the scenario, such as workload.context_tokens=8000 or workloads[0].headroom=0.2. May be "
+    "repeated.",
 )
+
+_OBJECTIVE = (
+    click.option(
+        "--objective",
+        type=click.Choice(["fastest", "cheapest", "preferred"]),
+        default="fastest",
+        show_default=True,
+        help="What is best; preferred maximises speed^k / cost.",
+    ),
+    click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]"),
+)
+
+
+def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --objective and --preference, and refuse a preference that nothing asks for."""
+
+    @functools.wraps(command)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        if options["preference"] is not None and options["objective"] != "preferred":
+            raise click.UsageError("--preference goes with --objective preferred")
+        return command(*arguments, **options)
+
+    for option in reversed(_OBJECTIVE):
+        checked = option(checked)
+    return checked
+
 
 solver_config_option = click.option(
     "--solver-config",

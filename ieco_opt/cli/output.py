@@ -6,17 +6,17 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.errors import Fault, ScenarioError, printable
 
 if TYPE_CHECKING:
-    from ieco_opt.pareto.sweeps import Progress
+    from ieco_opt.reports.text.progress import Shown
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.plan import FleetResult
 
@@ -47,6 +47,10 @@ class Delivery:
             self.output_format is None and not (self.quiet and self.out is not None)
         )
 
+    def to_screen(self) -> Delivery:
+        """The same without files."""
+        return replace(self, out=None, plot=None)
+
     def check(self, *kinds: str) -> None:
         """Refuse file names that nothing can be written to before the work is done, not after.
 
@@ -75,7 +79,7 @@ class Delivery:
         shown = answer.scenario.notes()
         show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
         if answer.stopped is not None and not self.quiet:
-            click.echo(f"stopped early ({answer.stopped}): what was found is marked as unproven", err=True)
+            click.echo(f"stopped early ({answer.stopped}): what was found is kept and marked", err=True)
         if self.output_format == "json":
             click.echo(to_json(answer), nl=False)
         elif self.output_format == "csv":
@@ -118,13 +122,13 @@ def show_notes(notes: Iterable[str], *, quiet: bool) -> None:
     """Show notes on standard error; those of a scenario once it is loaded, since they may be why nothing is found."""
     for note in notes:
         if not quiet:
-            click.echo(f"note: {note}", err=True)
+            click.echo(printable(f"note: {note}"), err=True)
 
 
 @contextmanager
-def shown_progress(*, quiet: bool) -> Iterator[Progress]:
+def shown_progress(*, quiet: bool) -> Iterator[Shown]:
     """Show progress on standard error, if it is a terminal and nobody asked for quiet."""
     from ieco_opt.reports.text.progress import progress
 
-    with progress(not quiet and sys.stderr.isatty()) as report:
-        yield report
+    with progress(not quiet and sys.stderr.isatty()) as shown:
+        yield shown

@@ -7,27 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.cli.options import objective_options, output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import DEFAULT_PREFERENCE
 
 if TYPE_CHECKING:
-    from ieco_opt.api import ObjectiveName
+    from ieco_opt.defaults import ObjectiveName
+    from ieco_opt.scenario.source import ScenarioSource
 
 
 @click.command("solve")
 @scenario_argument
 @set_option
-@click.option(
-    "--objective",
-    type=click.Choice(["fastest", "cheapest", "preferred"]),
-    default="fastest",
-    show_default=True,
-    help="What is best; preferred maximises speed^k / cost.",
-)
-@click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]")
+@objective_options
 @solver_config_option
 @output_options
 def command(
-    scenario: Path,
+    scenario: ScenarioSource,
     overrides: tuple[str, ...],
     objective: ObjectiveName,
     preference: float | None,
@@ -42,19 +37,18 @@ def command(
     from ieco_opt.cli.output import Delivery, show_notes, shown_progress
     from ieco_opt.scenario.load import load_deployment
 
-    if preference is not None and objective != "preferred":
-        raise click.UsageError("--preference goes with --objective preferred")
     delivery = Delivery(out, output_format, quiet, plot)
     delivery.check()
-    config = load_solver_config(solver_config)
     loaded = load_deployment(scenario, overrides)
+    config = load_solver_config(solver_config)
     show_notes(loaded.notes(), quiet=quiet)
-    with shown_progress(quiet=quiet) as report:
+    with shown_progress(quiet=quiet) as shown:
         result = api.answer(
             loaded,
             objective=objective,
-            preference=api.DEFAULT_PREFERENCE if preference is None else preference,
+            preference=DEFAULT_PREFERENCE if preference is None else preference,
             solver_config=config,
-            progress=report,
+            progress=shown.found,
+            doing=shown.doing,
         )
     return delivery.deliver(result)

@@ -14,7 +14,8 @@ from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
-from ieco_opt.performance import memory, rules
+from ieco_opt.pareto.describe import average_bytes, resident_bytes
+from ieco_opt.performance import rules
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
@@ -138,7 +139,7 @@ def _listing(values: tuple[int, ...]) -> str:
 
 
 def _is_whole(value: float) -> bool:
-    return abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
+    return bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
 
 
 def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Reason]:
@@ -162,26 +163,17 @@ def _digits(value: float) -> str:
 def _memory(family: Family, degrees: Degrees, batch: float, draft: Degrees | None) -> Iterator[Reason]:
     """Memory that is over, on the most loaded GPU (``deployable``) or on average (``paper``)."""
     if rules.is_deployable(family.shape):
-        used = _resident(family, degrees, batch, draft=False)
+        used = resident_bytes(family, degrees, batch, draft=False)
         if draft is not None and family.drafts is not None and not np.isnan(draft.gpus[0]):
-            used += _resident(family, draft, batch, draft=True)
+            used += resident_bytes(family, draft, batch, draft=True)
         limit, where = family.usable_bytes, "on the most loaded GPU"
     else:
-        micro_batch = batch / float(degrees.pipeline_parallel[0])
-        cache = family.shape.cache_bytes_per_token * family.context.average_tokens * micro_batch
-        used = (cache + family.shape.weight_bytes * family.shape.total_params) / float(degrees.gpus[0])
+        used = average_bytes(family, degrees, batch)
         limit, where = family.accelerator.hbm_bytes, "on average"
     excess = used / limit - 1.0
     if excess > _WHOLE:
         text = f"memory over by {(used - limit) / 1e9:,.1f} GB ({100.0 * excess:.3g} %) {where}"
         yield Reason(Obstacle.MEMORY, text, excess)
-
-
-def _resident(family: Family, degrees: Degrees, batch: float, *, draft: bool) -> float:
-    shape = family.drafts.shape if draft and family.drafts is not None else family.shape
-    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.resident_tokens)
-    sequences = memory.sequences_per_gpu(degrees, np.array([batch]))
-    return float((memory.weight_bytes_per_gpu(shape, degrees) + sequences * per_sequence)[0])
 
 
 def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, draft: Degrees) -> Alternatives | None:

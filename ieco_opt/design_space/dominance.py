@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
@@ -97,7 +98,7 @@ def grid_cells(
 
 
 def nondominated(
-    alternatives: Alternatives, cells: Cells, staircase: Staircase, limits: Limits
+    alternatives: Alternatives, cells: Cells, staircase: Staircase, limits: Limits, ask: Ask = go_on
 ) -> tuple[Cells, Staircase]:
     """Split cells until each is narrow, dropping those whose best corner is dominated or that the limits exclude.
 
@@ -106,6 +107,7 @@ def nondominated(
     """
     done: list[tuple[Cells, Array, Array]] = []
     while len(cells):
+        ask()
         part = alternatives.take(cells.row)
         lo, hi = cells.lo.astype(float), cells.hi.astype(float)
         fast, slow = part.latency_s(lo), part.latency_s(hi)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
@@ -13,7 +14,7 @@ from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import ResolvedDesignSpace, ResolvedScenario
 
 
-def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None) -> DesignSpace:
+def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on) -> DesignSpace:
     """Enumerate and prune the alternatives of a scenario, under its own limits or under others."""
     scenario, listed = resolved.scenario, resolved.design_space
     return build_design_space(
@@ -22,6 +23,7 @@ def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None) ->
         scenario.weights or (None,),
         BatchChoices(listed.batch_min, listed.batch_max, listed.batches),
         limits_of(scenario.limits) if limits is None else limits,
+        ask,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.dominance import Cells, joined
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
@@ -131,11 +132,13 @@ def first_true(holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: In
     return good
 
 
-def build_segments(space: DesignSpace) -> Segments:
+def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
     """Cut the cells of a design space where a protocol changes, and to what the limits of the scenario admit."""
-    cells = cut_where_protocols_change(space.alternatives, space.cells)
+    ask("cutting the batches into segments")
+    cells = cut_where_protocols_change(space.alternatives, space.cells, ask)
+    ask()
     cells = _within_limits(space.alternatives, cells, space.limits)
-    cells = _cut_experts(space.alternatives, cells)
+    cells = _cut_experts(space.alternatives, cells, ask)
     part = space.alternatives.take(cells.row)
     lo, hi = cells.lo.astype(float), cells.hi.astype(float)
     latency_lo, latency_hi = part.latency_s(lo), part.latency_s(hi)
@@ -162,10 +165,11 @@ def _protocol_changes(time: PassTime, row: int) -> Array:
     return np.concatenate(changes)
 
 
-def cut_where_protocols_change(alternatives: Alternatives, cells: Cells) -> Cells:
+def cut_where_protocols_change(alternatives: Alternatives, cells: Cells, ask: Ask = go_on) -> Cells:
     """Cut each cell so that every collective runs one protocol on each part."""
     rows, lows, highs = [], [], []
     for row, lo, hi in zip(cells.row, cells.lo, cells.hi, strict=True):
+        ask()
         changes = _protocol_changes(alternatives.model, row)
         if alternatives.draft_share[row]:
             changes = np.concatenate([changes, _protocol_changes(alternatives.draft, row)])
@@ -180,7 +184,7 @@ def cut_where_protocols_change(alternatives: Alternatives, cells: Cells) -> Cell
     return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs))
 
 
-def _cut_experts(alternatives: Alternatives, cells: Cells) -> Cells:
+def _cut_experts(alternatives: Alternatives, cells: Cells, ask: Ask) -> Cells:
     """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency.
 
     The gap between a concave function and its chord is concave too, so it is nowhere more than twice the gap in
@@ -188,6 +192,7 @@ def _cut_experts(alternatives: Alternatives, cells: Cells) -> Cells:
     """
     done: list[Cells] = []
     while len(cells):
+        ask()
         part = alternatives.take(cells.row)
         lo, hi = cells.lo.astype(float), cells.hi.astype(float)
         middle = (lo + hi) / 2.0

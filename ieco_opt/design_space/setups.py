@@ -19,6 +19,9 @@ from ieco_opt.performance.rows import take_rows
 
 Integers = NDArray[np.int64]
 
+NO_MEMORY = "no batch of the design space fits in memory"
+"""Why most setups that are none are none."""
+
 # Past this every integer is not exactly a float64, and no deployment holds as many sequences.
 _BATCH_CEILING = 2**52
 
@@ -85,7 +88,7 @@ def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
         setups = _paper_capacity(request, degrees)
     holds_none = setups.batch_max < setups.batch_min
     if holds_none.any():
-        reasons["no batch of the design space fits in memory"] += int(holds_none.sum())
+        reasons[NO_MEMORY] += int(holds_none.sum())
     return setups.take(np.flatnonzero(~holds_none)), reasons
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
@@ -73,28 +74,36 @@ def build_design_space(
     weights: Sequence[str | None],
     batch: BatchChoices,
     limits: Limits,
+    ask: Ask = go_on,
 ) -> DesignSpace:
     """Enumerate the alternatives of a scenario and drop what is provably not on its frontier."""
     rejected = Counter[str]()
     families = []
     for accelerator in enumerate(accelerators):
         for precision in enumerate(weights):
+            ask(f"enumerating the configurations of {accelerator[1].name}")
             family, reasons = build_family(request, accelerator, precision)
             families.append(family)
             rejected.update(reasons)
     edges = batch_edges(batch.least, batch.most) if batch.listed is None else np.array(batch.listed, dtype=np.int64)
     listed = batch.listed is not None
-    plain = [_plain(family, edges, listed=listed) for family in families]
+    plain = []
+    for family in families:
+        ask(f"pricing the configurations of {family.accelerator.name}")
+        plain.append(_plain(family, edges, listed=listed))
     staircase = Staircase(np.zeros(0), np.zeros(0))
     for alternatives, cells in plain:
+        ask()
         staircase = _seed(alternatives, cells, limits, staircase)
     spaces = list(plain)
     for family in families:
         for draft_tokens in family.draft_range:
-            found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, listed=listed)
+            ask(f"pricing {draft_tokens} draft tokens on {family.accelerator.name}")
+            found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, ask, listed=listed)
             spaces += found
+    ask("dropping what is dominated")
     alternatives, cells = _together(spaces)
-    cells, staircase = nondominated(alternatives, cells, staircase, limits)
+    cells, staircase = nondominated(alternatives, cells, staircase, limits, ask)
     if not listed:
         cells = merged(cells)
     used, rows = np.unique(cells.row, return_inverse=True)
@@ -144,13 +153,14 @@ def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternative
 
 
 def _speculative(
-    family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, *, listed: bool
+    family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, ask: Ask, *, listed: bool
 ) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
     """Pairs of model and draft setups on as many GPUs, cut into first cells that are not dominated already."""
     found = []
     for setups, drafts in same_gpus(family):
+        ask()
         if np.isfinite(limits.max_throughput):
-            alternatives, cells = _fastest_pairs(family, draft_tokens, setups, drafts, edges, listed=listed)
+            alternatives, cells = _fastest_pairs(family, draft_tokens, setups, drafts, edges, ask, listed=listed)
             if len(cells):
                 staircase = _seed(alternatives, cells, limits, staircase)
                 found.append((alternatives, cells))
@@ -170,7 +180,7 @@ def _speculative(
 
 
 def _fastest_pairs(
-    family: Family, draft_tokens: int, setups: Rows, drafts: Rows, edges: Integers, *, listed: bool
+    family: Family, draft_tokens: int, setups: Rows, drafts: Rows, edges: Integers, ask: Ask, *, listed: bool
 ) -> tuple[Alternatives, Cells]:
     """Pairs on the batches where no draft setup that fits is faster.
 
@@ -180,6 +190,7 @@ def _fastest_pairs(
     pairs: list[tuple[int, int]] = []
     lows, highs, rows = [], [], []
     for setup in setups:
+        ask()
         least, most = int(family.setups.batch_min[setup]), int(family.setups.batch_max[setup])
         batches = edges[(edges >= least) & (edges <= most)] if listed else np.arange(least, most + 1)
         if not len(batches):

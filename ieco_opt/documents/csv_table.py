@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ieco_opt.documents.origin import cut
 from ieco_opt.errors import Fault, ScenarioError
 
 _MOST_FAULTS = 20
@@ -78,7 +79,7 @@ def _check_names(header: list[str], file: str, line: int) -> None:
     """Refuse columns of one name; columns without any are what spreadsheets leave behind."""
     repeated = dict.fromkeys(name for name in header if name and header.count(name) > 1)
     faults = [
-        Fault(file, line, name, f"found the column {header.count(name)} times, expected once") for name in repeated
+        Fault(file, line, cut(name), f"found the column {header.count(name)} times, expected once") for name in repeated
     ]
     if faults:
         raise ScenarioError(faults[:_MOST_FAULTS])

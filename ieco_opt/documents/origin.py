@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-from ieco_opt.errors import Fault
+from ieco_opt.errors import Fault, ScenarioError, printable
 
 Location = tuple[str | int, ...]
 """Path of a field: keys of mappings and indices of lists."""
@@ -16,13 +16,16 @@ Location = tuple[str | int, ...]
 Known = Mapping[str, Mapping[str, Mapping[str, object]]]
 """Fields of ``models`` and ``accelerators`` by name."""
 
-NOTHING_KNOWN: Known = MappingProxyType({})
+# A plain mapping, because scenarios are pickled to other processes and a proxy cannot be.
+NOTHING_KNOWN: Known = {}
 
 COMMAND_LINE = "--set"
 """What a fault names instead of a file where the field was overridden."""
 
 _PLAIN_KEY = re.compile(r"[\w-]{1,60}")
+_PART = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^.\[\]]+""")
 _LONGEST_TEXT = 60
+_LONGEST_LIST = 200
 _LONGEST_INTEGER_BITS = 200
 
 
@@ -42,12 +45,18 @@ class Origin:
         Line of each field, counted from 1; ``None`` for fields overridden on the command line.
     known
         What names stood for when a saved result was made: fields of ``models`` and ``accelerators`` by name.
+    files
+        Whether the scenario may name files.
+    max_setups
+        Most configurations that the scenario may list; ``None`` for the default.
     """
 
     file: str | None = field(default=None, compare=False)
     folder: pathlib.Path = field(default_factory=pathlib.Path, compare=False)
     lines: Mapping[Location, int | None] = field(default_factory=dict, compare=False)
     known: Known = field(default_factory=dict, compare=False)
+    files: bool = field(default=True, compare=False)
+    max_setups: int | None = field(default=None, compare=False)
 
     def fault(self, location: Location, message: str) -> Fault:
         """Build the fault of a field, with the line of the innermost field around it that has one."""
@@ -57,6 +66,28 @@ class Origin:
                 line = self.lines[location[:length]]
                 return Fault(self.file if line is not None else COMMAND_LINE, line, name, message)
         return Fault(self.file, None, name, message)
+
+    def path_of(self, name: str, location: Location, expected: str) -> pathlib.Path:
+        """Path of a file that the scenario names: the only way from a field to a file.
+
+        Parameters
+        ----------
+        expected
+            What the file should be, such as ``a CSV file``.
+
+        Raises
+        ------
+        ScenarioError
+            The scenario may not name files (whether the file exists is not said then), or the file does not exist.
+        """
+        if not self.files:
+            message = f"found {found(name)}, expected no name of a file: this scenario may not name any"
+            raise ScenarioError([self.fault(location, message)])
+        path = self.folder / name
+        if not path.is_file():
+            where = f"that exists in {printable(str(self.folder))}"
+            raise ScenarioError([self.fault(location, f"found {found(name)}, expected {expected} {where}")])
+        return path
 
     def placed(self, prefix: Location, faults: Iterable[Fault]) -> list[Fault]:
         """Move faults whose fields are relative to ``prefix`` into the scenario."""
@@ -76,13 +107,44 @@ def dotted(location: Location) -> str:
 
 
 def undotted(name: str) -> Location:
-    """Read a location back; indices of lists may stand in brackets or, as in the catalog, after a dot."""
-    parts = re.findall(r"[^.\[\]]+", name)
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
+    """Read a location back; indices of lists may stand in brackets or after a dot."""
+    return tuple(_key(part) for part in _PART.findall(name))
+
+
+def _key(part: str) -> str | int:
+    if part[0] in "'\"" and len(part) > 1:
+        return str(ast.literal_eval(part))
+    return int(part) if part.isdecimal() else part
+
+
+def cut(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """The beginning of a text, with dots where it was cut."""
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
+def shortened(names: Iterable[str]) -> str:
+    """Write names in a message, as many as fit on one line of bearable length."""
+    listed: list[str] = []
+    length, remaining = 0, list(names)
+    for name in remaining:
+        shown = cut(name)
+        length += len(shown) + 2
+        if listed and length > _LONGEST_LIST:
+            return f"{', '.join(listed)} and {len(remaining) - len(listed)} more"
+        listed.append(printable(shown))
+    return ", ".join(listed)
+
+
+def plain_scalar(value: object) -> object:
+    """A scalar of NumPy as Python's own number, whatever else as it is."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()  # type: ignore[attr-defined]
+    return value
 
 
 def found(value: object) -> str:
     """Name a value in a message, on one line and shortened."""
+    value = plain_scalar(value)
     match value:
         case None:
             return "nothing"
@@ -93,10 +155,8 @@ def found(value: object) -> str:
             return "an integer of more than 60 digits"
         case int() | float():
             return repr(value)
-        case str() if len(value) > _LONGEST_TEXT:
-            return repr(value[:_LONGEST_TEXT] + "...")
         case str():
-            return repr(value)
+            return repr(cut(value))
         case Mapping():
             return "a mapping"
         case list() | tuple():

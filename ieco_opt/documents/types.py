@@ -5,12 +5,27 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from pydantic import AllowInfNan, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, AllowInfNan, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ieco_opt.documents.origin import found
+from ieco_opt.errors import printable
 
 _LARGEST_INTEGER = 2**53
 
 Flag = Annotated[bool, Strict()]
-Text = Annotated[str, Strict()]
+
+
+def _on_one_line(value: str) -> str:
+    if printable(value) != value:
+        raise PydanticCustomError(
+            "refused", "found {found}, expected text without control characters", {"found": found(value)}
+        )
+    return value
+
+
+Text = Annotated[str, Strict(), AfterValidator(_on_one_line)]
+"""Text of one line: what steers a terminal is refused."""
 
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 """A finite number; an integer is one."""

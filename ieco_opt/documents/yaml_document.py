@@ -10,13 +10,14 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from ieco_opt.documents.origin import Location, dotted, found
+from ieco_opt.documents.origin import Location, cut, dotted, found
 from ieco_opt.errors import Fault, ScenarioError
 
 _MAX_DEPTH = 30
 _MAX_VALUES = 50_000
 _CORE = "tag:yaml.org,2002:"
 _LONGEST_INTEGER = 40
+_LONGEST_PROBLEM = 160
 
 _INTEGER = r"[-+]?(?:0|[1-9][0-9_]*)"
 _WITH_POINT = r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
@@ -114,7 +115,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str | None, field_name
         line, problem = None, "cannot be parsed"
     if "but found another document" in problem or "expected a single document" in str(error):
         problem = "found several documents, expected one"
-    return Fault(file, line, field_name, "not valid YAML: " + " ".join(problem.split()))
+    return Fault(file, line, field_name, "not valid YAML: " + cut(" ".join(problem.split()), _LONGEST_PROBLEM))
 
 
 class _Constructor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 
-from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, ObjectiveName
+from ieco_opt.errors import InfeasibleError, SearchStoppedError, SolverError
 from ieco_opt.explanation.bounds import bounds_of
 from ieco_opt.explanation.infeasible_subset import infeasible_subset_of
 from ieco_opt.explanation.pool import Pool, build_pool
@@ -17,15 +16,17 @@ from ieco_opt.explanation.sensitivity import Question, binding_together, limit_e
 from ieco_opt.pareto import run
 from ieco_opt.pareto.describe import rows_of
 from ieco_opt.results.answer import Question as AskedQuestion
+from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.explanation import Explanation, LimitEffect, RunnerUp
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind
+from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, achieved
 from ieco_opt.results.statistics import ExplanationStatistics
-from ieco_opt.scenario import Scenario, resolve
+from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
-from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import solver_config_of
+from ieco_opt.solvers.run import Doing, Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 
 AGREEMENT = 1e-6
@@ -35,33 +36,58 @@ AGREEMENT = 1e-6
 def explain(
     scenario: Scenario,
     *,
-    objective: run.ObjectiveName = "fastest",
-    preference: float = run.DEFAULT_PREFERENCE,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    doing: Doing | None = None,
 ) -> Explanation:
     """Say what decides the answer to a scenario, or which of its limits no deployment meets together.
 
     A search of all setups, exact and without a solver, answers the scenario and every change of it. The solver answers
     the scenario too, and the two must agree.
 
+    Parameters
+    ----------
+    doing
+        Told in words of what begins.
+
     Raises
     ------
     ScenarioError
         The scenario or an argument is wrong.
     SolverError
-        The solver is missing, or the two searches contradict each other.
+        The solver is missing, the two searches contradict each other, or a limit ended them before there was anything.
     """
-    start = time.perf_counter()
-    _check(objective, preference)
-    config = load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config
-    resolved = resolve(scenario)
-    pool = build_pool(resolved)
-    bounds = bounds_of(resolved, max(pool.gpu_counts(), default=0))
-    question = Question(pool, bounds, Goal(objective, preference))
-    explanation = Explanation(
-        question=_asked(objective, preference),
-        scenario=resolved.scenario,
-        resolved=resolved_names(resolved.scenario),
+    asked = run.question_of_one("explain", objective, preference)
+    with running(solver_config_of(solver_config), doing) as under_way:
+        try:
+            question = _question(resolve(scenario), Goal(objective, preference), under_way)
+            pick = best(question.pool, question.bounds, question.goal)
+        except Stopped as stop:
+            raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a deployment") from stop
+        explanation = _nothing_yet(question, asked, under_way)
+        if pick is None:
+            explanation = _of_infeasible(explanation, question)
+        else:
+            answer = _answer(scenario, objective, preference, under_way)
+            explanation = replace(explanation, confirmed=answer.stopped is None)
+            explanation = _of_optimum(explanation, question, _agreed(question, pick, answer), answer.stopped)
+        return replace(explanation, statistics=ExplanationStatistics(under_way.seconds()))
+
+
+def _question(resolved: ResolvedScenario, goal: Goal, under_way: Run) -> Question:
+    pool = build_pool(resolved, under_way.ask)
+    under_way.ask("searching all configurations")
+    return Question(pool, bounds_of(resolved, max(pool.gpu_counts(), default=0)), goal)
+
+
+def _nothing_yet(question: Question, asked: AskedQuestion, under_way: Run) -> Explanation:
+    """The answer about an infeasible scenario, before anything is explained."""
+    scenario, config = question.pool.resolved.scenario, under_way.config
+    return Explanation(
+        question=asked,
+        scenario=scenario,
+        resolved=resolved_names(scenario),
         guarantee=Guarantee(GuaranteeKind.NONE),
         status=AnswerStatus.INFEASIBLE,
         deployments=(),
@@ -76,49 +102,58 @@ def explain(
         versions=versions(config.solver),
         notes=scenario.notes(),
     )
-    pick = best(pool, bounds, question.goal)
-    if pick is None:
-        explanation = replace(explanation, infeasible_subset=infeasible_subset_of(question))
-    else:
-        answer = _answer(scenario, objective, preference, config)
-        explanation = _of_optimum(explanation, question, _agreed(question, pick, answer))
-        explanation = replace(explanation, confirmed=answer.stopped is None)
-    return replace(explanation, statistics=ExplanationStatistics(time.perf_counter() - start))
 
 
-def _asked(objective: run.ObjectiveName, preference: float) -> AskedQuestion:
-    return AskedQuestion("explain", objective, preference if objective == "preferred" else None)
+def _of_infeasible(explanation: Explanation, question: Question) -> Explanation:
+    try:
+        return replace(explanation, infeasible_subset=infeasible_subset_of(question))
+    except Stopped as stop:
+        unknown = f"the search ended ({stop.reason}) before it found which limits contradict each other"
+        raise SearchStoppedError(f"proven infeasible: no deployment meets the limits; {unknown}") from stop
 
 
-def _check(objective: str, preference: float) -> None:
-    if objective not in (known := get_args(run.ObjectiveName)):
-        raise ScenarioError.single(f"found '{objective}', expected one of {', '.join(known)}", field="objective")
-    if not 0.0 <= preference < float("inf"):
-        raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
-
-
-def _answer(scenario: Scenario, objective: run.ObjectiveName, preference: float, config: SolverConfig) -> Frontier:
+def _answer(scenario: Scenario, objective: ObjectiveName, preference: float, under_way: Run) -> Frontier:
     """What the solver says of a scenario that is known to be feasible."""
     try:
-        return run.answer(scenario, objective=objective, preference=preference, solver_config=config)
+        return run.answer(
+            scenario, objective=objective, preference=preference, solver_config=under_way.config, within=under_way
+        )
     except InfeasibleError as error:
         raise SolverError(
             "the solver calls infeasible what a search of all configurations shows to be feasible"
         ) from error
 
 
-def _of_optimum(explanation: Explanation, question: Question, pick: Pick) -> Explanation:
-    effects = tuple(limit_effects(question, pick))
-    alone = any(effect.binds for effect in effects)
+def _of_optimum(explanation: Explanation, question: Question, pick: Pick, stopped: str | None) -> Explanation:
+    """What decides the optimum, as far as it was found out; ``stopped`` is why the solver was, if it was."""
+    effects: list[LimitEffect] = []
+    others: list[RunnerUp] = []
+    together: tuple[str, ...] = ()
+    notes = explanation.notes
+    try:
+        question.pool.ask("finding what each limit costs")
+        # Where the search ends on the way, what came before is kept.
+        effects.extend(limit_effects(question, pick))
+        if not any(effect.binds for effect in effects):
+            together = binding_together(question, pick)
+        question.pool.ask("finding the runner-up configurations")
+        others.extend(runner_ups(question, pick))
+    except Stopped as stop:
+        stopped = stop.reason
+        examined = {effect.limit for effect in effects}
+        left = [str(limit) for limit in reversed(question.bounds.present()) if str(limit) not in examined]
+        notes = (*notes, f"not examined before the search ended: {', '.join([*left, 'runner-up configurations'])}")
+    guarantee, chosen = achieved(GuaranteeKind.SINGLE, None, stopped), question.described(pick)
     return replace(
         explanation,
-        guarantee=Guarantee(GuaranteeKind.SINGLE),
-        status=AnswerStatus.OPTIMAL,
-        deployments=(question.described(pick),),
+        guarantee=guarantee,
+        status=status_of(guarantee, [chosen.status]),
+        deployments=(chosen,),
         times=times_of(question.pool, pick),
-        limits=effects,
-        binding_together=() if alone else binding_together(question, pick),
-        runner_ups=tuple(runner_ups(question, pick)),
+        limits=tuple(effects),
+        binding_together=together,
+        runner_ups=tuple(others),
+        notes=notes,
     )
 
 
@@ -129,7 +164,7 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     """
     if not len(answer):
         return pick
-    solved = _pick_of(question.pool, answer[0])
+    solved = pick_of(question.pool, answer[0])
     allowed = AGREEMENT + answer.solver.relative_gap
     if answer.stopped is None and question.goal.advantage(pick, solved) > allowed:
         raise SolverError("a search of all configurations finds a better deployment than the solver calls optimal")
@@ -138,7 +173,7 @@ def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
     return pick if question.goal.beats(pick, solved) else solved
 
 
-def _pick_of(pool: Pool, deployment: Deployment) -> Pick:
+def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     """Find a deployment in the pool."""
     rows, item = pool.alternatives, deployment
     families = [

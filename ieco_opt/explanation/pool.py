@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request
@@ -85,8 +86,8 @@ class Pool:
     """All alternatives of a scenario on all batches that the machines themselves can hold.
 
     ``family``, ``setup`` and ``draft`` point into the families, one entry an alternative (draft -1: none).
-    ``residents`` is ``None`` in fidelity ``paper``, whose memory rule knows no utilization. ``_drafts`` remembers what
-    limits on throughput need again and again.
+    ``residents`` is ``None`` in fidelity ``paper``, whose memory rule knows no utilization. ``ask`` comes before each
+    look at the alternatives. ``_drafts`` remembers what limits on throughput need again and again.
     """
 
     resolved: ResolvedScenario
@@ -97,14 +98,18 @@ class Pool:
     draft: Rows
     residents: Residents | None
     rejected: Counter[str]
+    ask: Ask = go_on
     _drafts: dict[tuple[int, int, float], FastestDrafts] = field(default_factory=dict)
 
     def ranges(self, bounds: Bounds, rows: Rows | None = None) -> Cells:
         """Batches of each alternative that meet all bounds; alternatives that have none are left out."""
+        self.ask()
         cells = self._existing(bounds, rows)
         for holds in self._falling(bounds):
+            self.ask()
             cells = _kept_from_below(cells, holds)
         for holds in self._rising(bounds):
+            self.ask()
             cells = _kept_from_above(cells, holds)
         if np.isfinite(bounds.max_throughput):
             return self._with_fastest_drafts(cells, bounds)
@@ -116,6 +121,7 @@ class Pool:
 
     def at(self, cells: Cells, batch: Integers) -> tuple[Array, Array]:
         """Latency and cost of one batch of each cell."""
+        self.ask()
         return self._priced(batch.astype(float), cells.row)
 
     def space(self, bounds: Bounds) -> DesignSpace:
@@ -195,6 +201,7 @@ class Pool:
         owner = np.stack([self.family[cells.row], self.setup[cells.row]], axis=1)
         owners, member = np.unique(owner, axis=0, return_inverse=True)
         for position, (family, setup) in enumerate(owners):
+            self.ask()
             own = cells.where(member.reshape(-1) == position)
             batches, fastest = self._fastest_drafts(family, setup, own, bounds)
             for row, lo, hi in zip(own.row, own.lo, own.hi, strict=True):
@@ -217,7 +224,7 @@ class Pool:
         return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
 
 
-def build_pool(resolved: ResolvedScenario) -> Pool:
+def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
     """Enumerate the setups of a scenario with every limit of it removed."""
     request = family_request(resolved)
     free = replace(
@@ -230,10 +237,11 @@ def build_pool(resolved: ResolvedScenario) -> Pool:
     families, rejected = [], Counter[str]()
     for accelerator in enumerate(resolved.accelerators):
         for weights in enumerate(resolved.scenario.weights or (None,)):
+            ask(f"enumerating the configurations of {accelerator[1].name}")
             family, reasons = build_family(free, accelerator, weights)
             families.append(family)
             rejected.update(reasons)
-    parts = [part for index, family in enumerate(families) for part in _parts(index, family)]
+    parts = [part for index, family in enumerate(families) for part in _parts(index, family, ask)]
     residents = None
     if resolved.scenario.fidelity is Fidelity.DEPLOYABLE:
         residents = stack_rows([_residents(families[index], setups, drafts) for index, _, setups, drafts in parts])
@@ -246,10 +254,11 @@ def build_pool(resolved: ResolvedScenario) -> Pool:
         draft=np.concatenate([drafts for *_, drafts in parts]),
         residents=residents,
         rejected=rejected,
+        ask=ask,
     )
 
 
-def _parts(index: int, family: Family) -> list[tuple[int, Alternatives, Rows, Rows]]:
+def _parts(index: int, family: Family, ask: Ask) -> list[tuple[int, Alternatives, Rows, Rows]]:
     """Alternatives of one family with its index and their setup and draft rows: plain ones, then every pair."""
     plain = np.arange(len(family.setups))
     wanted = [(plain, 0, np.full(len(plain), -1))]
@@ -258,6 +267,7 @@ def _parts(index: int, family: Family) -> list[tuple[int, Alternatives, Rows, Ro
         wanted += [(pairs[0], draft_tokens, pairs[1]) for draft_tokens in family.draft_range]
     parts = []
     for setups, draft_tokens, drafts in wanted:
+        ask(f"pricing the configurations of {family.accelerator.name}")
         alternatives = family.alternatives(setups, draft_tokens, drafts if draft_tokens else None)
         some = np.flatnonzero(alternatives.batch_min <= alternatives.batch_max)
         parts.append((index, alternatives.take(some), setups[some], drafts[some]))

@@ -20,6 +20,9 @@ from ieco_opt.performance.collectives import Array
 
 _PARTS = 4
 
+_LARGEST = 700.0
+"""Difference of two logarithms beyond which the share between them is written as about 1e304."""
+
 
 @dataclass(frozen=True, slots=True)
 class Goal:
@@ -34,7 +37,8 @@ class Goal:
             return other.latency_s / pick.latency_s - 1.0
         if self.objective == "cheapest":
             return 1.0 - pick.cost / other.cost
-        return float(np.expm1(self.score(pick) - self.score(other)))
+        # With a large exponent a small difference of speeds is more than a number, or a file, can hold.
+        return float(np.expm1(min(self.score(pick) - self.score(other), _LARGEST)))
 
     def score(self, pick: Pick) -> float:
         """Logarithm of speed**exponent / cost."""

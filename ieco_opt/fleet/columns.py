@@ -19,6 +19,9 @@ MODES: dict[str, tuple[Phase, ...]] = {
 }
 """Phases that instances of each mode of serving have."""
 
+_ROUNDED = 1.0 + 1e-12
+"""A requirement can be the very figure of an instance, which then meets it whatever the last bits say."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetupTable:
@@ -72,7 +75,7 @@ class Candidates:
         workload = self.workload.workload
         slowest = np.inf if workload.min_speed is None else 1.0 / (workload.min_speed * speed_factor)
         first = workload.max_time_to_first_token_s
-        return Service(slowest, np.inf if first is None else first)
+        return Service(slowest * _ROUNDED, np.inf if first is None else first * _ROUNDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,24 @@ class Column:
     transfer_s: tuple[float, ...]
     batch: tuple[int, ...]
     origin: Origin
+
+
+def any_conflict(columns: Sequence[Column]) -> bool:
+    """Whether any prefill and decode column of one workload, to which all columns belong, are late together."""
+    return any(
+        max((transfer for served, transfer in received if served > 0.0), default=-np.inf)
+        > min((room for served, room in sent if served > 0.0), default=np.inf)
+        for received, sent in zip(
+            _by_class(columns, Phase.DECODE, "transfer_s"), _by_class(columns, Phase.PREFILL, "room_s"), strict=True
+        )
+    )
+
+
+def _by_class(columns: Sequence[Column], phase: Phase, name: str) -> list[list[tuple[float, float]]]:
+    """For each class of requests what every column of a phase serves of it, beside its entry of another field."""
+    mine = [column for column in columns if column.phase is phase]
+    classes = len(columns[0].requests_per_s) if columns else 0
+    return [[(column.requests_per_s[each], getattr(column, name)[each]) for column in mine] for each in range(classes)]
 
 
 def conflicts(columns: Sequence[Column]) -> list[tuple[int, int]]:

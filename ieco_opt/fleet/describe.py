@@ -10,9 +10,10 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
-from ieco_opt.fleet.planner import Plan, allocated_gpus
+from ieco_opt.fleet.plan import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.fleet.speeds import with_attained_factor
 from ieco_opt.pareto.describe import component_seconds, memory_gb, parallelism_of, resident_bytes
 from ieco_opt.performance.architecture import peak_flops
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
@@ -28,6 +29,7 @@ _OPEN = tuple(
 
 def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
     """Tables of a plan."""
+    plan = with_attained_factor(space, plan)
     names = column_labels(space, plan)
     pools = tuple(_pool(space, plan, at) for at in range(len(space.pools)))
     rows = tuple(_row(space, plan, at, names[at], pools) for at in names)
@@ -41,6 +43,7 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
         bound=plan.bound,
         gap=plan.gap,
         status=plan.status,
+        levels=plan.levels,
         instances=rows,
         nodes=tuple(_nodes(plan, names)),
         workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),
@@ -52,7 +55,8 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
 def column_labels(space: FleetSpace, plan: Plan) -> dict[int, str]:
     """A short name for each column in use, unique within workload, phase and pool; in the order of tables."""
     used = [at for at, count in enumerate(plan.counts) if count]
-    used.sort(key=lambda at: (plan.problem.columns[at].workload, plan.problem.columns[at].phase.value, at))
+    columns = plan.problem.columns
+    used.sort(key=lambda at: (columns[at].workload, columns[at].phase.value, columns[at].gpus, at))
     seen: set[tuple[object, ...]] = set()
     labels = {}
     for at in used:

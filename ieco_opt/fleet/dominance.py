@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
-from ieco_opt.fleet.columns import Candidates, Column, conflicts
+from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.fleet.columns import Candidates, Column, any_conflict
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedPool
 
 
@@ -25,30 +27,42 @@ def pareto_rows(criteria: Array) -> Rows:
 
 def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
     """Forget transfers where every pair is in time, so that they keep no column alive."""
-    if conflicts(columns):
+    if any_conflict(columns):
         return list(columns)
     nothing = (0.0,) * len(columns[0].requests_per_s) if columns else ()
     return [replace(column, room_s=nothing, transfer_s=nothing) for column in columns]
 
 
-def nondominated(columns: Sequence[Column], candidate: Candidates, pools: Sequence[ResolvedPool]) -> list[Column]:
+def nondominated(
+    columns: Sequence[Column],
+    candidate: Candidates,
+    pools: Sequence[ResolvedPool],
+    ask: Ask = go_on,
+    *,
+    beyond: bool = False,
+) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
 
     A column replaces another one if copies of it always fit where one of the other was and serve as much. One column of
     requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
+    Where capacity beyond the demand counts (``beyond``), and instances do, only a single copy with as much replaces.
     """
-    most = candidate.demand() if len(candidate.classes) == 1 else (np.inf,) * len(candidate.classes)
-    lone = candidate.workload.workload.max_instances is not None
+    served_up_to_demand = len(candidate.classes) == 1 and not beyond
+    most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
+    lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
+    alike: dict[tuple[int, Phase], list[Column]] = {}
     for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
-        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in kept):
+        ask()
+        rivals = alike.setdefault((column.pool, column.phase), [])
+        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in rivals):
+            rivals.append(column)
             kept.append(column)
     return kept
 
 
 def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
-    if (one.pool, one.phase) != (other.pool, other.phase):
-        return False
+    """Whether one column of the pool and phase of another replaces it."""
     copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
     enough = all(
         copies * mine >= min(theirs, useful)

@@ -3,75 +3,107 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from ieco_opt.design_space.setups import NO_MEMORY
+from ieco_opt.documents.origin import shortened
 from ieco_opt.fleet.columns import MODES, Candidates, Column
-from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
+from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
-from ieco_opt.fleet.sweeps import STEP
+from ieco_opt.fleet.speeds import STEP
 from ieco_opt.performance.serving import Phase
-from ieco_opt.results.plan import Relaxation
+from ieco_opt.results.plan import FleetPlan, Relaxation
 from ieco_opt.solvers.run import Run
 
 _LIMIT_S = 10.0
 """Seconds for all requirements together: they are extras, which must not keep the plan waiting."""
 
+_NOTHING = 1e-7
+"""Share of what is required below which nothing is violated."""
+
+_DIGITS = 4
+_ALMOST_ALL = 0.995
+"""Share of a demand that would read as all of it."""
+
+_FLOAT = 1e-9
+
 _LARGEST_FACTOR = 1e6
 _FACTOR_PRECISION = 1.001
 
 
-def better_would_violate(space: FleetSpace, run: Run, plan: Plan) -> tuple[tuple[Relaxation, ...], list[str]]:
-    """Least violations with which some plan is better than this one, and notes on what was not found out."""
-    if plan.value <= 0.0:
-        return (), []
-    violations, left = minimal_relaxations(_planner(space, run), {plan.minimised: plan.value * (1.0 - 10.0 * STEP)})
-    notes = []
-    if left:
-        notes.append(f"what a better plan would violate was not examined in time for: {', '.join(left)}")
+def better_would_violate(planner: FleetPlanner, run: Run, plan: FleetPlan) -> tuple[Relaxation, ...]:
+    """Least violations with which some plan is better than this one; what was not examined in time comes last."""
+    if plan.objective <= 0.0:
+        return ()
+    minimised = Quantity(planner.space.resolved.fleet.objective)
+    violations = minimal_relaxations(_extras(planner, run), {minimised: plan.objective * (1.0 - 10.0 * STEP)})
     return tuple(
         Relaxation(
             requirement=each.requirement,
             amount=each.amount,
             unit=each.unit,
             share=each.share,
-            objective=each.totals[plan.minimised],
+            objective=each.totals.get(minimised),
         )
         for each in violations
-    ), notes
+        # A plan that is not proven optimal may have a better one that violates nothing.
+        if each.amount is None or each.amount > _NOTHING * max(1.0, each.required)
+    )
 
 
-def why_infeasible(space: FleetSpace, run: Run) -> str:
+def why_infeasible(planner: FleetPlanner, run: Run) -> str:
     """One line that says which workload cannot be served, or what it would take to serve all."""
-    problem = space.problem(space.columns())
+    problem = planner.problem()
     if problem.unserved:
-        reasons = [_why_unserved(space, problem, at) for at in problem.unserved]
+        reasons = [_why_unserved(planner.space, problem, at) for at in problem.unserved]
         return "proven infeasible: " + "; ".join(reasons)
-    violations, left = minimal_relaxations(_planner(space, run), {})
-    if violations:
-        ways = "; ".join(_way(violation) for violation in violations)
-        return f"proven infeasible: the workloads cannot all be served within the limits; it would take one of: {ways}"
-    if left:
-        unknown = "what it would take was not found in time"
-        return f"proven infeasible: the workloads cannot all be served within the limits ({unknown})"
-    return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
+    violations = minimal_relaxations(_extras(planner, run), {})
+    ways = [_way(violation) for violation in violations if violation.amount is not None]
+    unexamined = [violation.requirement for violation in violations if violation.amount is None]
+    if not violations:
+        return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
+    parts = [f"it would take one of: {'; '.join(ways)}"] if ways else []
+    parts += [f"not examined in time: {', '.join(unexamined)}"] if unexamined else []
+    return f"proven infeasible: the workloads cannot all be served within the limits; {'; '.join(parts)}"
 
 
-def _planner(space: FleetSpace, run: Run) -> FleetPlanner:
+def _extras(planner: FleetPlanner, run: Run) -> FleetPlanner:
+    """A planner for questions beside the one that was asked, which must not keep its answer waiting."""
     options = dict(run.config.options)
     if run.config.solver == "highs":
         # The least violation is small or none: bounds settle it, and searching for solutions is in the way.
         options["mip_heuristic_effort"] = 0.05
     limited = replace(run.config, relative_gap=0.0, accepted_gap=None, options=options)
-    return FleetPlanner(space, Run(limited, run.interrupt, limit_s=_LIMIT_S))
+    left = 0.0 if run.ended() else run.seconds_left()
+    return planner.beside(Run(limited, run.interrupt, limit_s=_LIMIT_S if left is None else min(left, _LIMIT_S)))
 
 
 def _way(violation: Violation) -> str:
-    change = "lowered" if violation.requirement.startswith("demand") else "raised"
-    share = "" if violation.share is None else f" ({100.0 * violation.share:.3g} %)"
-    return f"the {violation.requirement} {change} by {violation.amount:.4g} {violation.unit}{share}"
+    """One way out in words, its amount rounded up so that it is enough."""
+    amount, share = violation.amount or 0.0, violation.share
+    demand = violation.requirement.startswith("demand")
+    if demand and share is not None and share > _ALMOST_ALL:
+        left = rounded(violation.required - amount, _DIGITS, up=False)
+        return f"the {violation.requirement} lowered to {left} {violation.unit}"
+    of_all = "" if share is None else f" ({100.0 * share:.3g} %)"
+    unit = violation.unit.removesuffix("s") if violation.unit == "GPUs" and amount == 1.0 else violation.unit
+    change = "lowered" if demand else "raised"
+    return f"the {violation.requirement} {change} by {rounded(amount, _DIGITS)} {unit}{of_all}"
+
+
+def rounded(value: float, digits: int, *, up: bool = True) -> str:
+    """A number with so many significant digits, never on the other side of the value by more than its own rounding."""
+    if value <= 0.0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
+    exact = value / unit
+    steps = math.ceil(exact * (1.0 - _FLOAT)) if up else math.floor(exact * (1.0 + _FLOAT))
+    return f"{steps * unit:.{digits}g}"
 
 
 def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:
@@ -79,7 +111,7 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
         reasons = "; ".join(
-            f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in counter.most_common(2))}"
+            f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in _reasons(counter))}"
             for pool, counter in candidate.rejected.items()
         )
         return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
@@ -88,7 +120,19 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
         return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
     smallest = _smallest_that_does_not_fit(space, columns)
     size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
-    return f"{name} cannot be served: its smallest instance ({size}) does not fit on the nodes that its pools have"
+    fits_nowhere = f"its smallest instance ({size}) does not fit on the nodes that its pools have"
+    return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+
+
+def _reasons(counter: Counter[str]) -> list[tuple[str, int]]:
+    """The two reasons that say most: memory, which decides where others only narrow, and the most common."""
+    return sorted(counter.most_common(), key=lambda each: each[0] != NO_MEMORY)[:2]
+
+
+def _nodes(space: FleetSpace, candidate: Candidates) -> str:
+    """What the pools of a workload have, so that it can be seen why nothing fits."""
+    pools = [space.pools[at] for at in candidate.workload.pools]
+    return shortened(f"{pool.name}: {pool.nodes.whole} x {pool.nodes.size} GPUs" for pool in pools)
 
 
 def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:
@@ -126,17 +170,17 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
         share = _least(lambda by: _reaches(space, candidate, workload, {"min_speed": slowest / by}))
-        ways.append(_reachable("min_speed", slowest, "tokens/s", None if share is None else 1.0 / share))
+        best = None if share is None else f"{rounded(slowest / share, _DIGITS, up=False)} tokens/s"
+        ways.append(_reachable("min_speed", slowest, best))
     if longest is not None:
         share = _least(lambda by: _reaches(space, candidate, workload, {"max_time_to_first_token_s": longest * by}))
-        ways.append(_reachable("max_time_to_first_token_s", longest, "s", share))
+        best = None if share is None else f"{rounded(longest * share, _DIGITS)} s"
+        ways.append(_reachable("max_time_to_first_token_s", longest, best))
     return f"no configuration on its pools meets {' and '.join(ways) or 'its requests'}"
 
 
-def _reachable(name: str, asked: float, unit: str, factor: float | None) -> str:
-    if factor is None:
-        return f"{name} {asked:g}"
-    return f"{name} {asked:g} ({asked * factor:.4g} {unit} could be met, all else kept)"
+def _reachable(name: str, asked: float, best: str | None) -> str:
+    return f"{name} {asked:g}" + ("" if best is None else f" ({best} could be met, all else kept)")
 
 
 def _reaches(space: FleetSpace, candidate: Candidates, workload: int, changes: Mapping[str, float | None]) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family, FamilyRequest, build_family
 from ieco_opt.design_space.segments import last_true
 from ieco_opt.design_space.setups import Integers
@@ -186,12 +187,14 @@ def decoding_setups(
     phase: Phase,
     output_tokens: float,
     batches: tuple[int, ...] | None,
+    ask: Ask = go_on,
 ) -> tuple[DecodingSetups, Counter[str]]:
     """Price the setups of one precision on one pool for one class of requests, plain and with every draft setup."""
     family, reasons = build_family(request, (0, accelerator), weights)
     spaces = [family.alternatives(np.arange(len(family.setups)), 0)]
     for draft_tokens in family.draft_range:
         for setups, drafts in same_gpus(family):
+            ask()
             pairs = family.alternatives(np.repeat(setups, len(drafts)), draft_tokens, np.tile(drafts, len(setups)))
             spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
     alternatives = stack_rows(spaces)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
 from ieco_opt.design_space.from_scenario import degree_choices
 from ieco_opt.design_space.setups import Integers
@@ -29,7 +30,7 @@ from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 
 
-def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) -> Candidates:
+def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on) -> Candidates:
     """Price everything that a workload could run on, whatever the speed."""
     tables: list[SetupTable] = []
     rejected: dict[str, Counter[str]] = {}
@@ -38,7 +39,7 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) 
         for accelerator, alike in _pools_of_hardware(workload, pools).items():
             reasons: Counter[str] = Counter()
             for precision in enumerate(workload.workload.weights):
-                tables += [_table(workload, alike, accelerator, precision, phase, reasons) for phase in phases]
+                tables += [_table(workload, alike, accelerator, precision, phase, reasons, ask) for phase in phases]
             rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
@@ -50,25 +51,40 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) 
 
 
 def columns_at(
-    candidate: Candidates, index: int, pools: Sequence[ResolvedPool], speed_factor: float = 1.0
+    candidate: Candidates,
+    index: int,
+    pools: Sequence[ResolvedPool],
+    speed_factor: float = 1.0,
+    ask: Ask = go_on,
+    *,
+    beyond: bool = False,
 ) -> list[Column]:
-    """Columns of one workload (at position ``index``) that meet its service and that no other column replaces."""
+    """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
+
+    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace.
+    """
     service = candidate.service(speed_factor)
-    listed = [list(_table_columns(candidate, index, at, table, service)) for at, table in enumerate(candidate.tables)]
-    found = [
-        replace(column, pool=pool)
-        for pool in candidate.workload.pools
-        for table, columns in zip(candidate.tables, listed, strict=True)
-        if pool in table.pools
-        for column in columns
-    ]
+    listed = []
+    for at, table in enumerate(candidate.tables):
+        ask()
+        listed.append(list(_table_columns(candidate, index, at, table, service)))
+    found = []
+    for pool in candidate.workload.pools:
+        ask()
+        found += [
+            replace(column, pool=pool)
+            for table, columns in zip(candidate.tables, listed, strict=True)
+            if pool in table.pools
+            for column in columns
+        ]
     for group in candidate.points:
+        ask()
         for pool in candidate.workload.pools:
             rows = [point for point, suits in group if pool in suits]
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing(found)
-    return nondominated(found, candidate, pools)
+    return nondominated(found, candidate, pools, ask, beyond=beyond)
 
 
 def at_service(candidate: Candidates, column: Column, service: Service) -> Column | None:
@@ -85,10 +101,13 @@ def at_service(candidate: Candidates, column: Column, service: Service) -> Colum
     return replace(column, requests_per_s=tuple(served), batch=tuple(batch)) if any(served) else None
 
 
-def fastest_speed(candidate: Candidates) -> float:
-    """Bound on the speed of any column, in tokens/s; inf where an operating point does not say."""
+def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
+    """Bound on the speed of any column, in tokens/s; operating points that do not say count as ``unknown``."""
     speeds = [
-        point.speed_tokens_per_s or np.inf for rows in candidate.points for point, _ in rows if point.phase != "prefill"
+        point.speed_tokens_per_s or unknown
+        for rows in candidate.points
+        for point, _ in rows
+        if point.phase != "prefill"
     ]
     for table in candidate.tables:
         speeds += [
@@ -103,7 +122,7 @@ def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]
     """Pools of each accelerator that a workload may use; no setup depends on the price and power of a pool."""
     found: dict[Accelerator, tuple[int, ...]] = {}
     for at in workload.pools:
-        hardware = replace(pools[at].accelerator, usd_per_gpu_hour=None, power_w=None)
+        hardware = pools[at].hardware
         found[hardware] = (*found.get(hardware, ()), at)
     return found
 
@@ -115,16 +134,18 @@ def _table(
     precision: tuple[int, str],
     phase: Phase,
     reasons: Counter[str],
+    ask: Ask,
 ) -> SetupTable:
     setups: list[PhaseSetups] = []
     for request_class in workload.workload.classes:
+        ask()
         request = _family_request(workload, request_class, phase)
         if phase is Phase.PREFILL:
             priced, rejected = prefill_setups(request, accelerator, precision)
             setups.append(priced)
         else:
             output, batches = float(request_class.output_tokens), workload.design_space.batches
-            decoding, rejected = decoding_setups(request, accelerator, precision, phase, output, batches)
+            decoding, rejected = decoding_setups(request, accelerator, precision, phase, output, batches, ask)
             setups.append(decoding)
         reasons.update(rejected)
     keys = [each.keys() for each in setups]

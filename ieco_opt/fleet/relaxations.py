@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
@@ -18,43 +18,49 @@ _CAPS = {
     Quantity.POWER: "limits.max_power_kw",
     Quantity.GPUS: "limits.max_gpus",
 }
-_NOTHING = 1e-7
-
 _PLENTY = 1_000_000
 """More nodes than any plan uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """The least violation of one requirement: ``amount`` in ``unit``, ``share`` of what is required, totals with it."""
+    """The least violation of one requirement, and what the plan with it comes to.
+
+    ``required`` is the demand with headroom, the capacity or the cap; ``amount`` is in the same ``unit``. Where a limit
+    ended the search for the least, ``amount`` is ``None``.
+    """
 
     requirement: str
-    amount: float
     unit: str
-    share: float | None
-    totals: Mapping[Quantity, float]
+    required: float
+    amount: float | None = None
+    totals: Mapping[Quantity, float] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float | None:
+        """The violation as a share of what is required; ``None`` where that is zero, or nothing is known."""
+        return None if self.amount is None or not self.required else self.amount / self.required
 
 
-def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> tuple[list[Violation], list[str]]:
-    """Least violation of each requirement with which a plan meets all others and ``epsilons``.
+def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> list[Violation]:
+    """Least violation of each requirement with which a plan meets all others and ``epsilons``, the least share first.
 
-    Also returns the requirements that a time limit left unexamined. A requirement whose violation alone is never
-    enough is in neither.
+    Requirements that a time limit left unexamined come last; one whose violation alone is never enough is left out.
     """
     found: list[Violation] = []
-    left: list[str] = []
     limited = _limits_matter(planner, epsilons)
     for requirement, name, problem in _requirements(planner):
         if requirement.family is not Family.DEMAND and not limited:
             continue
+        unknown = _unknown(problem, requirement, name)
         try:
             answer = planner.least_violation(problem, requirement, epsilons)
         except Stopped:
-            left.append(name)
+            found.append(unknown)
             continue
-        if answer is not None and answer[0] > _NOTHING:
-            found.append(_violation(problem, requirement, name, answer))
-    return sorted(found, key=lambda each: (each.share is None, each.share or 0.0)), left
+        if answer is not None:
+            found.append(_measured(unknown, problem, requirement, *answer))
+    return sorted(found, key=lambda each: (each.amount is None, each.share is None, each.share or 0.0))
 
 
 def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:
@@ -88,21 +94,32 @@ def _requirements(planner: FleetPlanner) -> Iterator[tuple[Requirement, str, Fle
             yield Requirement(Family.CAP, quantity), _CAPS[quantity], problem
 
 
-def _violation(
-    problem: FleetProblem, requirement: Requirement, name: str, answer: tuple[float, dict[Quantity, float]]
-) -> Violation:
-    violation, totals = answer
+def _unknown(problem: FleetProblem, requirement: Requirement, name: str) -> Violation:
     match requirement.family, requirement.which:
         case Family.DEMAND, int(at):
-            return Violation(
-                name, violation * sum(problem.workloads[at].requests_per_s), "requests/s", violation, totals
-            )
+            return Violation(name, "requests/s", sum(problem.workloads[at].requests_per_s))
         case Family.CAPACITY, int(at):
-            size = problem.pools[at].nodes.size
-            share = violation / requirement.nodes if requirement.nodes else None
-            return Violation(name, violation * size, "GPUs", share, totals)
+            return Violation(name, "GPUs", requirement.nodes * problem.pools[at].nodes.size)
         case Family.POOL_POWER, int(at):
-            return Violation(name, violation * problem.pools[at].max_power_kw, "kW", violation, totals)
+            return Violation(name, "kW", problem.pools[at].max_power_kw)
         case _, Quantity() as quantity:
-            return Violation(name, violation * caps_of(problem)[quantity], _UNITS[quantity], violation, totals)
+            return Violation(name, _UNITS[quantity], caps_of(problem)[quantity])
     raise AssertionError(requirement)
+
+
+def _measured(
+    unknown: Violation,
+    problem: FleetProblem,
+    requirement: Requirement,
+    violation: float,
+    totals: Mapping[Quantity, float],
+) -> Violation:
+    """A violation in the unit of what is required; of a cap over all pools exactly what the plan is above it."""
+    match requirement.family, requirement.which:
+        case Family.CAP, Quantity() as quantity:
+            amount = totals[quantity] - unknown.required
+        case Family.CAPACITY, int(at):
+            amount = violation * problem.pools[at].nodes.size
+        case _:
+            amount = violation * unknown.required
+    return replace(unknown, amount=amount, totals=totals)

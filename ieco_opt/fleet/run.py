@@ -7,36 +7,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
-from ieco_opt.fleet.planner import FleetPlanner, Plan
+from ieco_opt.fleet.levels import best_of_equals
+from ieco_opt.fleet.plan import Plan
+from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
-from ieco_opt.fleet.verify import plan_problems
+from ieco_opt.fleet.verify import objectives_of, plan_problems
 from ieco_opt.programs.export import ExportedProgram, write_program
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, resolve_fleet
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
-from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.config import solver_config_of
+from ieco_opt.solvers.interrupt import caught_interrupts
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
-
-FLEET_CONFIG = "fleet"
-DEFAULT_DELTA = 0.05
-
-FleetObjective = Literal["cost", "power", "gpus"]
-Against = Literal["speed", "power", "gpus"]
 
 
 def plan(
@@ -44,8 +42,9 @@ def plan(
     *,
     objective: FleetObjective | None = None,
     solver_config: SolverConfig | str = FLEET_CONFIG,
-    next_cheaper: bool = True,
+    relaxations: bool = False,
     report: Report | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof.
 
@@ -53,10 +52,12 @@ def plan(
     ----------
     objective
         What is minimised; by default what the fleet says (``cost`` where it asks for a frontier).
-    next_cheaper
-        Also find what any better plan would have to violate.
+    relaxations
+        Also find what any better plan would have to violate; :meth:`FleetResult.relaxations` finds it later.
     report
         Told of incumbent, bound and seconds while the solver runs.
+    within
+        A run under way, of which this search is a part.
 
     Raises
     ------
@@ -68,25 +69,43 @@ def plan(
         The solver is missing, contradicts the recomputed plan, or found nothing before a limit ended it.
     """
     wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
-    if wanted not in tuple(Quantity):
-        expected = ", ".join(Quantity)
-        raise ScenarioError.single(f"found '{wanted}', expected one of {expected}", field="objective")
-    with _running(fleet, wanted, solver_config, report) as asked:
+    if wanted not in (choices := get_args(FleetObjective)):
+        raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
+    with _running(fleet, wanted, solver_config, report, within) as asked:
         stopped = None
         try:
             found = asked.planner.best(Quantity(wanted))
+            found = None if found is None else best_of_equals(asked.planner, found)
         except Stopped as stop:
             if stop.incumbent is None:
                 raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
             found, stopped = stop.incumbent, stop.reason
         if found is None:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
-        described, notes, seconds = asked.described(found), list[str](), asked.run.seconds()
-        if next_cheaper and stopped is None:
-            violations, notes = better_would_violate(asked.space, asked.run, found)
-            described = replace(described, next_cheaper=violations)
+            raise InfeasibleFleetError(asked.why_infeasible())
+        described, seconds = asked.described(found), asked.run.seconds()
+        if relaxations and stopped is None:
+            described = replace(described, next_cheaper=better_would_violate(asked.planner, asked.run, described))
     question = Question(kind="plan", objective=wanted)
-    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds, notes)
+    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds)
+
+
+def with_relaxations(result: FleetResult) -> FleetResult:
+    """A result of one plan with what any better plan would have to violate, at the least.
+
+    Raises
+    ------
+    ScenarioError
+        The fleet is wrong.
+    """
+    planner: FleetPlanner | None = result.planner
+    with caught_interrupts() as interrupt:
+        run = Run(result.solver, interrupt)
+        if planner is None:
+            resolved = resolve_fleet(result.scenario.model_copy(update={"objective": result.question.objective}))
+            with _empty_handed():
+                planner = FleetPlanner(build_fleet_space(resolved, run.ask), run)
+        found = better_would_violate(planner, run, result[0])
+    return replace(result, plans=(replace(result[0], next_cheaper=found),))
 
 
 def fleet_frontier(
@@ -98,6 +117,7 @@ def fleet_frontier(
     solver_config: SolverConfig | str = FLEET_CONFIG,
     progress: Progress | None = None,
     known: FleetResult | None = None,
+    within: Run | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
 
@@ -109,6 +129,8 @@ def fleet_frontier(
         Instead, every point of the frontier.
     known
         A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
+    within
+        A run under way, of which this search is a part.
 
     Raises
     ------
@@ -117,21 +139,36 @@ def fleet_frontier(
     """
     if against not in (choices := get_args(Against)):
         raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
-    if not 0.0 < delta < float("inf"):
-        raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
-    with _running(fleet, "power" if against == "power" else "cost", solver_config, None) as asked:
+    check_delta(delta)
+    objective = "power" if against == "power" else "cost"
+    with _running(fleet, objective, solver_config, None, within, known) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
         if not found.plans and found.stopped is not None and known is None:
             raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
         if not found.plans and found.stopped is None:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+            raise InfeasibleFleetError(asked.why_infeasible())
         plans = tuple(asked.described(each) for each in found.plans)
         if not plans and known is not None:
             plans = known.plans
     aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
     question = Question(kind="fleet_frontier", against=against, delta=0.0 if complete else delta)
-    return asked.result(question, achieved(aim, found.coverage, found.stopped), plans, asked.run.seconds(), [])
+    guarantee = neighbours(
+        achieved(aim, found.coverage, found.stopped), (objectives_of(each, against) for each in plans)
+    )
+    return asked.result(question, guarantee, plans, asked.run.seconds())
+
+
+def check_delta(delta: float) -> None:
+    """Refuse a coverage that is none.
+
+    Raises
+    ------
+    ScenarioError
+        It is not above 0 and finite.
+    """
+    if not 0.0 < delta < math.inf:
+        raise ScenarioError.single(f"found {delta}, expected a number above 0", field="delta")
 
 
 def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
@@ -145,10 +182,10 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         Some workload cannot be served at all.
     """
     objective = "cost" if fleet.objective == "frontier" else fleet.objective
-    with _running(fleet, objective, FLEET_CONFIG, None) as asked:
+    with _running(fleet, objective, FLEET_CONFIG) as asked:
         problem = asked.planner.problem()
         if problem.unserved:
-            raise InfeasibleFleetError(why_infeasible(asked.space, asked.run))
+            raise InfeasibleFleetError(asked.why_infeasible())
         return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
 
 
@@ -169,17 +206,23 @@ class _Question:
             raise SolverError(f"the plan does not hold: {problems[0]}")
         return described
 
+    def why_infeasible(self) -> str:
+        """One line that says what keeps the workloads from being served, as far as there is time to find out."""
+        try:
+            return why_infeasible(self.planner, self.run)
+        except Stopped as stop:
+            return f"proven infeasible: the workloads cannot all be served; why was not looked at: {stop.reason}"
+
     def result(
         self,
         question: Question,
         guarantee: Guarantee,
         plans: tuple[FleetPlan, ...],
         seconds: float,
-        notes: list[str],
     ) -> FleetResult:
         """Put the result together."""
         variables, constraints, columns = self.planner.size
-        return FleetResult(
+        result = FleetResult(
             question=question,
             scenario=self.fleet,
             resolved=resolved_names(self.fleet),
@@ -192,27 +235,44 @@ class _Question:
                 columns_in_program=columns,
                 variables=variables,
                 constraints=constraints,
-                solves=self.run.solves,
+                solves=self.planner.solves,
                 solver_seconds=self.planner.solver_seconds,
                 seconds=seconds,
             ),
             versions=versions(self.run.config.solver),
-            notes=(*self.fleet.notes(), *notes),
+            notes=self.fleet.notes(),
         )
+        result.planned_by(self.planner)
+        return result
 
 
 @contextmanager
 def _running(
-    fleet: Fleet, objective: str, solver_config: SolverConfig | str, report: Report | None
+    fleet: Fleet,
+    objective: str,
+    solver_config: SolverConfig | str,
+    report: Report | None = None,
+    within: Run | None = None,
+    known: FleetResult | None = None,
 ) -> Iterator[_Question]:
-    """Price a fleet and set a planner up, with Ctrl-C caught."""
-    config = _with_tight_rows(load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config)
+    """Price a fleet, unless a plan of it knows the prices, and set a planner up, with Ctrl-C caught."""
+    config = _with_tight_rows(solver_config_of(solver_config))
     fleet = self_contained_fleet(fleet)
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
-    with running(config) as run:
-        space = build_fleet_space(resolved)
+    with running(config, within=within) as run, _empty_handed():
+        planner: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        space = build_fleet_space(resolved, run.ask) if planner is None else planner.space
         yield _Question(fleet, space, run, FleetPlanner(space, run, report=report))
+
+
+@contextmanager
+def _empty_handed() -> Iterator[None]:
+    """Where a search ends before there is any plan, say so."""
+    try:
+        yield
+    except Stopped as stop:
+        raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
 
 
 def _with_tight_rows(config: SolverConfig) -> SolverConfig:

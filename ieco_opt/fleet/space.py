@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
@@ -44,6 +45,15 @@ class Demand:
     max_instances: int | None
     modes: tuple[str, ...]
     slices: int | None
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether classes share instances by whole slices."""
+        return self.slices is not None and len(self.requests_per_s) > 1
+
+    def times(self, multiple: float) -> Demand:
+        """The same workload with a multiple of its requests."""
+        return replace(self, requests_per_s=tuple(multiple * each for each in self.requests_per_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +103,42 @@ class FleetSpace:
     pools: tuple[PoolData, ...]
     caps: Caps
 
-    def columns(self, speed_factor: float = 1.0) -> list[list[Column]]:
-        """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity."""
-        return [
-            columns_at(candidate, at, self.resolved.pools, speed_factor) for at, candidate in enumerate(self.candidates)
-        ]
+    def columns(self, speed_factor: float = 1.0, ask: Ask = go_on, *, beyond: bool = False) -> list[list[Column]]:
+        """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity.
 
-    def problem(self, columns_of: Sequence[Sequence[Column]]) -> FleetProblem:
-        """Everything a program decides over, of the columns of each workload."""
-        demands = tuple(_demand(candidate) for candidate in self.candidates)
+        ``beyond``: keep those that a plan with more capacity than the demand, or with fewer instances, could use.
+        """
+        found = []
+        for at, candidate in enumerate(self.candidates):
+            ask(f"choosing instances: workload {at + 1} of {len(self.candidates)}")
+            found.append(columns_at(candidate, at, self.resolved.pools, speed_factor, ask, beyond=beyond))
+        return found
+
+    def problem(
+        self, columns_of: Sequence[Sequence[Column]], covered: Sequence[float | None] | None = None
+    ) -> FleetProblem:
+        """Everything a program decides over, of the columns of each workload.
+
+        Parameters
+        ----------
+        covered
+            Multiple of its demand that the capacity of each workload must cover, 1 by default; ``None`` for as much as
+            there is room for, with the demand itself required.
+        """
+        multiples = covered or [1.0] * len(self.candidates)
+        demands = tuple(
+            demand if multiple is None else demand.times(multiple)
+            for demand, multiple in zip(map(_demand, self.candidates), multiples, strict=True)
+        )
         columns: list[Column] = []
         most: list[int] = []
-        for demand, mine in zip(demands, columns_of, strict=True):
+        for demand, multiple, mine in zip(demands, multiples, columns_of, strict=True):
             for column in mine:
-                useful = min(useful_instances(column, demand), self.pools[column.pool].nodes.most(column.gpus))
+                useful = self.pools[column.pool].nodes.most(column.gpus)
+                if multiple is not None:
+                    useful = min(useful, useful_instances(column, demand))
+                elif demand.max_instances is not None:
+                    useful = min(useful, demand.max_instances)
                 if useful >= 1:
                     columns.append(column)
                     most.append(useful)
@@ -139,6 +171,31 @@ class FleetSpace:
         ]
         return float(min(factors))
 
+    def max_known_factor(self) -> float:
+        """No plan whose factor is known attains a greater one; 0 where no speed is asked for and known."""
+        return max(
+            (
+                fastest_speed(candidate, unknown=0.0) / candidate.workload.workload.min_speed
+                for candidate in self.candidates
+                if candidate.workload.workload.min_speed is not None
+            ),
+            default=0.0,
+        )
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether plans for a greater speed factor are plans for every smaller one.
+
+        Not so where classes of a mix must be in time on pairs of instances: an instance too slow for a class at the
+        greater factor need not be in time for it.
+        """
+        return not any(
+            len(candidate.classes) > 1
+            and "disaggregated" in candidate.workload.workload.serving
+            and candidate.workload.workload.max_time_to_first_token_s is not None
+            for candidate in self.candidates
+        )
+
     @property
     def priced(self) -> int:
         """Setups priced, over all workloads, accelerators, precisions, phases and classes."""
@@ -146,12 +203,16 @@ class FleetSpace:
         return tables + sum(len(candidate.points) for candidate in self.candidates)
 
 
-def build_fleet_space(resolved: ResolvedFleet) -> FleetSpace:
+def build_fleet_space(resolved: ResolvedFleet, ask: Ask = go_on) -> FleetSpace:
     """Price what every workload could run on."""
     limits = resolved.fleet.limits
+    candidates = []
+    for at, workload in enumerate(resolved.workloads):
+        ask(f"pricing: workload {at + 1} of {len(resolved.workloads)}")
+        candidates.append(build_candidates(workload, resolved.pools, ask))
     return FleetSpace(
         resolved=resolved,
-        candidates=tuple(build_candidates(workload, resolved.pools) for workload in resolved.workloads),
+        candidates=tuple(candidates),
         pools=tuple(_pool_data(pool) for pool in resolved.pools),
         caps=Caps(
             max_usd_per_hour=_or_inf(limits.max_usd_per_hour),

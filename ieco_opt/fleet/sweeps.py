@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ieco_opt.fleet.planner import FleetPlanner, Plan
-from ieco_opt.fleet.pricing import at_service
+from ieco_opt.fleet.levels import best_of_equals
+from ieco_opt.fleet.plan import Plan
+from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Quantity
+from ieco_opt.fleet.speeds import STEP, as_fast_as_possible
 from ieco_opt.solvers.run import Stopped
-
-STEP = 1e-7
-"""Relative distance at which plans count as different in an objective."""
 
 Progress = Callable[[int, float], None]
 """Called after each point with the number found and the widest factor that is still open."""
@@ -35,6 +34,9 @@ class Other(Protocol):
 
     def limit(self) -> float:
         """No plan is better than this."""
+
+    def settled(self, plan: Plan) -> Plan:
+        """Of the plans as good in both objectives, the one that further criteria choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class LessOf:
         least = self.planner.best(self.quantity)
         return 0.0 if least is None else 1.0 / max(least.bound, 1e-12)
 
+    def settled(self, plan: Plan) -> Plan:
+        """Of the plans as cheap with as little power or as few GPUs, the one that the criteria choose."""
+        return best_of_equals(self.planner, plan, self.quantity)
+
 
 @dataclass(frozen=True, slots=True)
 class Faster:
@@ -73,43 +79,15 @@ class Faster:
     def cheapest(self, at_least: float) -> Plan | None:
         """Cheapest plan at a factor, run as fast as its instances can while they still serve the demand."""
         plan = self.planner.best(speed_factor=max(at_least, 1.0))
-        return None if plan is None else self._as_fast_as_possible(plan)
+        return None if plan is None else as_fast_as_possible(self.planner.space, plan, self.fastest)
 
     def limit(self) -> float:
         """The factor of the fastest setups."""
         return self.fastest
 
-    def _as_fast_as_possible(self, plan: Plan) -> Plan:
-        """Bisect on the factor: what the same instances serve falls in steps as their batches shrink."""
-        slow, fast = plan, self.fastest
-        while fast / slow.speed_factor > 1.0 + STEP / 10.0:
-            middle = self._at(plan, math.sqrt(fast * slow.speed_factor))
-            if middle is None:
-                fast = math.sqrt(fast * slow.speed_factor)
-            else:
-                slow = middle
-        return slow
-
-    def _at(self, plan: Plan, factor: float) -> Plan | None:
-        """The same instances at another factor, if they still serve the demand."""
-        columns = list(plan.problem.columns)
-        for at, count in enumerate(plan.counts):
-            if count:
-                candidate = self.planner.space.candidates[columns[at].workload]
-                column = at_service(candidate, columns[at], candidate.service(factor))
-                if column is None:
-                    return None
-                columns[at] = column
-        faster = replace(plan, problem=replace(plan.problem, columns=tuple(columns)), speed_factor=factor)
-        return faster if _serves(faster) else None
-
-
-def _serves(plan: Plan) -> bool:
-    return all(
-        plan.serves(workload, phase)
-        for workload in range(len(plan.problem.workloads))
-        for phase in plan.phases(workload)
-    )
+    def settled(self, plan: Plan) -> Plan:
+        """Of the plans as cheap and as fast, the one that the criteria beyond speed choose."""
+        return best_of_equals(self.planner, plan, faster=False)
 
 
 @dataclass(slots=True)
@@ -184,7 +162,8 @@ def _settle(other: Other, found: FleetSweep, plan: Plan, high: float, high_cost:
         if after is None or after.totals[Quantity.COST] > plan.totals[Quantity.COST] * (1.0 + STEP):
             break
         plan = after
-    found.plans.append(plan)
+    with _kept_if_stopped(found, plan):
+        found.plans.append(other.settled(plan))
     if after is None or other.of(plan) * (1.0 + STEP) >= high:
         return None
     return _Gap(other.of(plan), after, high, high_cost)

@@ -1,61 +1,21 @@
-"""Checking plans of a fleet with the performance model and arithmetic alone: no program, no solver, no dominance.
+"""Checking plans of a fleet with arithmetic alone: no program, no solver, no dominance, no performance model.
 
 Everything is read from the tables that users get: what sits on each node, what each row serves, what is paid.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
-import numpy as np
+from ieco_opt.fleet.columns import MODES
+from ieco_opt.results.agreement import EXACT, exceeds, same, shown
+from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow
+from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
-from ieco_opt.fleet.columns import MODES, Candidates
-from ieco_opt.fleet.instances import DecodingSetups
-from ieco_opt.fleet.pricing import build_candidates
-from ieco_opt.fleet.verify_summaries import summary_problems
-from ieco_opt.performance.serving import Phase
-from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
-from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
-
-TOLERANCE = 1e-6
-"""Relative difference between a figure of a plan and the same figure computed again, or between a total and its cap."""
-
-
-@dataclass(slots=True)
-class PlanCheck:
-    """What was looked at, and one line for each thing that is wrong."""
-
-    plans: int = 0
-    rows: int = 0
-    nodes: int = 0
-    problems: list[str] = field(default_factory=list)
-
-
-def check_plans(result: FleetResult) -> PlanCheck:
-    """Check every plan but for the figures of the performance model: nodes, limits, demand, service, sums, proof."""
-    resolved = resolve_fleet(result.scenario)
-    report = PlanCheck()
-    for index, plan in enumerate(result.plans):
-        report.plans += 1
-        report.rows += len(plan.instances)
-        report.nodes += len({(row.pool, row.node) for row in plan.nodes})
-        found = [*plan_problems(resolved, plan), *summary_problems(resolved, result.question, plan)]
-        report.problems += [f"plans[{index}]: {problem}" for problem in found]
-    return report
-
-
-def check_prices(result: FleetResult) -> list[str]:
-    """Rows of every plan that the performance model, or the table of operating points, does not confirm."""
-    resolved = resolve_fleet(result.scenario)
-    return [
-        f"plans[{index}]: {problem}"
-        for index, plan in enumerate(result.plans)
-        for problem in _mispriced(resolved, plan)
-    ]
+MET = 2.0 * EXACT
+"""Relative slack of a demand that is met: the planner's own for rounding, and that of recomputing the figures."""
 
 
 def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
@@ -69,91 +29,99 @@ def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
     return problems
 
 
-def _more(found: float, allowed: float) -> bool:
-    return found > allowed * (1.0 + TOLERANCE)
+def objectives_of(plan: FleetPlan, against: Literal["speed", "power", "gpus"]) -> tuple[float, float]:
+    """Cost and the other objective of a plan of a frontier, both the less the better."""
+    other = {"speed": 1.0 / plan.speed_factor, "power": plan.power_kw or 0.0, "gpus": float(plan.gpus)}
+    return plan.usd_per_hour, other[against]
 
 
-def _differs(found: float, expected: float) -> bool:
-    return not abs(found - expected) <= TOLERANCE * max(abs(expected), 1e-300)
-
-
-def _allocated(pool: ResolvedPool, plan: FleetPlan) -> int:
+def allocated_gpus(pool: ResolvedPool, plan: FleetPlan) -> int:
+    """GPUs of a pool that are paid for: whole nodes in use, or those of the instances."""
     here = [row for row in plan.nodes if row.pool == pool.name]
     return pool.node_size * len({row.node for row in here}) if pool.by_node else sum(row.gpus for row in here)
 
 
-def _usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
-    return pool.usd_per_gpu_hour * max(0, _allocated(pool, plan) - pool.owned_gpus)
+def usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
+    """Hourly cost of a pool, of which owned GPUs cost nothing."""
+    return pool.usd_per_gpu_hour * max(0, allocated_gpus(pool, plan) - pool.owned_gpus)
 
 
 def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
-    limits = resolved.fleet.limits
-    cost = sum(_usd_per_hour(pool, plan) for pool in resolved.pools)
-    gpus = sum(_allocated(pool, plan) for pool in resolved.pools)
-    if _differs(plan.usd_per_hour, cost):
-        yield f"usd_per_hour: found {plan.usd_per_hour:.9g}, its nodes cost {cost:.9g}"
-    if plan.gpus != gpus:
-        yield f"gpus: found {plan.gpus}, its nodes hold {gpus}"
-    power = [pool.power_w for pool in resolved.pools if _allocated(pool, plan)]
-    if plan.power_kw is not None and None not in power:
-        drawn = sum((pool.power_w or 0.0) * _allocated(pool, plan) for pool in resolved.pools) / 1000.0
-        if _differs(plan.power_kw, drawn):
-            yield f"power_kw: found {plan.power_kw:.9g}, its nodes draw {drawn:.9g}"
-        if limits.max_power_kw is not None and _more(drawn, limits.max_power_kw):
-            yield f"power: {drawn:.6g} kW, more than max_power_kw {limits.max_power_kw:g}"
-    if limits.max_usd_per_hour is not None and _more(cost, limits.max_usd_per_hour):
+    limits, pools = resolved.fleet.limits, resolved.pools
+    cost = sum(usd_per_hour(pool, plan) for pool in pools)
+    gpus = sum(allocated_gpus(pool, plan) for pool in pools)
+    drawn = sum((pool.power_w or 0.0) * allocated_gpus(pool, plan) for pool in pools) / 1000.0
+    known = all(pool.power_w is not None for pool in pools)
+    for name, expected, what in (
+        ("usd_per_hour", cost, "cost"),
+        ("gpus", gpus, "hold"),
+        ("power_kw", drawn if known else None, "draw"),
+    ):
+        found = getattr(plan, name)
+        if not same(found, expected):
+            yield f"{name}: found {shown(found)}, its nodes {what} {shown(expected)}"
+    unknown = any(pool.power_w is None and allocated_gpus(pool, plan) for pool in pools)
+    if limits.max_power_kw is not None and not unknown and exceeds(drawn, limits.max_power_kw):
+        yield f"power: {drawn:.6g} kW, more than max_power_kw {limits.max_power_kw:g}"
+    if limits.max_usd_per_hour is not None and exceeds(cost, limits.max_usd_per_hour):
         yield f"cost: {cost:.6g} $/h, more than max_usd_per_hour {limits.max_usd_per_hour:g}"
     if limits.max_gpus is not None and gpus > limits.max_gpus:
         yield f"gpus: {gpus}, more than max_gpus {limits.max_gpus}"
-    if _more(plan.bound, plan.objective):
+    if exceeds(plan.bound, plan.objective):
         yield f"bound: found {plan.bound:.9g}, above the objective {plan.objective:.9g}"
 
 
 def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:
-    nodes: dict[int, list[int]] = {}
-    sizes: dict[int, int] = {}
-    pieces: dict[tuple[str, str, str, int], list[int]] = {}
-    for row in plan.nodes:
-        if row.pool == pool.name:
-            nodes.setdefault(row.node, []).append(row.gpus)
-            sizes[row.node] = row.node_gpus
-            pieces.setdefault((row.workload, row.phase, row.instance_type, row.instance), []).append(row.gpus)
+    here = [row for row in plan.nodes if row.pool == pool.name]
+    sizes = {row.node: row.node_gpus for row in here}
+    for node, size in sizes.items():
+        said = {row.node_gpus for row in here if row.node == node}
+        held = sum(row.gpus for row in here if row.node == node)
+        if len(said) > 1:
+            yield f"node {node}: node_gpus: found {', '.join(map(str, sorted(said)))} for one node"
+        elif held > size:
+            yield f"node {node}: holds {held} GPUs of {size}"
+    if sorted(sizes) != list(range(len(sizes))):
+        yield f"node: found {', '.join(map(str, sorted(sizes)))}, expected to count from 0"
     whole, left = divmod(pool.gpus, pool.node_size)
     partial = 0 if pool.by_node else left
-    for node, gpus in nodes.items():
-        if sum(gpus) > sizes[node]:
-            yield f"node {node}: holds {sum(gpus)} GPUs of {sizes[node]}"
     used = Counter(sizes.values())
     if used[pool.node_size] > whole or any(
         count > (size == partial) for size, count in used.items() if size != pool.node_size
     ):
         there = f"{whole} of {pool.node_size} GPUs and {partial} left over"
         yield f"capacity: {dict(used)} nodes by size in use, of {there}"
-    placed = Counter(key[:3] for key in pieces)
-    for column in plan.instances:
-        if column.pool == pool.name:
-            yield from _unplaced(column, pool, placed, pieces)
-    if pool.max_power_kw is not None and _more(
-        (pool.power_w or 0.0) * _allocated(pool, plan) / 1000.0, pool.max_power_kw
-    ):
-        yield f"power: more than max_power_kw {pool.max_power_kw:g}"
+    yield from _placement(pool, plan, here)
+    drawn = (pool.power_w or 0.0) * allocated_gpus(pool, plan) / 1000.0
+    if pool.max_power_kw is not None and exceeds(drawn, pool.max_power_kw):
+        yield f"power: {drawn:.6g} kW, more than max_power_kw {pool.max_power_kw:g}"
 
 
-def _unplaced(
-    row: InstanceRow,
-    pool: ResolvedPool,
-    placed: Counter[tuple[str, str, str]],
-    pieces: dict[tuple[str, str, str, int], list[int]],
-) -> Iterator[str]:
+def _placement(pool: ResolvedPool, plan: FleetPlan, here: Sequence[NodeRow]) -> Iterator[str]:
     """Instances that are not on nodes as they should be: whole nodes, and the rest on one more."""
-    name = f"{row.workload} {row.phase} {row.instance_type}"
-    if placed[row.workload, row.phase, row.instance_type] != row.instances:
-        yield f"{name}: {row.instances} instances, {placed[row.workload, row.phase, row.instance_type]} on nodes"
-    whole, rest = divmod(row.gpus, pool.node_size)
-    expected = sorted([pool.node_size] * whole + [rest] * bool(rest))
-    for key, gpus in pieces.items():
-        if key[:3] == (row.workload, row.phase, row.instance_type) and sorted(gpus) != expected:
-            yield f"{name}: instance {key[3]} lies on nodes as {sorted(gpus)}, expected {expected}"
+    pieces: dict[tuple[str, str, str], dict[int, list[int]]] = {}
+    for node in here:
+        key = (node.workload, node.phase, node.instance_type)
+        pieces.setdefault(key, {}).setdefault(node.instance, []).append(node.gpus)
+    for row in plan.instances:
+        if row.pool != pool.name:
+            continue
+        name = f"{row.workload} {row.phase} {row.instance_type}"
+        placed = pieces.pop((row.workload, row.phase, row.instance_type), {})
+        if len(placed) != row.instances:
+            yield f"{name}: {row.instances} instances, {len(placed)} on nodes"
+        elif sorted(placed) != list(range(row.instances)):
+            yield f"{name}: instance: found {', '.join(map(str, sorted(placed)))}, expected to count from 0"
+        whole, rest = divmod(row.gpus, pool.node_size)
+        for instance, gpus in placed.items():
+            # A file may say any number of GPUs; a list of that length is only made where there is one.
+            alike = len(gpus) == whole + bool(rest)
+            if not alike or sorted(gpus) != sorted([pool.node_size] * whole + [rest] * bool(rest)):
+                parts = [*[f"{whole} x {pool.node_size}"] * bool(whole), *[f"1 x {rest}"] * bool(rest)]
+                expected = " and ".join(parts)
+                yield f"{name}: instance {instance} lies on nodes as {sorted(gpus)}, expected {expected} GPUs"
+    for unknown in pieces:
+        yield f"{' '.join(unknown)}: on nodes, but no row of instances"
 
 
 def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[str]:
@@ -170,10 +138,10 @@ def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[
         if running < asked.min_instances or running > (asked.max_instances or running):
             yield f"{phase}: {running} instances, of {asked.min_instances} to {asked.max_instances or 'any number'}"
         served = sum(row.requests_per_s for row in here)
-        if _differs(served, asked.requests_per_s):
-            yield f"{phase}: serves {served:.9g} requests/s of {asked.requests_per_s:g}"
+        if abs(served - asked.requests_per_s) > MET * asked.requests_per_s:
+            yield f"{phase}: requests_per_s: serves {served:.9g} of {asked.requests_per_s:g}"
         for row in here:
-            if _more(row.requests_per_s * (1.0 + asked.headroom), row.capacity_requests_per_s):
+            if row.requests_per_s * (1.0 + asked.headroom) > row.capacity_requests_per_s * (1.0 + MET):
                 found = f"serves {row.requests_per_s:.9g} of {row.capacity_requests_per_s:.9g}"
                 yield f"{phase} {row.instance_type}: {found}"
             yield from _late(row, workload)
@@ -184,83 +152,8 @@ def _late(row: InstanceRow, workload: ResolvedWorkload) -> Iterator[str]:
     if asked.pools is not None and row.pool not in asked.pools:
         yield f"{row.phase} {row.instance_type}: runs on {row.pool}, which it must not"
     speed, first = row.speed_tokens_per_s, row.time_to_first_token_s
-    if asked.min_speed is not None and speed is not None and _more(asked.min_speed, speed):
+    if asked.min_speed is not None and speed is not None and exceeds(asked.min_speed, speed):
         yield f"{row.phase} {row.instance_type}: {speed:.6g} tokens/s, below min_speed {asked.min_speed:g}"
     longest = asked.max_time_to_first_token_s
-    if longest is not None and first is not None and _more(first, longest):
+    if longest is not None and first is not None and exceeds(first, longest):
         yield f"{row.phase} {row.instance_type}: first token after {first:.6g} s, later than {longest:g} s"
-
-
-def _mispriced(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
-    """Rows whose capacity or speed the performance model does not confirm (operating points: the table)."""
-    for workload in resolved.workloads:
-        if len(workload.workload.classes) > 1:
-            # A row of a mix states figures of one class only.
-            continue
-        for row in plan.instances:
-            if row.workload == workload.workload.name:
-                problem = _wrong_figures(workload, resolved, row)
-                if problem is not None:
-                    yield f"workload {row.workload}: {row.phase} {row.instance_type}: {problem}"
-
-
-def _wrong_figures(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow) -> str | None:
-    if row.instances < 1:
-        return "runs no instance"
-    each = row.capacity_requests_per_s / row.instances
-    if row.parallelism is None:
-        return None if _listed(workload, resolved, row, each) else "no operating point of the scenario is like it"
-    if row.weights not in workload.workload.weights:
-        return f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
-    candidate = _candidate_of(workload, resolved, row)
-    for table in candidate.tables:
-        setups = table.setups[0]
-        keys = setups.keys()
-        for at in np.flatnonzero((keys == _key(row, keys.shape[1])).all(axis=1)):
-            if isinstance(setups, DecodingSetups):
-                low, high = setups.alternatives.batch_min[at], setups.alternatives.batch_max[at]
-                if not low <= (row.batch or 0) <= high:
-                    return f"batch {row.batch} does not fit in memory, which holds {low} to {high}"
-                capacities = setups.take(np.array([at])).at(np.array([row.batch or 0]))
-                served = float(capacities.requests_per_s[0])
-            else:
-                served = float(setups.capacities(candidate.service()).requests_per_s[at])
-            if _differs(each, served):
-                return f"serves {each:.9g} requests/s, the performance model says {served:.9g}"
-            return None
-    return "is no configuration of the workload that fits in memory"
-
-
-def _listed(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow, each: float) -> bool:
-    output = workload.workload.classes[0].output_tokens
-    pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
-    for point, suits in workload.points:
-        tokens = point.throughput_tokens_per_s
-        served = point.throughput_requests_per_s if tokens is None else tokens / output
-        alike = point.gpus == row.gpus and point.phase == row.phase and pools[row.pool] in suits
-        if alike and served is not None and math.isclose(served, each, rel_tol=TOLERANCE):
-            return True
-    return False
-
-
-def _key(row: InstanceRow, width: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    def degrees(held: Parallelism | None) -> list[int]:
-        if held is None:
-            return [0] * 5
-        return [held.stage_ranks, held.pipeline, held.expert, held.attention_data, int(held.layout == "2d")]
-
-    key = [*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft)]
-    assert len(key) == width
-    return np.array(key, dtype=np.int64)
-
-
-def _candidate_of(workload: ResolvedWorkload, resolved: ResolvedFleet, row: InstanceRow) -> Candidates:
-    """What the workload could run in the phase, precision and pool of a row."""
-    phase = Phase(row.phase)
-    mode = next(mode for mode, phases in MODES.items() if phase in phases)
-    narrowed = workload.workload.model_copy(update={"serving": (mode,), "weights": (row.weights,)})
-    pool = next(at for at, pool in enumerate(resolved.pools) if pool.name == row.pool)
-    only = ResolvedWorkload(narrowed, workload.model, workload.draft, workload.design_space, (pool,), ())
-    candidate = build_candidates(only, resolved.pools)
-    tables = tuple(table for table in candidate.tables if table.phase is phase)
-    return Candidates(only, tables, (), candidate.rejected)

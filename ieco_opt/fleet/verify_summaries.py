@@ -6,23 +6,25 @@ All of it follows from the nodes, the rows and the scenario by sums and ratios: 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from sys import float_info
 
+import numpy as np
+
+from ieco_opt.fleet.verify import allocated_gpus, usd_per_hour
+from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
+from ieco_opt.results.agreement import EXACT, differences, same, shown
 from ieco_opt.results.answer import Question
-from ieco_opt.results.guarantee import Status
 from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
-EXACT = 1e-9
-"""Relative difference between a figure and the same sum or ratio taken in another order."""
-CLOSED = 1e-6
-"""Relative gap up to which a plan may be called optimal."""
 _MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus"}
 
 
 def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPlan) -> Iterator[str]:
     """Every figure of a plan's sums that is not what its rows and nodes come to."""
-    yield from _different("plan", plan, _proof(question, plan))
+    yield from _proof(question, plan)
+    yield from _order(resolved, plan)
     pools = {pool.name: pool for pool in resolved.pools}
     for pool_summary in plan.pools:
         pool = pools.get(pool_summary.pool)
@@ -33,11 +35,17 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
         if row.pool in used and row.pool in pools:
             name = f"workload {row.workload}: {row.phase} {row.instance_type}"
             yield from _different(name, row, _row(pools[row.pool], used[row.pool], plan, row))
+            utilization = _ratio(row.requests_per_s, row.capacity_requests_per_s)
+            if not same(row.utilization, utilization):
+                of_what = f"requests_per_s over capacity_requests_per_s is {shown(utilization)}"
+                yield f"{name}: utilization: found {shown(row.utilization)}, {of_what}"
     workloads = {workload.workload.name: workload for workload in resolved.workloads}
     for summary in plan.workloads:
         workload = workloads.get(summary.workload)
         if workload is not None:
-            yield from _different(f"workload {summary.workload}", summary, _workload(workload, used, plan, summary))
+            name = f"workload {summary.workload}"
+            yield from _different(name, summary, _workload(workload, used, plan, summary))
+            yield from (f"{name}: {problem}" for problem in _slack(summary))
     listed = [("pools", [each.pool for each in plan.pools], list(pools))]
     listed += [("workloads", [each.workload for each in plan.workloads], list(workloads))]
     for table, names, expected in listed:
@@ -45,71 +53,61 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
             yield f"{table}: found {', '.join(names) or 'nothing'}, expected {', '.join(expected)}"
 
 
+def _order(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    """Instances go by workload, phase and size, nodes by pool and number."""
+    workloads = {each.workload.name: at for at, each in enumerate(resolved.workloads)}
+    pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
+    of_instances = [(workloads.get(row.workload, -1), row.phase, row.gpus) for row in plan.instances]
+    if of_instances != sorted(of_instances):
+        yield "instances: are not in the order of workloads, phases and gpus"
+    of_nodes = [(pools.get(row.pool, -1), row.node) for row in plan.nodes]
+    if of_nodes != sorted(of_nodes):
+        yield "nodes: are not in the order of pools and nodes"
+
+
 def _different(name: str, record: object, expected: Mapping[str, object]) -> Iterator[str]:
-    for field, wanted in expected.items():
-        found = getattr(record, field)
-        if isinstance(found, float | int) and isinstance(wanted, float | int):
-            same = math.isclose(found, wanted, rel_tol=EXACT, abs_tol=EXACT * (field in _DIFFERENCES))
-        else:
-            same = found == wanted
-        if not same:
-            yield f"{name}: {field}: found {_shown(found)}, expected {_shown(wanted)}"
+    found = {field: getattr(record, field) for field in expected}
+    yield from (f"{name}: {each}" for each in differences(found, expected))
 
 
-_DIFFERENCES = ("gap", "slack_requests_per_s")
-"""Figures near zero that are differences of greater ones, so that rounding is no share of them."""
-
-
-def _shown(value: object) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _proof(question: Question, plan: FleetPlan) -> dict[str, object]:
-    found: dict[str, object] = {}
-    if question.kind == "plan":
-        found["speed_factor"] = 1.0
-    minimised = getattr(plan, _MINIMISED[question.objective or "cost"])
-    if minimised is not None:
-        found["objective"] = minimised
+def _proof(question: Question, plan: FleetPlan) -> Iterator[str]:
     value, bound = plan.objective, plan.bound
-    found["gap"] = 0.0 if value <= bound else (value - bound) / abs(value) if value else value - bound
-    found["status"] = Status.OPTIMAL if plan.gap <= CLOSED else Status.FEASIBLE
-    return found
+    minimised = getattr(plan, _MINIMISED[question.objective or "cost"])
+    if not same(value, minimised):
+        yield f"objective: found {shown(value)}, the plan comes to {shown(minimised)}"
+    gap = 0.0 if value <= bound else (value - bound) / abs(value) if value else value - bound
+    if not same(plan.gap, gap, near_zero=True):
+        yield f"gap: found {shown(plan.gap)}, bound and objective give {shown(gap)}"
 
 
 def _pool(pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
     here = [row for row in plan.nodes if row.pool == pool.name]
-    nodes, used = len({row.node for row in here}), sum(row.gpus for row in here)
-    allocated = pool.node_size * nodes if pool.by_node else used
+    allocated = allocated_gpus(pool, plan)
     return {
         "accelerator": pool.accelerator.name,
         "rented_by": "node" if pool.by_node else "gpu",
         "capacity_gpus": pool.gpus,
         "allocated_gpus": allocated,
-        "used_gpus": used,
-        "nodes": nodes,
-        "usd_per_hour": pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus),
+        "used_gpus": sum(row.gpus for row in here),
+        "nodes": len({row.node for row in here}),
+        "usd_per_hour": usd_per_hour(pool, plan),
         "power_kw": None if pool.power_w is None else pool.power_w * allocated / 1000.0,
     }
 
 
 def _row(pool: ResolvedPool, summary: PoolSummary, plan: FleetPlan, row: InstanceRow) -> dict[str, object]:
-    expected: dict[str, object] = {
+    rent = float(usd_per_second(np.array(float(row.gpus)), np.array(pool.usd_per_gpu_hour)))
+    return {
         "accelerator": pool.accelerator.name,
         "nodes": len({node.node for node in plan.nodes if _holds(node, row)}),
         "usd_per_hour": summary.usd_per_hour * row.gpus * row.instances / max(1, summary.used_gpus),
-        "utilization": _ratio(row.requests_per_s, row.capacity_requests_per_s),
         "power_kw": None if pool.power_w is None else pool.power_w * row.gpus / 1000.0,
         "bound": plan.bound,
         "gap": plan.gap,
         "status": plan.status,
+        "latency_s": None if row.speed_tokens_per_s is None else 1.0 / row.speed_tokens_per_s,
+        "cost_usd_per_mtok": TOKENS_PER_MTOK * rent / row.throughput_tokens_per_s,
     }
-    if row.speed_tokens_per_s is not None and row.latency_s is not None:
-        expected["latency_s"] = 1.0 / row.speed_tokens_per_s
-    if row.throughput_tokens_per_s:
-        usd_per_s = row.gpus * pool.usd_per_gpu_hour / 3600.0
-        expected["cost_usd_per_mtok"] = 1e6 * usd_per_s / row.throughput_tokens_per_s
-    return expected
 
 
 def _holds(node: NodeRow, row: InstanceRow) -> bool:
@@ -134,9 +132,6 @@ def _workload(
     required = asked.requests_per_s * (1.0 + asked.headroom)
     speeds = [row.speed_tokens_per_s for row in rows if row.speed_tokens_per_s is not None]
     firsts = [row.time_to_first_token_s for row in rows if row.time_to_first_token_s is not None]
-    capacity = summary.capacity_requests_per_s
-    if len(asked.classes) == 1 and phases:
-        capacity = min(sum(row.capacity_requests_per_s for row in rows if row.phase == phase) for phase in phases)
     drawn = [(pools[row.pool], row.gpus * row.instances) for row in rows if row.pool in pools]
     unknown = any(pool.power_kw is None for pool, _ in drawn)
     return {
@@ -144,8 +139,7 @@ def _workload(
         "instances": sum(row.instances for row in rows),
         "requests_per_s": asked.requests_per_s,
         "required_requests_per_s": required,
-        "capacity_requests_per_s": capacity,
-        "slack_requests_per_s": max(0.0, summary.capacity_requests_per_s - required),
+        "capacity_requests_per_s": _capacity(workload, rows),
         "utilization": _ratio(asked.requests_per_s, summary.capacity_requests_per_s),
         "speed_tokens_per_s": min(speeds, default=None),
         "time_to_first_token_s": max(firsts, default=None),
@@ -155,3 +149,23 @@ def _workload(
         if unknown
         else sum((pool.power_kw or 0.0) * gpus / max(1, pool.used_gpus) for pool, gpus in drawn),
     }
+
+
+def _capacity(workload: ResolvedWorkload, rows: Sequence[InstanceRow]) -> float:
+    """What the scarcest phase could serve of the same mix."""
+    asked = workload.workload
+    if len(asked.classes) == 1:
+        phases = {row.phase for row in rows}
+        sums = (sum(row.capacity_requests_per_s for row in rows if row.phase == phase) for phase in phases)
+        return min(sums, default=0.0)
+    # Every class alike can grow until the first of the instances is busy.
+    room = [row.capacity_requests_per_s / row.requests_per_s for row in rows if row.requests_per_s > 0.0]
+    return asked.requests_per_s * min(room, default=0.0)
+
+
+def _slack(summary: WorkloadSummary) -> Iterator[str]:
+    """Capacity beyond what is required: a difference, whose rounding is that of the two."""
+    required, found = summary.required_requests_per_s, summary.slack_requests_per_s
+    expected = max(0.0, summary.capacity_requests_per_s - required)
+    if abs(found - expected) > 4.0 * float_info.epsilon * required + EXACT * expected:
+        yield f"slack_requests_per_s: found {found:.12g}, expected {expected:.12g}"

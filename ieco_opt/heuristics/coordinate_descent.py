@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.heuristics.encoding import NOWHERE, Encoding, Scores
 from ieco_opt.heuristics.interface import Proposals
 from ieco_opt.heuristics.pricing import Archive, Indices, PricedSpace
 from ieco_opt.performance.collectives import Array
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.solvers.run import Stopped
 
 _STARTS = 8
 _BATCHES = 24
@@ -30,17 +33,18 @@ class CoordinateDescent:
 
     name: str = "coordinate-descent"
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:
         """What no other deployment that was priced on the way dominates."""
-        space = PricedSpace(scenario)
+        space = PricedSpace(scenario, ask)
         archive = Archive(space, budget)
         if not len(space.setups()[0]):
             return archive.proposals()
         search = _Descent(Encoding(scenario, space), archive, np.random.default_rng(budget.seed))
         restart = 0
-        while room := archive.left:
-            search.run(_latency_weight(restart), starts=min(_STARTS, room))
-            restart += 1
+        with suppress(Stopped):
+            while room := archive.left:
+                search.run(_latency_weight(restart), starts=min(_STARTS, room))
+                restart += 1
         return archive.proposals()
 
 

@@ -85,7 +85,12 @@ def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
 
 
 class Heuristic(Protocol):
-    """A shortcut with a name: anything with these two members will do."""
+    """A shortcut with a name: anything with these two members will do.
+
+    A heuristic whose ``propose`` has a third parameter ``ask`` (:class:`~ieco_opt.design_space.asking.Ask`) is given
+    what each of its steps should ask. Where the search must end this raises
+    :class:`~ieco_opt.solvers.run.Stopped`; a heuristic that lets it pass has found nothing.
+    """
 
     @property
     def name(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.errors import ScenarioError
 from ieco_opt.heuristics.encoding import Encoding
 from ieco_opt.heuristics.interface import Proposals
@@ -15,6 +17,7 @@ from ieco_opt.heuristics.pricing import Archive, Indices, PricedSpace
 from ieco_opt.performance.collectives import Array
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.solvers.run import Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Nsga2:
     population: int = 100
     name: str = "nsga2"
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:
         """What no other deployment of any generation dominates.
 
         Raises
@@ -44,10 +47,11 @@ class Nsga2:
         if importlib.util.find_spec("pymoo") is None:
             message = "nsga2 needs pymoo, which is not installed; install it with pip install 'ieco_opt[heuristics]'"
             raise ScenarioError.single(message, field="heuristic")
-        space = PricedSpace(scenario)
+        space = PricedSpace(scenario, ask)
         archive = Archive(space, budget)
         if len(space.setups()[0]):
-            _evolve(Encoding(scenario, space), archive, self.population)
+            with suppress(Stopped):
+                _evolve(Encoding(scenario, space), archive, self.population)
         return archive.proposals()
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.heuristics.interface import Proposals, joined, nondominated
 from ieco_opt.heuristics.pricing import families_of, no_proposals
-from ieco_opt.heuristics.published_search import RESOLUTION, SearchedModel, SearchRequest, SearchResult, search
+from ieco_opt.heuristics.published_search import (
+    RESOLUTION,
+    SearchedModel,
+    Searches,
+    SearchRequest,
+    SearchResult,
+    search,
+)
 from ieco_opt.performance.architecture import Architecture, peak_flops
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.comparison import Budget
@@ -32,31 +40,42 @@ class PaperGrid:
     ----------
     resolution
         GPU counts and batches of the grid; 400 as published.
+    searches
+        What was searched already, shared by heuristics that propose of the same searches; ``None``: search anew.
     """
 
     resolution: int = RESOLUTION
     name: str = "paper-grid"
+    searches: Searches | None = field(default=None, compare=False, repr=False)
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
         """Points of the searched frontier that meet the limits, fastest first; the budget is ignored."""
         published = scenario.scenario.fidelity is Fidelity.PAPER
-        found = searched(scenario, self.resolution, published_bounds=published)
+        found = searched(scenario, self.resolution, self.searches, ask, published_bounds=published)
         parts = [_within_limits(scenario, family, result) for family, result in found]
         everything = joined([no_proposals(), *parts])
         return everything.take(nondominated(everything.latency_s, everything.cost_usd_per_mtok))
 
 
 def searched(
-    scenario: ResolvedScenario, resolution: int, *, published_bounds: bool
+    scenario: ResolvedScenario, resolution: int, known: Searches | None, ask: Ask = go_on, *, published_bounds: bool
 ) -> Iterator[tuple[Family, SearchResult]]:
     """Search every accelerator with every precision, on the published grid or within the scenario's bounds."""
     space = scenario.design_space
-    for family in families_of(scenario):
+    for family in families_of(scenario, ask):
         request = request_of(scenario, family, resolution)
         if not published_bounds:
             bounds = (float(space.batch_min), float(space.batch_max))
             request = replace(request, most_gpus=float(space.max_gpus), batches=bounds)
-        yield family, search(request)
+        yield family, _search_once(request, {} if known is None else known, ask)
+
+
+def _search_once(request: SearchRequest, known: Searches, ask: Ask) -> SearchResult:
+    """A search, or what it found before; one that was ended is not kept."""
+    found = known.get(request) or search(request, ask)
+    if found.finished:
+        known[request] = found
+    return found
 
 
 def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> SearchRequest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
@@ -54,21 +55,23 @@ class Prices:
         return admitted
 
 
-def families_of(resolved: ResolvedScenario) -> tuple[Family, ...]:
+def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, ...]:
     """Every accelerator with every precision of a scenario, with all setups that hold a batch."""
     request, weights = family_request(resolved), resolved.scenario.weights or (None,)
-    return tuple(
-        build_family(request, accelerator, precision)[0]
-        for accelerator in enumerate(resolved.accelerators)
-        for precision in enumerate(weights)
-    )
+    families = []
+    for accelerator in enumerate(resolved.accelerators):
+        for precision in enumerate(weights):
+            ask()
+            families.append(build_family(request, accelerator, precision)[0])
+    return tuple(families)
 
 
 class PricedSpace:
-    """The design space of a scenario as a function from decisions to prices."""
+    """The design space of a scenario as a function from decisions to prices, which asks whether to go on."""
 
-    def __init__(self, resolved: ResolvedScenario) -> None:
-        self.families = families_of(resolved)
+    def __init__(self, resolved: ResolvedScenario, ask: Ask = go_on) -> None:
+        self.ask = ask
+        self.families = families_of(resolved, ask)
         self.limits: Limits = limits_of(resolved.scenario.limits)
         listed = resolved.design_space.batches
         self.listed = None if listed is None else np.array(listed)
@@ -102,10 +105,11 @@ class PricedSpace:
         if self.listed is not None:
             held &= np.isin(decisions.batch, self.listed)
         for tokens in np.unique(decisions.draft_tokens):
+            self.ask()
             rows = np.flatnonzero(held & (decisions.draft_tokens == tokens))
             seconds = self._pass(decisions.family, int(tokens)).take(setup[rows]).latency_s(batch[rows])
             if tokens:
-                draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows])
+                draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows], self.ask)
                 seconds = seconds + tokens * draft_s
             latency[rows] = family.factor(int(tokens)) * seconds
         price = family.accelerator.usd_per_gpu_hour or np.nan
@@ -139,12 +143,13 @@ class PricedSpace:
         return excess
 
 
-def _fastest_drafts(family: Family, setup: Indices, batch: Array) -> tuple[Indices, Array]:
+def _fastest_drafts(family: Family, setup: Indices, batch: Array, ask: Ask) -> tuple[Indices, Array]:
     """Draft setup on as many GPUs that is the fastest to fit, and its pass; -1 and inf where none does."""
     assert family.drafts is not None
     draft, seconds = np.full(len(setup), -1), np.full(len(setup), np.inf)
     model_gpus, draft_gpus = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
     for one in np.unique(setup):
+        ask()
         rows = np.flatnonzero(setup == one)
         options = np.flatnonzero(draft_gpus == model_gpus[one])
         if len(options):

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.heuristics.interface import without
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
 from ieco_opt.performance.pass_time import Degrees, PassTime, pass_time
+from ieco_opt.solvers.run import Stopped
 
 RESOLUTION = 400
 """GPU counts and batches of the published grid."""
@@ -71,7 +73,8 @@ class SearchRequest:
 class SearchResult:
     """Points of the searched frontier, fastest first; every array has shape (points,).
 
-    ``draft_degrees`` are NaN without speculation. ``evaluations`` counts pass times that were computed.
+    ``draft_degrees`` are NaN without speculation. ``evaluations`` counts pass times that were computed. ``finished`` is
+    false where the search had to end before it had looked everywhere.
     """
 
     degrees: Degrees
@@ -81,35 +84,41 @@ class SearchResult:
     latency_s: Array
     cost_usd_per_mtok: Array
     evaluations: int
+    finished: bool
 
 
-@dataclass(frozen=True, slots=True)
+Searches = dict[SearchRequest, SearchResult]
+"""Searches that looked everywhere, with what they found."""
+
+
+@dataclass(slots=True)
 class _Best:
-    """The fastest setup of each pair of GPU count and batch, shape (counts, batches); inf where none fits."""
+    """The fastest setup found of each pair of GPU count and batch, shape (counts, batches); inf where none fits."""
 
     latency_s: Array
     stages: Array
     scale_down: Array
     two_dimensional: NDArray[np.bool_]
-    evaluations: int
+    evaluations: int = 0
+    finished: bool = True
 
 
-def search(request: SearchRequest) -> SearchResult:
-    """Search the grid and take the least cost under each latency cap."""
+def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
+    """Search the grid and take the least cost under each latency cap, of what was looked at until it had to end."""
     gpus, batch = _grid(request)
     everywhere = np.ones((len(gpus), len(batch)), dtype=bool)
-    passes = {0: _fastest_setups(request, request.model, 1, gpus, batch, everywhere)}
+    passes = {0: _fastest_setups(request, request.model, 1, gpus, batch, everywhere, ask)}
     latency = passes[0].latency_s
     draft_tokens = np.zeros(latency.shape, dtype=np.int64)
     draft = None
     if request.draft is not None:
-        draft = _fastest_setups(request, request.draft, 1, gpus, batch, everywhere)
+        draft = _fastest_setups(request, request.draft, 1, gpus, batch, everywhere, ask)
         for count in range(2, request.max_draft_tokens + 1):
             factor = float(speculation_factor(np.array(float(count)), request.acceptance))
             # Verifying several tokens takes no less than decoding one.
             least = factor * (passes[0].latency_s + count * draft.latency_s)
             wanted = _may_be_chosen(request, gpus, batch, latency, least)
-            passes[count] = _fastest_setups(request, request.model, count, gpus, batch, wanted)
+            passes[count] = _fastest_setups(request, request.model, count, gpus, batch, wanted, ask)
             speculative = factor * (passes[count].latency_s + count * draft.latency_s)
             better = speculative < latency
             latency = np.where(better, speculative, latency)
@@ -117,6 +126,7 @@ def search(request: SearchRequest) -> SearchResult:
     cost = _cost(request, gpus, batch, latency)
     row, column = np.unravel_index(_under_caps(request, latency, cost, batch), latency.shape)
     used = draft_tokens[row, column]
+    searches = [*passes.values(), *([draft] if draft else [])]
     setups = _pick(passes, used, row, column)
     drafts = setups if draft is None else _pick({0: draft}, np.zeros_like(used), row, column)
     return SearchResult(
@@ -128,7 +138,8 @@ def search(request: SearchRequest) -> SearchResult:
         ),
         latency_s=latency[row, column],
         cost_usd_per_mtok=cost[row, column],
-        evaluations=sum(best.evaluations for best in passes.values()) + (draft.evaluations if draft else 0),
+        evaluations=sum(best.evaluations for best in searches),
+        finished=all(best.finished for best in searches),
     )
 
 
@@ -179,27 +190,42 @@ def _fastest_setups(
     gpus: Array,
     batch: Array,
     wanted: NDArray[np.bool_],
+    ask: Ask,
 ) -> _Best:
     """Fastest of both layouts, all pipeline depths and all scale-downs, for each pair that is ``wanted``."""
-    latency, two_dimensional = np.full(wanted.shape, np.inf), np.zeros(wanted.shape, dtype=bool)
-    stages, scale_down = np.ones(wanted.shape), np.ones(wanted.shape)
-    evaluations = 0
-    for columns in _columns_by_stages(model.shape, batch):
-        counts = np.flatnonzero(wanted[:, columns].any(axis=1))
-        depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES))
-        for layout in request.layouts if len(counts) else ():
-            slab = _Slab(request, model, tokens, gpus[counts], depths, layout)
-            for column in columns:
-                rows = np.flatnonzero(wanted[counts, column])
-                found, setup = slab.fastest(float(batch[column]), rows)
-                faster = np.flatnonzero(found < latency[counts[rows], column])
-                place = (counts[rows[faster]], column)
-                latency[place] = found[faster]
-                two_dimensional[place] = layout == "2d"
-                stages[place] = slab.stages[setup[faster]]
-                scale_down[place] = slab.scale_down[setup[faster]]
-            evaluations += slab.evaluations
-    return _Best(latency, stages, scale_down, two_dimensional, evaluations)
+    best = _Best(
+        latency_s=np.full(wanted.shape, np.inf),
+        stages=np.ones(wanted.shape),
+        scale_down=np.ones(wanted.shape),
+        two_dimensional=np.zeros(wanted.shape, dtype=bool),
+    )
+    try:
+        for columns in _columns_by_stages(model.shape, batch):
+            counts = np.flatnonzero(wanted[:, columns].any(axis=1))
+            depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES))
+            for layout in request.layouts if len(counts) else ():
+                slab = _Slab(request, model, tokens, gpus[counts], depths, layout)
+                for column in columns:
+                    ask()
+                    _keep_faster(best, slab, column, float(batch[column]), counts, wanted)
+    except Stopped:
+        best.finished = False
+    return best
+
+
+def _keep_faster(
+    best: _Best, slab: _Slab, column: int, batch: float, counts: NDArray[np.intp], wanted: NDArray[np.bool_]
+) -> None:
+    """Keep the setups of a slab that are faster at one batch than all before."""
+    rows = np.flatnonzero(wanted[counts, column])
+    found, setup, evaluations = slab.fastest(batch, rows)
+    best.evaluations += evaluations
+    faster = np.flatnonzero(found < best.latency_s[counts[rows], column])
+    place = (counts[rows[faster]], column)
+    best.latency_s[place] = found[faster]
+    best.two_dimensional[place] = slab.layout[0]
+    best.stages[place] = slab.stages[setup[faster]]
+    best.scale_down[place] = slab.scale_down[setup[faster]]
 
 
 def _columns_by_stages(shape: Architecture, batch: Array) -> Iterator[NDArray[np.intp]]:
@@ -224,7 +250,7 @@ class _Slab:
         layout: str,
     ) -> None:
         self.request, self.model, self.tokens = request, model, tokens
-        self.evaluations, self.setups_per_count = 0, len(stages) * _SCALE_DOWNS
+        self.setups_per_count = len(stages) * _SCALE_DOWNS
         shares = np.linspace(0.0, 1.0, _SCALE_DOWNS)
         self.gpus, self.stages, share = (grid.ravel() for grid in np.meshgrid(gpus, stages, shares, indexing="ij"))
         self.stage_ranks = self.gpus / self.stages
@@ -233,8 +259,8 @@ class _Slab:
         self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
         self.priced: dict[bool, PassTime] = {}
 
-    def fastest(self, batch: float, counts: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
-        """Least latency of some GPU counts at one batch (inf where nothing fits), and the row it has."""
+    def fastest(self, batch: float, counts: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp], int]:
+        """Least latency of some GPU counts at one batch (inf where nothing fits), the row it has, and evaluations."""
         rows = (counts[:, None] * self.setups_per_count + np.arange(self.setups_per_count)).ravel()
         rows = rows[self._fits(batch, rows)]
         latency = np.full(len(self.gpus), np.inf)
@@ -243,10 +269,9 @@ class _Slab:
             if len(some):
                 part = self._pass(narrow=narrow).take(some)
                 latency[some] = part.latency_s(np.full(len(some), batch))
-        self.evaluations += len(rows)
         by_count = latency.reshape(-1, self.setups_per_count)[counts]
         best = counts * self.setups_per_count + by_count.argmin(axis=1)
-        return latency[best], best
+        return latency[best], best, len(rows)
 
     def _fits(self, batch: float, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         stages = self.stages[rows]
@@ -283,7 +308,7 @@ def _pick(
         here = used == tokens
         for name, values in columns.items():
             values[here] = getattr(best, name)[row[here], column[here]]
-    return _Best(**columns, evaluations=0)
+    return _Best(**columns)
 
 
 def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> Degrees:

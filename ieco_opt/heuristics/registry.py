@@ -77,6 +77,18 @@ def chosen(wanted: Sequence[str], resolution: int | None = None) -> tuple[Heuris
     )
 
 
+def sharing(heuristics: Sequence[Heuristic]) -> tuple[Heuristic, ...]:
+    """The same heuristics; those that propose of the same searches search once."""
+    from ieco_opt.heuristics.paper_grid import PaperGrid
+    from ieco_opt.heuristics.published_search import Searches
+    from ieco_opt.heuristics.rounded_grid import RoundedGrid
+
+    searches: Searches = {}
+    return tuple(
+        replace(item, searches=searches) if isinstance(item, PaperGrid | RoundedGrid) else item for item in heuristics
+    )
+
+
 def _checked(name: str, found: object) -> Heuristic:
     heuristic = found() if isinstance(found, type) else found
     if not callable(getattr(heuristic, "propose", None)) or not isinstance(getattr(heuristic, "name", None), str):

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.heuristics.interface import Proposals, joined
 from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
-from ieco_opt.heuristics.published_search import RESOLUTION, SearchResult
+from ieco_opt.heuristics.published_search import RESOLUTION, Searches, SearchResult
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.solvers.run import Stopped
 
 _ROUNDED = ("stage_ranks", "pipeline_parallel", "attention_data_parallel")
 
@@ -33,19 +36,24 @@ class RoundedGrid:
     ----------
     resolution
         GPU counts and batches of the grid; 400 as published.
+    searches
+        What was searched already, shared by heuristics that propose of the same searches; ``None``: search anew.
     """
 
     resolution: int = RESOLUTION
     name: str = "rounded-grid"
+    searches: Searches | None = field(default=None, compare=False, repr=False)
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
         """Rounded points that no other rounded point dominates; the budget is ignored."""
-        archive = Archive(PricedSpace(scenario), Budget(evaluations=sys.maxsize))
+        archive = Archive(PricedSpace(scenario, ask), Budget(evaluations=sys.maxsize))
         spent = 0
-        for index, (_, found) in enumerate(searched(scenario, self.resolution, published_bounds=False)):
-            spent += found.evaluations
-            for decisions in _rounded(scenario, archive.space, index, found):
-                archive.price(decisions)
+        with suppress(Stopped):
+            grids = searched(scenario, self.resolution, self.searches, ask, published_bounds=False)
+            for index, (_, found) in enumerate(grids):
+                spent += found.evaluations
+                for decisions in _rounded(scenario, archive.space, index, found):
+                    archive.price(decisions)
         return joined([archive.proposals(), no_proposals(spent)])
 
 

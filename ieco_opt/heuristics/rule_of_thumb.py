@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ieco_opt.catalog.types import LatentAttention, Model, PaperModel
+from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.coarse_grid import powers_of_two
 from ieco_opt.heuristics.interface import Proposals
@@ -15,6 +18,7 @@ from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.solvers.run import Stopped
 
 _ALLOWANCE = 1.2
 """Memory that planners are told to provide, over that of the weights."""
@@ -31,14 +35,14 @@ class RuleOfThumb:
 
     name: str = "rule-of-thumb"
 
-    def propose(self, scenario: ResolvedScenario, budget: Budget) -> Proposals:  # noqa: ARG002
+    def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
         """One setup for each accelerator and precision, at every power of two; the budget is ignored."""
-        space = PricedSpace(scenario)
+        space = PricedSpace(scenario, ask)
         archive = Archive(space, Budget(evaluations=sys.maxsize))
         latent = _is_latent(scenario.model)
-        for index, family in enumerate(space.families):
-            for tokens in sorted({0, max(space.draft_range)}):
-                for setup in _setups(family, latent=latent):
+        with suppress(Stopped):
+            for index, family in enumerate(space.families):
+                for tokens, setup in product(sorted({0, max(space.draft_range)}), _setups(family, latent=latent)):
                     batches = powers_of_two(space, index, setup)
                     archive.price(
                         Decisions(index, np.full(len(batches), setup), np.full(len(batches), tokens), batches)

@@ -33,7 +33,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     times = component_seconds(row, batch)
     throughput = point.batch / latency
     certificate = point.certificate
-    bound = max(1.0 / certificate.latency_bound_s, 1.0 / latency) if certificate.latency_bound_s > 0 else np.inf
+    bound = 1.0 / certificate.latency_bound_s if certificate.latency_bound_s > 0 else np.inf
     power = float(row.power_kw[0])
     used, limit = memory_gb(family, row, point.batch)
     flop = float(family.shape.flop_per_token(family.context.average_tokens))
@@ -83,20 +83,22 @@ def memory_gb(family: Family, alternative: Alternatives, batch: int) -> tuple[fl
     """What the most loaded GPU holds and what it may hold, in 1e9 bytes; averages in fidelity ``paper``."""
     shape, degrees = family.shape, alternative.degrees
     if not rules.is_deployable(shape):
-        cache = shape.cache_bytes_per_token * family.context.average_tokens * batch
-        micro_batch = cache / float(degrees.pipeline_parallel[0])
-        weights = shape.weight_bytes * shape.total_params
-        return (
-            (micro_batch + weights) / float(degrees.gpus[0]) / 1e9,
-            family.accelerator.hbm_bytes / 1e9,
-        )
+        return average_bytes(family, degrees, batch) / 1e9, family.accelerator.hbm_bytes / 1e9
     used = resident_bytes(family, alternative.degrees, batch, draft=False)
     if int(alternative.draft_tokens[0]) > 0:
         used += resident_bytes(family, alternative.draft_degrees, batch, draft=True)
     return used / 1e9, family.usable_bytes / 1e9
 
 
-def resident_bytes(family: Family, degrees: Degrees, batch: int, *, draft: bool) -> float:
+def average_bytes(family: Family, degrees: Degrees, batch: float) -> float:
+    """Weights and the cache of one micro-batch on an average GPU (``paper``)."""
+    shape = family.shape
+    cache = shape.cache_bytes_per_token * family.context.average_tokens * batch
+    micro_batch = cache / float(degrees.pipeline_parallel[0])
+    return (micro_batch + shape.weight_bytes * shape.total_params) / float(degrees.gpus[0])
+
+
+def resident_bytes(family: Family, degrees: Degrees, batch: float, *, draft: bool) -> float:
     """Weights and cache of one model on the most loaded GPU (``deployable``)."""
     shape = family.shape
     if draft:

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ieco_opt.design_space.asking import Ask
 from ieco_opt.design_space.from_scenario import design_space_of, limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.solvers.run import Stopped
 
 _NO_LIMITS = Limits()
 
 
-def why_infeasible(resolved: ResolvedScenario, space: DesignSpace) -> str:
-    """One line that says what proves a scenario infeasible."""
+def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> str:
+    """One line that says what proves a scenario infeasible, as far as there is time to find out."""
     if space.counts.setups == 0:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
         return f"proven infeasible: no configuration of the design space exists ({reasons or 'it lists none'})"
     limits = limits_of(resolved.scenario.limits)
-    alone = [text for name, text in _best_by_limit(resolved, limits).items() if name]
-    where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
+    try:
+        alone = _best_by_limit(resolved, limits, ask)
+        where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
+    except Stopped as stop:
+        where = f"which of them excludes what was not looked at: {stop.reason}"
     return f"proven infeasible: none of {space.counts.setups} configurations meets the limits at any batch ({where})"
 
 
-def _best_by_limit(resolved: ResolvedScenario, limits: Limits) -> dict[str, str]:
+def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list[str]:
     """What each limit leaves by itself: a sentence for every limit that already leaves nothing."""
-    found = {}
+    found = []
     for name, value, unit in (
         ("min_speed", limits.min_speed, "tokens/s"),
         ("max_cost", limits.max_cost, "$ per million tokens"),
@@ -36,7 +41,7 @@ def _best_by_limit(resolved: ResolvedScenario, limits: Limits) -> dict[str, str]
     ):
         if value == getattr(_NO_LIMITS, name):
             continue
-        space = design_space_of(resolved, replace(_NO_LIMITS, **{name: value}))
-        if not len(build_segments(space)):
-            found[name] = f"limits.{name} = {value:g} {unit} alone excludes every deployment"
+        space = design_space_of(resolved, replace(_NO_LIMITS, **{name: value}), ask)
+        if not len(build_segments(space, ask)):
+            found.append(f"limits.{name} = {value:g} {unit} alone excludes every deployment")
     return found

@@ -24,7 +24,7 @@ from ieco_opt.programs.deployment import (
     build_program,
     read_decision,
 )
-from ieco_opt.results.guarantee import Box, Status
+from ieco_opt.results.guarantee import CLOSED, Box, Status
 from ieco_opt.solvers.outcome import Outcome
 from ieco_opt.solvers.run import Run, Stopped
 
@@ -57,12 +57,25 @@ class _Solved:
     stopped: bool
 
 
+def within_rounding(bound: float, value: float) -> float:
+    """A lower bound, or the value itself where the bound exceeds it by the solver's tolerance.
+
+    Raises
+    ------
+    SolverError
+        The bound excludes the value, so that one of the two is wrong.
+    """
+    if bound > value * (1.0 + MISMATCH):
+        raise SolverError(f"the solver's bound is {bound:.9g} where the performance model gives {value:.9g}")
+    return min(bound, value)
+
+
 class Prober:
     """Answers epsilon-constraint questions about one design space and counts what they cost."""
 
     def __init__(self, space: DesignSpace, run: Run) -> None:
         self.space = space
-        self.segments: Segments = build_segments(space)
+        self.segments: Segments = build_segments(space, run.ask)
         self.run = run
         self.steps = 0
         self.closed_by_bounds = 0
@@ -84,11 +97,11 @@ class Prober:
         if solved is None:
             self.step_seconds.append(time.perf_counter() - start)
             return None
-        bound_s = min(solved.bound / MICRO, solved.found.latency_s)
 
         def point(found: _Found, *, finished: bool) -> Point:
+            bound_s = within_rounding(solved.bound / MICRO, found.latency_s)
             gap = found.latency_s / bound_s - 1.0 if bound_s > 0.0 else np.inf
-            proven = finished and gap <= REFINE_UNTIL
+            proven = finished and gap <= CLOSED
             certificate = Certificate(
                 cost_cap=cost_cap,
                 latency_bound_s=bound_s,

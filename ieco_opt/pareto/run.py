@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, get_args
 
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, ObjectiveName
+from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.infeasibility import why_infeasible
@@ -21,19 +23,14 @@ from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import GuaranteeKind, achieved
+from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
-from ieco_opt.solvers.config import load_solver_config
-from ieco_opt.solvers.run import running
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import solver_config_of
+from ieco_opt.solvers.run import Doing, Run, Stopped, running
 from ieco_opt.solvers.versions import versions
-
-DEFAULT_DELTA = 0.05
-DEFAULT_PREFERENCE = 3.0
-
-ObjectiveName = Literal["fastest", "cheapest", "preferred"]
 
 
 def frontier(
@@ -44,6 +41,8 @@ def frontier(
     complete: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
+    within: Run | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof.
 
@@ -56,6 +55,10 @@ def frontier(
         Instead, the fastest deployments under this many cost caps, log-spaced: a sample.
     complete
         Instead, every point of the frontier.
+    progress, doing
+        Told of points found, and in words of what begins.
+    within
+        A run under way, of which this search is a part.
 
     Raises
     ------
@@ -68,18 +71,19 @@ def frontier(
     """
     _check_sweep_arguments(delta, points, complete=complete)
     report = progress or sweeps.silent
-    config = _config(solver_config)
+    config = solver_config_of(solver_config)
     if complete:
-        config = replace(config, relative_gap=0.0)
-        question = Question(kind="frontier", delta=0.0)
-        aim: tuple[GuaranteeKind, float | None] = (GuaranteeKind.COMPLETE, 0.0)
-        return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, 0.0, report))
-    if points is not None:
-        question = Question(kind="frontier", points=points)
-        aim = (GuaranteeKind.SAMPLED, None)
-        return _run(scenario, question, config, aim, lambda at: sweeps.sampled(at, points, report))
-    question, aim = Question(kind="frontier", delta=delta), (GuaranteeKind.COVERED, max(delta, config.relative_gap))
-    return _run(scenario, question, config, aim, lambda at: sweeps.adaptive(at, delta, report))
+        config = replace(config, relative_gap=0.0, accepted_gap=None)
+    with running(config, doing, within=within) as run:
+        if complete:
+            question, aim = Question(kind="frontier", delta=0.0), _Aim(GuaranteeKind.COMPLETE, 0.0)
+            return _run(scenario, question, run, aim, lambda at: sweeps.adaptive(at, 0.0, report))
+        if points is not None:
+            question, aim = Question(kind="frontier", points=points), _Aim(GuaranteeKind.SAMPLED, None)
+            return _run(scenario, question, run, aim, lambda at: sweeps.sampled(at, points, report))
+        aim = _Aim(GuaranteeKind.COVERED, max(delta, config.largest_gap))
+        question = Question(kind="frontier", delta=delta)
+        return _run(scenario, question, run, aim, lambda at: sweeps.adaptive(at, delta, report))
 
 
 def solve(
@@ -113,6 +117,8 @@ def answer(
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
+    doing: Doing | None = None,
+    within: Run | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with the scenario, statistics and versions that a saved result needs."""
     report = progress or sweeps.silent
@@ -121,13 +127,24 @@ def answer(
         "cheapest": sweeps.cheapest,
         "preferred": lambda prober: sweeps.preferred(prober, preference, report),
     }
-    if objective not in searches:
-        expected = ", ".join(searches)
-        raise ScenarioError.single(f"found '{objective}', expected one of {expected}", field="objective")
+    question = question_of_one("solve", objective, preference)
+    with running(solver_config_of(solver_config), doing, within=within) as run:
+        return _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), searches[objective])
+
+
+def question_of_one(kind: Literal["solve", "explain"], objective: str, preference: float) -> Question:
+    """A question for one deployment.
+
+    Raises
+    ------
+    ScenarioError
+        The objective or the preference is none.
+    """
+    if objective not in (known := get_args(ObjectiveName)):
+        raise ScenarioError.single(f"found '{objective}', expected one of {', '.join(known)}", field="objective")
     if not 0.0 <= preference < float("inf"):
         raise ScenarioError.single(f"found {preference}, expected a number from 0 on", field="preference")
-    asked = Question(kind="solve", objective=objective, preference=preference if objective == "preferred" else None)
-    return _run(scenario, asked, _config(solver_config), (GuaranteeKind.SINGLE, None), searches[objective])
+    return Question(kind, objective, preference if objective == "preferred" else None)  # type: ignore[arg-type]
 
 
 def export(
@@ -149,11 +166,18 @@ def export(
     space = design_space_of(resolved)
     segments = build_segments(space)
     if not len(segments):
-        raise InfeasibleError(why_infeasible(resolved, space))
+        raise InfeasibleError(why_infeasible(resolved, space, go_on))
     if objective == "fastest":
         return export_program(space, segments, Path(path), objective=Objective.LATENCY)
     least = solve(scenario, objective="cheapest").cost_usd_per_mtok
     return export_program(space, segments, Path(path), objective=Objective.COST, reference_cost=least)
+
+
+class _Aim(NamedTuple):
+    """What a search that is not stopped guarantees."""
+
+    kind: GuaranteeKind
+    coverage: float | None
 
 
 def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) -> None:
@@ -166,27 +190,34 @@ def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) 
         raise ScenarioError.single("expected either points or complete, not both", field="points")
 
 
-def _config(solver_config: SolverConfig | str) -> SolverConfig:
-    return load_solver_config(solver_config) if isinstance(solver_config, str) else solver_config
-
-
 def _run(
     scenario: Scenario,
     question: Question,
-    config: SolverConfig,
-    aim: tuple[GuaranteeKind, float | None],
+    run: Run,
+    aim: _Aim,
     search: Callable[[Prober], Sweep],
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
-    with running(config) as run:
-        resolved = resolve(scenario)
-        space = design_space_of(resolved)
+    resolved = resolve(scenario)
+    deployments: tuple[Deployment, ...] = ()
+    statistics = SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, 0.0, ())
+    sweep = Sweep()
+    try:
+        space = design_space_of(resolved, ask=run.ask)
         prober = Prober(space, run)
+    except Stopped as stop:
+        sweep.stop(stop, [sweeps.EVERYTHING])
+        statistics = replace(statistics, seconds=run.seconds())
+    else:
         sweep = search(prober)
-    if not sweep.points and sweep.stopped is None:
-        raise InfeasibleError(why_infeasible(resolved, space))
-    deployments = describe(space, sweep.answer())
+        if not sweep.points and sweep.stopped is None:
+            raise InfeasibleError(why_infeasible(resolved, space, run.ask))
+        deployments = describe(space, sweep.answer())
+        statistics = _statistics(prober, space)
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
+    _check_gaps(guarantee, deployments)
+    if question.kind == "frontier":
+        guarantee = neighbours(guarantee, ((each.latency_s, each.cost_usd_per_mtok) for each in deployments))
     return Frontier(
         question=question,
         scenario=resolved.scenario,
@@ -194,11 +225,18 @@ def _run(
         guarantee=guarantee,
         status=status_of(guarantee, (item.status for item in deployments)),
         deployments=deployments,
-        solver=config,
-        statistics=_statistics(prober, space),
-        versions=versions(config.solver),
+        solver=run.config,
+        statistics=statistics,
+        versions=versions(run.config.solver),
         notes=scenario.notes(),
     )
+
+
+def _check_gaps(guarantee: Guarantee, deployments: Sequence[Deployment]) -> None:
+    """Refuse points whose gaps are wider than what the guarantee makes up for."""
+    widest = max((each.gap for each in deployments), default=0.0)
+    if guarantee.coverage is not None and widest > max(guarantee.coverage, CLOSED):
+        raise SolverError(f"the solver left a gap of {widest:.3g}, more than the coverage of {guarantee.coverage:g}")
 
 
 def _statistics(prober: Prober, space: DesignSpace) -> SearchStatistics:

@@ -174,6 +174,9 @@ def preferred(prober: Prober, exponent: float, progress: Progress = silent) -> S
     except Stopped as stop:
         sweep.stop(stop, [box or EVERYTHING, *(item for _, _, item in boxes)])
     sweep.best = max(sweep.points, key=lambda point: preference(point.latency_s, point.cost, exponent), default=None)
+    if sweep.best is not None and any(point.certificate.status is Status.FEASIBLE for point in sweep.points):
+        # A better one may lie where a step was content with its gap.
+        sweep.best = replace(sweep.best, certificate=replace(sweep.best.certificate, status=Status.FEASIBLE))
     return sweep
 
 

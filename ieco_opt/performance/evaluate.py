@@ -70,7 +70,7 @@ def evaluate(
         With every wrong cell, by line of the file.
     """
     if fidelity not in tuple(Fidelity):
-        message = f"found '{fidelity}', expected one of {', '.join(Fidelity)}"
+        message = f"found {found(fidelity)}, expected one of {', '.join(Fidelity)}"
         raise ScenarioError.single(message, field="fidelity")
     table = _Table(points, Fidelity(fidelity), file)
     if "equation" in points.columns:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
+from ieco_opt.defaults import Against, FleetObjective, Objective, ObjectiveName
 from ieco_opt.documents.types import FromZero, Integer, Record, Text
 from ieco_opt.results.guarantee import AnswerStatus, Box, Guarantee, GuaranteeKind, Status
 from ieco_opt.results.versions import Versions
@@ -18,11 +19,11 @@ from ieco_opt.scenario.solver_config import SolverConfig
 
 QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "compare"]
 
-_OF_DEPLOYMENTS = ("fastest", "cheapest", "preferred")
+_OF_DEPLOYMENTS = get_args(ObjectiveName)
 _OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
     "solve": _OF_DEPLOYMENTS,
     "explain": _OF_DEPLOYMENTS,
-    "plan": ("cost", "power", "gpus"),
+    "plan": get_args(FleetObjective),
 }
 """Objectives of the questions that have one."""
 
@@ -31,7 +32,7 @@ _GUARANTEES: dict[QuestionKind, tuple[GuaranteeKind, ...]] = {
     "solve": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "plan": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "fleet_frontier": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
-    "explain": (GuaranteeKind.SINGLE, GuaranteeKind.NONE),
+    "explain": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL, GuaranteeKind.NONE),
     "compare": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
 }
 """What an answer may guarantee, by what was asked."""
@@ -56,9 +57,9 @@ class Question(Record):
     """
 
     kind: QuestionKind
-    objective: Literal["fastest", "cheapest", "preferred", "cost", "power", "gpus"] | None = None
+    objective: Objective | None = None
     preference: FromZero | None = None
-    against: Literal["speed", "power", "gpus"] | None = None
+    against: Against | None = None
     delta: FromZero | None = None
     points: Annotated[Integer, Field(ge=2)] | None = None
 

@@ -150,6 +150,8 @@ class HeuristicResult(Record):
         See :mod:`ieco_opt.comparison.indicators`; the last two are ``None`` where nothing is deployable.
     beats_frontier
         Deployable proposals that the exact frontier does not cover as far as it guarantees; 0, or it is wrong.
+    stopped
+        Why it had to end before it was done; ``None`` where it was not, or ended by its own budget.
     """
 
     name: Text
@@ -162,6 +164,7 @@ class HeuristicResult(Record):
     igd_plus: Number | None
     beats_frontier: Count
     proposals: tuple[Proposal, ...]
+    stopped: Text | None = None
 
     def points(self) -> list[tuple[float, float]]:
         """Speed and cost of the nondominated proposals that can be launched, fastest first."""
@@ -206,6 +209,7 @@ class HeuristicResult(Record):
             "memory_excess_worst": None if worst is None else worst.excess,
             "beats_frontier": self.beats_frontier,
             "evaluations": self.evaluations,
+            "ended_early": self.stopped is not None,
         }
 
 
@@ -228,6 +232,11 @@ class Comparison(ShownAnswer, Answer):
     budget: Budget
     heuristics: tuple[HeuristicResult, ...]
     statistics: ComparisonStatistics
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the exact search or a heuristic ended early; ``None`` where none did."""
+        return next(filter(None, (self.guarantee.stopped, *(each.stopped for each in self.heuristics))), None)
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a heuristic; regrets, shares and ratios as fractions of one."""

@@ -217,9 +217,11 @@ class Explanation(ShownAnswer, Answer):
         count, subset = len(self.deployments), "without" if self.feasible else "with"
         if count != int(self.feasible):
             yield "deployments", f"found {count} deployments, expected {int(self.feasible)} {subset} infeasible_subset"
-        kind, expected = self.guarantee.kind, GuaranteeKind.SINGLE if self.feasible else GuaranteeKind.NONE
-        if kind is not expected:
-            yield "guarantee.kind", f"found '{kind}', expected '{expected}' {subset} infeasible_subset"
+        feasible = (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL)
+        kind, expected = self.guarantee.kind, feasible if self.feasible else (GuaranteeKind.NONE,)
+        if kind not in expected:
+            wanted = " or ".join(f"'{each}'" for each in expected)
+            yield "guarantee.kind", f"found '{kind}', expected {wanted} {subset} infeasible_subset"
         if (self.confirmed is not None) != self.feasible:
             wanted = "true or false" if self.feasible else "null"
             yield "confirmed", f"found {found(self.confirmed)}, expected {wanted} {subset} infeasible_subset"

@@ -124,7 +124,7 @@ def _resolved(scenario: object, file: str | None) -> dict[str, Any]:
         if not isinstance(scenario, dict):
             raise ScenarioError([])
         load = load_fleet_mapping if scenario.get("kind") == "fleet" else load_scenario_mapping
-        return asdict(resolved_names(load(scenario, file)))
+        return asdict(resolved_names(load(scenario, file, files=False)))
     except ScenarioError:
         # The reader of the scenario says so in a moment.
         return {"models": {}, "accelerators": {}}
@@ -142,7 +142,7 @@ def _plan(plan: object) -> object:
     if not isinstance(plan, dict):
         return plan
     tables = {name: _each(plan[name], _row) for name in ("instances", "nodes", "pools") if name in plan}
-    relaxed = {"next_cheaper": _each(plan["next_cheaper"], _relaxation)} if "next_cheaper" in plan else {}
+    relaxed = {"levels": (), "next_cheaper": _each(plan["next_cheaper"], _relaxation)} if "next_cheaper" in plan else {}
     return plan | tables | relaxed
 
 

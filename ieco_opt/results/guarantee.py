@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from pydantic import model_validator
 
 from ieco_opt.documents.types import AboveZeroOrInfinite, FromZero, Record, Text
 from ieco_opt.scenario.fields import refused_at
+
+CLOSED = 1e-6
+"""Relative gap up to which a point counts as optimal."""
 
 
 class Status(StrEnum):
@@ -75,6 +81,20 @@ class Box(Record):
         return min(self.latency_hi_s / self.latency_lo_s, self.cost_hi / self.cost_lo)
 
 
+class Between(StrEnum):
+    """What is known of the answers that may lie between two neighbours of a list."""
+
+    CLOSE = "close"
+    """The neighbours are within the coverage of each other in one objective, so that one of them covers whatever is
+    between."""
+
+    PROVEN = "proven"
+    """They are not, and it is proven that nothing lies between which neither of them covers."""
+
+    OPEN = "open"
+    """Nothing is proven."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guarantee(Record):
     """What is proven of all feasible answers together.
@@ -87,12 +107,15 @@ class Guarantee(Record):
         Why a search ended early; ``None`` where it did not.
     open_regions
         Boxes of latency and cost that a stopped search of deployments left open.
+    between
+        Of a frontier, for each two neighbours in the order of the list; ``None`` where a file does not say.
     """
 
     kind: GuaranteeKind
     coverage: FromZero | None = None
     stopped: Text | None = None
     open_regions: tuple[Box, ...] = ()
+    between: tuple[Between, ...] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Guarantee:
@@ -115,3 +138,28 @@ def achieved(
     if stopped is not None:
         return Guarantee(GuaranteeKind.PARTIAL, None, stopped, open_regions)
     return Guarantee(kind, coverage)
+
+
+def neighbours(guarantee: Guarantee, points: Iterable[tuple[float, float]]) -> Guarantee:
+    """Say what is known between the neighbours of a frontier.
+
+    Parameters
+    ----------
+    points
+        Both objectives of each point, in the order of the list.
+    """
+    between = tuple(_between(guarantee.coverage, one, other) for one, other in pairwise(points))
+    return replace(guarantee, between=between)
+
+
+def _between(coverage: float | None, one: tuple[float, float], other: tuple[float, float]) -> Between:
+    if coverage is None:
+        return Between.OPEN
+    apart = min(_ratio(*pair) for pair in zip(one, other, strict=True))
+    return Between.CLOSE if apart <= 1.0 + coverage else Between.PROVEN
+
+
+def _ratio(one: float, other: float) -> float:
+    """Greater over smaller."""
+    small, great = sorted((one, other))
+    return 1.0 if small == great else great / small if small > 0.0 else math.inf

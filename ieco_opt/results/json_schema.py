@@ -6,21 +6,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.answer import Answer
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
-from ieco_opt.results.explanation import Explanation
-from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.parallelism import DERIVED, PREFIXES
-from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.reading import KINDS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_RECORDS = (Frontier, FleetResult, Explanation, Comparison)
-_QUESTIONS = {
-    "Frontier": ["frontier", "solve"],
-    "FleetResult": ["plan", "fleet_frontier"],
-    "Explanation": ["explain"],
-    "Comparison": ["compare"],
-}
 _DERIVED: dict[str, Any] = {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}]}
 
 
@@ -28,17 +19,17 @@ def result_schema() -> dict[str, Any]:
     """Schema of a JSON result of file format 2, whatever was asked."""
     definitions: dict[str, Any] = {}
     kinds = []
-    for record in _RECORDS:
+    for record in dict.fromkeys(KINDS.values()):
         schema = TypeAdapter(record).json_schema(by_alias=True, ref_template="#/$defs/{model}")
         definitions |= schema.pop("$defs")
-        definitions[record.__name__] = _top_level(schema, record.__name__)
+        definitions[record.__name__] = _top_level(schema, record)
         kinds.append({"$ref": f"#/$defs/{record.__name__}"})
     parallelism = definitions.pop("Parallelism")
     flat = {name: _flat(definition, parallelism) for name, definition in definitions.items()}
     return {"$schema": _DIALECT, "title": "ieco_opt result", "oneOf": kinds, "$defs": flat}
 
 
-def _top_level(schema: dict[str, Any], name: str) -> dict[str, Any]:
+def _top_level(schema: dict[str, Any], record: type[Answer]) -> dict[str, Any]:
     properties = {
         "format": {"const": FORMAT},
         "format_version": {"const": FORMAT_VERSION},
@@ -46,7 +37,7 @@ def _top_level(schema: dict[str, Any], name: str) -> dict[str, Any]:
         "question": {
             "allOf": [
                 schema["properties"]["question"],
-                {"properties": {"kind": {"enum": _QUESTIONS[name]}}},
+                {"properties": {"kind": {"enum": [kind for kind, known in KINDS.items() if known is record]}}},
             ]
         },
     }

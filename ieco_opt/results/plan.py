@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import (
@@ -23,12 +23,15 @@ from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Bottleneck
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
-from ieco_opt.results.shown import ShownAnswer
+from ieco_opt.results.shown import ShownAnswer, installed_part
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PLANNERS = "ieco_opt.planners"
+"""Entry points that solve; ieco_opt.fleet.run brings the one that is used, named ``fleets``."""
 
 PhaseName = Literal["colocated", "prefill", "decode"]
 
@@ -169,6 +172,8 @@ class PoolSummary(Row):
 class Relaxation(Row):
     """The least that would have to be given up for something better, one requirement at a time.
 
+    Where a limit ended the search for the least, amount, share and objective are ``None``.
+
     Attributes
     ----------
     requirement
@@ -182,10 +187,30 @@ class Relaxation(Row):
     """
 
     requirement: Text
-    amount: FromZero
+    amount: FromZero | None
     unit: Text
     share: FromZero | None
-    objective: Number
+    objective: Number | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level(Row):
+    """One criterion that chooses among plans that are equally good by the objective and the criteria before.
+
+    Attributes
+    ----------
+    value
+        $/h, a factor on all least speeds, the least slack as a share of what is required, GPUs, or instances.
+    bound
+        Proven: no plan that is as good by all before has a better value. ``None``: the criterion was not reached.
+    status
+        ``optimal`` where value and bound agree to 1e-6, otherwise ``feasible``.
+    """
+
+    criterion: Literal["cost", "speed_factor", "slack", "gpus", "instances"]
+    value: FromZero
+    bound: Number | None
+    status: Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,11 +220,13 @@ class FleetPlan(Record):
     Attributes
     ----------
     speed_factor
-        Factor on every workload's least speed that the plan meets; 1 unless a frontier asks for more.
+        Greatest common factor on all least speeds that the instances meet; 1 where no speeds are asked for or known.
     objective, bound, gap
         What was minimised (see ``FleetResult.question``), the proven bound below it, and their relative distance.
     status
         ``optimal`` where the gap is closed (to 1e-6), otherwise ``feasible``.
+    levels
+        What chose this plan among equally good ones, in this order (docs/fleet.md).
     next_cheaper
         What any better plan would violate at the least; empty where it was not asked for.
     """
@@ -212,6 +239,7 @@ class FleetPlan(Record):
     bound: NumberOrMinusInfinite
     gap: FromZeroOrInfinite
     status: Status
+    levels: tuple[Level, ...]
     instances: tuple[InstanceRow, ...]
     nodes: tuple[NodeRow, ...]
     workloads: tuple[WorkloadSummary, ...]
@@ -219,7 +247,7 @@ class FleetPlan(Record):
     next_cheaper: tuple[Relaxation, ...]
 
 
-TABLES = ("instances", "nodes", "workloads", "pools", "plans")
+TABLES = ("instances", "nodes", "workloads", "pools", "levels", "next_cheaper", "plans")
 """Tables of a result; ``plans`` is that of the plans themselves."""
 
 _ROWS: dict[str, type[Row]] = {
@@ -227,11 +255,29 @@ _ROWS: dict[str, type[Row]] = {
     "nodes": NodeRow,
     "workloads": WorkloadSummary,
     "pools": PoolSummary,
+    "levels": Level,
+    "next_cheaper": Relaxation,
 }
 
 
+class _Priced(Answer):
+    """An answer that may still know what was priced to find it; neither files nor copies do."""
+
+    __slots__ = ("_planner",)
+    _planner: object
+
+    @property
+    def planner(self) -> Any:
+        """Who planned this in the same process; ``None`` for a copy."""
+        return getattr(self, "_planner", None)
+
+    def planned_by(self, planner: object) -> None:
+        """Remember who planned this: further questions need no new prices."""
+        object.__setattr__(self, "_planner", planner)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class FleetResult(ShownAnswer, Answer):
+class FleetResult(ShownAnswer, _Priced):
     """Plans of one fleet: the best one, or a frontier of them, cheapest first."""
 
     scenario: Fleet
@@ -253,7 +299,7 @@ class FleetResult(ShownAnswer, Answer):
         return self.question.kind == "fleet_frontier"
 
     def to_dataframe(self, table: str = "instances") -> pd.DataFrame:
-        """One of the tables ``instances``, ``nodes``, ``workloads``, ``pools`` and ``plans``.
+        """One of the tables that :data:`TABLES` lists; ``plans`` is that of the plans themselves.
 
         Tables of a frontier have a first column ``plan``, which counts from 0.
 
@@ -276,6 +322,23 @@ class FleetResult(ShownAnswer, Answer):
             frame.insert(0, "plan", numbers)
             frame = frame.astype({"plan": "int64"})
         return frame
+
+    def relaxations(self) -> FleetResult:
+        """Add what any better plan would have to violate at the least (``next_cheaper`` of the plan).
+
+        A result that was found in this process still knows what was priced for it; one from a file is priced again.
+
+        Raises
+        ------
+        ScenarioError
+            The result is a frontier.
+        IecoOptError
+            Nothing that plans fleets is installed.
+        """
+        if self.is_frontier:
+            raise ScenarioError.single("found a frontier, expected a single plan", field="question.kind")
+        found: FleetResult = installed_part(PLANNERS, "fleets", "plans fleets").with_relaxations(self)
+        return found
 
     def main_table(self) -> pd.DataFrame:
         """The table that a CSV or Parquet file holds: of plans for a frontier, otherwise of instances."""

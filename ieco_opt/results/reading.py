@@ -38,24 +38,33 @@ KINDS: dict[QuestionKind, type[Answer]] = {
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
 
 
-def load_result(path: str | Path) -> Answer:
+def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     """Read a saved result of any kind: a frontier, a deployment, a plan, an explanation or a comparison.
+
+    Parameters
+    ----------
+    max_setups
+        Most configurations that its scenario may list where it is checked; by default
+        ``scenario.bounds.DEFAULT_MAX_SETUPS``.
 
     Raises
     ------
     ScenarioError
         The file cannot be read, is no result, or part of it is malformed; with every fault.
     """
-    return from_json(read_text(Path(path), expected="a JSON result", most_bytes=None), str(path))
+    text = read_text(Path(path), expected="a JSON result", most_bytes=None)
+    return from_json(text, str(path), max_setups=max_setups)
 
 
-def from_json(text: str, file: str | None = None) -> Answer:
+def from_json(text: str, file: str | None = None, *, max_setups: int | None = None) -> Answer:
     """Read a result back from its JSON.
 
     Parameters
     ----------
     file
         Name that faults carry.
+    max_setups
+        As of :func:`load_result`.
 
     Raises
     ------
@@ -64,12 +73,14 @@ def from_json(text: str, file: str | None = None) -> Answer:
     """
     values = parse_mapping(text, file, _WRITTEN_BY_US)
     if values.get("format") in FORMATS_1 and _is(values.get("format_version"), 1):
-        return _read(upgraded(values, file), Origin(file))
+        values, text = upgraded(values, file), ""
+    # Scenarios of results are self-contained: one that names a file was not written by us.
+    origin = Origin(file, files=False, max_setups=max_setups)
     try:
-        return _read(values, Origin(file))
+        return _read(values, origin)
     except ScenarioError:
         # Once more, now that it is worth knowing the line of every field.
-        return _read(values, Origin(file, lines=lines_of(text)))
+        return _read(values, replace(origin, lines=lines_of(text)))
 
 
 def _is(value: object, expected: object) -> bool:
@@ -147,9 +158,9 @@ class _Reader:
         return scenario
 
     def _loaded(self, given: Mapping[str, object], kind: type[Answer], known: Known) -> Scenario | Fleet:
-        if kind is FleetResult:
-            return load_fleet_mapping(given, self.origin.file, known)
-        return load_scenario_mapping(given, self.origin.file, known)
+        load = load_fleet_mapping if kind is FleetResult else load_scenario_mapping
+        origin = self.origin
+        return load(given, origin.file, known, files=origin.files, max_setups=origin.max_setups)
 
     def _note(
         self, error: ValidationError, kind: type[Any], *, at: Location = (), without: Collection[str] = ()

@@ -89,14 +89,25 @@ class ShownAnswer:
 
 
 def painter_of_results() -> Any:
-    """The module that draws results, found by its entry point: records do not know who draws them.
+    """The module that draws results.
 
     Raises
     ------
     IecoOptError
         None is installed.
     """
-    found = metadata.entry_points(group=PAINTERS, name="figures")
+    return installed_part(PAINTERS, "figures", "draws results")
+
+
+def installed_part(group: str, name: str, does: str) -> Any:
+    """A module found by its entry point, because records know neither who draws nor who solves.
+
+    Raises
+    ------
+    IecoOptError
+        None is installed.
+    """
+    found = metadata.entry_points(group=group, name=name)
     if not found:
-        raise IecoOptError(f"nothing that draws results is installed (no entry point 'figures' of {PAINTERS})")
+        raise IecoOptError(f"nothing that {does} is installed (no entry point '{name}' of {group})")
     return next(iter(found)).load()

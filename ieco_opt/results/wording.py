@@ -7,7 +7,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from ieco_opt.documents.origin import found
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import found, shortened
 
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "text", tuple: "a list"}
 _EXPECTED = {
@@ -47,7 +48,12 @@ def expected_of(details: Mapping[str, Any], hint: Any, known: Sequence[str]) -> 
     if kind in ("missing", "missing_argument"):
         return f"the field is missing, expected {words_of(hint)}"
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "unknown field, expected one of " + ", ".join(known)
+        close = near(str(details["loc"][-1]), known)
+        return (
+            f"unknown field, expected perhaps {close}"
+            if close
+            else f"unknown field, expected one of {shortened(known)}"
+        )
     if kind in _RANGES:
         name, words = _RANGES[kind]
         expected = words.format(f"{context[name]:.16g}")

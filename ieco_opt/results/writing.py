@@ -15,6 +15,8 @@ from ieco_opt.results.encoding import to_json
 if TYPE_CHECKING:
     import pandas as pd
 
+_FORMULA = ("=", "+", "-", "@", "\t")
+
 KINDS = ("csv", "json", "parquet")
 """Kinds of files, which are also their endings."""
 
@@ -98,8 +100,32 @@ def to_csv_text(result: HasTables) -> str:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """Write a table as CSV, with every digit of every number."""
-    return table.to_csv(index=False, lineterminator="\n")
+    """Write a table as CSV, with every digit of every number.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, which spreadsheets need. Carriage
+    returns are escaped, since pandas does not quote them.
+    """
+    import pandas as pd
+
+    written = table.rename(columns=_no_formula)
+    for position, kind in enumerate(written.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            written.isetitem(position, written.iloc[:, position].map(_no_formula, na_action="ignore").array)
+    return written.to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(value: object) -> object:
+    """Text that starts like a formula and is no number, with an apostrophe before it."""
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", r"\r")
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def table_to_json(table: pd.DataFrame) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -273,6 +273,12 @@ class Scenario(Strict):
     def origin(self) -> Origin:
         """File, folder and lines that the scenario was read from."""
         return self._origin
+
+    def with_max_setups(self, most: int) -> Scenario:
+        """The same scenario, which may list so many configurations (see ``bounds.DEFAULT_MAX_SETUPS``)."""
+        copied = self.model_copy()
+        copied._origin = replace(self._origin, max_setups=most)
+        return copied
 
     def notes(self) -> tuple[str, ...]:
         """Tell which of the fields given have no effect in the scenario's fidelity, or meant something else before."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ieco_opt.documents.origin import Location, Origin, dotted, found
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import Location, Origin, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.fields import is_tag
 
@@ -62,12 +62,12 @@ def _meant(schema: type, location: Location) -> str:
     unknown = str(location[-1])
     here = _schema_at(schema, location[:-1])
     beside = list(here.model_fields) if here else []
-    close = difflib.get_close_matches(unknown, beside, n=1)
+    close = near(unknown, beside)
     elsewhere = [name for name in _dotted_fields(schema) if name.split(".")[-1] == unknown]
     if close or elsewhere:
-        meant = dotted((*location[:-1], close[0])) if close else elsewhere[0]
+        meant = dotted((*location[:-1], close)) if close else elsewhere[0]
         return f"expected perhaps {meant}"
-    return "expected one of " + ", ".join(beside)
+    return f"expected one of {shortened(beside)}"
 
 
 def _schema_at(schema: type, location: Location) -> type[BaseModel] | None:

@@ -22,12 +22,13 @@ from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog.types import WEIGHT_BYTES
-from ieco_opt.documents.origin import Location, found
+from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
 MAX_DEGREE = 1_000_000
 MAX_ENTRIES = 4096
 MAX_TOKENS = 100_000_000
+_LEAST_LIMIT = 1e-9
 _MAX_DEPTH = 12
 _MAX_INLINE_VALUES = 10_000
 _MAX_TEXT = 200
@@ -52,10 +53,11 @@ def refused_at(faults: Iterable[tuple[Location, object, str]]) -> ValidationErro
 
 
 def expecting(expected: str) -> WrapValidator:
-    """Word every refusal of a field as what was found and ``expected``; NumPy integers count as integers."""
+    """Word every refusal of a field as what was found and ``expected``; scalars of NumPy count as numbers."""
 
     def validate(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-        plain = int(value) if not isinstance(value, int) and isinstance(value, numbers.Integral) else value
+        plain = plain_scalar(value)
+        plain = int(plain) if not isinstance(plain, int) and isinstance(plain, numbers.Integral) else plain
         try:
             return handler(plain)
         except (ValidationError, OverflowError):
@@ -99,6 +101,13 @@ def _sorted(value: tuple[int, ...]) -> tuple[int, ...]:
 
 def _one_line(value: str) -> str:
     if not value.isprintable() or not value.strip():
+        raise ValueError
+    return value
+
+
+def _no_trace(value: float) -> float:
+    """Refuse what is above 0 but too little to divide by."""
+    if 0.0 < value < _LEAST_LIMIT:
         raise ValueError
     return value
 
@@ -211,8 +220,14 @@ DraftTokens = Annotated[int, Field(ge=2, le=64), expecting("an integer from 2 to
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), expecting("a number above 0 and up to 1")]
 Limit = Annotated[
     float,
-    Field(ge=1e-9, le=1e12, allow_inf_nan=False),
+    Field(ge=_LEAST_LIMIT, le=1e12, allow_inf_nan=False),
     expecting("a positive number from 1e-9 to 1e12"),
+]
+Budget = Annotated[
+    float,
+    Field(ge=0, le=1e12, allow_inf_nan=False),
+    AfterValidator(_no_trace),
+    expecting("0, or a number from 1e-9 to 1e12"),
 ]
 Degrees = Annotated[
     tuple[Degree, ...],

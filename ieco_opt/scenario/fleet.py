@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
-from ieco_opt.documents.origin import Location, Origin
+from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
@@ -256,8 +258,8 @@ class FleetWorkload(Strict):
 class FleetLimits(Strict):
     """Caps on what is allocated in all pools together; a field left out is no limit."""
 
-    max_usd_per_hour: fields.Limit | None = None
-    """Greatest hourly cost, in $/h."""
+    max_usd_per_hour: fields.Budget | None = None
+    """Greatest hourly cost, in $/h; with 0 only GPUs that cost nothing are used."""
 
     max_power_kw: fields.Limit | None = None
     """Greatest power of the allocated GPUs."""
@@ -313,7 +315,7 @@ class Fleet(Strict):
     def _names_exist(self) -> Fleet:
         known = {pool.name for pool in self.pools}
         faults: list[tuple[Location, object, str]] = []
-        expected = f"the name of a pool ({', '.join(sorted(known))})"
+        expected = f"the name of a pool ({shortened(sorted(known))})"
         for index, workload in enumerate(self.workloads):
             for position, name in enumerate(workload.pools or ()):
                 if name not in known:
@@ -333,12 +335,31 @@ class Fleet(Strict):
         """File, folder and lines that the scenario was read from."""
         return self._origin
 
+    def with_max_setups(self, most: int) -> Fleet:
+        """The same scenario, which may list so many configurations (see ``bounds.DEFAULT_MAX_SETUPS``)."""
+        copied = self.model_copy()
+        copied._origin = replace(self._origin, max_setups=most)
+        return copied
+
     def notes(self) -> tuple[str, ...]:
-        """Tell which of the fields given meant something else before."""
-        if "version" in self.model_fields_set:
-            return ()
-        unsaid = [at for at, each in enumerate(self.workloads) if each.design_space.meant_otherwise_before]
-        return notes_on_version([f"workloads[{at}].design_space.tensor_parallel" for at in unsaid])
+        """Tell which of the fields given meant something else before, and what no plan can use."""
+        unsaid = [
+            at
+            for at, each in enumerate(self.workloads)
+            if "version" not in self.model_fields_set and each.design_space.meant_otherwise_before
+        ]
+        meanings = notes_on_version([f"workloads[{at}].design_space.tensor_parallel" for at in unsaid])
+        return (*meanings, *self._notes_on_use())
+
+    def _notes_on_use(self) -> Iterator[str]:
+        for pool in self.pools:
+            size = pool.node_size
+            yield from notes_on_nodes(pool.name, pool.accelerator, pool.gpus, size, pool.rented_by, self._origin)
+        for workload in self.workloads:
+            rows = workload.operating_points if isinstance(workload.operating_points, tuple) else ()
+            points = [row.accelerator for row in rows if row.accelerator is not None]
+            pools = [each.accelerator for each in self.pools if workload.pools is None or each.name in workload.pools]
+            yield from notes_on_points(workload.name, points, pools, self._origin)
 
     def to_mapping(self) -> dict[str, Any]:
         """Write the scenario as a mapping that JSON can hold; fields that were left out stay out, but for the version.
@@ -365,6 +386,6 @@ def _unknown_in_points(
         if workload.request_mix is None and point.request_class is not None:
             yield (*at, "request_class"), point.request_class, "nothing without a request_mix"
         elif workload.request_mix is not None and point.request_class not in classes:
-            yield (*at, "request_class"), point.request_class, f"a class of request_mix ({', '.join(sorted(classes))})"
+            yield (*at, "request_class"), point.request_class, f"a class of request_mix ({shortened(sorted(classes))})"
         elif workload.request_mix is not None and point.kind is None:
             yield (*at, "kind"), None, "the name of the kind of instance that the class is served by"

@@ -6,10 +6,10 @@ import codecs
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ieco_opt.documents.origin import Location, Origin, dotted, found
-from ieco_opt.documents.text_file import read_text
+from ieco_opt.documents.text_file import decoded, read_bytes
 from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
@@ -51,11 +51,9 @@ def migrated_file(path: str | os.PathLike[str]) -> Migration:
         The file cannot be read or is no scenario, its version is unknown, or it mixes fields of both versions.
     """
     source = pathlib.Path(path)
-    text = read_text(source)
-    migration = migrated_text(text, str(source))
-    if not source.read_bytes().startswith(codecs.BOM_UTF8):
-        return migration
-    return Migration(migration.text, migration.renamed, migration.was_current, starts_with_mark=True)
+    content = read_bytes(source)
+    migration = migrated_text(decoded(content, str(source)), str(source))
+    return replace(migration, starts_with_mark=content.startswith(codecs.BOM_UTF8))
 
 
 def migrated_text(text: str, file: str | None = None) -> Migration:

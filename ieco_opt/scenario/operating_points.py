@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import TypeAdapter, ValidationError
 
 from ieco_opt.documents.csv_table import parse
-from ieco_opt.documents.origin import Location, Origin, found
+from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import fields
@@ -34,10 +34,7 @@ def read_operating_points(name: str, location: Location, origin: Origin) -> tupl
     ScenarioError
         The file is missing or no table, or with the faults of its rows.
     """
-    path = origin.folder / name
-    if not path.is_file():
-        message = f"found {found(name)}, expected a CSV file that exists in {origin.folder}"
-        raise ScenarioError([origin.fault(location, message)])
+    path = origin.path_of(name, location, "a CSV file")
     table = parse(read_text(path), str(path))
     _check_header(table.header, str(path))
     if not 1 <= len(table.rows) <= fields.MAX_ENTRIES:
@@ -59,7 +56,7 @@ def _check_header(header: Sequence[str], file: str) -> None:
         ("throughput_tokens_per_s", "throughput_requests_per_s"),
     ):
         if not set(alternatives) & set(known):
-            message = f"found no such column among {', '.join(header) or 'none'}, expected {' or '.join(alternatives)}"
+            message = f"found no such column among {shortened(header) or 'none'}, expected {' or '.join(alternatives)}"
             faults.append(Fault(file, 1, alternatives[0], message))
     if faults:
         raise ScenarioError(faults)

@@ -10,14 +10,12 @@ from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location, Origin, found
 from ieco_opt.errors import Fault, ScenarioError
 
-FILE_ENDINGS = (".yaml", ".yml", ".json")
-
 T = TypeVar("T")
 
 
 def is_file(reference: str | Mapping[str, object]) -> bool:
     """Whether a model is named as a file, by its ending."""
-    return isinstance(reference, str) and reference.lower().endswith(FILE_ENDINGS)
+    return isinstance(reference, str) and catalog.is_file_name(reference)
 
 
 def collection_of(fidelity: Fidelity) -> catalog.Collection:
@@ -112,10 +110,7 @@ def _named(
 
 
 def _model_in_file(name: str, location: Location, collection: catalog.Collection, origin: Origin) -> Model | PaperModel:
-    path = origin.folder / name
-    if not path.is_file():
-        message = f"found {found(name)}, expected a file that exists in {origin.folder}"
-        raise ScenarioError([origin.fault(location, message)])
+    path = origin.path_of(name, location, "a file")
     try:
         return catalog.model_from_file(path, collection)
     except ScenarioError as error:

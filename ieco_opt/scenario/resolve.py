@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
@@ -40,7 +41,8 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     Raises
     ------
     ScenarioError
-        With every unknown name, wrong mapping, repeated accelerator, and missing price or power.
+        With every unknown name, wrong mapping, repeated accelerator, and missing price or power; or with the lists
+        that ask for more configurations than the scenario may.
     """
     faults: list[Fault] = []
     try:
@@ -55,12 +57,14 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     if faults:
         # A wrong model file is met twice: once to put it into the scenario, once as the scenario's model.
         raise ScenarioError(list(dict.fromkeys(faults)))
+    space = scenario.design_space.resolved(scenario.fidelity)
+    bounds.check(scenario.origin, [((), bounds.factors_of(scenario, space))])
     return ResolvedScenario(
         scenario=scenario,
         model=models[0],
         accelerators=tuple(each for each in accelerators if each is not None),
         draft=models[1] if scenario.speculation else None,
-        design_space=scenario.design_space.resolved(scenario.fidelity),
+        design_space=space,
     )
 
 

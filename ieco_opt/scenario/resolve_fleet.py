@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
 from ieco_opt.scenario.references import accelerator_of, model_of
@@ -34,6 +35,11 @@ class ResolvedPool:
     power_w: float | None
     max_power_kw: float | None
     owned_gpus: int
+
+    @property
+    def hardware(self) -> Accelerator:
+        """The accelerator without price and power, which no setup depends on: pools alike in it are priced once."""
+        return replace(self.accelerator, usd_per_gpu_hour=None, power_w=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
     Raises
     ------
     ScenarioError
-        With every unknown name, wrong mapping, and missing price or power.
+        With every unknown name, wrong mapping, and missing price or power; or with the lists that ask for more
+        configurations than the fleet may.
     """
     faults: list[Fault] = []
     fleet = _collected(partial(self_contained_fleet, fleet), faults) or fleet
@@ -72,11 +79,21 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
     if faults:
         # A wrong model file is met twice: once to put it into the fleet, once as the workload's model.
         raise ScenarioError(list(dict.fromkeys(faults)))
-    return ResolvedFleet(
+    resolved = ResolvedFleet(
         fleet=fleet,
         pools=tuple(pool for pool in pools if pool is not None),
         workloads=tuple(workload for workload in workloads if workload is not None),
     )
+    bounds.check(fleet.origin, _factors(resolved))
+    return resolved
+
+
+def _factors(resolved: ResolvedFleet) -> Iterator[tuple[Location, bounds.Factors]]:
+    """Lists of each workload that multiply, where it has a model to price."""
+    for at, workload in enumerate(resolved.workloads):
+        if workload.model is not None:
+            hardware = len({resolved.pools[pool].hardware for pool in workload.pools})
+            yield ("workloads", at), bounds.factors_of_workload(workload.workload, workload.design_space, hardware)
 
 
 def _collected(read: Callable[[], T], faults: list[Fault]) -> T | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from ieco_opt.defaults import DEFAULT_CONFIG
 from ieco_opt.documents.types import AboveZero, Flag, Integer, Number, Record, Share, Text
 from ieco_opt.scenario.fields import expecting
-
-DEFAULT_CONFIG = "exact"
 
 OptionValue = Annotated[Flag | Integer | Number | Text, expecting("true, false, a number or text")]
 
@@ -39,3 +38,8 @@ class SolverConfig(Record):
     time_limit_s: AboveZero | None = None
     total_time_limit_s: AboveZero | None = None
     options: dict[Text, OptionValue] = field(default_factory=dict)
+
+    @property
+    def largest_gap(self) -> float:
+        """Gap that a step may be left with although nothing stopped it."""
+        return max(self.relative_gap, self.accepted_gap or 0.0)

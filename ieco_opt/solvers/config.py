@@ -7,11 +7,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from ieco_opt.documents.origin import Origin, dotted, found
+from ieco_opt.defaults import DEFAULT_CONFIG
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import Origin, dotted, found, shortened
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.documents.yaml_document import parse
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.scenario.solver_config import DEFAULT_CONFIG, SolverConfig
+from ieco_opt.scenario.solver_config import SolverConfig
 
 
 def config_names() -> tuple[str, ...]:
@@ -40,6 +42,11 @@ def load_solver_config(name_or_file: str | Path = DEFAULT_CONFIG) -> SolverConfi
     return SolverConfig(name=name, **{field: _as_float(value) for field, value in fields.items()})
 
 
+def solver_config_of(given: SolverConfig | str) -> SolverConfig:
+    """A configuration as it is, or the one of a name or file; errors as of :func:`load_solver_config`."""
+    return load_solver_config(given) if isinstance(given, str) else given
+
+
 def _as_float(value: object) -> Any:
     """Whole numbers of a configuration are seconds or gaps, which are real ones."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -50,19 +57,15 @@ def _read(name_or_file: str | Path) -> tuple[str, str, str]:
     if isinstance(name_or_file, str) and not path.suffix:
         if name_or_file not in config_names():
             known = ", ".join(config_names())
-            message = f"found '{name_or_file}', expected one of {known}, or a YAML file"
+            message = f"found {found(name_or_file)}, expected one of {known}, or a YAML file"
             raise ScenarioError.single(message, field="solver_config")
         packaged = resources.files("ieco_opt.solvers") / "configs" / f"{name_or_file}.yaml"
-        return packaged.read_text("utf-8"), f"{name_or_file}.yaml", name_or_file
+        return packaged.read_text("utf-8"), str(packaged), name_or_file
     return read_text(path, expected="a YAML file", field_name="solver_config"), str(path), path.stem
 
 
 def _faults(fields: dict[str, Any], origin: Origin) -> list[Fault]:
-    faults = [
-        origin.fault((name,), f"unknown field, expected one of {', '.join(_CHECKS)}")
-        for name in fields
-        if name not in _CHECKS
-    ]
+    faults = [origin.fault((name,), f"unknown field, {_meant(name)}") for name in fields if name not in _CHECKS]
     for name, (valid, expected) in _CHECKS.items():
         if name in fields and not valid(fields[name]):
             faults.append(origin.fault((name,), f"found {found(fields[name])}, expected {expected}"))
@@ -75,6 +78,11 @@ def _faults(fields: dict[str, Any], origin: Origin) -> list[Fault]:
 
         faults += [origin.fault(("options", name), message) for name, message in wrong_options(options)]
     return faults
+
+
+def _meant(name: str) -> str:
+    close = near(name, _CHECKS)
+    return f"expected perhaps {close}" if close else f"expected one of {shortened(_CHECKS)}"
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -8,6 +8,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ieco_opt.solvers.one_at_a_time import ALONE
+
 
 @cache
 def highspy() -> Any:
@@ -15,7 +17,7 @@ def highspy() -> Any:
     from pyomo.common.tee import capture_output
 
     library: Any = import_module("highspy")
-    with capture_output(io.StringIO(), capture_fd=True):
+    with ALONE, capture_output(io.StringIO(), capture_fd=True):
         library.Highs()
     return library
 

@@ -1,4 +1,4 @@
-"""Ctrl-C during a search: stop the solver, keep what was found."""
+"""Ctrl-C during a search: keep what was found, and end."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 
 class Interrupt:
-    """Tells a search that it was asked to stop, and stops the solve that is running."""
+    """Whether a search was asked to end; loops and running solves look at it."""
 
     def __init__(self) -> None:
         self.requested = False
-        self._running: Any = None
+        self._at_once = False
 
     def request(self) -> None:
-        """Ask the search to stop as soon as it can."""
-        self.requested = True
-        if self._running is not None and self._running._solver_model is not None:
-            self._running._solver_model.cancelSolve()
+        """Ask the search to end as soon as it can.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It was asked before, or what runs now does not look (:meth:`raised_at_once`).
+        """
+        before, self.requested = self.requested, True
+        if before or self._at_once:
+            raise KeyboardInterrupt
 
     @contextmanager
-    def watching(self, solver: Any) -> Iterator[None]:
-        """Let a request cancel what this Pyomo interface to HiGHS is solving."""
-        self._running = solver
+    def raised_at_once(self) -> Iterator[None]:
+        """Let a request end code that asks nothing: work of others, which would go on to its own end."""
+        self._at_once = True
         try:
             yield
         finally:
-            self._running = None
+            self._at_once = False
 
 
 @contextmanager
@@ -46,8 +51,6 @@ def caught_interrupts() -> Iterator[Interrupt]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        if interrupt.requested:
-            raise KeyboardInterrupt
         interrupt.request()
 
     for number in before:

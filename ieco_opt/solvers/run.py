@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,9 @@ from ieco_opt.solvers.interrupt import Interrupt, caught_interrupts
 from ieco_opt.solvers.outcome import Solution
 from ieco_opt.solvers.session import SolverSession
 from ieco_opt.solvers.watch import Report
+
+Doing = Callable[[str], None]
+"""Told in words what a run does now."""
 
 INTERRUPTED = "interrupted"
 OUT_OF_TIME = "time limit"
@@ -34,9 +37,11 @@ class Run:
     interrupt
         What tells the run to stop; by default nothing does.
     limit_s
-        Seconds until the deadline; by default the configuration's ``total_time_limit_s``.
+        Seconds until the deadline, as far as the configuration's ``total_time_limit_s`` leaves so many.
     relaxed
         Solve linear relaxations: HiGHS then takes integers for real numbers.
+    doing
+        Told what the run does, now and then.
     """
 
     def __init__(
@@ -46,12 +51,14 @@ class Run:
         *,
         limit_s: float | None = None,
         relaxed: bool = False,
+        doing: Doing | None = None,
     ) -> None:
         self.config = config
         self.interrupt = interrupt or Interrupt()
+        self.doing = doing
+        self._done_now = ""
         self.began = time.perf_counter()
-        limit = config.total_time_limit_s if limit_s is None else limit_s
-        self.deadline = None if limit is None else self.began + limit
+        self.deadline = self._deadline(config.total_time_limit_s, limit_s)
         self._session = SolverSession(config, self.interrupt, relaxed=relaxed)
 
     @property
@@ -68,11 +75,40 @@ class Run:
         """Seconds since the run began."""
         return time.perf_counter() - self.began
 
-    def beside(self, *, relaxed: bool = False) -> Run:
-        """A run with counts of its own, and the same configuration, deadline and interrupt."""
-        other = Run(self.config, self.interrupt, relaxed=relaxed)
-        other.began, other.deadline = self.began, self.deadline
+    def beside(self, config: SolverConfig | None = None, *, limit_s: float | None = None, relaxed: bool = False) -> Run:
+        """A run with counts of its own and the same interrupt, which ends no later.
+
+        Parameters
+        ----------
+        config
+            Another configuration; of its limits and those of this run the smallest counts.
+        limit_s
+            Likewise, seconds from now.
+        """
+        other = Run(config or self.config, self.interrupt, relaxed=relaxed, doing=self.doing)
+        other.began = self.began
+        left = None if self.deadline is None else self.deadline - other.began
+        total = None if config is None else config.total_time_limit_s
+        other.deadline = other._deadline(left, total, None if limit_s is None else other.seconds() + limit_s)
         return other
+
+    def _deadline(self, *limits_s: float | None) -> float | None:
+        """End of the shortest of some limits, counted from the beginning."""
+        given = [limit for limit in limits_s if limit is not None]
+        return self.began + min(given) if given else None
+
+    def ask(self, doing: str = "", /) -> None:
+        """Let work go on, and say what begins, or is still done.
+
+        Raises
+        ------
+        Stopped
+            There is no time left, or an interrupt was requested.
+        """
+        self.seconds_left()
+        self._done_now = doing or self._done_now
+        if self._done_now and self.doing is not None:
+            self.doing(self._done_now)
 
     def solve(self, model: Any, *, start: Sequence[tuple[Any, float]] = (), report: Report | None = None) -> Solution:
         """Solve a Pyomo model in the time that is left; parameters and errors as of :meth:`SolverSession.solve`.
@@ -101,13 +137,24 @@ class Run:
             raise Stopped(OUT_OF_TIME)
         return left
 
+    def ended(self) -> str | None:
+        """Why nothing more can be solved, ``None`` where it can."""
+        try:
+            self.seconds_left()
+        except Stopped as stop:
+            return stop.reason
+        return None
+
     def reason(self, limit: str) -> str:
         """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``."""
         return INTERRUPTED if self.interrupt.requested else limit
 
 
 @contextmanager
-def running(config: SolverConfig) -> Iterator[Run]:
-    """Begin a run with Ctrl-C caught."""
+def running(config: SolverConfig, doing: Doing | None = None, *, within: Run | None = None) -> Iterator[Run]:
+    """Begin a run with Ctrl-C caught, or one ``within`` another, whose deadline and interrupt it keeps to."""
+    if within is not None:
+        yield within.beside(config)
+        return
     with caught_interrupts() as interrupt:
-        yield Run(config, interrupt)
+        yield Run(config, interrupt, doing=doing)

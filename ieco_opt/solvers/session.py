@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -59,24 +60,24 @@ class SolverSession:
         SolverError
             The solver is not installed, failed, or ended in a way that proves nothing.
         """
-        limits = [limit for limit in (time_limit_s, self.config.time_limit_s) if limit is not None]
-        limit = min(limits) if limits else None
         began = time.perf_counter()
+        deadline = began + min(_or_inf(time_limit_s), _or_inf(self.config.time_limit_s))
         with _ONE_AT_A_TIME:
             if self.config.solver == "highs":
-                outcome, objective, bound = self._run_highs(model, limit, start, report)
+                outcome, objective, bound = self._run_highs(model, deadline, start, report)
                 if start and objective is not None and _contradicts(model, objective):
                     # HiGHS 1.16.0 loses part of the objective where it is given a start and presolve leaves nothing.
-                    outcome, objective, bound = self._run_highs(model, limit, (), report)
+                    outcome, objective, bound = self._run_highs(model, deadline, (), report)
             else:
-                outcome, objective, bound = self._run_other(model, limit)
+                outcome, objective, bound = self._run_other(model, deadline)
+        _check_bound(objective, bound)
         seconds = time.perf_counter() - began
         self.solves += 1
         self.seconds += seconds
         return Solution(outcome, objective, bound, seconds)
 
     def _run_highs(
-        self, model: Any, limit: float | None, start: Sequence[tuple[Any, float]], report: Report | None
+        self, model: Any, deadline: float, start: Sequence[tuple[Any, float]], report: Report | None
     ) -> tuple[Outcome, float | None, float | None]:
         from pyomo.common.log import LoggingIntercept
         from pyomo.contrib.solver.solvers.highs import Highs
@@ -90,27 +91,37 @@ class SolverSession:
         solver.config.rel_gap = self.config.relative_gap
         solver.config.abs_gap = 0.0
         solver.config.threads = 1
-        solver.config.time_limit = limit
         relaxation = {"solve_relaxation": True} if self.relaxed else {}
         solver.config.solver_options = {**self.config.options, **relaxation}
-        watch = Watch(self.config, report)
+        watch = Watch(self.config, self.interrupt, report)
+        # Nothing changes between handing a model over and solving it.
+        for looked_for in solver.config.auto_updates:
+            solver.config.auto_updates[looked_for] = False
         # Pyomo warns of being interrupted, which is no news here.
-        with self.interrupt.watching(solver), LoggingIntercept(io.StringIO(), "pyomo"):
-            if start or watch.is_needed:
-                solver.set_instance(model)
-                start_from(solver, start)
-                watch.attach(solver._solver_model)
+        with LoggingIntercept(io.StringIO(), "pyomo"):
+            solver.set_instance(model)
+            start_from(solver, start)
+            watch.attach(solver._solver_model)
+            # Handing a large model over takes seconds, which are part of the limit too.
+            left = deadline - time.perf_counter()
+            if left <= 0.0 or self.interrupt.requested:
+                return Outcome.NO_SOLUTION, None, None
+            solver.config.time_limit = left if math.isfinite(left) else None
             results = solver.solve(model)
+            if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
+                # HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one.
+                highspy().Highs.resetGlobalScheduler(True)
+                results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name
-        if condition == "unknown" and (self.interrupt.requested or watch.accepted):
+        if _is_unknown(results) and (self.interrupt.requested or watch.accepted):
             condition = "interrupted"
         outcome = _outcome(condition, incumbent=incumbent)
         if incumbent and outcome is not Outcome.INFEASIBLE:
             results.solution_loader.load_vars()
         return outcome, results.incumbent_objective, results.objective_bound
 
-    def _run_other(self, model: Any, limit: float | None) -> tuple[Outcome, float | None, float | None]:
+    def _run_other(self, model: Any, deadline: float) -> tuple[Outcome, float | None, float | None]:
         import pyomo.environ as pyo
         from pyomo.common.log import LoggingIntercept
 
@@ -124,6 +135,10 @@ class SolverSession:
         options = dict(self.config.options)
         if self.config.solver == "cbc":
             options.setdefault("ratioGap", self.config.relative_gap)
+        left = deadline - time.perf_counter()
+        if left <= 0.0:
+            return Outcome.NO_SOLUTION, None, None
+        limit = left if math.isfinite(left) else None
         results = solver.solve(model, load_solutions=False, tee=False, timelimit=limit, options=options)
         condition = str(results.solver.termination_condition)
         incumbent = bool(len(results.solution))
@@ -135,6 +150,10 @@ class SolverSession:
         exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
         bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
+
+
+def _is_unknown(results: Any) -> bool:
+    return results.termination_condition.name in ("unknown", "error")
 
 
 def _check_options(config: SolverConfig) -> None:
@@ -155,6 +174,19 @@ def _contradicts(model: Any, objective: float) -> bool:
 
     found = float(value(model.objective))
     return abs(found - objective) > _MISMATCH * max(1.0, abs(found))
+
+
+def _or_inf(limit_s: float | None) -> float:
+    return math.inf if limit_s is None else limit_s
+
+
+def _check_bound(objective: float | None, bound: float | None) -> None:
+    """Refuse a bound that the solver's own solution is below, before anybody takes it for a proof."""
+    if objective is not None and bound is not None and bound - objective > _MISMATCH * max(1.0, abs(objective)):
+        raise SolverError(
+            f"the solver reports the bound {bound:.9g}, but its own solution is {objective:.9g}, which is less; "
+            "one of them is wrong, so the result is refused"
+        )
 
 
 def _finite(value: object) -> float | None:

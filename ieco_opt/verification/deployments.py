@@ -1,49 +1,73 @@
-"""Checking a saved result with the performance model alone: no program, no solver, no dominance.
+"""Every figure of saved deployments computed again by the performance model: no program, no solver, no dominance.
 
-Each deployment is rebuilt from its columns, priced and checked against memory, rules and limits; then its neighbourhood
-(every setup that differs in one decision, at the same and nearby batches) is searched for one that dominates it.
+Each deployment is rebuilt from its columns, priced, and checked against memory, rules and limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
-from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import same_gpus
 from ieco_opt.pareto.describe import component_seconds, memory_gb, rows_of
-from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.pass_time import Degrees
-from ieco_opt.results.comparison import Comparison
-from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.explanation import Explanation
-from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.agreement import differences, exceeds, shown
+from ieco_opt.results.deployment import Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.scenario import ResolvedScenario, resolve
-from ieco_opt.verification.consistency import TOLERANCE, Verification, dominates
+from ieco_opt.scenario import Limits as ScenarioLimits
+from ieco_opt.scenario import ResolvedScenario
+
+DEGREES = "tensor_parallel, attention_data_parallel, pipeline_parallel, expert_parallel or tensor_layout"
+"""Columns of a configuration."""
 
 
-def check_deployments(result: Frontier | Explanation | Comparison, report: Verification) -> None:
-    """Compute every figure of every deployment again, and search its neighbourhood for one that dominates it."""
-    resolved = resolve(result.scenario)
-    families = _families(resolved)
-    for index, deployment in enumerate(result.deployments):
-        family = families.get((deployment.accelerator, deployment.weights))
-        row = None if family is None else _row(family, deployment)
-        where = f"deployments[{index}]"
-        if family is None or row is None:
-            report.problems.append(f"{where}: is not part of the scenario's design space, or does not fit in memory")
-            continue
-        report.problems += [f"{where}: {problem}" for problem in _wrong_figures(family, row, deployment, resolved)]
-    _search_neighbours(result, resolved, families, report)
+class DeploymentModel:
+    """The setups of a scenario, and the figures of the deployments that were looked up in them."""
+
+    def __init__(self, resolved: ResolvedScenario) -> None:
+        self._resolved = resolved
+        self._families = _families_of(resolved)
+        self._known: dict[tuple[object, ...], tuple[dict[str, Any], tuple[str, ...]] | str] = {}
+
+    def problems(self, deployments: Sequence[Deployment]) -> Iterator[str]:
+        """Deployments that do not exist, and figures and limits that the performance model does not confirm."""
+        for at, deployment in enumerate(deployments):
+            yield from (f"deployments[{at}]: {problem}" for problem in self._wrong(deployment))
+
+    def _wrong(self, one: Deployment) -> Iterator[str]:
+        key = (one.accelerator, one.weights, one.parallelism, one.draft_tokens, one.draft, one.batch)
+        if key not in self._known:
+            self._known[key] = self._looked_up(one)
+        known = self._known[key]
+        if isinstance(known, str):
+            yield known
+            return
+        expected, missed = known
+        found = {name: getattr(one, name) for name in expected}
+        for each in differences(found, expected):
+            yield f"{each.place}: found {shown(each.found)}, the performance model gives {shown(each.expected)}"
+        yield from missed
+
+    def _looked_up(self, one: Deployment) -> tuple[dict[str, Any], tuple[str, ...]] | str:
+        """Figures of a deployment and what it misses; or why it does not exist."""
+        family = self._families.get((one.accelerator, one.weights))
+        if family is None:
+            found = f"{one.accelerator} and {shown(one.weights)}"
+            return f"accelerator, weights: found {found}, which the scenario does not list together"
+        row = _row(family, one, self._resolved.design_space.batches)
+        if isinstance(row, str):
+            return row
+        return _figures(family, row, one.batch), tuple(_missed(self._resolved.scenario.limits, row, one.batch))
 
 
-def _families(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family]:
+def _families_of(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family]:
+    """The setups of every accelerator and precision of a scenario, by their names."""
     request, weights = family_request(resolved), resolved.scenario.weights or (None,)
     return {
         (accelerator[1].name, precision[1]): build_family(request, accelerator, precision)[0]
@@ -58,136 +82,71 @@ def _position(degrees: Degrees, held: Parallelism) -> int | None:
     return int(rows[0]) if len(rows) else None
 
 
-def _row(family: Family, deployment: Deployment) -> Alternatives | None:
-    """The alternative that a deployment names, if its batch exists and fits."""
-    setup = _position(family.setups.degrees, deployment.parallelism)
+def _row(family: Family, deployment: Deployment, listed: tuple[int, ...] | None) -> Alternatives | str:
+    """The alternative that a deployment names if its batch exists and fits; otherwise what is not so."""
+    held, draft, tokens, batch = deployment.parallelism, deployment.draft, deployment.draft_tokens, deployment.batch
+    setup = _position(family.setups.degrees, held)
     if setup is None:
-        return None
-    if deployment.draft_tokens == 0:
+        return f"{DEGREES}: found {held.short()}, which is not part of the scenario's design space, or does not fit"
+    if tokens == 0 and draft is None:
         row = family.alternatives(np.array([setup]), 0)
-    elif family.drafts is None or deployment.draft_tokens not in family.draft_range:
-        return None
+    elif family.drafts is None or draft is None or tokens not in family.draft_range:
+        beside = "no draft model" if draft is None else "a draft model"
+        return f"draft_tokens: found {tokens} with {beside}, which is not part of the scenario's design space"
     else:
-        draft = None if deployment.draft is None else _position(family.drafts.setups.degrees, deployment.draft)
-        if draft is None:
-            return None
-        row = family.alternatives(np.array([setup]), deployment.draft_tokens, np.array([draft]))
-    return row if row.batch_min[0] <= deployment.batch <= row.batch_max[0] else None
+        position = _position(family.drafts.setups.degrees, draft)
+        if position is None or draft.gpus != held.gpus:
+            return f"draft_{DEGREES}: found {draft.short()}, which is not part of the scenario's design space"
+        row = family.alternatives(np.array([setup]), tokens, np.array([position]))
+    low, high = int(row.batch_min[0]), int(row.batch_max[0])
+    if not low <= batch <= high:
+        return f"batch: found {batch}, expected {low} to {high}, which exist and fit in memory"
+    if listed is not None and batch not in listed:
+        return f"batch: found {batch}, expected one of {', '.join(map(str, listed))}"
+    return row
 
 
-def _wrong_figures(
-    family: Family, row: Alternatives, deployment: Deployment, resolved: ResolvedScenario
-) -> Iterator[str]:
-    """Figures of a deployment that the performance model does not confirm."""
-    batch = np.array([float(deployment.batch)])
+def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any]:
+    """What the performance model says of a deployment."""
+    batch = np.array([float(sequences)])
     latency = row.latency_s(batch)
     times = component_seconds(row, batch)
-    used, limit = memory_gb(family, row, deployment.batch)
-    cost = float(row.cost_usd_per_mtok(latency, batch)[0])
-    expected = {
+    used, limit = memory_gb(family, row, sequences)
+    power = float(row.power_kw[0])
+    return {
         "latency_s": float(latency[0]),
-        "cost_usd_per_mtok": cost,
-        "gpus": float(row.gpus[0]),
+        "cost_usd_per_mtok": float(row.cost_usd_per_mtok(latency, batch)[0]),
+        "gpus": int(row.gpus[0]),
+        "mfu": _mfu(family, row, float(latency[0]), batch),
+        "power_kw": None if np.isnan(power) else power,
         "memory_per_gpu_gb": used,
+        "memory_limit_gb": limit,
         **times,
+        "bottleneck": bottleneck_of(times),
     }
-    for name, value in expected.items():
-        found = float(getattr(deployment, name))
-        if not abs(found - value) <= TOLERANCE * max(abs(value), 1e-300):
-            yield f"{name}: found {found:.12g}, the performance model gives {value:.12g}"
-    if used > limit * (1.0 + TOLERANCE):
-        yield f"memory: needs {used:.6g} GB of {limit:.6g} GB on the most loaded GPU"
-    limits = limits_of(resolved.scenario.limits)
-    if not bool(limits.admits(row, latency, batch)[0]):
-        yield "limits: does not meet the limits of the scenario"
 
 
-def _search_neighbours(
-    result: Frontier | Explanation | Comparison,
-    resolved: ResolvedScenario,
-    families: dict[tuple[str, str | None], Family],
-    report: Verification,
-) -> None:
-    """Look for deployments beside each one of the result that beat it."""
-    limits = limits_of(resolved.scenario.limits)
-    listed = resolved.design_space.batches
-    for index, deployment in enumerate(result.deployments):
-        if deployment.status != "optimal":
-            continue
-        for row, batch in _neighbours(families, deployment, _nearby(deployment.batch, listed)):
-            latency = row.latency_s(batch)
-            cost = row.cost_usd_per_mtok(latency, batch)
-            report.neighbours += len(batch)
-            for position in np.flatnonzero(limits.admits(row, latency, batch)).tolist():
-                seconds, dollars = float(latency[position]), float(cost[position])
-                if dominates(seconds, dollars, deployment):
-                    report.problems.append(
-                        f"deployments[{index}]: is dominated by {_name(row, position)} at batch {int(batch[position])} "
-                        f"({1.0 / seconds:.6g} tokens/s at ${dollars:.6g} per million tokens)"
-                    )
-                    break
+def _mfu(family: Family, row: Alternatives, latency_s: float, batch: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    flop = np.array(family.shape.flop_per_token(family.context.average_tokens))
+    peak = np.array(peak_flops(family.accelerator, family.shape.weight_bytes, family.weights))
+    return float(model_flops_utilization(batch / latency_s, flop, row.gpus, peak)[0])
 
 
-def _nearby(batch: int, listed: tuple[int, ...] | None) -> Integers:
-    """Batches around one: its direct neighbours and coarser steps away."""
-    if listed is not None:
-        return np.array(listed, dtype=np.int64)
-    steps = np.array([0, 1, 2, 3, 4, 8, 16, 32])
-    factors = np.array([0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0])
-    around = np.concatenate([batch - steps, batch + steps, np.round(batch * factors).astype(np.int64)])
-    return np.unique(around[around >= 1])
-
-
-def _neighbours(
-    families: dict[tuple[str, str | None], Family], deployment: Deployment, batches: Integers
-) -> Iterator[tuple[Alternatives, Array]]:
-    """Alternatives that differ from a deployment in at most two degrees, with the batches that each can hold."""
-    for family in families.values():
-        degrees = family.setups.degrees
-        differing = _differing(degrees, deployment.parallelism)
-        setups = np.flatnonzero(differing <= 2)
-        least, most = family.setups.batch_min[setups], family.setups.batch_max[setups]
-        held = (batches >= least[:, None]) & (batches <= most[:, None])
-        row, column = np.nonzero(held)
-        yield family.alternatives(setups[row], 0), batches[column].astype(float)
-        lengths = {deployment.draft_tokens - 1, deployment.draft_tokens, deployment.draft_tokens + 1}
-        for draft_tokens in sorted(lengths & set(family.draft_range)):
-            yield from _with_draft(family, draft_tokens, setups, held, batches)
-
-
-def _differing(degrees: Degrees, held: Parallelism) -> NDArray[np.int_]:
-    """How many degrees of each setup differ from those of a record."""
-    differing: NDArray[np.int_] = (degrees.two_dimensional != (held.layout == "2d")).astype(int)
-    for values, degree in (
-        (degrees.stage_ranks, held.stage_ranks),
-        (degrees.pipeline_parallel, held.pipeline),
-        (degrees.expert_parallel, held.expert),
-        (degrees.attention_data_parallel, held.attention_data),
+def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterator[str]:
+    """Limits of the scenario that a deployment misses; those that it just meets are met."""
+    batch = np.array([float(sequences)])
+    latency = row.latency_s(batch)
+    speed, throughput = 1.0 / float(latency[0]), float(batch[0] / latency[0])
+    cost, power = float(row.cost_usd_per_mtok(latency, batch)[0]), float(row.power_kw[0])
+    asked = limits_of(limits)
+    for name, least, most in (
+        ("min_speed", asked.min_speed, speed),
+        ("max_cost", cost, asked.max_cost),
+        ("max_throughput", throughput, asked.max_throughput),
+        ("min_throughput", asked.min_throughput, throughput),
+        ("max_power_kw", power, asked.max_power_kw),
     ):
-        differing += values != degree
-    return differing
-
-
-def _with_draft(
-    family: Family, draft_tokens: int, setups: Rows, held: NDArray[np.bool_], batches: Integers
-) -> Iterator[tuple[Alternatives, Array]]:
-    """The same setups with the fastest draft setup that fits beside each of them."""
-    for same, drafts in same_gpus(family):
-        among = np.flatnonzero(np.isin(setups, same))
-        if not len(among):
-            continue
-        best = family.fastest_drafts(setups[among], drafts, batches.astype(float))
-        row, column = np.nonzero(held[among] & (best >= 0))
-        pairs = family.alternatives(setups[among][row], draft_tokens, best[row, column])
-        yield pairs, batches[column].astype(float)
-
-
-def _name(rows: Alternatives, position: int) -> str:
-    degrees = rows.degrees
-    return (
-        f"tensor_parallel {int(degrees.tensor_parallel[position])}, "
-        f"attention_data_parallel {int(degrees.attention_data_parallel[position])}, "
-        f"pipeline_parallel {int(degrees.pipeline_parallel[position])}, "
-        f"expert_parallel {int(degrees.expert_parallel[position])}, "
-        f"draft_tokens {int(rows.draft_tokens[position])}"
-    )
+        # Power that is unknown is refused where it is limited; NaN is above nothing.
+        if np.isfinite(most) and exceeds(least, most):
+            found = most if name.startswith("min") else least
+            yield f"limits: {found:.9g} misses limits.{name} = {getattr(asked, name):g}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from ieco_opt.fleet.verify import check_plans, check_prices
+import numpy as np
+
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
@@ -12,8 +15,15 @@ from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.reading import load_result
-from ieco_opt.verification.consistency import Verification, check_consistency
-from ieco_opt.verification.deployments import check_deployments
+from ieco_opt.scenario import ResolvedFleet, ResolvedScenario, resolve, resolve_fleet
+from ieco_opt.verification import comparisons, explanations, frontiers, plans
+from ieco_opt.verification.consistency import against_each_other, of_each_deployment, of_the_answer, of_the_neighbours
+from ieco_opt.verification.deployments import DeploymentModel
+from ieco_opt.verification.everything import Everything
+from ieco_opt.verification.explanations import ExplanationModel
+from ieco_opt.verification.frontiers import of_the_guarantee, of_the_proof
+from ieco_opt.verification.plan_figures import PlanModel
+from ieco_opt.verification.report import Verification
 
 
 def verify(result: Answer | str | Path) -> Verification:
@@ -29,26 +39,102 @@ def verify(result: Answer | str | Path) -> Verification:
     """
     if not isinstance(result, Answer):
         return verify(load_result(result))
+    return check(result, Scene.of(result))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the scenario of a result is, and could be: looked up and priced once, however often it is asked."""
+
+    resolved: ResolvedScenario | ResolvedFleet
+    model: DeploymentModel | PlanModel | None = None
+    everything: Everything | None = None
+    explained: ExplanationModel | None = None
+
+    @classmethod
+    def of(cls, result: Answer) -> Scene:
+        """Resolve the scenario of a result with the facts that it keeps, and price it where the model is the same."""
+        same_model = result.versions.model == MODEL_VERSION
+        if isinstance(result, FleetResult):
+            fleet = resolve_fleet(result.scenario)
+            return cls(fleet, PlanModel(fleet) if same_model else None)
+        assert isinstance(result, Frontier | Explanation | Comparison)
+        resolved = resolve(result.scenario)
+        if not same_model:
+            return cls(resolved)
+        everything = Everything.of(resolved)
+        return cls(resolved, DeploymentModel(resolved), everything, ExplanationModel(everything))
+
+
+def check(result: Answer, scene: Scene) -> Verification:
+    """Check a result against its scenario, which is priced already."""
     report = Verification()
-    same_model = result.versions.model == MODEL_VERSION
-    if not same_model:
+    if result.versions.model != MODEL_VERSION:
         report.problems.append(
             f"versions.model: found {result.versions.model}, this version has the performance model "
             f"{MODEL_VERSION}; figures of the model were not checked"
         )
-    if isinstance(result, FleetResult):
-        found = check_plans(result)
-        report.plans, report.rows, report.nodes = found.plans, found.rows, found.nodes
-        report.problems += found.problems
-        if same_model:
-            report.problems += check_prices(result)
-        report.unchecked += ["that the bounds of plans are right, and what a better plan would violate"]
-    if isinstance(result, Frontier | Explanation | Comparison):
-        check_consistency(result, report)
-        if same_model:
-            check_deployments(result, report)
-    if isinstance(result, Explanation):
-        report.unchecked.append("limits, runner-ups and relaxations of an explanation")
-    if isinstance(result, Comparison):
-        report.unchecked.append("proposals and measures of heuristics")
+    # A file may hold any number: what overflows is infinite, and then found to be wrong.
+    with np.errstate(all="ignore"):
+        if isinstance(result, FleetResult):
+            _check_plans(result, scene, report)
+        elif isinstance(result, Frontier | Explanation | Comparison):
+            _check_deployments(result, scene, report)
     return report
+
+
+def _check_plans(result: FleetResult, scene: Scene, report: Verification) -> None:
+    assert isinstance(scene.resolved, ResolvedFleet)
+    report.plans = len(result.plans)
+    report.rows = sum(len(plan.instances) for plan in result.plans)
+    report.nodes = sum(len({(row.pool, row.node) for row in plan.nodes}) for plan in result.plans)
+    report.problems += of_the_answer(result, result.plans)
+    report.problems += plans.of_the_plans(result, scene.resolved)
+    if result.is_frontier:
+        report.problems += of_the_neighbours(result, plans.objectives(result), report)
+    if isinstance(scene.model, PlanModel):
+        for at, plan in enumerate(result.plans):
+            report.problems += [f"plans[{at}]: {problem}" for problem in scene.model.problems(plan)]
+    report.unchecked += plans.unchecked(result)
+
+
+def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene, report: Verification) -> None:
+    assert isinstance(scene.resolved, ResolvedScenario)
+    listed = result.deployments
+    report.deployments = len(listed)
+    report.problems += of_the_answer(result, listed)
+    report.problems += of_each_deployment(listed, scene.resolved)
+    report.problems += against_each_other(listed)
+    if result.question.kind in ("frontier", "compare"):
+        points = [(each.latency_s, each.cost_usd_per_mtok) for each in listed]
+        report.problems += of_the_neighbours(result, points, report)
+    if scene.everything is None or not isinstance(scene.model, DeploymentModel):
+        return
+    report.configurations = len(scene.everything)
+    wrong = list(scene.model.problems(listed))
+    report.problems += wrong
+    # Of deployments that are not what they say, more than that would be about nothing.
+    if not wrong:
+        report.problems += of_the_proof(listed, scene.everything)
+        report.problems += _of_the_whole(result, scene.resolved, scene.everything, scene.explained)
+    if isinstance(result, Explanation):
+        report.unchecked.append(explanations.UNCHECKED)
+        report.unchecked += [explanations.NOT_EXAMINED] if result.stopped is not None else []
+    if isinstance(result, Comparison):
+        report.heuristics = len(result.heuristics)
+        report.unchecked.append(comparisons.UNCHECKED)
+    report.unchecked += frontiers.unchecked(result)
+
+
+def _of_the_whole(
+    result: Frontier | Explanation | Comparison,
+    resolved: ResolvedScenario,
+    everything: Everything,
+    explained: ExplanationModel | None,
+) -> Iterator[str]:
+    if isinstance(result, Explanation):
+        yield from explained.problems(result) if explained is not None else ()
+        return
+    yield from of_the_guarantee(result, everything)
+    if isinstance(result, Comparison) and result.deployments:
+        yield from comparisons.of_the_heuristics(result, resolved)

@@ -12,42 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import ROOT
+from promised_columns import PROMISED
 
 import ieco_opt
 from ieco_opt import catalog, errors
 from ieco_opt.results.answer import Question
 from ieco_opt.results.guarantee import AnswerStatus
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-)
-"""Columns of a deployment that users are promised, in this order."""
 
 
 def small(**fields: object) -> ieco_opt.Scenario:
@@ -70,7 +41,7 @@ def small(**fields: object) -> ieco_opt.Scenario:
 def test_frontier_is_a_table_with_the_promised_columns() -> None:
     front = ieco_opt.frontier(small(), complete=True)
     table = front.to_dataframe()
-    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(table.columns[: len(PROMISED)]) == PROMISED
     assert len(table) == len(front) > 10
     assert (np.diff(table["speed_tokens_per_s"]) < 0).all()
     assert (np.diff(table["cost_usd_per_mtok"]) < 0).all()
@@ -139,7 +110,7 @@ def test_json_round_trip_verifies(tmp_path: Path) -> None:
     assert report.holds
     assert ieco_opt.load_result(tmp_path / "front.json") == front
     assert report.deployments == len(front)
-    assert report.neighbours > 1000
+    assert report.configurations > 10
 
 
 def test_results_can_be_pickled() -> None:
@@ -222,7 +193,7 @@ def test_results_hold_the_files_that_a_scenario_names(tmp_path: Path, monkeypatc
         pools=[{"name": "mine", "accelerator": "H100-SXM", "gpus": 8}],
         workloads=[{"name": "chat", "operating_points": "points.csv", **sizes}],
     )
-    plan = ieco_opt.plan(fleet, next_cheaper=False)
+    plan = ieco_opt.plan(fleet)
     (tmp_path / "mine.yaml").unlink()
     (tmp_path / "points.csv").unlink()
     assert front.scenario.to_mapping()["model"] == model

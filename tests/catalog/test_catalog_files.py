@@ -363,7 +363,7 @@ def test_yaml_faults_carry_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as error:
         model_from_file(path)
     places = {(fault.file, fault.line, fault.field) for fault in error.value.faults}
-    assert places == {(str(path), 8, "feed_forward.1.active"), (str(path), 10, "colour")}
+    assert places == {(str(path), 8, "feed_forward[1].active"), (str(path), 10, "colour")}
 
 
 def test_json_faults_carry_file_and_line(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_json_faults_carry_file_and_line(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as error:
         model_from_file(path)
     lines = path.read_text(encoding="utf-8").splitlines()
-    wanted = {"feed_forward.1.active": '"active": 20', "colour": '"colour"'}
+    wanted = {"feed_forward[1].active": '"active": 20', "colour": '"colour"'}
     found = {fault.field: fault for fault in error.value.faults}
     assert {str(path)} == {fault.file for fault in found.values()}
     assert {

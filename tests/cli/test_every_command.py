@@ -87,8 +87,6 @@ def write_scenarios(folder: Path) -> None:
 
 
 def test_no_command_opens_a_socket(tmp_path: Path, sockets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("pyarrow")
     write_scenarios(tmp_path)
     monkeypatch.chdir(tmp_path)
     before = len(sockets)

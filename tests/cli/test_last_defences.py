@@ -46,8 +46,10 @@ def test_a_reader_that_has_gone_is_no_fault() -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
-def test_a_closed_output_is_no_fault() -> None:
-    done = run("catalog", "list", rest=">&-")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("arguments", [("catalog", "list"), ("solve", str(BUDGET))], ids=lambda each: each[0])
+def test_a_closed_output_is_no_fault(arguments: tuple[str, ...], closed: str) -> None:
+    done = run(*arguments, rest=closed)
     assert (done.returncode, done.stderr) == (ExitStatus.DONE, "")
 
 

@@ -6,15 +6,18 @@ import csv
 import io
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from oracle import Setup, deployable
 from random_scenarios import random_case
 
-from ieco_opt import InfeasibleError, Scenario, ScenarioError, frontier
+from ieco_opt import InfeasibleError, Scenario, ScenarioError, catalog, frontier
+from ieco_opt.catalog.types import Model
 from ieco_opt.cli.compare import command
 from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import judge
@@ -23,7 +26,8 @@ from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.reports.text.comparison import render
-from ieco_opt.results.comparison import Comparison, Obstacle
+from ieco_opt.results.comparison import Comparison, HeuristicResult, Obstacle
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status
 from ieco_opt.results.reading import from_json
 from ieco_opt.results.writing import write as write_file
 from ieco_opt.scenario import ResolvedScenario, resolve
@@ -54,6 +58,7 @@ COLUMNS = (
     "memory_excess_worst",
     "beats_frontier",
     "evaluations",
+    "ended_early",
     "seconds",
 )
 """Columns of a heuristic, in files that people script against."""
@@ -167,6 +172,29 @@ def test_degrees_that_no_server_accepts() -> None:
     assert reasons_of(wanted, 3, 1, 1, 1) == [
         (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
     ]
+
+
+@pytest.mark.parametrize("share", [1.0, 1.0 - 1e-6])
+def test_memory_may_be_exactly_full(share: float) -> None:
+    model = catalog.model("Llama-3.3-70B")
+    assert isinstance(model, Model)
+    used = float(deployable.resident_bytes(model, Setup(2, "1d", 1, 1, 1), "fp8", np.array(24.0), 2500))
+    found = reasons_of(scenario(memory_utilization=share * used / 80e9), 2, 1, 1, 24)
+    assert [obstacle for obstacle, _ in found] == ([] if share == 1.0 else [Obstacle.MEMORY])
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [("min_speed", 1), ("max_cost", -1), ("min_throughput", 1), ("max_throughput", -1), ("max_power_kw", -1)],
+)
+def test_a_limit_may_be_met_exactly(name: str, better: int) -> None:
+    found = judge(resolve(scenario()), proposals((4, 1, 1, 8)))
+    latency, cost = float(found.latency_s[0]), float(found.cost_usd_per_mtok[0])
+    figures = {"min_speed": 1 / latency, "max_cost": cost, "max_power_kw": 2.8}
+    figure = figures.get(name, 8 / latency)
+    assert reasons_of(scenario(limits={name: figure}), 4, 1, 1, 8) == []
+    ((obstacle, _),) = reasons_of(scenario(limits={name: figure * (1 + better * 1e-9)}), 4, 1, 1, 8)
+    assert obstacle is Obstacle.LIMIT
 
 
 def test_memory_says_by_how_much_it_is_over() -> None:
@@ -318,8 +346,6 @@ def test_the_table_fits_and_says_what_cannot_be_launched(comparison: Comparison)
 
 
 def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) -> None:
-    from dataclasses import replace
-
     dominated = replace(comparison.heuristics[2], beats_frontier=1)
     timed = replace(comparison.statistics, heuristic_seconds=comparison.statistics.heuristic_seconds[2:])
     assert "WARNING: proposals of fixed dominate the exact frontier (1 of them)" in render(
@@ -328,7 +354,6 @@ def test_the_table_warns_of_a_frontier_that_is_beaten(comparison: Comparison) ->
 
 
 def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     import pandas as pd
 
     for name, read in (("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)):
@@ -338,9 +363,99 @@ def test_files_of_every_kind_hold_the_table(comparison: Comparison, tmp_path: Pa
         )
 
 
+def above_100(comparison: Comparison, coverage: float) -> Comparison:
+    """The same against a frontier that covers what it does not list."""
+    heuristics = tuple(replace(each, hypervolume_ratio=1.004) for each in comparison.heuristics)
+    guarantee = Guarantee(GuaranteeKind.COVERED, coverage=coverage)
+    return replace(comparison, heuristics=heuristics, guarantee=guarantee)
+
+
+def refused_only(comparison: Comparison) -> HeuristicResult:
+    """The published grid, without those of its proposals that can be launched."""
+    grid = comparison.heuristics[1]
+    return replace(grid, proposals=tuple(each for each in grid.proposals if not each.deployable))
+
+
+def told_in(figure: Any) -> str:
+    return " ".join(text.get_text().replace("\n", " ") for axes in figure.axes for text in axes.texts)
+
+
+def test_a_hypervolume_above_100_percent_is_explained_in_table_and_picture(comparison: Comparison) -> None:
+    why = "it lists a point within 1 % of every deployment, not every one"
+    above = above_100(comparison, 0.01)
+    for text in (render(above, 100), told_in(above.plot())):
+        flat = " ".join(text.split())
+        assert "A hypervolume above 100 % (coarse-grid, paper-grid, fixed) contradicts no proof" in flat
+        assert why in flat
+    for text in (render(comparison, 100), told_in(comparison.plot())):
+        assert "above 100 %" not in " ".join(text.split())
+
+
+def test_a_comparison_with_one_point_to_find_is_drawn_as_bars(comparison: Comparison) -> None:
+    best = replace(comparison.deployments[0], status=Status.FEASIBLE, gap=0.02)
+    some = refused_only(comparison), comparison.heuristics[2]
+    assert [len(each.points()) for each in some] == [0, 1]
+    timed = replace(comparison.statistics, heuristic_seconds=(0.1, 0.2))
+    figure: Any = replace(comparison, deployments=(best,), heuristics=some, statistics=timed).plot()
+    times, costs = figure.axes
+    assert [label.get_text() for label in times.get_yticklabels()] == ["exact frontier", "paper-grid", "fixed"]
+    ((speed, cost),) = some[1].points()
+    assert [bar.get_width() for bar in times.patches] == pytest.approx([1e3 / best.speed_tokens_per_s, 1e3 / speed])
+    assert [bar.get_width() for bar in costs.patches] == pytest.approx([best.cost_usd_per_mtok, cost])
+    # The exact answer is not proven: hollow.
+    assert [bar.get_facecolor()[:3] == (1.0, 1.0, 1.0) for bar in times.patches] == [True, False]
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not [1 for at, one in enumerate(boxes) for two in boxes[:at] if one.overlaps(two)]
+
+
+def test_points_that_are_not_proven_are_drawn_so(comparison: Comparison) -> None:
+    some = tuple(
+        replace(each, status=Status.FEASIBLE) if at < 2 else each for at, each in enumerate(comparison.deployments)
+    )
+    figure: Any = replace(comparison, deployments=some).plot()
+    expected = [(each.speed_tokens_per_s, each.cost_usd_per_mtok) for each in some[:2]]
+    for axes in figure.axes:
+        (hollow,) = (line for line in axes.lines if line.get_marker() == "s")
+        assert list(zip(hollow.get_xdata(), hollow.get_ydata(), strict=True)) == expected
+        assert hollow.get_markerfacecolor() == "white"
+    assert "exact frontier, not proven" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "exact frontier, not proven" not in [
+        text.get_text() for text in cast("Any", comparison.plot()).legends[0].get_texts()
+    ]
+
+
+def test_claims_of_what_cannot_be_launched_are_within_the_axes(comparison: Comparison) -> None:
+    """The published grid reaches further than the exact frontier, but not out of the picture."""
+    grid = refused_only(comparison)
+    assert grid.proposals
+    dear = tuple(
+        replace(each, claimed_cost_usd_per_mtok=4.0 * each.claimed_cost_usd_per_mtok) for each in grid.proposals
+    )
+    timed = replace(comparison.statistics, heuristic_seconds=(0.1,))
+    figure: Any = replace(comparison, heuristics=(replace(grid, proposals=dear),), statistics=timed).plot()
+    (axes,) = figure.axes
+    (low, high), (least, most) = axes.get_xlim(), axes.get_ylim()
+    for each in dear:
+        assert low < each.claimed_speed_tokens_per_s < high
+        assert least < each.claimed_cost_usd_per_mtok < most
+
+
+def test_nothing_is_missed_where_a_heuristic_lies_below_a_frontier_that_is_not_complete(comparison: Comparison) -> None:
+    """Between two points of a frontier that only covers the others."""
+    exact = comparison.deployments[::40]
+    figure: Any = replace(comparison, deployments=exact).plot()
+    (shade,) = figure.axes[0].collections
+    points = shade.get_paths()[0].vertices
+    exact_at = [(each.speed_tokens_per_s, each.cost_usd_per_mtok) for each in exact]
+    for speed, cost in points:
+        least = min((price for fast, price in exact_at if fast >= speed * (1.0 - 1e-12)), default=None)
+        assert least is None or cost >= least * (1.0 - 1e-9)
+
+
 @pytest.mark.parametrize("ending", ["png", "svg", "html"])
 def test_pictures_are_drawn_alike_every_time(comparison: Comparison, tmp_path: Path, ending: str) -> None:
-    pytest.importorskip("matplotlib")
     first, second = tmp_path / f"first.{ending}", tmp_path / f"second.{ending}"
     comparison.plot(first)
     comparison.plot(second)
@@ -442,7 +557,6 @@ def test_no_heuristic_beats_the_exact_frontier_of_many(seed: int) -> None:
 
 
 def test_an_incomplete_frontier_never_gives_negative_regrets() -> None:
-    pytest.importorskip("pymoo")
     results = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), delta=0.5).heuristics
     exact = compare(scenario(), ["random", "nsga2"], budget=Budget(evaluations=500), complete=True).heuristics
     for covered, complete in zip(results, exact, strict=True):

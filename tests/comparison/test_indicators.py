@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import moocore
 import numpy as np
 import pytest
 
@@ -100,13 +101,11 @@ def test_igd_plus_by_hand() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_indicators_agree_with_moocore(seed: int) -> None:
-    moocore = pytest.importorskip("moocore")
     rng = np.random.default_rng(seed)
     frontier = Points(rng.uniform(1.0, 200.0, 40), np.exp(rng.normal(0.0, 2.0, 40)))
     frontier = frontier.take(frontier.nondominated())
     some = Points(rng.uniform(1.0, 200.0, 25), np.exp(rng.normal(1.0, 2.0, 25)))
-    if len(frontier) < 2:
-        pytest.skip("one point has no range")
+    assert len(frontier) > 1, "one point has no range, and every seed must compare something"
     exact, found = indicators.normalised(frontier, frontier), indicators.normalised(some, frontier)
     assert indicators.hypervolume(found) == pytest.approx(moocore.hypervolume(found, ref=[1.1, 1.1]), rel=1e-12)
     assert indicators.additive_epsilon(some, frontier) == pytest.approx(moocore.epsilon_additive(found, ref=exact))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from ieco_opt.documents import csv_table, json_document, yaml_document
+from ieco_opt.documents.origin import dotted, shortened, undotted
 from ieco_opt.documents.text_file import read_text
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import Fault, ScenarioError, printable
 
 PACKAGE = ROOT / "ieco_opt"
 
@@ -121,7 +122,7 @@ def counted(parse):
     return lambda *arguments: (read.append(arguments), parse(*arguments))[1]
 tables.parse, documents.parse_trusted = counted(tables.parse), counted(documents.parse_trusted)
 from ieco_opt import catalog
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import Fault, ScenarioError, printable
 print(len(read))
 for _ in range(3):
     for collection in catalog.Collection:
@@ -153,6 +154,7 @@ def test_tables_say_where_their_rows_begin() -> None:
         ("", ["t.csv: found an empty file, expected a table with a header"]),
         ("\n\n", ["t.csv: found an empty file, expected a table with a header"]),
         ("a,b, a\n", ["t.csv:1: a: found the column 2 times, expected once"]),
+        (f"{'a' * 90},{'a' * 90}\n", [f"t.csv:1: {'a' * 60}...: found the column 2 times, expected once"]),
         (
             "a,b\n1,2\n1,2,3\n\n1,2,3,4\n",
             [
@@ -178,3 +180,43 @@ def test_text_is_bounded_where_it_is_written_by_hand(tmp_path: Path) -> None:
     assert read_text(path, most_bytes=None) == read_text(path, most_bytes=2_000_000) == "a" * 1_000_000
     with pytest.raises(ScenarioError, match=r"cannot be read \(.*\); expected a story"):
         read_text(tmp_path, expected="a story", field_name="book")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("中文 émoji 👩‍💻", "中文 émoji 👩‍💻"),
+        ("no-break\xa0space", "no-break\xa0space"),
+        ("a\nb\tc\x00", r"a\nb\tc\x00"),
+        ("\x1b[31mred\x9b", r"\x1b[31mred\x9b"),
+        ("\u2028\u202egnp.exe\udcff", r"\u2028\u202egnp.exe\udcff"),
+    ],
+)
+def test_what_breaks_lines_or_steers_terminals_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert str(Fault(text, 3, text, text)) == f"{shown}:3: {shown}: {shown}"
+
+
+def test_faults_without_a_file_begin_with_their_field() -> None:
+    assert str(Fault(None, None, "delta", "found 0")) == "delta: found 0"
+    assert str(Fault(None, 3, "limits", "found 0")) == "scenario:3: limits: found 0"
+    assert str(Fault(None, None, "", "found nothing")) == "scenario: found nothing"
+
+
+def test_lists_of_names_are_cut_to_a_line() -> None:
+    assert shortened(["a", "b"]) == "a, b"
+    assert shortened([]) == ""
+    assert shortened(["x" * 100]) == "x" * 60 + "..."
+    assert shortened(["x\n" * 10_000]) == r"x\n" * 30 + "..."
+    many = shortened(f"name-{number}" for number in range(1000))
+    assert many.startswith("name-0, name-1, ")
+    assert many.endswith(" more")
+    assert int(many.split()[-2]) == 1000 - many.count("name-")
+    assert len(many) < 220
+
+
+@given(st.lists(st.integers(0, 99) | st.text(max_size=12).filter(lambda key: not key.isdecimal()), min_size=1))
+def test_locations_are_read_back(location: list[str | int]) -> None:
+    location = ["top", *location]
+    assert undotted(dotted(tuple(location))) == tuple(location)

@@ -1,12 +1,9 @@
-"""Fleets against the independent oracle: optima, feasibility, every constraint of every plan; and laws of optima."""
+"""Fleets against the independent oracle: optima, feasibility, every constraint of every plan; and planning together."""
 
 from __future__ import annotations
 
 import copy
 import json
-import random
-import shutil
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,16 +23,10 @@ RELATIVE = 1e-7
 _PER_GROUP = 10
 
 
-def some(first: int, count: int, at_once: int) -> list[Any]:
-    """Ranges of seeds: the first ``at_once`` in every run, all ``count`` with the slow tests."""
-    rest = range(first + at_once, first + count)
-    return [range(first, first + at_once), pytest.param(rest, marks=pytest.mark.slow)]
-
-
 def planned(mapping: Mapping, **arguments: Any) -> FleetResult | None:
     """The library's answer; ``None`` where it proves that there is none."""
     try:
-        return ieco_opt.plan(load_fleet_mapping(mapping), next_cheaper=False, **arguments)
+        return ieco_opt.plan(load_fleet_mapping(mapping), **arguments)
     except InfeasibleError:
         return None
 
@@ -71,70 +62,21 @@ def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
         assert ieco_opt.verify(found).problems == [], seed
 
 
-@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.usefixtures("cbc")
 @pytest.mark.parametrize("seed", range(12))
 def test_larger_optima_are_those_of_another_solver(seed: int) -> None:
     mapping = numbered_larger_fleet(seed)
-    # Where CBC does not finish it proves nothing, and there is nothing to compare.
-    config = ieco_opt.SolverConfig(name="cbc", solver="cbc", time_limit_s=20.0)
-    ours = planned(mapping)
-    try:
-        theirs = planned(mapping, solver_config=config)
-    except ieco_opt.SolverError:
-        pytest.skip("CBC did not finish")
-    if theirs is not None and theirs.stopped is not None:
-        pytest.skip("CBC did not finish")
+    config = ieco_opt.SolverConfig(name="cbc", solver="cbc", time_limit_s=60.0)
+    ours, theirs = planned(mapping), planned(mapping, solver_config=config)
     assert (ours is None) == (theirs is None)
-    if ours is not None and theirs is not None:
+    if ours is None or theirs is None:
+        return
+    if theirs.stopped is None:
         assert ours[0].objective == pytest.approx(theirs[0].objective, rel=1e-6)
-        assert simulate(as_written(ours)) == []
-
-
-def _draw(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - test data
-
-
-def _more_stock(mapping: Mapping, draw: random.Random) -> Mapping:
-    pool = draw.choice(mapping["pools"])
-    pool["gpus"] += draw.choice([1, 2, 8, 16])
-    return mapping
-
-
-def _one_more_pool(mapping: Mapping, draw: random.Random) -> Mapping:
-    pool = {**draw.choice(mapping["pools"]), "name": "one-more", "gpus": 24}
-    pool["usd_per_gpu_hour"] = pool.get("usd_per_gpu_hour", 1.0) * draw.uniform(0.3, 2.0)
-    pool.pop("owned_gpus", None)
-    for workload in mapping["workloads"]:
-        if "pools" in workload:
-            workload["pools"] = [*workload["pools"], "one-more"]
-    mapping["pools"].append(pool)
-    return mapping
-
-
-def _more_budget(mapping: Mapping, draw: random.Random) -> Mapping:
-    limits = mapping.get("limits") or {}
-    mapping["limits"] = {name: limit * 2 if draw.random() < 0.7 else limit for name, limit in limits.items()}
-    return mapping
-
-
-@pytest.mark.parametrize("seeds", some(1000, 100, 30), ids=str)
-@pytest.mark.parametrize("grow", [_more_stock, _one_more_pool, _more_budget], ids=lambda change: change.__name__)
-def test_more_to_rent_never_costs_more(grow: Callable[[Mapping, random.Random], Mapping], seeds: range) -> None:
-    for seed in seeds:
-        mapping = numbered_fleet(seed)
-        grown = grow(copy.deepcopy(mapping), _draw(seed))
-        assert least_cost(grown) <= least_cost(mapping) * (1.0 + RELATIVE), seed
-
-
-@pytest.mark.parametrize("seeds", some(1100, 100, 30), ids=str)
-def test_more_demand_never_costs_less(seeds: range) -> None:
-    for seed in seeds:
-        mapping = numbered_fleet(seed)
-        more = copy.deepcopy(mapping)
-        draw = _draw(seed)
-        for workload in more["workloads"]:
-            workload["requests_per_s"] *= draw.choice([1.0, 1.1, 1.7])
-        assert least_cost(more) >= least_cost(mapping) * (1.0 - RELATIVE), seed
+    else:
+        # What a solver had found when its time was up is a plan, and no plan is better than a proven one.
+        assert ours[0].objective <= theirs[0].objective * (1.0 + 1e-6)
+    assert simulate(as_written(ours)) == []
 
 
 def _apart(mapping: Mapping) -> tuple[Mapping, Mapping, Mapping]:

@@ -23,12 +23,23 @@ _RELATIVE = 1e-6
 """Distance at which the sweeps tell plans apart is 1e-7; the oracle is asked a little beyond it."""
 
 
-def swept(mapping: Mapping, **arguments: Any) -> FleetResult | None:
-    """The frontier; ``None`` where the fleet is infeasible or has no common speed."""
+def swept(mapping: Mapping, against: str, **arguments: Any) -> FleetResult | None:
+    """The frontier; ``None`` where the oracle agrees that there is no plan, or nothing that bounds a speed."""
     try:
-        return ieco_opt.fleet_frontier(load_fleet_mapping(mapping), **arguments)
-    except (InfeasibleError, ScenarioError):
-        return None
+        return ieco_opt.fleet_frontier(load_fleet_mapping(mapping), against=against, **arguments)
+    except InfeasibleError:
+        assert solve(mapping) is None
+    except ScenarioError:
+        assert against == "speed"
+        assert not any(_bounds_a_speed(workload) for workload in mapping["workloads"])
+    return None
+
+
+def _bounds_a_speed(workload: Mapping) -> bool:
+    """Whether a common speed factor is bounded by this workload: every instance type has a speed that it must reach."""
+    points = workload.get("operating_points", [])
+    unknown = any(row.get("phase") != "prefill" and "speed_tokens_per_s" not in row for row in points)
+    return workload.get("min_speed") is not None and not unknown
 
 
 def least_cost(mapping: Mapping, against: str, value: float) -> float:

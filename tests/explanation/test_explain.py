@@ -503,9 +503,11 @@ def test_chooses_what_solve_chooses(objective: str) -> None:
 
 
 def test_a_stopped_solver_does_not_spoil_an_exact_answer() -> None:
-    stopped = SolverConfig(total_time_limit_s=1e-9)
+    stopped = SolverConfig(time_limit_s=1e-9)
     explanation = explain(Scenario(**DENSE), solver_config=stopped)
     assert explanation.confirmed is False
+    assert (explanation.status, explanation.guarantee.kind) == ("stopped", "partial")
+    assert explanation.limits == ask(DENSE).limits
     assert explanation.chosen == ask(DENSE).chosen
     assert "was stopped" in render(explanation)
 
@@ -588,3 +590,19 @@ def test_command_refuses_wrong_input(scenario_file: Path, tmp_path: Path, capfd:
 def test_quiet_with_a_file_says_nothing(scenario_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert call("explain", scenario_file, "--out", tmp_path / "out.json", "--quiet") == 0
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_exponent_beyond_all_numbers_gives_a_file_that_can_be_read(tmp_path: Path) -> None:
+    scenario = Scenario(
+        fidelity="paper",
+        model="Mixtral 8x7B",
+        accelerators=["H100"],
+        workload={"context_tokens": 1000},
+        design_space={"stage_ranks": [2, 4, 8], "pipeline_parallel": [1, 2], "batch": [1, 8, 64, 256]},
+        limits={"max_cost": 5},
+    )
+    found = ieco_opt.explain(scenario, objective="preferred", preference=1e9)
+    gains = [limit.removed.gain for limit in found.limits if limit.removed is not None]
+    assert 1e300 < max(gains) < math.inf
+    found.to_json(tmp_path / "found.json")
+    assert ieco_opt.load_result(tmp_path / "found.json") == found

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from ended_solves import end_after, out_of_time
 
 import ieco_opt
 from ieco_opt import InfeasibleError
 from ieco_opt.fleet import infeasibility
+from ieco_opt.fleet.infeasibility import rounded
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]
@@ -114,7 +116,7 @@ def test_a_point_that_is_too_slow_says_how_fast_it_is() -> None:
         (
             {},
             {"max_gpus": 15},
-            ["limits.max_gpus raised by 1 GPUs (6.67 %)", "demand of chat lowered by 2 requests/s (33.3 %)"],
+            ["limits.max_gpus raised by 1 GPU (6.67 %)", "demand of chat lowered by 2 requests/s (33.3 %)"],
         ),
         (
             {},
@@ -142,13 +144,58 @@ def test_where_no_single_change_helps_that_is_said() -> None:
 def test_what_is_not_examined_in_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(infeasibility, "_LIMIT_S", 0.0)
     told = refusal(LISTED, {"gpus": 8})
-    assert told.endswith("cannot all be served within the limits (what it would take was not found in time)")
-    result = plan(LISTED)
-    assert (result.status, result[0].next_cheaper) == ("optimal", ())
-    (note,) = result.notes
-    assert note == "what a better plan would violate was not examined in time for: demand of chat, capacity of p"
+    assert told.endswith("within the limits; not examined in time: demand of chat, capacity of p")
+    result = plan(LISTED).relaxations()
+    assert result.status == "optimal"
+    left = [(each.requirement, each.amount, each.share, each.objective) for each in result[0].next_cheaper]
+    assert left == [("demand of chat", None, None, None), ("capacity of p", None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "needed"),
+    [({"max_usd_per_hour": 15.9999999}, 16.0), ({"max_usd_per_hour": 0.0}, 16.0), ({"max_usd_per_hour": 1e-9}, 16.0)],
+    ids=str,
+)
+def test_a_limit_that_is_missed_by_almost_nothing_or_by_all_says_what_helps(limits: Mapping, needed: float) -> None:
+    told = refusal(LISTED, **limits)
+    found = re.search(r"limits\.max_usd_per_hour raised by ([\d.e-]+) \$/h", told)
+    assert found, told
+    enough = limits["max_usd_per_hour"] + float(found[1])
+    assert needed * (1 - 1e-9) <= enough <= needed * (1 + 1e-3)
+    assert plan(LISTED, max_usd_per_hour=enough).status == "optimal"
+
+
+def test_power_that_is_missed_by_almost_nothing_says_what_helps() -> None:
+    pool = {"power_w": 1000, "max_power_kw": 15.9999999}
+    told = refusal(LISTED, pool)
+    found = re.search(r"max_power_kw of p raised by ([\d.e-]+) kW", told)
+    assert found, told
+    enough = 15.9999999 + float(found[1])
+    assert plan(LISTED, {"power_w": 1000, "max_power_kw": enough}).status == "optimal"
+    assert enough < 16.001
+
+
+def test_a_demand_of_which_almost_nothing_can_be_served_says_what_can_be() -> None:
+    told = refusal(LISTED | {"requests_per_s": 4000}, {"gpus": 8})
+    assert "the demand of chat lowered to 4 requests/s" in told
+    assert plan(LISTED | {"requests_per_s": 4}, {"gpus": 8}).status == "optimal"
+
+
+@pytest.mark.parametrize("amount", [13.3149, 0.0123456, 1.0, 9.9999999, 123456.7, 1e-9])
+def test_amounts_are_rounded_to_the_side_that_helps(amount: float) -> None:
+    up, down = float(rounded(amount, 4)), float(rounded(amount, 4, up=False))
+    assert amount * (1 - 1e-9) <= up <= amount * 1.001001
+    assert amount * 0.998999 <= down <= amount * (1 + 1e-9)
+
+
+def test_a_change_that_is_not_proven_to_be_the_least_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first solve proves that there is no plan; all others end with a solution that may not be the best.
+    end_after(1, out_of_time, monkeypatch)
+    told = refusal(LISTED, {"gpus": 8})
+    assert told.endswith("within the limits; not examined in time: demand of chat, capacity of p")
 
 
 def test_a_plan_that_costs_nothing_has_no_better_one() -> None:
     result = plan(LISTED, {"owned_gpus": 16})
-    assert (result[0].usd_per_hour, result[0].bound, result[0].gap, result[0].next_cheaper) == (0.0, 0.0, 0.0, ())
+    assert (result[0].usd_per_hour, result[0].bound, result[0].gap) == (0.0, 0.0, 0.0)
+    assert result.relaxations()[0].next_cheaper == ()

@@ -66,8 +66,6 @@ def propose(name: str, wanted: Scenario, budget: Budget | None = None) -> Propos
 )
 @pytest.mark.parametrize("name", LAUNCHABLE)
 def test_launchable_proposals_are_worth_what_is_claimed(name: str, changes: dict[str, Any]) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     wanted = scenario(**changes)
     proposals = propose(name, wanted)
     verdicts = judge(resolve(wanted), proposals)
@@ -80,8 +78,6 @@ def test_launchable_proposals_are_worth_what_is_claimed(name: str, changes: dict
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_searches_keep_to_their_budget_and_their_seed(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     wanted = scenario(speculation=SPECULATION)
     first, again, other = (propose(name, wanted, Budget(evaluations=250, seed=seed)) for seed in (7, 7, 8))
     assert first.evaluations == again.evaluations == other.evaluations == 250
@@ -91,16 +87,12 @@ def test_searches_keep_to_their_budget_and_their_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_searches_end_when_time_is_up(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     proposals = propose(name, scenario(), Budget(evaluations=10**9, seconds=0.2))
     assert 0 < proposals.evaluations < 10**7
 
 
 @pytest.mark.parametrize("name", heuristics.BUILT_IN)
 def test_a_model_that_fits_nowhere_gets_no_proposals(name: str) -> None:
-    if name == "nsga2":
-        pytest.importorskip("pymoo")
     assert len(propose(name, scenario(design_space={"stage_ranks": [1], "max_gpus": 1}, weights=["bf16"]))) == 0
 
 
@@ -238,6 +230,33 @@ def test_paper_grid_meets_the_demand_cap() -> None:
     found = PaperGrid(24).propose(resolve(capped), Budget())
     assert (found.batch / found.latency_s).max() <= 3000.0
     assert len(found) > 5
+
+
+GRID_LIMITS = {
+    "min_speed": (0.6, lambda found: 1.0 / found.latency_s, np.greater_equal),
+    "max_cost": (0.4, lambda found: found.cost_usd_per_mtok, np.less_equal),
+    "min_throughput": (0.6, lambda found: found.batch / found.latency_s, np.greater_equal),
+    "max_throughput": (0.4, lambda found: found.batch / found.latency_s, np.less_equal),
+    "max_power_kw": (0.4, lambda found: found.degrees.gpus * 0.7, np.less_equal),
+}
+"""By limit: the quantile of what is proposed freely to set it to, the figure that it bounds, and how."""
+
+
+@pytest.mark.parametrize("name", GRID_LIMITS)
+@pytest.mark.parametrize("fidelity", ["deployable", "paper"])
+def test_paper_grid_stays_within_every_limit(name: str, fidelity: str) -> None:
+    quantile, figure, meets = GRID_LIMITS[name]
+    powered = {"like": "H100", "name": "H100 with power", "power_w": 700.0}
+    wanted = PAPER | {"accelerators": [powered]} if fidelity == "paper" else {}
+    free = propose("paper-grid", scenario(**wanted))
+    limit = float(np.quantile(figure(free), quantile))
+    found = propose("paper-grid", scenario(**wanted, limits={name: limit}))
+    assert len(found)
+    assert meets(figure(found), limit).all()
+    assert not meets(figure(free), limit).all()
+    if fidelity == "deployable":
+        assert (found.degrees.gpus <= 32.0 * (1 + 1e-9)).all()
+        assert ((found.batch >= 1.0 - 1e-9) & (found.batch <= 512.0 * (1 + 1e-9))).all()
 
 
 def test_paper_grid_finds_a_published_curve_again() -> None:

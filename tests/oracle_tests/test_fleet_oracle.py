@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
 from collections.abc import Callable
@@ -11,44 +12,30 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import Setup, serving
-from oracle.fleet import cover_rows, fewest_nodes, kinds, read, service, simulate, slices_fit, solve
+from oracle.fleet import (
+    Need,
+    TooLargeError,
+    cover_rows,
+    fewest_nodes,
+    kinds,
+    read,
+    service,
+    simulate,
+    slices_fit,
+    solve,
+)
+from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
 from oracle.serving import Decoding, Request, Service, Speculation
-from random_fleets import numbered_fleet, numbered_larger_fleet
+from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet
+from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
-from ieco_opt.catalog.types import Accelerator, FeedForward, GroupedQueryAttention, Model
+from ieco_opt.catalog.types import Accelerator, Model
 
 Mapping = dict[str, Any]
 
-# 1e6 FLOP/s at 8 bits and 8e4 bytes/s after the caps.
-CHIP = Accelerator(
-    name="chip",
-    flops_16bit=1e6,
-    flops_8bit=2e6,
-    flops_4bit=None,
-    hbm_bytes_per_s=1e5,
-    hbm_bytes=1e5,
-    intra_node_bytes_per_s=1e6,
-    inter_node_bytes_per_s=1e5,
-    node_size=2,
-    usd_per_gpu_hour=3.6,
-    kernel_launch_s=1e-6,
-    arithmetic_cap=0.5,
-    memory_cap=0.8,
-    power_w=100,
-)
 # So much bandwidth that only arithmetic counts.
 COUNTING = replace(CHIP, hbm_bytes_per_s=1e12)
-# Per layer 192 attention weights, 384 feed-forward weights and 16 bytes of cache a token; 80 weights of unembedding.
-DENSE = Model(
-    name="dense",
-    layers=5,
-    width=8,
-    vocabulary=10,
-    tied_embeddings=False,
-    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
-    feed_forward=(FeedForward(layers=5, width=16),),
-)
 ONE_GPU = Setup(1, "1d", 1, 1, 1)
 # Per token: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding; 5 x 4 x 8 per token attended to.
 PER_TOKEN, PER_ATTENDED = 6080, 160
@@ -555,6 +542,169 @@ def test_the_pool_says_how_large_nodes_are() -> None:
     assert one > other
 
 
+# --- which of the best plans ------------------------------------------------------------------------------------------
+
+
+def figures(scenario: Mapping) -> tuple[float | None, ...]:
+    """Speed factor, slack, GPUs and instances of the best plan."""
+    best = best_plan(scenario)
+    assert best is not None
+    return best.speed_factor, best.slack, best.gpus, best.instances
+
+
+def test_the_objective_leaves_its_own_criterion_out() -> None:
+    wanted = fleet([pool("p", price=2), pool("q", price=1)], [workload(point(5), min_speed=20)])
+    # One instance of 5 GPUs on a node of 8, which is cheaper in q; nobody says how fast it is.
+    assert levels(wanted) == {"slack": 0, "gpus": 8, "instances": 1}
+    assert levels(wanted | {"objective": "gpus"}) == {"cost": 8, "slack": 0, "instances": 1}
+    assert levels(wanted | {"objective": "power"}) == {"cost": 8, "slack": 0, "gpus": 8, "instances": 1}
+    assert levels(fleet([pool(gpus=4)], [workload(point(5))])) is None
+
+
+def test_what_is_paid_for_is_as_fast_as_can_be() -> None:
+    rows = [point(1, speed_tokens_per_s=30), point(2, speed_tokens_per_s=60)]
+    wanted = [workload(*rows, rate=2, min_speed=20)]
+    # On a node four fast instances have room, twice as many as are needed; by the GPU slow ones are cheaper.
+    assert figures(fleet([pool()], wanted)) == (3, 1, 8, 4)
+    assert figures(fleet([pool(rented_by="gpu")], wanted)) == (1.5, 0, 2, 2)
+    assert figures(fleet([pool()], [workload(*rows, rate=2)])) == (None, 3, 8, 8)
+
+
+def test_all_workloads_have_one_factor() -> None:
+    one = workload(point(2, speed_tokens_per_s=60), point(4, speed_tokens_per_s=90), min_speed=20)
+    other = workload(point(2, speed_tokens_per_s=60), point(4, speed_tokens_per_s=80), min_speed=40, name="v")
+    # Both at their fastest fill a node: 4.5 and 2. Then the first need not be fast: two instances are one too many.
+    assert figures(fleet([pool()], [one, other])) == (2, 0, 8, 2)
+    # Without a least speed, or a speed, the other does not count.
+    assert figures(fleet([pool()], [one, other | {"min_speed": None}])) == (4.5, 0, 8, 2)
+    assert figures(fleet([pool()], [one, workload(point(4), min_speed=40, name="v")])) == (4.5, 0, 8, 2)
+
+
+def test_a_point_without_a_speed_leaves_no_bound_only_where_it_serves() -> None:
+    rows = [point(8, speed_tokens_per_s=40), point(8, speed_tokens_per_s=80)]
+    by_gpu = [pool(rented_by="gpu")]
+    assert figures(fleet(by_gpu, [workload(*rows, point(8), min_speed=20)]))[0] is None
+    # Too expensive, too late, or only half of a mode.
+    assert figures(fleet(by_gpu, [workload(*rows, point(16), min_speed=20)]))[0] == 4
+    late = workload(*rows, point(4, time_to_first_token_s=3), min_speed=20, max_time_to_first_token_s=2)
+    assert figures(fleet(by_gpu, [late]))[0] == 4
+    assert figures(fleet(by_gpu, [workload(*rows, point(4, phase="decode"), min_speed=20)]))[0] == 4
+    # Prefill counts nowhere.
+    halves = [point(1, phase="prefill"), point(1, phase="decode", speed_tokens_per_s=50)]
+    assert figures(fleet(by_gpu, [workload(*halves, min_speed=20)])) == (2.5, 0, 2, 2)
+
+
+def test_a_factor_is_that_of_some_batch() -> None:
+    space = {"tensor_parallel": [1], "pipeline_parallel": [1], "attention_data_parallel": [1], "batch": {"max": 64}}
+    given = priced(serving=["colocated"], design_space=space, min_speed=20)
+    pools = [pool(gpus=2, rented_by="gpu")]
+    case = read(fleet(pools, [given]))
+    (request,) = case.workloads[0].classes.values()
+    wanted = service(case, case.workloads[0], 0, request)
+    ten, nine = (serving.price(wanted, "colocated", "fp8", ONE_GPU, batch) for batch in (10, 9))
+    # One instance must carry batches of ten: the demand lies between what batches of nine and of ten can serve.
+    rate = (ten.capacity_requests_per_s + nine.capacity_requests_per_s) / 2
+    factor, slack, gpus, instances = figures(fleet(pools, [given | {"requests_per_s": rate}]))
+    assert factor == pytest.approx(1 / ten.latency_s / 20, rel=1e-12)
+    assert slack == pytest.approx(ten.capacity_requests_per_s / rate - 1, rel=1e-9)
+    assert (gpus, instances) == (1, 1)
+    # A free second GPU: half of the demand on each.
+    factor, slack, gpus, instances = figures(fleet([pools[0] | {"owned_gpus": 2}], [given | {"requests_per_s": rate}]))
+    one = next(
+        one
+        for one in (serving.price(wanted, "colocated", "fp8", ONE_GPU, batch) for batch in range(1, 65))
+        if one.capacity_requests_per_s >= rate / 2
+    )
+    assert factor == pytest.approx(1 / one.latency_s / 20, rel=1e-12)
+    assert slack == pytest.approx(2 * one.capacity_requests_per_s / rate - 1, rel=1e-9)
+    assert (gpus, instances) == (2, 2)
+
+
+def test_the_least_slack_is_as_great_as_can_be() -> None:
+    # Eight GPUs for demands of 1 and 2: three and five serve 3 and 2.5 times as much.
+    assert figures(fleet([pool()], [workload(point(1)), workload(point(1), rate=2, name="v")])) == (None, 1.5, 8, 8)
+    # 1 + headroom is demanded.
+    assert figures(fleet([pool()], [workload(point(1), headroom=1)])) == (None, 3, 8, 8)
+    # Once one can do no more, the other takes the room: then the slack of the first counts alone, and one will do.
+    one, other = workload(point(4), max_instances=1), workload(point(1), name="v")
+    assert figures(fleet([pool()], [one, other])) == (None, 0, 8, 2)
+    # Prefill of 3 a GPU and decoding of 1: two and six GPUs.
+    halves = workload(point(1, 3, phase="prefill"), point(1, 1, phase="decode"))
+    assert figures(fleet([pool()], [halves])) == (None, 5, 8, 8)
+    # Caps hold for more instances too.
+    owned = pool(gpus=8, owned_gpus=8, rented_by="gpu")
+    assert figures(fleet([owned], [workload(point(1))], max_gpus=5)) == (None, 4, 5, 5)
+    assert figures(fleet([owned | {"max_power_kw": 3}], [workload(point(1))])) == (None, 2, 3, 3)
+
+
+def test_slack_is_alike_for_all_classes() -> None:
+    # 5 and 5 of 10 a GPU; the short class alone has room for more on a GPU of its own.
+    assert figures(fleet([pool()], [mix({"a": (1, 10, 10)}, 10)])) == (None, 7, 8, 8)
+    special = mix({"a": (1, 10, 0), "b": (1, 0, 10)}, 10, max_instances=3)
+    assert figures(fleet([pool()], [special])) == (None, 1, 8, 2)
+    # 7.5 and 2.5 on two GPUs of 10: at will, or in pieces, of which all grow alike.
+    pools = [pool(name, gpus=1, owned_gpus=1, rented_by="gpu") for name in ("p", "q")]
+    uneven = mix({"a": (1, 10, 10)}, 10)
+    uneven["request_mix"][0]["share"] = 6
+    slack = {None: 1, 1: 1 / 3, 2: 1, 3: 1, 5: 1}
+    for slices, expected in slack.items():
+        answer = figures(fleet(pools, [uneven | {"slices": slices}]))
+        assert answer == (None, pytest.approx(expected), 2, 2)
+
+
+def test_slack_of_slices_says_whether_they_fit() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        # The first kind serves every class, so that there is some way to hand the slices out.
+        serves = np.column_stack([np.ones(2, dtype=bool), rng.random((2, 2)) < 0.7])
+        loads = tuple(map(tuple, np.where(serves, rng.uniform(0.2, 2, size=(2, 3)), np.inf).tolist()))
+        counts = rng.integers(0, 4, size=(5, 3))
+        slack = phase_slack(Need(np.zeros((0, 3)), loads, 2, 1, None), counts)
+        assert (slack >= -1e-9).tolist() == [slices_fit(loads, 2, row) for row in counts.tolist()]
+
+
+def test_no_more_gpus_and_instances_than_that_takes() -> None:
+    owned = [pool(gpus=8, owned_gpus=8, rented_by="gpu")]
+    assert figures(fleet(owned, [workload(point(4), point(2), max_instances=1)])) == (None, 0, 2, 1)
+    # Two instances of one GPU do what one of two does.
+    assert figures(fleet([pool(gpus=2, node_size=2)], [workload(point(1, 1), point(2, 2))])) == (None, 1, 2, 1)
+    # Fewer GPUs come before fewer instances.
+    rows = [point(1, 1), point(3, 2)]
+    assert figures(fleet(owned, [workload(*rows, rate=2), workload(point(6, 1), name="v")])) == (None, 0, 8, 3)
+
+
+def test_halving_the_factors_finds_the_greatest() -> None:
+    checked = 0
+    for number in range(20):
+        drawn = numbered_level_fleet(number)
+        optimum = solve(drawn)
+        assert optimum is not None
+        if all("model" not in entry for entry in drawn["workloads"]):
+            checked += 1
+            assert greatest_factor(drawn, optimum) == greatest_factor(drawn, optimum, one_by_one=True)
+    assert checked >= 3
+
+
+def test_listing_all_finds_the_optimum_again() -> None:
+    for number in range(10):
+        drawn = numbered_level_fleet(number)
+        best, optimum = best_plan(drawn), solve(drawn)
+        assert best is not None
+        assert optimum is not None
+        assert (best.objective, best.cost) == pytest.approx((optimum.objective, optimum.usd_per_hour), rel=1e-12)
+        assert best.slack >= -1e-9
+
+
+@pytest.mark.slow
+def test_every_criterion_decides_in_a_tenth_of_the_fleets() -> None:
+    found: list[str] = []
+    for number in range(100):
+        # At small factors there may be too many plans to list, where at the best one there are not.
+        with contextlib.suppress(TooLargeError):
+            found += deciding(numbered_level_fleet(number))
+    assert min(found.count(name) for name in ("cost", "speed_factor", "slack", "gpus", "instances")) >= 10
+
+
 # --- simulator --------------------------------------------------------------------------------------------------------
 
 NOTHING = dict.fromkeys(
@@ -944,6 +1094,7 @@ def test_every_wrong_price_is_found(change: Callable[[Mapping], None]) -> None:
 def test_seeds_choose_fleets() -> None:
     assert numbered_fleet(7) == numbered_fleet(7) != numbered_fleet(8)
     assert numbered_larger_fleet(7) == numbered_larger_fleet(7) != numbered_larger_fleet(8)
+    assert numbered_level_fleet(7) == numbered_level_fleet(7) != numbered_level_fleet(8)
 
 
 def test_most_random_fleets_can_be_served() -> None:

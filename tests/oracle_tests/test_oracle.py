@@ -26,9 +26,9 @@ from oracle.enumeration import setups, speculative_s
 from oracle.references import ACCELERATORS, H100, MODELS
 from places import DATA
 from random_scenarios import numbered
+from small_chip import CHIP, DENSE
 
 from ieco_opt.catalog.types import (
-    Accelerator,
     FeedForward,
     GroupedQueryAttention,
     LatentAttention,
@@ -49,31 +49,6 @@ PARTS = (
     "memory_s",
     "arithmetic_s",
     "latency_s",
-)
-CHIP = Accelerator(
-    name="chip",
-    flops_16bit=1e6,
-    flops_8bit=2e6,
-    flops_4bit=None,
-    hbm_bytes_per_s=1e5,
-    hbm_bytes=1e5,
-    intra_node_bytes_per_s=1e6,
-    inter_node_bytes_per_s=1e5,
-    node_size=2,
-    usd_per_gpu_hour=3.6,
-    kernel_launch_s=1e-6,
-    arithmetic_cap=0.5,
-    memory_cap=0.8,
-    power_w=100,
-)
-DENSE = Model(
-    name="dense",
-    layers=5,
-    width=8,
-    vocabulary=10,
-    tied_embeddings=False,
-    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
-    feed_forward=(FeedForward(layers=5, width=16),),
 )
 EXPERTS = replace(
     DENSE,

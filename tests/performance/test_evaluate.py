@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from oracle import paper
+from oracle import Setup, deployable, paper
 from oracle.references import ACCELERATORS, MODELS
 
 import ieco_opt
 from ieco_opt import ScenarioError, catalog
+from ieco_opt.catalog.types import Model
 from ieco_opt.performance.architecture import architecture
 from ieco_opt.performance.pass_time import NETWORK_PARTS
 
@@ -112,6 +113,68 @@ def test_what_no_server_would_run_is_priced_but_not_feasible(changes: Row, why: 
     found = evaluated(*(SETUP | {"output_tokens": 0, "memory_utilization": 0.9} | each for each in ({}, changes)))
     assert found["feasible"].tolist() == [True, False], why
     assert np.isfinite(found["latency_s"]).all()
+
+
+EXPERTS = SETUP | {"model": "Mixtral-8x7B", "weights": "fp8", "pipeline_parallel": 1, "expert_parallel": 1, "gpus": 8}
+
+
+@pytest.mark.parametrize(
+    ("feasible", "not_feasible", "rule"),
+    [
+        ({"expert_parallel": 8}, {"expert_parallel": 3}, "8 experts do not spread over 3"),
+        ({"expert_parallel": 8}, {"expert_parallel": 16, "gpus": 16}, "8 experts do not spread over 16"),
+        ({"expert_parallel": 4}, {"expert_parallel": 8, "gpus": 4}, "4 ranks hold no 8 expert ranks"),
+        ({"gpus": 32, "pipeline_parallel": 32, "batch": 33}, {"gpus": 33, "pipeline_parallel": 33}, "32 layers"),
+        ({"gpus": 8, "pipeline_parallel": 8, "batch": 8}, {"gpus": 8, "pipeline_parallel": 8, "batch": 7}, "stages"),
+        ({"gpus": 8, "attention_data_parallel": 8}, {"gpus": 8, "attention_data_parallel": 3}, "8 ranks in 3 groups"),
+        ({"gpus": 32}, {"gpus": 24}, "32 heads do not spread over 24 ranks"),
+        ({"gpus": 64, "attention_data_parallel": 2}, {"gpus": 64}, "32 heads do not spread over 64 ranks"),
+    ],
+)
+def test_rows_at_the_edge_of_what_a_server_accepts(feasible: Row, not_feasible: Row, rule: str) -> None:
+    roomy = EXPERTS | {"batch": 64, "output_tokens": 0, "memory_utilization": 1.0}
+    assert evaluated(roomy | feasible, roomy | not_feasible)["feasible"].tolist() == [True, False], rule
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("pipeline", [1, 3])
+@pytest.mark.parametrize("model", ["Mixtral-8x7B", "Llama-3.1-8B", "DeepSeek-V2-Lite"])
+def test_memory_may_be_exactly_full(model: str, pipeline: int, groups: int) -> None:
+    row = EXPERTS | {"model": model, "gpus": 4 * pipeline, "pipeline_parallel": pipeline, "batch": 33}
+    row |= {"attention_data_parallel": groups, "output_tokens": 77}
+    found = catalog.model(model)
+    assert isinstance(found, Model)
+    held = deployable.resident_bytes(found, Setup(4, "1d", pipeline, 1, groups), "fp8", np.array(33.0), 1077)
+    full = float(held) / catalog.accelerator("H100-SXM").hbm_bytes
+    tried = [row | {"memory_utilization": full * share} for share in (1.0 + 1e-12, 1.0 - 1e-12)]
+    assert evaluated(*tried)["feasible"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("gpus", "stages", "batch", "feasible"), [(4, 4, 4, True), (4, 4, 3, False), (2, 4, 8, False)])
+def test_the_papers_stages_are_no_more_than_gpus_and_sequences(
+    gpus: int, stages: int, batch: int, feasible: bool
+) -> None:
+    row = {name: value for name, value in SETUP.items() if name != "weights"}
+    row |= {"model": "Llama 3 8B", "accelerator": "H100", "gpus": gpus, "pipeline_parallel": stages, "batch": batch}
+    assert evaluated(row, fidelity="paper")["feasible"].tolist() == [feasible]
+
+
+@pytest.mark.parametrize(("batch", "ranks"), [(7, 1.0), (8, 8.0), (9, 8.0)])
+def test_the_papers_experts_spread_where_each_has_two_tokens(batch: int, ranks: float) -> None:
+    # 2 of 8 experts are active, so that 8 tokens bring 2 to each.
+    row = {name: value for name, value in SETUP.items() if name != "weights"}
+    row |= {"model": "Mixtral 8x7B", "accelerator": "H100", "gpus": 16, "pipeline_parallel": 1, "batch": batch}
+    assert evaluated(row, fidelity="paper")["expert_parallel"].tolist() == [ranks]
+
+
+def test_the_papers_memory_may_be_exactly_full() -> None:
+    # One micro-batch of 1 sequence: 2 bytes for each weight, and the cache of the context.
+    model, accelerator = MODELS["Llama 3 70B"], ACCELERATORS["H100"]
+    least = paper.resident_bytes(model, np.array(1.0), 1000) / accelerator.hbm_bytes
+    row = {name: value for name, value in SETUP.items() if name != "weights"}
+    row |= {"model": "Llama 3 70B", "accelerator": "H100", "pipeline_parallel": 1, "batch": 1}
+    tried = [row | {"gpus": float(least) * share} for share in (1.0 + 1e-12, 1.0 - 1e-12)]
+    assert evaluated(*tried, fidelity="paper")["feasible"].tolist() == [True, False]
 
 
 def test_the_input_is_passed_through_and_computed_columns_are_replaced() -> None:

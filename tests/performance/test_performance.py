@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from oracle import Setup, deployable
 from places import DATA
 
 import ieco_opt
 from ieco_opt import Deployment, Scenario, catalog
 from ieco_opt.catalog import Collection
-from ieco_opt.catalog.types import Accelerator, Fidelity, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.performance import memory
 from ieco_opt.performance.architecture import architecture, peak_flops
 from ieco_opt.performance.closed_forms import section_2_2
 from ieco_opt.performance.evaluate import SETUP_COLUMNS
@@ -258,3 +260,21 @@ def test_largest_batch_by_hand(utilization: float, most: int) -> None:
         memory_utilization=utilization,
     )
     assert ieco_opt.solve(scenario, objective="cheapest").batch == most
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3, 5])
+def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int) -> None:
+    blocks = [
+        {"layers": 2, "width": 4096},
+        {"layers": 10, "width": 1024, "experts": 8, "active": 2},
+        {"layers": 4, "width": 2048, "shared": True},
+    ]
+    attention = {"kind": "grouped_query", "query_heads": 16, "kv_heads": 4, "head_width": 64}
+    own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "tied_embeddings": True}
+    model = catalog.model_from_mapping({**own, "attention": attention, "feed_forward": blocks}, Collection.REAL)
+    assert isinstance(model, Model)
+    one = np.ones(1)
+    degrees = Degrees(4.0 * one, stages * one, one, one, np.zeros(1, dtype=bool))
+    held = memory.weight_bytes_per_gpu(architecture(model, "fp8"), degrees)
+    expected = deployable.resident_bytes(model, Setup(4, "1d", stages, 1, 1), "fp8", np.array(0.0), 0)
+    assert held == pytest.approx([float(expected)])

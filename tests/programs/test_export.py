@@ -46,7 +46,7 @@ def test_a_fleet_says_its_own_objective(tmp_path: Path) -> None:
     for objective in ("cost", "gpus"):
         fleet = ieco_opt.load_scenario(FLEET, [f"objective={objective}"])
         exported = ieco_opt.export(fleet, path)
-        plan = ieco_opt.plan(fleet, next_cheaper=False)
+        plan = ieco_opt.plan(fleet)
         assert optimum(path) == pytest.approx(plan[0].objective)
         assert exported.variables == plan.statistics.variables
     with pytest.raises(ScenarioError, match="objective is for deployments"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyomo.environ as pyo
 import pytest
 from random_scenarios import numbered
 from stored_programs import TINY, fastest_under_limits
@@ -15,9 +15,10 @@ from stored_programs import TINY, fastest_under_limits
 import ieco_opt
 from ieco_opt import Scenario
 from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
-from ieco_opt.programs.deployment import Objective, ProgramData, build_program
+from ieco_opt.programs.deployment import Decision, Objective, ProgramData, build_program, read_decision
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.scenario import resolve
 from ieco_opt.scenario.solver_config import SolverConfig
@@ -65,7 +66,7 @@ def feasible(number: int) -> dict[str, Any] | None:
     return mapping if len(build_segments(design_space_of(resolve(Scenario(**mapping))))) else None
 
 
-@pytest.mark.skipif(shutil.which("cbc") is None, reason="CBC is not installed")
+@pytest.mark.usefixtures("cbc")
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("mapping", [DRAFTED, *filter(None, map(feasible, range(8)))], ids=lambda item: item["model"])
 def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objective: Objective) -> None:
@@ -75,6 +76,32 @@ def test_highs_and_cbc_find_the_same_objective(mapping: dict[str, Any], objectiv
     ]
     # Either may count a binary as 1e-6 away from 0 or 1; the objective of a cost may be a difference of equals.
     assert found[0] == pytest.approx(found[1], rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("rounding", [-4e-7, 0.0, 4e-7])
+def test_a_decision_is_rounded_and_not_cut_off(rounding: float) -> None:
+    # Solvers take integers for whole within 1e-6.
+    model = fastest_under_limits()
+    names = list(model.segments)
+    for name in names:
+        model.choose[name].set_value(rounding, skip_validation=True)
+        model.batch[name].set_value(rounding, skip_validation=True)
+    model.choose[names[-1]].set_value(1.0 + rounding, skip_validation=True)
+    model.batch[names[-1]].set_value(3.0 + rounding, skip_validation=True)
+    assert read_decision(model) == Decision(len(names) - 1, 3)
+
+
+@pytest.mark.parametrize("limit", [1e-9, 0.5, 1.0])
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_every_limit_has_its_row_however_small(name: str, limit: float) -> None:
+    space = design_space_of(resolve(Scenario(**TINY)))
+    segments = build_segments(space)
+    data = ProgramData(segments.alternatives, segments.lo, segments.hi, Limits(), Objective.LATENCY)
+    rows = [
+        {row.name for row in build_program(each).component_objects(pyo.Constraint)}
+        for each in (data, replace(data, limits=Limits(**{name: limit})))
+    ]
+    assert rows[1] - rows[0] == {name}
 
 
 def test_limits_that_clash_are_infeasible_for_the_solver() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 import pytest
+from promised_columns import INSTANCES
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
@@ -34,56 +36,6 @@ from ieco_opt.results.writing import check_ending, path_beside, to_csv_text, wri
 from ieco_opt.scenario import Fleet, load_fleet_mapping
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "workload",
-    "phase",
-    "pool",
-    "instance_type",
-    "instances",
-    "nodes",
-    "usd_per_hour",
-    "utilization",
-    "time_to_first_token_s",
-    "requests_per_s",
-    "capacity_requests_per_s",
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-    "memory_per_gpu_gb",
-    "memory_limit_gb",
-    "draft_tensor_parallel",
-    "draft_attention_data_parallel",
-    "draft_pipeline_parallel",
-    "draft_expert_parallel",
-    "draft_expert_tensor_parallel",
-    "draft_stage_ranks",
-    "draft_tensor_layout",
-)
-"""Columns of a row of instances: those that users are promised of every deployment and of a fleet, and more."""
 
 
 def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -> InstanceRow:
@@ -228,6 +180,7 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
         "bound": cost,
         "gap": 0.0,
         "status": Status.OPTIMAL,
+        "levels": (),
         "instances": rows,
         "nodes": nodes,
         "workloads": tuple(summary(workload.name, rows, headroom) for workload in scenario.workloads),
@@ -614,7 +567,7 @@ def test_dataframes_have_typed_columns_whatever_the_rows(table: str, kind: type[
 
 def test_rows_of_instances_have_the_promised_columns() -> None:
     frame = SINGLE.to_dataframe()
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == INSTANCES
     assert frame["tensor_parallel"].tolist() == [4, 2, 2, 8, pd.NA]
     assert frame["stage_ranks"].tolist() == [4, 2, 8, 8, pd.NA]
     assert frame["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA, pd.NA, pd.NA]
@@ -652,7 +605,10 @@ def test_plans_are_a_table_without_the_others() -> None:
 
 
 def test_an_unknown_table_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="found 'rows', expected one of instances, nodes, workloads, pools, plans"):
+    with pytest.raises(
+        ScenarioError,
+        match="found 'rows', expected one of instances, nodes, workloads, pools, levels, next_cheaper, plans",
+    ):
         SINGLE.to_dataframe("rows")
 
 
@@ -700,7 +656,7 @@ def test_json_holds_what_was_promised() -> None:
     assert values["status"] == "stopped"
     assert values["scenario"] == SCENARIO.to_mapping()
     assert (values["plans"][0]["bound"], values["plans"][0]["gap"]) == (None, None)
-    assert tuple(values["plans"][0]["instances"][0]) == COLUMNS
+    assert tuple(values["plans"][0]["instances"][0]) == INSTANCES
     assert values["solver"]["options"] == {"presolve_mode": 2, "mip_abs_gap": "inf"}
     assert values["statistics"]["solves"] == 2
 
@@ -784,7 +740,12 @@ FLEET_FRONTIER = {"kind": "fleet_frontier", "against": "speed"}
             "plans[0].instances[1].draft_stage_ranks",
             "found 4, expected null, as the degrees say",
         ),
-        ((*ROW, "parallelism"), {}, "plans[0].instances[1].parallelism", "unknown field, expected one of workload"),
+        (
+            (*ROW, "parallelism"),
+            {},
+            "plans[0].instances[1].parallelism",
+            "unknown field, expected perhaps tensor_parallel",
+        ),
         (("statistics", "columns"), 1.5, "statistics.columns", "found 1.5, expected an integer"),
         (("surprise",), 1, "surprise", "unknown field"),
     ],
@@ -921,7 +882,9 @@ def axes_of(found: FleetResult) -> Any:
 
 
 def test_bars_are_as_long_as_the_capacity_and_filled_by_workloads() -> None:
-    bars = [(bar.get_x(), bar.get_width(), bar.get_hatch()) for bar in axes_of(SINGLE).patches]
+    patches = axes_of(SINGLE).patches
+    high = max(bar.get_height() for bar in patches)
+    bars = [(bar.get_x(), bar.get_width(), bar.get_hatch()) for bar in patches if bar.get_height() == high]
     assert bars == [
         (0, 128, None),
         (0, 48, None),
@@ -941,7 +904,114 @@ def test_labels_say_gpus_and_hourly_cost() -> None:
     texts = [text.get_text() for text in axes_of(SINGLE).texts]
     assert "alpha (H100-SXM): 48 of 128 GPUs allocated, 4 idle, $96.00/h" in texts
     assert "gamma (H100-SXM): none of 16 GPUs allocated" in texts
-    assert "code 32" in texts
+    assert "code 2 x 16" in texts
+    # Too narrow for words, and named below the bar.
+    assert {"chat 1 x 2", "code 1 x 8 (prefill)"} <= set(texts)
+
+
+def test_instances_of_several_sizes_are_added_up() -> None:
+    scenario = fleet(["chat"], {"alpha": 24})
+    rows = instances("chat", "alpha", 2, 8), instances("chat", "alpha", 3, 1), instances("chat", "alpha", 1, 1)
+    axes = axes_of(result(scenario, plan(scenario, *rows)))
+    assert "chat 2 x 8 + 4 x 1" in [text.get_text() for text in axes.texts]
+
+
+def test_gpus_that_are_owned_are_not_called_rented() -> None:
+    pools = tuple(pool.model_copy(update={"owned_gpus": 16}) for pool in SCENARIO.pools)
+    axes = axes_of(replace(SINGLE, scenario=SCENARIO.model_copy(update={"pools": pools})))
+    texts = [text.get_text() for text in axes.texts]
+    assert "alpha (H100-SXM): 48 of 128 GPUs allocated, 16 of them owned, 4 idle, $96.00/h" in texts
+    assert not [text for text in texts if "rent" in text]
+
+
+@pytest.mark.parametrize("name", ["single", "many", "one", "stopped"])
+def test_every_part_of_a_plan_is_named_inside_the_axes(name: str) -> None:
+    """In its bar if that is wide enough, otherwise below it."""
+    axes = axes_of(EVERY[name])
+    figure = axes.get_figure()
+    figure.draw_without_rendering()
+    labels = [text for text in axes.texts if re.search(r" \d+ x \d+", text.get_text())]
+    rows = EVERY[name][0].instances
+    assert len(labels) == len({(row.workload, row.phase, row.pool) for row in rows})
+    for label in labels:
+        box = label.get_window_extent()
+        assert axes.bbox.x0 <= box.x0
+        assert box.x1 <= axes.bbox.x1
+        assert axes.bbox.y0 <= box.y0
+        assert box.y1 <= axes.bbox.y1
+    bars = [bar.get_window_extent() for bar in axes.patches]
+    for label in labels:
+        box = label.get_window_extent()
+        if label.get_horizontalalignment() == "center":
+            # The bar it names holds all of it.
+            assert any(bar.x0 <= box.x0 and box.x1 <= bar.x1 and bar.y0 <= box.y0 and box.y1 <= bar.y1 for bar in bars)
+
+
+def test_a_frontier_of_one_plan_is_drawn_as_that_plan() -> None:
+    for found in (replace(POWER, plans=POWER.plans[-1:]), CUT_SHORT):
+        axes = axes_of(found)
+        assert axes.lines[:] == []
+        texts = "\n".join(text.get_text() for text in axes.texts)
+        assert "code 2 x 16" in texts
+        assert "; proven optimal" in texts
+        assert ("PARTIAL RESULT" in texts) == (found is CUT_SHORT)
+        assert texts.replace("\n", " ").count("1 plan") == 1
+    unproven = replace(CUT_SHORT, plans=(replace(CUT_SHORT[0], status=Status.FEASIBLE, gap=0.02),))
+    assert any("not proven: within 2 % of the best" in text.get_text() for text in axes_of(unproven).texts)
+
+
+def test_gpus_are_counted_in_whole_numbers() -> None:
+    fewer = replace(GPUS, plans=tuple(replace(each, gpus=4 + at) for at, each in enumerate(GPUS)))
+    for found in (fewer, replace(GPUS, plans=GPUS.plans[:1]), SINGLE, ONE):
+        axes = axes_of(found)
+        ticks = [float(tick) for tick in axes.get_xticks() if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]]
+        assert len(ticks) > 1
+        assert all(tick.is_integer() for tick in ticks)
+
+
+def test_a_frontier_against_speed_shows_the_speed_of_each_workload() -> None:
+    faster = [
+        replace(
+            each,
+            workloads=tuple(
+                replace(row, speed_tokens_per_s=row.speed_tokens_per_s and row.speed_tokens_per_s * each.speed_factor)
+                for row in each.workloads
+            ),
+        )
+        for each in FRONT
+    ]
+    costs, speeds = figures.figure_of(replace(FRONT, plans=tuple(faster))).axes
+    expected = {
+        (each.speed_factor, row.speed_tokens_per_s)
+        for each in faster
+        for row in each.workloads
+        if row.speed_tokens_per_s is not None
+    }
+    points = [line for line in speeds.lines if line.get_marker() != "None"]
+    assert {(line.get_xdata()[0], line.get_ydata()[0]) for line in points} == expected
+    assert expected
+    assert speeds.get_xlim() == costs.get_xlim()
+    assert "tokens/s/user" in speeds.get_ylabel()
+    names = [text.get_text() for text in speeds.get_legend().get_texts()]
+    assert names == ["chat", "code", "search"]
+    # The last plan is not proven.
+    hollow = {line.get_xdata()[0] for line in points if line.get_markerfacecolor() == "white"}
+    assert hollow == {2.25}
+    assert len(figures.figure_of(POWER).axes) == 1
+
+
+@every_result
+def test_logarithmic_axes_say_so_and_their_ticks_keep_their_distance(found: FleetResult) -> None:
+    dearer = replace(found, plans=tuple(replace(each, usd_per_hour=10.0**at) for at, each in enumerate(found)))
+    for each in (found, dearer):
+        figure: Any = figures.figure_of(each)
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+                assert (scale == "log") == axis.get_label_text().endswith("log scale")
+                boxes = [label.get_window_extent() for label in axis.get_ticklabels() if label.get_text()]
+                assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
+    assert not found.is_frontier or len(found) < 3 or figure.axes[0].get_yscale() == "log"
 
 
 def test_a_capacity_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
@@ -955,7 +1025,7 @@ def test_a_capacity_that_is_hardly_touched_does_not_squeeze_the_rest() -> None:
 def test_texts_of_a_plan_overlap_neither_each_other_nor_the_legend(name: str) -> None:
     axes = axes_of(EVERY[name])
     figure = axes.get_figure()
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in axes.texts] + [axes.xaxis.label.get_window_extent()]
     (legend,) = figure.legends
     boxes.append(legend.get_window_extent())

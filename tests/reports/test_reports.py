@@ -20,6 +20,7 @@ from typing import Any, NoReturn, get_args
 import pandas as pd
 import pytest
 from places import DATA
+from promised_columns import DEPLOYMENT, PROMISED
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
@@ -42,50 +43,6 @@ from ieco_opt.scenario import Scenario, Speculation, Workload
 from ieco_opt.scenario.deployment import Limits
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
-
-COLUMNS = (
-    "speed_tokens_per_s",
-    "cost_usd_per_mtok",
-    "latency_s",
-    "throughput_tokens_per_s",
-    "gpus",
-    "accelerator",
-    "weights",
-    "tensor_parallel",
-    "attention_data_parallel",
-    "pipeline_parallel",
-    "expert_parallel",
-    "expert_tensor_parallel",
-    "stage_ranks",
-    "tensor_layout",
-    "batch",
-    "draft_tokens",
-    "mfu",
-    "power_kw",
-    "bottleneck",
-    "kernel_s",
-    "network_s",
-    "memory_s",
-    "arithmetic_s",
-    "bound",
-    "gap",
-    "status",
-)
-"""Columns that users are promised, in this order."""
-
-ALL_COLUMNS = (
-    *COLUMNS,
-    "memory_per_gpu_gb",
-    "memory_limit_gb",
-    "draft_tensor_parallel",
-    "draft_attention_data_parallel",
-    "draft_pipeline_parallel",
-    "draft_expert_parallel",
-    "draft_expert_tensor_parallel",
-    "draft_stage_ranks",
-    "draft_tensor_layout",
-    "cost_cap",
-)
 
 EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
 
@@ -359,13 +316,13 @@ def test_layouts_leave_out_what_is_one() -> None:
 
 def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> None:
     table = rows_to_dataframe(Deployment, FRONT.deployments)
-    assert tuple(table.columns) == Deployment.columns() == ALL_COLUMNS
-    assert tuple(table.columns[: len(COLUMNS)]) == COLUMNS
+    assert tuple(table.columns) == Deployment.columns() == DEPLOYMENT
+    assert tuple(table.columns[: len(PROMISED)]) == PROMISED
     assert table["gpus"].tolist() == [16, 8, 1]
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
     assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
-    assert {str(table[name].dtype) for name in COLUMNS[7:12] if name != "expert_tensor_parallel"} == {"int64"}
+    assert {str(table[name].dtype) for name in PROMISED[7:12] if name != "expert_tensor_parallel"} == {"int64"}
     assert table["tensor_parallel"].tolist() == [2, 8, 1]
     assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
     uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])
@@ -384,12 +341,12 @@ def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     text = (tmp_path / "front.CSV").read_bytes().decode()
     assert text == to_csv_text(frontier(awkward, CHEAP))
     head, first, second = text.splitlines()
-    assert head == ",".join(ALL_COLUMNS)
-    row, other = (dict(zip(ALL_COLUMNS, line.split(","), strict=True)) for line in (first, second))
+    assert head == ",".join(DEPLOYMENT)
+    row, other = (dict(zip(DEPLOYMENT, line.split(","), strict=True)) for line in (first, second))
     for name in ("latency_s", "kernel_s", "network_s", "cost_usd_per_mtok"):
         assert float(row[name]) == getattr(awkward, name)
     assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "2", "")
-    assert to_csv_text(NOTHING) == ",".join(ALL_COLUMNS) + "\n"
+    assert to_csv_text(NOTHING) == ",".join(DEPLOYMENT) + "\n"
 
 
 def test_parquet_keeps_values_and_types(tmp_path: Path) -> None:
@@ -428,7 +385,7 @@ def test_json_holds_what_was_promised(tmp_path: Path) -> None:
     assert values["question"]["kind"] == "frontier"
     assert (values["guarantee"]["kind"], values["status"]) == ("partial", "stopped")
     assert values["guarantee"]["stopped"] == "time limit"
-    assert tuple(values["deployments"][0]) == ALL_COLUMNS
+    assert tuple(values["deployments"][0]) == DEPLOYMENT
     assert values["deployments"][1]["bound"] is None
     everything = {"latency_lo_s": 0.0, "latency_hi_s": None, "cost_lo": 0.0, "cost_hi": None}
     assert values["guarantee"]["open_regions"][1] == everything
@@ -598,7 +555,7 @@ def test_every_field_missing_is_named() -> None:
         assert name in faults_of(json.dumps({key: VALUES[key] for key in VALUES if key != name}))
     without = {key: entry for key, entry in VALUES.items() if key not in ("format", "format_version")}
     assert {"format"} == faults_of(json.dumps(without)).keys()
-    for name in ALL_COLUMNS:
+    for name in DEPLOYMENT:
         row = {key: entry for key, entry in VALUES["deployments"][0].items() if key != name}
         assert faults_of(set_at(VALUES, ("deployments", 0), row)).keys() == {f"deployments[0].{name}"}
 
@@ -726,7 +683,7 @@ def test_every_point_is_drawn_where_it_belongs() -> None:
     assert len(drawn(axes_of(frontier(*many(200))))) == 200
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
     assert "output tokens/s/user" in axes.get_xlabel()
-    assert "$ per million output tokens" in axes.get_ylabel()
+    assert axes.get_ylabel() == "cost ($ per million output tokens), log scale"
     (low, high), (least, most) = axes.get_xlim(), axes.get_ylim()
     assert all(low < speed < high and least < cost < most for speed, cost in drawn(axes))
 
@@ -754,7 +711,7 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
     figure = axes.get_figure()
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     assert texts == ["TP1", "TP8", "TP2 DP4 PP2", "H100-SXM", "H200-SXM", "not proven", "left open"]
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [legend.get_window_extent() for legend in figure.legends]
     assert not any(box.overlaps(axes.bbox) for box in boxes)
     assert not boxes[0].overlaps(boxes[1])
@@ -822,6 +779,85 @@ def test_one_deployment_shows_where_its_time_goes() -> None:
     assert told.split() == ["1.25", "ms,", "25", "%,", "bottleneck"]
     assert axes.get_xlim() == (0.0, pytest.approx(5.0))
     assert [bar.get_width() for bar in memory.patches] == [72.0, 18.0]
+
+
+def test_a_frontier_of_one_deployment_is_no_dot_in_an_empty_plane() -> None:
+    alone = frontier(SPECULATING)
+    axes, memory = figures.figure_of(alone).axes
+    assert [bar.get_width() for bar in axes.patches] == [
+        bar.get_width() for bar in figures.figure_of(SINGLE).axes[0].patches
+    ]
+    assert [bar.get_width() for bar in memory.patches] == [72.0, 18.0]
+    told = "\n".join(text.get_text() for text in axes.texts)
+    assert "1 deployment, a (1 + 0.05)-approximate Pareto set" in told
+    assert "draft 5; proven optimal" in told
+    # What a stopped search left open is seen in a plane only.
+    region = partial("time limit", Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0))
+    assert drawn(axes_of(frontier(SPECULATING, guarantee=region))) == [(200.0, 10.0 / 3.0)]
+
+
+@pytest.mark.parametrize(
+    "unproven",
+    [frontier(CHEAP, guarantee=partial("time limit")), frontier(CHEAP, question=FASTEST, guarantee=SINGLE_ANSWER)],
+    ids=["frontier", "answer"],
+)
+def test_a_deployment_that_is_not_proven_has_hollow_bars(unproven: Frontier) -> None:
+    from matplotlib.colors import to_rgba
+
+    def fills(result: Frontier) -> list[bool]:
+        return [bar.get_facecolor() == to_rgba("white") for bar in axes_of(result).patches]
+
+    assert fills(unproven) == [True] * 4
+    assert fills(SINGLE) == [False] * 4
+
+
+def test_layouts_differ_in_shape_as_printed_in_grey() -> None:
+    figure = figures.figure_of(FRONT)
+    keys = [line for line in figure.legends[0].get_lines() if line.get_marker() != "None"]
+    shapes = {line.get_marker() for line in keys if line.get_label() != "not proven"}
+    assert len(shapes) == 3
+    points = {line.get_marker() for line in figure.axes[0].lines if line.get_marker() != "None"}
+    assert points == shapes
+
+
+def test_a_long_name_makes_no_picture_wider() -> None:
+    from matplotlib.figure import Figure
+
+    def width(result: Frontier) -> float:
+        figure: Figure = figures.figure_of(result)
+        return float(figure.get_tightbbox().width)
+
+    scenario = FRONT.scenario.model_copy(update={"name": "a-name-" * 40 + "end"})
+    for result in (FRONT, SINGLE):
+        named = replace(result, scenario=scenario)
+        assert width(named) <= max(width(result), 7.2) + 0.1
+        texts = [text.get_text() for text in axes_of(named).texts]
+        assert any(text.startswith("a-name-") and text.endswith("end") for text in texts)
+
+
+@pytest.mark.parametrize("span", [1.02, 1.3, 2.0, 2.6, 5.0, 9.0, 80.0, 1e4, 1e9, 1e14])
+@pytest.mark.parametrize("low", [0.0871, 3.3, 1.0])
+def test_logarithmic_axes_have_round_numbers_that_do_not_touch(span: float, low: float) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.0, 2.0))
+    axes = figure.add_subplot()
+    style.logarithmic(axes.xaxis, low, low * span, "speed")
+    style.logarithmic(axes.yaxis, low, low * span, "$ a token")
+    figure.draw_without_rendering()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("speed, log scale", "$ a token, log scale")
+    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        assert limits == pytest.approx((low, low * span))
+        shown = [
+            label
+            for tick, label in zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+            if limits[0] <= tick <= limits[1]
+        ]
+        assert len(shown) > 1 or span == pytest.approx(2.6)
+        assert shown
+        if span < 1e9:
+            boxes = [label.get_window_extent() for label in shown]
+            assert not any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
 
 
 def test_an_answer_that_was_not_found_is_drawn_as_what_is_left_open() -> None:
@@ -961,7 +997,7 @@ def test_progress_draws_on_a_terminal_when_it_is_told_something(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress.progress(True) as report:
-        report(12, 3, 1.25)
+        report.found(12, 3, 1.25)
         assert "12 deployments found, 3 open, the widest 25 % wide" in terminal.getvalue()
         assert sys.stderr is terminal
     assert capsys.readouterr().out == ""
@@ -974,7 +1010,8 @@ def test_progress_is_silent_otherwise(
     target = stream()
     monkeypatch.setattr(sys, "stderr", target)
     with progress.progress(enabled) as report:
-        report(1, 1, 2.0)
+        report.found(1, 1, 2.0)
+        report.doing("pricing")
     assert target.getvalue() == ""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -336,3 +338,20 @@ def test_command_writes_nothing_where_one_file_is_wrong(tmp_path: Path, capfd: p
     assert call(old, old, "--out", tmp_path / "new.yaml") == 2
     assert call(old, "--out", tmp_path / "no" / "new.yaml") == 2
     assert call() == 2
+
+
+def test_what_can_be_read_once_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "old.yaml"
+    os.mkfifo(pipe)
+    old = (SCENARIOS / "mixtral-8x22b-budget.yaml").read_bytes()
+    for content, read in (
+        (b"\xef\xbb\xbf" + old, lambda: migrated_file(pipe).content),
+        (old, lambda: load_scenario(pipe, ["name=x"]).name.encode()),
+    ):
+        writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+        writer.start()
+        found: list[bytes] = []
+        reader = threading.Thread(target=lambda read=read, found=found: found.append(read()), daemon=True)
+        reader.start()
+        reader.join(timeout=20)
+        assert found in ([content], [b"x"])

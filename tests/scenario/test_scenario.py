@@ -128,7 +128,7 @@ def test_python_faults_are_of_the_family() -> None:
     with pytest.raises(ScenarioError) as error:
         _python_scenario(weights="fp8", limits={"max_cost": -1}, colour="red")
     assert set(_faults(error)) == {"weights", "limits.max_cost", "colour"}
-    assert str(error.value).startswith("scenario: ")
+    assert str(error.value).startswith("weights: found 'fp8', expected a list of precisions")
     for build in (lambda: Workload(context_tokens=True), lambda: DesignSpace(batch=[]), lambda: Limits(x=1)):
         with pytest.raises(ScenarioError):
             build()
@@ -201,8 +201,8 @@ def test_overrides_make_sections(tmp_path: Path) -> None:
         ("design_space.tensor_parallel=[1, x]", "--set: design_space.tensor_parallel[1]: found 'x'"),
         ("model=Llama-3.3-71B", "--set: model: "),
         ("model.layers=3", "--set: model: found 'Llama-3.3-70B' in the file, expected a mapping"),
-        ("max_cost", "--set: found 'max_cost', expected dotted.path=value"),
-        ("=3", "--set: found '=3', expected dotted.path=value"),
+        ("max_cost", "--set: found 'max_cost', expected FIELD=VALUE, such as "),
+        ("=3", "--set: found '=3', expected FIELD=VALUE, such as "),
         ("limits.max_cost=[", "--set: limits.max_cost: not valid YAML"),
         ("limits.max_cost=!!python/name:os.system", "--set: limits.max_cost: found the tag"),
         ("limits={a: 1, a: 2}", "--set: limits: found twice"),

@@ -17,6 +17,14 @@ class Quantity(StrEnum):
     COST = "cost"
     POWER = "power"
     GPUS = "gpus"
+    INSTANCES = "instances"
+
+
+class Goal(StrEnum):
+    """What else a program can be solved for: any plan at all, or the greatest least slack over workloads."""
+
+    ANY = "any"
+    SLACK = "slack"
 
 
 class Family(StrEnum):
@@ -48,7 +56,7 @@ class FleetProgramData:
     Attributes
     ----------
     minimise
-        The objective, unless a requirement is relaxed: then its violation is.
+        The objective, or another goal; unless a requirement is relaxed: then its violation is minimised.
     epsilons
         Caps of an epsilon-constraint step, beside those of the problem.
     relaxed
@@ -56,7 +64,7 @@ class FleetProgramData:
     """
 
     problem: FleetProblem
-    minimise: Quantity = Quantity.COST
+    minimise: Quantity | Goal = Quantity.COST
     epsilons: Mapping[Quantity, float] = field(default_factory=dict)
     relaxed: Requirement | None = None
 

@@ -14,6 +14,7 @@ from ieco_opt.fleet.columns import MODES
 from ieco_opt.fleet.program.data import (
     Family,
     FleetProgramData,
+    Goal,
     Quantity,
     column_names,
     plain_name,
@@ -61,6 +62,8 @@ def define_variables(model: Any, data: FleetProgramData) -> None:
     )
     either = [name for name, each in zip(model.workloads, problem.workloads, strict=True) if len(each.modes) > 1]
     model.disaggregated = pyo.Var(either, domain=pyo.Binary)
+    if data.minimise is Goal.SLACK:
+        model.covered = pyo.Var(domain=pyo.NonNegativeReals, bounds=(1.0, most_covered(problem)))
     if data.relaxed is not None:
         whole = data.relaxed.family is Family.CAPACITY
         model.violation = pyo.Var(domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
@@ -69,7 +72,8 @@ def define_variables(model: Any, data: FleetProgramData) -> None:
 def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
     """Capacity meets demand: sum_k min(R_k / d, 1) x_k >= active, in each phase of a workload with one class.
 
-    Cutting coefficients off at 1 excludes no integer solution.
+    Cutting coefficients off at 1 excludes no integer solution. For the greatest slack, capacity beyond the demand
+    counts: sum_k R_k / d x_k >= covered.
     """
     import pyomo.environ as pyo
 
@@ -77,12 +81,12 @@ def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
     served = {at: [] for at in _phases(problem) if not _is_mix(problem, at[0])}  # type: ignore[var-annotated]
     for instances, column in zip(model.instances.values(), problem.columns, strict=True):
         if (at := (column.workload, column.phase)) in served:
-            wanted = problem.workloads[column.workload].requests_per_s[0]
-            served[at].append(min(column.requests_per_s[0] / wanted, 1.0) * instances)
+            share = column.requests_per_s[0] / problem.workloads[column.workload].requests_per_s[0]
+            served[at].append((share if data.minimise is Goal.SLACK else min(share, 1.0)) * instances)
 
     def rule(model: Any, workload: int, phase: str) -> Any:
         capacity = pyo.quicksum(served[workload, Phase(phase)])
-        return capacity + _violation(model, data, Family.DEMAND, workload) >= _active(model, data, workload, phase)
+        return capacity + _violation(model, data, Family.DEMAND, workload) >= _required(model, data, workload, phase)
 
     model.demand = pyo.Constraint([(at, phase.value) for at, phase in served], rule=rule)
 
@@ -90,7 +94,8 @@ def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
 def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
     """Classes share instances: sum_k s_kc = active, and sum_c d_c / R_kc s_kc <= x_k, for workloads with a mix.
 
-    s_kc is the share of class c that column k serves; with slices a whole number of them.
+    s_kc is the share of class c that column k serves; with slices a whole number of them. For the greatest slack the
+    shares of a class come to ``covered`` (without slices: those of a slice cannot).
     """
     import pyomo.environ as pyo
 
@@ -99,12 +104,13 @@ def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
         (name, c)
         for name, column in zip(model.columns, problem.columns, strict=True)
         if _is_mix(problem, column.workload)
-        for c, served in enumerate(column.requests_per_s)
-        if served > 0.0
+        for c, capacity in enumerate(column.requests_per_s)
+        if capacity > 0.0
     ]
     columns = dict(zip(model.columns, problem.columns, strict=True))
     slices = {name: problem.workloads[column.workload].slices for name, column in columns.items()}
-    model.share = pyo.Var(index, domain=pyo.NonNegativeReals, bounds=lambda _, name, _c: (0, slices[name] or 1))
+    whole = most_covered(problem) if data.minimise is Goal.SLACK else 1.0
+    model.share = pyo.Var(index, domain=pyo.NonNegativeReals, bounds=lambda _, name, _c: (0, slices[name] or whole))
     for name, c in index:
         if slices[name]:
             model.share[name, c].domain = pyo.NonNegativeIntegers
@@ -117,11 +123,11 @@ def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
         loads.setdefault(name, []).append(wanted / column.requests_per_s[c] * share)
     mixes = [(at, phase.value, c) for at, phase in _phases(problem) for c in _mix_classes(problem, at)]
 
-    def whole(model: Any, workload: int, phase: str, c: int) -> Any:
-        served = pyo.quicksum(parts.get((workload, phase, c), []))
-        return served + _violation(model, data, Family.DEMAND, workload) >= _active(model, data, workload, phase)
+    def served(model: Any, workload: int, phase: str, c: int) -> Any:
+        shares = pyo.quicksum(parts.get((workload, phase, c), []))
+        return shares + _violation(model, data, Family.DEMAND, workload) >= _required(model, data, workload, phase)
 
-    model.mix = pyo.Constraint(mixes, rule=whole)
+    model.mix = pyo.Constraint(mixes, rule=served)
     model.mix_load = pyo.Constraint(
         list(loads), rule=lambda model, name: pyo.quicksum(loads[name]) <= model.instances[name]
     )
@@ -227,7 +233,8 @@ def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
     def rule(model: Any, name: str) -> Any:
         quantity = Quantity(name)
         limit = limits[quantity]
-        return _relation(scaled(quantity, limit) <= 1 + _violation(model, data, Family.CAP, quantity))
+        allowed = (1 if limit else 0) + _violation(model, data, Family.CAP, quantity)
+        return _relation(scaled(quantity, limit) <= allowed)
 
     def step(_: Any, name: str) -> Any:
         limit = data.epsilons[Quantity(name)]
@@ -238,11 +245,37 @@ def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
 
 
 def define_objective(model: Any, data: FleetProgramData) -> None:
-    """Least cost, power or GPUs; or the least violation of the relaxed requirement."""
+    """Least of a quantity, greatest least slack or nothing; or the least violation of the relaxed requirement."""
     import pyomo.environ as pyo
 
-    goal = total(model, data.problem, data.minimise) if data.relaxed is None else model.violation
+    if data.relaxed is not None:
+        goal = model.violation
+    elif data.minimise is Goal.SLACK:
+        goal = -model.covered
+    elif data.minimise is Goal.ANY:
+        goal = 0.0 * model.nodes[model.pools.first()]
+    else:
+        goal = total(model, data.problem, data.minimise)
     model.objective = pyo.Objective(expr=goal, sense=pyo.minimize)
+
+
+def most_covered(problem: FleetProblem) -> float:
+    """No plan covers more than this multiple of all demands, workloads with slices aside."""
+    most = [
+        max(min(_most_covered(problem, at, phase) for phase in MODES[mode]) for mode in workload.modes)
+        for at, workload in enumerate(problem.workloads)
+        if not workload.is_sliced
+    ]
+    return max(1.0, min(most, default=1.0))
+
+
+def _most_covered(problem: FleetProblem, workload: int, phase: Phase) -> float:
+    """Multiple of the demand that all useful instances of one phase serve, for the class that they serve least of."""
+    columns = problem.columns_of(workload, phase)
+    return min(
+        sum(problem.columns[at].requests_per_s[c] * problem.most[at] for at in columns) / wanted
+        for c, wanted in enumerate(problem.workloads[workload].requests_per_s)
+    )
 
 
 def caps_of(problem: FleetProblem) -> dict[Quantity, float]:
@@ -271,8 +304,11 @@ def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
 
 
 def total(model: Any, problem: FleetProblem, quantity: Quantity) -> Any:
-    """Cost in $/h, power in kW or allocated GPUs, over all pools."""
+    """Cost in $/h, power in kW or allocated GPUs, over all pools; or all instances."""
     import pyomo.environ as pyo
+
+    if quantity is Quantity.INSTANCES:
+        return pyo.quicksum(model.instances.values())
 
     def of(name: str, at: int) -> Any:
         pool, allocated = problem.pools[at], allocated_gpus(model, problem, name)
@@ -296,6 +332,15 @@ def _active(model: Any, data: FleetProgramData, workload: int, phase: str) -> An
         return 1
     chosen = model.disaggregated[model.workloads.at(workload + 1)]
     return 1 - chosen if Phase(phase) is Phase.COLOCATED else chosen
+
+
+def _required(model: Any, data: FleetProgramData, workload: int, phase: str) -> Any:
+    """What shares of the demand must come to: all of it where active, or the multiple that all workloads cover."""
+    active = _active(model, data, workload, phase)
+    if data.minimise is not Goal.SLACK or data.problem.workloads[workload].is_sliced:
+        return active
+    # Where the phase is not active, nothing is required of it.
+    return model.covered if isinstance(active, int) else model.covered - model.covered.ub * (1 - active)
 
 
 def _relation(relation: Any) -> Any:

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 
 from ieco_opt.fleet.columns import MODES
-from ieco_opt.fleet.program.data import Quantity
+from ieco_opt.fleet.program.data import Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
 
 _ROUNDING = 1e-6
 
 
-def starting_counts(problem: FleetProblem, relaxed: Sequence[float], minimise: Quantity) -> tuple[int, ...] | None:
+def starting_counts(
+    problem: FleetProblem, relaxed: Sequence[float], minimise: Quantity | Goal
+) -> tuple[int, ...] | None:
     """Instances of each column, cheap and within the capacity by GPUs; ``None`` where greed finds none.
 
     Whole instances of the relaxation, and of nothing at all, are completed with the columns that serve most of what is
@@ -40,12 +42,15 @@ def _with_mixes(problem: FleetProblem, base: Sequence[int], relaxed: Sequence[fl
     ]
 
 
-def _prices(problem: FleetProblem, minimise: Quantity) -> list[float]:
+def _prices(problem: FleetProblem, minimise: Quantity | Goal) -> list[float]:
+    if minimise is Quantity.INSTANCES:
+        return [1.0] * len(problem.columns)
+
     def price(pool: int) -> float:
         data = problem.pools[pool]
-        per_gpu = {Quantity.COST: data.usd_per_gpu_hour, Quantity.POWER: data.kw_per_gpu, Quantity.GPUS: 1.0}
+        per_gpu: dict[Quantity | Goal, float] = {Quantity.POWER: data.kw_per_gpu, Quantity.GPUS: 1.0}
         # A little for every GPU, so that free ones are not wasted either.
-        return per_gpu[minimise] + 1e-6
+        return per_gpu.get(minimise, data.usd_per_gpu_hour) + 1e-6
 
     return [price(column.pool) * column.gpus for column in problem.columns]
 

@@ -28,7 +28,8 @@ def figure_of(result: Answer) -> Figure:
 
     _load_library()
     if isinstance(result, Frontier):
-        if result.question.kind != "frontier" and len(result) == 1:
+        # A point alone in a plane says less than where its time goes, unless a stopped search left something open.
+        if len(result) == 1 and (result.question.kind != "frontier" or not result.open_regions):
             from ieco_opt.reports.figures import deployment
 
             return deployment.draw(result)
@@ -36,7 +37,7 @@ def figure_of(result: Answer) -> Figure:
 
         return frontier.draw(result)
     if isinstance(result, FleetResult):
-        if result.is_frontier:
+        if result.is_frontier and len(result) != 1:
             from ieco_opt.reports.figures import fleet_frontier
 
             return fleet_frontier.draw(result)
@@ -48,12 +49,14 @@ def figure_of(result: Answer) -> Figure:
 
 def _comparison(result: object) -> Figure:
     from ieco_opt.errors import ScenarioError
-    from ieco_opt.reports.figures import comparison
+    from ieco_opt.reports.figures import comparison, comparison_bars
     from ieco_opt.results.comparison import Comparison
 
     if not isinstance(result, Comparison):
         kinds = "a frontier, a deployment's answer, a fleet's plan or frontier, or a comparison"
         raise ScenarioError.single(f"found {type(result).__name__}, expected {kinds}")
+    if comparison_bars.is_drawn_as_bars(result):
+        return comparison_bars.draw(result)
     return comparison.draw(result)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ieco_opt.reports.figures import style
 from ieco_opt.reports.text import wording
@@ -33,16 +33,29 @@ def draw(frontier: Frontier) -> Figure:
     axes = style.panel(figure, *_TIMES)
     _times(axes, deployment)
     _memory(style.panel(figure, *_MEMORY), deployment)
-    warning = wording.warning(frontier)
-    lines = [
-        *([] if warning is None else [warning]),
-        wording.subject(frontier),
-        f"{wording.answer(frontier)}: {wording.configuration(deployment)}",
-        wording.worth(deployment),
-        verdict(frontier, deployment),
-    ]
-    style.title(axes, frontier.scenario.name, lines, lift=8.0, outdent=_OUTDENT, letters=_LETTERS)
+    style.title(
+        axes, frontier.scenario.name, _lines(frontier, deployment), lift=8.0, outdent=_OUTDENT, letters=_LETTERS
+    )
     return figure
+
+
+def _lines(frontier: Frontier, deployment: Deployment) -> list[str]:
+    """What is drawn, and what is proven of it: of an answer that nothing is better, of a frontier what it leaves."""
+    asked, what = frontier.question.kind, wording.configuration(deployment)
+    head = [*wording.warning(frontier), wording.subject(frontier)]
+    if asked == "frontier":
+        proof = wording.proof_of_one(deployment.status, deployment.gap)
+        return [*head, wording.guarantee(frontier), f"{what}; {proof}", wording.worth(deployment)]
+    answer = f"{wording.answer(frontier)}: {what}"
+    return [*head, answer, wording.worth(deployment), verdict(frontier, deployment)]
+
+
+def _bar(axes: Axes, row: int, length: float, left: float, colour: str, *, proven: bool) -> None:
+    """Draw one part of the time, hollow where the deployment is not proven, as its point would be."""
+    look: dict[str, Any] = (
+        {"color": colour} if proven else {"facecolor": "white", "edgecolor": colour, "linewidth": 1.2}
+    )
+    axes.barh(row, length, left=left, height=_BAR, **look)
 
 
 def _times(axes: Axes, deployment: Deployment) -> None:
@@ -52,7 +65,8 @@ def _times(axes: Axes, deployment: Deployment) -> None:
     for row, (name, seconds) in enumerate(times.items()):
         length = 1e3 * seconds
         is_most = name == deployment.bottleneck
-        axes.barh(row, length, left=left, height=_BAR, color=_MOST if is_most else _OTHER)
+        proven = deployment.status == "optimal"
+        _bar(axes, row, length, left, _MOST if is_most else _OTHER, proven=proven)
         colour = "black" if is_most else "0.35"
         text = f"  {length:.3g} ms, {100.0 * seconds / deployment.latency_s:.3g} %" + ", bottleneck" * is_most
         axes.annotate(text, (total, row), va="center", fontsize=style.SMALL, color=colour, annotation_clip=False)

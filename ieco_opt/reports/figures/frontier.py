@@ -35,8 +35,7 @@ def draw(frontier: Frontier) -> Figure:
     _open_regions(axes, frontier)
     _staircase(axes, frontier, style.STEPS)
     _points(figure, axes, frontier)
-    warning = wording.warning(frontier)
-    lines = [*([] if warning is None else [warning]), wording.subject(frontier), wording.guarantee(frontier)]
+    lines = [*wording.warning(frontier), wording.subject(frontier), wording.guarantee(frontier)]
     style.title(axes, frontier.scenario.name, lines)
     return figure
 
@@ -88,12 +87,9 @@ def _scales(axes: Axes, frontiers: Sequence[Frontier]) -> None:
     widening = max(1.0, math.sqrt(_LEAST_RATIO * low / high))
     low, high = low / widening, high * widening
     axes.set_xlim(0.0, 1.06 * max(speeds, default=100.0))
-    axes.set_yscale("log")
-    axes.set_ylim(low, high)
-    style.logarithmic_ticks(axes.yaxis, low, high)
+    style.logarithmic(axes.yaxis, low, high, style.COST)
     style.plain_numbers(axes.xaxis)
     axes.set_xlabel(style.SPEED)
-    axes.set_ylabel(style.COST, parse_math=False)
     style.grid(axes)
 
 
@@ -125,19 +121,28 @@ def _staircase(axes: Axes, frontier: Frontier, steps: dict[str, Any]) -> None:
 
 
 def _points(figure: Figure, axes: Axes, frontier: Frontier) -> None:
-    """Draw what was found: colour says layout, shape what else varies, hollow that it is not proven."""
+    """Draw what was found: colour says layout, shape what else varies or else the layout, hollow that it is not proven.
+
+    Printed in grey, layouts are told apart by their shapes.
+    """
     groups, markers = groups_of(frontier.deployments), _markers(frontier)
-    for group, colour in zip(groups, style.COLOURS, strict=False):
+    for group, colour, marker in zip(groups, style.COLOURS, style.MARKERS, strict=False):
         for item in group.members:
-            marker, proven = markers[_variant(item, frontier)], item.status == "optimal"
-            style.point(axes, item.speed_tokens_per_s, item.cost_usd_per_mtok, marker, colour, proven=proven)
-    layouts = [style.legend_key("o", colour, group.label) for group, colour in zip(groups, style.COLOURS, strict=False)]
+            shape, proven = markers[_variant(item, frontier)] or marker, item.status == "optimal"
+            style.point(axes, item.speed_tokens_per_s, item.cost_usd_per_mtok, shape, colour, proven=proven)
+    layouts = [
+        style.legend_key("o" if len(markers) > 1 else marker, colour, group.label)
+        for group, colour, marker in zip(groups, style.COLOURS, style.MARKERS, strict=False)
+    ]
     others = [style.legend_key(marker, "0.4", variant) for variant, marker in markers.items() if len(markers) > 1]
     _legends(figure, axes, layouts, [*others, *_proof_keys([frontier])], heading="layout")
 
 
 def _markers(frontier: Frontier) -> dict[str, str]:
+    """The shape of each variant; none where there is only one, which leaves the shapes to the layouts."""
     variants = sorted({_variant(item, frontier) for item in frontier.deployments})
+    if len(variants) == 1:
+        return {variants[0]: ""}
     return {variant: style.MARKERS[index % len(style.MARKERS)] for index, variant in enumerate(variants)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import io
+import math
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ieco_opt.documents.destinations import check_folder, kind_of, replace_file, require_library
+from ieco_opt.reports.figures import glyphs
+from ieco_opt.reports.text.table import shortened, width_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -30,7 +33,7 @@ TABLE_WIDTH = 120
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#882255", "#000000")
 # Black hides hatching; those that follow differ from the others as well as fifteen colours can.
 MANY_COLOURS = (*COLOURS[:-1], "#332288", "#999933", "#AA4499", "#661100", "#44AA99", "#6699CC", "#117733", "#4D4D4D")
-MARKERS = "osD^vPX*<>"
+MARKERS = "osD^vPX<>*"
 
 STEPS: dict[str, Any] = {"color": "0.6", "linewidth": 0.9, "zorder": 2}
 """Lines between the points of a frontier."""
@@ -47,7 +50,7 @@ LETTER_POINTS = 4.4
 
 _PARAMETERS: dict[str, Any] = {
     "font.size": 9.0,
-    "font.family": "DejaVu Sans",
+    "font.family": glyphs.FAMILY,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "0.4",
@@ -66,8 +69,11 @@ _LETTERS = 104
 _METADATA: dict[str, dict[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 """What matplotlib would write about itself and the time, which differs between equal pictures."""
 
+_NAME_LETTERS = 0.62
+"""Letters of a name over those of a line below it, which are smaller."""
+
 _Parameters = ParamSpec("_Parameters")
-_Drawn = TypeVar("_Drawn")
+_Drawn = TypeVar("_Drawn", bound="Figure")
 
 
 # Drawing
@@ -83,12 +89,14 @@ def applied() -> Iterator[None]:
 
 
 def styled(draw: Callable[_Parameters, _Drawn]) -> Callable[_Parameters, _Drawn]:
-    """Let a function draw in this style."""
+    """Let a function draw in this style, every letter by a font that has it."""
 
     @functools.wraps(draw)
     def drawing(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Drawn:
         with applied():
-            return draw(*arguments, **named)
+            figure = draw(*arguments, **named)
+            glyphs.settle(figure)
+        return figure
 
     return drawing
 
@@ -109,9 +117,10 @@ def title(
     lift, outdent
         Points between the axes and the last line, and points by which all begin to the left of the axes.
     letters
-        Longer lines are broken.
+        Longer lines are broken; a name is shortened.
     """
-    broken = [part for line in lines for part in textwrap.wrap(line, letters, break_on_hyphens=False)]
+    broken = [part for line in lines for part in _broken(line, letters)]
+    name = shortened(glyphs.readable(name), int(_NAME_LETTERS * letters))
     common: dict[str, Any] = {
         "xy": (0.0, 1.0),
         "xycoords": "axes fraction",
@@ -124,6 +133,13 @@ def title(
     axes.annotate("\n".join(broken), xytext=(-outdent, lift), fontsize=SMALL, color="0.35", linespacing=1.35, **common)
     above = lift + _LINE_POINTS * len(broken) + 3.0
     axes.annotate(name, xytext=(-outdent, above), fontsize=_NAME_POINTS, fontweight="bold", **common)
+
+
+def _broken(line: str, letters: int) -> list[str]:
+    """Break a line where it takes more columns than ``letters``."""
+    line = glyphs.readable(line)
+    columns = letters * len(line) // max(width_of(line), 1)
+    return textwrap.wrap(line, max(columns, 1), break_on_hyphens=False)
 
 
 def point(axes: Axes, x: float, y: float, marker: str, colour: str, *, proven: bool, size: float = 5.5) -> None:
@@ -176,16 +192,51 @@ def plain_numbers(*axes: Axis) -> None:
         axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-def logarithmic_ticks(axis: Axis, low: float, high: float) -> None:
-    """Put round numbers on a logarithmic axis, few enough to be read."""
+def whole_numbers(axis: Axis) -> None:
+    """Put ticks only at whole numbers, as for things that are counted."""
     from matplotlib import ticker
 
-    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 1e4 else (1.0,)
-    if high / low < 8.0:
-        steps = tuple(map(float, range(1, 10)))
-    axis.set_major_locator(ticker.LogLocator(subs=steps, numticks=30))
+    axis.set_major_locator(ticker.MaxNLocator(nbins=8, integer=True, min_n_ticks=1, steps=[1, 2, 4, 5, 10]))
+    plain_numbers(axis)
+
+
+def logarithmic(axis: Axis, low: float, high: float, name: str = "") -> None:
+    """Let an axis be logarithmic between two limits, with a name that says so and round numbers far enough apart."""
+    from matplotlib import ticker
+
+    axes, across = axis.axes, axis is axis.axes.xaxis
+    (axes.set_xscale if across else axes.set_yscale)("log")
+    (axes.set_xlim if across else axes.set_ylim)(low, high)
+    if name:
+        axis.set_label_text(f"{name}, log scale", parse_math=False)
+    apart = _LEAST_ACROSS if across else _LEAST_UP
+    points = (axes.bbox.width if across else axes.bbox.height) * 72.0 / axes.figure.dpi
+    decades = math.log10(high / low)
+    fitting = [steps for steps, closest in _STEPS_OF_TICKS if closest * points / decades >= apart]
+    if high / low < _NARROW_RATIO:
+        # So short a piece of a logarithmic axis looks linear, and may hold no round number of one digit.
+        locator: ticker.Locator = ticker.MaxNLocator(nbins=max(2, int(points / apart / 1.5)), steps=[1, 2, 2.5, 5, 10])
+    else:
+        most = max(2, int(points / apart))
+        locator = ticker.LogLocator(subs=fitting[0] if fitting else (1.0,), numticks=30 if fitting else most)
+    axis.set_major_locator(locator)
     axis.set_minor_locator(ticker.NullLocator())
     plain_numbers(axis)
+
+
+_LEAST_ACROSS, _LEAST_UP = 34.0, 15.0
+"""Least points between ticks, along either axis."""
+
+_NARROW_RATIO = 2.5
+
+_STEPS_OF_TICKS: tuple[tuple[tuple[float, ...], float], ...] = (
+    (tuple(map(float, range(1, 10))), math.log10(10.0 / 9.0)),
+    ((1.0, 2.0, 3.0, 5.0), math.log10(1.5)),
+    ((1.0, 2.0, 5.0), math.log10(2.0)),
+    ((1.0, 3.0), math.log10(3.0)),
+    ((1.0,), 1.0),
+)
+"""Digits at which ticks may stand, with the decades between the closest two, the most ticks first."""
 
 
 # Files
@@ -229,7 +280,7 @@ def content_of(figure: Figure, kind: str) -> bytes:
     """Draw a figure as the content of a .png or .svg file."""
     buffer = io.BytesIO()
     with applied(), warnings.catch_warnings():
-        # Letters of a name that the font lacks show as boxes, which is no reason to fail or to write messages.
+        # What a caller wrote into a figure of ours is no reason to write messages.
         warnings.filterwarnings("ignore", "Glyph")
         figure.savefig(
             buffer, format=kind, dpi=_DOTS_PER_INCH, metadata=_METADATA[kind], bbox_inches="tight", pad_inches=0.1

@@ -25,7 +25,7 @@ def render(comparison: Comparison, width: int = 100) -> str:
     columns = _columns(comparison)
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
     notes = [note for result in comparison.heuristics for note in _notes(result)]
-    notes = [*not_shown(columns, kept), *notes, _legend(comparison.coverage)]
+    notes = [*not_shown(columns, kept), *notes, _legend(comparison.coverage), *above_the_exact(comparison)]
     return "\n\n".join([wrapped(title, width), joined(kept), wrapped(notes, width, indent="  ")])
 
 
@@ -76,7 +76,9 @@ _WORDS = {
 
 
 def _notes(result: HeuristicResult) -> Iterator[str]:
-    """Why proposals cannot be launched, each kind with an example."""
+    """Whether it ended early, and why proposals cannot be launched, each kind with an example."""
+    if result.stopped is not None:
+        yield f"{result.name}: ended early ({result.stopped}); what it had found until then counts."
     refused = len(result.proposals) - len(result.deployable())
     if refused:
         kinds = [
@@ -98,6 +100,21 @@ def _example(result: HeuristicResult, obstacle: Obstacle) -> str:
     of_kind = ([item.text for item in each.reasons if item.obstacle is obstacle] for each in result.proposals)
     first = [texts[0] for texts in of_kind if texts]
     return f"such as {first[len(first) // 2]}"
+
+
+def above_the_exact(comparison: Comparison) -> list[str]:
+    """Why a hypervolume is above 100 %, where one is; no line where none is."""
+    above = [each for each in comparison.heuristics if round(100.0 * each.hypervolume_ratio, 1) > 100.0]
+    if not above or comparison.coverage == 0.0 or any(each.beats_frontier for each in above):
+        return []
+    names = ", ".join(each.name for each in above)
+    listed = "its search was stopped"
+    if comparison.coverage:
+        listed = f"it lists a point within {wording.percent(comparison.coverage)} of every deployment, not every one"
+    return [
+        f"A hypervolume above 100 % ({names}) contradicts no proof: the exact frontier is not complete ({listed}), and "
+        "proposals may lie between its points."
+    ]
 
 
 def _legend(coverage: float | None) -> str:

@@ -17,10 +17,13 @@ _SHARE = "{:9.4f} {:5.1f} %  "
 def render_card(frontier: Frontier, width: int) -> str:
     """Put the one deployment of a result into text of ``width`` columns."""
     deployment = frontier[0]
-    warning = wording.warning(frontier)
-    head = [f"{frontier.scenario.name}: {wording.answer(frontier)}", wording.subject(frontier)]
+    head = [
+        *wording.warning(frontier),
+        f"{frontier.scenario.name}: {wording.answer(frontier)}",
+        wording.subject(frontier),
+    ]
     parts = [
-        head if warning is None else [warning, *head],
+        head,
         _worth(deployment),
         _decisions(deployment),
         _resources(deployment),

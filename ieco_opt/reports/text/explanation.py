@@ -91,7 +91,7 @@ def _share(time: TimeShare, times: Sequence[TimeShare]) -> str:
 
 def _limits(explanation: Explanation) -> list[str]:
     if not explanation.limits:
-        return ["No limit is set."]
+        return ["What limits cost was not examined."] if explanation.stopped else ["No limit is set."]
     lines = ["What each limit costs (changed alone, the scenario solved again)"]
     for effect in explanation.limits:
         if effect.binds:
@@ -136,7 +136,7 @@ def _shown(value: float | tuple[int, ...]) -> str:
 
 def _runner_ups(explanation: Explanation) -> list[str]:
     if not explanation.runner_ups:
-        return ["No other configuration meets the limits."]
+        return [] if explanation.stopped else ["No other configuration meets the limits."]
     word = _WORSE[explanation.objective]
     head = ("tokens/s/user", "$/Mtok", word, "configuration")
     rows = [
@@ -157,10 +157,8 @@ def _runner_ups(explanation: Explanation) -> list[str]:
 
 
 def _footer(explanation: Explanation) -> str:
-    solver = explanation.versions.solver
-    solver = f"HiGHS {explanation.versions.highspy}" if solver == "highs" else solver
     checked = "agrees" if explanation.confirmed else "was stopped before it could agree"
-    solved = "" if explanation.confirmed is None else f"; {solver} {checked}"
+    solved = "" if explanation.confirmed is None else f"; {wording.solver(explanation)} {checked}"
     return f"exact: all configurations searched, no tolerances{solved}; {explanation.statistics.seconds:.1f} s"
 
 

@@ -46,15 +46,20 @@ def render(result: FleetResult, width: int = 80) -> str:
 
 def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What the plan comes to, and how good it is."""
-    warning = wording.warning(result)
-    lines = [f"{result.scenario.name}: {fleet_wording.totals(plan)}", fleet_wording.verdict(result, plan)]
-    return lines if warning is None else [warning, *lines]
+    lines = [
+        f"{result.scenario.name}: {fleet_wording.totals(plan)}",
+        fleet_wording.verdict(result, plan),
+        *fleet_wording.choice(result, plan),
+    ]
+    return [*wording.warning(result), *lines]
 
 
 def _foot(result: FleetResult) -> list[str]:
     rows = [row for plan in result.plans for row in plan.instances]
     layouts = [_layout(row) for row in rows if row.parallelism is not None]
-    return [*wording.letters_in(layouts), _KEY, fleet_wording.statistics(result)]
+    unexamined = [row.requirement for plan in result.plans for row in plan.next_cheaper if row.amount is None]
+    missing = [f"what a better plan would miss was not examined in time of: {', '.join(unexamined)}"]
+    return [*(missing if unexamined else []), *wording.letters_in(layouts), _KEY, fleet_wording.statistics(result)]
 
 
 def _instances(plan: FleetPlan) -> TitledTable:
@@ -148,20 +153,24 @@ def _pools(result: FleetResult, plan: FleetPlan) -> TitledTable:
 
 def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
     """What a better plan would have to violate; where nothing is known there is no table."""
-    rows = sorted(plan.next_cheaper, key=lambda row: (row.share is None, row.share or 0.0))
+    known = [(row, row.amount, row.objective) for row in plan.next_cheaper]
+    rows = [(row, amount, then) for row, amount, then in known if amount is not None and then is not None]
+    rows.sort(key=lambda each: (each[0].share is None, each[0].share or 0.0))
     if not rows:
         return TitledTable("", [])
     better = {"cost": "cheaper plan", "power": "plan with less power", "gpus": "plan with fewer GPUs"}[
         fleet_wording.objective(result)
     ]
     unit = fleet_wording.unit(result)
-    wide = max(len(row.unit) for row in rows)
-    then = [row.objective for row in rows]
+    wide = max(len(row.unit) for row, _, _ in rows)
+    shares_missed = ("-" if row.share is None else wording.percent(row.share) for row, _, _ in rows)
     columns = [
-        words("requirement", (row.requirement for row in rows)),
-        Column("missed by", "", tuple(f"{fleet_wording.plain(row.amount)} {row.unit.ljust(wide)}" for row in rows)),
-        Column("relative", "", tuple("-" if row.share is None else wording.percent(row.share) for row in rows)),
-        Column("then", unit, tuple(f"{value:,.{0 if unit == 'GPUs' else 2}f}" for value in then)),
+        words("requirement", (row.requirement for row, _, _ in rows)),
+        Column(
+            "missed by", "", tuple(f"{fleet_wording.plain(amount)} {row.unit.ljust(wide)}" for row, amount, _ in rows)
+        ),
+        Column("relative", "", tuple(shares_missed)),
+        Column("then", unit, tuple(f"{then:,.{0 if unit == 'GPUs' else 2}f}" for _, _, then in rows)),
     ]
     heading = f"Any {better} that misses just one requirement misses it by at least"
     return TitledTable(heading, columns, ("relative",))

@@ -23,9 +23,8 @@ def render_frontier(result: FleetResult, width: int) -> str:
 
 
 def _head(result: FleetResult) -> list[str]:
-    warning = wording.warning(result)
     lines = [f"{result.scenario.name}: {fleet_wording.trade(result)}", fleet_wording.guarantee(result)]
-    return lines if warning is None else [warning, *lines]
+    return [*wording.warning(result), *lines]
 
 
 def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
@@ -35,6 +34,8 @@ def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
     cost = hourly_costs([plan.usd_per_hour for plan in shown])
     first = {"speed": factor, "power": power, "gpus": gpus}[fleet_wording.against(result)]
     columns = [first, cost, *(column for column in (gpus, power) if column is not first)]
+    if first is not factor and any(plan.speed_factor != 1.0 for plan in shown):
+        columns.append(factor)
     if any(plan.status != "optimal" for plan in shown):
         columns.append(gaps([(plan.status, plan.gap) for plan in shown]))
     pools = _instances_by_pool(result, shown)

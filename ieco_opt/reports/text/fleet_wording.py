@@ -6,7 +6,7 @@ import math
 
 from ieco_opt.reports.text import wording
 from ieco_opt.results.guarantee import GuaranteeKind
-from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.plan import FleetPlan, FleetResult, Level
 
 _UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
 
@@ -38,6 +38,45 @@ def totals(plan: FleetPlan) -> str:
     """Hourly cost, GPUs and power of a plan."""
     power = "" if plan.power_kw is None else f", {plain(plan.power_kw)} kW"
     return f"${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
+
+
+def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
+    """What chose the plan among equally good ones, in a line, and how far that is proven; no line where nothing did."""
+    if not plan.levels:
+        return []
+    same = {"cost": "at this cost", "power": "with this power", "gpus": "with so few GPUs"}[objective(result)]
+    steps = ", then ".join(_step(result, level) for level in plan.levels)
+    open_levels = [_open(level) for level in plan.levels if level.status != "optimal"]
+    proof = f"not proven: {', '.join(open_levels)}" if open_levels else "each proven"
+    return [f"of all plans {same} {steps}; {proof}"]
+
+
+def _step(result: FleetResult, level: Level) -> str:
+    speeds = sum(workload.min_speed is not None for workload in result.scenario.workloads)
+    match level.criterion:
+        case "cost":
+            return f"the cheapest (${level.value:,.2f}/h)"
+        case "speed_factor":
+            return f"the fastest ({plain(level.value, 3)} times the least speed{'s' if speeds > 1 else ''})"
+        case "slack":
+            return f"the one with most slack ({wording.percent(level.value)})"
+        case "gpus":
+            return f"fewest GPUs ({level.value:,.0f})"
+        case _:
+            return f"fewest instances ({level.value:,.0f})"
+
+
+def _open(level: Level) -> str:
+    """A criterion that is not proven, and what is known of it."""
+    name = {"speed_factor": "speed", "gpus": "GPUs"}.get(level.criterion, level.criterion)
+    if level.bound is None:
+        return f"{name} (not examined in time)"
+    bounds = {
+        "cost": f"at least ${level.bound:,.2f}/h",
+        "speed_factor": f"at most {plain(level.bound, 3)} times",
+        "slack": f"at most {wording.percent(level.bound)}",
+    }
+    return f"{name} ({bounds.get(level.criterion, f'at least {plain(level.bound)}')})"
 
 
 def trade(result: FleetResult) -> str:

@@ -33,9 +33,8 @@ def render(frontier: Frontier, width: int = 80) -> str:
 
 
 def _title(frontier: Frontier) -> list[str]:
-    warning = wording.warning(frontier)
-    lines = [f"{frontier.scenario.name}: {wording.subject(frontier)}", wording.guarantee(frontier)]
-    return lines if warning is None else [warning, *lines]
+    about = f"{frontier.scenario.name}: {wording.subject(frontier)}"
+    return [*wording.warning(frontier), about, wording.guarantee(frontier)]
 
 
 def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ieco_opt.pareto.sweeps import Progress
+REFRESHED_S = 0.1
+"""Least seconds between two words of what is done; points found are always shown."""
+
+
+class Shown:
+    """Where a search says how far it is; it goes to ``show`` as a line, or nowhere."""
+
+    def __init__(self, show: Callable[[str], None] | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock = clock
+        self._began = clock()
+        self._last = -REFRESHED_S
+
+    def found(self, points: int, boxes: int, spread: float) -> None:
+        """Say what is found and what is left, the widest gap between neighbours as a factor."""
+        if self._show is not None:
+            left = f"{boxes} open" if spread <= 1.0 else f"{boxes} open, the widest {100.0 * (spread - 1.0):.3g} % wide"
+            self._show(f"{points} deployments found, {left}")
+
+    def doing(self, what: str) -> None:
+        """Say what begins."""
+        passed = self._clock() - self._began
+        if self._show is not None and passed - self._last >= REFRESHED_S:
+            self._last = passed
+            self._show(f"{what} ... {passed:.0f} s")
 
 
 @contextmanager
-def progress(enabled: bool) -> Iterator[Progress]:
-    """Give a function that a search reports to; it draws only if enabled and standard error is a terminal."""
+def progress(enabled: bool) -> Iterator[Shown]:
+    """Give what a search reports to; it draws only if enabled and standard error is a terminal."""
     if not (enabled and sys.stderr.isatty()):
-        from ieco_opt.pareto.sweeps import silent
-
-        yield silent
+        yield Shown(None)
         return
     from rich.console import Console
     from rich.live import Live
@@ -32,15 +53,5 @@ def progress(enabled: bool) -> Iterator[Progress]:
         redirect_stdout=False,
         redirect_stderr=False,
     ) as live:
-
-        def report(points: int, boxes: int, spread: float) -> None:
-            live.update(Text(_line(points, boxes, spread)), refresh=True)
-
         live.refresh()
-        yield report
-
-
-def _line(points: int, boxes: int, spread: float) -> str:
-    """Say what is found and what is left, the widest gap between neighbours as a factor."""
-    left = f"{boxes} open" if spread <= 1.0 else f"{boxes} open, the widest {100.0 * (spread - 1.0):.3g} % wide"
-    return f"{points} deployments found, {left}"
+        yield Shown(lambda line: live.update(Text(line), refresh=True))

@@ -19,9 +19,7 @@ def heading(frontiers: Sequence[Frontier]) -> tuple[str, list[str]]:
     name = shared.pop(0) if one_name else f"Cost against speed of {len(frontiers)} scenarios"
     lines = [", ".join(shared)] if shared else []
     for frontier, label in zip(frontiers, labels(frontiers), strict=True):
-        told = warning(frontier)
-        if told is not None:
-            lines.append(f"{label}: {told}")
+        lines += [f"{label}: {told}" for told in warning(frontier)]
     return name, lines
 
 

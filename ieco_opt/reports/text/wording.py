@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
-from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetResult
@@ -46,12 +46,7 @@ def worth(deployment: Deployment) -> str:
 
 def times(deployment: Deployment) -> dict[str, float]:
     """Seconds per output token of each part, by its word; memory and compute overlap."""
-    return {
-        "launch overhead": deployment.kernel_s,
-        "network": deployment.network_s,
-        "memory": deployment.memory_s,
-        "compute": deployment.arithmetic_s,
-    }
+    return {word: float(getattr(deployment, field)) for field, word in RESOURCES.items()}
 
 
 def counted(what: int | Sequence[object], noun: str) -> str:
@@ -135,11 +130,11 @@ def answer(frontier: Answer) -> str:
     return name if frontier.stopped is None else f"{name} found so far"
 
 
-def warning(result: Answer) -> str | None:
-    """What must be read first where a search was stopped."""
+def warning(result: Answer) -> list[str]:
+    """What must be read first where a search was stopped; no line where it was not."""
     if result.stopped is None:
-        return None
-    return f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"
+        return []
+    return [f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"]
 
 
 def proof(proven: Sequence[tuple[str, float]]) -> str:
@@ -152,6 +147,13 @@ def proof(proven: Sequence[tuple[str, float]]) -> str:
         return count
     gap = max(open_gaps)
     return f"{count}, the others " + (f"within {percent(gap)}" if math.isfinite(gap) else "without a bound")
+
+
+def proof_of_one(status: str, gap: float) -> str:
+    """Whether the only point is proven, and otherwise how far it may be from the best."""
+    if status == "optimal":
+        return "proven optimal"
+    return f"not proven: {f'within {percent(gap)} of the best' if math.isfinite(gap) else 'without a bound'}"
 
 
 def statistics(result: Frontier | FleetResult) -> str:

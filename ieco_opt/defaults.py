@@ -1,0 +1,32 @@
+"""What can be asked, by name, and what is taken where nothing is said; whoever needs it may import it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ObjectiveName = Literal["fastest", "cheapest", "preferred"]
+"""Objectives of one deployment."""
+
+FleetObjective = Literal["cost", "power", "gpus"]
+"""Objectives of a plan."""
+
+Objective = Literal[ObjectiveName, FleetObjective]
+"""Objectives of either."""
+
+Against = Literal["speed", "power", "gpus"]
+"""What the cost of a fleet is traded against."""
+
+DEFAULT_CONFIG = "exact"
+"""Solver configuration of deployments."""
+
+FLEET_CONFIG = "fleet"
+"""Solver configuration of fleets."""
+
+DEFAULT_DELTA = 0.05
+"""Coverage of a frontier."""
+
+COMPARED_DELTA = 0.01
+"""Coverage of the exact frontier of a comparison; finer than elsewhere, since regrets are only as sharp as it is."""
+
+DEFAULT_PREFERENCE = 3.0
+"""k of speed^k / cost."""

@@ -1,0 +1,53 @@
+"""Which field was probably meant by a name that is none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+
+_ALIKE = 0.6
+
+_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
+    "price": ("usd_per_gpu_hour",),
+    "cost": ("usd_per_gpu_hour", "max_cost", "max_usd_per_hour"),
+    "memory": ("hbm_bytes", "memory_utilization"),
+    "vram": ("hbm_bytes",),
+    "bandwidth": ("hbm_bytes_per_s",),
+    "nvlink": ("intra_node_bytes_per_s",),
+    "tdp": ("power_w",),
+    "watts": ("power_w",),
+    "power": ("power_w", "max_power_kw"),
+    "gpus_per_node": ("node_size",),
+    "count": ("gpus",),
+    "gpu": ("accelerator", "accelerators", "gpus"),
+    "hardware": ("accelerator", "accelerators"),
+    "precision": ("weights",),
+    "quantization": ("weights",),
+    "dtype": ("weights",),
+    "tp": ("tensor_parallel",),
+    "dp": ("attention_data_parallel",),
+    "pp": ("pipeline_parallel",),
+    "ep": ("expert_parallel",),
+    "isl": ("prompt_tokens", "context_tokens"),
+    "input_tokens": ("prompt_tokens", "context_tokens"),
+    "osl": ("output_tokens",),
+    "rate": ("requests_per_s",),
+    "rps": ("requests_per_s",),
+    "qps": ("requests_per_s",),
+    "ttft": ("max_time_to_first_token_s",),
+    "draft": ("draft_model",),
+    "vocab_size": ("vocabulary",),
+    "hidden_size": ("width",),
+    "num_hidden_layers": ("layers",),
+}
+"""What people call fields whose names look otherwise."""
+
+
+def near(unknown: str, known: Collection[str]) -> str | None:
+    """The known name that was probably meant: another word for the same, or one spelt alike; ``None`` if none is."""
+    plain = unknown.strip().casefold().replace("-", "_").replace(" ", "_")
+    for name in _OTHER_WORDS.get(plain, ()):
+        if name in known:
+            return name
+    close = difflib.get_close_matches(plain[:60], known, n=1, cutoff=_ALIKE)
+    return close[0] if close else None

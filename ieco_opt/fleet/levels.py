@@ -1,0 +1,219 @@
+"""Which of equally good plans: criteria in a fixed order (docs/fleet.md), each decided and proven in turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ieco_opt.fleet.plan import Plan, judged
+from ieco_opt.fleet.planner import FleetPlanner
+from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.fleet.speeds import STEP, as_fast_as_possible, with_attained_factor
+from ieco_opt.results.guarantee import CLOSED, Status
+from ieco_opt.results.plan import Level
+from ieco_opt.solvers.run import INTERRUPTED, Stopped
+
+_ULPS = 1e-12
+"""Speeds are one over latencies: so much below a factor is that factor, written another way."""
+
+_BEYOND = 2.0
+"""So many times the greatest factor that is known: what runs there has no instance of known speed."""
+
+_ROUNDING = 1e-9
+"""Relative tolerance of the solver on rows scaled to 1."""
+
+
+def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True) -> Plan:
+    """The plan that the criteria choose among those that are as good as one, with its levels.
+
+    Parameters
+    ----------
+    plan
+        The best in its objective (and in ``other``).
+    faster
+        Whether the speed factor is a criterion; where it is not, the factor of the plan is kept.
+
+    Raises
+    ------
+    Stopped
+        A limit or an interrupt ended the run; the incumbent is the best plan until then, with its levels.
+    """
+    config = planner.run.config
+    limit_s = None if config.accepted_gap is None else config.patience_s
+    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster)
+    try:
+        search.run()
+    except Stopped as stop:
+        # Where only the patience with these criteria is at an end, the search of the objective was not cut short.
+        reason = stop.reason if stop.reason == INTERRUPTED else planner.run.ended()
+        if reason is not None:
+            raise Stopped(reason, search.settled()) from stop
+    return search.settled()
+
+
+@dataclass(slots=True)
+class _Levels:
+    """The search down the criteria.
+
+    ``plan`` is the best so far, ``bounds`` what is proven by criterion, and ``factor`` what all instances must meet.
+    """
+
+    planner: FleetPlanner
+    plan: Plan
+    other: Quantity | None
+    faster: bool
+    objective: Quantity = field(init=False)
+    bound: float = field(init=False)
+    caps: dict[Quantity, float] = field(init=False)
+    factor: float = field(init=False)
+    bounds: dict[str, float] = field(default_factory=dict)
+    unbounded: bool = False
+
+    def __post_init__(self) -> None:
+        self.objective, self.bound = Quantity(self.plan.minimised), self.plan.bound
+        kept = {self.objective} if self.other is None else {self.objective, self.other}
+        self.caps = {quantity: self.plan.totals[quantity] for quantity in kept}
+        self.factor = self.plan.speed_factor * (1.0 if self.faster else 1.0 - _ULPS)
+
+    def run(self) -> None:
+        """Decide the criteria in turn."""
+        for decide in self._criteria().values():
+            decide()
+
+    def settled(self) -> Plan:
+        """The best plan so far, with what is proven of it."""
+        self.plan = with_attained_factor(self.planner.space, judged(self.plan, self.objective, self.bound))
+        return replace(self.plan, levels=tuple(self._level(name) for name in self._criteria()))
+
+    def _criteria(self) -> dict[str, Callable[[], None]]:
+        criteria: dict[str, Callable[[], None]] = {}
+        if Quantity.COST not in (self.objective, self.other):
+            criteria["cost"] = self._decide_cost
+        if self.faster and not self.unbounded and self.planner.space.max_known_factor() > 0.0:
+            criteria["speed_factor"] = self._decide_speed_factor
+        criteria["slack"] = self._decide_slack
+        if Quantity.GPUS not in (self.objective, self.other):
+            criteria["gpus"] = self._decide_gpus
+        criteria["instances"] = self._decide_instances
+        return criteria
+
+    def _level(self, criterion: str) -> Level:
+        value = self._value(criterion)
+        bound = self.bounds.get(criterion)
+        if bound is None:
+            return Level(criterion=criterion, value=value, bound=None, status=Status.FEASIBLE)  # type: ignore[arg-type]
+        most = criterion in ("speed_factor", "slack")
+        bound = max(bound, value) if most else min(bound, value)
+        scale = 1.0 + value if criterion == "slack" else max(value, _ROUNDING)
+        status = Status.OPTIMAL if abs(bound - value) <= CLOSED * scale else Status.FEASIBLE
+        return Level(criterion=criterion, value=value, bound=bound, status=status)  # type: ignore[arg-type]
+
+    def _value(self, criterion: str) -> float:
+        if criterion == "speed_factor":
+            return self.plan.speed_factor
+        if criterion == "slack":
+            # Capacity that meets the demand but for rounding has no slack.
+            return max(0.0, self.plan.covered() - 1.0)
+        return self.plan.totals[Quantity(criterion)]
+
+    def _decide_cost(self) -> None:
+        """Least cost among the plans with as little of the objective."""
+        self._minimise(Quantity.COST, self.planner.problem(self.factor))
+
+    def _decide_speed_factor(self) -> None:
+        """Look just above the factor of a plan, and if there is a plan, also in the middle of what is open."""
+        space = self.planner.space
+        highest = min(space.max_speed_factor(), space.max_known_factor())
+        if math.isinf(space.max_speed_factor()) and self._at_factor(_BEYOND * highest) is not None:
+            self.unbounded = True
+            return
+        self.bounds["speed_factor"] = highest
+        self._adopt_faster(self.plan, highest)
+        above, high = True, highest
+        while (next_factor := self.plan.speed_factor * (1.0 + STEP)) < high:
+            factor = next_factor if above else math.sqrt(self.plan.speed_factor * high)
+            found = self._at_factor(factor)
+            if found is None:
+                high = factor
+            else:
+                self._adopt_faster(found, highest)
+            if space.is_steady:
+                self.bounds["speed_factor"] = high
+            above = not above
+
+    def _at_factor(self, factor: float) -> Plan | None:
+        """Any plan at a speed factor that is as good by all before; ``None``: proven none."""
+        problem = self.planner.problem(factor)
+        if problem.unserved:
+            return None
+        return self.planner.solve(FleetProgramData(problem, Goal.ANY, self.caps), factor)
+
+    def _adopt_faster(self, plan: Plan, highest: float) -> None:
+        fast = as_fast_as_possible(self.planner.space, plan, highest)
+        self.plan = with_attained_factor(self.planner.space, fast)
+        # So that the plan's own columns are among those at this factor.
+        self.factor = self.plan.speed_factor * (1.0 - _ULPS)
+
+    def _decide_slack(self) -> None:
+        """Greatest multiple of all demands that is covered.
+
+        The multiple is linear but for workloads with slices. Those must cover a little more than the plan so far, until
+        none does, or until the others cannot.
+        """
+        while True:
+            enough = self.plan.covered() * (1.0 + STEP)
+            sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
+            problem = self.planner.problem(self.factor, covered=[enough if each else None for each in sliced])
+            found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
+            if not any(sliced):
+                if found is not None:
+                    self.bounds["slack"] = -found.bound - 1.0
+                    self._adopt(found)
+                return
+            if found is None:
+                self.bounds["slack"] = enough - 1.0
+                return
+            most = enough if all(sliced) else -found.bound
+            self._adopt(found)
+            if not all(sliced) and most <= enough:
+                self.bounds["slack"] = enough - 1.0
+                return
+
+    def _decide_gpus(self) -> None:
+        """Fewest allocated GPUs among the plans with as much slack."""
+        self._minimise(Quantity.GPUS, self._as_much_slack())
+
+    def _decide_instances(self) -> None:
+        """Fewest instances among those."""
+        self._minimise(Quantity.INSTANCES, self._as_much_slack())
+
+    def _as_much_slack(self) -> FleetProblem:
+        covered = self.plan.covered() * (1.0 - _ROUNDING)
+        return self.planner.problem(self.factor, covered=[covered] * len(self.plan.problem.workloads))
+
+    def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
+        found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))
+        if found is not None:
+            self.bounds[quantity.value] = found.bound
+            self._adopt(found)
+            self.caps = {**self.caps, quantity: self.plan.totals[quantity]}
+
+    def _solve(self, criterion: str, data: FleetProgramData) -> Plan | None:
+        """The best by one criterion; where a limit ends that, what was found is kept with its bound."""
+        try:
+            return self.planner.solve(data, self.factor, self.plan)
+        except Stopped as stop:
+            if stop.incumbent is not None:
+                self._adopt(stop.incumbent)
+                bound = stop.incumbent.bound
+                if math.isfinite(bound):
+                    self.bounds[criterion] = -bound - 1.0 if data.minimise is Goal.SLACK else bound
+            raise
+
+    def _adopt(self, plan: Plan) -> None:
+        """Take a plan over, its demands as they are asked for."""
+        workloads = self.plan.problem.workloads
+        asked = replace(plan, problem=replace(plan.problem, workloads=workloads))
+        self.plan = asked

@@ -1,0 +1,70 @@
+"""What a comparison says of heuristics, computed again from their proposals and the exact frontier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.comparison.compare import measures, points_of
+from ieco_opt.comparison.deployability import judge
+from ieco_opt.comparison.proposals import proposals_of
+from ieco_opt.heuristics import Proposals
+from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.results.agreement import differences
+from ieco_opt.results.comparison import Comparison, HeuristicResult, Proposal
+from ieco_opt.results.encoding import plain
+from ieco_opt.scenario import ResolvedScenario
+
+UNCHECKED = "that heuristics propose just these deployments, what they claim of them, and how many they priced"
+
+_DEGREES = ("stage_ranks", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+
+
+def of_the_heuristics(result: Comparison, resolved: ResolvedScenario) -> Iterator[str]:
+    """Verdicts on proposals and measures that come out otherwise."""
+    for at, heuristic in enumerate(result.heuristics):
+        proposals = _proposed(heuristic, resolved)
+        verdicts = judge(resolved, proposals)
+        points = verdicts.points()
+        kept = points.nondominated()
+        records = proposals_of(resolved, proposals, verdicts, verdicts.deployable[kept])
+        expected = measures(points.take(kept), points_of(result.deployments), result.coverage)
+        expected["proposals"] = records
+        found = {name: getattr(heuristic, name) for name in expected}
+        where = f"heuristics[{at}]"
+        yield from map(str, differences(plain(found), plain(expected), where))
+
+
+def _proposed(heuristic: HeuristicResult, resolved: ResolvedScenario) -> Proposals:
+    """The proposals of a heuristic in numbers, as its records say them."""
+    listed = heuristic.proposals
+    accelerators = [each.name for each in resolved.accelerators]
+    with np.errstate(divide="ignore"):
+        latency = 1.0 / np.array([each.claimed_speed_tokens_per_s for each in listed], dtype=float)
+    return Proposals(
+        accelerator=_positions(accelerators, [each.accelerator for each in listed]),
+        weights=_positions(resolved.scenario.weights or (None,), [each.weights for each in listed]),
+        degrees=_degrees(listed, ""),
+        batch=np.array([each.batch for each in listed], dtype=float),
+        draft_tokens=np.array([each.draft_tokens for each in listed], dtype=np.int64),
+        draft_degrees=_degrees(listed, "draft_"),
+        latency_s=latency,
+        cost_usd_per_mtok=np.array([each.claimed_cost_usd_per_mtok for each in listed], dtype=float),
+        evaluations=heuristic.evaluations,
+    )
+
+
+def _positions(names: Sequence[str | None], found: Sequence[str | None]) -> NDArray[np.intp]:
+    """Positions of names in a list; those it does not have lie beyond its end."""
+    known = {name: at for at, name in enumerate(names)}
+    return np.array([known.get(name, len(names)) for name in found], dtype=np.intp)
+
+
+def _degrees(listed: Sequence[Proposal], prefix: str) -> Degrees:
+    values: dict[str, Any] = {
+        name: np.array([getattr(each, prefix + name) for each in listed], dtype=float) for name in _DEGREES
+    }
+    return Degrees(**values, two_dimensional=np.array([each.tensor_layout == "2d" for each in listed], dtype=bool))

@@ -1,0 +1,241 @@
+"""Every figure of the instances of a plan computed again by the performance model, or found among operating points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ieco_opt.fleet.columns import Candidates, SetupTable
+from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
+from ieco_opt.fleet.pricing import build_candidates
+from ieco_opt.pareto.describe import component_seconds, memory_gb, resident_bytes
+from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
+from ieco_opt.results.agreement import EXACT, differences, exceeds, shown
+from ieco_opt.results.deployment import RESOURCES, bottleneck_of
+from ieco_opt.results.parallelism import Parallelism
+from ieco_opt.results.plan import FleetPlan, InstanceRow
+from ieco_opt.scenario import ResolvedFleet, ResolvedWorkload
+from ieco_opt.verification.deployments import DEGREES
+from ieco_opt.verification.plan_points import of_operating_points
+
+_ATTAINED = 1.0 - EXACT
+"""Share of the speed factor at which batches are looked up: the one that attains it must not fail by rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """One class of requests on the instances of a row: what one of them serves, and its figures."""
+
+    requests_per_s: float
+    figures: dict[str, Any]
+
+
+class PlanModel:
+    """What the workloads of a fleet could run on, priced once for all rows of all plans."""
+
+    def __init__(self, resolved: ResolvedFleet) -> None:
+        self.resolved = resolved
+        self._workloads = {each.workload.name: each for each in resolved.workloads}
+        self._pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
+        self._positions: dict[int, dict[tuple[int, ...], int]] = {}
+
+    @cached_property
+    def candidates(self) -> dict[str, Candidates]:
+        """Everything that each workload could run on."""
+        return {name: build_candidates(each, self.resolved.pools) for name, each in self._workloads.items()}
+
+    def problems(self, plan: FleetPlan) -> Iterator[str]:
+        """Rows of a plan that do not exist, and figures that come out otherwise."""
+        for row in plan.instances:
+            workload = self._workloads.get(row.workload)
+            if workload is not None and row.pool in self._pools:
+                name = f"workload {row.workload}: {row.phase} {row.instance_type}"
+                yield from (f"{name}: {problem}" for problem in self._wrong(workload, plan, row))
+
+    def _wrong(self, workload: ResolvedWorkload, plan: FleetPlan, row: InstanceRow) -> Iterator[str]:
+        candidate = self.candidates[row.workload]
+        service = candidate.service(plan.speed_factor * _ATTAINED)
+        if row.parallelism is None:
+            yield from of_operating_points(candidate, self._pools[row.pool], row, service)
+            return
+        if row.parallelism.gpus != row.gpus:
+            yield f"gpus: found {row.gpus}, its degrees multiply to {row.parallelism.gpus}"
+        if row.weights not in workload.workload.weights:
+            yield f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
+            return
+        table = self._table(candidate, row)
+        if table is None:
+            # A phase or a pool that the workload must not use: the check of the plan says so.
+            return
+        positions = [self._position(setups, row) for setups in table.setups]
+        if all(at is None for at in positions):
+            yield f"{DEGREES}: is no configuration of the workload that fits in memory"
+            return
+        if row.batch is None:
+            yield "batch: found null, expected the sequences in flight"
+            return
+        mixed = len(table.setups) > 1
+        priced: list[_Priced] = []
+        for index, (setups, at) in enumerate(zip(table.setups, positions, strict=True)):
+            if at is None:
+                continue
+            batch = _batch(setups, at, service) if mixed else row.batch
+            problem = None if mixed else _impossible(setups, at, batch, candidate)
+            if problem is not None:
+                yield problem
+            elif batch:
+                priced.append(
+                    self._priced(setups, at, batch, row, self._received(candidate, plan, row, index, service))
+                )
+        if priced:
+            yield from _compared(row, priced)
+
+    def _table(self, candidate: Candidates, row: InstanceRow) -> SetupTable | None:
+        pool = self._pools[row.pool]
+        for table in candidate.tables:
+            if table.phase.value == row.phase and table.weights == row.weights and pool in table.pools:
+                return table
+        return None
+
+    def _position(self, setups: DecodingSetups | PrefillSetups, row: InstanceRow) -> int | None:
+        """Position of the setup that a row names."""
+        known = self._positions.get(id(setups))
+        if known is None:
+            known = {tuple(key): at for at, key in enumerate(setups.keys().tolist())}
+            self._positions[id(setups)] = known
+        return known.get(_key(row))
+
+    def _received(
+        self, candidate: Candidates, plan: FleetPlan, row: InstanceRow, index: int, service: Service
+    ) -> float:
+        """Longest time that a decode instance of the plan takes to receive the cache of a prompt of one class."""
+        longest = 0.0
+        for other in plan.instances if row.phase == Phase.PREFILL.value else ():
+            if other.workload != row.workload or other.phase != Phase.DECODE.value or other.parallelism is None:
+                continue
+            table = self._table(candidate, other) if other.pool in self._pools else None
+            at = None if table is None else self._position(table.setups[index], other)
+            if table is None or at is None:
+                continue
+            setups = table.setups[index]
+            if len(table.setups) == 1 or _batch(setups, at, service):
+                longest = max(longest, float(setups.transfer_s[at]))
+        return longest
+
+    def _priced(
+        self, setups: DecodingSetups | PrefillSetups, at: int, batch: int, row: InstanceRow, received_s: float
+    ) -> _Priced:
+        if isinstance(setups, PrefillSetups):
+            return _prefilling(setups, at, batch, row, received_s)
+        return _decoding(setups, at, batch, row)
+
+
+def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
+    """What a row says against the figures of its slowest class, and against what its classes can serve."""
+    each = row.capacity_requests_per_s / row.instances
+    served = [one.requests_per_s for one in priced]
+    if exceeds(each, max(served)) or exceeds(min(served), each):
+        between = shown(max(served)) if len(served) == 1 else f"{shown(min(served))} to {shown(max(served))}"
+        yield f"capacity_requests_per_s: serves {each:.9g} requests/s, the performance model says {between}"
+    slowest = max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
+    found = {name: getattr(row, name) for name in slowest.figures}
+    for wrong in differences(found, slowest.figures):
+        yield f"{wrong.place}: found {shown(wrong.found)}, the performance model gives {shown(wrong.expected)}"
+
+
+def _key(row: InstanceRow) -> tuple[int, ...]:
+    """The setup of a row in the order of ``PhaseSetups.keys``."""
+
+    def degrees(held: Parallelism | None) -> list[int]:
+        if held is None:
+            return [0] * 5
+        return [held.stage_ranks, held.pipeline, held.expert, held.attention_data, int(held.layout == "2d")]
+
+    return (*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft))
+
+
+def _batch(setups: DecodingSetups | PrefillSetups, at: int, service: Service) -> int:
+    """Largest batch of a setup that meets a service; 0 where none does."""
+    if isinstance(setups, PrefillSetups):
+        return int(setups.capacities(service).batch[at])
+    return int(setups.take(np.array([at])).capacities(service).batch[0])
+
+
+def _impossible(setups: DecodingSetups | PrefillSetups, at: int, batch: int, candidate: Candidates) -> str | None:
+    """Why a batch does not exist, if it does not."""
+    if isinstance(setups, PrefillSetups):
+        prompts = int(setups.prompts[at])
+        return None if batch == prompts else f"batch: found {batch}, expected {prompts}, a prompt for each stage"
+    low, high = int(setups.alternatives.batch_min[at]), int(setups.alternatives.batch_max[at])
+    if not low <= batch <= high:
+        return f"batch {batch} does not fit in memory, which holds {low} to {high}"
+    listed = candidate.workload.design_space.batches
+    return None if listed is None or batch in listed else f"batch {batch} is not listed"
+
+
+def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> _Priced:
+    alternative, family = setups.alternatives.take(np.array([at])), setups.family
+    sequences = np.array([float(batch)])
+    latency = alternative.latency_s(sequences)
+    throughput, context = float(sequences[0] / latency[0]), family.context
+    arriving = context.prompt_tokens_per_token
+    attended = context.average_tokens + arriving * context.prompt_tokens / 2.0
+    used, limit = memory_gb(family, alternative, batch)
+    times = component_seconds(alternative, sequences)
+    served, first = throughput / setups.output_tokens, None
+    if setups.phase is Phase.COLOCATED:
+        tokens = setups.tokens_per_pass[[at]]
+        first = float(colocated_time_to_first_token_s(latency, sequences, setups.output_tokens, tokens)[0])
+    elif setups.transfer_s[at] > 0.0:
+        served = min(served, 1.0 / float(setups.transfer_s[at]))
+    figures = {
+        "speed_tokens_per_s": 1.0 / float(latency[0]),
+        "latency_s": float(latency[0]),
+        "time_to_first_token_s": first,
+        "throughput_tokens_per_s": throughput,
+        "batch": batch,
+        "draft_tokens": int(alternative.draft_tokens[0]),
+        "mfu": _mfu(setups, throughput * (1.0 + arriving), throughput * attended, row.gpus),
+        "memory_per_gpu_gb": used,
+        "memory_limit_gb": limit,
+        **times,
+        "bottleneck": bottleneck_of(times),
+    }
+    return _Priced(served, figures)
+
+
+def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, received_s: float) -> _Priced:
+    prompts, time = np.array([float(batch)]), setups.time.take(np.array([at]))
+    pass_s, sent_s = float(time.latency_s(prompts)[0]), float(setups.transfer_s[at])
+    parts = time.components(prompts)
+    times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
+    tokens = setups.family.context.prompt_tokens
+    served = batch / pass_s if sent_s == 0.0 else min(batch / pass_s, 1.0 / sent_s)
+    used = resident_bytes(setups.family, setups.degrees.take(np.array([at])), batch, draft=False)
+    figures = {
+        "speed_tokens_per_s": None,
+        "latency_s": None,
+        "time_to_first_token_s": pass_s + max(sent_s, received_s),
+        "throughput_tokens_per_s": served * tokens,
+        "batch": batch,
+        "draft_tokens": 0,
+        "mfu": _mfu(setups, served * tokens, served * tokens * tokens / 2.0, row.gpus),
+        "memory_per_gpu_gb": used / 1e9,
+        "memory_limit_gb": setups.family.usable_bytes / 1e9,
+        **times,
+        "bottleneck": bottleneck_of(times),
+    }
+    return _Priced(served, figures)
+
+
+def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_per_s: float, gpus: int) -> float:
+    """Useful FLOP/s over the peak: every token once, and what it attends to."""
+    shape, family = setups.family.shape, setups.family
+    per_token = shape.feed_forward_flop_per_token + shape.rest_flop_per_token
+    peak = peak_flops(family.accelerator, shape.weight_bytes, family.weights)
+    return float((tokens_per_s * per_token + attended_per_s * shape.cache_flop_per_token) / (gpus * peak))

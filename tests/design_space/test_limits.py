@@ -1,0 +1,67 @@
+"""What limits leave and exclude, batch by batch, and what dominates what."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from stored_programs import TINY
+
+from ieco_opt import Scenario
+from ieco_opt.design_space.dominance import Staircase
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.limits import Limits
+from ieco_opt.scenario import resolve
+
+MOST = 40
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
+def test_a_range_is_excluded_if_no_batch_of_it_is_admitted(name: str) -> None:
+    draw, outcomes = random.Random(1), set[bool]()  # noqa: S311 - test data
+    alternatives = design_space_of(resolve(Scenario(**TINY))).alternatives
+    batches = np.arange(1.0, MOST + 1.0)
+    for row in range(len(alternatives)):
+        one = alternatives.take(np.full(MOST, row))
+        latency = one.latency_s(batches)
+        figures = {
+            "min_speed": 1.0 / latency,
+            "max_cost": one.cost_usd_per_mtok(latency, batches),
+            "max_throughput": batches / latency,
+            "min_throughput": batches / latency,
+            "max_power_kw": one.power_kw,
+        }
+        for _ in range(20):
+            lo, hi = sorted(draw.sample(range(MOST), 2))
+            # A figure that is reached is met exactly; one between two is met by some.
+            limit = float(draw.choice(figures[name].tolist())) * draw.choice((0.999, 1.0, 1.001))
+            limits = Limits(**{name: limit})
+            admitted = limits.admits(one, latency, batches)[lo : hi + 1]
+            part = alternatives.take(np.array([row]))
+            ends = [np.array([values[at]]) for at in (lo, hi) for values in (batches, latency)]
+            excluded = limits.excludes(part, *ends)
+            assert excluded.tolist() == [not admitted.any()], (row, lo, hi, limit)
+            outcomes.add(bool(excluded[0]))
+    assert outcomes == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("latency", "cost", "beaten"),
+    [
+        (2.0, 3.0, False),  # The point itself, and what differs from it by rounding alone.
+        (2.0 * (1 + 1e-13), 3.0 * (1 + 1e-13), False),
+        (2.0, 3.0 * (1 + 1e-9), True),
+        (2.0 * (1 + 1e-9), 3.0, True),
+        (2.0 * (1 - 1e-9), 3.0, False),
+        (2.0, 3.0 * (1 - 1e-9), False),
+        (1.9, 9.0, False),
+        (9.0, 0.9, False),
+        (9.0, 1.1, True),
+    ],
+)
+def test_what_a_staircase_beats(latency: float, cost: float, beaten: bool) -> None:
+    stairs = Staircase.of(np.array([4.0, 2.0, 3.0]), np.array([1.0, 3.0, 5.0]))
+    assert stairs.latency_s.tolist() == [2.0, 4.0]
+    assert stairs.beats(np.array([latency]), np.array([cost])).tolist() == [beaten]

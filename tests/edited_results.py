@@ -1,0 +1,262 @@
+"""Small results of every kind, and every edit of them: a number up or down, another word, a list without an entry."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from ended_solves import end_after, interrupted
+from pydantic import TypeAdapter, ValidationError
+from saved_results import DRAFTED, EXPERTS, FLEET
+
+import ieco_opt
+from ieco_opt.heuristics.registry import chosen
+from ieco_opt.pareto import run
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.encoding import to_mapping
+from ieco_opt.results.reading import KINDS
+
+Place = tuple[str | int, ...]
+
+NOT_RESULTS = ("format", "format_version", "scenario", "resolved", "solver", "statistics", "versions", "notes")
+"""What was asked of what, and what the search took; not what was found."""
+
+SMALL = 1e-6
+ROUNDING = 1e-14
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "status": ("optimal", "feasible", "infeasible", "stopped"),
+    "bottleneck": ("compute", "memory", "network", "launch overhead"),
+    "resource": ("compute", "memory", "network", "launch overhead"),
+    "part": ("model", "draft"),
+    "kind": (
+        *("complete", "covered", "sampled", "single", "partial", "none"),
+        *("frontier", "solve", "plan", "fleet_frontier", "explain", "compare"),
+    ),
+    "objective": ("fastest", "cheapest", "preferred", "cost", "power", "gpus"),
+    "against": ("speed", "power", "gpus"),
+    "between": ("close", "proven", "open"),
+    "phase": ("colocated", "prefill", "decode"),
+    "serving": ("colocated", "disaggregated"),
+    "rented_by": ("node", "gpu"),
+    "tensor_layout": ("1d", "2d"),
+    "draft_tensor_layout": ("1d", "2d"),
+    "obstacle": ("fractional", "not offered", "memory", "limit"),
+    "criterion": ("cost", "speed_factor", "slack", "gpus", "instances"),
+}
+"""Members of the enumerated fields, by name."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a result: where, what it was, and what it is now."""
+
+    place: Place
+    was: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{'.'.join(map(str, self.place))}: {str(self.was)[:40]} -> {str(self.now)[:40]}"
+
+
+def edits(values: dict[str, Any]) -> Iterator[Edit]:
+    """Every edit of a result as a mapping, outside of what is no result."""
+    for name, value in values.items():
+        if name not in NOT_RESULTS:
+            yield from _edits((name,), value)
+
+
+def _edits(place: Place, value: Any) -> Iterator[Edit]:
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _edits((*place, name), entry)
+    elif isinstance(value, list):
+        for at, entry in enumerate(value):
+            if at in (0, 1, len(value) - 1):
+                yield from _edits((*place, at), entry)
+            yield Edit(place, value, value[:at] + value[at + 1 :])
+            yield Edit(place, value, [*value[: at + 1], *value[at:]])
+        if value != value[::-1]:
+            yield Edit(place, value, value[::-1])
+        if len(value) > 1:
+            yield Edit(place, value, [])
+    elif isinstance(value, bool):
+        yield Edit(place, value, not value)
+    elif isinstance(value, int):
+        yield from (Edit(place, value, now) for now in (value - 1, value + 1))
+    elif isinstance(value, float):
+        # What is nothing but rounding is edited like zero.
+        step = SMALL * (abs(value) if abs(value) > ROUNDING else 1.0)
+        yield from (Edit(place, value, now) for now in (value - step, value + step))
+    elif isinstance(value, str):
+        word = next(str(part) for part in reversed(place) if isinstance(part, str))
+        yield from (Edit(place, value, now) for now in WORDS.get(word, ()) if now != value)
+
+
+def edited(values: dict[str, Any], edit: Edit) -> dict[str, Any]:
+    """The result with one edit."""
+    changed = dict(values)
+    inside: Any = changed
+    for part in edit.place[:-1]:
+        inside[part] = copy.copy(inside[part])
+        inside = inside[part]
+    inside[edit.place[-1]] = edit.now
+    return changed
+
+
+class Edits:
+    """A result, and what an edit of it makes, read like a file but for the scenario, which stays."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        mapping = to_mapping(answer)
+        self.values = {name: value for name, value in mapping.items() if name not in ("format", "format_version")}
+        self.values |= {"scenario": answer.scenario, "resolved": answer.resolved}
+
+    def all(self) -> Iterator[Edit]:
+        """Every edit."""
+        return edits(self.values)
+
+    def read(self, edit: Edit) -> Answer | str:
+        """The edited answer, or why no reader takes it for one."""
+        changed = edited(self.values, edit)
+        record = KINDS.get(changed["question"]["kind"])
+        if record is None or not isinstance(self.answer, record):
+            return "question.kind"
+        try:
+            read: Answer = _reader(record).validate_python(changed)
+        except ValidationError as error:
+            return str(error)
+        wrong = [f"{field}: {message}" for field, message in read.contradictions()]
+        return "; ".join(wrong) if wrong else read
+
+
+_READERS: dict[type[Answer], TypeAdapter[Any]] = {}
+
+
+def _reader(record: type[Answer]) -> TypeAdapter[Any]:
+    if record not in _READERS:
+        _READERS[record] = TypeAdapter(record)
+    return _READERS[record]
+
+
+MIX = [
+    {"name": "short", "share": 2, "prompt_tokens": 100, "output_tokens": 100},
+    {"name": "long", "share": 1, "prompt_tokens": 4000, "output_tokens": 100},
+]
+POOLS = [
+    {"name": "h100", "accelerator": "H100-SXM", "gpus": 32, "usd_per_gpu_hour": 2, "power_w": 700, "node_size": 8},
+    {
+        "name": "l40s",
+        "accelerator": "L40S",
+        "gpus": 11,
+        "usd_per_gpu_hour": 1,
+        "power_w": 350,
+        "node_size": 4,
+        "rented_by": "gpu",
+        "owned_gpus": 2,
+    },
+]
+CHAT: dict[str, Any] = {
+    "name": "chat",
+    "model": "Llama-3.1-8B",
+    "weights": ["fp8"],
+    "requests_per_s": 60,
+    "prompt_tokens": 3000,
+    "output_tokens": 300,
+    "min_speed": 40,
+    "pools": ["h100"],
+    "design_space": {"tensor_parallel": [1, 2], "attention_data_parallel": [1, 2], "pipeline_parallel": [1]},
+}
+LISTED: dict[str, Any] = {
+    "name": "listed",
+    "requests_per_s": 5.5,
+    "prompt_tokens": 500,
+    "output_tokens": 100,
+    "operating_points": [
+        {
+            "pool": "l40s",
+            "gpus": gpus,
+            "kind": kind,
+            "throughput_requests_per_s": requests,
+            "speed_tokens_per_s": speed,
+            "time_to_first_token_s": 0.5,
+        }
+        for kind, gpus, requests, speed in (("large", 6, 5, 50), ("small", 1, 0.6, 30))
+    ],
+}
+
+
+def _fleet(*workloads: dict[str, Any], **others: Any) -> ieco_opt.Fleet:
+    pools = POOLS if LISTED in workloads else POOLS[:1]
+    return ieco_opt.Fleet(name="edited", pools=pools, workloads=list(workloads), **others)
+
+
+def _experts(**changes: Any) -> ieco_opt.Scenario:
+    return ieco_opt.Scenario(**EXPERTS | changes)
+
+
+def _drafted(**changes: Any) -> ieco_opt.Scenario:
+    space = {"stage_ranks": [2, 4], "attention_data_parallel": [1, 2], "pipeline_parallel": [1, 2], "max_gpus": 4}
+    space |= {"batch": {"min": 1, "max": 64}}
+    return ieco_opt.Scenario(**DRAFTED | {"design_space": space} | changes)
+
+
+def _stopped() -> Answer:
+    with pytest.MonkeyPatch.context() as patch:
+        end_after(7, interrupted, patch)
+        return run.frontier(_drafted(), complete=True)
+
+
+def _disaggregated() -> Answer:
+    chat = CHAT | {"serving": ["disaggregated"], "max_time_to_first_token_s": 2, "headroom": 0.1}
+    return ieco_opt.plan(_fleet(chat, LISTED), relaxations=True)
+
+
+def _speculative() -> Answer:
+    speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3}
+    chat = CHAT | {"requests_per_s": 20, "min_speed": 200, "speculation": speculation}
+    return ieco_opt.plan(_fleet(chat), objective="power")
+
+
+def _mixed() -> Answer:
+    mixed = {name: value for name, value in CHAT.items() if name not in ("prompt_tokens", "output_tokens")}
+    mixed |= {"request_mix": MIX, "requests_per_s": 30, "serving": ["colocated", "disaggregated"]}
+    return ieco_opt.plan(_fleet(mixed), objective="gpus")
+
+
+def _traded() -> ieco_opt.Fleet:
+    """A cheap pool, and one that does with less power and fewer GPUs: three plans, none of which beats another."""
+    sizes = {"cheap": (4, 1, 400), "small": (1, 8, 700)}
+    alike = {"accelerator": "L40S", "gpus": 8, "rented_by": "gpu"}
+    pools = [
+        alike | {"name": name, "usd_per_gpu_hour": price, "power_w": power} for name, (_, price, power) in sizes.items()
+    ]
+    points = [{"pool": name, "gpus": gpus, "throughput_requests_per_s": 5} for name, (gpus, _, _) in sizes.items()]
+    listed = LISTED | {"requests_per_s": 10, "operating_points": points}
+    return ieco_opt.Fleet(name="traded", pools=pools, workloads=[listed])
+
+
+RESULTS: dict[str, Callable[[], Answer]] = {
+    "covered": lambda: ieco_opt.frontier(_drafted(), delta=0.3),
+    "complete": lambda: ieco_opt.frontier(_experts(), complete=True),
+    "sampled": lambda: ieco_opt.frontier(_drafted(), points=5),
+    "stopped": _stopped,
+    "fastest": lambda: run.answer(_drafted(limits={"max_cost": 0.5}), objective="fastest"),
+    "cheapest": lambda: run.answer(_drafted(limits={"min_speed": 200}), objective="cheapest"),
+    "preferred": lambda: run.answer(_experts(), objective="preferred"),
+    "explained": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 200, "max_cost": 0.5}), objective="cheapest"),
+    "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
+    "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),
+    "compared": lambda: ieco_opt.compare(_experts(), chosen(("rule-of-thumb", "paper-grid"), 3)),
+    "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET)),
+    "disaggregated": _disaggregated,
+    "speculative": _speculative,
+    "mixed": _mixed,
+    "plans by speed": lambda: ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET), against="speed", delta=0.3),
+    "plans by power": lambda: ieco_opt.fleet_frontier(_traded(), against="power", complete=True),
+    "plans by GPUs": lambda: ieco_opt.fleet_frontier(_traded(), against="gpus", delta=0.05),
+}

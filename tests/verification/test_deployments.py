@@ -1,0 +1,161 @@
+"""Deployments that break one rule: `verify` names it, and nothing else; those that just keep it hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import pytest
+from saved_results import DRAFTED, result
+
+import ieco_opt
+from ieco_opt.pareto import run
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import AnswerStatus, Between, Box, Guarantee, GuaranteeKind, neighbours
+from ieco_opt.verification.verify import Scene, check
+
+LIMITS = ("min_speed", "max_cost", "max_throughput", "min_throughput", "max_power_kw")
+
+
+@cache
+def fastest() -> Frontier:
+    return run.answer(scenario(), objective="fastest")
+
+
+@cache
+def front() -> Frontier:
+    return ieco_opt.frontier(scenario(), delta=0.1)
+
+
+def scenario(**changes: Any) -> ieco_opt.Scenario:
+    space = DRAFTED["design_space"] | {"stage_ranks": [2, 4], "max_gpus": 4} | changes.pop("design_space", {})
+    return ieco_opt.Scenario(**DRAFTED | {"design_space": space, "limits": {}} | changes)
+
+
+def problems(answer: Frontier) -> list[str]:
+    return ieco_opt.verify(answer).problems
+
+
+def with_points(answer: Frontier, points: tuple[Deployment, ...]) -> Frontier:
+    """Other points, with what is said of their neighbours and of all of them put right."""
+    guarantee = neighbours(answer.guarantee, [(each.latency_s, each.cost_usd_per_mtok) for each in points])
+    return dataclasses.replace(answer, deployments=points, guarantee=guarantee)
+
+
+def reached(name: str) -> float:
+    """What the fastest deployment comes to in a limit."""
+    one = fastest()[0]
+    assert one.power_kw is not None
+    return {
+        "min_speed": one.speed_tokens_per_s,
+        "max_cost": one.cost_usd_per_mtok,
+        "max_throughput": one.throughput_tokens_per_s,
+        "min_throughput": one.throughput_tokens_per_s,
+        "max_power_kw": one.power_kw,
+    }[name]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_deployment_exactly_at_a_limit_verifies(name: str) -> None:
+    assert problems(dataclasses.replace(fastest(), scenario=scenario(limits={name: reached(name)}))) == []
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_that_is_missed_is_all_that_is_named(name: str) -> None:
+    value = reached(name) * (1.0 + 1e-6 if name.startswith("min") else 1.0 - 1e-6)
+    (problem,) = problems(dataclasses.replace(fastest(), scenario=scenario(limits={name: value})))
+    assert problem.startswith("deployments[0]: limits: ")
+    assert problem.endswith(f" misses limits.{name} = {value:g}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"weights": ["bf16"]}, "accelerator, weights: found H100-SXM and fp8, which the scenario does not list"),
+        ({"accelerators": ["L40S"]}, "accelerator, weights: found H100-SXM and fp8, which the scenario does not list"),
+        ({"design_space": {"stage_ranks": [2]}}, "tensor_parallel, attention_data_parallel, pipeline_parallel, "),
+        ({"design_space": {"batch": {"min": 3, "max": 64}}}, "batch: found 2, expected 3 to 64"),
+        ({"design_space": {"batch": [1, 4]}}, "batch: found 2, expected one of 1, 4"),
+        ({"speculation": None}, "draft_tokens: found 3 with a draft model, which is not part of the scenario's"),
+        ({"memory_utilization": 0.02}, "tensor_parallel, attention_data_parallel, pipeline_parallel, "),
+    ],
+    ids=str,
+)
+def test_a_configuration_that_does_not_exist_is_all_that_is_named(changes: dict[str, Any], expected: str) -> None:
+    assert fastest()[0].draft_tokens == 3
+    assert fastest()[0].batch == 2
+    values = {name: value for name, value in changes.items() if value is not None}
+    other = scenario(**values)
+    if "speculation" in changes:
+        other = other.model_copy(update={"speculation": None})
+    (problem,) = problems(dataclasses.replace(fastest(), scenario=other))
+    assert problem.startswith(f"deployments[0]: {expected}")
+
+
+def test_another_deployment_than_the_best_is_told_so() -> None:
+    (problem,) = problems(dataclasses.replace(fastest(), deployments=(front()[1],)))
+    assert problem.startswith("question.objective: the deployment is not the one that is fastest, which is H100-SXM, ")
+
+
+def test_a_dominated_deployment_is_told_what_dominates_it() -> None:
+    cheapest = run.answer(scenario(), objective="cheapest")
+    alone = run.answer(scenario().model_copy(update={"speculation": None}), objective="cheapest")
+    found = problems(dataclasses.replace(cheapest, deployments=alone.deployments))
+    assert found
+    assert all("there is" in each or "is dominated by" in each or "which is" in each for each in found)
+    assert any(each.startswith("deployments[0]: is dominated by H100-SXM, fp8, ") for each in found)
+
+
+def test_every_point_that_coverage_needs_is_missed() -> None:
+    points = ieco_opt.frontier(scenario(design_space={"batch": {"min": 1, "max": 6}}), complete=True)
+    scene = Scene.of(points)
+    assert len(points) == 8
+    for at in range(len(points)):
+        left = with_points(points, (*points.deployments[:at], *points.deployments[at + 1 :]))
+        assert any(problem.startswith("guarantee.coverage: ") for problem in check(left, scene).problems), at
+
+
+def test_coverage_is_searched_for_what_is_not_covered() -> None:
+    wide = ieco_opt.frontier(scenario(), delta=0.5)
+    assert len(wide) < len(front())
+    claimed = dataclasses.replace(
+        wide,
+        question=dataclasses.replace(wide.question, delta=0.01),
+        guarantee=dataclasses.replace(wide.guarantee, coverage=0.01),
+    )
+    found = problems(with_points(claimed, wide.deployments))
+    assert found
+    assert all("guarantee.coverage: " in problem and "is not covered to 0.01" in problem for problem in found)
+
+
+def test_what_a_stopped_search_left_open_is_not_asked_for() -> None:
+    nothing = Guarantee(GuaranteeKind.PARTIAL, None, "interrupted", (Box(0.0, float("inf"), 0.0, float("inf")),), ())
+    stopped = dataclasses.replace(front(), deployments=(), guarantee=nothing, status=AnswerStatus.STOPPED)
+    assert problems(stopped) == []
+    closed = dataclasses.replace(stopped, guarantee=dataclasses.replace(nothing, open_regions=()))
+    (problem,) = problems(closed)
+    assert problem.startswith("guarantee.open_regions: H100-SXM, fp8, ")
+
+
+def test_between_neighbours_it_says_what_is_known() -> None:
+    points = [(1.0, 10.0), (1.04, 5.0), (2.0, 4.9), (4.0, 2.0)]
+    covered = neighbours(Guarantee(GuaranteeKind.COVERED, 0.05), points)
+    assert covered.between == (Between.CLOSE, Between.CLOSE, Between.PROVEN)
+    assert neighbours(Guarantee(GuaranteeKind.SAMPLED), points).between == (Between.OPEN,) * 3
+    assert neighbours(Guarantee(GuaranteeKind.COMPLETE, 0.0), [(0.0, 1.0), (0.0, 1.0)]).between == (Between.CLOSE,)
+    assert neighbours(Guarantee(GuaranteeKind.COMPLETE, 0.0), [(0.0, 2.0), (1.0, 1.0)]).between == (Between.PROVEN,)
+
+
+def test_a_file_that_does_not_say_what_lies_between_is_told_so() -> None:
+    unsaid = dataclasses.replace(front(), guarantee=dataclasses.replace(front().guarantee, between=None))
+    report = ieco_opt.verify(unsaid)
+    assert report.holds
+    assert any("guarantee.between is null" in words for words in report.unchecked)
+
+
+def test_shipped_kinds_say_what_they_do_not_check() -> None:
+    assert any("confirmed" in words for words in ieco_opt.verify(result("explanation")).unchecked)
+    assert any("what they claim" in words for words in ieco_opt.verify(result("comparison")).unchecked)
+    assert any("only a solver" in words for words in ieco_opt.verify(result("plan")).unchecked)
