@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
-from ieco_opt.fleet.program.plan import caps_of
+from ieco_opt.fleet.program.plan import caps_of, power_scale
 from ieco_opt.fleet.space import Caps, FleetProblem
 from ieco_opt.solvers.run import Stopped
 
@@ -120,6 +120,8 @@ def _measured(
             amount = totals[quantity] - unknown.required
         case Family.CAPACITY, int(at):
             amount = violation * problem.pools[at].nodes.size
+        case Family.POOL_POWER, int(at):
+            amount = violation * power_scale(problem.pools[at])
         case _:
             amount = violation * unknown.required
     return replace(unknown, amount=amount, totals=totals)
