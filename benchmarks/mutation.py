@@ -134,7 +134,7 @@ def _sort_key(item: WorkItem) -> tuple[object, ...]:
 
 
 def _guards(path: Path) -> Iterator[tuple[int, int]]:
-    """Positions that decide nothing for a right caller: the star of keyword-only arguments, ``strict`` of zip, slots."""
+    """Positions that decide nothing for a right caller: a bare star of arguments, ``strict`` of zip, slots."""
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True", line):
             yield number, found.start()

@@ -66,7 +66,8 @@ def define_variables(model: Any, data: FleetProgramData) -> None:
         model.covered = pyo.Var(domain=pyo.NonNegativeReals, bounds=(1.0, most_covered(problem)))
     if data.relaxed is not None:
         whole = data.relaxed.family is Family.CAPACITY
-        model.violation = pyo.Var(domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
+        domain = pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals
+        model.violation = pyo.Var(domain=domain, bounds=(0, data.most_violation))
 
 
 def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
@@ -246,7 +247,7 @@ def define_objective(model: Any, data: FleetProgramData) -> None:
     """Least of a quantity, greatest least slack or nothing; or the least violation of the relaxed requirement."""
     import pyomo.environ as pyo
 
-    if data.relaxed is not None:
+    if data.relaxed is not None and data.most_violation is None:
         goal = model.violation
     elif data.minimise is Goal.SLACK:
         goal = -model.covered
