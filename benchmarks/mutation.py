@@ -110,7 +110,7 @@ def fill(database: WorkDB, package: str, sample: int, seed: int, module: str | N
     """Enter the mutants of a package, or a sample of them: places are drawn first, then one mutant of each."""
     modules = [path for path in find_modules([Path("ieco_opt") / package]) if not module or module in str(path)]
     init(modules, database, {})
-    unread = {str(path): set(_annotations(path)) for path in modules}
+    unread = {str(path): {*_annotations(path), *_guards(path)} for path in modules}
     places: dict[tuple[str, tuple[int, int]], list[WorkItem]] = defaultdict(list)
     for item in sorted(database.work_items, key=_sort_key):
         mutation = item.mutations[0]
@@ -131,6 +131,13 @@ def fill(database: WorkDB, package: str, sample: int, seed: int, module: str | N
 def _sort_key(item: WorkItem) -> tuple[object, ...]:
     mutation = item.mutations[0]
     return str(mutation.module_path), mutation.start_pos, mutation.operator_name, mutation.occurrence
+
+
+def _guards(path: Path) -> Iterator[tuple[int, int]]:
+    """Positions that decide nothing for a right caller: a bare star of arguments, ``strict`` of zip, slots."""
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True", line):
+            yield number, found.start()
 
 
 def _annotations(path: Path) -> Iterator[tuple[int, int]]:

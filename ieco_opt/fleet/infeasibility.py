@@ -30,6 +30,9 @@ _DIGITS = 4
 _ALMOST_ALL = 0.995
 """Share of a demand that would read as all of it."""
 
+_TRACE = 1e-6
+"""Share of a demand that is within the tolerance of its row."""
+
 _FLOAT = 1e-9
 
 _LARGEST_FACTOR = 1e6
@@ -41,14 +44,15 @@ def better_would_violate(planner: FleetPlanner, run: Run, plan: FleetPlan) -> tu
     if plan.objective <= 0.0:
         return ()
     minimised = Quantity(planner.space.resolved.fleet.objective)
-    violations = minimal_relaxations(_extras(planner, run), {minimised: plan.objective * (1.0 - 10.0 * STEP)})
+    better = {minimised: plan.objective * (1.0 - 10.0 * STEP)}
+    violations = minimal_relaxations(_extras(planner, run), better, minimised)
     return tuple(
         Relaxation(
             requirement=each.requirement,
             amount=each.amount,
             unit=each.unit,
             share=each.share,
-            objective=each.totals.get(minimised),
+            objective=each.objective,
         )
         for each in violations
         # A plan that is not proven optimal may have a better one that violates nothing.
@@ -67,7 +71,7 @@ def why_infeasible(planner: FleetPlanner, run: Run) -> str:
     unexamined = [violation.requirement for violation in violations if violation.amount is None]
     if not violations:
         return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
-    parts = [f"it would take one of: {'; '.join(ways)}"] if ways else []
+    parts = [f"it would take {'one of' if len(ways) > 1 else 'this'}: {'; '.join(ways)}"] if ways else []
     parts += [f"not examined in time: {', '.join(unexamined)}"] if unexamined else []
     return f"proven infeasible: the workloads cannot all be served within the limits; {'; '.join(parts)}"
 
@@ -80,7 +84,8 @@ def _extras(planner: FleetPlanner, run: Run) -> FleetPlanner:
         options["mip_heuristic_effort"] = 0.05
     limited = replace(run.config, relative_gap=0.0, accepted_gap=None, options=options)
     left = 0.0 if run.ended() else run.seconds_left()
-    return planner.beside(Run(limited, run.interrupt, limit_s=_LIMIT_S if left is None else min(left, _LIMIT_S)))
+    limit_s = _LIMIT_S if left is None else min(left, _LIMIT_S)
+    return planner.beside(Run(limited, run.interrupt, limit_s=limit_s), counted=False)
 
 
 def _way(violation: Violation) -> str:
@@ -88,8 +93,10 @@ def _way(violation: Violation) -> str:
     amount, share = violation.amount or 0.0, violation.share
     demand = violation.requirement.startswith("demand")
     if demand and share is not None and share > _ALMOST_ALL:
-        left = rounded(violation.required - amount, _DIGITS, up=False)
-        return f"the {violation.requirement} lowered to {left} {violation.unit}"
+        left = violation.required - amount
+        if left <= _TRACE * violation.required:
+            return f"the {violation.requirement} lowered to less than a millionth of it"
+        return f"the {violation.requirement} lowered to {rounded(left, _DIGITS, up=False)} {violation.unit}"
     of_all = "" if share is None else f" ({100.0 * share:.3g} %)"
     unit = violation.unit.removesuffix("s") if violation.unit == "GPUs" and amount == 1.0 else violation.unit
     change = "lowered" if demand else "raised"

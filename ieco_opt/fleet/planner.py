@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.fleet.columns import Column
-from ieco_opt.fleet.plan import Plan, confirmed, counts_of, decided_plan, totals_of
+from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.plan import build_fleet_program
@@ -51,14 +51,15 @@ class FleetPlanner:
         mine = sum(run.solver_seconds for run in (self.run, self._relaxations, self._completions))
         return mine + sum(other.solver_seconds for other in self._others)
 
-    def beside(self, run: Run) -> FleetPlanner:
+    def beside(self, run: Run, *, counted: bool = True) -> FleetPlanner:
         """A planner of the same fleet with a run of its own.
 
-        It starts with the columns that this one has, and what it solves counts here too.
+        It starts with the columns that this one has; what it solves counts here too, unless it is not ``counted``.
         """
         other = FleetPlanner(self.space, run)
         other._columns = dict(self._columns)
-        self._others.append(other)
+        if counted:
+            self._others.append(other)
         return other
 
     def problem(
@@ -121,14 +122,35 @@ class FleetPlanner:
         Stopped
             A limit or an interrupt ended the search before the least was proven.
         """
-        model = build_fleet_program(FleetProgramData(problem, epsilons=dict(epsilons), relaxed=relaxed))
+        return self._relaxed_optimum(FleetProgramData(problem, epsilons=dict(epsilons), relaxed=relaxed))
+
+    def least_with_violation(
+        self,
+        problem: FleetProblem,
+        relaxed: Requirement,
+        epsilons: Mapping[Quantity, float],
+        minimise: Quantity,
+        violation: float,
+    ) -> float | None:
+        """Least of a quantity with which a plan violates one requirement by no more; ``None``: not found in time."""
+        most = violation + ROUNDING * max(1.0, violation)
+        data = FleetProgramData(problem, minimise, dict(epsilons), relaxed, most)
+        try:
+            found = self._relaxed_optimum(data)
+        except Stopped:
+            return None
+        return None if found is None else found[1][minimise]
+
+    def _relaxed_optimum(self, data: FleetProgramData) -> tuple[float, dict[Quantity, float]] | None:
+        """Violation and totals of the best plan of a program with a relaxed requirement; ``None``: there is none."""
+        model = build_fleet_program(data)
         solution = self._run(model, ())
         if solution.outcome is Outcome.INFEASIBLE:
             return None
         if solution.outcome is not Outcome.OPTIMAL:
             raise Stopped("a time limit ended the solver")
-        decision = read_fleet_decision(model, problem)
-        return decision.violation, totals_of(problem, decision.instances, list(decision.nodes))
+        decision = read_fleet_decision(model, data.problem)
+        return decision.violation, totals_of(data.problem, decision.instances, list(decision.nodes))
 
     def solve(self, data: FleetProgramData, speed_factor: float, known: Plan | None = None) -> Plan | None:
         """The best plan of one program, started from a known one; ``None``: proven that there is none.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
-from ieco_opt.fleet.program.plan import caps_of
+from ieco_opt.fleet.program.plan import caps_of, power_scale
 from ieco_opt.fleet.space import Caps, FleetProblem
 from ieco_opt.solvers.run import Stopped
 
@@ -24,17 +24,17 @@ _PLENTY = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """The least violation of one requirement, and what the plan with it comes to.
+    """The least violation of one requirement, and the least of what is minimised with it.
 
     ``required`` is the demand with headroom, the capacity or the cap; ``amount`` is in the same ``unit``. Where a limit
-    ended the search for the least, ``amount`` is ``None``.
+    ended the search for the least, ``amount`` and ``objective`` are ``None``.
     """
 
     requirement: str
     unit: str
     required: float
     amount: float | None = None
-    totals: Mapping[Quantity, float] = field(default_factory=dict)
+    objective: float | None = None
 
     @property
     def share(self) -> float | None:
@@ -42,7 +42,9 @@ class Violation:
         return None if self.amount is None or not self.required else self.amount / self.required
 
 
-def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> list[Violation]:
+def minimal_relaxations(
+    planner: FleetPlanner, epsilons: Mapping[Quantity, float], minimise: Quantity | None = None
+) -> list[Violation]:
     """Least violation of each requirement with which a plan meets all others and ``epsilons``, the least share first.
 
     Requirements that a time limit left unexamined come last; one whose violation alone is never enough is left out.
@@ -59,7 +61,11 @@ def minimal_relaxations(planner: FleetPlanner, epsilons: Mapping[Quantity, float
             found.append(unknown)
             continue
         if answer is not None:
-            found.append(_measured(unknown, problem, requirement, *answer))
+            measured = _measured(unknown, problem, requirement, *answer)
+            if minimise is not None:
+                least = planner.least_with_violation(problem, requirement, epsilons, minimise, answer[0])
+                measured = replace(measured, objective=least)
+            found.append(measured)
     return sorted(found, key=lambda each: (each.amount is None, each.share is None, each.share or 0.0))
 
 
@@ -120,6 +126,8 @@ def _measured(
             amount = totals[quantity] - unknown.required
         case Family.CAPACITY, int(at):
             amount = violation * problem.pools[at].nodes.size
+        case Family.POOL_POWER, int(at):
+            amount = violation * power_scale(problem.pools[at])
         case _:
             amount = violation * unknown.required
-    return replace(unknown, amount=amount, totals=totals)
+    return replace(unknown, amount=amount)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
@@ -23,7 +23,7 @@ from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
 from ieco_opt.fleet.verify import objectives_of, plan_problems
 from ieco_opt.programs.export import ExportedProgram, write_program
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, achieved, neighbours
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet, resolve_fleet
@@ -150,13 +150,24 @@ def fleet_frontier(
             raise InfeasibleFleetError(asked.why_infeasible())
         plans = tuple(asked.described(each) for each in found.plans)
         if not plans and known is not None:
-            plans = known.plans
+            plans = tuple(_as_point(each, known, against) for each in known.plans)
     aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
     question = Question(kind="fleet_frontier", against=against, delta=0.0 if complete else delta)
     guarantee = neighbours(
         achieved(aim, found.coverage, found.stopped), (objectives_of(each, against) for each in plans)
     )
     return asked.result(question, guarantee, plans, asked.run.seconds())
+
+
+def _as_point(plan: FleetPlan, known: FleetResult, against: Against) -> FleetPlan:
+    """A plan that was found before a frontier, as a point of it: its axes are no criteria, and cost is minimised."""
+    axis = {"speed": "speed_factor", "gpus": "gpus"}.get(against)
+    levels = tuple(level for level in plan.levels if level.criterion not in (axis, "cost"))
+    if known.question.objective == "cost":
+        return replace(plan, levels=levels)
+    unproven: dict[str, Any] = {"bound": -math.inf, "gap": math.inf, "status": Status.FEASIBLE}
+    rows = tuple(replace(row, **unproven) for row in plan.instances)
+    return replace(plan, objective=plan.usd_per_hour, instances=rows, levels=(), **unproven)
 
 
 def check_delta(delta: float) -> None:

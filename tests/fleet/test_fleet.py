@@ -117,6 +117,14 @@ def test_what_a_cheaper_plan_would_violate_is_the_least_that_helps() -> None:
             assert give.objective < cost
             if not give.requirement.startswith("demand of ") or give.share is None or give.share > 0.999:
                 continue
+            # Just what is given up leaves the cost that is stated.
+            relaxed = json.loads(json.dumps(mapping))
+            for workload in relaxed["workloads"]:
+                if f"demand of {workload['name']}" == give.requirement:
+                    workload["requests_per_s"] *= 1.0 - give.share * (1.0 + 1e-7)
+            then = solve(relaxed)
+            assert then is not None
+            assert then.usd_per_hour == pytest.approx(give.objective, rel=1e-7), (seed, give)
             for share, cheaper in ((give.share * 1.001 + 1e-6, True), (give.share * 0.999 - 1e-6, False)):
                 relaxed = json.loads(json.dumps(mapping))
                 for workload in relaxed["workloads"]:

@@ -161,3 +161,17 @@ def test_wherever_a_frontier_ends_its_plans_hold_and_none_is_cheaper(
             if found.status == "optimal":
                 assert found.usd_per_hour == pytest.approx(cheapest, rel=CLOSE)
     assert stops > 0
+
+
+@pytest.mark.parametrize("objective", ["cost", "power"])
+@pytest.mark.parametrize("against", ["speed", "power", "gpus"])
+def test_a_plan_that_was_known_is_a_point_of_the_frontier_that_found_none(
+    against: Any, objective: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ieco_opt.plan(FLEET, objective=objective)
+    end_after(0, empty_handed, monkeypatch)
+    result = ieco_opt.fleet_frontier(FLEET, against=against, known=known)
+    assert (result.status, len(result)) == ("stopped", 1)
+    assert result[0].objective == result[0].usd_per_hour == known[0].usd_per_hour
+    assert (result[0].status == "optimal") == (objective == "cost")
+    assert ieco_opt.verify(result).problems == []

@@ -165,14 +165,22 @@ def test_a_limit_that_is_missed_by_almost_nothing_or_by_all_says_what_helps(limi
     assert plan(LISTED, max_usd_per_hour=enough).status == "optimal"
 
 
-def test_power_that_is_missed_by_almost_nothing_says_what_helps() -> None:
-    pool = {"power_w": 1000, "max_power_kw": 15.9999999}
+@pytest.mark.parametrize("most", [15.9999999, 1e-9])
+def test_power_that_is_missed_by_almost_nothing_or_by_all_says_what_helps(most: float) -> None:
+    pool = {"power_w": 1000, "max_power_kw": most}
     told = refusal(LISTED, pool)
     found = re.search(r"max_power_kw of p raised by ([\d.e-]+) kW", told)
     assert found, told
-    enough = 15.9999999 + float(found[1])
+    enough = most + float(found[1])
     assert plan(LISTED, {"power_w": 1000, "max_power_kw": enough}).status == "optimal"
     assert enough < 16.001
+
+
+@pytest.mark.parametrize("budget", [0.0, 1e-9, 1e-3])
+def test_a_budget_for_nothing_leaves_what_is_owned(budget: float) -> None:
+    found = plan(LISTED, {"owned_gpus": 16}, max_usd_per_hour=budget)
+    assert (found.status, found[0].usd_per_hour, found[0].gpus) == ("optimal", 0.0, 16)
+    assert "limits.max_usd_per_hour raised by" in refusal(LISTED, {"owned_gpus": 8}, max_usd_per_hour=budget)
 
 
 def test_a_demand_of_which_almost_nothing_can_be_served_says_what_can_be() -> None:

@@ -61,12 +61,15 @@ class FleetProgramData:
         Caps of an epsilon-constraint step, beside those of the problem.
     relaxed
         A requirement that may be violated: demand by a share of it, capacity by whole nodes, power and caps by a share.
+    most_violation
+        The violation may be so much, and ``minimise`` is the objective again; ``None``: the violation is minimised.
     """
 
     problem: FleetProblem
     minimise: Quantity | Goal = Quantity.COST
     epsilons: Mapping[Quantity, float] = field(default_factory=dict)
     relaxed: Requirement | None = None
+    most_violation: float | None = None
 
 
 def column_names(problem: FleetProblem) -> list[str]:

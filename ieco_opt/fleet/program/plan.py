@@ -21,7 +21,7 @@ from ieco_opt.fleet.program.data import (
     position,
 )
 from ieco_opt.fleet.program.packing import define_packing_constraints
-from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.fleet.space import FleetProblem, PoolData
 from ieco_opt.performance.serving import Phase
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def define_variables(model: Any, data: FleetProgramData) -> None:
         model.covered = pyo.Var(domain=pyo.NonNegativeReals, bounds=(1.0, most_covered(problem)))
     if data.relaxed is not None:
         whole = data.relaxed.family is Family.CAPACITY
-        model.violation = pyo.Var(domain=pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals)
+        domain = pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals
+        model.violation = pyo.Var(domain=domain, bounds=(0, data.most_violation))
 
 
 def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
@@ -204,7 +205,7 @@ def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
 
 
 def define_power_constraints(model: Any, data: FleetProgramData) -> None:
-    """Power of a pool: allocated_p <= max_power_kw / kW of a GPU, scaled to 1."""
+    """Power of a pool: kW of a GPU allocated_p <= max_power_kw, scaled to 1."""
     import pyomo.environ as pyo
 
     capped = [
@@ -214,8 +215,9 @@ def define_power_constraints(model: Any, data: FleetProgramData) -> None:
     def rule(model: Any, name: str) -> Any:
         at = position(model.pools, name)
         pool = data.problem.pools[at]
-        share = allocated_gpus(model, data.problem, name) * (pool.kw_per_gpu / pool.max_power_kw)
-        return _relation(share <= 1 + _violation(model, data, Family.POOL_POWER, at))
+        scale = power_scale(pool)
+        share = allocated_gpus(model, data.problem, name) * (pool.kw_per_gpu / scale)
+        return _relation(share <= pool.max_power_kw / scale + _violation(model, data, Family.POOL_POWER, at))
 
     model.pool_power = pyo.Constraint(capped, rule=rule)
 
@@ -226,19 +228,16 @@ def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
 
     limits = {quantity: limit for quantity, limit in caps_of(data.problem).items() if np.isfinite(limit)}
 
-    def scaled(quantity: Quantity, limit: float) -> Any:
-        # A cap of 0 has no scale of its own.
-        return total(model, data.problem, quantity) / (limit or 1.0)
+    def capped(quantity: Quantity, limit: float, violation: Any = 0.0) -> Any:
+        scale = _cap_scale(data.problem, quantity, limit)
+        return _relation(total(model, data.problem, quantity) / scale <= limit / scale + violation)
 
     def rule(model: Any, name: str) -> Any:
         quantity = Quantity(name)
-        limit = limits[quantity]
-        allowed = (1 if limit else 0) + _violation(model, data, Family.CAP, quantity)
-        return _relation(scaled(quantity, limit) <= allowed)
+        return capped(quantity, limits[quantity], _violation(model, data, Family.CAP, quantity))
 
     def step(_: Any, name: str) -> Any:
-        limit = data.epsilons[Quantity(name)]
-        return _relation(scaled(Quantity(name), limit) <= (1 if limit else 0))
+        return capped(Quantity(name), data.epsilons[Quantity(name)])
 
     model.cap = pyo.Constraint([quantity.value for quantity in limits], rule=rule)
     model.epsilon = pyo.Constraint([quantity.value for quantity in data.epsilons], rule=step)
@@ -248,7 +247,7 @@ def define_objective(model: Any, data: FleetProgramData) -> None:
     """Least of a quantity, greatest least slack or nothing; or the least violation of the relaxed requirement."""
     import pyomo.environ as pyo
 
-    if data.relaxed is not None:
+    if data.relaxed is not None and data.most_violation is None:
         goal = model.violation
     elif data.minimise is Goal.SLACK:
         goal = -model.covered
@@ -286,6 +285,20 @@ def caps_of(problem: FleetProblem) -> dict[Quantity, float]:
         Quantity.POWER: caps.max_power_kw,
         Quantity.GPUS: caps.max_gpus,
     }
+
+
+def power_scale(pool: PoolData) -> float:
+    """What the power of a pool is divided by: its cap, or one GPU where the cap is less than that takes."""
+    return max(pool.max_power_kw, pool.kw_per_gpu)
+
+
+def _cap_scale(problem: FleetProblem, quantity: Quantity, limit: float) -> float:
+    """What a cap is divided by: itself, or the least that counts where it is less; tiny divisors upset the solver."""
+    per_gpu = {
+        Quantity.COST: [pool.usd_per_gpu_hour for pool in problem.pools],
+        Quantity.POWER: [pool.kw_per_gpu for pool in problem.pools],
+    }
+    return max(limit, min((each for each in per_gpu.get(quantity, []) if each > 0.0), default=0.0)) or 1.0
 
 
 def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:

@@ -153,8 +153,7 @@ def _pools(result: FleetResult, plan: FleetPlan) -> TitledTable:
 
 def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
     """What a better plan would have to violate; where nothing is known there is no table."""
-    known = [(row, row.amount, row.objective) for row in plan.next_cheaper]
-    rows = [(row, amount, then) for row, amount, then in known if amount is not None and then is not None]
+    rows = [(row, row.amount, row.objective) for row in plan.next_cheaper if row.amount is not None]
     rows.sort(key=lambda each: (each[0].share is None, each[0].share or 0.0))
     if not rows:
         return TitledTable("", [])
@@ -162,7 +161,7 @@ def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
         fleet_wording.objective(result)
     ]
     unit = fleet_wording.unit(result)
-    wide = max(len(row.unit) for row, _, _ in rows)
+    wide, decimals = max(len(row.unit) for row, _, _ in rows), 0 if unit == "GPUs" else 2
     shares_missed = ("-" if row.share is None else wording.percent(row.share) for row, _, _ in rows)
     columns = [
         words("requirement", (row.requirement for row, _, _ in rows)),
@@ -170,7 +169,7 @@ def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
             "missed by", "", tuple(f"{fleet_wording.plain(amount)} {row.unit.ljust(wide)}" for row, amount, _ in rows)
         ),
         Column("relative", "", tuple(shares_missed)),
-        Column("then", unit, tuple(f"{then:,.{0 if unit == 'GPUs' else 2}f}" for _, _, then in rows)),
+        Column("then", unit, tuple("-" if then is None else f"{then:,.{decimals}f}" for _, _, then in rows)),
     ]
     heading = f"Any {better} that misses just one requirement misses it by at least"
     return TitledTable(heading, columns, ("relative",))

@@ -47,8 +47,9 @@ def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
     same = {"cost": "at this cost", "power": "with this power", "gpus": "with so few GPUs"}[objective(result)]
     steps = ", then ".join(_step(result, level) for level in plan.levels)
     open_levels = [_open(level) for level in plan.levels if level.status != "optimal"]
-    proof = f"not proven: {', '.join(open_levels)}" if open_levels else "each proven"
-    return [f"of all plans {same} {steps}; {proof}"]
+    if not open_levels:
+        return [f"of all plans {same} {steps}; each proven"]
+    return [f"of the plans {same} that were found {steps}; a better one may exist in: {', '.join(open_levels)}"]
 
 
 def _step(result: FleetResult, level: Level) -> str:
