@@ -152,7 +152,9 @@ solver_config_option = click.option(
 )
 
 quiet_option = click.option(
-    "--quiet", is_flag=True, help="No progress or notes; with --out, nothing on standard output either."
+    "--quiet",
+    is_flag=True,
+    help="No progress or notes; with --out and without --format, nothing on standard output either.",
 )
 
 _OUTPUT = (

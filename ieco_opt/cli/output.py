@@ -43,12 +43,9 @@ class Delivery:
     @property
     def shows_tables(self) -> bool:
         """Whether people read standard output."""
-        return self.output_format in (None, "table") and not self.is_silent
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the answer goes into a file only."""
-        return self.quiet and self.out is not None
+        return self.output_format == "table" or (
+            self.output_format is None and not (self.quiet and self.out is not None)
+        )
 
     def to_screen(self) -> Delivery:
         """The same without files."""
@@ -83,9 +80,7 @@ class Delivery:
         show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
         if answer.stopped is not None and not self.quiet:
             click.echo(f"stopped early ({answer.stopped}): what was found is kept and marked", err=True)
-        if self.is_silent and not unwritten:
-            pass
-        elif self.output_format == "json":
+        if self.output_format == "json":
             click.echo(to_json(answer), nl=False)
         elif self.output_format == "csv":
             click.echo(to_csv_text(answer), nl=False)  # type: ignore[arg-type]
