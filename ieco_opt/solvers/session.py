@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +11,9 @@ from typing import Any
 from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.interrupt import Interrupt
+from ieco_opt.solvers.one_at_a_time import ALONE
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
 from ieco_opt.solvers.watch import Report, Watch
-
-# Pyomo redirects the process's output while a solver runs, so two solves must never overlap.
-_ONE_AT_A_TIME = threading.Lock()
 
 _MISMATCH = 1e-6
 """Relative difference of an objective and the solution it belongs to that is no rounding."""
@@ -62,7 +59,7 @@ class SolverSession:
         """
         began = time.perf_counter()
         deadline = began + min(_or_inf(time_limit_s), _or_inf(self.config.time_limit_s))
-        with _ONE_AT_A_TIME:
+        with ALONE:
             if self.config.solver == "highs":
                 outcome, objective, bound = self._run_highs(model, deadline, start, report)
                 if start and objective is not None and _contradicts(model, objective):
