@@ -114,6 +114,16 @@ class Column:
     origin: Origin
 
 
+def possible_modes(modes: Sequence[str], classes: int, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Modes in whose every phase some column of one workload, to which all columns belong, serves each class."""
+    served = {
+        (column.phase, each) for column in columns for each, served in enumerate(column.requests_per_s) if served > 0.0
+    }
+    return tuple(
+        mode for mode in modes if all((phase, each) in served for phase in MODES[mode] for each in range(classes))
+    )
+
+
 def any_conflict(columns: Sequence[Column]) -> bool:
     """Whether any prefill and decode column of one workload, to which all columns belong, are late together."""
     return any(

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 from ieco_opt.design_space.setups import NO_MEMORY
 from ieco_opt.documents.origin import shortened
-from ieco_opt.fleet.columns import MODES, Candidates, Column
+from ieco_opt.fleet.columns import Candidates, Column, possible_modes
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.speeds import STEP
-from ieco_opt.performance.serving import Phase
 from ieco_opt.results.plan import FleetPlan, Relaxation
 from ieco_opt.solvers.run import Run
 
@@ -155,14 +154,7 @@ def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) ->
 
 def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
     """Whether every phase of some mode has a column for every class."""
-
-    def served(phase: Phase) -> bool:
-        return all(
-            any(column.phase is phase and column.requests_per_s[each] > 0.0 for column in columns)
-            for each in range(len(candidate.classes))
-        )
-
-    return any(all(map(served, MODES[mode])) for mode in candidate.workload.workload.serving)
+    return bool(possible_modes(candidate.workload.workload.serving, len(candidate.classes), columns))
 
 
 def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ieco_opt.fleet.plan import Plan, judged
+from ieco_opt.fleet.plan import ROUNDING, Plan, judged
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem
@@ -20,9 +20,6 @@ _ULPS = 1e-12
 
 _BEYOND = 2.0
 """So many times the greatest factor that is known: what runs there has no instance of known speed."""
-
-_ROUNDING = 1e-9
-"""Relative tolerance of the solver on rows scaled to 1."""
 
 
 def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True) -> Plan:
@@ -58,6 +55,7 @@ class _Levels:
     """The search down the criteria.
 
     ``plan`` is the best so far, ``bounds`` what is proven by criterion, and ``factor`` what all instances must meet.
+    ``highest`` is a bound on known factors, 0 where there are none.
     """
 
     planner: FleetPlanner
@@ -68,6 +66,7 @@ class _Levels:
     bound: float = field(init=False)
     caps: dict[Quantity, float] = field(init=False)
     factor: float = field(init=False)
+    highest: float = field(init=False)
     bounds: dict[str, float] = field(default_factory=dict)
     unbounded: bool = False
 
@@ -76,6 +75,7 @@ class _Levels:
         kept = {self.objective} if self.other is None else {self.objective, self.other}
         self.caps = {quantity: self.plan.totals[quantity] for quantity in kept}
         self.factor = self.plan.speed_factor * (1.0 if self.faster else 1.0 - _ULPS)
+        self.highest = self.planner.space.max_known_factor()
 
     def run(self) -> None:
         """Decide the criteria in turn."""
@@ -91,7 +91,7 @@ class _Levels:
         criteria: dict[str, Callable[[], None]] = {}
         if Quantity.COST not in (self.objective, self.other):
             criteria["cost"] = self._decide_cost
-        if self.faster and not self.unbounded and self.planner.space.max_known_factor() > 0.0:
+        if self.faster and not self.unbounded and self.highest > 0.0:
             criteria["speed_factor"] = self._decide_speed_factor
         criteria["slack"] = self._decide_slack
         if Quantity.GPUS not in (self.objective, self.other):
@@ -106,7 +106,7 @@ class _Levels:
             return Level(criterion=criterion, value=value, bound=None, status=Status.FEASIBLE)  # type: ignore[arg-type]
         most = criterion in ("speed_factor", "slack")
         bound = max(bound, value) if most else min(bound, value)
-        scale = 1.0 + value if criterion == "slack" else max(value, _ROUNDING)
+        scale = 1.0 + value if criterion == "slack" else max(value, ROUNDING)
         status = Status.OPTIMAL if abs(bound - value) <= CLOSED * scale else Status.FEASIBLE
         return Level(criterion=criterion, value=value, bound=bound, status=status)  # type: ignore[arg-type]
 
@@ -125,20 +125,21 @@ class _Levels:
     def _decide_speed_factor(self) -> None:
         """Look just above the factor of a plan, and if there is a plan, also in the middle of what is open."""
         space = self.planner.space
-        highest = min(space.max_speed_factor(), space.max_known_factor())
-        if math.isinf(space.max_speed_factor()) and self._at_factor(_BEYOND * highest) is not None:
+        limit = space.max_speed_factor()
+        if math.isinf(limit) and self._at_factor(_BEYOND * self.highest) is not None:
             self.unbounded = True
             return
-        self.bounds["speed_factor"] = highest
-        self._adopt_faster(self.plan, highest)
-        above, high = True, highest
+        self.highest = min(self.highest, limit)
+        self.bounds["speed_factor"] = self.highest
+        self._adopt_faster(self.plan)
+        above, high = True, self.highest
         while (next_factor := self.plan.speed_factor * (1.0 + STEP)) < high:
             factor = next_factor if above else math.sqrt(self.plan.speed_factor * high)
             found = self._at_factor(factor)
             if found is None:
                 high = factor
             else:
-                self._adopt_faster(found, highest)
+                self._adopt_faster(found)
             if space.is_steady:
                 self.bounds["speed_factor"] = high
             above = not above
@@ -150,8 +151,8 @@ class _Levels:
             return None
         return self.planner.solve(FleetProgramData(problem, Goal.ANY, self.caps), factor)
 
-    def _adopt_faster(self, plan: Plan, highest: float) -> None:
-        fast = as_fast_as_possible(self.planner.space, plan, highest)
+    def _adopt_faster(self, plan: Plan) -> None:
+        fast = as_fast_as_possible(self.planner.space, plan, self.highest)
         self.plan = with_attained_factor(self.planner.space, fast)
         # So that the plan's own columns are among those at this factor.
         self.factor = self.plan.speed_factor * (1.0 - _ULPS)
@@ -190,7 +191,7 @@ class _Levels:
         self._minimise(Quantity.INSTANCES, self._as_much_slack())
 
     def _as_much_slack(self) -> FleetProblem:
-        covered = self.plan.covered() * (1.0 - _ROUNDING)
+        covered = self.plan.covered() * (1.0 - ROUNDING)
         return self.planner.problem(self.factor, covered=[covered] * len(self.plan.problem.workloads))
 
     def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
@@ -214,6 +215,4 @@ class _Levels:
 
     def _adopt(self, plan: Plan) -> None:
         """Take a plan over, its demands as they are asked for."""
-        workloads = self.plan.problem.workloads
-        asked = replace(plan, problem=replace(plan.problem, workloads=workloads))
-        self.plan = asked
+        self.plan = replace(plan, problem=replace(plan.problem, workloads=self.plan.problem.workloads))

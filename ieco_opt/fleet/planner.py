@@ -11,7 +11,7 @@ import numpy as np
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
-from ieco_opt.fleet.program.data import FleetProgramData, Quantity, Requirement, read_fleet_decision, values_of
+from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.program.start import starting_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
@@ -106,7 +106,7 @@ class FleetPlanner:
         Stopped
             A limit or an interrupt ended the search before that was known.
         """
-        model = build_fleet_program(FleetProgramData(problem, epsilons=dict(epsilons)))
+        model = build_fleet_program(FleetProgramData(problem, Goal.ANY, dict(epsilons)))
         solution = self._run(model, ())
         if not solution.has_incumbent and solution.outcome is not Outcome.INFEASIBLE:
             raise Stopped("a time limit ended the solver")

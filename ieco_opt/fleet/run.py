@@ -31,7 +31,7 @@ from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
-from ieco_opt.solvers.interrupt import caught_interrupts
+from ieco_opt.solvers.one_at_a_time import one_at_a_time
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
@@ -78,7 +78,7 @@ def plan(
             found = None if found is None else best_of_equals(asked.planner, found)
         except Stopped as stop:
             if stop.incumbent is None:
-                raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
+                raise
             found, stopped = stop.incumbent, stop.reason
         if found is None:
             raise InfeasibleFleetError(asked.why_infeasible())
@@ -89,6 +89,7 @@ def plan(
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds)
 
 
+@one_at_a_time
 def with_relaxations(result: FleetResult) -> FleetResult:
     """A result of one plan with what any better plan would have to violate, at the least.
 
@@ -97,14 +98,9 @@ def with_relaxations(result: FleetResult) -> FleetResult:
     ScenarioError
         The fleet is wrong.
     """
-    planner: FleetPlanner | None = result.planner
-    with caught_interrupts() as interrupt:
-        run = Run(result.solver, interrupt)
-        if planner is None:
-            resolved = resolve_fleet(result.scenario.model_copy(update={"objective": result.question.objective}))
-            with _empty_handed():
-                planner = FleetPlanner(build_fleet_space(resolved, run.ask), run)
-        found = better_would_violate(planner, run, result[0])
+    assert result.question.objective is not None
+    with _running(result.scenario, result.question.objective, result.solver, known=result) as asked:
+        found = better_would_violate(asked.planner, asked.run, result[0])
     return replace(result, plans=(replace(result[0], next_cheaper=found),))
 
 
@@ -145,7 +141,7 @@ def fleet_frontier(
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
         if not found.plans and found.stopped is not None and known is None:
-            raise SearchStoppedError(f"the search ended ({found.stopped}) before it found a plan")
+            raise Stopped(found.stopped)
         if not found.plans and found.stopped is None:
             raise InfeasibleFleetError(asked.why_infeasible())
         plans = tuple(asked.described(each) for each in found.plans)
@@ -272,9 +268,12 @@ def _running(
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
     with running(config, within=within) as run, _empty_handed():
-        planner: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
-        space = build_fleet_space(resolved, run.ask) if planner is None else planner.space
-        yield _Question(fleet, space, run, FleetPlanner(space, run, report=report))
+        before: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        if before is None:
+            planner = FleetPlanner(build_fleet_space(resolved, run.ask), run, report=report)
+        else:
+            planner = before.beside(run, counted=False)
+        yield _Question(fleet, planner.space, run, planner)
 
 
 @contextmanager
@@ -295,7 +294,6 @@ def _with_tight_rows(config: SolverConfig) -> SolverConfig:
 
 
 def _other(asked: _Question, against: str) -> Other:
-
     if against != "speed":
         return LessOf(asked.planner, Quantity(against))
     fastest = asked.space.max_speed_factor()

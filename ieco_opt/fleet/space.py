@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts
+from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
 from ieco_opt.performance.serving import Phase
@@ -142,7 +142,11 @@ class FleetSpace:
                 if useful >= 1:
                     columns.append(column)
                     most.append(useful)
-        workloads = tuple(_with_possible_modes(demand, at, columns) for at, demand in enumerate(demands))
+        of_workload = [[column for column in columns if column.workload == at] for at in range(len(demands))]
+        workloads = tuple(
+            replace(demand, modes=possible_modes(demand.modes, len(demand.requests_per_s), mine))
+            for demand, mine in zip(demands, of_workload, strict=True)
+        )
         phases = [{phase for mode in workload.modes for phase in MODES[mode]} for workload in workloads]
         usable = [at for at, column in enumerate(columns) if column.phase in phases[column.workload]]
         columns, most = [columns[at] for at in usable], [most[at] for at in usable]
@@ -163,24 +167,19 @@ class FleetSpace:
 
     def max_speed_factor(self) -> float:
         """No plan meets a greater factor on all least speeds; inf where speeds are unknown or not asked for."""
-        factors = [
-            np.inf
-            if candidate.workload.workload.min_speed is None
-            else fastest_speed(candidate) / candidate.workload.workload.min_speed
-            for candidate in self.candidates
-        ]
-        return float(min(factors))
+        return min(self._factors(unknown=math.inf), default=math.inf)
 
     def max_known_factor(self) -> float:
         """No plan whose factor is known attains a greater one; 0 where no speed is asked for and known."""
-        return max(
-            (
-                fastest_speed(candidate, unknown=0.0) / candidate.workload.workload.min_speed
-                for candidate in self.candidates
-                if candidate.workload.workload.min_speed is not None
-            ),
-            default=0.0,
-        )
+        return max(self._factors(unknown=0.0), default=0.0)
+
+    def _factors(self, unknown: float) -> list[float]:
+        """Greatest speed over least speed of each workload that has one; speeds that nobody states are ``unknown``."""
+        return [
+            fastest_speed(candidate, unknown) / candidate.workload.workload.min_speed
+            for candidate in self.candidates
+            if candidate.workload.workload.min_speed is not None
+        ]
 
     @property
     def is_steady(self) -> bool:
@@ -232,23 +231,6 @@ def useful_instances(column: Column, demand: Demand) -> int:
     # The relative slack keeps a rounding of the quotient from cutting off the last instance.
     needed = max(demand.min_instances, math.ceil(sum(loads) * (1.0 + 1e-9)))
     return needed if demand.max_instances is None else min(needed, demand.max_instances)
-
-
-def _with_possible_modes(demand: Demand, index: int, columns: Sequence[Column]) -> Demand:
-    """Keep the modes in whose every phase some column serves each class."""
-
-    def served(phase: Phase, request_class: int) -> bool:
-        return any(
-            column.workload == index and column.phase is phase and column.requests_per_s[request_class] > 0.0
-            for column in columns
-        )
-
-    possible = tuple(
-        mode
-        for mode in demand.modes
-        if all(served(phase, each) for phase in MODES[mode] for each in range(len(demand.requests_per_s)))
-    )
-    return replace(demand, modes=possible)
 
 
 def _demand(candidate: Candidates) -> Demand:

@@ -67,25 +67,22 @@ def chosen(wanted: Sequence[str], resolution: int | None = None) -> tuple[Heuris
         raise ScenarioError.single(f"found {resolution}, expected at least 2", field="resolution")
     available = [name for name in BUILT_IN if name != "nsga2" or importlib.util.find_spec("pymoo") is not None]
     found = [get(name) for name in (wanted or available)]
-    if resolution is None:
-        return tuple(found)
-    from ieco_opt.heuristics.paper_grid import PaperGrid
-    from ieco_opt.heuristics.rounded_grid import RoundedGrid
-
-    return tuple(
-        replace(item, resolution=resolution) if isinstance(item, PaperGrid | RoundedGrid) else item for item in found
-    )
+    return tuple(found) if resolution is None else _with_grids(found, resolution=resolution)
 
 
 def sharing(heuristics: Sequence[Heuristic]) -> tuple[Heuristic, ...]:
     """The same heuristics; those that propose of the same searches search once."""
+    return _with_grids(heuristics, searches={})
+
+
+def _with_grids(heuristics: Sequence[Heuristic], **changes: object) -> tuple[Heuristic, ...]:
+    """The same heuristics with other fields of the grid searches among them."""
     from ieco_opt.heuristics.paper_grid import PaperGrid
-    from ieco_opt.heuristics.published_search import Searches
     from ieco_opt.heuristics.rounded_grid import RoundedGrid
 
-    searches: Searches = {}
     return tuple(
-        replace(item, searches=searches) if isinstance(item, PaperGrid | RoundedGrid) else item for item in heuristics
+        replace(item, **changes) if isinstance(item, PaperGrid | RoundedGrid) else item  # type: ignore[arg-type]
+        for item in heuristics
     )
 
 

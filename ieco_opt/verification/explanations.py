@@ -18,7 +18,6 @@ from ieco_opt.verification.everything import Everything
 
 UNCHECKED = "that the solver confirmed the optimum of the explanation (`confirmed`); without it, it was found again"
 
-
 NOT_EXAMINED = "limits and runner-ups that the explanation lacks, because its search was ended"
 
 
