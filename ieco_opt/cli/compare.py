@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option, solver_config_option
+from ieco_opt.defaults import COMPARED_DELTA
 
 if TYPE_CHECKING:
     from ieco_opt.scenario.source import ScenarioSource
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
 @click.option("--resolution", type=int, metavar="N", help="Points a side of the grid searches.  [default: 400]")
 @click.option(
-    "--delta", type=float, help="Coverage of the exact frontier, a (1 + delta)-approximate Pareto set.  [default: 0.01]"
+    "--delta",
+    type=float,
+    help=f"Coverage of the exact frontier, a (1 + delta)-approximate Pareto set.  [default: {COMPARED_DELTA}]",
 )
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @solver_config_option
@@ -63,7 +66,6 @@ def command(
     """What heuristics miss on SCENARIO: their proposals against the exact frontier."""
     from ieco_opt import api, load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes, shown_progress
-    from ieco_opt.defaults import COMPARED_DELTA
     from ieco_opt.heuristics import Budget
     from ieco_opt.heuristics.registry import chosen
     from ieco_opt.results.comparison import DEFAULT_EVALUATIONS

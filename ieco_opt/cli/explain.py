@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import objective_options, quiet_option, scenario_argument, set_option, solver_config_option
-from ieco_opt.defaults import DEFAULT_PREFERENCE
 
 if TYPE_CHECKING:
     from ieco_opt.defaults import ObjectiveName
@@ -32,7 +31,7 @@ def command(
     scenario: ScenarioSource,
     overrides: tuple[str, ...],
     objective: ObjectiveName,
-    preference: float | None,
+    preference: float,
     solver_config: str,
     out: Path | None,
     output_format: str | None,
@@ -57,7 +56,7 @@ def command(
         explanation = api.explain(
             loaded,
             objective=objective,
-            preference=DEFAULT_PREFERENCE if preference is None else preference,
+            preference=preference,
             solver_config=config,
             doing=shown.doing,
         )

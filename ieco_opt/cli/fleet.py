@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from ieco_opt.cli.options import output_options, scenarios_argument, set_option
-from ieco_opt.defaults import DEFAULT_DELTA
+from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ieco_opt.cli.output import Delivery
-    from ieco_opt.defaults import Against, FleetObjective
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
@@ -28,21 +27,23 @@ if TYPE_CHECKING:
 @scenarios_argument
 @set_option
 @click.option(
-    "--objective", type=click.Choice(["cost", "power", "gpus"]), help="What is minimised.  [default: the scenario's]"
+    "--objective", type=click.Choice(get_args(FleetObjective)), help="What is minimised.  [default: the scenario's]"
 )
 @click.option(
     "--frontier",
     "against",
-    type=click.Choice(["speed", "power", "gpus"]),
+    type=click.Choice(get_args(Against)),
     help="Also the frontier of cost against a common factor on all speeds, power or GPUs.",
 )
-@click.option("--delta", type=float, help="Coverage of the frontier, an approximate Pareto set.  [default: 0.05]")
+@click.option(
+    "--delta", type=float, help=f"Coverage of the frontier, an approximate Pareto set.  [default: {DEFAULT_DELTA}]"
+)
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @click.option("--relaxations", is_flag=True, help="Also what any better plan would have to violate at the least.")
 @click.option("--nodes", "show_nodes", is_flag=True, help="Also which instance sits on which node.")
 @click.option(
     "--solver-config",
-    default="fleet",
+    default=FLEET_CONFIG,
     show_default=True,
     metavar="NAME|FILE",
     help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("frontier")
 @scenario_argument
 @set_option
-@click.option("--delta", type=float, help="Coverage of the approximate Pareto set.  [default: 0.05]")
+@click.option("--delta", type=float, help=f"Coverage of the approximate Pareto set.  [default: {DEFAULT_DELTA}]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
 @solver_config_option

@@ -6,10 +6,11 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_MAX_SETUPS, DEFAULT_PREFERENCE, ObjectiveName
 from ieco_opt.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _sources(context: click.Context, _parameter: click.Parameter, value: Any) ->
 _MAX_SETUPS_OPTION: dict[str, Any] = {
     "type": click.IntRange(min=1),
     "metavar": "N",
-    "help": "Refuse scenarios that list more configurations.  [default: 500000]",
+    "help": f"Refuse scenarios that list more configurations.  [default: {DEFAULT_MAX_SETUPS}]",
 }
 
 # Eager: they are known before the scenarios that they are about.
@@ -120,22 +121,26 @@ set_option = click.option(
 _OBJECTIVE = (
     click.option(
         "--objective",
-        type=click.Choice(["fastest", "cheapest", "preferred"]),
+        type=click.Choice(get_args(ObjectiveName)),
         default="fastest",
         show_default=True,
         help="What is best; preferred maximises speed^k / cost.",
     ),
-    click.option("--preference", type=float, metavar="K", help="Exponent k of preferred.  [default: 3]"),
+    click.option(
+        "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
+    ),
 )
 
 
 def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --objective and --preference, and refuse a preference that nothing asks for."""
+    """Add --objective and --preference with its default, and refuse a preference that nothing asks for."""
 
     @functools.wraps(command)
     def checked(*arguments: Any, **options: Any) -> Any:
         if options["preference"] is not None and options["objective"] != "preferred":
             raise click.UsageError("--preference goes with --objective preferred")
+        if options["preference"] is None:
+            options["preference"] = DEFAULT_PREFERENCE
         return command(*arguments, **options)
 
     for option in reversed(_OBJECTIVE):
@@ -145,7 +150,7 @@ def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 solver_config_option = click.option(
     "--solver-config",
-    default="exact",
+    default=DEFAULT_CONFIG,
     show_default=True,
     metavar="NAME|FILE",
     help="Solver configuration: exact, fast, cbc, or a YAML file.",

@@ -40,23 +40,19 @@ def command(result: Path, max_setups: int | None, quiet: bool) -> int:
 
 def _confirmed(report: Verification) -> str:
     """What may be said where nothing is wrong."""
+    from ieco_opt.reports.text.wording import counted
+
     if report.plans:
         return (
-            f"verified: {_counted(report.plans, 'plan')} with {_counted(report.rows, 'instance type')} on "
-            f"{_counted(report.nodes, 'node')}: every figure agrees with the performance model or the operating "
+            f"verified: {counted(report.plans, 'plan')} with {counted(report.rows, 'instance type')} on "
+            f"{counted(report.nodes, 'node')}: every figure agrees with the performance model or the operating "
             "points, and capacity, demand, service, limits, hourly cost and power are kept"
         )
-    searched = _counted(report.configurations, "configuration")
+    searched = counted(report.configurations, "configuration")
     if not report.deployments:
         return f"verified: the answer lists no deployment, and none of {searched} contradicts it"
-    heuristics = f", the measures of {_counted(report.heuristics, 'heuristic')} come out alike" * bool(
-        report.heuristics
-    )
+    heuristics = f", the measures of {counted(report.heuristics, 'heuristic')} come out alike" * bool(report.heuristics)
     return (
-        f"verified: every figure of {_counted(report.deployments, 'deployment')} agrees with the performance model"
+        f"verified: every figure of {counted(report.deployments, 'deployment')} agrees with the performance model"
         f"{heuristics}, and no deployment of {searched} contradicts what is proven"
     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from ieco_opt.defaults import DEFAULT_MAX_SETUPS
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario, Speculation
 from ieco_opt.scenario.fleet import FleetWorkload
-
-DEFAULT_MAX_SETUPS = 500_000
-"""Setups that cost at most about a minute of CPU, whatever they are; mostly they cost some seconds."""
 
 _BATCHES_AT_ONCE = 256
 """With speculation and a cap on throughput every batch of a range is looked at: so many cost as much as a setup."""

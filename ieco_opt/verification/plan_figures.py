@@ -1,4 +1,7 @@
-"""Every figure of the instances of a plan computed again by the performance model, or found among operating points."""
+"""Every figure of the instances of a plan computed again by the performance model, or found among operating points.
+
+The formulas stand here once more, apart from fleet/describe.py, so that a wrong one there is found.
+"""
 
 from __future__ import annotations
 

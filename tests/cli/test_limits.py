@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +120,19 @@ def test_a_plan_and_its_frontier_have_one_limit_and_one_price_list(
 
     deadlines: list[float | None] = []
     priced: list[object] = []
-    honest_planner, honest_space = fleet_run.FleetPlanner, fleet_run.build_fleet_space
+    honest_running, honest_space = fleet_run.running, fleet_run.build_fleet_space
 
-    def planner(space: Any, run: Run, **given: Any) -> Any:
-        deadlines.append(run.deadline)
-        return honest_planner(space, run, **given)
+    @contextmanager
+    def running(*given: Any, **named: Any) -> Iterator[Run]:
+        with honest_running(*given, **named) as run:
+            deadlines.append(run.deadline)
+            yield run
 
     def space(resolved: Any, ask: Any) -> Any:
         priced.append(resolved)
         return honest_space(resolved, ask)
 
-    monkeypatch.setattr(fleet_run, "FleetPlanner", planner)
+    monkeypatch.setattr(fleet_run, "running", running)
     monkeypatch.setattr(fleet_run, "build_fleet_space", space)
     config = tmp_path / "limit.yaml"
     config.write_text("solver: highs\ntotal_time_limit_s: 1000\n")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from edited_results import POOLS
 
 import ieco_opt
 from ieco_opt.results.guarantee import Status
@@ -20,19 +21,7 @@ Change = Callable[[FleetPlan], FleetPlan]
 FLEET: Mapping = {
     "kind": "fleet",
     "name": "checked",
-    "pools": [
-        {"name": "h100", "accelerator": "H100-SXM", "gpus": 32, "usd_per_gpu_hour": 2, "power_w": 700, "node_size": 8},
-        {
-            "name": "l40s",
-            "accelerator": "L40S",
-            "gpus": 11,
-            "usd_per_gpu_hour": 1,
-            "power_w": 350,
-            "node_size": 4,
-            "rented_by": "gpu",
-            "owned_gpus": 2,
-        },
-    ],
+    "pools": POOLS,
     "workloads": [
         {
             "name": "chat",
