@@ -161,25 +161,23 @@ class _Levels:
         """Greatest multiple of all demands that is covered.
 
         The multiple is linear but for workloads with slices. Those must cover a little more than the plan so far, until
-        none does, or until the others cannot.
+        no plan found covers more.
         """
+        sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
         while True:
-            enough = self.plan.covered() * (1.0 + STEP)
-            sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
+            before = self.plan.covered()
+            enough = before * (1.0 + STEP)
             problem = self.planner.problem(self.factor, covered=[enough if each else None for each in sliced])
             found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
-            if not any(sliced):
-                if found is not None:
-                    self.bounds["slack"] = -found.bound - 1.0
-                    self._adopt(found)
-                return
             if found is None:
-                self.bounds["slack"] = enough - 1.0
+                if any(sliced):
+                    self.bounds["slack"] = enough - 1.0
                 return
-            most = enough if all(sliced) else -found.bound
-            self._adopt(found)
-            if not all(sliced) and most <= enough:
-                self.bounds["slack"] = enough - 1.0
+            self._adopt_if_better(found, Goal.SLACK)
+            if not all(sliced):
+                # What covers more than enough has the slices that were required, and then the others cover no more.
+                self.bounds["slack"] = max(-found.bound, enough if any(sliced) else 0.0) - 1.0
+            if not any(sliced) or self.plan.covered() <= before:
                 return
 
     def _decide_gpus(self) -> None:
@@ -198,7 +196,7 @@ class _Levels:
         found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))
         if found is not None:
             self.bounds[quantity.value] = found.bound
-            self._adopt(found)
+            self._adopt_if_better(found, quantity)
             self.caps = {**self.caps, quantity: self.plan.totals[quantity]}
 
     def _solve(self, criterion: str, data: FleetProgramData) -> Plan | None:
@@ -207,12 +205,20 @@ class _Levels:
             return self.planner.solve(data, self.factor, self.plan)
         except Stopped as stop:
             if stop.incumbent is not None:
-                self._adopt(stop.incumbent)
+                self._adopt_if_better(stop.incumbent, data.minimise)
                 bound = stop.incumbent.bound
-                if math.isfinite(bound):
+                # Of slices the multiple says nothing.
+                sliced = data.minimise is Goal.SLACK and any(each.is_sliced for each in data.problem.workloads)
+                if math.isfinite(bound) and not sliced:
                     self.bounds[criterion] = -bound - 1.0 if data.minimise is Goal.SLACK else bound
             raise
 
-    def _adopt(self, plan: Plan) -> None:
-        """Take a plan over, its demands as they are asked for."""
-        self.plan = replace(plan, problem=replace(plan.problem, workloads=self.plan.problem.workloads))
+    def _adopt_if_better(self, plan: Plan, minimised: Quantity | Goal) -> None:
+        """Take a plan over, its demands as they are asked for, unless the one before is better."""
+        asked = replace(plan, problem=replace(plan.problem, workloads=self.plan.problem.workloads))
+        if minimised is Goal.SLACK:
+            better = asked.covered() >= self.plan.covered()
+        else:
+            better = asked.totals[Quantity(minimised)] <= self.plan.totals[Quantity(minimised)]
+        if better:
+            self.plan = asked

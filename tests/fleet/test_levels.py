@@ -7,6 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
+from ended_solves import Ending, empty_handed, end_after, out_of_time
 
 import ieco_opt
 from ieco_opt import ScenarioError, SolverError
@@ -125,6 +126,88 @@ def test_slices_stay_whole_where_slack_is_sought() -> None:
     assert {row.instance_type for row in found.instances} == {"x", "y"}
     # Split at will, the classes of two of the same kind would have 14 / 6.
     assert found.levels[1].status == "optimal"
+
+
+def mixed(*points: Mapping, **changes: Any) -> Mapping:
+    """A workload of two equal classes that each point serves alike."""
+    mix = [{"name": each, "share": 1, "prompt_tokens": 100, "output_tokens": 100} for each in "ab"]
+    rows = [point | {"request_class": each, "kind": f"of {point['gpus']}"} for point in points for each in "ab"]
+    workload = listed(*rows, name="mixed", request_mix=mix) | changes
+    del workload["prompt_tokens"], workload["output_tokens"]
+    return workload
+
+
+def test_slack_is_balanced_between_slices_and_what_is_split_at_will() -> None:
+    # Of 10 GPUs the slices need 2 for each 1.05 of their demand, the other workload 1 for each 1.0.
+    sliced = mixed(*(point(gpus, 3.15 * gpus, 40) for gpus in (2, 4, 6, 8)), slices=1, max_instances=1)
+    split = listed(point(1, 6, 40))
+    pool = {"gpus": 10, "owned_gpus": 10, "rented_by": "gpu", "node_size": 10}
+    found = result(sliced, split, pool=pool)[0]
+    # Six GPUs for the slices (3.15) and four for the others (4); with eight the others would have 2.
+    assert values(found)["slack"] == pytest.approx(2.15, rel=1e-9)
+    assert [(row.workload, row.gpus, row.instances) for row in found.instances] == [("mixed", 6, 1), ("listed", 1, 4)]
+    assert [level.status for level in found.levels] == ["optimal"] * 4
+
+
+OF_SLICES: dict[str, list[Mapping]] = {
+    "beside others": [
+        mixed(*(point(gpus, 3.15 * gpus, 40) for gpus in (2, 4, 6, 8)), slices=1, max_instances=1),
+        listed(point(1, 6, 40)),
+    ],
+    "alone": [
+        mixed(*(point(1, 3.0 + number, 40) for number in range(3)), slices=4, requests_per_s=11, headroom=0.05),
+    ],
+}
+
+
+@pytest.mark.parametrize("workloads", OF_SLICES.values(), ids=OF_SLICES)
+@pytest.mark.parametrize("ending", [out_of_time, empty_handed], ids=lambda each: each.__name__)
+def test_slack_of_slices_is_not_called_proven_where_its_search_ends(
+    ending: Ending, workloads: list[Mapping], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = {"gpus": 10, "owned_gpus": 10, "rented_by": "gpu", "node_size": 10}
+    best = values(result(*workloads, pool=pool)[0])["slack"]
+    ended = 0
+    for solves in range(4, 40):
+        with monkeypatch.context() as patch:
+            end_after(solves, ending, patch)
+            found = result(*workloads, pool=pool)[0]
+        slack = next((level for level in found.levels if level.criterion == "slack"), None)
+        if slack is not None and slack.value < best - 1e-6:
+            ended += 1
+            assert slack.status == "feasible"
+            assert slack.bound is None or slack.bound >= best - 1e-6
+    assert ended
+
+
+def test_a_factor_that_may_rise_again_is_not_called_proven() -> None:
+    # Slow decoding is not in time for the long class; at a greater factor it does not serve that class, and may run.
+    fleet = load_fleet_mapping(
+        {
+            "kind": "fleet",
+            "pools": [POOL],
+            "workloads": [mixed(point(4, 7, 40), point(4, 7, 90), serving=["colocated", "disaggregated"])],
+        }
+    )
+    steady = ieco_opt.plan(fleet)[0].levels[0]
+    assert (steady.criterion, steady.status) == ("speed_factor", "optimal")
+    timed = load_fleet_mapping(
+        {
+            "kind": "fleet",
+            "pools": [POOL],
+            "workloads": [
+                mixed(
+                    point(8, 7, 40),
+                    point(16, 7, 90),
+                    serving=["colocated", "disaggregated"],
+                    max_time_to_first_token_s=5,
+                )
+            ],
+        }
+    )
+    level = ieco_opt.plan(timed)[0].levels[0]
+    assert (level.criterion, level.value, level.status) == ("speed_factor", 2.0, "feasible")
+    assert level.bound == pytest.approx(4.5, rel=1e-9)
 
 
 def test_a_search_without_patience_says_what_it_did_not_reach(capsys: pytest.CaptureFixture[str]) -> None:
