@@ -34,11 +34,11 @@ def model_of(
         With faults at ``location`` of the scenario, or in the model's file.
     """
     collection = collection_of(fidelity)
+    find = _finder(origin, "models", catalog.model_from_mapping, catalog.model)
     if isinstance(reference, Mapping):
-        return _placed(lambda: catalog.model_from_mapping(reference, collection), location, origin)
+        return _placed(lambda: catalog.model_from_mapping(reference, collection, find), location, origin)
     if is_file(reference):
         return _model_in_file(reference, location, collection, origin)
-    find = _finder(origin, "models", catalog.model_from_mapping, catalog.model)
     return _named(find, reference, location, collection, origin)
 
 
