@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from ieco_opt.catalog.precision import PARTS, REST
+from ieco_opt.catalog.precision import FORMATS, PARTS, REST
 from ieco_opt.catalog.schema_attention import AttentionBlockInput, AttentionInput
 from ieco_opt.catalog.schema_fields import (
     Arithmetic,
@@ -25,6 +25,7 @@ from ieco_opt.catalog.schema_fields import (
     fault,
 )
 from ieco_opt.catalog.types import FeedForward, Topology
+from ieco_opt.documents.origin import found, shortened
 
 MOST_BLOCKS = 64
 """Rows that a model may have, of attention and of feed-forward blocks each."""
