@@ -36,11 +36,12 @@ def launchable(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_
     ranks = degrees.tensor_parallel
     accepted: NDArray[np.bool_] = (
         (degrees.stage_ranks % degrees.attention_data_parallel == 0)
-        & (architecture.query_heads % np.maximum(ranks, 1.0) == 0)
-        & (architecture.experts % degrees.expert_parallel == 0)
+        & ((architecture.experts + degrees.redundant_experts) % degrees.expert_parallel == 0)
         & (degrees.stage_ranks % degrees.expert_parallel == 0)
         & (degrees.pipeline_parallel <= architecture.layers)
     )
+    for kind in architecture.attention:
+        accepted &= kind.heads % np.maximum(ranks, 1.0) == 0
     return accepted
 
 
