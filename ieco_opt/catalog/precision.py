@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ieco_opt.catalog.types import Accelerator, Model, Vendor
+from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 
 PARTS = ("experts", "shared_experts", "feed_forward", "attention", "embedding", "head", "norms")
@@ -53,6 +54,9 @@ FORMATS: Mapping[str, WeightFormat] = MappingProxyType(
 )
 """Formats by name: groups of 128 weights share a 16-bit scale and a 4-bit zero in int4, awq and gptq."""
 
+KV_CACHES = ("bf16", "fp8")
+"""Precisions of the cache."""
+
 FP4 = "fp4"
 """MXFP4 where the model comes in it or the accelerator is AMD's, else NVFP4."""
 
@@ -82,9 +86,53 @@ class Recipe:
         return written(_shortest(self.formats))
 
 
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """What a scenario says of weights (a name, or formats by part) and cache, for one choice of the solver."""
+
+    weights: str | Mapping[str, str]
+    kv_cache: str
+
+    @property
+    def label(self) -> str:
+        """The weights as tables call them."""
+        return label(self.weights)
+
+
+def takes_cache(accelerator: Accelerator, kv_cache: str) -> bool:
+    """Whether an accelerator can keep its cache in a precision: 8 bits need arithmetic of that width."""
+    return kv_cache != "fp8" or accelerator.flops_8bit is not None
+
+
+def label(weights: str | Mapping[str, str]) -> str:
+    """Name of an entry of ``weights``, or its mapping on one line."""
+    return weights if isinstance(weights, str) else written(weights)
+
+
 def written(mapping: Mapping[str, str]) -> str:
     """Write a recipe's mapping as the column ``weights`` holds it."""
     return ",".join(f"{part}={mapping[part]}" for part in (*PARTS, REST) if part in mapping)
+
+
+def parsed(text: str) -> str | dict[str, str]:
+    """Read what ``label`` writes.
+
+    Raises
+    ------
+    ScenarioError
+        Where it is neither a name of ``PRECISIONS`` nor formats by part.
+    """
+    if text in PRECISIONS:
+        return text
+    pairs = [entry.partition("=") for entry in text.split(",")]
+    mapping = {part: each for part, _, each in pairs}
+    if len(mapping) < len(pairs) or not all(
+        part in (*PARTS, REST) and each in FORMATS for part, each in mapping.items()
+    ):
+        expected = f"one of {', '.join(PRECISIONS)}, or formats by part as experts=mxfp4,rest=bf16"
+        raise ScenarioError.single(f"found {found(text)}, expected {expected}")
+    _completed(mapping)
+    return mapping
 
 
 def recipe(model: Model, weights: str | Mapping[str, str], accelerator: Accelerator) -> Recipe:

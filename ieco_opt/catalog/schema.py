@@ -25,7 +25,7 @@ from ieco_opt.catalog.schema_fields import (
     fault,
 )
 from ieco_opt.catalog.types import FeedForward, Topology
-from ieco_opt.documents.origin import found, shortened
+from ieco_opt.documents.origin import found
 
 MOST_BLOCKS = 64
 """Rows that a model may have, of attention and of feed-forward blocks each."""

@@ -30,7 +30,8 @@ def proposals_of(
             nondominated=row in kept,
             gpus=float(proposals.degrees.gpus[row]),
             accelerator=_listed(accelerators, int(proposals.accelerator[row])),
-            weights=_listed(resolved.scenario.weights, int(proposals.weights[row])),
+            weights=_listed([each.label for each in resolved.precisions], int(proposals.precision[row])),
+            kv_cache=_listed([each.kv_cache for each in resolved.precisions], int(proposals.precision[row])),
             batch=float(proposals.batch[row]),
             draft_tokens=int(proposals.draft_tokens[row]),
             reasons=reasons,
@@ -48,6 +49,7 @@ def _degrees(degrees: Degrees, row: int) -> dict[str, Any]:
         "attention_data_parallel": float(degrees.attention_data_parallel[row]),
         "pipeline_parallel": float(degrees.pipeline_parallel[row]),
         "expert_parallel": float(degrees.expert_parallel[row]),
+        "redundant_experts": float(degrees.redundant_experts[row]),
         "stage_ranks": float(degrees.stage_ranks[row]),
     }
 

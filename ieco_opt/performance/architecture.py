@@ -11,7 +11,7 @@ import numpy as np
 
 from ieco_opt.catalog.attention import Matrix
 from ieco_opt.catalog.parameters import CACHE_BYTES, active_params, cache_bytes_per_token, total_params
-from ieco_opt.catalog.precision import Recipe, WeightFormat
+from ieco_opt.catalog.precision import Precision, Recipe, WeightFormat, recipe
 from ieco_opt.catalog.types import Accelerator, FeedForward, Fidelity, Model, PaperModel
 from ieco_opt.performance.attention import AttentionLayers, attention_layers
 from ieco_opt.performance.collectives import Array
@@ -154,15 +154,6 @@ class Architecture:
         assert self.recipe is not None
         return self.recipe.format_of(part)
 
-    def useful_s(self, accelerator: Accelerator, start: float | Array, end: float | Array) -> Array:
-        """Seconds of arithmetic of one token on one GPU at its peak rates, for the utilisation."""
-        if self.recipe is None:
-            flop = self.feed_forward_flop_per_token + self.rest_flop_per_token + self.attended_flop_per_token(start, end)
-            return np.asarray(flop / paper_peak_flops(accelerator, self.weight_bytes))
-        parts = [*self.layer_flop(), *self.embedding_flop()]
-        attended = self.attended_flop_per_token(start, end) / accelerator.flops_16bit
-        return np.asarray(seconds(parts, accelerator) + attended)
-
 
 def seconds(parts: Iterable[PartFlop], accelerator: Accelerator) -> float:
     """Seconds of the FLOP of ``parts`` on one GPU at its peak rates."""
@@ -239,6 +230,15 @@ def paper_architecture(model: PaperModel) -> Architecture:
     )
 
 
+def architecture(model: Model | PaperModel, precision: Precision | None, accelerator: Accelerator) -> Architecture:
+    """Read ``model`` in the fidelity its collection belongs to; models of the real one need a precision."""
+    if isinstance(model, PaperModel):
+        return paper_architecture(model)
+    if precision is None:
+        raise ValueError(f"{model.name}: a precision is needed for a model of the real collection")
+    return deployable_architecture(model, recipe(model, precision.weights, accelerator), precision.kv_cache)
+
+
 def deployable_architecture(model: Model, recipe: Recipe, kv_cache: str) -> Architecture:
     """Read a model of the real collection with its weights in ``recipe`` and its cache in ``kv_cache``."""
     word_bytes = CACHE_BYTES[kv_cache]
@@ -254,9 +254,7 @@ def deployable_architecture(model: Model, recipe: Recipe, kv_cache: str) -> Arch
         activation_bytes=model.activation_bytes,
         attention=tuple(attention_layers(block, model.width, word_bytes) for block in model.blocks),
         total_params=total_params(model),
-        blocks=tuple(
-            _deployable_block(block, model.width, recipe) for block in model.feed_forward if block.width > 0
-        ),
+        blocks=tuple(_deployable_block(block, model.width, recipe) for block in model.feed_forward if block.width > 0),
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.catalog.attention import Matrix
+from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture, Block, paper_peak_flops, seconds
 from ieco_opt.performance.attention import AttentionLayers, mean_capped
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
@@ -184,9 +184,7 @@ def idle_pass(like: PassTime, setups: int) -> PassTime:
     return replace(like, **idle)
 
 
-def pass_time(
-    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic
-) -> PassTime:
+def pass_time(architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic) -> PassTime:
     """Coefficients of the pass time of each setup, under what each sequence of the batch brings to a pass.
 
     Figures of ``traffic`` are scalars or have shape (setups,).
@@ -380,21 +378,40 @@ def _stack(columns: list[Array], shape: tuple[int, int]) -> Array:
     return np.stack(columns, axis=1) if columns else np.zeros(shape)
 
 
-def _arithmetic(
-    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic
-) -> Array:
+def _arithmetic(architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic) -> Array:
     """Seconds of arithmetic for each sequence of the batch."""
-    attended = traffic.generated * architecture.attended_flop_per_token(traffic.cached_from, traffic.cached_to)
+    rate = degrees.gpus * accelerator.arithmetic_cap
     if architecture.fidelity is Fidelity.PAPER:
-        peak = paper_peak_flops(accelerator, architecture.weight_bytes)
-        rate = degrees.gpus * peak * accelerator.arithmetic_cap
-        projected = architecture.feed_forward_flop_per_token
-        rest = degrees.attention_data_parallel * architecture.rest_flop_per_token
-        return np.asarray((traffic.tokens * (projected + rest) + attended) / rate)
-    found, whole = traffic.prefix_tokens, traffic.prompt_tokens
+        return _paper_arithmetic_s(architecture, accelerator, traffic, degrees.attention_data_parallel) / rate
+    layers, embeddings = _arithmetic_s(architecture, accelerator, traffic)
+    return np.asarray((_pace(architecture, degrees) * layers + embeddings) / rate)
+
+
+def useful_s(architecture: Architecture, accelerator: Accelerator, traffic: Traffic) -> Array:
+    """Seconds of arithmetic of what a sequence brings to a pass, on one GPU at its peak rates, for the utilisation."""
+    if architecture.fidelity is Fidelity.PAPER:
+        return _paper_arithmetic_s(architecture, accelerator, traffic, np.array(1.0))
+    layers, embeddings = _arithmetic_s(architecture, accelerator, traffic)
+    return layers + embeddings
+
+
+def _paper_arithmetic_s(
+    architecture: Architecture, accelerator: Accelerator, traffic: Traffic, scale_down: Array
+) -> Array:
+    """The paper's arithmetic at the peak of one GPU: projections and embeddings are repeated sigma times."""
+    attended = traffic.generated * architecture.attended_flop_per_token(traffic.cached_from, traffic.cached_to)
+    per_token = architecture.feed_forward_flop_per_token + scale_down * architecture.rest_flop_per_token
+    peak = paper_peak_flops(accelerator, architecture.weight_bytes)
+    return np.asarray((traffic.tokens * per_token + attended) / peak)
+
+
+def _arithmetic_s(architecture: Architecture, accelerator: Accelerator, traffic: Traffic) -> tuple[Array, Array]:
+    """Seconds of layers and of embeddings at the peak rates of one GPU."""
+    attended = traffic.generated * architecture.attended_flop_per_token(traffic.cached_from, traffic.cached_to)
     for kind in architecture.attention:
-        attended = attended + traffic.prompts * kind.layers * kind.prompt_flop(found, whole)
+        prompt = kind.prompt_flop(traffic.prefix_tokens, traffic.prompt_tokens)
+        attended = attended + traffic.prompts * kind.layers * prompt
     # Attention over the cache computes in 16 bits, whatever the weights are in.
     layers = traffic.tokens * seconds(architecture.layer_flop(), accelerator) + attended / accelerator.flops_16bit
     embeddings = traffic.tokens * seconds(architecture.embedding_flop(), accelerator)
-    return np.asarray((_pace(architecture, degrees) * layers + embeddings) / (degrees.gpus * accelerator.arithmetic_cap))
+    return np.asarray(layers), np.asarray(embeddings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,18 +17,48 @@ MIB = 2.0**20
 
 Engine = Literal["any", "none", "vllm", "sglang", "trtllm"]
 
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+"""Servers whose reserve is known by name, `any` of them, and `none`: the equations alone."""
+
 _CONTEXT_BYTES = 0.9 * GIB
 _SAMPLER_BYTES = 33.0
 _COLLECTIVES_BYTES = 1.3 * GIB
 _EXPERTS_BYTES = 1.0 * GIB
 
 
+@dataclass(frozen=True, slots=True)
+class ServerMemory:
+    """What a server may fill of a GPU's memory.
+
+    ``reserve_bytes`` is what it keeps for itself; ``None``: as ``engine`` does.
+    """
+
+    utilization: float
+    engine: Engine = "none"
+    reserve_bytes: float | None = None
+
+    @property
+    def counts_whole_memory(self) -> bool:
+        """Whether what the utilisation leaves free is part of the reserve, as SGLang counts."""
+        return self.engine == "sglang" and self.reserve_bytes is None
+
+    def usable_bytes(self, accelerator: Accelerator) -> float:
+        """Bytes of each GPU that a server may fill."""
+        return self.utilization * accelerator.hbm_bytes
+
+    def reserve(self, architecture: Architecture, accelerator: Accelerator, degrees: Degrees) -> Array:
+        """Bytes of each GPU that hold neither weights nor cache, shape (setups,)."""
+        if self.reserve_bytes is not None:
+            return np.full(degrees.stage_ranks.shape, self.reserve_bytes)
+        return reserve_bytes(self.engine, architecture, accelerator, degrees, self.utilization)
+
+
 def reserve_bytes(
-    engine: Engine,
+    engine: str,
     architecture: Architecture,
     accelerator: Accelerator,
     degrees: Degrees,
-    memory_utilization: float,
+    memory_utilization: float | Array,
 ) -> Array:
     """Bytes of each GPU that hold neither weights nor cache, shape (setups,); 0 for ``none``, the equations alone.
 

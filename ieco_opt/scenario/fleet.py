@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
+from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
@@ -159,7 +160,14 @@ class FleetWorkload(Strict):
     """Model: a name of the catalog, a file or a mapping; may be left out where there are operating points."""
 
     weights: fields.Precisions = ()
-    """Weight precisions that the solver may choose from; needed with a model."""
+    """Precisions of the weights that the solver may choose from: names of usual recipes, or mappings of formats by
+    part; by default that of the checkpoint that the model names."""
+
+    kv_cache: fields.KvCaches = ("bf16",)
+    """Precisions of the cache that the solver may choose from."""
+
+    engine: fields.EngineName = "any"
+    """Server whose memory is reserved; none: no reserve."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
@@ -211,6 +219,12 @@ class FleetWorkload(Strict):
     memory_utilization: fields.Share = 0.9
     """Share of the accelerator's memory that the server may use."""
 
+    memory_reserve_gb: fields.Reserve = "auto"
+    """Memory of each GPU that holds neither weights nor cache, in 1e9 bytes; by default as the engine does."""
+
+    prefix_hit: fields.PrefixHit = 0.0
+    """Share of each prompt that is found in the prefix cache and not computed again."""
+
     operating_points: OperatingPoints | None = None
     """Measured or estimated instance types, instead of the performance model or beside it."""
 
@@ -230,10 +244,9 @@ class FleetWorkload(Strict):
                 faults.append(((name,), value, "nothing beside request_mix, whose classes have sizes of their own"))
         if self.model is None and self.operating_points is None:
             faults.append((("model",), None, "a model, operating_points, or both"))
-        if self.model is not None and not self.weights:
-            faults.append((("weights",), None, "a list of precisions for the model"))
         if self.model is None and self.weights:
-            faults.append((("weights",), list(self.weights), "nothing without a model"))
+            given = [label(entry) for entry in self.weights]
+            faults.append((("weights",), given, "nothing without a model"))
         if self.model is None and self.speculation is not None:
             faults.append((("speculation",), {}, "nothing without a model"))
         if self.max_instances is not None and self.max_instances < self.min_instances:
