@@ -220,7 +220,7 @@ def _fault(name: str) -> Refused | None:
     owner_and_name = name.split("/")
     if len(owner_and_name) > 2:
         return Refused(f"a name of {len(owner_and_name)} parts", "owner/name of a repository")
-    if any(not part.strip(". ") or part.startswith(".") for part in owner_and_name):
+    if not all(part.strip(". ") for part in owner_and_name):
         return Refused("which has no owner or no name", "owner/name of a repository")
     return None
 

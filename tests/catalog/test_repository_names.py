@@ -76,6 +76,8 @@ OF_THE_CATALOG = [
     ("MiniMaxAI/MiniMax-M2.5", "MiniMax-M2.5", None),
     ("CohereForAI/c4ai-command-r-plus-08-2024", "Command-R-Plus", None),
     ("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "Llama-3.1-70B", "awq"),
+    ("ibnzterrell/Meta-Llama-3.3-70B-Instruct-AWQ-INT4", "Llama-3.3-70B", "awq"),
+    ("someone/Llama-3.1-8B-Instruct-INT4-AWQ", "Llama-3.1-8B", "awq"),
     ("casperhansen/llama-3.3-70b-instruct-awq", "Llama-3.3-70B", "awq"),
     ("TheBloke/Llama-2-70B-Chat-GPTQ", "Llama-2-70B", "gptq"),
     ("Intel/Qwen3-30B-A3B-int4-AutoRound", "Qwen3-30B-A3B", "int4"),
@@ -150,10 +152,12 @@ LATER = {
     "Granite-4.0-H-Small": ["ibm-granite/granite-4.0-h-small"],
     "EXAONE-4.0-32B": ["LGAI-EXAONE/EXAONE-4.0-32B"],
     "OLMo-2-32B": ["allenai/OLMo-2-0325-32B-Instruct"],
-    "Olmo-3-32B": ["allenai/Olmo-3-1125-32B", "allenai/Olmo-3-32B-Think"],
+    "Olmo-3-32B": ["allenai/Olmo-3-1125-32B"],
     "MiMo-V2-Flash": ["XiaomiMiMo/MiMo-V2-Flash"],
     "Command-A": ["CohereLabs/c4ai-command-a-03-2025"],
-    "Llama-3.3-Nemotron-Super-49B-v1.5": ["nvidia/Llama-3_3-Nemotron-Super-49B-v1_5"],
+    "Command-R7B": [],
+    "Llama-3.3-Nemotron-Super-49B-v1.5": [],
+    "Nemotron-3-Super-120B-A12B": [],
     "Nemotron-3-Nano-30B-A3B": ["nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16"],
     "Gemma-4-31B": ["google/gemma-4-31B-it"],
     "Qwen3-Next-80B-A3B": ["Qwen/Qwen3-Next-80B-A3B-Instruct"],
@@ -189,6 +193,8 @@ OF_A_LATER_CATALOG = [
     ("XiaomiMiMo/MiMo-V2-Flash-Base", "MiMo-V2-Flash", None),
     ("RedHatAI/c4ai-command-a-03-2025-FP8-dynamic", "Command-A", "fp8"),
     ("CohereLabs/command-a-03-2025", "Command-A", None),
+    ("CohereLabs/c4ai-command-r7b-12-2024", "Command-R7B", None),
+    ("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-FP8", "Nemotron-3-Super-120B-A12B", "fp8"),
     ("nvidia/Llama-3_3-Nemotron-Super-49B-v1_5-FP8", "Llama-3.3-Nemotron-Super-49B-v1.5", "fp8"),
     ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4", "Nemotron-3-Nano-30B-A3B", "nvfp4"),
     ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-Base-BF16", "Nemotron-3-Nano-30B-A3B", "bf16"),
@@ -332,13 +338,18 @@ def test_a_model_as_another_one_may_have_a_precision_of_its_own() -> None:
 
 def test_a_base_that_is_missing_and_a_name_of_two_models_are_refused() -> None:
     known = known_names(
-        {"One-7B-2501": [], "Two": ["owner/Three-7B-Instruct"], "Four": ["owner/Three-7B-Chat"]},
+        {
+            "One-7B-2501": [],
+            "Two": ["owner/Three-7B-Instruct", "Seven-7B-Instruct-2501"],
+            "Four": ["owner/Three-7B-Chat", "Seven-7B-Chat-2501"],
+        },
         [SameArchitecture("Five-8B", "Six-8B", {}, "a test")],
     )
     missing, doubtful = understood("owner/Five-8B-FP8", known), understood("owner/Three-7B-AWQ", known)
     assert missing == Refused("which has the architecture of Six-8B, unknown too", core="Six-8B")
     assert doubtful == Refused("which may mean several models", "Four or Two", "Three-7B")
     assert understood("One-7B", known) == Refused(core="One-7B")
+    assert getattr(understood("owner/Seven-7B-Instruct-2501-FP8", known), "model", None) == "Two"
 
 
 def test_names_of_the_paper_say_nothing_beside_themselves() -> None:
@@ -354,7 +365,9 @@ def test_the_catalog_shows_a_model_by_the_name_of_a_repository() -> None:
     rows = {row.field: row.value for row in catalog.describe(name)}
     assert (rows["name"], rows["understood"]) == ("Llama-3.3-70B", catalog.said_about(name))
     assert "understood" not in {row.field for row in catalog.describe("Llama-3.3-70B")}
-    with pytest.raises(ScenarioError, match=r"name: found .*'GGUF' .*expected Llama-3.3-70B"):
+    with pytest.raises(
+        ScenarioError, match=r"name: found .*'GGUF' .*expected Llama-3.3-70B, with its precision in `weights`$"
+    ):
         catalog.describe("unsloth/Llama-3.3-70B-Instruct-GGUF")
 
 
