@@ -12,6 +12,9 @@ from ieco_opt.documents.origin import cut
 LONGEST_NAME = 200
 """Longer names are like none of ours, and comparing them takes long."""
 
+_MOST_TOKENS = 16
+"""Names of more parts are not tried without each of them."""
+
 _HOST = re.compile(r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
 _MAKER = re.compile(r"^(?:meta-(?=llama)|nvidia-(?=nemotron)|c4ai-)")
 """Makers who put their name before that of the model in some repositories and not in others."""
@@ -202,7 +205,7 @@ def understood(name: str, known: KnownNames) -> Understood | Refused:
         return Understood(spelt, exact and exact[0], _said(name, spelt, exact, "") if exact else "")
     found = _found(parts, known)
     if isinstance(found, Refused):
-        return found if isinstance(weights, tuple | None) else Refused(weights, core=parts.plain)
+        return found if isinstance(weights, tuple | None) else Refused(weights, core=parts.dated)
     model, alike, date = found
     if isinstance(weights, str):
         return Refused(weights, f"{alike.name if alike else model}, with its precision in `weights`")
@@ -274,7 +277,7 @@ def _found(parts: _Parts, known: KnownNames) -> tuple[str, SameArchitecture | No
         date = "-".join(parts.dates) if form != parts.dated else ""
         models = known.forms.get(form, ())
         if len(models) > 1:
-            return Refused("which may mean several models", " or ".join(models), parts.plain)
+            return Refused("which may mean several models", " or ".join(models))
         if models:
             return models[0], None, date
         if (alike := known.alike.get(form)) is not None:
@@ -292,18 +295,20 @@ def _as_another(
 
 
 def _beside(parts: _Parts, known: KnownNames) -> Refused:
-    """Say which last words are not understood beside a model that is known; words with numbers may be sizes."""
+    """Say which words are not understood beside a model that is known; words with numbers may be its size."""
     tokens = parts.plain.split("-")
-    for count in range(1, len(tokens)):
-        rest, words = "-".join(tokens[:-count]), "-".join(tokens[-count:])
-        if any(letter.isdigit() for letter in words):
-            break
-        models = known.forms.get(_parts(rest).dated, ())
+    if len(tokens) > _MOST_TOKENS:
+        return Refused(core=parts.dated)
+    windows = [(start, end) for end in range(len(tokens) + 1) for start in range(end) if end - start < len(tokens)]
+    for start, end in sorted(windows, key=lambda window: window[1] - window[0]):
+        words = "-".join(tokens[start:end])
+        # Whatever comes before a whole name is another's name: Hermes-3-Llama-3.1-70B.
+        if start > 0 and any(letter.isdigit() for letter in words):
+            continue
+        models = known.forms.get(_parts("-".join(tokens[:start] + tokens[end:])).dated, ())
         if len(models) == 1:
-            model = models[0]
-            reason = f"in which {cut(words)!r} is not understood"
-            return Refused(reason, f"{model} if its architecture is the same", rest)
-    return Refused(core=parts.plain)
+            return Refused(f"in which {cut(words)!r} is not understood", f"{models[0]} if its architecture is the same")
+    return Refused(core=parts.dated)
 
 
 def _of_architecture(model: str, alike: SameArchitecture) -> str:

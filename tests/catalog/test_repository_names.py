@@ -114,12 +114,17 @@ REFUSED = [
     ("someone/Llama-3.1-8B-AWQ-FP8", "'AWQ' and 'FP8' set more than one precision", "expected Llama-3.1-8B"),
     ("meta-llama/Llama-3.3-8B-Instruct", "expected the name of a model", "Llama-3.3-70B"),
     ("meta-llama/Llama-3.2-90B-Vision-Instruct", "expected the name of a model", "close matches"),
-    ("Qwen/Qwen2.5-VL-72B-Instruct-AWQ", "expected the name of a model", "close matches"),
+    ("Qwen/Qwen2.5-VL-72B-Instruct-AWQ", "'VL' is not understood", "expected Qwen2.5-72B if its architecture is"),
+    ("Qwen/Qwen3-Embedding-8B", "'Embedding' is not understood", "expected Qwen3-8B if"),
     ("Qwen/Qwen2.5-14B-Instruct-1M", "expected the name of a model", "Qwen2.5-14B"),
     ("Qwen/Qwen3-235B", "expected the name of a model", "Qwen3-235B-A22B"),
     ("Qwen/Qwen3-Coder-30B-Instruct", "expected the name of a model", "close matches"),
+    ("Qwen/Qwen3-30B-A3B-128K", "expected the name of a model", "Qwen3-30B-A3B"),
     ("TheBloke/Mistral-7B-Instruct-v0.1-AWQ", "expected the name of a model", "Mistral-7B-Instruct-v0.3"),
-    ("NousResearch/Hermes-3-Llama-3.1-70B-FP8", "expected the name of a model", "Llama-3.1-70B"),
+    ("NousResearch/Hermes-3-Llama-3.1-70B-FP8", "'Hermes-3' is not understood", "expected Llama-3.1-70B if"),
+    ("google/gemma-3-1b-it", "expected the name of a model", "Gemma-3-12B"),
+    ("someone/" + "-it" * 60, "expected the name of a model", ""),
+    ("someone/" + "-ab" * 60, "expected the name of a model", ""),
     ("CohereForAI/c4ai-command-r-08-2024", "expected the name of a model", "close matches"),
     ("", "found '', expected the name of a model", ""),
     ("   ", "expected the name of a model", ""),
@@ -347,8 +352,8 @@ def test_a_base_that_is_missing_and_a_name_of_two_models_are_refused() -> None:
     )
     missing, doubtful = understood("owner/Five-8B-FP8", known), understood("owner/Three-7B-AWQ", known)
     assert missing == Refused("which has the architecture of Six-8B, unknown too", core="Six-8B")
-    assert doubtful == Refused("which may mean several models", "Four or Two", "Three-7B")
-    assert understood("One-7B", known) == Refused(core="One-7B")
+    assert doubtful == Refused("which may mean several models", "Four or Two")
+    assert understood("One-7B", known) == Refused(core="one-7b")
     assert getattr(understood("owner/Seven-7B-Instruct-2501-FP8", known), "model", None) == "Two"
 
 
