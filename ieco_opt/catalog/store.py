@@ -68,6 +68,8 @@ def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelera
 def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperModel:
     """Look a model up by name, alias or the name of a repository; case, and spaces for hyphens, do not matter.
 
+    The `checkpoint` of the model is the precision that the ending of a repository's name sets, else the entry's own.
+
     Raises
     ------
     ScenarioError
@@ -75,9 +77,6 @@ def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperM
         matches.
     """
     entries = _models(collection)
-    found = entries.get(name)
-    if found is not None:
-        return found
     read = _read(name, collection)
     if isinstance(read, Understood):
         return _as_understood(entries.entries[read.model], read)
@@ -87,13 +86,12 @@ def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperM
 def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | None:
     """Say the precision of the checkpoint that a model's name means, one of ``precision.PRECISIONS``.
 
-    The ending of a repository's name sets it, else the entry's own `checkpoint`. ``None`` where neither does, and
-    where the name is not known.
+    That is the `checkpoint` of :func:`model`; ``None`` also where the name is not known.
     """
     read = _read(name, collection)
     if isinstance(read, Refused):
         return None
-    return read.weights or getattr(_as_understood(_models(collection).entries[read.model], read), "checkpoint", None)
+    return getattr(_as_understood(_models(collection).entries[read.model], read), "checkpoint", None)
 
 
 def said_about(name: str, collection: Collection = Collection.REAL) -> str | None:
@@ -124,12 +122,12 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
         Where the collection knows neither a model nor an accelerator of this name.
     """
     models, accelerators = _models(collection), _accelerators(collection)
-    found = models.get(name) or accelerators.get(name)
-    if found is not None:
-        return found
     read = _read(name, collection)
     if isinstance(read, Understood):
         return _as_understood(models.entries[read.model], read)
+    found = accelerators.get(name)
+    if found is not None:
+        return found
     spellings = [*models.spellings(), *accelerators.spellings()]
     return _unknown("model or accelerator", name, collection, spellings, "name", read)
 
@@ -166,12 +164,18 @@ def _read(name: str, collection: Collection) -> Understood | Refused:
 
 
 def _as_understood(entry: Model | PaperModel, read: Understood) -> Model | PaperModel:
-    """The entry, or the model of its architecture that was named where some fields differ."""
-    if read.alike is None or not read.alike.changes or not isinstance(entry, Model):
+    """The entry with what the name changes: the fields of a model of its architecture, and the precision."""
+    if not isinstance(entry, Model):
         return entry
-    sources = {**entry.sources, **dict.fromkeys(read.alike.changes, read.alike.source)}
-    changes: dict[str, Any] = dict(read.alike.changes)
-    return replace(entry, name=read.alike.name, sources=sources, **changes)
+    changes: dict[str, Any] = {}
+    sources = dict(entry.sources)
+    if read.alike is not None and read.alike.changes:
+        changes = {"name": read.alike.name, **read.alike.changes}
+        sources |= dict.fromkeys(read.alike.changes, read.alike.source)
+    if read.weights is not None:
+        changes["checkpoint"] = read.weights
+        sources["checkpoint"] = read.said
+    return replace(entry, **changes, sources=sources) if changes else entry
 
 
 @cache

@@ -242,10 +242,12 @@ def later() -> KnownNames:
 
 @pytest.mark.parametrize(("name", "model", "weights"), OF_THE_CATALOG)
 def test_names_of_repositories_lead_to_their_model_and_precision(name: str, model: str, weights: str | None) -> None:
-    found = catalog.model(name)
+    found, entry = catalog.model(name), catalog.model(model)
     assert isinstance(found, Model)
-    assert found == catalog.model(model)
-    assert catalog.checkpoint_of(name) == (weights or found.checkpoint)
+    assert isinstance(entry, Model)
+    assert found == replace(entry, checkpoint=weights or entry.checkpoint)
+    assert catalog.checkpoint_of(name) == found.checkpoint
+    assert weights is None or found.sources["checkpoint"] == catalog.said_about(name)
 
 
 @pytest.mark.parametrize(("name", "base", "changes", "weights"), OF_ANOTHER_CONTEXT)
@@ -257,7 +259,8 @@ def test_a_model_of_the_same_architecture_keeps_its_own_context(
     assert isinstance(alike, Model)
     assert {field: getattr(found, field) for field in changes} == changes
     assert (found.blocks, found.feed_forward, found.width) == (alike.blocks, alike.feed_forward, alike.width)
-    assert catalog.checkpoint_of(name) == (weights or found.checkpoint)
+    assert found.checkpoint == (weights or alike.checkpoint)
+    assert catalog.checkpoint_of(name) == found.checkpoint
 
 
 @pytest.mark.parametrize(("name", "reason", "hint"), REFUSED)
@@ -379,8 +382,7 @@ def test_the_catalog_shows_a_model_by_the_name_of_a_repository() -> None:
 def test_no_name_of_the_catalog_is_misread() -> None:
     for model in catalog.model_names():
         for name in (model, *catalog.aliases(model)):
-            found = catalog.model(name)
-            assert found.name == model
+            assert catalog.model(name).name == model
             assert catalog.checkpoint_of(name) in {*PRECISIONS, None}
 
 
