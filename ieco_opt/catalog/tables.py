@@ -66,7 +66,9 @@ def describe(name: str, collection: Collection = Collection.REAL) -> list[Catalo
         Where the collection knows neither a model nor an accelerator of this name.
     """
     item = store.find(name, collection)
-    return _rows(item, store.aliases(item.name, collection))
+    rows = _rows(item, store.aliases(item.name, collection))
+    said = store.said_about(name, collection)
+    return rows if said is None else [rows[0], CatalogRow("understood", said, "", ""), *rows[1:]]
 
 
 def describe_file(path: Path, collection: Collection = Collection.REAL) -> list[CatalogRow]:
