@@ -99,12 +99,12 @@ class Proposal(Record):
     gpus: AboveZero
     accelerator: Text | None
     weights: Text | None
-    kv_cache: Text | None = None
+    kv_cache: Literal["bf16", "fp8"] | None
     tensor_parallel: AboveZero
     attention_data_parallel: AboveZero
     pipeline_parallel: AboveZero
     expert_parallel: AboveZero
-    redundant_experts: FromZero = 0.0
+    redundant_experts: FromZero
     stage_ranks: AboveZero
     tensor_layout: Literal["1d", "2d"]
     batch: Number
@@ -113,7 +113,7 @@ class Proposal(Record):
     draft_attention_data_parallel: AboveZero | None
     draft_pipeline_parallel: AboveZero | None
     draft_expert_parallel: AboveZero | None
-    draft_redundant_experts: FromZero | None = None
+    draft_redundant_experts: FromZero | None
     draft_stage_ranks: AboveZero | None
     reasons: tuple[Reason, ...]
 

@@ -83,7 +83,7 @@ class Deployment(Row):
     gpus: Whole
     accelerator: Text
     weights: Text | None
-    kv_cache: Text | None = None
+    kv_cache: Literal["bf16", "fp8"] | None
     parallelism: Parallelism
     batch: Whole
     draft_tokens: Count
@@ -99,11 +99,11 @@ class Deployment(Row):
     status: Status
     memory_per_gpu_gb: FromZero
     memory_limit_gb: AboveZero
-    cache_tokens: Count | None = None
-    weights_gb: FromZero | None = None
-    cache_gb: FromZero | None = None
-    draft_gb: FromZero | None = None
-    reserve_gb: FromZero | None = None
-    free_gb: Number | None = None
+    cache_tokens: Count | None
+    weights_gb: FromZero | None
+    cache_gb: FromZero | None
+    draft_gb: FromZero | None
+    reserve_gb: FromZero | None
+    free_gb: Number | None
     draft: Parallelism | None
     cost_cap: Number | None

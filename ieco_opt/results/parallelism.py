@@ -139,17 +139,10 @@ class Row(Record):
         read = dict(values)
         for name in (item.name for item in fields(cls) if item.name in PREFIXES):  # type: ignore[arg-type]
             prefix = PREFIXES[name]
-            _complete_redundancy(prefix, read)
             _refuse_wrong_names(name, prefix, read)
             columns = {column: read.pop(prefix + column) for column in COLUMNS}
             read[name] = _without_derived(columns, prefix)
         return read
-
-
-def _complete_redundancy(prefix: str, values: dict[str, Any]) -> None:
-    """Rows of files written before there were redundant experts have none."""
-    absent = values.get(f"{prefix}tensor_parallel") is None
-    values.setdefault(f"{prefix}redundant_experts", None if absent else 0)
 
 
 def _refuse_wrong_names(name: str, prefix: str, values: Mapping[str, Any]) -> None:

@@ -89,7 +89,7 @@ class InstanceRow(Row):
     gpus: Whole
     accelerator: Text
     weights: Text | None
-    kv_cache: Text | None = None
+    kv_cache: Literal["bf16", "fp8"] | None
     parallelism: Parallelism | None
     batch: Whole | None
     draft_tokens: Count | None
@@ -105,12 +105,12 @@ class InstanceRow(Row):
     status: Status
     memory_per_gpu_gb: FromZero | None
     memory_limit_gb: AboveZero | None
-    cache_tokens: Count | None = None
-    weights_gb: FromZero | None = None
-    cache_gb: FromZero | None = None
-    draft_gb: FromZero | None = None
-    reserve_gb: FromZero | None = None
-    free_gb: Number | None = None
+    cache_tokens: Count | None
+    weights_gb: FromZero | None
+    cache_gb: FromZero | None
+    draft_gb: FromZero | None
+    reserve_gb: FromZero | None
+    free_gb: Number | None
     draft: Parallelism | None
 
 
