@@ -29,7 +29,7 @@ _ACTIVATION_SOURCE = "assumed: 16-bit activations and cache entries"
 LIKE = "like"
 """Field of an accelerator's mapping that names the catalog entry to start from."""
 
-_UNSOURCED = frozenset({"name", "notes", "sources"})
+_UNSOURCED = frozenset({"name", "notes", "sources", "vendor"})
 _TAGS: dict[str, type[BaseModel]] = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
 
 _EXPECTED = {

@@ -67,6 +67,10 @@ Rate = Annotated[
 ]
 
 
+def _lower_case(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
 def _on_one_line(value: str) -> str:
     if not value.isprintable():
         raise _fault(f"found {found(value)}, expected printable characters on one line")
@@ -74,6 +78,8 @@ def _on_one_line(value: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_on_one_line)]
+
+Vendor = Annotated[Name, BeforeValidator(_lower_case)]
 
 
 class _Strict(BaseModel):
@@ -109,13 +115,13 @@ class AcceleratorInput(_WithSources):
     hbm_bytes_per_s: Bandwidth
     """Memory bandwidth, bytes/s."""
     hbm_bytes: Positive
-    """Memory, bytes."""
+    """Memory that a process may use, bytes: the `total_memory` of torch, less than the marketed figure."""
     intra_node_bytes_per_s: Rate
     """All-reduce bandwidth inside a node (half of the unidirectional one), bytes/s; may be inf."""
     inter_node_bytes_per_s: Bandwidth
     """All-reduce bandwidth between nodes (half of the unidirectional one), bytes/s."""
     node_size: Count
-    """Devices of one scale-up domain."""
+    """Devices of one scale-up domain, or of one host of PCIe cards."""
     usd_per_gpu_hour: Price | None = None
     """Price, $ per device and hour; null where unknown."""
     kernel_launch_s: Delay
@@ -128,6 +134,18 @@ class AcceleratorInput(_WithSources):
     """How devices are wired."""
     power_w: Positive | None = None
     """Board power, watts; null where unknown."""
+    idle_power_w: Positive | None = None
+    """Power of a device that does nothing, watts; null where unknown."""
+    vendor: Vendor | None = None
+    """Who makes it, such as nvidia or amd; null where unknown."""
+
+    @field_validator("idle_power_w")
+    @classmethod
+    def _within_power(cls, idle: float | None, info: ValidationInfo) -> float | None:
+        power = info.data.get("power_w")
+        if idle is not None and power is not None and idle > power:
+            raise _fault(f"found {idle:g}, expected at most power_w ({power:g})")
+        return idle
 
 
 class GroupedQueryInput(_Strict):

@@ -42,7 +42,7 @@ class _Entries(Generic[Entry]):
 
 
 def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelerator:
-    """Look an accelerator up by name or alias; case, and spaces for hyphens, do not matter.
+    """Look an accelerator up by name or alias; case, spaces, hyphens and underscores do not matter.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelera
 
 
 def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperModel:
-    """Look a model up by name or alias; case, and spaces for hyphens, do not matter.
+    """Look a model up by name or alias; case, spaces, hyphens and underscores do not matter.
 
     Raises
     ------
@@ -97,8 +97,12 @@ def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, .
     return _models(collection).aliases.get(name) or _accelerators(collection).aliases.get(name, ())
 
 
+_SEPARATORS = str.maketrans("", "", " \t-_")
+"""What people put between the parts of a name, each in a way of their own."""
+
+
 def _key(name: str) -> str:
-    return name.strip().casefold().replace(" ", "-").replace("_", "-")
+    return name.casefold().translate(_SEPARATORS)
 
 
 def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str], field: str = "") -> NoReturn:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import LIKE, accelerator_to_mapping, build_accelerator, build_model, build_paper_model
+from ieco_opt.catalog.one_kind import ONE_KIND, asks_for_several
 from ieco_opt.catalog.store import accelerator
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import found
@@ -54,8 +55,12 @@ def accelerator_from_mapping(
     """
     given = dict(mapping)
     if LIKE not in given:
+        if asks_for_several(" + ".join(map(str, given)), lambda name: find(name, collection)):
+            raise ScenarioError.single(f"found {found(given)}, expected {ONE_KIND}")
         return build_accelerator(given)
     like = given.pop(LIKE)
+    if isinstance(like, list | tuple):
+        raise ScenarioError.single(f"found {found(like)}, expected {ONE_KIND}", field=LIKE)
     if not isinstance(like, str):
         raise ScenarioError.single(f"found {found(like)}, expected the name of an accelerator", field=LIKE)
     try:

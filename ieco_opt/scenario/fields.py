@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ieco_opt.catalog.one_kind import ONE_KIND
 from ieco_opt.catalog.types import WEIGHT_BYTES
 from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
@@ -142,6 +143,12 @@ def _kind_of_reference(value: object) -> str:
     return "<mapping>" if isinstance(value, Mapping) else "<name>"
 
 
+def _refuse_several(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise refusal(value, ONE_KIND)
+    return value
+
+
 def _kind_of_expert_parallel(value: object) -> str:
     return "<auto>" if isinstance(value, str) else "<list>"
 
@@ -191,7 +198,7 @@ ModelReference = Annotated[
     Discriminator(_kind_of_reference),
 ]
 AcceleratorReference = Annotated[
-    Annotated[Name, expecting("a name of the catalog or a mapping"), Tag("<name>")]
+    Annotated[Name, expecting("a name of the catalog or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")]
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(_kind_of_reference),
 ]
