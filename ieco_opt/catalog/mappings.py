@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ieco_opt.catalog.attention import Attention, AttentionBlock, Indexer
 from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput
 from ieco_opt.catalog.schema_attention import KIND_OF, KINDS, AttentionBlockInput, IndexerInput
-from ieco_opt.catalog.types import Accelerator, Model, PaperModel, Topology, Vendor
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel, Topology
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Location, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
@@ -24,7 +24,7 @@ _ACTIVATION_SOURCE = "assumed: 16-bit activations"
 LIKE = "like"
 """Field of a mapping that names the catalog entry to start from."""
 
-_UNSOURCED = frozenset({"name", "notes", "sources"})
+_UNSOURCED = frozenset({"name", "notes", "sources", "vendor"})
 _HOLDERS: dict[str, type[BaseModel]] = {
     "feed_forward": FeedForwardInput,
     "blocks": AttentionBlockInput,
@@ -50,11 +50,10 @@ Input = TypeVar("Input", bound=BaseModel)
 def build_accelerator(mapping: Mapping[str, object], source: str = USER) -> Accelerator:
     """Make an accelerator of a complete mapping; `source` stands for what its `sources` leave out."""
     checked = _validate(AcceleratorInput, mapping)
-    values = checked.model_dump(exclude={"sources", "topology", "vendor"})
+    values = checked.model_dump(exclude={"sources", "topology"})
     return Accelerator(
         **values,
         topology=Topology(checked.topology),
-        vendor=None if checked.vendor is None else Vendor(checked.vendor),
         sources=_complete(checked.sources, Accelerator, source),
     )
 
@@ -148,7 +147,7 @@ def _nested(part: Any) -> dict[str, object]:
 def _plain(value: Any) -> object:
     if isinstance(value, float) and math.isinf(value):
         return "inf"
-    if isinstance(value, Topology | Vendor):
+    if isinstance(value, Topology):
         return value.value
     return dict(value) if isinstance(value, Mapping) else value
 

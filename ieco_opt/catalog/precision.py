@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, get_args
 
-from ieco_opt.catalog.types import Accelerator, Model, Vendor
+from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 
@@ -54,7 +55,9 @@ FORMATS: Mapping[str, WeightFormat] = MappingProxyType(
 )
 """Formats by name: groups of 128 weights share a 16-bit scale and a 4-bit zero in int4, awq and gptq."""
 
-KV_CACHES = ("bf16", "fp8")
+KvCache = Literal["bf16", "fp8"]
+
+KV_CACHES: tuple[KvCache, ...] = get_args(KvCache)
 """Precisions of the cache."""
 
 FP4 = "fp4"
@@ -91,7 +94,7 @@ class Precision:
     """What a scenario says of weights (a name, or formats by part) and cache, for one choice of the solver."""
 
     weights: str | Mapping[str, str]
-    kv_cache: str
+    kv_cache: KvCache
 
     @property
     def label(self) -> str:
@@ -160,7 +163,7 @@ def recipe(model: Model, weights: str | Mapping[str, str], accelerator: Accelera
 
 def _fp4_of(model: Model, accelerator: Accelerator) -> str:
     own = "mxfp4" in model.recipes or "mxfp4" in model.published
-    return "mxfp4" if own or accelerator.vendor is Vendor.AMD else "nvfp4"
+    return "mxfp4" if own or accelerator.vendor == "amd" else "nvfp4"
 
 
 def _usual(model: Model, name: str) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from ieco_opt.catalog.schema_fields import (
     Rate,
     Share,
     Strict,
+    Vendor,
     WithSources,
     fault,
 )
@@ -45,13 +46,13 @@ class AcceleratorInput(WithSources):
     hbm_bytes_per_s: Bandwidth
     """Memory bandwidth, bytes/s."""
     hbm_bytes: Positive
-    """Memory, bytes."""
+    """Memory that a process may use, bytes: the `total_memory` of torch, less than the marketed figure."""
     intra_node_bytes_per_s: Rate
     """All-reduce bandwidth inside a node (half of the unidirectional one), bytes/s; may be inf."""
     inter_node_bytes_per_s: Bandwidth
     """All-reduce bandwidth between nodes (half of the unidirectional one), bytes/s."""
     node_size: Count
-    """Devices of one scale-up domain."""
+    """Devices of one scale-up domain, or of one host of PCIe cards."""
     usd_per_gpu_hour: Price | None = None
     """Price, $ per device and hour; null where unknown."""
     kernel_launch_s: Delay
@@ -64,8 +65,18 @@ class AcceleratorInput(WithSources):
     """How devices are wired."""
     power_w: Positive | None = None
     """Board power, watts; null where unknown."""
-    vendor: Literal["nvidia", "amd", "intel", "google", "amazon", "huawei"] | None = None
-    """Who makes it; null where unknown."""
+    idle_power_w: Positive | None = None
+    """Power of a device that does nothing, watts; null where unknown."""
+    vendor: Vendor | None = None
+    """Who makes it, such as nvidia or amd; null where unknown."""
+
+    @field_validator("idle_power_w")
+    @classmethod
+    def _within_power(cls, idle: float | None, info: ValidationInfo) -> float | None:
+        power = info.data.get("power_w")
+        if idle is not None and power is not None and idle > power:
+            raise fault(f"found {idle:g}, expected at most power_w ({power:g})")
+        return idle
 
 
 class FeedForwardInput(Strict):

@@ -73,6 +73,13 @@ def _on_one_line(value: str) -> str:
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S"), AfterValidator(_on_one_line)]
 
 
+def _lower_case(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Vendor = Annotated[Name, BeforeValidator(_lower_case)]
+
+
 class Strict(BaseModel):
     """A mapping without unknown fields, whose values are of the types asked for."""
 

@@ -38,14 +38,15 @@ _JUST_UNKNOWN = Refused()
 
 @dataclass(frozen=True, slots=True)
 class _Entries(Generic[Entry]):
-    """Entries of one kind and collection by canonical name, and every name that leads to them."""
+    """Entries of one kind and collection by canonical name, and every name that leads to them as ``spelled``."""
 
+    spelled: Callable[[str], str]
     entries: Mapping[str, Entry]
     aliases: Mapping[str, tuple[str, ...]]
     index: Mapping[str, str]
 
     def get(self, name: str) -> Entry | None:
-        canonical = self.index.get(key(name))
+        canonical = self.index.get(self.spelled(name))
         return None if canonical is None else self.entries[canonical]
 
     def spellings(self) -> list[str]:
@@ -53,7 +54,7 @@ class _Entries(Generic[Entry]):
 
 
 def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelerator:
-    """Look an accelerator up by name or alias; case, and spaces for hyphens, do not matter.
+    """Look an accelerator up by name or alias; case, spaces, hyphens and underscores do not matter.
 
     Raises
     ------
@@ -137,6 +138,14 @@ def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, .
     return _models(collection).aliases.get(name) or _accelerators(collection).aliases.get(name, ())
 
 
+_SEPARATORS = str.maketrans("", "", " \t-_")
+"""What people put between the parts of an accelerator's name, each in a way of their own."""
+
+
+def _loosely(name: str) -> str:
+    return name.casefold().translate(_SEPARATORS)
+
+
 def _unknown(
     kind: str,
     name: str,
@@ -194,7 +203,7 @@ def _same_architecture() -> list[SameArchitecture]:
 @cache
 def _accelerators(collection: Collection) -> _Entries[Accelerator]:
     rows = _paper_rows("paper_accelerators.csv") if collection is Collection.PAPER else _rows("accelerators.yaml")
-    return _entered(rows, build_accelerator)
+    return _entered(rows, build_accelerator, _loosely)
 
 
 @cache
@@ -204,7 +213,9 @@ def _models(collection: Collection) -> _Entries[Model | PaperModel]:
     return _entered(_rows("models.yaml"), build_model)
 
 
-def _entered(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Entries[Entry]:
+def _entered(
+    rows: list[Row], build: Callable[[Row, str], Entry], spelled: Callable[[str], str] = key
+) -> _Entries[Entry]:
     entries: dict[str, Entry] = {}
     other_names: dict[str, tuple[str, ...]] = {}
     index: dict[str, str] = {}
@@ -213,8 +224,8 @@ def _entered(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Entries[En
         other_names[name] = tuple(row.pop("aliases", ()))
         source = row.pop("source", "")
         entries[name] = build(row, source)
-        index.update({key(spelling): name for spelling in (name, *other_names[name])})
-    return _Entries(entries, other_names, index)
+        index.update({spelled(spelling): name for spelling in (name, *other_names[name])})
+    return _Entries(spelled, entries, other_names, index)
 
 
 def _rows(file_name: str) -> list[Row]:

@@ -39,6 +39,7 @@ _UNITS = {
     "arithmetic_cap": "share of peak",
     "memory_cap": "share of peak",
     "power_w": "W",
+    "idle_power_w": "W",
     "vocabulary": "tokens",
     "weight_bytes": "bytes",
     "activation_bytes": "bytes",
@@ -80,6 +81,8 @@ def _rows(item: Model | PaperModel | Accelerator, other_names: tuple[str, ...]) 
     rows = [CatalogRow("name", item.name, "", "")]
     if other_names:
         rows.append(CatalogRow("aliases", other_names, "", ""))
+    if isinstance(item, Accelerator) and item.vendor:
+        rows.append(CatalogRow("vendor", item.vendor, "", ""))
     for field, source in item.sources.items():
         rows += _field_rows(field, getattr(item, field), source)
     if not isinstance(item, Accelerator):

@@ -16,17 +16,6 @@ class Fidelity(StrEnum):
     PAPER = "paper"
 
 
-class Vendor(StrEnum):
-    """Who makes an accelerator."""
-
-    NVIDIA = "nvidia"
-    AMD = "amd"
-    INTEL = "intel"
-    GOOGLE = "google"
-    AMAZON = "amazon"
-    HUAWEI = "huawei"
-
-
 class Topology(StrEnum):
     """How accelerators are wired, which decides the cost of a collective."""
 
@@ -40,7 +29,9 @@ class Accelerator:
 
     Bandwidths of the two networks are all-reduce bandwidths (half of the unidirectional link bandwidth).
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
-    ``usd_per_gpu_hour`` and ``power_w`` are ``None`` where no figure is known.
+    ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
+    ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
+    a user did not say it.
     """
 
     name: str
@@ -58,7 +49,8 @@ class Accelerator:
     memory_cap: float
     topology: Topology = Topology.SWITCHED
     power_w: float | None = None
-    vendor: Vendor | None = None
+    idle_power_w: float | None = None
+    vendor: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

@@ -14,6 +14,7 @@ from ieco_opt.catalog.mappings import (
     build_paper_model,
     model_to_mapping,
 )
+from ieco_opt.catalog.one_kind import ONE_KIND, asks_for_several
 from ieco_opt.catalog.store import accelerator, model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import found
@@ -77,7 +78,11 @@ def accelerator_from_mapping(
         With every fault found; `field` is the dotted path inside the mapping.
     """
     if LIKE not in mapping:
+        if asks_for_several(" + ".join(map(str, mapping)), lambda name: find(name, collection)):
+            raise ScenarioError.single(f"found {found(mapping)}, expected {ONE_KIND}")
         return build_accelerator(mapping)
+    if isinstance(mapping[LIKE], list | tuple):
+        raise ScenarioError.single(f"found {found(mapping[LIKE])}, expected {ONE_KIND}", field=LIKE)
     base, given = _base("an accelerator", mapping, collection, find)
     return build_accelerator(_merged(accelerator_to_mapping(base), base.sources, given))
 

@@ -16,7 +16,7 @@ from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
 from ieco_opt.pareto.resident import resident
 from ieco_opt.performance import rules
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
 

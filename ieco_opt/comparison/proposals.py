@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ieco_opt.comparison.deployability import Verdicts
 from ieco_opt.comparison.indicators import Indices
 from ieco_opt.heuristics import Proposals
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Proposal
 from ieco_opt.scenario import ResolvedScenario
+
+T = TypeVar("T")
 
 
 def proposals_of(
@@ -63,5 +65,5 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _listed(names: Sequence[str], position: int) -> str | None:
+def _listed(names: Sequence[T], position: int) -> T | None:
     return names[position] if 0 <= position < len(names) else None

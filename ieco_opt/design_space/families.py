@@ -20,8 +20,9 @@ from ieco_opt.design_space.setups import (
 )
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import Degrees, PassTime, idle_pass, pass_time
+from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.traffic import Traffic, decode_traffic

@@ -14,7 +14,7 @@ from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rows import take_rows
 

@@ -17,8 +17,8 @@ from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.speeds import with_attained_factor
 from ieco_opt.pareto.describe import component_seconds, parallelism_of
 from ieco_opt.pareto.resident import resident, resident_of
+from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
-from ieco_opt.performance.pass_time import useful_s
 from ieco_opt.performance.serving import Phase
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.rows import stack_rows, take_rows
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario

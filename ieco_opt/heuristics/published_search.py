@@ -18,8 +18,9 @@ from ieco_opt.heuristics.interface import without
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import Degrees, PassTime, pass_time
+from ieco_opt.performance.pass_time import PassTime, pass_time
 from ieco_opt.performance.traffic import decode_traffic
 from ieco_opt.solvers.run import Stopped
 

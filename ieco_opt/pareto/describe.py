@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.catalog.precision import Precision
+from ieco_opt.catalog.precision import KvCache, Precision
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
+from ieco_opt.performance.arithmetic import useful_s
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
-from ieco_opt.performance.pass_time import Degrees, useful_s
 from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
 
@@ -62,7 +63,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     )
 
 
-def names_of(precision: Precision | None) -> tuple[str | None, str | None]:
+def names_of(precision: Precision | None) -> tuple[str | None, KvCache | None]:
     """The columns ``weights`` and ``kv_cache`` of a precision; none in fidelity ``paper``."""
     return (None, None) if precision is None else (precision.label, precision.kv_cache)
 

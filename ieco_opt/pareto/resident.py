@@ -11,7 +11,7 @@ from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import numpy as np
 from ieco_opt.catalog.types import Accelerator, PaperModel
 from ieco_opt.performance.architecture import paper_architecture, paper_peak_flops
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
-from ieco_opt.performance.pass_time import Degrees, pass_time
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.traffic import decode_traffic
 
 _RANK_S = 2e-6

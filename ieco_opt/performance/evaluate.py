@@ -17,7 +17,9 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.performance import closed_forms, memory, rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, pass_time
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.network import NETWORK_PARTS
+from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ENGINES, reserve_bytes
 from ieco_opt.performance.traffic import decode_traffic
 
@@ -250,7 +252,7 @@ def _shape(
     """The model of some rows at their precision; wrong precisions are faults of the first of them."""
     if isinstance(model, PaperModel):
         return architecture(model, None, accelerator)
-    weights, kv_cache = str(key[2]), str(key[3])
+    weights, kv_cache = str(key[2]), next(each for each in KV_CACHES if each == key[3])
     if not takes_cache(accelerator, kv_cache):
         message = f"found {kv_cache}, which needs 8-bit arithmetic, expected bf16 on {accelerator.name}"
         raise ScenarioError([table.fault(row, "kv_cache", message)])

@@ -9,7 +9,7 @@ from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.attention import AttentionLayers
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 
 
 def paper_holds(

@@ -10,54 +10,14 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.attention import Matrix
 from ieco_opt.catalog.types import Accelerator, Fidelity
-from ieco_opt.performance.architecture import Architecture, Block, paper_peak_flops, seconds
+from ieco_opt.performance.architecture import Architecture, Block
+from ieco_opt.performance.arithmetic import arithmetic_s
 from ieco_opt.performance.attention import AttentionLayers, mean_capped
-from ieco_opt.performance.collectives import Array, collective, tensor_layout
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees, block_ranks, pace_of
+from ieco_opt.performance.network import NETWORK_PARTS, network
 from ieco_opt.performance.rows import take_rows
 from ieco_opt.performance.traffic import Traffic
-
-NETWORK_PARTS = (
-    "attention_allreduce_s",
-    "feed_forward_allreduce_s",
-    "expert_all_to_all_s",
-    "pipeline_transfer_s",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Degrees:
-    """Parallelism degrees of many setups; every array has shape (setups,), real values allowed.
-
-    ``stage_ranks`` counts the GPUs of one pipeline stage (the paper's T): ``tensor_parallel`` times
-    ``attention_data_parallel``, and ``expert_parallel`` times ``expert_tensor_parallel``. ``redundant_experts``
-    counts copies of experts in each routed layer.
-    """
-
-    stage_ranks: Array
-    pipeline_parallel: Array
-    expert_parallel: Array
-    attention_data_parallel: Array
-    two_dimensional: NDArray[np.bool_]
-    redundant_experts: Array
-
-    @property
-    def gpus(self) -> Array:
-        """GPUs of each setup."""
-        return self.stage_ranks * self.pipeline_parallel
-
-    @property
-    def expert_tensor_parallel(self) -> Array:
-        """Tensor ranks of one expert."""
-        return np.maximum(1.0, self.stage_ranks / self.expert_parallel)
-
-    @property
-    def tensor_parallel(self) -> Array:
-        """Tensor ranks of one attention group, which is what servers call their tensor-parallel degree."""
-        return self.stage_ranks / self.attention_data_parallel
-
-    def take(self, rows: NDArray[np.intp]) -> Degrees:
-        """Keep the given rows, in the given order."""
-        return take_rows(self, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,28 +149,20 @@ def pass_time(architecture: Architecture, accelerator: Accelerator, degrees: Deg
 
     Figures of ``traffic`` are scalars or have shape (setups,).
     """
-    network = _network(architecture, accelerator, degrees, traffic.tokens)
+    collectives = network(architecture, accelerator, degrees, traffic.tokens)
     memory = _memory(architecture, accelerator, degrees, traffic)
     return PassTime(
-        kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * _pace(architecture, degrees),
-        network_latency_s=np.stack([latency for _, latency, _ in network], axis=1),
-        network_slope_s=np.stack([slope for _, _, slope in network], axis=1),
-        network_part=tuple(part for part, _, _ in network),
+        kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * pace_of(architecture, degrees),
+        network_latency_s=np.stack([latency for _, latency, _ in collectives], axis=1),
+        network_slope_s=np.stack([slope for _, _, slope in collectives], axis=1),
+        network_part=tuple(part for part, _, _ in collectives),
         **memory,
-        arithmetic_slope_s=_arithmetic(architecture, accelerator, degrees, traffic),
+        arithmetic_slope_s=arithmetic_s(architecture, accelerator, degrees, traffic),
     )
 
 
 def _lift(per_setup: Array, batch: Array) -> Array:
     return per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
-
-
-def _pace(architecture: Architecture, degrees: Degrees) -> Array:
-    """Layers that the slowest stage makes every stage wait for, over the layers there are."""
-    if architecture.fidelity is Fidelity.PAPER:
-        return np.ones_like(degrees.pipeline_parallel)
-    stages = degrees.pipeline_parallel
-    return stages * np.ceil(architecture.layers / stages) / architecture.layers
 
 
 def kv_head_replication(architecture: Architecture, kind: AttentionLayers, degrees: Degrees) -> Array:
@@ -219,76 +171,6 @@ def kv_head_replication(architecture: Architecture, kind: AttentionLayers, degre
         return np.ones_like(degrees.stage_ranks)
     ranks = degrees.tensor_parallel
     return ranks * np.ceil(kind.kv_heads / ranks) / kind.kv_heads
-
-
-def _block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
-    """Expert-parallel degree and tensor ranks of one feed-forward block."""
-    if block.experts == 1:
-        return np.ones_like(degrees.stage_ranks), degrees.stage_ranks
-    return degrees.expert_parallel, degrees.expert_tensor_parallel
-
-
-def _network(
-    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, tokens_per_pass: float | Array
-) -> list[tuple[str, Array, Array]]:
-    """All collectives of a pass: component, latency and slope, each times how often it happens."""
-    pace = _pace(architecture, degrees)
-    words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
-    flat = np.where(degrees.two_dimensional, 0.0, 1.0)
-    square = 1.0 - flat
-    collectives: list[tuple[str, Array, Array]] = []
-
-    def add(part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool) -> None:
-        latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
-        collectives.append((part, times[:, None] * latency, times[:, None] * slope))
-
-    layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
-    share = (
-        layout.parallel
-        if architecture.fidelity is Fidelity.PAPER
-        else layout.parallel * degrees.attention_data_parallel
-    )
-    reduced = [(architecture.attention_layers * pace, architecture.width)]
-    reduced += [(square * kind.layers * pace, kind.outputs) for kind in architecture.attention if kind.matrices]
-    for times, size in reduced:
-        add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
-    for block in architecture.blocks:
-        expert_parallel, ranks = _block_ranks(block, degrees)
-        layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
-        side_by_side = degrees.stage_ranks / layout.ranks
-        layers = block.layers * pace
-        for times, size in (
-            (layers, block.active * block.down * architecture.width),
-            (square * layers, block.active * block.up * block.width),
-        ):
-            add(
-                "feed_forward_allreduce_s",
-                times,
-                layout.ranks,
-                layout.nodes,
-                size / side_by_side,
-                all_reduce=True,
-            )
-        if block.experts > 1:
-            ranks = np.minimum(block.active, expert_parallel)
-            add(
-                "expert_all_to_all_s",
-                2 * layers,
-                ranks,
-                np.ceil(ranks / accelerator.node_size),
-                architecture.width * ranks / degrees.stage_ranks,
-                all_reduce=False,
-            )
-    pair = np.full_like(degrees.stage_ranks, 2.0)
-    add(
-        "pipeline_transfer_s",
-        degrees.pipeline_parallel - 1.0,
-        pair,
-        pair,
-        architecture.width / degrees.stage_ranks,
-        all_reduce=False,
-    )
-    return collectives
 
 
 def _activation_words(matrix: Matrix, ranks: Array) -> Array:
@@ -301,7 +183,7 @@ def _memory(
     architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic
 ) -> dict[str, Array]:
     """Coefficients of the memory time; the names are those of ``PassTime``."""
-    stages, pace = degrees.pipeline_parallel, _pace(architecture, degrees)
+    stages, pace = degrees.pipeline_parallel, pace_of(architecture, degrees)
     tokens_per_sequence = traffic.tokens / stages
     fixed, per_token = _attention_weights(architecture, degrees)
     experts_fixed, experts_per_token, log_idle = [], [], []
@@ -346,7 +228,7 @@ def _attention_weights(architecture: Architecture, degrees: Degrees) -> tuple[Ar
 
 def _block_traffic(architecture: Architecture, block: Block, degrees: Degrees) -> tuple[Array, Array, Array]:
     """Bytes of all weights of a block and of activations for each token; experts over those a token passes."""
-    _, ranks = _block_ranks(block, degrees)
+    _, ranks = block_ranks(block, degrees)
     # Copies of experts are experts to the memory, and a token still passes as many.
     experts = block.experts + (degrees.redundant_experts if block.experts > 1 else 0.0 * degrees.stage_ranks)
     sparsity = block.sparsity * (experts / block.experts)
@@ -376,42 +258,3 @@ def _cache_reads(architecture: Architecture, degrees: Degrees, traffic: Traffic)
 
 def _stack(columns: list[Array], shape: tuple[int, int]) -> Array:
     return np.stack(columns, axis=1) if columns else np.zeros(shape)
-
-
-def _arithmetic(architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic) -> Array:
-    """Seconds of arithmetic for each sequence of the batch."""
-    rate = degrees.gpus * accelerator.arithmetic_cap
-    if architecture.fidelity is Fidelity.PAPER:
-        return _paper_arithmetic_s(architecture, accelerator, traffic, degrees.attention_data_parallel) / rate
-    layers, embeddings = _arithmetic_s(architecture, accelerator, traffic)
-    return np.asarray((_pace(architecture, degrees) * layers + embeddings) / rate)
-
-
-def useful_s(architecture: Architecture, accelerator: Accelerator, traffic: Traffic) -> Array:
-    """Seconds of arithmetic of what a sequence brings to a pass, on one GPU at its peak rates, for the utilisation."""
-    if architecture.fidelity is Fidelity.PAPER:
-        return _paper_arithmetic_s(architecture, accelerator, traffic, np.array(1.0))
-    layers, embeddings = _arithmetic_s(architecture, accelerator, traffic)
-    return layers + embeddings
-
-
-def _paper_arithmetic_s(
-    architecture: Architecture, accelerator: Accelerator, traffic: Traffic, scale_down: Array
-) -> Array:
-    """The paper's arithmetic at the peak of one GPU: projections and embeddings are repeated sigma times."""
-    attended = traffic.generated * architecture.attended_flop_per_token(traffic.cached_from, traffic.cached_to)
-    per_token = architecture.feed_forward_flop_per_token + scale_down * architecture.rest_flop_per_token
-    peak = paper_peak_flops(accelerator, architecture.weight_bytes)
-    return np.asarray((traffic.tokens * per_token + attended) / peak)
-
-
-def _arithmetic_s(architecture: Architecture, accelerator: Accelerator, traffic: Traffic) -> tuple[Array, Array]:
-    """Seconds of layers and of embeddings at the peak rates of one GPU."""
-    attended = traffic.generated * architecture.attended_flop_per_token(traffic.cached_from, traffic.cached_to)
-    for kind in architecture.attention:
-        prompt = kind.prompt_flop(traffic.prefix_tokens, traffic.prompt_tokens)
-        attended = attended + traffic.prompts * kind.layers * prompt
-    # Attention over the cache computes in 16 bits, whatever the weights are in.
-    layers = traffic.tokens * seconds(architecture.layer_flop(), accelerator) + attended / accelerator.flops_16bit
-    embeddings = traffic.tokens * seconds(architecture.embedding_flop(), accelerator)
-    return np.asarray(layers), np.asarray(embeddings)

@@ -10,7 +10,7 @@ import numpy as np
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 
 GIB = 2.0**30
 MIB = 2.0**20

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.memory import paper_holds
-from ieco_opt.performance.pass_time import Degrees
 
 
 def paper_expert_parallel(architecture: Architecture, stage_ranks: Array, micro_batch: Array) -> Array:

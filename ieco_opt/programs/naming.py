@@ -7,7 +7,7 @@ import re
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 
 
 def segment_names(space: DesignSpace, segments: Segments) -> list[str]:

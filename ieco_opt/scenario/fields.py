@@ -21,7 +21,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ieco_opt.catalog.precision import FORMATS, KV_CACHES, PARTS, PRECISIONS, REST, label
+from ieco_opt.catalog import precision
+from ieco_opt.catalog.one_kind import ONE_KIND
+from ieco_opt.catalog.precision import FORMATS, PARTS, PRECISIONS, REST, label
 from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
@@ -142,6 +144,12 @@ def _kind_of_reference(value: object) -> str:
     return "<mapping>" if isinstance(value, Mapping) else "<name>"
 
 
+def _refuse_several(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise refusal(value, ONE_KIND)
+    return value
+
+
 def _kind_of_expert_parallel(value: object) -> str:
     return "<auto>" if isinstance(value, str) else "<list>"
 
@@ -221,7 +229,7 @@ ModelReference = Annotated[
     Discriminator(_kind_of_reference),
 ]
 AcceleratorReference = Annotated[
-    Annotated[Name, expecting("a name of the catalog or a mapping"), Tag("<name>")]
+    Annotated[Name, expecting("a name of the catalog or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")]
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(_kind_of_reference),
 ]
@@ -243,12 +251,7 @@ Precisions = Annotated[
     AfterValidator(_each_weights_once),
     listed(f"precisions ({_PRECISIONS}), or mappings of formats by part"),
 ]
-KvCache = Annotated[
-    str,
-    Field(json_schema_extra={"enum": list(KV_CACHES)}),
-    AfterValidator(choice(KV_CACHES)),
-    expecting("'bf16' or 'fp8'"),
-]
+KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
 KvCaches = Annotated[
     tuple[KvCache, ...],
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ieco_opt.catalog.precision import PRECISIONS, Precision, label, recipe, takes_cache
+from ieco_opt.catalog.precision import PRECISIONS, KvCache, Precision, label, recipe, takes_cache
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import ScenarioError
@@ -29,7 +29,7 @@ def weights_of(weights: Weights, model: Model) -> tuple[str | Mapping[str, str],
     return tuple(weights) or ((model.checkpoint,) if model.checkpoint is not None else ())
 
 
-def precisions(weights: Weights, kv_caches: Sequence[str]) -> tuple[Precision, ...]:
+def precisions(weights: Weights, kv_caches: Sequence[KvCache]) -> tuple[Precision, ...]:
     """Every pair of weights and cache, in the order of the lists."""
     return tuple(Precision(entry, kv_cache) for entry in weights for kv_cache in kv_caches)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ieco_opt import catalog
+from ieco_opt.catalog.one_kind import ONE_KIND, asks_for_several
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location, Origin, found
 from ieco_opt.errors import Fault, ScenarioError
@@ -56,6 +57,8 @@ def accelerator_of(
     find = _finder(origin, "accelerators", catalog.accelerator_from_mapping, catalog.accelerator)
     if isinstance(reference, Mapping):
         return _placed(lambda: catalog.accelerator_from_mapping(reference, collection, find), location, origin)
+    if asks_for_several(reference, lambda name: find(name, collection)):
+        raise ScenarioError([origin.fault(location, f"found {found(reference)}, expected {ONE_KIND}")])
     return _named(find, reference, location, collection, origin)
 
 

@@ -13,7 +13,8 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
-from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
+from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
+from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.precisions import Served, complaints, precisions, too_long, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained_fleet

@@ -13,7 +13,7 @@ from ieco_opt.comparison.deployability import judge
 from ieco_opt.comparison.proposals import proposals_of
 from ieco_opt.heuristics import Proposals
 from ieco_opt.pareto.describe import names_of
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.agreement import differences
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Proposal
 from ieco_opt.results.encoding import plain

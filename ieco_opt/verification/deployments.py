@@ -15,8 +15,9 @@ from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.pareto.describe import component_seconds, names_of, rows_of
 from ieco_opt.pareto.resident import resident_of
+from ieco_opt.performance.arithmetic import useful_s
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
-from ieco_opt.performance.pass_time import Degrees, useful_s
 from ieco_opt.results.agreement import differences, exceeds, shown
 from ieco_opt.results.deployment import Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism

@@ -17,7 +17,7 @@ from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.pareto.describe import component_seconds, names_of
 from ieco_opt.pareto.resident import resident, resident_of
-from ieco_opt.performance.pass_time import useful_s
+from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.agreement import EXACT, differences, exceeds, shown

@@ -255,7 +255,6 @@ def test_windowed_models_say_so(name: str) -> None:
         ("B300-SXM", (900, 100)),
         ("MI300X", (448, 50)),
         ("Gaudi3-OAM", (525, 75)),
-        ("L40S", (32, 32)),
     ],
 )
 def test_all_reduce_bandwidth_is_half_of_the_link(name: str, unidirectional_gb_per_s: tuple[int, int]) -> None:
@@ -280,11 +279,10 @@ def test_peak_rates_are_dense_floating_point(name: str, rates: tuple[float | Non
 
 
 def test_scale_up_domains_prices_and_power() -> None:
-    sizes = {name: accelerator(name).node_size for name in ("H100", "GB200", "L4", "TPU-v5p")}
-    assert sizes == {"H100": 8, "GB200": 72, "L4": 1, "TPU-v5p": 1}
+    sizes = {name: accelerator(name).node_size for name in ("H100", "GB200", "L4", "A10G", "TPU-v5p")}
+    assert sizes == {"H100": 8, "GB200": 72, "L4": 8, "A10G": 4, "TPU-v5p": 1}
     prices = {name: accelerator(name).usd_per_gpu_hour for name in ("H100", "H200", "H800", "H20", "A100", "B300")}
     assert prices == {"H100": 1.30, "H200": 1.60, "H800": 2.00, "H20": 1.18125, "A100": 1.30, "B300": 3.48}
-    assert all(accelerator(name).usd_per_gpu_hour for name in accelerator_names())
     assert accelerator("H100").power_w == 700
     assert accelerator("TPU-v5e").power_w is None
 
@@ -312,13 +310,13 @@ def test_every_value_has_a_source(collection: Collection) -> None:
         *(model(name, collection) for name in model_names(collection)),
     ]
     for item in items:
-        fields = set(type(item).__dataclass_fields__) - {"name", "notes", "sources"}
+        fields = set(type(item).__dataclass_fields__) - {"name", "notes", "sources", "vendor"}
         assert set(item.sources) == fields, item.name
         assert all(source.strip() for source in item.sources.values()), item.name
 
 
 def test_figures_from_memory_are_flagged() -> None:
-    assert "usd_per_gpu_hour" in memory_fields(accelerator("L40S"))
+    assert "usd_per_gpu_hour" in memory_fields(accelerator("A10G"))
     assert "usd_per_gpu_hour" in memory_fields(accelerator("TPU-v4"))
     assert memory_fields(accelerator("H100")) == ()
     assert memory_fields(model("Llama-3.3-70B")) == ("tied_embeddings",)

@@ -24,7 +24,7 @@ from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.reports.text.comparison import render
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Obstacle
 from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status

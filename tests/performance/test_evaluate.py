@@ -15,7 +15,7 @@ import ieco_opt
 from ieco_opt import ScenarioError, catalog
 from ieco_opt.catalog.types import Model
 from ieco_opt.performance.architecture import architecture
-from ieco_opt.performance.pass_time import NETWORK_PARTS
+from ieco_opt.performance.network import NETWORK_PARTS
 
 Row = dict[str, Any]
 

@@ -20,8 +20,10 @@ from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.performance import memory
 from ieco_opt.performance.architecture import architecture, peak_flops
 from ieco_opt.performance.closed_forms import section_2_2
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.evaluate import SETUP_COLUMNS
-from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, PassTime, pass_time
+from ieco_opt.performance.network import NETWORK_PARTS
+from ieco_opt.performance.pass_time import PassTime, pass_time
 
 SAMPLE = DATA / "setup_points_sample.csv"
 COMPUTED = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
