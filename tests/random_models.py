@@ -165,8 +165,8 @@ def weights(rng: random.Random, models: Sequence[Model]) -> list[str | Mapping]:
     names = [
         name for name in rng.choice((_COMMON, _COMMON, _FORMATS)) if all(_published(each, name) for each in models)
     ]
-    entries: list[str | Mapping] = []
-    for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
+    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.15 and "fp4" in names else []
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 3)) - len(entries)):
         entry = recipe_mapping(rng) if not names or rng.random() < 0.25 else rng.choice(names)
         if label(entry) not in map(label, entries):
             entries.append(entry)

@@ -39,11 +39,10 @@ def answer(scenario: OracleScenario) -> set[tuple[object, ...]]:
     return set(zip(*columns, *figures, strict=True))
 
 
-def decides(switch: Switch, scenario: OracleScenario) -> bool:
-    """Whether the frontier is another one without a rule."""
+def decides(switch: Switch, scenario: OracleScenario, honest: set[tuple[object, ...]]) -> bool:
+    """Whether the frontier is another one without a rule than the honest one."""
     with switch.oracle():
-        without = answer(switch.scenario(scenario))
-    return without != answer(scenario)
+        return answer(switch.scenario(scenario)) != honest
 
 
 # --- other scenarios --------------------------------------------------------------------------------------------------
