@@ -14,8 +14,8 @@ from ieco_opt.scenario import load_fleet_mapping
 
 SEEDS = [range(20), pytest.param(range(20, 100), marks=pytest.mark.slow)]
 
-# All rules take equal parts of the fleets, and each decides in 5 % of all of them at least.
-LEAST_SHARE = 0.05 * len(RULES)
+LEAST_SHARE = 0.6
+"""Of the fleets that are drawn for a rule, how many it decides at least."""
 
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=str)

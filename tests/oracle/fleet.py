@@ -31,6 +31,8 @@ from ieco_opt.catalog.types import Accelerator, Model
 
 from . import serving
 from .common import Setup
+from .precision import Precision
+from .precision import listed as listed_entries
 from .serving import Decoding, Instance, Phase, Request, Service, Speculation
 
 Scenario = Mapping[str, Any]
@@ -355,7 +357,11 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
     return Service(
         model=_model(mapping["model"]),
         accelerator=case.pools[pool].accelerator,
-        weights=tuple(mapping["weights"]),
+        weights=listed_entries(mapping["weights"], ""),
+        kv_cache=listed_entries(mapping.get("kv_cache"), "bf16"),
+        prefix_hit=_given(mapping, "prefix_hit", 0.0),
+        engine=_given(mapping, "engine", "any"),
+        memory_reserve_gb=_given(mapping, "memory_reserve_gb", "auto"),
         request=request,
         batches=_batches(batches),
         memory_utilization=_given(mapping, "memory_utilization", 0.9),
@@ -1012,7 +1018,7 @@ class _Plan:
         wanted = service(self.case, workload, self.pools[row["pool"]], request)
         phase = cast(Phase, row["phase"])
         return wanted, serving.price(
-            wanted, phase, row["weights"], _setup(row, ""), row["batch"], _decoding(wanted, row)
+            wanted, phase, _precision(row), _setup(row, ""), row["batch"], _decoding(wanted, row)
         )
 
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
@@ -1282,7 +1288,12 @@ def _setup(row: Row, prefix: str) -> Setup:
         pipeline=row[f"{prefix}pipeline_parallel"],
         expert=row[f"{prefix}expert_parallel"],
         sigma=row[f"{prefix}attention_data_parallel"],
+        redundant=row.get(f"{prefix}redundant_experts") or 0,
     )
+
+
+def _precision(row: Row) -> Precision:
+    return Precision(row["weights"], row["kv_cache"])
 
 
 def _degree_faults(row: Row) -> list[str]:

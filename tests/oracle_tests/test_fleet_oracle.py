@@ -37,8 +37,12 @@ Mapping = dict[str, Any]
 # So much bandwidth that only arithmetic counts.
 COUNTING = replace(CHIP, hbm_bytes_per_s=1e12)
 ONE_GPU = Setup(1, "1d", 1, 1, 1)
-# Per token: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding; 5 x 4 x 8 per token attended to.
-PER_TOKEN, PER_ATTENDED = 6080, 160
+# Per token, in operations of 8 bits: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding, which is done in
+# 16 bits at half the rate; 5 x 4 x 8 per token attended to, in 16 bits too.
+PER_TOKEN, PER_ATTENDED = 6400, 320
+# Bytes of a weight of 8 bits with its scale, of the unembedding, and of the norms.
+EIGHT, UNEMBEDDING, NORMS = 8.03 / 8, 160, 160
+WEIGHTS = 5 * (192 + 384) * EIGHT + 2 * UNEMBEDDING + NORMS
 KERNEL_S = 4 * 5 * 1e-6
 
 
@@ -51,6 +55,7 @@ def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Servic
         "tensor_parallel": (1,),
         "pipeline_parallel": (1,),
         "attention_data_parallel": (1,),
+        "engine": "none",
     }
     return Service(**given | changes)
 
@@ -62,7 +67,7 @@ def test_prefill_by_hand() -> None:
     one = serving.price(small_service(), "prefill", "fp8", ONE_GPU, 1)
     passed = KERNEL_S + (10 * PER_TOKEN + PER_ATTENDED * 10 * 10 / 2) / 1e6
     assert one.pass_s == pytest.approx(passed, rel=1e-12)
-    assert one.pass_s == pytest.approx(0.06882, rel=1e-12)
+    assert one.pass_s == pytest.approx(0.08002, rel=1e-12)
     # 5 layers x 16 bytes x 10 tokens over 1e5 bytes/s.
     assert one.transfer_s == pytest.approx(0.008, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(1 / passed, rel=1e-12)
@@ -71,9 +76,10 @@ def test_prefill_by_hand() -> None:
 
 def test_prefill_reads_no_cache() -> None:
     one = serving.price(small_service(CHIP), "prefill", "fp8", ONE_GPU, 1)
-    feed_forward = 5 * 3 * (8 * 16 + 2 * 10 * (8 + 16))
-    attention = 5 * (192 + 2 * 10 * ((8 + 16) + (8 + 8)))
-    assert one.pass_s == pytest.approx(KERNEL_S + (feed_forward + attention + 80) / 8e4, rel=1e-12)
+    feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 10 * (8 + 16))
+    attention = 5 * (EIGHT * 192 + 2 * 10 * ((8 + 16) + (8 + 8)))
+    moved = feed_forward + attention + NORMS + UNEMBEDDING
+    assert one.pass_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_prefill_is_as_fast_as_its_network() -> None:
@@ -144,10 +150,11 @@ def test_a_large_batch_absorbs_a_prompt_in_one_step() -> None:
 def test_colocated_reads_the_cache_once() -> None:
     one = serving.price(small_service(CHIP), "colocated", "fp8", ONE_GPU, 4)
     # Six tokens go through the matrices; four sequences of 20 tokens are read.
-    feed_forward = 5 * 3 * (8 * 16 + 2 * 6 * (8 + 16))
-    attention = 5 * (192 + 2 * 6 * ((8 + 16) + (8 + 8)))
+    feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 6 * (8 + 16))
+    attention = 5 * (EIGHT * 192 + 2 * 6 * ((8 + 16) + (8 + 8)))
     cache = 5 * 16 * 20 * 4
-    assert one.latency_s == pytest.approx(KERNEL_S + (feed_forward + attention + cache + 80) / 8e4, rel=1e-12)
+    moved = feed_forward + attention + cache + NORMS + UNEMBEDDING
+    assert one.latency_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_decode_by_hand() -> None:
@@ -190,30 +197,30 @@ def test_a_certain_draft_yields_all_its_tokens() -> None:
 
 
 def test_memory_sets_the_batch() -> None:
-    # 3,040 bytes of weights, 80 bytes a token, 9e4 bytes for use.
+    # 80 bytes a token, 9e4 bytes for use.
     (colocated,) = serving.instances(small_service(), "colocated")
-    assert colocated.batch == (90_000 - 3040) // (80 * 30)
+    assert colocated.batch == (90_000 - WEIGHTS) // (80 * 30)
     (decode,) = serving.instances(small_service(), "decode")
     assert decode.batch == colocated.batch
     speculating = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2)), "decode")
-    assert [one.batch for one in speculating] == [36, (90_000 - 2 * 3040) // (2 * 80 * 30)]
-    tight = small_service(memory_utilization=(3040 + 80 * 10 + 1) / 1e5)
+    assert [one.batch for one in speculating] == [36, (90_000 - 2 * WEIGHTS) // (2 * 80 * 30)]
+    tight = small_service(memory_utilization=(WEIGHTS + 80 * 10 + 1) / 1e5)
     assert serving.instances(tight, "prefill")
     assert not serving.instances(tight, "decode")
-    assert not serving.instances(replace(tight, memory_utilization=0.038), "prefill")
+    assert not serving.instances(replace(tight, memory_utilization=(WEIGHTS + 80 * 10 - 1) / 1e5), "prefill")
 
 
 def test_speed_and_time_to_first_token_set_the_batch() -> None:
-    # A sequence takes 9,280e-6 s of a step.
-    (fast,) = serving.instances(small_service(min_speed=1 / (KERNEL_S + 10.5 * 9280e-6)), "decode")
+    # A sequence takes 12,800e-6 s of a step.
+    (fast,) = serving.instances(small_service(min_speed=1 / (KERNEL_S + 10.5 * 12_800e-6)), "decode")
     assert fast.batch == 10
     (exact,) = serving.instances(small_service(min_speed=fast.speed_tokens_per_s), "decode")
     assert exact.batch == 10
     one = small_service()
     capped = replace(one, max_time_to_first_token_s=serving.price(one, "colocated", "fp8", ONE_GPU, 22).pass_s)
     assert [found.batch for found in serving.instances(capped, "colocated")] == [22]
-    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0768), "prefill")
-    assert serving.instances(replace(one, max_time_to_first_token_s=0.0769), "prefill")
+    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0880), "prefill")
+    assert serving.instances(replace(one, max_time_to_first_token_s=0.0881), "prefill")
 
 
 def test_the_largest_batch_is_the_best_one() -> None:
@@ -709,7 +716,16 @@ def test_every_criterion_decides_in_a_tenth_of_the_fleets() -> None:
 
 NOTHING = dict.fromkeys(
     (
-        *("cost_usd_per_mtok", "latency_s", "weights", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
+        *(
+            "cost_usd_per_mtok",
+            "latency_s",
+            "weights",
+            "kv_cache",
+            "redundant_experts",
+            "tensor_parallel",
+            "tensor_layout",
+            "pipeline_parallel",
+        ),
         *("expert_parallel", "expert_tensor_parallel", "attention_data_parallel", "stage_ranks", "batch"),
         *("draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
         *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
@@ -949,7 +965,7 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
-    setup = {"weights": "fp8", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
+    setup = {"weights": "fp8", "kv_cache": "bf16", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
     (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
     latency = 64 / (decode_capacity * 200)
     first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
@@ -1013,7 +1029,14 @@ def result_of_speculation() -> Mapping:
         if (one.setup.sigma, one.decoding.draft_setup and one.decoding.draft_setup.sigma) == (1, 2)
     )
     rate = one.capacity_requests_per_s
-    figures = {"weights": "fp8", "batch": one.batch, "draft_tokens": 3, "bound": 8.0, "usd_per_hour": 8.0}
+    figures = {
+        "weights": "fp8",
+        "kv_cache": "bf16",
+        "batch": one.batch,
+        "draft_tokens": 3,
+        "bound": 8.0,
+        "usd_per_hour": 8.0,
+    }
     figures |= {"capacity_requests_per_s": rate, "utilization": 1 / rate, "time_to_first_token_s": one.pass_s}
     figures |= {"latency_s": one.latency_s, "speed_tokens_per_s": 1 / one.latency_s}
     figures |= {"throughput_tokens_per_s": one.batch / one.latency_s}
