@@ -21,6 +21,7 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import RaisesScenarioError
+from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 DEFAULT_BATCH_MAX = 16_384
@@ -301,7 +302,8 @@ class Scenario(Strict):
         unsaid = "version" not in self.model_fields_set and self.design_space.meant_otherwise_before
         meanings = notes_on_version(["design_space.tensor_parallel"] if unsaid else [])
         if self.fidelity is Fidelity.DEPLOYABLE:
-            return meanings
+            draft = None if self.speculation is None else self.speculation.draft_model
+            return *meanings, *notes_on_models(self.model, draft, self.weights)
         given = {
             "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,
             "design_space.redundant_experts": "redundant_experts" in self.design_space.model_fields_set,

@@ -13,6 +13,7 @@ from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
+from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
@@ -333,6 +334,12 @@ class Fleet(Strict):
             size = pool.node_size
             yield from notes_on_nodes(pool.name, pool.accelerator, pool.gpus, size, pool.rented_by, self._origin)
         for workload in self.workloads:
+            draft = None if workload.speculation is None else workload.speculation.draft_model
+            if workload.model is not None:
+                yield from (
+                    f"workload {workload.name}: {note}"
+                    for note in notes_on_models(workload.model, draft, workload.weights)
+                )
             rows = workload.operating_points if isinstance(workload.operating_points, tuple) else ()
             points = [row.accelerator for row in rows if row.accelerator is not None]
             pools = [each.accelerator for each in self.pools if workload.pools is None or each.name in workload.pools]
