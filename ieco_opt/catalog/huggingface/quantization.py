@@ -139,7 +139,7 @@ def _method(given: Config, config: Config) -> Format | None:
 
 def _fp8(given: Config, config: Config) -> Format:
     """Matrices of layers in 8 bits but for those listed; experts may be in 4 (DeepSeek-V4)."""
-    kept = _listed(given, "modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules")
+    kept = _listed(given, "modules_to_not_convert", "ignored_layers")
     narrow = "fp4" in {config.get("expert_dtype"), given.get("expert_dtype")}
 
     def format_of(names: tuple[str, ...]) -> str | None:
@@ -184,11 +184,12 @@ def _integer(given: Config, bits: int, own: str) -> str:
 
 
 def _modelopt(given: Config, config: Config) -> Format | None:
-    kept = _listed(given, "ignore", "exclude_modules", "modules_to_not_convert")
     algorithm = given.text("quant_algo")
     if algorithm == "MIXED_PRECISION":
+        # What stays as it was before some modules were converted (DeepSeek-V4): `ignore` is of the conversion.
         base = _fp8(given, Config({})) if given.text("quant_method") == "fp8" else None
         return _by_module(given, base)
+    kept = _listed(given, "ignore", "exclude_modules", "modules_to_not_convert")
     own = _MODELOPT.get(algorithm)
     if own is None:
         given.fault("quant_algo", f"found {found(algorithm)}, expected one of {shortened(sorted(_MODELOPT))}")
@@ -198,7 +199,7 @@ def _modelopt(given: Config, config: Config) -> Format | None:
 
 
 def _by_module(given: Config, base: Format | None) -> Format | None:
-    """Formats under `quantized_layers`, module by module; others are as in `base`, which keeps its own list."""
+    """Formats under `quantized_layers`, module by module; others are as in `base`."""
     named: dict[str, str] = {}
     for module, rule in given.inner("quantized_layers").values.items():
         algorithm = rule.get("quant_algo") if isinstance(rule, Mapping) else None
