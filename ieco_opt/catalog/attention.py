@@ -21,11 +21,21 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Indexer:
-    """Picks the ``top_k`` cached entries that a token attends to, by ``heads`` small heads over keys of its own."""
+    """Picks the ``top_k`` cached entries that a token attends to, by ``heads`` small heads over keys of its own.
+
+    Attributes
+    ----------
+    heads, head_width
+        Both 0 where a layer takes the picks of a layer before it: no weights, no keys.
+    query_width
+        Width that the queries of its heads are made of; ``None``: the compressed queries' in latent attention,
+        else the model's.
+    """
 
     top_k: int
     heads: int
     head_width: int
+    query_width: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +216,9 @@ def _extra(params: int, width: int) -> tuple[Matrix, ...]:
 
 def _indexer(indexer: Indexer | None, width: int, query_width: int) -> tuple[Matrix, ...]:
     """Queries of the indexer's heads, its one key, and the weight of each head."""
-    if indexer is None:
+    if indexer is None or not indexer.heads:
         return ()
     return (
-        Matrix(indexer.heads * indexer.head_width, query_width),
+        Matrix(indexer.heads * indexer.head_width, indexer.query_width or query_width),
         Matrix(indexer.head_width + indexer.heads, width),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, Discriminator, Field, ValidationInfo
+from pydantic import AfterValidator, Discriminator, Field, ValidationInfo, field_validator
 
 from ieco_opt.catalog.attention import (
     AttentionBlock,
@@ -23,10 +23,20 @@ class IndexerInput(Strict):
 
     top_k: Count
     """Entries that are picked."""
-    heads: Count
-    """Heads of the indexer."""
-    head_width: Count
-    """Width of a head of the indexer, and of its key."""
+    heads: CountOrZero
+    """Heads of the indexer; 0: the layer takes the picks of a layer before it."""
+    head_width: CountOrZero
+    """Width of a head of the indexer, and of its key; 0 without heads."""
+    query_width: Count | None = None
+    """Width that the queries are made of; null: that of the layer's compressed queries, else the model's."""
+
+    @field_validator("head_width")
+    @classmethod
+    def _with_heads(cls, width: int, info: ValidationInfo) -> int:
+        heads = info.data.get("heads")
+        if heads is not None and (heads == 0) != (width == 0):
+            raise fault(f"found {width} beside heads = {heads}, expected 0 for both or for neither")
+        return width
 
     def build(self) -> Indexer:
         """Make the catalog's type of it."""

@@ -1,0 +1,182 @@
+"""Numbers of weights as the makers of models publish them, in billions, to hold the catalog and imports against.
+
+Figures are those of model cards and technical reports as public knowledge has them, written as they are published.
+``beyond`` is what a figure holds beyond the language model: encoders of images, and layers that predict more tokens.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Published(NamedTuple):
+    """A published total, and active weights where they are told apart."""
+
+    total: str
+    active: str = ""
+    beyond: float = 0.0
+
+
+PUBLISHED: dict[str, Published] = {
+    "BLOOM-176B": Published("176"),
+    "Command-A": Published("111"),
+    "Command-R-Plus": Published("104"),
+    "Command-R7B": Published("8.03"),
+    "DeepSeek-R1": Published("671", "37"),
+    "DeepSeek-V2": Published("236", "21"),
+    "DeepSeek-V2-Lite": Published("15.7", "2.4"),
+    "DeepSeek-V3": Published("671", "37"),
+    "DeepSeek-V3.1": Published("671", "37"),
+    "DeepSeek-V3.2": Published("671", "37"),
+    "DeepSeek-V4-Flash": Published("284", "13"),
+    "DeepSeek-V4-Pro": Published("1.6T", "49"),
+    "Devstral-Small": Published("23.6"),
+    "ERNIE-4.5-21B-A3B": Published("21.8", "3"),
+    "ERNIE-4.5-300B-A47B": Published("300", "47"),
+    "EXAONE-4.0-1.2B": Published("1.28"),
+    "EXAONE-4.0-32B": Published("32.0"),
+    "Falcon-180B": Published("180"),
+    "Falcon-40B": Published("41.3"),
+    "Falcon-7B": Published("6.92"),
+    "GLM-4.5": Published("355", "32"),
+    "GLM-4.5-Air": Published("106", "12"),
+    "GLM-4.6": Published("355", "32"),
+    "GLM-4.7": Published("355", "32"),
+    "GLM-4.7-Flash": Published("30", "3"),
+    "GLM-5": Published("744", "40"),
+    "GLM-5.1": Published("744", "40"),
+    "GLM-5.2": Published("744", "40"),
+    "GLM-5.3": Published("744", "40"),
+    "Gemma-2-27B": Published("27.2"),
+    "Gemma-2-2B": Published("2.61"),
+    "Gemma-2-9B": Published("9.24"),
+    "Gemma-3-12B": Published("12.2", beyond=0.42),
+    "Gemma-3-1B": Published("1.00"),
+    "Gemma-3-27B": Published("27.4", beyond=0.42),
+    "Gemma-3-4B": Published("4.30", beyond=0.42),
+    "Gemma-4-26B-A4B": Published("25.2", "3.8"),
+    "Gemma-4-31B": Published("30.7"),
+    "Granite-4.0-H-Small": Published("32", "9"),
+    "Granite-4.0-H-Tiny": Published("7", "1"),
+    "Granite-4.0-Micro": Published("3.4"),
+    "Hunyuan-3": Published("295", "21"),
+    "Hunyuan-A13B": Published("80", "13"),
+    "Kimi-K2": Published("1.03T", "32"),
+    "Kimi-K2-0905": Published("1.03T", "32"),
+    "Kimi-K2-Thinking": Published("1.03T", "32"),
+    "Kimi-K2.5": Published("1.03T", "32"),
+    "Kimi-K2.6": Published("1.03T", "32"),
+    "Kimi-K2.7-Code": Published("1.03T", "32"),
+    "Kimi-Linear-48B-A3B": Published("49.1", "3"),
+    "Ling-2.0-1T": Published("1.0T", "50"),
+    "Ling-3.0-Flash": Published("124", "5.1"),
+    "Ling-flash-2.0": Published("103", "6.1"),
+    "Ling-mini-2.0": Published("16.26", "1.43"),
+    "Llama-2-13B": Published("13.0"),
+    "Llama-2-70B": Published("69.0"),
+    "Llama-2-7B": Published("6.74"),
+    "Llama-3-70B": Published("70.6"),
+    "Llama-3-8B": Published("8.03"),
+    "Llama-3.1-405B": Published("405.9"),
+    "Llama-3.1-70B": Published("70.6"),
+    "Llama-3.1-8B": Published("8.03"),
+    "Llama-3.2-1B": Published("1.24"),
+    "Llama-3.2-3B": Published("3.21"),
+    "Llama-3.3-70B": Published("70.6"),
+    "Llama-3.3-Nemotron-Super-49B": Published("49.9"),
+    "Llama-4-Maverick": Published("402", "17", beyond=0.87),
+    "Llama-4-Scout": Published("109", "17", beyond=0.87),
+    "LongCat-Flash": Published("560", "27"),
+    "MiMo-7B": Published("7.83", beyond=0.21),
+    "MiMo-V2-Flash": Published("309", "15"),
+    "MiniMax-M1": Published("456", "45.9"),
+    "MiniMax-M2": Published("230", "10"),
+    "MiniMax-M2.5": Published("230", "10"),
+    "MiniMax-M2.7": Published("230", "10"),
+    "Ministral-3-14B": Published("13.9", beyond=0.42),
+    "Ministral-3-3B": Published("3.4"),
+    "Ministral-3-8B": Published("8.92", beyond=0.42),
+    "Mistral-7B": Published("7.25"),
+    "Mistral-Large-2": Published("123"),
+    "Mistral-Large-3": Published("673", "39"),
+    "Mistral-Nemo-12B": Published("12.2"),
+    "Mistral-Small-3": Published("23.6"),
+    "Mistral-Small-3.1": Published("24.0", beyond=0.44),
+    "Mistral-Small-3.2": Published("24.0", beyond=0.44),
+    "Mistral-Small-4": Published("119", "6.5"),
+    "Mixtral-8x22B": Published("141", "39"),
+    "Mixtral-8x7B": Published("46.7", "12.9"),
+    "Nemotron-3-Nano-30B-A3B": Published("31.6", "3.6"),
+    "Nemotron-3-Super-120B-A12B": Published("120.6", "12.7"),
+    "Nemotron-3-Ultra-550B-A55B": Published("550", "55"),
+    "Nemotron-3.5-Lightning-30B-A3B": Published("31.6", "3.6"),
+    "Nemotron-H-56B": Published("56.3"),
+    "Nemotron-H-8B": Published("8.1"),
+    "Nemotron-Nano-12B-v2": Published("12.3"),
+    "Nemotron-Nano-9B-v2": Published("8.89"),
+    "OLMo-2-13B": Published("13.7"),
+    "OLMo-2-7B": Published("7.30"),
+    "OLMo-3-32B": Published("32.2"),
+    "OLMo-3-7B": Published("7.30"),
+    "Phi-4": Published("14.7"),
+    "Phi-4-mini": Published("3.84"),
+    "QwQ-32B": Published("32.8"),
+    "Qwen2.5-0.5B": Published("0.494"),
+    "Qwen2.5-1.5B": Published("1.54"),
+    "Qwen2.5-14B": Published("14.8"),
+    "Qwen2.5-32B": Published("32.8"),
+    "Qwen2.5-3B": Published("3.09"),
+    "Qwen2.5-72B": Published("72.7"),
+    "Qwen2.5-7B": Published("7.62"),
+    "Qwen2.5-Coder-32B": Published("32.8"),
+    "Qwen2.5-VL-32B": Published("33.5", beyond=0.69),
+    "Qwen2.5-VL-3B": Published("3.75", beyond=0.67),
+    "Qwen2.5-VL-72B": Published("73.4", beyond=0.70),
+    "Qwen2.5-VL-7B": Published("8.29", beyond=0.68),
+    "Qwen3-0.6B": Published("0.596"),
+    "Qwen3-1.7B": Published("1.72"),
+    "Qwen3-14B": Published("14.8"),
+    "Qwen3-235B-A22B": Published("235", "22"),
+    "Qwen3-235B-A22B-2507": Published("235", "22"),
+    "Qwen3-30B-A3B": Published("30.5", "3.3"),
+    "Qwen3-30B-A3B-2507": Published("30.5", "3.3"),
+    "Qwen3-32B": Published("32.8"),
+    "Qwen3-4B": Published("4.02"),
+    "Qwen3-4B-2507": Published("4.02"),
+    "Qwen3-8B": Published("8.19"),
+    "Qwen3-Coder-30B-A3B": Published("30.5", "3.3"),
+    "Qwen3-Coder-480B-A35B": Published("480", "35"),
+    "Qwen3-Next-80B-A3B": Published("80", "3"),
+    "Qwen3-VL-235B-A22B": Published("236", "22", beyond=0.58),
+    "Qwen3-VL-2B": Published("2.13", beyond=0.41),
+    "Qwen3-VL-30B-A3B": Published("31.1", "3", beyond=0.54),
+    "Qwen3-VL-32B": Published("33.4", beyond=0.60),
+    "Qwen3-VL-4B": Published("4.44", beyond=0.42),
+    "Qwen3-VL-8B": Published("8.77", beyond=0.58),
+    "Qwen3.5-122B-A10B": Published("122", "10"),
+    "Qwen3.5-27B": Published("27"),
+    "Qwen3.5-35B-A3B": Published("35", "3"),
+    "Qwen3.5-397B-A17B": Published("397", "17"),
+    "Qwen3.6-27B": Published("27"),
+    "Qwen3.6-35B-A3B": Published("35", "3"),
+    "Seed-OSS-36B": Published("36.2"),
+    "SmolLM3-3B": Published("3.08"),
+    "Step-3": Published("316", "38"),
+    "Step-3.7-Flash": Published("196", "11"),
+    "gpt-oss-120b": Published("116.8", "5.1"),
+    "gpt-oss-20b": Published("20.9", "3.6"),
+}
+"""Models of the catalog, but for those of ``UNPUBLISHED``."""
+
+UNPUBLISHED = frozenset({"Kimi-K3", "MiniMax-M3"})
+"""Models of the catalog whose makers name no figure that could be had."""
+
+LEAST_SHARE = 0.01
+"""How far a figure may be from ours, or half a unit of its last digit where it is rounded more."""
+
+
+def billions(figure: str) -> tuple[float, float]:
+    """Read a figure such as 30.5 or 1.6T: billions, and half a unit of its last digit."""
+    number, scale = (figure[:-1], 1000.0) if figure.endswith("T") else (figure, 1.0)
+    digits = len(number.partition(".")[2])
+    return float(number) * scale, 0.5 * 10**-digits * scale
