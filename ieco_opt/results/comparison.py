@@ -246,7 +246,9 @@ class Comparison(ShownAnswer, Answer):
         import pandas as pd
 
         timed = zip(self.heuristics, self.statistics.heuristic_seconds, strict=True)
-        return pd.DataFrame([each.summary() | {"seconds": seconds} for each, seconds in timed])
+        table = pd.DataFrame([each.summary() | {"seconds": seconds} for each, seconds in timed])
+        # A column of nothing but None would be one of objects, and read back as one of numbers.
+        return table.where(table.notna()).infer_objects()
 
     def proposals_dataframe(self) -> pd.DataFrame:
         """One row a proposal: its configuration, what it says, what it is worth, and why it cannot be launched."""

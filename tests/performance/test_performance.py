@@ -222,7 +222,7 @@ def test_memory_of_a_dense_model_by_hand() -> None:
     assert attention + feed_forward + embedding + cache == 5_374_976
     found = only_deployment(DENSE, "fp8", space)
     assert found.memory_per_gpu_gb == pytest.approx(5_374_976e-9, rel=1e-12)
-    assert found.memory_limit_gb == pytest.approx(0.9 * 80)
+    assert found.memory_limit_gb == pytest.approx(0.9 * 85)
 
 
 def test_memory_of_experts_and_their_draft_by_hand() -> None:
@@ -247,12 +247,12 @@ def test_memory_of_experts_and_their_draft_by_hand() -> None:
     assert both.memory_per_gpu_gb == pytest.approx((weights + 10 * cache + draft) * 1e-9, rel=1e-12)
 
 
-@pytest.mark.parametrize(("utilization", "most"), [(0.5, 998), (0.25, 164)])
+@pytest.mark.parametrize(("utilization", "most"), [(0.5, 1102), (0.25, 216)])
 def test_largest_batch_by_hand(utilization: float, most: int) -> None:
-    # 8.03e9 weights on one GPU of 80 GB, and 2 x 8 x 128 x 2 B of cache a layer and token, 32 layers, 183 tokens.
+    # 8.03e9 weights on one GPU of 85 GB, and 2 x 8 x 128 x 2 B of cache a layer and token, 32 layers, 183 tokens.
     weights = 2 * 8_029_995_008
     each = 32 * (2 * 8 * 128 * 2) * 183
-    assert most == math.floor((utilization * 80e9 - weights) / each)
+    assert most == math.floor((utilization * 85e9 - weights) / each)
     scenario = Scenario(
         model="Llama-3.1-8B",
         weights=["bf16"],
