@@ -172,6 +172,12 @@ def _scalar_as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _or_left_out(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """Take nothing, and a list of nothing, for a field that is left out."""
+    empty = value is None or (isinstance(value, list | tuple) and not value)
+    return () if empty else handler(value)
+
+
 def _formats_by_part(value: object) -> dict[str, str]:
     """Check formats by part: known parts, known formats, and none left out."""
     assert isinstance(value, Mapping)
@@ -250,6 +256,7 @@ Precisions = Annotated[
     Field(json_schema_extra={"uniqueItems": True}),
     AfterValidator(_each_weights_once),
     listed(f"precisions ({_PRECISIONS}), or mappings of formats by part"),
+    WrapValidator(_or_left_out),
 ]
 KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
 KvCaches = Annotated[

@@ -41,7 +41,7 @@ def complaints(
     listed = weights_of(weights, served[0].model)
     if not listed:
         expected = f"a list of precisions ({', '.join(PRECISIONS)}), or a model whose checkpoint says one"
-        yield ("weights",), f"the field is missing, expected {expected}"
+        yield ("weights",), f"found nothing, expected {expected}"
     for each in served:
         for at, entry in enumerate(listed):
             for accelerator in accelerators:
