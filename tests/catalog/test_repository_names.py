@@ -309,8 +309,8 @@ def test_another_size_date_or_generation_is_not_taken(name: str, later: KnownNam
         ),
         (
             "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B-FP8",
-            "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B-FP8: the architecture of Qwen2.5-32B with max_context_tokens 131072, "
-            "weights fp8 (from 'FP8')",
+            "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B-FP8: the architecture of Qwen2.5-32B with max_context_tokens "
+            "131072, weights fp8 (from 'FP8')",
         ),
         (
             "Qwen/Qwen3-30B-A3B-Thinking-2507-FP8",
