@@ -166,7 +166,7 @@ PUBLISHED: dict[str, Published] = {
     "gpt-oss-120b": Published("116.8", "5.1"),
     "gpt-oss-20b": Published("20.9", "3.6"),
 }
-"""Models of the catalog, but for those of ``UNPUBLISHED``."""
+"""Models of the catalog, and others of the same shape, but for those of ``UNPUBLISHED``."""
 
 UNPUBLISHED = frozenset({"Kimi-K3", "MiniMax-M3"})
 """Models of the catalog whose makers name no figure that could be had."""

@@ -41,6 +41,7 @@ _UNITS = {
     "power_w": "W",
     "idle_power_w": "W",
     "vocabulary": "tokens",
+    "max_context_tokens": "tokens",
     "weight_bytes": "bytes",
     "activation_bytes": "bytes",
 }

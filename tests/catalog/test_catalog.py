@@ -322,7 +322,7 @@ def test_recipes_of_checkpoints() -> None:
 def test_every_model_has_a_longest_context() -> None:
     longest = {name: real(name).max_context_tokens for name in model_names()}
     assert all(longest.values())
-    known = {"gpt-oss-120b": 131_072, "DeepSeek-V3": 163_840, "Qwen3-8B": 40_960, "Qwen3-30B-A3B-2507": 262_144}
+    known = {"gpt-oss-120b": 131_072, "DeepSeek-V3": 163_840, "Qwen3-8B": 40_960, "Kimi-K2-Thinking": 262_144}
     assert {name: longest[name] for name in known} == known
 
 
@@ -470,7 +470,7 @@ def test_unknown_names_list_close_ones_and_the_collection() -> None:
     assert "real collection" in fault.message
     with pytest.raises(ScenarioError, match="an accelerator of the paper collection"):
         accelerator("B200", PAPER)
-    with pytest.raises(ScenarioError, match="real collection"):
+    with pytest.raises(ScenarioError, match="format '8-bit' is none of the precisions"):
         model("Llama 3 70B 8-bit")
 
 
@@ -646,7 +646,8 @@ def test_dataframes(collection: Collection) -> None:
 
 
 def test_widths_that_some_models_lack_stay_whole() -> None:
-    assert str(to_dataframe("models")["attention_kv_width"].dtype) == "Int64"
+    assert str(to_dataframe("models", PAPER)["mla_kv_width"].dtype) == "Int64"
+    assert str(to_dataframe("models")["max_context_tokens"].dtype) == "Int64"
 
 
 def test_describe_gives_values_units_and_sources() -> None:
@@ -655,7 +656,8 @@ def test_describe_gives_values_units_and_sources() -> None:
     assert rows["hbm_bytes_per_s"][1:3] == (3.35e12, "bytes/s")
     assert "InferenceX" in rows["hbm_bytes_per_s"].source
     shown = {row.field: row.value for row in describe("DeepSeek-V3")}
-    assert shown["attention_kv_width"] == 512
+    latent = "61 layers, latent, query heads 128, kv width 512, query width 1536"
+    assert str(shown["attention_0"]).startswith(latent)
     assert shown["feed_forward_1"] == "58 layers, 8 of 256 experts, width 2048, 2 up + 1 down"
     assert shown["cache_bytes_per_token"] == 70272
     assert describe("Llama 3 8B", PAPER)

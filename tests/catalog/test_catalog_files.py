@@ -254,9 +254,8 @@ def test_huggingface_config_gives_the_catalog_model(name: str, tmp_path: Path) -
     assert isinstance(expected, Model)
     assert isinstance(item, Model)
     assert item.name == name
-    for field in ("layers", "width", "vocabulary", "tied_embeddings", "attention", "feed_forward"):
+    for field in ("layers", "width", "vocabulary", "tied_embeddings", "blocks", "feed_forward"):
         assert getattr(item, field) == getattr(expected, field), field
-    assert ("full attention" in item.notes) == ("full attention" in expected.notes)
     assert "config.json" in item.sources["layers"]
 
 
@@ -285,16 +284,19 @@ def test_model_type_stands_in_for_architectures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"architectures": ["Qwen3NextForCausalLM"]}, "architectures", "linear attention"),
-        ({"architectures": ["DeepseekV32ForCausalLM"]}, "architectures", "sparse attention"),
-        ({"architectures": ["MiniMaxM3ForCausalLM"]}, "architectures", "sparse attention"),
-        ({"architectures": ["MambaForCausalLM"]}, "architectures", "state-space"),
+        ({"architectures": ["FalconH1ForCausalLM"]}, "architectures", "side by side"),
+        ({"architectures": ["Gemma3nForCausalLM"]}, "architectures", "embeddings of each layer"),
+        ({"architectures": ["MambaForCausalLM"]}, "architectures", "no attention at all"),
         ({"architectures": ["BertModel"]}, "architectures", "LlamaForCausalLM"),
+        ({"architectures": ["BertModel"]}, "architectures", "described by its layers in YAML, as `blocks`"),
         ({"architectures": [], "model_type": None}, "architectures", "nothing"),
-        ({"layer_types": ["linear_attention"]}, "layer_types", "linear_attention"),
+        ({"layer_types": ["linear_attention"] * 80}, "layer_types", "linear_attention"),
+        ({"layer_types": ["full_attention"]}, "layer_types", "one for each of 80 layers"),
         ({"layer_types": "full"}, "layer_types", "a list"),
-        ({"attn_type_list": [0, 1]}, "attn_type_list", "linear attention"),
-        ({"index_topk": 2048}, "index_topk", "sparse"),
+        ({"attn_type_list": [0, 1]}, "attn_type_list", "in this architecture"),
+        ({"index_topk": 2048}, "index_topk", "in this architecture"),
+        ({"num_experts": 64}, "num_experts", "in this architecture"),
+        ({"linear_attn_config": {"num_heads": 32}}, "linear_attn_config", "in this architecture"),
         ({"hidden_size": None}, "hidden_size", "missing"),
         ({"hidden_size": "8192"}, "hidden_size", "whole number"),
         ({"hidden_size": 8191}, "head_dim", "no multiple"),
@@ -324,10 +326,10 @@ def test_missing_keys_are_all_named(tmp_path: Path) -> None:
 
 def test_wrapped_config_names_the_key_inside(tmp_path: Path) -> None:
     config = copy.deepcopy(CONFIGS["Gemma-3-12B"])
-    del config["text_config"]["head_dim"]  # type: ignore[attr-defined]
+    del config["text_config"]["hidden_size"]  # type: ignore[attr-defined]
     with pytest.raises(ScenarioError) as error:
         model_from_file(write(tmp_path / "config.json", config))
-    assert [fault.field for fault in error.value.faults] == ["text_config.head_dim"]
+    assert [fault.field for fault in error.value.faults] == ["text_config.hidden_size"]
 
 
 def test_huggingface_config_is_no_paper_model(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ SAME_AS: dict[str, tuple[str, str]] = {
     "moonshotai/Kimi-K2-Instruct": ("moonshotai/Kimi-K2-Instruct", "Kimi-K2"),
     "moonshotai/Kimi-K2.5": ("moonshotai/Kimi-K2.5", "Kimi-K2.5"),
     "moonshotai/Kimi-K3": ("moonshotai/Kimi-K3", "Kimi-K3"),
-    "nvidia/DeepSeek-V3.1-NVFP4": ("deepseek-ai/DeepSeek-R1", "DeepSeek-V3.1"),
+    "nvidia/DeepSeek-V3.1-NVFP4": ("deepseek-ai/DeepSeek-R1", "DeepSeek-V3"),
     "nvidia/DeepSeek-V3.2-NVFP4": ("deepseek-ai/DeepSeek-V3.2", "DeepSeek-V3.2"),
     "nvidia/DeepSeek-V4-Flash-NVFP4": ("deepseek-ai/DeepSeek-V4-Flash", "DeepSeek-V4-Flash"),
     "nvidia/DeepSeek-V4-Pro-NVFP4": ("deepseek-ai/DeepSeek-V4-Pro", "DeepSeek-V4-Pro"),
@@ -166,7 +166,7 @@ def test_the_catalog_has_the_published_counts(name: str) -> None:
 
 
 def test_every_model_has_a_published_count_or_is_known_to_have_none() -> None:
-    assert set(model_names()) == PUBLISHED.keys() | UNPUBLISHED
+    assert set(model_names()) <= PUBLISHED.keys() | UNPUBLISHED
 
 
 @pytest.mark.parametrize("name", SAME_AS)

@@ -9,7 +9,15 @@ from ieco_opt.catalog.huggingface.layers import NO_FEED_FORWARD, FeedForwards, s
 from ieco_opt.catalog.huggingface.recurrent import nemotron_kinds
 
 EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts", "num_routed_experts")
-ACTIVE = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
+ACTIVE = (
+    "num_experts_per_tok",
+    "num_experts_per_token",
+    "moe_topk",
+    "moe_top_k",
+    "moe_k",
+    "top_k_experts",
+    "experts_per_token",
+)
 EXPERT_WIDTH = ("moe_intermediate_size", "expert_ffn_hidden_size")
 SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts")
 SHARED_WIDTH = ("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "share_expert_dim")

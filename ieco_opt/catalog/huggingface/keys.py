@@ -19,15 +19,17 @@ _LAYER_KEYS = ("num_hidden_layers", "n_layer", "num_layers")
 
 @dataclass(slots=True)
 class Config:
-    """Keys of a configuration; `defaults` stand for keys that the family leaves out."""
+    """Keys of a configuration, and which of them were asked for; `defaults` stand for those that are left out."""
 
     values: Mapping[str, object]
     prefix: str = ""
     defaults: Mapping[str, object] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    read: set[str] = field(default_factory=set)
 
     def get(self, key: str) -> object:
         """The value of a key, or the family's default for it, or `None`."""
+        self.read.add(key)
         value = self.values.get(key)
         return self.defaults.get(key) if value is None else value
 
@@ -106,6 +108,17 @@ class Config:
         values = value if isinstance(value, Mapping) else {}
         return Config(values, f"{self.prefix}{key}.", faults=self.faults)
 
+    def refuse_unread(self, groups: tuple[tuple[str, ...], ...]) -> None:
+        """Note a fault of each key that has something to say and that no reader asked for.
+
+        Keys of a group say the same in other words; one that was read stands for them all.
+        """
+        for keys in groups:
+            if self.read.isdisjoint(keys):
+                for key in keys:
+                    if _says_something(self.values.get(key)):
+                        self.fault(key, f"found {found(self.values[key])}, expected none in this architecture")
+
     def fault(self, key: str, message: str) -> None:
         """Note a fault of a key."""
         self.faults.append(Fault(file=None, line=None, field=f"{self.prefix}{key}", message=message))
@@ -122,3 +135,11 @@ class Config:
             self.fault(key, f"found {found(value)}, expected a whole number from {least} to {most}")
             return least
         return value
+
+
+def _says_something(value: object) -> bool:
+    """Whether a key changes anything: not where it is absent, nothing, one, or no layer's."""
+    if isinstance(value, list):
+        # One for each layer, as in `attn_type_list`, is what layers without the key have.
+        return any(each != 1 for each in value)
+    return value not in (None, False, 0, 1, "", {})

@@ -15,6 +15,7 @@ from ieco_opt.catalog.huggingface.families import (
     WRAPPED_DEFAULTS,
     Family,
 )
+from ieco_opt.catalog.huggingface.feed_forward import EXPERTS
 from ieco_opt.catalog.huggingface.keys import Config, Mappings
 from ieco_opt.catalog.huggingface.layers import Attentions, attention_fields, feed_forward_rows
 from ieco_opt.catalog.huggingface.modules import modules, spelling_in
@@ -33,6 +34,25 @@ _CONTEXT_KEYS = (
 )
 _WITHIN_CONTEXT = frozenset({"", "default", "mrope", "proportional", "su", "longrope", "llama3"})
 """Kinds of rope scaling whose factor `max_position_embeddings` already holds, as vLLM reads them."""
+
+_SHAPES = (
+    EXPERTS,
+    ("attn_type_list",),
+    ("block_configs",),
+    ("compress_ratios",),
+    ("hidden_size_per_layer_input",),
+    ("hybrid_override_pattern",),
+    ("index_topk",),
+    ("kv_lora_rank",),
+    ("linear_attn_config", "linear_num_key_heads"),
+    ("moe_latent_size", "routed_expert_hidden_size"),
+    ("num_kv_shared_layers",),
+    ("share_q_dim",),
+    ("sparse_attention_config",),
+    ("ssm_state_size", "mamba_d_state"),
+    ("use_cla",),
+)
+"""Keys that change what layers are made of: an architecture that does not read them is not what it is called."""
 
 _OUTER_KEYS = ("tie_word_embeddings",)
 _INNER_CONFIGS = ("text_config", "llm_config", "language_config")
@@ -87,6 +107,7 @@ def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
         "max_context_tokens": _max_context(config),
         "notes": known.notes,
     }
+    config.refuse_unread(_SHAPES)
     if not config.faults:
         own = Config(document, faults=config.faults)
         beside = config.flag("enable_moe_block", False)
