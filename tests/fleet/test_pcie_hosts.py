@@ -1,7 +1,7 @@
 """Hosts of cards on PCIe: tensor parallelism pays for a slow all-reduce, as measured on 8 x L4.
 
-substratus.ai/blog/benchmarking-llama-3.1-70b-on-l4: Llama 3.1 70B in fp8 with vLLM on Google's g2-standard-96, 1,000 prompts of
-ShareGPT (233 tokens in, 175 out on average): 1.76 requests/s with 4 stages of 2 ranks, 1.50 with 2 stages of 4.
+substratus.ai/blog/benchmarking-llama-3.1-70b-on-l4: Llama 3.1 70B in fp8 with vLLM on Google's g2-standard-96, 1,000
+prompts of ShareGPT (233 tokens in, 175 out on average): 1.76 requests/s with 4 stages of 2 ranks, 1.50 with 2 of 4.
 """
 
 from __future__ import annotations
