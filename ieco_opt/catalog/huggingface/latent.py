@@ -56,8 +56,7 @@ def deepseek_v4(config: Config) -> Attentions:
     ratios = config.items("compress_ratios")[: config.layers()] or [
         _RATIOS.get(kind, kind) for kind in layer_kinds(config)
     ]
-    unknown = [ratio for ratio in ratios if ratio not in _RATIOS.values()]
-    if unknown or len(ratios) != config.layers():
+    if not all(type(ratio) is int and ratio in _RATIOS.values() for ratio in ratios) or len(ratios) != config.layers():
         key = "compress_ratios" if config.has("compress_ratios") else "layer_types"
         config.fault(key, f"found {ratios!r}, expected 0, 4 or 128 for each of {config.layers()} layers"[:300])
         return [{"kind": "none"}] * config.layers()

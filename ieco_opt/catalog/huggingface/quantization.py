@@ -14,8 +14,8 @@ from ieco_opt.catalog.precision import FORMATS, REST
 from ieco_opt.documents.origin import found, shortened
 
 _LONGEST_PATTERN = 300
-_MAIN_PARTS = ("experts", "feed_forward", "attention")
-"""Parts whose format names a checkpoint's precision: the first of them that the model has."""
+_MAIN_PARTS = ("experts", "feed_forward", "attention", "shared_experts")
+"""Parts whose format names a checkpoint's precision: the first of them that is quantised."""
 
 _GROUPED_INTS = {128: "int4", 64: "int4_g64", 32: "int4_g32"}
 _MODELOPT = {
@@ -95,7 +95,7 @@ def recipe_fields(config: Config, document: Config, modules_of: Callable[[str], 
     for module in modules_of(_mentioned(given.values)):
         parts.setdefault(module.part, []).append((format_of(module.names) or wide, module.weights))
     formats = {part: _nearest(weighted) for part, weighted in parts.items()}
-    name = next(formats[part] for part in _MAIN_PARTS if part in formats)
+    name = next((formats[part] for part in _MAIN_PARTS if formats.get(part, wide) != wide), wide)
     head = _explicit_head(given)
     recipe = {part: each for part, each in formats.items() if each != wide} | ({"head": head} if head else {})
     return {"checkpoint": name, "recipes": {name: {**recipe, REST: wide}}} if recipe else {"checkpoint": wide}

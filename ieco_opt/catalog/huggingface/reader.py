@@ -35,6 +35,8 @@ _CONTEXT_KEYS = (
 _WITHIN_CONTEXT = frozenset({"", "default", "mrope", "proportional", "su", "longrope", "llama3"})
 """Kinds of rope scaling whose factor `max_position_embeddings` already holds, as vLLM reads them."""
 
+_LARGEST_FACTOR = 1e6
+
 _SHAPES = (
     EXPERTS,
     ("attn_type_list",),
@@ -166,7 +168,7 @@ def _architecture(document: Mapping[str, object]) -> str:
 
 def _inner_architecture(inner: Mapping[str, object], default: str) -> str:
     named = inner.get("architectures")
-    if isinstance(named, list) and named and named[0] in FAMILIES:
+    if isinstance(named, list) and named and isinstance(named[0], str) and named[0] in FAMILIES:
         return str(named[0])
     return BY_MODEL_TYPE.get(str(inner.get("model_type")), default)
 
@@ -207,8 +209,8 @@ def _max_context(config: Config) -> int | None:
     if not isinstance(rope, Mapping) or str(config.get("model_type")).startswith("gemma3"):
         return tokens
     kind, factor = str(rope.get("rope_type", rope.get("type", ""))), rope.get("factor")
-    if kind in _WITHIN_CONTEXT or isinstance(factor, bool) or not isinstance(factor, int | float):
+    if kind in _WITHIN_CONTEXT or not isinstance(factor, int | float) or not 1 < factor < _LARGEST_FACTOR:
         return tokens
     original = rope.get("original_max_position_embeddings") if kind == "yarn" else None
     scaled = round((original if isinstance(original, int) else tokens) * factor)
-    return min(max(1, scaled), 10**9)
+    return max(1, min(scaled, 10**9))
