@@ -20,7 +20,8 @@ from ieco_opt.catalog import (
     model_to_mapping,
     total_params,
 )
-from ieco_opt.catalog.types import FeedForward, Model
+from ieco_opt.catalog.store import find
+from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 from ieco_opt.errors import ScenarioError
 
 PAPER = Collection.PAPER
@@ -441,13 +442,28 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_examples_of_the_documentation_load(tmp_path: Path) -> None:
     page = ROOT / "docs" / "catalog.md"
     examples = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    mixture, attentions, paper, like, whole = examples
     path = tmp_path / "example.yaml"
-    path.write_text(mixture, encoding="utf-8")
-    assert model_from_file(path).name == "My-Mixture-13B"
-    for attention in yaml.safe_load_all(attentions):
-        assert model_from_mapping(MIXTURE | attention)
-    path.write_text(paper, encoding="utf-8")
-    assert model_from_file(path, PAPER).name == "Mine 8-bit"
-    assert accelerator_from_mapping(yaml.safe_load(like)).usd_per_gpu_hour == 1.9
-    assert accelerator_from_mapping(yaml.safe_load(whole)).power_w == 800
+    names: list[str] = []
+    for example in examples:
+        for document in yaml.safe_load_all(example):
+            if document.keys() == {"attention"}:
+                assert model_from_mapping(MIXTURE | document)
+            elif "flops_16bit" in document or is_card(document.get("like")):
+                names.append(accelerator_from_mapping(document).name)
+            else:
+                path.write_text(example, encoding="utf-8")
+                names.append(model_from_file(path, PAPER if "weight_bytes" in document else Collection.REAL).name)
+    assert names == [
+        "L40S-own-host",
+        "My-Mixture-13B",
+        "My-Hybrid-9B",
+        "Llama-3.3-70B-long",
+        "Mine 8-bit",
+        "H100-reserved",
+        "My-Accelerator",
+    ]
+
+
+def is_card(name: str | None) -> bool:
+    """Whether `like` names an accelerator."""
+    return name is not None and isinstance(find(name), Accelerator)
