@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "rented_by": ("node", "gpu"),
     "tensor_layout": ("1d", "2d"),
     "draft_tensor_layout": ("1d", "2d"),
+    "kv_cache": ("bf16", "fp8"),
     "obstacle": ("fractional", "not offered", "memory", "limit"),
     "criterion": ("cost", "speed_factor", "slack", "gpus", "instances"),
 }

@@ -322,7 +322,7 @@ def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> N
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
     assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
-    assert {str(table[name].dtype) for name in PROMISED[7:12] if name != "expert_tensor_parallel"} == {"int64"}
+    assert {str(table[name].dtype) for name in PROMISED[8:14] if name != "expert_tensor_parallel"} == {"int64"}
     assert table["tensor_parallel"].tolist() == [2, 8, 1]
     assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
     uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])

@@ -51,6 +51,7 @@ ANY_SIGN = {
     "objective",
     "bound",  # Of a plan; that of a deployment is above 0.
     "cost_cap",
+    "free_gb",
     "value",
     "needed",
     "improves_from",
@@ -75,7 +76,8 @@ OPTIONAL = {
     *("time_to_first_token_s", "speed_tokens_per_s", "cost_usd_per_mtok", "latency_s", "batch", "draft_tokens"),
     *("mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s", "memory_per_gpu_gb"),
     *("memory_limit_gb", "tensor_parallel", "attention_data_parallel", "pipeline_parallel", "expert_parallel"),
-    *("stage_ranks", "tensor_layout", "share"),
+    *("stage_ranks", "tensor_layout", "share", "kv_cache", "redundant_experts", "cache_tokens"),
+    *("weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb"),
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     "confirmed",
