@@ -71,10 +71,12 @@ class Parallelism(Record):
 
         ``EP72+32`` has 32 redundant experts.
         """
-        others = (("DP", self.attention_data), ("PP", self.pipeline), ("EP", self.expert))
+        others = (("DP", self.attention_data), ("PP", self.pipeline))
         parts = [f"TP{self.tensor}", *(f"{letters}{degree}" for letters, degree in others if degree > 1)]
         if self.redundant_experts:
-            parts[-1] += f"+{self.redundant_experts}"
+            parts.append(f"EP{self.expert}+{self.redundant_experts}")
+        elif self.expert > 1:
+            parts.append(f"EP{self.expert}")
         return " ".join(parts if self.layout == "1d" else [*parts, "2d"])
 
     def columns(self) -> dict[str, int | str | None]:

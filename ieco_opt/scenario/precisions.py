@@ -18,10 +18,18 @@ Weights = Sequence[str | Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model, or its draft, with the place where the scenario names it."""
+    """A model, or its draft, with the place where the scenario names it and what stands there."""
 
     model: Model
     place: Location
+    reference: object
+
+    def raised(self, tokens: int) -> str:
+        """What to write for a context of so many tokens; a mapping has the field itself."""
+        field = ".".join(map(str, self.place))
+        if isinstance(self.reference, str):
+            return f"{field}: {{like: {self.reference}, max_context_tokens: {tokens}}}"
+        return f"{field}.max_context_tokens: {tokens}"
 
 
 def weights_of(weights: Weights, model: Model) -> tuple[str | Mapping[str, str], ...]:
@@ -61,12 +69,9 @@ def too_long(tokens: int, served: Sequence[Served]) -> str | None:
     for each in served:
         most = each.model.max_context_tokens
         if most is not None and tokens > most:
-            name, field = each.model.name, ".".join(map(str, each.place))
-            scaled = f"{field}: {{like: {name}, max_context_tokens: {tokens}}}"
-            expected = f"expected at most the {most:,} that {name} was made for"
-            return (
-                f"found {tokens:,} tokens with the answer, {expected}; where its positions are scaled, say so: {scaled}"
-            )
+            expected = f"expected at most the {most:,} that {each.model.name} was made for"
+            scaled = f"where its positions are scaled, say so: {each.raised(tokens)}"
+            return f"found {tokens:,} tokens with the answer, {expected}; {scaled}"
     return None
 
 

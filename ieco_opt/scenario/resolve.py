@@ -59,7 +59,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
-    served = _served(models)
+    served = _served(scenario, models)
     faults += _unfit_models(scenario, served, [each for each in accelerators if each is not None])
     if faults:
         # A wrong model file is met twice: once to put it into the scenario, once as the scenario's model.
@@ -77,11 +77,12 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     )
 
 
-def _served(models: Sequence[Model | PaperModel | None]) -> list[Served]:
+def _served(scenario: Scenario, models: Sequence[Model | PaperModel | None]) -> list[Served]:
     """The model and its draft where both are of the real collection, each with the field that names it."""
-    places: list[Location] = [("model",), ("speculation", "draft_model")]
-    known = [Served(model, place) for model, place in zip(models, places, strict=False) if isinstance(model, Model)]
-    return known if known and known[0].place == places[0] else []
+    draft = None if scenario.speculation is None else scenario.speculation.draft_model
+    named: list[tuple[Location, object]] = [(("model",), scenario.model), (("speculation", "draft_model"), draft)]
+    known = [Served(model, *named[at]) for at, model in enumerate(models) if isinstance(model, Model)]
+    return known if known and known[0].place == ("model",) else []
 
 
 def _unfit_models(scenario: Scenario, served: Sequence[Served], accelerators: Sequence[Accelerator]) -> list[Fault]:

@@ -155,11 +155,9 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         draft = looked_up(workload.speculation.draft_model, "speculation", "draft_model")
     allowed = tuple(at for at, pool in enumerate(fleet.pools) if workload.pools is None or pool.name in workload.pools)
     points = _points(fleet, index, pools, allowed, faults)
-    served = [
-        Served(each, place)
-        for each, place in ((model, ("model",)), (draft, ("speculation", "draft_model")))
-        if isinstance(each, Model)
-    ]
+    served = [Served(model, ("model",), workload.model)] if isinstance(model, Model) else []
+    if isinstance(draft, Model) and workload.speculation is not None:
+        served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
     if isinstance(model, Model):
         hardware = [pool.accelerator for at in allowed if (pool := pools[at]) is not None]
         faults += [

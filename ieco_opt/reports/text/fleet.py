@@ -72,11 +72,7 @@ def _instances(plan: FleetPlan) -> TitledTable:
         Column("instances", "x GPUs", _products(rows)),
         words("layout", map(_layout, rows)),
         words("weights", (row.weights or "-" for row in rows)),
-        *(
-            [words("cache", (row.kv_cache or "-" for row in rows))]
-            if any(row.kv_cache == "fp8" for row in rows)
-            else []
-        ),
+        *_caches(rows),
         counts("batch", "", [row.batch for row in rows]),
         counts("draft", "tokens", [row.draft_tokens or None for row in rows]),
         speeds([row.speed_tokens_per_s for row in rows]),
