@@ -56,7 +56,7 @@ def _split(rng: random.Random, total: int, parts: int) -> list[int]:
 
 def attention(rng: random.Random, heads: int, width: int) -> Mapping:
     """Draw the attention of a layer over a cache or a state."""
-    kinds = (_grouped_query, _grouped_query, _latent, _latent, _general, _recurrent, _recurrent)
+    kinds = (_grouped_query, _grouped_query, _latent, _latent, _general, _recurrent, _recurrent, _recurrent)
     return rng.choice(kinds)(rng, heads, width)
 
 

@@ -18,7 +18,7 @@ from random_scenarios import Case, numbered, oracle_scenario
 
 import ieco_opt
 from ieco_opt import Deployment, Scenario
-from ieco_opt.errors import InfeasibleError, SolverError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 
 TOLERANCE = 1e-6
 ROUNDING = 1e-9
@@ -26,15 +26,24 @@ SPEED, COST = "speed_tokens_per_s", "cost_usd_per_mtok"
 DECISION = (
     "accelerator",
     "weights",
+    "kv_cache",
     "stage_ranks",
     "tensor_parallel",
     "tensor_layout",
     "pipeline_parallel",
     "expert_parallel",
+    "redundant_experts",
     "attention_data_parallel",
     "batch",
     "draft_tokens",
 )
+TEXTS = ("weights", "kv_cache")
+"""Columns of the decision that the oracle leaves empty in fidelity ``paper``."""
+FIGURES = (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu")
+MEMORY = ("weights_gb", "cache_gb", "reserve_gb")
+ALONE = ("free_gb", "cache_tokens")
+"""Figures of memory that a draft changes; the oracle has them without one."""
+
 OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
 
 # Few at a time, so that two workers share them evenly.
@@ -60,6 +69,7 @@ def mismatches(case: Case, asked: Questions) -> Iterator[str]:
     table = enumerate_deployments(case.oracle)
     front = pareto(table)
     feasible = bool(table["batch"].size)
+    refused = case.oracle.refused_field()
     for name, ask in _asks(case.scenario(), asked).items():
         try:
             answer = ask()
@@ -67,9 +77,15 @@ def mismatches(case: Case, asked: Questions) -> Iterator[str]:
             if feasible:
                 yield f"{name}: {error}, but the oracle has {table['batch'].size} deployments"
             continue
+        except ScenarioError as error:
+            if refused is None or not str(error).startswith(f"{refused}: "):
+                yield f"{name}: {error}"
+            continue
         except SolverError as error:
             yield f"{name}: {error}"
             continue
+        if refused is not None:
+            yield f"{name}: found {answer[0]}, but {refused} is to be refused"
         if not feasible:
             yield f"{name}: found {answer[0]}, but the oracle has no feasible deployment"
             continue
@@ -97,14 +113,18 @@ def _point_faults(point: Deployment, table: Deployments) -> Iterator[str]:
     """What is wrong with one deployment by itself."""
     same, columns = np.ones(table["batch"].shape, dtype=bool), point.to_dict()
     for column in DECISION:
-        same &= table[column] == (columns[column] or ("" if column == "weights" else 0))
+        same &= table[column] == (columns[column] or ("" if column in TEXTS else 0))
     rows = np.flatnonzero(same)
     if len(rows) != 1:
         yield f"the oracle has {len(rows)} feasible deployments of this decision"
         return
-    for column in (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu"):
-        if not np.isclose(columns[column], table[column][rows[0]], rtol=ROUNDING, atol=0.0):
-            yield f"{column} is {table[column][rows[0]]} for the oracle"
+    memory = () if "weights_gb" not in table else MEMORY if point.draft_tokens else MEMORY + ALONE
+    for column in (*FIGURES, *memory):
+        found, expected = columns[column], table[column][rows[0]]
+        if found is None and np.isnan(expected):
+            continue
+        if found is None or not np.isclose(found, expected, rtol=ROUNDING, atol=_absolute(column)):
+            yield f"{column} is {found}, {expected} for the oracle"
     speed, cost = table[SPEED] / getattr(point, SPEED), table[COST] / getattr(point, COST)
     no_worse = (speed >= 1.0 - ROUNDING) & (cost <= 1.0 + ROUNDING)
     if (no_worse & ((speed > 1.0 + TOLERANCE) | (cost < 1.0 - TOLERANCE))).any():
@@ -113,6 +133,11 @@ def _point_faults(point: Deployment, table: Deployments) -> Iterator[str]:
         yield "is not proven"
     if (table[SPEED][cost <= 1.0] > point.bound * (1.0 + ROUNDING)).any():
         yield "the bound is too low"
+
+
+def _absolute(column: str) -> float:
+    """How far off a figure may be that is the difference of large ones."""
+    return {"free_gb": 1e-9, "cache_tokens": 1.0}.get(column, 0.0)
 
 
 def _answer_faults(

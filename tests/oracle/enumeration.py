@@ -76,6 +76,13 @@ class OracleScenario:
         """Whether the model was not made for so many tokens."""
         return isinstance(self.model, Model) and exceeds_context(self.model, self.full_tokens)
 
+    def refused_field(self) -> str | None:
+        """Name the field for which no configuration exists, whatever the design space and the memory."""
+        if self.too_long():
+            return "workload.context_tokens"
+        any_pair = any(_precisions(self, accelerator) for accelerator in self.accelerators)
+        return None if any_pair else "kv_cache"
+
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
@@ -136,7 +143,7 @@ def exceeds_context(model: Model, tokens: float) -> bool:
 
 def _precisions(scenario: OracleScenario, accelerator: Accelerator) -> list[Precision]:
     if scenario.fidelity == "paper":
-        return [Precision("")]
+        return [Precision("", "")]
     return list(pairs(scenario.weights, scenario.kv_cache, accelerator))
 
 
