@@ -134,9 +134,13 @@ def _sort_key(item: WorkItem) -> tuple[object, ...]:
 
 
 def _guards(path: Path) -> Iterator[tuple[int, int]]:
-    """Positions that decide nothing for a right caller: a bare star of arguments, ``strict`` of zip, slots."""
+    """Positions that decide nothing for a right caller, who passes by name, zips equal lengths and assigns to no record.
+
+    They are a bare star of arguments, ``strict`` of zip, and ``slots`` and ``frozen`` of records: each only refuses
+    what the package never does, so no answer depends on it.
+    """
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True", line):
+        for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True|(?<=frozen=)True", line):
             yield number, found.start()
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from ended_solves import Ending, empty_handed, end_after, interrupted, out_of_time
+from stopping import end_runs_after
 
 import ieco_opt
 from ieco_opt import Frontier, Scenario, SolverError, api
+from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.solvers.outcome import Outcome, Solution
 
 SMALL = Scenario(
@@ -105,6 +107,17 @@ def is_open(point: Point, result: Frontier) -> bool:
         and region.cost_lo * (1 - CLOSE) <= point[1] <= region.cost_hi * (1 + CLOSE)
         for region in result.open_regions
     )
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_search_that_ends_while_pricing_has_counted_nothing(question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_runs_after(0, monkeypatch)
+    result = QUESTIONS[question]()
+    assert (result.status, len(result)) == ("stopped", 0)
+    assert [(region.latency_lo_s, region.latency_hi_s) for region in result.open_regions] == [(0.0, math.inf)]
+    took = result.statistics
+    assert took == SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, took.seconds, ())
+    assert took.seconds > 0.0
 
 
 @pytest.mark.parametrize(
