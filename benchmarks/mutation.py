@@ -57,7 +57,14 @@ TESTS: dict[str, tuple[str, ...]] = {
     "programs": ("tests/programs", "tests/pareto", _SWEEP),
     "pareto": ("tests/pareto", "tests/programs", _SWEEP, "tests/api", "tests/cli/test_cli.py", "tests/verification"),
     "fleet": ("tests/fleet", *_FLEETS, "tests/programs", "tests/verification"),
-    "verification": ("tests/verification", "tests/results", "tests/cli/test_cli.py"),
+    "verification": (
+        "tests/verification/test_plans.py",
+        "tests/verification/test_deployments.py",
+        "tests/verification",
+        "tests/cli/test_verify.py",
+        "tests/cli/test_cli.py",
+        "tests/results",
+    ),
 }
 """Tests that try each package, in the order in which they run."""
 
@@ -134,12 +141,14 @@ def _sort_key(item: WorkItem) -> tuple[object, ...]:
 
 
 def _guards(path: Path) -> Iterator[tuple[int, int]]:
-    """Positions that decide nothing for a right caller, who passes by name, zips equal lengths and assigns to no record.
+    """Positions that no answer depends on.
 
-    They are a bare star of arguments, ``strict`` of zip, and ``slots`` and ``frozen`` of records: each only refuses
-    what the package never does, so no answer depends on it.
+    They are a bare star of arguments, ``strict`` of zip, and ``slots`` and ``frozen`` of records, which only refuse
+    what the package never does; and whether something is imported for type checkers alone.
     """
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        if line == "if TYPE_CHECKING:":
+            yield from ((number, column) for column in range(len(line)))
         for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True|(?<=frozen=)True", line):
             yield number, found.start()
 
