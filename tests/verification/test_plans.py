@@ -250,6 +250,17 @@ def test_a_requirement_that_the_plan_does_not_meet_is_all_that_is_named(
     assert all(problem.startswith(words) for problem, words in zip(found, expected, strict=True)), found
 
 
+@pytest.mark.parametrize("nearest_first", [True, False])
+def test_of_several_points_the_one_most_like_the_row_is_told(nearest_first: bool, planned: FleetResult) -> None:
+    large, small = FLEET["workloads"][1]["operating_points"]
+    alike = [small | {"speed_tokens_per_s": 31}, small | {"speed_tokens_per_s": 70, "throughput_tokens_per_s": 65}]
+    points = [large, *(alike if nearest_first else reversed(alike))]
+    assert problems(asked(planned, "workloads.1.operating_points", points)) == [
+        "workload listed: colocated small: no operating point of the scenario is like it: "
+        "speed_tokens_per_s: found 30, expected 31"
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
