@@ -52,18 +52,22 @@ IMPLAUSIBLE = re.compile(
 """Operators of Cosmic Ray that nobody would write by mistake, and that fail wherever the line is reached."""
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "performance": ("tests/performance", "tests/fleet/test_instances.py", _SWEEP, _FLEETS[0]),
-    "design_space": ("tests/design_space", "tests/programs", _SWEEP, "tests/explanation", _FLEETS[0]),
+    "performance": ("tests/performance", "tests/pareto", "tests/fleet/test_instances.py", _SWEEP, _FLEETS[0]),
+    "design_space": ("tests/design_space", "tests/programs", "tests/pareto", "tests/explanation", _SWEEP, _FLEETS[0]),
     "programs": ("tests/programs", "tests/pareto", _SWEEP),
-    "pareto": ("tests/pareto", "tests/programs", _SWEEP, "tests/api", "tests/cli/test_cli.py", "tests/verification"),
-    "fleet": ("tests/fleet", *_FLEETS, "tests/programs", "tests/verification"),
+    "pareto": (
+        *("tests/pareto", "tests/performance", "tests/programs", "tests/api", "tests/cli/test_cli.py"),
+        *("tests/verification", _SWEEP),
+    ),
+    "fleet": (
+        *("tests/fleet/test_dominance.py", "tests/fleet/test_packing.py", "tests/fleet/test_why_infeasible.py"),
+        "tests/fleet/test_instances.py",
+        *("tests/programs/test_stored_programs.py", "tests/verification/test_plans.py"),
+        *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
+    ),
     "verification": (
-        "tests/verification/test_plans.py",
-        "tests/verification/test_deployments.py",
-        "tests/verification",
-        "tests/cli/test_verify.py",
-        "tests/cli/test_cli.py",
-        "tests/results",
+        *("tests/verification/test_plans.py", "tests/verification/test_deployments.py", "tests/verification"),
+        *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results"),
     ),
 }
 """Tests that try each package, in the order in which they run."""

@@ -94,6 +94,22 @@ def test_a_configuration_that_does_not_exist_is_all_that_is_named(changes: dict[
     assert problem.startswith(f"deployments[0]: {expected}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"draft": None}, "3 with no draft model"),
+        ({"draft_tokens": 4}, "4 with a draft model"),
+        ({"draft_tokens": 0}, "0 with a draft model"),
+    ],
+    ids=str,
+)
+def test_a_speculation_that_is_not_listed_is_all_that_is_named(changes: dict[str, Any], found: str) -> None:
+    one = dataclasses.replace(fastest()[0], **changes)
+    assert problems(with_points(fastest(), (one,))) == [
+        f"deployments[0]: draft_tokens: found {found}, which is not part of the scenario's design space"
+    ]
+
+
 def test_another_deployment_than_the_best_is_told_so() -> None:
     (problem,) = problems(dataclasses.replace(fastest(), deployments=(front()[1],)))
     assert problem.startswith("question.objective: the deployment is not the one that is fastest, which is H100-SXM, ")
