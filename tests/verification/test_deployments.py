@@ -13,7 +13,8 @@ import ieco_opt
 from ieco_opt.pareto import run
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import AnswerStatus, Between, Box, Guarantee, GuaranteeKind, neighbours
+from ieco_opt.results.guarantee import CLOSED, AnswerStatus, Between, Box, Guarantee, GuaranteeKind, Status, neighbours
+from ieco_opt.verification.consistency import of_the_gap
 from ieco_opt.verification.verify import Scene, check
 
 LIMITS = ("min_speed", "max_cost", "max_throughput", "min_throughput", "max_power_kw")
@@ -108,6 +109,25 @@ def test_a_speculation_that_is_not_listed_is_all_that_is_named(changes: dict[str
     assert problems(with_points(fastest(), (one,))) == [
         f"deployments[0]: draft_tokens: found {found}, which is not part of the scenario's design space"
     ]
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+@pytest.mark.parametrize(
+    ("status", "gap", "problem"),
+    [
+        (Status.OPTIMAL, 0.0, None),
+        (Status.OPTIMAL, CLOSED, None),
+        (Status.OPTIMAL, 2.0 * CLOSED, "status: found optimal with a gap of 2e-06, expected at most 1e-06"),
+        (Status.FEASIBLE, 2.0 * CLOSED, None),
+        (Status.FEASIBLE, CLOSED, "status: found feasible with a gap of 1e-06, expected optimal"),
+    ],
+)
+def test_a_status_is_that_of_the_gap_unless_the_search_is_unsure(
+    status: Status, gap: float, problem: str | None, unsure: bool
+) -> None:
+    one = dataclasses.replace(fastest()[0], status=status, gap=gap)
+    told = [] if problem is None or (unsure and status is Status.FEASIBLE) else [problem]
+    assert list(of_the_gap(one, unsure=unsure)) == told
 
 
 def test_another_deployment_than_the_best_is_told_so() -> None:
