@@ -175,6 +175,26 @@ def test_what_a_stopped_search_left_open_is_not_asked_for() -> None:
     assert problem.startswith("guarantee.open_regions: H100-SXM, fp8, ")
 
 
+@pytest.mark.parametrize(("delta", "holds"), [(0.0, False), (10.0, True)])
+def test_a_stopped_search_covers_as_closely_as_was_asked_where_nothing_is_open(delta: float, holds: bool) -> None:
+    points = ieco_opt.frontier(scenario(design_space={"batch": {"min": 1, "max": 6}}), complete=True)
+    stopped = dataclasses.replace(
+        points,
+        question=dataclasses.replace(points.question, delta=delta),
+        guarantee=Guarantee(GuaranteeKind.PARTIAL, None, "interrupted", ()),
+        status=AnswerStatus.STOPPED,
+    )
+    assert problems(with_points(stopped, points.deployments)) == []
+    # The point in the middle is within a factor of its neighbours.
+    found = problems(with_points(stopped, (*points.deployments[:4], *points.deployments[5:])))
+    if holds:
+        assert found == []
+    else:
+        (problem,) = found
+        assert problem.startswith("guarantee.open_regions: ")
+        assert problem.endswith(" is not covered to 0 (between deployments[3] and [4])")
+
+
 def test_between_neighbours_it_says_what_is_known() -> None:
     points = [(1.0, 10.0), (1.04, 5.0), (2.0, 4.9), (4.0, 2.0)]
     covered = neighbours(Guarantee(GuaranteeKind.COVERED, 0.05), points)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from edited_results import POOLS
+from edited_results import MIX, POOLS
 
 import ieco_opt
 from ieco_opt.results.guarantee import Status
-from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.plan import FleetPlan, FleetResult, Relaxation
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]
@@ -444,6 +444,117 @@ def test_figures_of_a_mix_are_checked_without_prices() -> None:
     assert problems(result) == []
     nodes = without("nodes", workload="mixed")(result[0])
     assert any("on nodes" in problem for problem in problems(replace(result, plans=(nodes,))))
+
+
+def of_a_mix(pool: str, request_class: str, requests: float, speed: float, first: float) -> Mapping:
+    """An operating point for one class of requests."""
+    return {
+        "pool": pool,
+        "gpus": 1,
+        "kind": pool,
+        "request_class": request_class,
+        "throughput_requests_per_s": requests,
+        "speed_tokens_per_s": speed,
+        "time_to_first_token_s": first,
+    }
+
+
+@pytest.mark.parametrize(
+    ("slow", "late"),
+    [((9, 90, 0.2), (9, 31, 9.0)), ((9, 90, 9.0), (9, 20, 0.2)), ((9, 20, 9.0), (9, 20, 9.0))],
+)
+def test_of_a_mix_the_figures_of_a_row_are_those_of_the_classes_that_are_served_in_time(
+    slow: tuple[float, ...], late: tuple[float, ...]
+) -> None:
+    short, long = MIX
+    workload = {
+        "name": "mixed",
+        "requests_per_s": 6,
+        "request_mix": [short, long],
+        "serving": ["colocated"],
+        "min_speed": 30,
+        "max_time_to_first_token_s": 2,
+        "operating_points": [
+            of_a_mix("h100", "short", 5, 50, 0.1),
+            of_a_mix("h100", "long", *slow[:1], 20, slow[2]),
+            of_a_mix("l40s", "short", *late),
+            of_a_mix("l40s", "long", 7, 40, 0.4),
+        ],
+    }
+    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}))
+    assert problems(result) == []
+    figures = {row.pool: (row.speed_tokens_per_s, row.time_to_first_token_s) for row in result[0].instances}
+    assert figures == {"h100": (50, 0.1), "l40s": (40, 0.4)}
+    for at, row in enumerate(result[0].instances):
+        for name in ("speed_tokens_per_s", "time_to_first_token_s", "throughput_tokens_per_s"):
+            rows = list(result[0].instances)
+            rows[at] = replace(row, **{name: getattr(row, name) * 1.01})
+            found = problems(replace(result, plans=(replace(result[0], instances=tuple(rows)),)))
+            assert any("no operating point of the scenario is like it: " in problem for problem in found), (name, found)
+
+
+CAPPED: Mapping = FLEET | {
+    "workloads": FLEET["workloads"][1:],
+    "pools": [FLEET["pools"][0], FLEET["pools"][1] | {"max_power_kw": 3.0}],
+    "limits": {"max_usd_per_hour": 8, "max_power_kw": 3.1, "max_gpus": 9},
+}
+REQUIRED = {
+    "demand of listed": "requests/s",
+    "capacity of l40s": "GPUs",
+    "max_power_kw of l40s": "kW",
+    "limits.max_usd_per_hour": "$/h",
+    "limits.max_power_kw": "kW",
+    "limits.max_gpus": "GPUs",
+}
+
+
+@pytest.fixture(scope="module")
+def relaxed() -> FleetResult:
+    return ieco_opt.plan(load_fleet_mapping(CAPPED), relaxations=True)
+
+
+@pytest.mark.parametrize("requirement", REQUIRED)
+def test_what_can_be_relaxed_has_its_unit_and_its_share(requirement: str, relaxed: FleetResult) -> None:
+    assert problems(relaxed) == []
+    required = {
+        "demand of listed": 5.5,
+        "capacity of l40s": 8.0,
+        "max_power_kw of l40s": 3.0,
+        "limits.max_usd_per_hour": 8.0,
+        "limits.max_power_kw": 3.1,
+        "limits.max_gpus": 9.0,
+    }[requirement]
+    stated = Relaxation(
+        requirement=requirement,
+        amount=0.25 * required,
+        unit=REQUIRED[requirement],
+        share=0.25,
+        objective=0.5 * relaxed[0].objective,
+    )
+
+    def told(relaxation: Relaxation) -> list[str]:
+        return problems(replace(relaxed, plans=(replace(relaxed[0], next_cheaper=(relaxation,)),)))
+
+    assert told(stated) == []
+    assert told(replace(stated, unit="x")) == [f"next_cheaper[0]: unit: found x, expected {REQUIRED[requirement]}"]
+    (problem,) = told(replace(stated, share=0.26))
+    assert problem.startswith("next_cheaper[0]: share, amount: found 0.26, the amount is 0.25 of ")
+    (problem,) = told(replace(stated, requirement=f"{requirement}s"))
+    assert problem.endswith(f"found '{requirement}s', which is none of the scenario")
+    assert told(replace(stated, amount=None, share=None, objective=None)) == []
+    for field in ("share", "objective"):
+        beside = replace(stated, **{"amount": None, "share": None, "objective": None, field: 0.1})
+        assert told(beside) == ["next_cheaper[0]: amount: found null beside a share or an objective"]
+    for objective in (None, relaxed[0].objective):
+        (problem,) = told(replace(stated, objective=objective))
+        assert problem.startswith("next_cheaper[0]: objective: found ")
+
+
+def test_what_was_not_asked_of_a_pool_or_in_all_cannot_be_relaxed(planned: FleetResult) -> None:
+    for requirement in ("max_power_kw of l40s", "limits.max_usd_per_hour", "limits.max_power_kw", "limits.max_gpus"):
+        stated = Relaxation(requirement=requirement, amount=1.0, unit="kW", share=0.1, objective=1.0)
+        (problem,) = problems(replace(planned, plans=(replace(planned[0], next_cheaper=(stated,)),)))
+        assert problem.endswith("which is none of the scenario")
 
 
 def test_power_is_unknown_just_where_a_pool_does_not_say(planned: FleetResult) -> None:
