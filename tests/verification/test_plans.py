@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -460,11 +461,11 @@ def of_a_mix(pool: str, request_class: str, requests: float, speed: float, first
 
 
 @pytest.mark.parametrize(
-    ("slow", "late"),
-    [((9, 90, 0.2), (9, 31, 9.0)), ((9, 90, 9.0), (9, 20, 0.2)), ((9, 20, 9.0), (9, 20, 9.0))],
+    ("long_on_h100", "short_on_l40s"),
+    [((9, 20, 0.2), (9, 90, 9.0)), ((9, 90, 9.0), (9, 20, 0.2)), ((9, 20, 9.0), (9, 20, 9.0))],
 )
 def test_of_a_mix_the_figures_of_a_row_are_those_of_the_classes_that_are_served_in_time(
-    slow: tuple[float, ...], late: tuple[float, ...]
+    long_on_h100: tuple[float, float, float], short_on_l40s: tuple[float, float, float]
 ) -> None:
     short, long = MIX
     workload = {
@@ -476,8 +477,8 @@ def test_of_a_mix_the_figures_of_a_row_are_those_of_the_classes_that_are_served_
         "max_time_to_first_token_s": 2,
         "operating_points": [
             of_a_mix("h100", "short", 5, 50, 0.1),
-            of_a_mix("h100", "long", *slow[:1], 20, slow[2]),
-            of_a_mix("l40s", "short", *late),
+            of_a_mix("h100", "long", *long_on_h100),
+            of_a_mix("l40s", "short", *short_on_l40s),
             of_a_mix("l40s", "long", 7, 40, 0.4),
         ],
     }
@@ -548,6 +549,30 @@ def test_what_can_be_relaxed_has_its_unit_and_its_share(requirement: str, relaxe
     for objective in (None, relaxed[0].objective):
         (problem,) = told(replace(stated, objective=objective))
         assert problem.startswith("next_cheaper[0]: objective: found ")
+
+
+def test_what_would_be_violated_least_comes_first_and_the_unknown_last(relaxed: FleetResult) -> None:
+    free = set_in(dict(CAPPED), "limits.max_usd_per_hour", 0)
+    answer = replace(relaxed, scenario=load_fleet_mapping(free))
+    amounts: list[tuple[str, float | None, float | None]] = [
+        ("limits.max_gpus", 0.0, 0.0),
+        ("demand of listed", 0.55, 0.1),
+        ("capacity of l40s", 1.6, 0.2),
+        ("limits.max_usd_per_hour", 1.0, None),
+        ("max_power_kw of l40s", None, None),
+    ]
+    entries = [
+        Relaxation(
+            requirement=name, amount=amount, unit=REQUIRED[name], share=share, objective=None if amount is None else 0.1
+        )
+        for name, amount, share in amounts
+    ]
+    for order in permutations(range(len(entries))):
+        listed = tuple(entries[at] for at in order)
+        found = problems(replace(answer, plans=(replace(relaxed[0], next_cheaper=listed),)))
+        told = "next_cheaper: are not in the order of their shares" in found
+        assert told == (list(order) != sorted(order)), order
+        assert not any("next_cheaper[" in problem for problem in found), found
 
 
 def test_what_was_not_asked_of_a_pool_or_in_all_cannot_be_relaxed(planned: FleetResult) -> None:
