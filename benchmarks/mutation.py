@@ -67,7 +67,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "verification": (
         *("tests/verification/test_plans.py", "tests/verification/test_deployments.py", "tests/verification"),
-        *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results"),
+        *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results/test_codec.py"),
     ),
 }
 """Tests that try each package, in the order in which they run."""
