@@ -100,6 +100,30 @@ def test_wherever_a_search_ends_it_says_what_is_proven(
                 )
 
 
+@pytest.mark.parametrize("ending", [out_of_time, empty_handed, interrupted], ids=lambda ending: ending.__name__)
+def test_what_a_stopped_sample_lacks_is_open_and_no_more_than_lies_between_its_ends(
+    ending: Ending, solves_of: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = QUESTIONS["sampled"]()
+    within_ends = 0
+    for solves in range(solves_of["sampled"]):
+        with monkeypatch.context() as patch:
+            end_after(solves, ending, patch)
+            result = QUESTIONS["sampled"]()
+        listed = [item.latency_s for item in result]
+        for item in whole:
+            assert item.latency_s in listed or is_open((item.latency_s, item.cost_usd_per_mtok), result)
+        (region,) = result.open_regions
+        proven = {item.latency_s for item in result if item.status == "optimal"}
+        if {whole[0].latency_s, whole[-1].latency_s} <= proven:
+            within_ends += 1
+            assert region.latency_hi_s <= whole[-1].latency_s
+            assert region.cost_hi <= whole[0].cost_usd_per_mtok
+        else:
+            assert (region.latency_hi_s, region.cost_hi) == (math.inf, math.inf)
+    assert within_ends > 0
+
+
 def is_open(point: Point, result: Frontier) -> bool:
     """Whether a deployment lies where the search says that it has not looked."""
     return any(
