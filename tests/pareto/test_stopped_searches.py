@@ -119,6 +119,9 @@ def test_what_a_stopped_sample_lacks_is_open_and_no_more_than_lies_between_its_e
             within_ends += 1
             assert region.latency_hi_s <= whole[-1].latency_s
             assert region.cost_hi <= whole[0].cost_usd_per_mtok
+            # The caps up to that of the fastest point beyond the first were looked at.
+            beyond = [item for item in result if item.latency_s in proven - {whole[0].latency_s}]
+            assert max(item.cost_usd_per_mtok for item in beyond) <= region.cost_lo * (1 + CLOSE)
         else:
             assert (region.latency_hi_s, region.cost_hi) == (math.inf, math.inf)
     assert within_ends > 0

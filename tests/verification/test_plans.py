@@ -222,6 +222,11 @@ OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for r
             ["workload chat: decode fp8-tp1-dp4: tensor_parallel, attention_data_parallel, pipeline_parallel, "],
         ),
         (
+            "workloads.0.design_space",
+            {"batch": [1, 200]},
+            [f"workload chat: decode {row} is not listed" for row in ("fp8-tp1: batch 23", "fp8-tp1-dp4: batch 122")],
+        ),
+        (
             "workloads.1.operating_points.0.throughput_requests_per_s",
             6,
             ["workload listed: colocated large: no operating point of the scenario is like it: "],
@@ -368,6 +373,32 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
             row_with("instances", {"weights": "int4"}, phase="prefill"),
             "workload chat: prefill fp8-tp1: its weights are int4, expected one of fp8",
         ),
+        (
+            row_with("instances", {"gpus": 3}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: gpus: found 3, its degrees multiply to 1",
+        ),
+        (
+            row_with("instances", {"batch": None}, phase="decode"),
+            "workload chat: decode fp8-tp1: batch: found null, expected the sequences in flight",
+        ),
+        (
+            row_with("instances", {"batch": 0}, phase="decode"),
+            "workload chat: decode fp8-tp1: batch 0 does not fit in memory, which holds 1 to ",
+        ),
+        (
+            row_with("instances", {"batch": 2}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: batch: found 2, expected 1, a prompt for each stage",
+        ),
+        (
+            row_with("instances", {"batch": 1}, instance_type="fp8-tp1-pp2"),
+            "workload chat: prefill fp8-tp1-pp2: batch: found 1, expected 2, a prompt for each stage",
+        ),
+        (
+            row_with("instances", {"gpus": 1}, instance_type="fp8-tp1-pp2"),
+            "workload chat: prefill fp8-tp1-pp2: gpus: found 1, its degrees multiply to 2",
+        ),
+        (row_with("instances", {"workload": "x"}, phase="prefill"), "workload x"),
+        (row_with("instances", {"pool": "x"}, phase="prefill"), "runs on x, which it must not"),
         (
             row_with("instances", {"capacity_requests_per_s": 5.5}, instance_type="large"),
             "workload listed: colocated large: no operating point of the scenario is like it",
