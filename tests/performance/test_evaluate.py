@@ -181,6 +181,17 @@ def held_row(model: str, weights: str, kv_cache: str, pipeline: int, groups: int
     return row | {"accelerator": "H200-SXM", "engine": "none", "redundant_experts": 0} | others
 
 
+@pytest.mark.parametrize("column", ["expert_parallel", "output_tokens", "memory_utilization"])
+def test_an_optional_column_left_out_is_the_default_that_is_documented(column: str) -> None:
+    # The last batch that fits differs by the share of memory that may be used, and latencies by the tokens of output.
+    defaults: Row = {"expert_parallel": 1, "output_tokens": 0, "memory_utilization": 0.9}
+    stated = [EXPERTS | defaults | {"gpus": 2, "batch": batch} for batch in (*range(1, 64), *range(64, 1000, 8))]
+    given = evaluated(*stated)
+    left_out = evaluated(*({name: value for name, value in row.items() if name != column} for row in stated))
+    assert 0 < given["feasible"].sum() < len(given)
+    pd.testing.assert_frame_equal(left_out[given.columns.drop(column, errors="ignore")], given.drop(columns=column))
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("pipeline", [1, 3])
 @pytest.mark.parametrize(("model", "weights", "kv_cache"), HELD)

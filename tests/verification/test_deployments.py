@@ -13,7 +13,8 @@ import ieco_opt
 from ieco_opt.pareto import run
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import AnswerStatus, Between, Box, Guarantee, GuaranteeKind, neighbours
+from ieco_opt.results.guarantee import CLOSED, AnswerStatus, Between, Box, Guarantee, GuaranteeKind, Status, neighbours
+from ieco_opt.verification.consistency import of_the_gap
 from ieco_opt.verification.verify import Scene, check
 
 LIMITS = ("min_speed", "max_cost", "max_throughput", "min_throughput", "max_power_kw")
@@ -94,6 +95,41 @@ def test_a_configuration_that_does_not_exist_is_all_that_is_named(changes: dict[
     assert problem.startswith(f"deployments[0]: {expected}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"draft": None}, "3 with no draft model"),
+        ({"draft_tokens": 4}, "4 with a draft model"),
+        ({"draft_tokens": 0}, "0 with a draft model"),
+    ],
+    ids=str,
+)
+def test_a_speculation_that_is_not_listed_is_all_that_is_named(changes: dict[str, Any], found: str) -> None:
+    one = dataclasses.replace(fastest()[0], **changes)
+    assert problems(with_points(fastest(), (one,))) == [
+        f"deployments[0]: draft_tokens: found {found}, which is not part of the scenario's design space"
+    ]
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+@pytest.mark.parametrize(
+    ("status", "gap", "problem"),
+    [
+        (Status.OPTIMAL, 0.0, None),
+        (Status.OPTIMAL, CLOSED, None),
+        (Status.OPTIMAL, 2.0 * CLOSED, "status: found optimal with a gap of 2e-06, expected at most 1e-06"),
+        (Status.FEASIBLE, 2.0 * CLOSED, None),
+        (Status.FEASIBLE, CLOSED, "status: found feasible with a gap of 1e-06, expected optimal"),
+    ],
+)
+def test_a_status_is_that_of_the_gap_unless_the_search_is_unsure(
+    status: Status, gap: float, problem: str | None, unsure: bool
+) -> None:
+    one = dataclasses.replace(fastest()[0], status=status, gap=gap)
+    told = [] if problem is None or (unsure and status is Status.FEASIBLE) else [problem]
+    assert list(of_the_gap(one, unsure=unsure)) == told
+
+
 def test_another_deployment_than_the_best_is_told_so() -> None:
     (problem,) = problems(dataclasses.replace(fastest(), deployments=(front()[1],)))
     assert problem.startswith("question.objective: the deployment is not the one that is fastest, which is H100-SXM, ")
@@ -137,6 +173,26 @@ def test_what_a_stopped_search_left_open_is_not_asked_for() -> None:
     closed = dataclasses.replace(stopped, guarantee=dataclasses.replace(nothing, open_regions=()))
     (problem,) = problems(closed)
     assert problem.startswith("guarantee.open_regions: H100-SXM, fp8, ")
+
+
+@pytest.mark.parametrize(("delta", "holds"), [(0.0, False), (10.0, True)])
+def test_a_stopped_search_covers_as_closely_as_was_asked_where_nothing_is_open(delta: float, holds: bool) -> None:
+    points = ieco_opt.frontier(scenario(design_space={"batch": {"min": 1, "max": 6}}), complete=True)
+    stopped = dataclasses.replace(
+        points,
+        question=dataclasses.replace(points.question, delta=delta),
+        guarantee=Guarantee(GuaranteeKind.PARTIAL, None, "interrupted", ()),
+        status=AnswerStatus.STOPPED,
+    )
+    assert problems(with_points(stopped, points.deployments)) == []
+    # The point in the middle is within a factor of its neighbours.
+    found = problems(with_points(stopped, (*points.deployments[:4], *points.deployments[5:])))
+    if holds:
+        assert found == []
+    else:
+        (problem,) = found
+        assert problem.startswith("guarantee.open_regions: ")
+        assert problem.endswith(" is not covered to 0 (between deployments[3] and [4])")
 
 
 def test_between_neighbours_it_says_what_is_known() -> None:
