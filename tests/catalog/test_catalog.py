@@ -641,6 +641,8 @@ def test_dataframes(collection: Collection) -> None:
     assert tuple(cards["name"]) == accelerator_names(collection)
     assert {"total_params", "active_params", "cache_bytes_per_token", "memory_fields"} <= set(models)
     assert {"flops_16bit_per_s", "hbm_bytes", "usd_per_gpu_hour", "memory_fields"} <= set(cards)
+    # Cells are text and numbers, which tables and JSON can hold.
+    assert not any(isinstance(cell, list | dict) for frame in (models, cards) for cell in frame.to_numpy().flat)
     first = model(models["name"].iloc[0], collection)
     assert models["total_params"].iloc[0] == total_params(first)
 

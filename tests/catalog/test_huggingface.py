@@ -362,11 +362,28 @@ def test_heads_that_draft() -> None:
     assert total_params(head) == attention + joining + 3 * 1024 * 4096 + 8000 * 1024
     assert head.tied_embeddings
     assert "drafts tokens" in head.notes
+    inner = {key: value for key, value in LLAMA.items() if key not in {"architectures", "num_hidden_layers"}}
+    speculator = read(
+        {"architectures": ["Eagle3Speculator"], "draft_vocab_size": 8000, "transformer_layer_config": inner}
+    )
+    assert speculator.blocks == head.blocks
+    assert total_params(speculator) == total_params(head)
     predicted = read(MIXTURE, architectures=["Glm4MoeForCausalLMNextN"], num_nextn_predict_layers=1)
     assert (predicted.layers, [block.experts for block in predicted.feed_forward]) == (1, [16, 1])
     single = read(MIXTURE, num_hidden_layers=1, first_k_dense_replace=0, tie_word_embeddings=True)
     assert total_params(predicted) - total_params(single) == 2 * 1024 * 1024
     assert cache_bytes_per_token(predicted) == cache_bytes_per_token(single)
+    hybrid = {
+        "linear_num_key_heads": 4,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 64,
+        "linear_value_head_dim": 64,
+    }
+    kinds = ["linear_attention"] * 3 + ["full_attention"]
+    following = read(LLAMA, architectures=["Qwen3_5MTP"], mtp_num_hidden_layers=1, layer_types=kinds, **hybrid)
+    (block,) = following.blocks
+    gate, joining = 1024 * 1024, 2 * 1024 * 1024
+    assert block == AttentionBlock(1, GroupedQueryAttention(16, 4, 64, extra_params=gate + joining))
 
 
 # Precisions
@@ -478,11 +495,12 @@ def test_what_is_quantised_becomes_the_recipe(
 
 
 def test_a_part_in_two_formats_is_in_the_nearest_to_its_mean() -> None:
-    # Of four layers, one keeps its attention: (3 x 4.5 + 16) / 4 = 7.4 bits, nearer to 4.5 than to 16.
+    # Of four layers, one keeps its attention: (3 x 4.5 + 16) / 4 = 7.4 bits, 1.6 times 4.5, and 16 is 2.2 times that.
     kept = {"quant_algo": "NVFP4", "ignore": ["model.layers.2.self_attn*"]}
     assert quantised(**kept)[1]["attention"] == "nvfp4"
-    most = {"quant_algo": "NVFP4", "ignore": [f"model.layers.{at}.self_attn*" for at in range(3)]}
-    assert "attention" not in quantised(**most)[1]
+    # Two keep it: 10.25 bits, 2.3 times 4.5, and 16 is 1.6 times that.
+    half = {"quant_algo": "NVFP4", "ignore": [f"model.layers.{at}.self_attn*" for at in range(2)]}
+    assert "attention" not in quantised(**half)[1]
 
 
 def test_names_of_layers_are_those_that_the_configuration_uses() -> None:

@@ -19,6 +19,8 @@ EAGLE3: Mapping[str, str] = {
     "Eagle3LlamaForCausalLM": "LlamaForCausalLM",
     "Eagle3Qwen3ForCausalLM": "Qwen3ForCausalLM",
     "Eagle3Qwen2ForCausalLM": "Qwen2ForCausalLM",
+    "Eagle3DraftModel": "LlamaForCausalLM",
+    "Eagle3Speculator": "LlamaForCausalLM",
 }
 """EAGLE-3 heads, and the architecture of their one layer."""
 
@@ -31,8 +33,28 @@ JOINED: Mapping[str, str] = {
     "Glm4MoeForCausalLMNextN": "Glm4MoeForCausalLM",
     "Glm4MoeMTPModel": "Glm4MoeForCausalLM",
     "MiMoMTPModel": "MiMoForCausalLM",
+    "Qwen3NextMTP": "Qwen3NextForCausalLM",
+    "Qwen3_5MTP": "Qwen3_5ForCausalLM",
+    "Qwen3_5MoeMTP": "Qwen3_5MoeForCausalLM",
 }
 """Heads that join an embedding and a state of the target, and the architecture of their layers."""
+
+
+_LAYER_COUNTS = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+_OF_THE_TARGET = ("mlp_layer_types", "moe_layer_freq", "indexer_types", "max_window_layers")
+
+
+def head_keys(architecture: str, keys: Mapping[str, object]) -> dict[str, object]:
+    """Keys of a head: those of its own, or those of its target with as many layers as predict.
+
+    A head of multi-token prediction has full attention, and experts where its target has them.
+    """
+    if architecture in EAGLE3:
+        return {"num_hidden_layers": 1, **keys}
+    layers = next((keys[key] for key in _LAYER_COUNTS if keys.get(key)), 1)
+    kinds = {"layer_types": ["full_attention"] * layers} if isinstance(layers, int) and 0 < layers < 100 else {}
+    left = {key: value for key, value in keys.items() if key not in _OF_THE_TARGET}
+    return left | kinds | {"num_hidden_layers": layers, "first_k_dense_replace": 0}
 
 
 def eagle3(config: Config, attentions: Attentions) -> Attentions:
@@ -47,4 +69,6 @@ def eagle3(config: Config, attentions: Attentions) -> Attentions:
 def joined(config: Config, attentions: Attentions) -> Attentions:
     """Add to the first layer the matrix that joins an embedding and a state."""
     first, *others = attentions
-    return [{**first, "extra_params": 2 * config.count("hidden_size") ** 2}, *others]
+    own = first.get("extra_params", 0)
+    added = 2 * config.count("hidden_size") ** 2 + (own if isinstance(own, int) else 0)
+    return [{**first, "extra_params": added}, *others]

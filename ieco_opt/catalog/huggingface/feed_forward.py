@@ -116,7 +116,7 @@ def hunyuan(config: Config) -> FeedForwards:
     """Routed and shared experts of the same width after the layers that are skipped (HunYuan V1)."""
     skipped = config.count("moe_layer_num_skipped", default=0, least=0)
     widths = (*EXPERT_WIDTH, "intermediate_size")
-    shared = config.count(*SHARED, default=0, least=0) * config.count(*widths)
+    shared = config.count(*SHARED, default=1, least=0) * config.count(*widths)
     return _mixture(config, [layer >= skipped for layer in range(config.layers())], shared, widths)
 
 

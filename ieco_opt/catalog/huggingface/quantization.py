@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -119,10 +120,14 @@ def _weight_type(config: Config, document: Config) -> str:
 
 
 def _nearest(weighted: list[tuple[str, int]]) -> str:
-    """Of the formats in a part, the one whose bits are nearest to its mean; the wider of two."""
+    """Of the formats in a part, the one whose bits are nearest to its mean, in ratio; the wider of two."""
     total = sum(weights for _, weights in weighted)
     mean = sum(FORMATS[name].bits * weights for name, weights in weighted) / total
-    return min({name for name, _ in weighted}, key=lambda name: (abs(FORMATS[name].bits - mean), -FORMATS[name].bits))
+
+    def distance(name: str) -> tuple[float, float]:
+        return abs(math.log(FORMATS[name].bits / mean)), -FORMATS[name].bits
+
+    return min({name for name, _ in weighted}, key=distance)
 
 
 def _method(given: Config, config: Config) -> Format | None:

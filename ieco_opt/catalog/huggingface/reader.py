@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ieco_opt.catalog.huggingface import drafts
 from ieco_opt.catalog.huggingface.families import (
@@ -49,6 +49,7 @@ _SHAPES = (
     ("linear_attn_config", "linear_num_key_heads"),
     ("moe_latent_size", "routed_expert_hidden_size"),
     ("num_kv_shared_layers",),
+    ("per_layer_config",),
     ("share_q_dim",),
     ("sparse_attention_config",),
     ("ssm_state_size", "mamba_d_state"),
@@ -56,8 +57,10 @@ _SHAPES = (
 )
 """Keys that change what layers are made of: an architecture that does not read them is not what it is called."""
 
-_OUTER_KEYS = ("tie_word_embeddings",)
-_INNER_CONFIGS = ("text_config", "llm_config", "language_config")
+_OUTER_KEYS = ("tie_word_embeddings", "draft_vocab_size", "target_hidden_size")
+_INNER_CONFIGS = ("text_config", "llm_config", "language_config", "transformer_layer_config")
+_WRAPPED_NOTES = "Language model only, without the encoders of images, video or sound."
+_HEAD_NOTES = "A head that drafts tokens; it shares the embedding of its target, and here counts its output alone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def _found(document: Mapping[str, object]) -> _Found:
     assert isinstance(inner, Mapping)
     notes = ""
     if architecture in WRAPPED:
-        notes = "Language model only, without the encoders of images, video or sound."
+        notes = _WRAPPED_NOTES
         architecture = _inner_architecture(inner if inner_key else {}, WRAPPED[architecture])
         defaults = WRAPPED_DEFAULTS.get(architecture, {}) if inner_key else {}
     else:
@@ -137,18 +140,23 @@ def _found(document: Mapping[str, object]) -> _Found:
     for prefix, reason in REFUSED.items():
         if architecture.startswith(prefix) and architecture not in FAMILIES:
             raise _refused(f"found {found(architecture)}, which has {reason}; expected layers told one by one")
+    outer = {key: document[key] for key in _OUTER_KEYS if inner_key and key in document}
+    keys, prefix = {**outer, **inner}, f"{inner_key}." if inner_key else ""
     for heads, refine in ((drafts.EAGLE3, drafts.eagle3), (drafts.JOINED, drafts.joined)):
         if architecture in heads:
-            return _draft(architecture, FAMILIES[heads[architecture]], document, refine)
-    family = FAMILIES.get(architecture)
-    if family is None:
+            family = FAMILIES[heads[architecture]]
+            config = Config(drafts.head_keys(architecture, keys), prefix, family.defaults)
+            return _Found(family, config, refine, _HEAD_NOTES, draft=True)
+    known = FAMILIES.get(architecture)
+    if known is None:
         raise _refused(f"found {found(architecture or None)}, expected one of {shortened(FAMILIES)}")
-    outer = {key: document[key] for key in _OUTER_KEYS if inner_key and key in document}
-    prefix = f"{inner_key}." if inner_key else ""
-    config = Config({**outer, **inner}, prefix, {**defaults, **family.defaults})
+    config = Config(keys, prefix, {**defaults, **known.defaults})
     if config.has("block_configs"):
-        family = PRUNED
-    return _Found(_doubled(family, config), config, notes=notes)
+        known = PRUNED
+    elif known.attentions_per_layer > 1:
+        # A layer with two attentions counts as two layers.
+        config.values = {**keys, "num_hidden_layers": known.attentions_per_layer * config.layers()}
+    return _Found(known, config, notes=notes)
 
 
 def _refused(message: str) -> ScenarioError:
@@ -171,31 +179,6 @@ def _inner_architecture(inner: Mapping[str, object], default: str) -> str:
     if isinstance(named, list) and named and isinstance(named[0], str) and named[0] in FAMILIES:
         return str(named[0])
     return BY_MODEL_TYPE.get(str(inner.get("model_type")), default)
-
-
-def _draft(
-    architecture: str,
-    family: Family,
-    document: Mapping[str, object],
-    refine: Callable[[Config, Attentions], Attentions],
-) -> _Found:
-    """A head for drafting: as many layers as it predicts with, all like the last ones of its target."""
-    layers = 1 if architecture in drafts.JOINED else document.get("num_hidden_layers", 1)
-    if architecture in drafts.JOINED:
-        layers = document.get("num_nextn_predict_layers") or 1
-    config = Config({**document, "num_hidden_layers": layers, "first_k_dense_replace": 0}, "", family.defaults)
-    notes = "A head that drafts tokens; it shares the embedding of its target, and here counts its output alone."
-    return _Found(family, config, refine, notes, draft=True)
-
-
-def _doubled(family: Family, config: Config) -> Family:
-    """Count a layer with two attentions as two layers."""
-    if family.attentions_per_layer == 1:
-        return family
-    times = family.attentions_per_layer
-    attention, layers = family.attention, config.layers()
-    config.values = {**config.values, "num_hidden_layers": times * layers}
-    return replace(family, attention=attention, attentions_per_layer=1)
 
 
 def _max_context(config: Config) -> int | None:
