@@ -27,7 +27,6 @@ UNSEEN = {
     "heuristics.*.proposals": "that heuristics propose just these",
     "heuristics.*.proposals.*.claimed_*": "what they claim",
     "heuristics.*.proposals.*.*_parallel": "that heuristics propose just these",
-    "heuristics.*.proposals.*.redundant_experts": "that heuristics propose just these",
     "heuristics.*.proposals.*.tensor_layout": "that heuristics propose just these",
     "heuristics.*.proposals.*.draft_tokens": "that heuristics propose just these",
 }
