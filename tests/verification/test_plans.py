@@ -231,7 +231,7 @@ OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for r
         (
             "workloads.0.design_space",
             {"batch": [1, 200]},
-            [f"workload chat: decode {row} is not listed" for row in ("fp8-tp1: batch 23", "fp8-tp1-dp4: batch 122")],
+            [f"workload chat: decode {row} is not listed" for row in ("fp8-tp1: batch 23", "fp8-tp1-dp4: batch 127")],
         ),
         (
             "workloads.1.operating_points.0.throughput_requests_per_s",
