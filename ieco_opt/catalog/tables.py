@@ -179,6 +179,7 @@ def _model_row(item: Model | PaperModel) -> dict[str, object]:
     mapping = model_to_mapping(item)
     del mapping["sources"]
     if isinstance(item, Model):
+        # The column of attention says in words what these are.
         mapping.pop("blocks", None)
         mapping |= _real_columns(item)
     return row | mapping | {"memory_fields": ", ".join(memory_fields(item))}

@@ -139,8 +139,9 @@ def _listing(values: tuple[int, ...]) -> str:
     return ", ".join(map(str, values))
 
 
-def _is_whole(value: float) -> bool:
-    return bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
+def _is_whole(value: float, least: int = 1) -> bool:
+    close = bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value))
+    return close and round(value) >= least
 
 
 def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Reason]:
@@ -151,6 +152,9 @@ def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[R
     for value, label in amounts:
         if not np.isnan(value) and not _is_whole(value):
             yield Reason(Obstacle.FRACTIONAL, f"{_digits(value)} {label}")
+    copies = float(degrees.redundant_experts[0])
+    if not np.isnan(copies) and not _is_whole(copies, least=0):
+        yield Reason(Obstacle.FRACTIONAL, f"{_digits(copies)} redundant experts{whose}")
     if batch is not None and not _is_whole(batch):
         yield Reason(Obstacle.FRACTIONAL, f"a batch of {_digits(batch)}")
 

@@ -73,7 +73,7 @@ class PlanModel:
         listed = [names_of(each) for each in workload.precisions]
         if (row.weights, row.kv_cache) not in listed:
             known = " or ".join(f"{weights} with a cache in {cache}" for weights, cache in listed)
-            yield f"its weights are {row.weights} with a cache in {row.kv_cache}, expected {known}"
+            yield f"weights, kv_cache: found {row.weights} with a cache in {row.kv_cache}, expected {known}"
             return
         table = self._table(candidate, row)
         if table is None:

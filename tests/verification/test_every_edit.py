@@ -41,7 +41,16 @@ ASKED = ("question.objective", "question.preference", "question.against", "quest
 """What was asked: another question may have the same answer."""
 
 NAMES_A_ROW = (
-    *("*_parallel", "*.stage_ranks", "*tensor_layout", "*.batch", "*.draft_tokens", "*.phase", "*.node_gpus"),
+    *(
+        "*_parallel",
+        "*redundant_experts",
+        "*.stage_ranks",
+        "*tensor_layout",
+        "*.batch",
+        "*.draft_tokens",
+        "*.phase",
+        "*.node_gpus",
+    ),
     *("question.*", "heuristics.*.proposals*"),
 )
 """Fields that say which configuration or row the others belong to: then it is the others that are wrong."""
