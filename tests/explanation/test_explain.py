@@ -353,6 +353,7 @@ CLASHES: dict[str, tuple[Mapping, set[str]]] = {
     "memory and GPUs with a draft": (
         having(
             BASES["speculation"],
+            engine="none",
             memory_utilization=0.08,
             design_space__max_gpus=1,
             limits__max_throughput=1000.0,
