@@ -194,7 +194,7 @@ def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, dr
 
 def _rows(listed: Degrees, wanted: Degrees) -> Indices:
     same = (listed.two_dimensional == wanted.two_dimensional) | (listed.stage_ranks == 1.0)
-    for name in _NAMES:
+    for name in (*_NAMES, "redundant_experts"):
         same &= getattr(listed, name) == getattr(wanted, name)
     return np.flatnonzero(same)
 

@@ -87,8 +87,9 @@ def _service(case: Mapping, min_speed: float | None, first_token_s: float | None
 def _key(instance: serving.Instance) -> tuple[int, ...]:
     def degrees(setup: Setup | None) -> tuple[int, ...]:
         if setup is None:
-            return (0,) * 5
-        return (*map(int, (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
+            return (0,) * 6
+        held = (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma, setup.redundant)
+        return (*map(int, held), int(setup.layout == "2d"))
 
     decoding = instance.decoding
     return (*degrees(instance.setup), decoding.draft_tokens, *degrees(decoding.draft_setup))
