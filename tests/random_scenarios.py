@@ -161,6 +161,7 @@ def _within_context(rng: random.Random, mapping: Mapping) -> Mapping:
     workload = mapping["workload"]
     known = [each.max_context_tokens for each in _models(mapping) if each.max_context_tokens is not None]
     if known:
+        workload["output_tokens"] = min(workload["output_tokens"], min(known) // 2)
         workload["context_tokens"] = min(workload["context_tokens"], min(known) - workload["output_tokens"])
     full = workload["context_tokens"] + workload["output_tokens"]
     if isinstance(mapping["model"], dict) and full and rng.random() < 0.3:
