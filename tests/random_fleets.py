@@ -217,6 +217,8 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
     workload: Mapping = {"name": name, **_model(rng)}
     workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
+    if not _has_8_bits(workload, pools):
+        workload.pop("kv_cache", None)
     if rng.random() < 0.15:
         workload["request_mix"] = _mix(rng)[:2]
     else:
@@ -237,6 +239,12 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
     if "request_mix" not in workload and rng.random() < 0.25:
         workload["operating_points"] = _points_beside(rng, workload, pools)
     return workload
+
+
+def _has_8_bits(workload: Mapping, pools: Sequence[Mapping]) -> bool:
+    """Whether any pool that the workload may use has the arithmetic that a cache of 8 bits needs."""
+    names = workload.get("pools", [pool["name"] for pool in pools])
+    return any(catalog.accelerator(pool["accelerator"]).flops_8bit for pool in pools if pool["name"] in names)
 
 
 def _model(rng: random.Random) -> Mapping:

@@ -30,6 +30,8 @@ def own_model(rng: random.Random, *, most_layers: int = 40) -> Mapping:
     if rng.random() < 0.3:
         model["recipes"] = {rng.choice(("fp8", "nvfp4", "mxfp4", "mxfp4", "int4")): recipe_mapping(rng)}
     if rng.random() < 0.1:
+        model["activation_bytes"] = 1.0
+    if rng.random() < 0.1:
         model["published"] = rng.choice((["mxfp4"], ["bf16", "fp8"], ["mxfp4", "bf16"]))
     if rng.random() < 0.35:
         model["attention"] = attention(rng, heads, model["width"])
@@ -141,7 +143,7 @@ def _none(rng: random.Random, heads: int, width: int) -> Mapping:
 
 def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
     """Draw feed-forward blocks: dense, none, or routed with or without dense or bare layers and a shared expert."""
-    dense = {"width": rng.choice((2048, 6144)), "up": rng.choice((1, 2))}
+    dense = {"width": rng.choice((2000, 6144)), "up": rng.choice((1, 2))}
     if rng.random() < 0.35:
         bare = rng.choice((0, 0, layers // 2, layers - 1))
         blocks: list[Mapping] = [{"layers": layers - bare, **dense}]
@@ -153,7 +155,7 @@ def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
     width = rng.choice((1000, 1400, 2880, 3072))
     blocks.append({"layers": routed, "width": width, "experts": experts, "active": active})
     if rng.random() < 0.4:
-        blocks.append({"layers": routed, "width": 1536, "shared": True})
+        blocks.append({"layers": routed, "width": rng.choice((1500, 1536)), "shared": True})
     return blocks
 
 

@@ -103,6 +103,19 @@ def numbered(number: int) -> tuple[Case, random.Random]:
     return random_case(rng), rng
 
 
+def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
+    """Draw the case of one seed, of which some are to be refused: too long for the model, or no cache of 8 bits."""
+    case, rng = numbered(number)
+    if case.oracle.fidelity == "paper" or rng.random() > 0.2:
+        return case, rng
+    mapping, full = case.mapping, int(case.oracle.full_tokens)
+    if isinstance(mapping["model"], dict) and full > 1:
+        mapping = mapping | {"model": mapping["model"] | {"max_context_tokens": full - rng.choice((0, 1))}}
+    if not any(each.flops_8bit for each in case.oracle.accelerators):
+        mapping = mapping | {"kv_cache": rng.choice((["fp8"], ["bf16", "fp8"]))}
+    return Case(mapping, oracle_scenario(mapping)), rng
+
+
 def random_case(rng: random.Random) -> Case:
     """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
     mapping = _scenario(rng)
@@ -113,8 +126,6 @@ def random_case(rng: random.Random) -> Case:
     if rng.random() < 0.7:
         mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
-    if "max_context_tokens" in mapping["model"] and mapping["model"]["max_context_tokens"] > 1 and rng.random() < 0.35:
-        mapping["model"]["max_context_tokens"] -= 1
     limited = mapping | {"limits": _limits(rng, mapping)}
     for _ in range(5):
         if _feasible(limited) or rng.random() < 0.15:
@@ -142,12 +153,15 @@ def _scenario(rng: random.Random) -> Mapping:
         mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000))
         mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
         mapping = _within_context(rng, mapping | memory_fields(rng))
-        mapping["weights"] = weights(rng, _models(mapping))
+        if not any(_accelerator(each, paper=False).flops_8bit for each in mapping["accelerators"]):
+            # Alone, a cache of 8 bits would be refused.
+            mapping = mapping | {"kv_cache": rng.choice((["bf16"], ["bf16", "fp8"]))}
+        mapping["weights"] = weights(rng, models(mapping))
     mapping["design_space"] = _design_space(rng, mapping)
     return mapping
 
 
-def _models(mapping: Mapping) -> list[Model]:
+def models(mapping: Mapping) -> list[Model]:
     """Give the model and the draft of a scenario in deployable fidelity."""
     references = [mapping["model"]]
     if "speculation" in mapping:
@@ -159,8 +173,9 @@ def _models(mapping: Mapping) -> list[Model]:
 def _within_context(rng: random.Random, mapping: Mapping) -> Mapping:
     """Shorten what is too long for a model of the catalog, and give own models a greatest context now and then."""
     workload = mapping["workload"]
-    known = [each.max_context_tokens for each in _models(mapping) if each.max_context_tokens is not None]
+    known = [each.max_context_tokens for each in models(mapping) if each.max_context_tokens is not None]
     if known:
+        workload["output_tokens"] = min(workload["output_tokens"], min(known) // 2)
         workload["context_tokens"] = min(workload["context_tokens"], min(known) - workload["output_tokens"])
     full = workload["context_tokens"] + workload["output_tokens"]
     if isinstance(mapping["model"], dict) and full and rng.random() < 0.3:

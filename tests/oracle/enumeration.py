@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -94,15 +93,8 @@ class Hosted:
     setup: Setup
     exists: Mask
     latency_s: Array
-    weight_bytes: float
-    cache_bytes: Array
+    resident_bytes: Array
     reserve_bytes: float = 0.0
-    token_bytes: float = 0.0
-
-    @property
-    def resident_bytes(self) -> Array:
-        """Bytes of weights and cache."""
-        return self.weight_bytes + self.cache_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +103,11 @@ class Group:
 
     accelerator: Accelerator
     precision: Precision
-    main: Hosted
+    setup: Setup
     draft_tokens: int
     token_s: float
-    kept: Mask
     batch: NDArray[np.int64]
     latency_s: Array
-
-    @property
-    def setup(self) -> Setup:
-        """Setup of the model."""
-        return self.main.setup
 
 
 def enumerate_deployments(scenario: OracleScenario) -> Deployments:
@@ -133,7 +119,7 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
         for group in _groups(scenario, accelerator, precision)
         if not scenario.too_long()
     ]
-    return _within_limits(scenario, _columns(scenario, groups))
+    return _within_limits(scenario, _columns(groups))
 
 
 def exceeds_context(model: Model, tokens: float) -> bool:
@@ -232,19 +218,11 @@ def _host(
         )
         if isinstance(model, PaperModel):
             resident = paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
-            hosted.append(Hosted(setup, exists, components.latency_s, 0.0, resident))
+            hosted.append(Hosted(setup, exists, components.latency_s, resident))
             continue
-        hosted.append(
-            Hosted(
-                setup,
-                exists,
-                components.latency_s,
-                weight_bytes=deployable.held_weights(model, setup, precision, accelerator),
-                cache_bytes=deployable.held_cache(model, setup, precision, batch, scenario.full_tokens),
-                reserve_bytes=scenario.reserve.reserve_bytes(model, accelerator, setup),
-                token_bytes=deployable.logged_bytes_per_token(model, setup, precision),
-            )
-        )
+        resident = deployable.resident_bytes(model, setup, precision, batch, scenario.full_tokens, accelerator)
+        reserve = scenario.reserve.reserve_bytes(model, accelerator, setup)
+        hosted.append(Hosted(setup, exists, components.latency_s, resident, reserve))
     return hosted
 
 
@@ -268,7 +246,7 @@ def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Preci
         for draft_tokens, latency in _decodings(scenario, accelerator, main, drafts, lengths):
             kept = fits & np.isfinite(latency)
             batch = scenario.batches[kept]
-            yield Group(accelerator, precision, main, draft_tokens, token_s, kept, batch, latency[kept])
+            yield Group(accelerator, precision, main.setup, draft_tokens, token_s, batch, latency[kept])
 
 
 def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> float:
@@ -305,7 +283,7 @@ def speculative_s(main_s: Array, draft_s: Array, gamma: int, acceptance: float) 
     return (main_s + gamma * draft_s) / expected
 
 
-def _columns(scenario: OracleScenario, groups: list[Group]) -> Deployments:
+def _columns(groups: list[Group]) -> Deployments:
     counts = [group.batch.size for group in groups]
 
     def repeat(values: Sequence[object], dtype: type) -> NDArray[Any]:
@@ -338,37 +316,7 @@ def _columns(scenario: OracleScenario, groups: list[Group]) -> Deployments:
         "throughput_tokens_per_s": batch / latency,
         "mfu": batch / latency * busy / gpus,
         "power_kw": gpus * watts / 1000,
-        **(_memory_columns(scenario, groups, counts) if scenario.fidelity == "deployable" else {}),
     }
-
-
-def _memory_columns(scenario: OracleScenario, groups: list[Group], counts: list[int]) -> Deployments:
-    """Memory of the most loaded GPU (1e9 bytes), without that of a draft, and what servers log."""
-    cache = np.concatenate([np.empty(0), *(g.main.cache_bytes[g.kept] for g in groups)])
-    weights, reserve, usable, tokens = (
-        np.repeat(np.array(values, dtype=float), counts)
-        for values in (
-            [g.main.weight_bytes for g in groups],
-            [g.main.reserve_bytes for g in groups],
-            [scenario.reserve.usable_bytes(g.accelerator) for g in groups],
-            [_cache_tokens(scenario, g) for g in groups],
-        )
-    )
-    return {
-        "weights_gb": weights / 1e9,
-        "cache_gb": cache / 1e9,
-        "reserve_gb": reserve / 1e9,
-        "free_gb": (usable - weights - cache - reserve) / 1e9,
-        "cache_tokens": tokens,
-    }
-
-
-def _cache_tokens(scenario: OracleScenario, group: Group) -> float:
-    """Tokens of cache that a server without a draft logs; unknown where a token takes nothing."""
-    left = scenario.reserve.usable_bytes(group.accelerator) - group.main.weight_bytes - group.main.reserve_bytes
-    if not group.main.token_bytes:
-        return math.nan
-    return math.floor(group.setup.sigma * left / group.main.token_bytes)
 
 
 def _price(accelerator: Accelerator) -> float:

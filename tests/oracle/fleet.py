@@ -30,7 +30,7 @@ from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
 from . import serving
-from .common import Setup
+from .breakdown import breakdown, memory_faults, setup_of
 from .precision import Precision
 from .precision import listed as listed_entries
 from .serving import Decoding, Instance, Phase, Request, Service, Speculation
@@ -47,6 +47,7 @@ PROVEN = 1e-6
 DRAFT_DEGREES = (
     *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
     *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
+    "draft_redundant_experts",
 )
 
 MOST_STEPS = 20_000
@@ -1018,7 +1019,7 @@ class _Plan:
         wanted = service(self.case, workload, self.pools[row["pool"]], request)
         phase = cast(Phase, row["phase"])
         return wanted, serving.price(
-            wanted, phase, _precision(row), _setup(row, ""), row["batch"], _decoding(wanted, row)
+            wanted, phase, _precision(row), setup_of(row, ""), row["batch"], _decoding(wanted, row)
         )
 
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
@@ -1029,6 +1030,9 @@ class _Plan:
             found += _differ("latency", row["latency_s"], one.latency_s)
             found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
         found += _throughput_faults(row, one, request)
+        tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
+        memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
+        found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         return Kind(workload.name, one.phase, self.pools[row["pool"]], one.gpus, *parts), found
 
@@ -1280,18 +1284,6 @@ class _Plan:
         ]
 
 
-def _setup(row: Row, prefix: str) -> Setup:
-    """Setup of the model or (prefix ``draft_``) of the draft of a row."""
-    return Setup(
-        stage_ranks=row[f"{prefix}tensor_parallel"] * row[f"{prefix}attention_data_parallel"],
-        layout=row[f"{prefix}tensor_layout"],
-        pipeline=row[f"{prefix}pipeline_parallel"],
-        expert=row[f"{prefix}expert_parallel"],
-        sigma=row[f"{prefix}attention_data_parallel"],
-        redundant=row.get(f"{prefix}redundant_experts") or 0,
-    )
-
-
 def _precision(row: Row) -> Precision:
     return Precision(row["weights"], row["kv_cache"])
 
@@ -1300,7 +1292,7 @@ def _degree_faults(row: Row) -> list[str]:
     """Check the degrees that follow from others, of the model and of the draft; without a draft it has none."""
     found = []
     for prefix in ("", "draft_") if row["draft_tokens"] else ("",):
-        setup = _setup(row, prefix)
+        setup = setup_of(row, prefix)
         found += _differ(f"{prefix}stage_ranks", row[f"{prefix}stage_ranks"], setup.stage_ranks)
         stated = row[f"{prefix}expert_tensor_parallel"]
         found += _differ(f"{prefix}expert_tensor_parallel", stated, setup.expert_tensor_parallel)
@@ -1315,7 +1307,7 @@ def _decoding(wanted: Service, row: Row) -> Decoding:
         return Decoding()
     assert wanted.speculation is not None
     tokens = row["draft_tokens"]
-    return Decoding(_setup(row, "draft_"), tokens, wanted.speculation.expected_tokens(tokens))
+    return Decoding(setup_of(row, "draft_"), tokens, wanted.speculation.expected_tokens(tokens))
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import Setup, serving
+from oracle.breakdown import breakdown
 from oracle.fleet import (
     Need,
     TooLargeError,
@@ -225,7 +226,7 @@ def test_speed_and_time_to_first_token_set_the_batch() -> None:
 
 def test_the_largest_batch_is_the_best_one() -> None:
     rng = random.Random(5)  # noqa: S311 - chance, not secrets
-    names = ("Llama-3.1-8B", "gpt-oss-20b", "DeepSeek-V2-Lite", "Mixtral-8x7B")
+    names = ("Llama-3.1-8B", "Qwen3-30B-A3B", "DeepSeek-V2-Lite", "Mixtral-8x7B")
     for _ in range(12):
         model = catalog.model(rng.choice(names))
         assert isinstance(model, Model)
@@ -730,6 +731,7 @@ NOTHING = dict.fromkeys(
         *("draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
         *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
         *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
+        "draft_redundant_experts",
         *("speed_tokens_per_s", "time_to_first_token_s"),
     )
 )
@@ -954,7 +956,7 @@ def test_what_is_not_known_of_a_point_is_no_fault() -> None:
 def degree_columns(tensor: int, groups: int, prefix: str = "") -> Mapping:
     """Degrees of a dense model in one stage."""
     given: Mapping = {"tensor_parallel": tensor, "attention_data_parallel": groups, "stage_ranks": tensor * groups}
-    given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
+    given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1, "redundant_experts": 0}
     return {prefix + name: value for name, value in (given | {"expert_tensor_parallel": tensor * groups}).items()}
 
 
@@ -977,6 +979,10 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
         | {"capacity_requests_per_s": decode_capacity, "utilization": 2 / decode_capacity, "usd_per_hour": 16 / 3}
         | {"throughput_tokens_per_s": 64 / latency, "latency_s": latency, "speed_tokens_per_s": 1 / latency},
     ]
+    (request,) = case.workloads[0].classes.values()
+    wanted = service(case, case.workloads[0], 0, request)
+    for each, tokens in zip(rows, (2000, 2200), strict=True):
+        each |= breakdown(each, wanted.reserve, wanted.accelerator, wanted.model, None, tokens)
     capacity = min(prefill_capacity, decode_capacity)
     total = summary("w", 3, 8.0) | {"serving": "disaggregated", "instances": 2, "capacity_requests_per_s": capacity}
     total |= {"requests_per_s": 2.0, "required_requests_per_s": 2.0, "slack_requests_per_s": capacity - 2}
@@ -1040,11 +1046,15 @@ def result_of_speculation() -> Mapping:
     figures |= {"capacity_requests_per_s": rate, "utilization": 1 / rate, "time_to_first_token_s": one.pass_s}
     figures |= {"latency_s": one.latency_s, "speed_tokens_per_s": 1 / one.latency_s}
     figures |= {"throughput_tokens_per_s": one.batch / one.latency_s}
+    figures |= degree_columns(2, 1) | degree_columns(1, 2, "draft_")
+    wanted_of = service(case, case.workloads[0], 0, Request(2000, 200))
+    draft = wanted_of.speculation.draft if wanted_of.speculation else None
+    figures |= breakdown(figures, wanted_of.reserve, wanted_of.accelerator, wanted_of.model, draft, 2200)
     total = summary("w", 2, 8.0) | {"capacity_requests_per_s": rate, "slack_requests_per_s": rate - 1}
     plan = result_of_six_and_four()["plans"][0] | {
         **dict.fromkeys(("usd_per_hour", "power_kw", "objective", "bound"), 8.0),
         "gpus": 8,
-        "instances": [row("w", 2, 1, **figures, **degree_columns(2, 1), **degree_columns(1, 2, "draft_"))],
+        "instances": [row("w", 2, 1, **figures)],
         "nodes": [part(0, "w", 2)],
         "workloads": [total | {"utilization": 1 / rate}],
         "pools": [pool_summary(8, 2, 1, 8.0)],
@@ -1067,6 +1077,7 @@ def test_a_speculating_plan_has_no_faults() -> None:
         ("draft_stage_ranks", 1),
         ("draft_expert_tensor_parallel", 1),
         ("draft_pipeline_parallel", 2),
+        ("draft_redundant_experts", 2),
         ("draft_stage_ranks", None),
         ("draft_tokens", 2),
     ],
@@ -1083,6 +1094,18 @@ def test_every_wrong_degree_is_found(column: str, value: int | None) -> None:
     [
         _set(*PLAN, "instances", 1, "batch", to=63),
         _set(*PLAN, "instances", 1, "weights", to="bf16"),
+        _set(*PLAN, "instances", 1, "kv_cache", to="fp8"),
+        _set(*PLAN, "instances", 1, "redundant_experts", to=1),
+        _set(*PLAN, "instances", 1, "weights_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "cache_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "draft_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "reserve_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "free_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "cache_tokens", to=1.0),
+        _set("scenario", "workloads", 0, "kv_cache", to=["fp8"]),
+        _set("scenario", "workloads", 0, "engine", to="none"),
+        _set("scenario", "workloads", 0, "memory_reserve_gb", to=1.0),
+        _set("scenario", "workloads", 0, "prefix_hit", to=0.1),
         _set(*PLAN, "instances", 1, "tensor_parallel", to=1),
         _set(*PLAN, "instances", 1, "attention_data_parallel", to=2),
         _set(*PLAN, "instances", 1, "stage_ranks", to=1),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import OracleScenario, Setup, deployable, enumerate_deployments, evaluate, serving
+from oracle.breakdown import breakdown, memory_faults
 from oracle.deployable import Load
 from oracle.enumeration import redundant_experts, setups
 from oracle.kinds import Kind, kind_of
@@ -426,24 +427,48 @@ def test_reserves_of_sglang_by_hand(gib: float, setup: Setup, needed_mib: float)
 
 
 def test_the_reserve_is_kept_free_once() -> None:
-    # In units of this chip's bytes: weights of 6,080 + 160, 80 a token, 30 tokens a sequence.
     model_bytes = float(deployable.resident_bytes(DENSE, ONE, "bf16", np.array(4.0), 30))
     exact: dict[str, Any] = {"model": DENSE, "context_tokens": 20, "output_tokens": 10, "stage_ranks": (1,)}
+    exact |= {"engine": "any", "memory_reserve_gb": 5e-6}
     for spare, most in ((1e-6, 4), (-1e-6, 3)):
-        usable = (model_bytes + 5000 + spare) / 0.9
-        table = enumerate_deployments(
-            space(**exact, accelerators=(replace(CHIP, hbm_bytes=usable),), engine="any", memory_reserve_gb=5e-6)
-        )
-        assert table["batch"].max() == most
-        row = int(np.argmax(table["batch"]))
-        assert table["weights_gb"][row] * 1e9 == pytest.approx(2 * 5 * 592 + 320)
-        assert table["cache_gb"][row] * 1e9 == pytest.approx(80 * 30 * most)
-        assert table["reserve_gb"][row] * 1e9 == 5000
-        assert table["cache_tokens"][row] == (80 * 30 * 4 + (0 if spare > 0 else -1)) // 80
-    drafted: dict[str, Any] = {**exact, "draft_model": DENSE, "max_draft_tokens": 2, "memory_reserve_gb": 5e-6}
+        card = replace(CHIP, hbm_bytes=(model_bytes + 5000 + spare) / 0.9)
+        assert enumerate_deployments(space(**exact, accelerators=(card,)))["batch"].max() == most
+    drafted = exact | {"draft_model": DENSE, "max_draft_tokens": 2}
     card = replace(CHIP, hbm_bytes=(2 * model_bytes + 5000 + 1e-6) / 0.9)
     table = enumerate_deployments(space(**drafted, accelerators=(card,)))
     assert table["batch"][table["draft_tokens"] == 2].max() == 4
+
+
+def test_the_breakdown_by_hand() -> None:
+    degrees = {"tensor_parallel": 1, "tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
+    degrees |= {"attention_data_parallel": 2, "redundant_experts": 0}
+    row = {"weights": "bf16", "kv_cache": "bf16", "batch": 5, "draft_tokens": 0, **degrees}
+    reserve, card = Reserve(0.5, memory_reserve_gb=5e-6), replace(CHIP, hbm_bytes=60_000)
+    # Two groups, each with all attention weights and half of the rest, and three of five sequences in one.
+    weights = 2 * (5 * 192 + (5 * 384 + 160) / 2 + 80)
+    expected = {
+        "weights_gb": weights,
+        "cache_gb": 3 * 30 * 80,
+        "draft_gb": 0.0,
+        "reserve_gb": 5000.0,
+        "free_gb": 30_000 - weights - 3 * 30 * 80 - 5000,
+        "memory_per_gpu_gb": weights + 3 * 30 * 80 + 5000,
+        "memory_limit_gb": 30_000.0,
+    }
+    found = breakdown(row, reserve, card, DENSE, None, 30)
+    assert {name: found[name] * 1e9 for name in expected} == pytest.approx(expected)
+    assert found["cache_tokens"] == (30_000 - weights - 5000) * 2 // 80
+    assert memory_faults(found, found) == []
+    drafted = row | {"draft_tokens": 2} | {f"draft_{name}": value for name, value in degrees.items()}
+    both = breakdown(drafted, reserve, card, DENSE, DENSE, 30)
+    assert both["draft_gb"] * 1e9 == pytest.approx(weights + 3 * 30 * 80)
+    assert both["cache_tokens"] == (30_000 - 2 * weights - 5000) * 2 // 160
+    assert [fault.split()[0] for fault in memory_faults(both, found)] == [
+        *("draft_gb", "free_gb", "memory_per_gpu_gb", "cache_tokens")
+    ]
+    bare = breakdown(row, reserve, card, alike(STATE), None, 30)
+    assert math.isnan(bare["cache_tokens"])
+    assert memory_faults(bare | {"cache_tokens": None}, bare) == []
 
 
 def test_windows_and_states_are_no_part_of_logged_tokens() -> None:

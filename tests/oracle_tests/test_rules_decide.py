@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from random_scenarios import numbered
+from random_scenarios import numbered_or_refused
 from ruled_scenarios import SWITCHES, Switch, answer, decides
 
 LEAST_SHARE = 0.05
@@ -13,7 +13,7 @@ LEAST_SHARE = 0.05
 
 @pytest.mark.slow
 def test_every_rule_decides_in_a_twentieth_of_the_scenarios() -> None:
-    drawn = [case.oracle for case, _ in map(numbered, range(300)) if case.oracle.fidelity == "deployable"]
+    drawn = [case.oracle for case, _ in map(numbered_or_refused, range(300)) if case.oracle.fidelity == "deployable"]
     found: Counter[str] = Counter()
     for scenario in drawn:
         honest = answer(scenario)
@@ -23,5 +23,5 @@ def test_every_rule_decides_in_a_twentieth_of_the_scenarios() -> None:
 
 
 def test_a_switch_that_changes_nothing_decides_nothing() -> None:
-    scenario = numbered(0)[0].oracle
+    scenario = numbered_or_refused(0)[0].oracle
     assert not decides(Switch(), scenario, answer(scenario))
