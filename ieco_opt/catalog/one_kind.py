@@ -32,8 +32,13 @@ def asks_for_several(text: str, find: Callable[[str], Accelerator]) -> bool:
     parts = [_COUNT.sub("", part) for part in _BETWEEN.split(text)]
     if len(parts) == 1 or _found(text, find) is not None:
         return False
-    names = {_found(part, find) for part in parts}
-    return None not in names and len(names) > 1
+    names: set[str] = set()
+    for part in parts:
+        name = _found(part, find)
+        if name is None:
+            return False
+        names.add(name)
+    return len(names) > 1
 
 
 def _found(name: str, find: Callable[[str], Accelerator]) -> str | None:

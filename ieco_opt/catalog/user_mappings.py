@@ -78,9 +78,13 @@ def accelerator_from_mapping(
         With every fault found; `field` is the dotted path inside the mapping.
     """
     if LIKE not in mapping:
-        if asks_for_several(" + ".join(map(str, mapping)), lambda name: find(name, collection)):
-            raise ScenarioError.single(f"found {found(mapping)}, expected {ONE_KIND}")
-        return build_accelerator(mapping)
+        try:
+            return build_accelerator(mapping)
+        except ScenarioError:
+            # Names are looked up only now: each that is unknown is compared with all of the catalog.
+            if asks_for_several(" + ".join(map(str, mapping)), lambda name: find(name, collection)):
+                raise ScenarioError.single(f"found {found(mapping)}, expected {ONE_KIND}") from None
+            raise
     if isinstance(mapping[LIKE], list | tuple):
         raise ScenarioError.single(f"found {found(mapping[LIKE])}, expected {ONE_KIND}", field=LIKE)
     base, given = _base("an accelerator", mapping, collection, find)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from base_mappings import DEPLOYMENT, FLEET, with_field
 
+from ieco_opt import catalog
+from ieco_opt.catalog import Collection
+from ieco_opt.catalog.types import Accelerator
 from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping, resolve, resolve_fleet
 
@@ -54,3 +57,15 @@ def test_other_text_is_an_unknown_name(name: str) -> None:
         resolve(load_scenario_mapping(with_field(DEPLOYMENT, ("accelerators", 0), name)))
     assert "one kind of card" not in str(error.value)
     assert name in str(error.value)
+
+
+def test_fields_of_an_accelerator_are_not_looked_up_as_names() -> None:
+    mapping = catalog.accelerator_to_mapping(catalog.accelerator("H100-SXM"))
+    looked_up: list[str] = []
+
+    def find(name: str, collection: Collection) -> Accelerator:
+        looked_up.append(name)
+        return catalog.accelerator(name, collection)
+
+    assert catalog.accelerator_from_mapping(mapping, find=find) == catalog.accelerator("H100-SXM")
+    assert looked_up == []
