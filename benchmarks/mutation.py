@@ -66,7 +66,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
     ),
     "verification": (
-        *("tests/verification/test_plans.py", "tests/verification/test_deployments.py", "tests/verification"),
+        *("tests/verification/test_plans.py", "tests/verification/test_consistency.py"),
+        *("tests/verification/test_proofs.py", "tests/verification/test_plan_sums.py"),
+        *("tests/verification/test_whole_results.py", "tests/verification/test_deployments.py", "tests/verification"),
         *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results/test_codec.py"),
     ),
 }
