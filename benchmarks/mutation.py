@@ -188,7 +188,9 @@ def run_pending(database: WorkDB, package: str) -> None:
             WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff),
         )
         changed = change_of(item, result)
-        print(f"{result.test_outcome}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
+        # A mutant that never ends is killed; on a busy machine so would be one that only took long.
+        late = f" after {LONGEST_S:g} s" if result.output == "timeout" else ""
+        print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
 
 
 def change_of(item: WorkItem, result: WorkResult) -> Change:
