@@ -66,7 +66,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
     ),
     "verification": (
-        *("tests/verification/test_plans.py", "tests/verification/test_deployments.py", "tests/verification"),
+        *("tests/verification/test_plans.py", "tests/verification/test_consistency.py"),
+        *("tests/verification/test_proofs.py", "tests/verification/test_plan_sums.py"),
+        *("tests/verification/test_whole_results.py", "tests/verification/test_deployments.py", "tests/verification"),
         *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results/test_codec.py"),
     ),
 }
@@ -186,7 +188,9 @@ def run_pending(database: WorkDB, package: str) -> None:
             WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff),
         )
         changed = change_of(item, result)
-        print(f"{result.test_outcome}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
+        # A mutant that never ends is killed; on a busy machine so would be one that only took long.
+        late = f" after {LONGEST_S:g} s" if result.output == "timeout" else ""
+        print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
 
 
 def change_of(item: WorkItem, result: WorkResult) -> Change:

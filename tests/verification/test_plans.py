@@ -329,6 +329,12 @@ def without(table: str, **wanted: object) -> Change:
     return change
 
 
+def counted_from_one(plan: FleetPlan) -> FleetPlan:
+    """Say that the nodes of one pool begin with the number 1."""
+    rows = (replace(row, node=row.node + 1) if row.pool == "l40s" else row for row in plan.nodes)
+    return replace(plan, nodes=tuple(rows))
+
+
 def other_setup(plan: FleetPlan) -> FleetPlan:
     """Say that decoding runs on 9 tensor ranks, which divide no heads."""
     at = entries(plan, "instances", workload="chat", phase="decode")[0]
@@ -354,6 +360,15 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
             row_with("nodes", {"gpus": 3}, instance_type="large", node=0),
             "pool l40s: listed colocated large: instance 0 lies on nodes as [2, 3], expected 1 x 4 and 1 x 2 GPUs",
         ),
+        (
+            row_with("nodes", {"node_gpus": 7}, pool="h100"),
+            "pool h100: node 0: node_gpus: found 7, 8 for one node",
+        ),
+        (
+            row_with("nodes", {"instance": 1}, instance_type="small"),
+            "pool l40s: listed colocated small: instance: found 1, expected to count from 0",
+        ),
+        (counted_from_one, "pool l40s: node: found 1, 2, expected to count from 0"),
         (without("nodes", instance_type="small"), "pool l40s: listed colocated small: 1 instances, 0 on nodes"),
         (without("instances", phase="prefill"), "workload chat: runs decode, which is no mode of disaggregated"),
         (without("instances", workload="listed"), "workload listed: runs nothing, which is no mode of colocated"),
@@ -460,6 +475,16 @@ def bounded(bound: float) -> Change:
 def test_a_broken_rule_is_all_that_is_named(change: Change, expected: str, planned: FleetResult) -> None:
     (found,) = problems(replace(planned, plans=(change(planned[0]),)))
     assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(8e-10, False), (-8e-10, False), (4e-9, True), (-4e-9, True)])
+def test_a_demand_is_served_but_for_rounding(share: float, wrong: bool, planned: FleetResult) -> None:
+    rows = list(planned[0].instances)
+    for at in entries(planned[0], "instances", workload="listed"):
+        rows[at] = replace(rows[at], requests_per_s=rows[at].requests_per_s * (1.0 + share))
+    found = problems(replace(planned, plans=(replace(planned[0], instances=tuple(rows)),)))
+    assert any("workload listed: colocated: requests_per_s: serves 5." in problem for problem in found) == wrong
+    assert wrong or found == []
 
 
 def test_the_status_is_that_of_the_gap(planned: FleetResult) -> None:

@@ -81,6 +81,22 @@ def test_what_is_called_optimal_is_dominated_by_nothing(at: int) -> None:
         assert proof([nearly]) == []
 
 
+@pytest.mark.parametrize("at", range(8))
+def test_what_is_found_is_named_in_full(at: int) -> None:
+    point = every()[at]
+    found = everything().fastest(
+        speed=point.speed_tokens_per_s * (1.0 - LITTLE), cost=point.cost_usd_per_mtok * (1.0 + LITTLE)
+    )
+    draft = f", {point.draft_tokens} draft tokens" if point.draft_tokens else ""
+    assert str(found) == (
+        f"H100-SXM, fp8, {point.parallelism.short()}, batch {point.batch}{draft} "
+        f"({point.speed_tokens_per_s:.9g} tokens/s at ${point.cost_usd_per_mtok:.9g} per million tokens)"
+    )
+    assert {bool(each.draft_tokens) for each in every()} == {True}
+    alone = Everything.of(resolve(SCENARIO.model_copy(update={"speculation": None}))).fastest()
+    assert "draft" not in str(alone)
+
+
 @pytest.mark.parametrize(("gap", "told"), [(0.099, []), (0.1, []), (0.11, ["deployments[0]: gap: found 0.11"])])
 def test_a_gap_is_no_wider_than_the_coverage(gap: float, told: list[str]) -> None:
     points = [dataclasses.replace(every()[0], gap=gap), *every().deployments[1:]]
