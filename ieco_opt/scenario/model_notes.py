@@ -17,7 +17,11 @@ def notes_on_models(
             yield said
     if weights:
         return
-    name = model if isinstance(model, str) else model.get("name", "the model")
-    own = catalog.checkpoint_of(model) if isinstance(model, str) else model.get("checkpoint")
+    if isinstance(model, str):
+        name, own = model, catalog.checkpoint_of(model)
+        if "weights" in (catalog.said_about(model) or ""):
+            return
+    else:
+        name, own = str(model.get("name", "the model")), model.get("checkpoint")
     if own is not None:
         yield f"weights are in {own}, the precision of the checkpoint of {name}"
