@@ -17,11 +17,11 @@ def notes_on_models(
             yield said
     if weights:
         return
-    if isinstance(model, str):
-        name, own = model, catalog.checkpoint_of(model)
-        if "weights" in (catalog.said_about(model) or ""):
-            return
+    if not isinstance(model, str):
+        own: object = model.get("checkpoint")
     else:
-        name, own = str(model.get("name", "the model")), model.get("checkpoint")
+        # A name whose ending says the precision has said it.
+        own = None if "weights" in (catalog.said_about(model) or "") else catalog.checkpoint_of(model)
     if own is not None:
+        name = model if isinstance(model, str) else model.get("name", "the model")
         yield f"weights are in {own}, the precision of the checkpoint of {name}"

@@ -20,7 +20,7 @@ SAID = "RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic: Llama-3.3-70B, weights fp8 
         ("DeepSeek-V3", None, [], ["weights are in fp8, the precision of the checkpoint of DeepSeek-V3"]),
         ("DeepSeek-V3", None, ["fp8"], []),
         ("Llama-3.3-70B", "RedHatAI/Llama-3.2-1B-Instruct-FP8", ["fp8"], ["Llama-3.2-1B, weights fp8"]),
-        ({"name": "Own", "checkpoint": "awq"}, None, [], ["weights are in awq, the precision of the checkpoint of Own"]),
+        ({"name": "Own", "checkpoint": "awq"}, None, [], ["weights are in awq, the precision"]),
         ({"name": "Own"}, None, [], []),
     ],
 )
