@@ -189,10 +189,12 @@ def _memory(
     experts_fixed, experts_per_token, log_idle = [], [], []
     for block in architecture.blocks:
         weights, activations, sparsity = _block_traffic(architecture, block, degrees)
-        if block.sparsity > 1.0:
+        if block.experts > 1:
             experts_fixed.append(pace * weights)
             experts_per_token.append(pace * activations)
-            log_idle.append(np.log1p(-1.0 / sparsity) * tokens_per_sequence)
+            # With copies some experts are idle also where a token passes all; without, none is: -inf.
+            with np.errstate(divide="ignore"):
+                log_idle.append(np.log1p(-1.0 / sparsity) * tokens_per_sequence)
         else:
             fixed = fixed + weights
             per_token = per_token + activations

@@ -776,12 +776,16 @@ def test_a_wrong_field_is_named_with_its_line(
 
 def test_every_fault_is_collected() -> None:
     values = copy.deepcopy(VALUES)
-    del values["notes"], values["plans"][0]["workloads"][1]["gpus"], values["scenario"]["workloads"][0]["weights"]
+    del (
+        values["notes"],
+        values["plans"][0]["workloads"][1]["gpus"],
+        values["scenario"]["workloads"][0]["requests_per_s"],
+    )
     values["plans"][0]["nodes"][3]["node"] = -1
     values["plans"][0]["instances"][0]["speed_tokens_per_s"] = "fast"
     assert faults_of(json.dumps(values)).keys() == {
         "notes",
-        "scenario.workloads[0].weights",
+        "scenario.workloads[0].requests_per_s",
         "plans[0].workloads[1].gpus",
         "plans[0].nodes[3].node",
         "plans[0].instances[0].speed_tokens_per_s",
