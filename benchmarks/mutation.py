@@ -62,7 +62,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "fleet": (
         *("tests/fleet/test_dominance.py", "tests/fleet/test_packing.py", "tests/fleet/test_why_infeasible.py"),
         "tests/fleet/test_instances.py",
-        *("tests/programs/test_stored_programs.py", "tests/verification/test_plans.py"),
+        *("tests/fleet/test_sweeps.py", "tests/programs/test_stored_programs.py"),
+        *("tests/verification/test_plans.py", "tests/verification/test_plan_sums.py"),
         *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
     ),
     "verification": (

@@ -9,6 +9,7 @@ import pytest
 from edited_results import LISTED, MIX, POOLS, RESULTS
 
 import ieco_opt
+from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 
@@ -108,3 +109,20 @@ def test_the_slack_of_a_plan_is_that_of_its_scarcest_workload() -> None:
     levels = tuple(replace(each, value=each.value + 1e-6) for each in result[0].levels)
     found = problems(replace(result, plans=(replace(result[0], levels=levels),)))
     assert any(": value: found 0.200001" in problem for problem in found)
+
+
+@pytest.mark.parametrize("criterion", ["slack", "gpus", "instances"])
+@pytest.mark.parametrize(("share", "closed"), [(0.0, True), (0.9, True), (1.5, False)])
+def test_a_criterion_is_optimal_up_to_where_its_bound_is_close(criterion: str, share: float, closed: bool) -> None:
+    result = planned(LISTED | {"requests_per_s": 0.5}, BY_GPU)
+    levels = []
+    for level in result[0].levels:
+        if level.criterion == criterion:
+            # Slack is a share of what there is beyond the demand: 1 + slack is what is compared.
+            apart = share * CLOSED * (1.0 + level.value if criterion == "slack" else -level.value)
+            levels.append(replace(level, bound=level.value + apart))
+        else:
+            levels.append(level)
+    found = problems(replace(result, plans=(replace(result[0], levels=tuple(levels)),)))
+    told = [problem for problem in found if "status: found optimal with a value of " in problem]
+    assert len(told) == (not closed), found
