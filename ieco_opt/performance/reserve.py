@@ -92,17 +92,15 @@ def _sglang(accelerator: Accelerator, degrees: Degrees) -> Array:
     """What SGLang's own heuristic keeps free of weights and cache (srt/arg_groups/memory_hook.py, 0.5.23).
 
     512 MiB, 1.5 MiB for each token of a prefill chunk, 128 MiB for each GPU, 2 MiB for each sequence of the largest
-    captured graph and with attention groups 3 (above 300 sequences 4.5) MiB more, and 10 GiB at the least on GPUs of
-    more than 60 GiB. SGLang counts the last but one once for each group; who runs tens of groups sets the size of the
-    graphs by hand, since 72 groups would ask for 160 GiB.
+    captured graph and with attention groups 3 (above 300 sequences 4.5) MiB more. SGLang counts the last once for
+    each group; who runs tens of groups sets the size of the graphs by hand, since 72 groups would ask for 160 GiB.
+    Its floor of 10 GiB above 60 GiB never decides, since a chunk takes more there.
     """
     memory = accelerator.hbm_bytes / GIB
     chunk, few, wide = next(row[1:] for row in _SGLANG_DEFAULTS if memory < row[0])
     graph = np.where(degrees.stage_ranks < 4.0, few, wide)
     grouped = np.where(degrees.attention_data_parallel > 1.0, graph * np.where(graph > 300.0, 4.5, 3.0), 0.0)
     mebibytes = 512.0 + 1.5 * chunk + 128.0 * degrees.gpus + 2.0 * graph + grouped
-    if memory > 60.0:
-        mebibytes = np.maximum(mebibytes, 10.0 * 1024.0)
     return np.asarray(mebibytes * MIB)
 
 
