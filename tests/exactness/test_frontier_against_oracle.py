@@ -77,7 +77,7 @@ def mismatches(case: Case, asked: Questions) -> Iterator[str]:
                 yield f"{name}: {error}, but the oracle has {table['batch'].size} deployments"
             continue
         except ScenarioError as error:
-            if refused is None or not str(error).startswith(f"{refused}: "):
+            if refused not in {fault.field for fault in error.faults}:
                 yield f"{name}: {error}"
             continue
         except SolverError as error:
