@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -254,7 +254,7 @@ def build_family(
     if request.speculation is not None:
         draft_shape = architecture(request.speculation.draft, precision[1], accelerator[1])
         # The reserve of the server is counted once, beside the model.
-        draft_setups, draft_time, _ = priced(draft_shape, ServerMemory(request.memory.utilization))
+        draft_setups, draft_time, _ = priced(draft_shape, replace(request.memory, reserve_bytes=0.0))
         drafts = Drafts(draft_shape, draft_setups, draft_time)
     family = Family(
         accelerator=accelerator[1],

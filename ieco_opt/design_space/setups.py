@@ -199,7 +199,7 @@ def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
     usable = request.memory.usable_bytes(request.accelerator)
     reserve = request.memory.reserve(request.architecture, request.accelerator, degrees)
-    free = usable - reserve - memory.weight_bytes_per_gpu(request.architecture, degrees)
+    free = usable - reserve - memory.weight_bytes_per_gpu(request.architecture, degrees, request.memory.engine)
     cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
     sequences = _largest(lambda count: count * cache <= free, free, cache)
     most = degrees.attention_data_parallel * sequences

@@ -292,13 +292,13 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
     speculates = drafts >= 0
     if family.drafts is not None and speculates.any():
         draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
+        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees, family.memory.engine)
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
         reserve=family.setups.reserve_bytes[setups],
         counts_whole_memory=np.full(count, family.memory.counts_whole_memory),
-        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
+        weights=memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine),
         cache=family.setups.cache_bytes[setups],
         groups=degrees.attention_data_parallel,
         draft_weights=draft_weights,
@@ -344,8 +344,8 @@ def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: 
     if rules.is_deployable(family.shape):
         usable, degrees = utilization * family.accelerator.hbm_bytes, family.setups.degrees
         reserve = replace(family.memory, utilization=utilization).reserve(family.shape, family.accelerator, degrees)
-        free = usable - reserve - memory.weight_bytes_per_gpu(family.shape, degrees)
-        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
+        free = usable - reserve - memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine)
+        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees, family.memory.engine)
         reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
         setups = replace(family.setups, free_bytes=free)
         family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)

@@ -306,7 +306,7 @@ def _memory(
     used_share, reserve = numbers["memory_utilization"], numbers["reserve"]
     given = reserve_bytes(engine, shape, accelerator, degrees, used_share)
     reserve = np.where(np.isnan(reserve), given, reserve)
-    weights = memory.weight_bytes_per_gpu(shape, degrees)
+    weights = memory.weight_bytes_per_gpu(shape, degrees, engine)
     tokens = numbers["context_tokens"] + numbers["output_tokens"]
     per_sequence = memory.cache_bytes_per_sequence(shape, degrees, tokens)
     cache = memory.sequences_per_gpu(degrees, numbers["batch"]) * per_sequence
