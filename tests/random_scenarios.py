@@ -375,7 +375,7 @@ def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> f
     if isinstance(oracle.model, PaperModel):
         return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus
     accelerator = next(each for each in oracle.accelerators if each.name == row["accelerator"])
-    at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator)
+    at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator, oracle.engine)
     needed = float(deployable.resident_bytes(oracle.model, setup, *at))
     if row["draft_tokens"] and isinstance(oracle.draft_model, Model):
         drafts = [draft for draft, _ in setups(oracle, oracle.draft_model) if draft.gpus == setup.gpus]

@@ -205,6 +205,7 @@ def _prompts(rng: random.Random) -> Mapping:
         np.array(float(one.batch)),
         service.request.prompt_tokens,
         service.accelerator,
+        service.engine,
     )
     held = float(needed) + service.reserve.reserve_bytes(service.model, service.accelerator, one.setup)
     share = held / service.accelerator.hbm_bytes * rng.choice((0.8, 0.95, 0.999))
@@ -315,6 +316,7 @@ def _tight(rng: random.Random, phase: Phase = "decode", **changes: Any) -> Mappi
         np.array(float(rng.randint(1, 6))),
         serving.resident_tokens(service, phase),
         service.accelerator,
+        service.engine,
     )
     small = replace(service.accelerator, hbm_bytes=6e10)
     held = float(needed) + rng.choice((0.0, 0.9, 1.0)) * service.reserve.reserve_bytes(service.model, small, one.setup)
@@ -325,6 +327,19 @@ def _tight(rng: random.Random, phase: Phase = "decode", **changes: Any) -> Mappi
 
 def _reserved(rng: random.Random) -> Mapping:
     return _tight(rng, engine=rng.choice(("any", "vllm", "sglang", "trtllm")))
+
+
+def _copied(rng: random.Random) -> Mapping:
+    """Draw a fleet of a mixture of which much goes through no router, in attention groups."""
+    mixture = [
+        {"layers": 24, "width": 1536, "experts": 8, "active": 2},
+        {"layers": 24, "width": rng.choice((4096, 8192)), "shared": True},
+        {"layers": 8, "width": 14_336},
+    ]
+    space = {**_COARSE, "tensor_parallel": rng.choice(([1], [1, 2])), "attention_data_parallel": [1, 2, 4]}
+    model = _own(rng) | {"feed_forward": mixture, "vocabulary": rng.choice((50_000, 250_000))}
+    engine = rng.choice(("any", "vllm", "sglang", "trtllm"))
+    return _tight(rng, rng.choice(("decode", "colocated")), model=model, design_space=space, engine=engine)
 
 
 def _given_reserve(rng: random.Random) -> Mapping:
@@ -455,6 +470,10 @@ def _from_the_start(model: Any, load: Load) -> Any:
     return _HONEST_FLOP(model, replace(load, prompt_tokens=new, found=0.0))
 
 
+def _one_copy(model: Any, setup: Any, engine: str) -> deployable.Sharers:
+    return deployable.Sharers(setup.stage_ranks, setup.stage_ranks, setup.stage_ranks)
+
+
 def _nothing_read(kind: Any, setup: Any, word_bytes: float, load: Load) -> float:
     return _HONEST_READ(kind, setup, word_bytes, replace(load, found=0.0))
 
@@ -545,6 +564,9 @@ RULES = {
     "a window frees the cache": Rule(_windowed, _without_in_layers("window", None)),
     "a state takes memory": Rule(_stateful, _without_in_layers("state_bytes", 1)),
     "a server needs a reserve": Rule(_reserved, _first_workload(engine="none")),
+    "attention groups have copies of what no expert routes to": Rule(
+        _copied, _patched(deployable, "sharers", _one_copy)
+    ),
     "a reserve may be given": Rule(_given_reserve, _first_workload(memory_reserve_gb="auto")),
     "redundant experts let a degree divide": Rule(_spread, _changed(_no_redundant_experts)),
     "a slice goes to one instance type": Rule(_sliced, _changed(lambda mapping: mapping["workloads"][0].pop("slices"))),

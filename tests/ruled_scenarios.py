@@ -11,6 +11,7 @@ from unittest import mock
 
 from oracle import OracleScenario, deployable, enumerate_deployments, enumeration, pareto, precision
 from oracle.kinds import Kind
+from oracle.reserve import Reserve
 
 from ieco_opt.catalog.attention import LatentAttention
 from ieco_opt.catalog.types import Model
@@ -109,6 +110,14 @@ def _even_stages(model: Model, setup: Any) -> Iterator[tuple[float, Kind]]:
         yield stage * layers / model.layers, kind
 
 
+def _one_copy(model: Model, setup: Any, engine: str) -> deployable.Sharers:
+    return deployable.Sharers(setup.stage_ranks, setup.stage_ranks, setup.stage_ranks)
+
+
+def _reserve_of_any(scenario: OracleScenario) -> Reserve:
+    return Reserve(scenario.memory_utilization, "any", scenario.memory_reserve_gb)
+
+
 def _whole_states(kind: Kind, tokens: float, word_bytes: float, *, share: float, state_share: float) -> float:
     return kind.words * word_bytes * kind.kept(tokens) * share + kind.key_bytes * tokens + kind.state_bytes
 
@@ -146,7 +155,8 @@ SWITCHES: Mapping[str, Switch] = {
     "values of another width": _of_layers(value_head_width=None),
     "redundant experts": _scenario(redundant_experts=(0,)),
     "a reserve": _scenario(memory_reserve_gb=0.0),
-    "a reserve of the engine's": _scenario(engine="any"),
+    "a reserve of the engine's": _patched(OracleScenario, "reserve", property(_reserve_of_any)),
+    "attention groups have copies of what no expert routes to": _patched(deployable, "sharers", _one_copy),
     "a reserve that is given": _scenario(memory_reserve_gb="auto"),
     "contexts that a model was made for": _of_models(lambda model: replace(model, max_context_tokens=None)),
 }

@@ -42,14 +42,14 @@ def breakdown(
     """Columns of memory of a deployment or instance, whose other columns are given; nan where nothing can be said."""
     precision, batch = Precision(row["weights"], row["kv_cache"]), np.array(float(row["batch"]))
     setup = setup_of(row)
-    weights = deployable.held_weights(model, setup, precision, accelerator)
+    weights = deployable.held_weights(model, setup, precision, accelerator, reserve.engine)
     cache = float(deployable.held_cache(model, setup, precision, batch, full_tokens))
     token_bytes = deployable.logged_bytes_per_token(model, setup, precision)
     draft_weights = draft_cache = 0.0
     if row["draft_tokens"]:
         assert draft is not None
         beside = setup_of(row, "draft_")
-        draft_weights = deployable.held_weights(draft, beside, precision, accelerator)
+        draft_weights = deployable.held_weights(draft, beside, precision, accelerator, reserve.engine)
         draft_cache = float(deployable.held_cache(draft, beside, precision, batch, full_tokens))
         token_bytes += deployable.logged_bytes_per_token(draft, beside, precision)
     kept, usable = reserve.reserve_bytes(model, accelerator, setup), reserve.usable_bytes(accelerator)

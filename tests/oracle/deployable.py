@@ -282,15 +282,39 @@ def evaluate(
 # --- what fits --------------------------------------------------------------------------------------------------------
 
 
-def layer_kinds(model: Model, setup: Setup, parts: dict[str, str]) -> list[tuple[float, int]]:
-    """Feed-forward bytes of a layer and the number of such layers, the heaviest kind first.
+@dataclass(frozen=True, slots=True)
+class Sharers:
+    """Ranks of a stage that share one copy of the weights that no expert routes to.
+
+    ``layers`` share dense layers and shared experts, T_d; ``embedding`` and ``head`` are T_e and T_h.
+    """
+
+    layers: float
+    embedding: float
+    head: float
+
+
+def sharers(model: Model, setup: Setup, engine: str) -> Sharers:
+    """Ranks that share one copy where the engine runs the model: a group's own, or all of a stage."""
+    group, stage = setup.tensor_parallel, setup.stage_ranks
+    if not routed_layers(model) or engine == "none":
+        return Sharers(stage, stage, stage)
+    if engine == "sglang":
+        return Sharers(stage, group, stage)
+    return Sharers(group, group, group)
+
+
+def layer_kinds(model: Model, setup: Setup, parts: dict[str, str], engine: str) -> list[tuple[float, int]]:
+    """Feed-forward bytes of a layer on a GPU and the number of such layers, the heaviest kind first.
 
     Shared experts belong to every layer that routes.
     """
+    beside = sharers(model, setup, engine).layers
 
     def held(block: FeedForward) -> float:
         params = held_experts(block, setup) * (block.up + block.down) * model.width * block.width
-        return params * stored_bytes(block, parts) if params else 0.0
+        ranks = setup.stage_ranks if block.experts > 1 else beside
+        return params * stored_bytes(block, parts) / ranks if params else 0.0
 
     shared = sum(held(block) for block in model.feed_forward if block.shared)
     found = [
@@ -301,10 +325,10 @@ def layer_kinds(model: Model, setup: Setup, parts: dict[str, str]) -> list[tuple
     return sorted(found, reverse=True)
 
 
-def heaviest_feed_forward_bytes(model: Model, setup: Setup, parts: dict[str, str], layers: int) -> float:
-    """Feed-forward bytes of the heaviest choice of that many layers."""
+def heaviest_feed_forward_bytes(model: Model, setup: Setup, parts: dict[str, str], layers: int, engine: str) -> float:
+    """Feed-forward bytes on a GPU of the heaviest choice of that many layers."""
     total, left = 0.0, layers
-    for held, count in layer_kinds(model, setup, parts):
+    for held, count in layer_kinds(model, setup, parts, engine):
         taken = min(left, count)
         total += taken * held
         left -= taken
@@ -319,16 +343,21 @@ def stage_kinds(model: Model, setup: Setup) -> Iterator[tuple[int, Kind]]:
 
 
 def held_weights(
-    model: Model, setup: Setup, precision: str | Precision, accelerator: Accelerator | None = None
+    model: Model,
+    setup: Setup,
+    precision: str | Precision,
+    accelerator: Accelerator | None = None,
+    engine: str = "any",
 ) -> float:
-    """Bytes of weights of the most loaded GPU."""
+    """Bytes of weights of the most loaded GPU where that engine runs the model."""
     parts = recipe(model, precise(precision).weights, accelerator)
     stage = math.ceil(model.layers / setup.pipeline)
     attention = sum(layers * kind.params for layers, kind in stage_kinds(model, setup)) / setup.tensor_parallel
-    experts = heaviest_feed_forward_bytes(model, setup, parts, stage) / setup.stage_ranks
-    ends = [weight_bytes(parts[name]) for name in ("embedding", "head")]
+    experts = heaviest_feed_forward_bytes(model, setup, parts, stage, engine)
+    ranks = sharers(model, setup, engine)
+    ends = [weight_bytes(parts["embedding"]) / ranks.embedding, weight_bytes(parts["head"]) / ranks.head]
     both = setup.pipeline == 1 and not model.tied_embeddings
-    embeddings = model.vocabulary * model.width * (sum(ends) if both else max(ends)) / setup.stage_ranks
+    embeddings = model.vocabulary * model.width * (sum(ends) if both else max(ends))
     norms = norm_params(model, stage, min(stage, routed_layers(model)))
     return weight_bytes(parts["attention"]) * attention + experts + embeddings + weight_bytes(parts["norms"]) * norms
 
@@ -355,9 +384,10 @@ def resident_bytes(
     batch: Array,
     full_tokens: float,
     accelerator: Accelerator | None = None,
+    engine: str = "any",
 ) -> Array:
     """Bytes of weights and cache that the most loaded GPU holds when every sequence has reached its full length."""
-    weights = held_weights(model, setup, precision, accelerator)
+    weights = held_weights(model, setup, precision, accelerator, engine)
     return np.asarray(weights + held_cache(model, setup, precision, batch, full_tokens))
 
 

@@ -220,7 +220,9 @@ def _host(
             resident = paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
             hosted.append(Hosted(setup, exists, components.latency_s, resident))
             continue
-        resident = deployable.resident_bytes(model, setup, precision, batch, scenario.full_tokens, accelerator)
+        resident = deployable.resident_bytes(
+            model, setup, precision, batch, scenario.full_tokens, accelerator, scenario.engine
+        )
         reserve = scenario.reserve.reserve_bytes(model, accelerator, setup)
         hosted.append(Hosted(setup, exists, components.latency_s, resident, reserve))
     return hosted

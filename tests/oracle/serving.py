@@ -240,12 +240,13 @@ def resident_tokens(service: Service, phase: Phase) -> float:
 
 def fits(service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array) -> Mask:
     """Whether the most loaded GPU holds the model, and the draft beside it, at each batch."""
-    tokens, accelerator = resident_tokens(service, phase), service.accelerator
-    held = deployable.resident_bytes(service.model, setup, precision, batch, tokens, accelerator)
+    accelerator = service.accelerator
+    where = resident_tokens(service, phase), accelerator, service.engine
+    held = deployable.resident_bytes(service.model, setup, precision, batch, *where)
     if decoding.draft_setup is not None:
         assert service.speculation is not None
         draft = service.speculation.draft
-        held = held + deployable.resident_bytes(draft, decoding.draft_setup, precision, batch, tokens, accelerator)
+        held = held + deployable.resident_bytes(draft, decoding.draft_setup, precision, batch, *where)
     held = held + service.reserve.reserve_bytes(service.model, accelerator, setup)
     return np.asarray(held <= service.reserve.usable_bytes(accelerator))
 

@@ -390,6 +390,74 @@ def test_redundant_experts_are_held_and_touched() -> None:
 # --- what fits --------------------------------------------------------------------------------------------------------
 
 
+def test_copies_of_attention_groups_by_hand() -> None:
+    deepseek, llama = catalog.model("DeepSeek-V3"), catalog.model("Llama-3.1-8B")
+    assert isinstance(deepseek, Model)
+    assert isinstance(llama, Model)
+    card = catalog.accelerator("H200-SXM")
+    setup = Setup(stage_ranks=8, layout="1d", pipeline=1, expert=8, sigma=8)
+
+    def more(engine: str, model: Model = deepseek, at: Setup = setup) -> float:
+        plain = deployable.held_weights(model, at, "fp8", card, "none")
+        return deployable.held_weights(model, at, "fp8", card, engine) - plain
+
+    # 58 shared experts and 3 dense layers of three matrices in 8.03 bits, and two embeddings in 16 bits.
+    layers = 7168 * 3 * (58 * 2048 + 3 * 18_432) * 8.03 / 8
+    end = 129_280 * 7168 * 2
+    assert layers + 2 * end == pytest.approx(7.4642e9, rel=1e-5)
+    for engine in ("vllm", "trtllm", "any"):
+        assert more(engine) == pytest.approx((layers + 2 * end) * 7 / 8, rel=1e-9)
+    assert more("sglang") == pytest.approx(end * 7 / 8, rel=1e-9)
+    # Of two groups of four ranks, each rank holds a quarter and not an eighth.
+    assert more("any", at=replace(setup, sigma=2)) == pytest.approx((layers + 2 * end) / 8, rel=1e-9)
+    assert more("any", at=replace(setup, sigma=1)) == 0
+    # The heavier stage of two has 31 layers that route, each with its shared expert, and one of the embeddings.
+    two = replace(setup, pipeline=2)
+    assert more("any", at=two) == pytest.approx((7168 * 3 * 31 * 2048 * 8.03 / 8 + end) * 7 / 8, rel=1e-9)
+    # Of tied embeddings there is one matrix, of which SGLang has a copy in each group.
+    tied = replace(deepseek, tied_embeddings=True)
+    assert more("any", tied) == pytest.approx((layers + end) * 7 / 8, rel=1e-9)
+    assert more("sglang", tied) == pytest.approx(end * 7 / 8, rel=1e-9)
+    assert [more(engine, llama) for engine in ("any", "vllm", "trtllm", "sglang")] == [0, 0, 0, 0]
+
+
+def test_a_dense_layer_may_be_heavier_than_one_that_routes_where_each_group_has_a_copy() -> None:
+    # Six experts of width 16 over four ranks are 1,152 bytes a layer; a dense layer of width 40 is 1,920, or 480.
+    dense = FeedForward(layers=2, width=40)
+    mixed = replace(EXPERTS, feed_forward=(replace(EXPERTS.feed_forward[0], layers=3), dense))
+    setup = Setup(4, "1d", 3, 2, 4)
+    held = {engine: deployable.held_weights(mixed, setup, "bf16", CHIP, engine) for engine in ("none", "any", "sglang")}
+    assert held["any"] - held["none"] == pytest.approx(2 * (1920 - 1152) + 160 * 3 / 4)
+    assert held["sglang"] - held["none"] == pytest.approx(160 * 3 / 4)
+
+
+@pytest.mark.parametrize("engine", ["none", "any", "vllm", "trtllm", "sglang"])
+def test_each_model_has_the_copies_of_the_scenarios_engine(engine: str) -> None:
+    # One more byte than both hold at a batch of 4, or one less. The draft has no experts, and so no copies.
+    setup, batch = Setup(4, "1d", 1, 2, 4), np.array(4.0)
+    beside = replace(setup, expert=1)
+    copies = {"none": 0, "sglang": 160 * 3 / 4}.get(engine, 320 * 3 / 4)
+    both = float(deployable.resident_bytes(EXPERTS, setup, "bf16", batch, 30, CHIP, "none"))
+    both += copies + float(deployable.resident_bytes(DENSE, beside, "bf16", batch, 30, CHIP, "none"))
+    degrees: dict[str, Any] = {"stage_ranks": (4,), "attention_data_parallel": (4,), "expert_parallel": (2,)}
+    degrees |= {"engine": engine, "memory_reserve_gb": 0.0, "batches": np.array([4])}
+    drafted = space(**degrees, draft_model=DENSE, max_draft_tokens=2, context_tokens=20, output_tokens=10)
+    row = {"weights": "bf16", "kv_cache": "bf16", "batch": 4, "draft_tokens": 2, "redundant_experts": 0}
+    row |= {"tensor_parallel": 1, "tensor_layout": "1d", "pipeline_parallel": 1, "attention_data_parallel": 4}
+    row |= {f"draft_{name}": value for name, value in row.items()} | {"expert_parallel": 2, "draft_expert_parallel": 1}
+    found = breakdown(row, drafted.reserve, CHIP, EXPERTS, DENSE, 30)
+    assert found["memory_per_gpu_gb"] * 1e9 == pytest.approx(both)
+    service = Service(model=EXPERTS, accelerator=CHIP, weights=("bf16",), request=Request(20, 10))
+    service = replace(service, engine=engine, memory_reserve_gb=0.0, speculation=serving.Speculation(DENSE, 0.5, 2))
+    for spare in (1, -1):
+        card = replace(CHIP, hbm_bytes=(both + spare) / 0.9)
+        table = enumerate_deployments(replace(drafted, accelerators=(card,)))
+        assert (2 in table["draft_tokens"]) == (spare > 0)
+        decoding = serving.Decoding(beside, 2, 1.5)
+        wanted_of = replace(service, accelerator=card)
+        assert serving.fits(wanted_of, "decode", Precision("bf16", "bf16"), setup, decoding, batch) == (spare > 0)
+
+
 def test_reserves_by_hand() -> None:
     llama, setup, two = catalog.model("Llama-3.1-8B"), ONE, Setup(2, "1d", 1, 1, 1)
     assert isinstance(llama, Model)

@@ -161,7 +161,7 @@ def held_by_hand(row: Row, used_share: float) -> dict[str, float]:
     precision = OraclePrecision(row["weights"], row["kv_cache"])
     tokens = row["context_tokens"] + row["output_tokens"]
     given = Reserve(used_share, row["engine"], row.get("memory_reserve_gb", "auto"))
-    weights = deployable.held_weights(model, setup, precision, accelerator)
+    weights = deployable.held_weights(model, setup, precision, accelerator, given.engine)
     cache = float(deployable.held_cache(model, setup, precision, np.array(float(row["batch"])), tokens))
     reserve = given.reserve_bytes(model, accelerator, setup)
     left = used_share * accelerator.hbm_bytes - weights - reserve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -340,8 +341,9 @@ def test_largest_batch_by_hand(utilization: float, reserve_gb: float, most: int)
     assert ieco_opt.solve(scenario, objective="cheapest").batch == most
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "none"])
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
-def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int) -> None:
+def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, engine: str) -> None:
     blocks = [
         {"layers": 2, "width": 4096},
         {"layers": 10, "width": 1024, "experts": 8, "active": 2},
@@ -352,10 +354,10 @@ def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int) -
     model = catalog.model_from_mapping({**own, "attention": attention, "feed_forward": blocks}, Collection.REAL)
     assert isinstance(model, Model)
     one, accelerator = np.ones(1), catalog.accelerator("H100-SXM")
-    for copies in (0, 2):
-        degrees = Degrees(4.0 * one, stages * one, one, one, np.zeros(1, dtype=bool), copies * one)
+    for copies, groups in itertools.product((0, 2), (1, 4)):
+        degrees = Degrees(4.0 * one, stages * one, one, groups * one, np.zeros(1, dtype=bool), copies * one)
         shape = architecture(model, Precision("fp8", "bf16"), accelerator)
-        held = memory.weight_bytes_per_gpu(shape, degrees)
-        setup = Setup(4, "1d", stages, 1, 1, copies)
-        expected = deployable.resident_bytes(model, setup, "fp8", np.array(0.0), 0, accelerator)
-        assert held == pytest.approx([float(expected)])
+        held = memory.weight_bytes_per_gpu(shape, degrees, engine)
+        setup = Setup(4, "1d", stages, 1, groups, copies)
+        expected = deployable.held_weights(model, setup, "fp8", accelerator, engine)
+        assert held == pytest.approx([expected])
