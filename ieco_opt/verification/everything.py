@@ -92,10 +92,8 @@ class Found:
         alternatives = self.pool.alternatives
         family = self.pool.families[int(self.pool.family[self.row])]
         draft = int(alternatives.draft_tokens[self.row])
-        parts = [
-            family.accelerator.name,
-            *names_of(family.precision),
-            parallelism_of(alternatives.degrees, self.row).short(),
-        ]
+        weights, kv_cache = names_of(family.precision)
+        parts = [family.accelerator.name, weights, None if kv_cache in (None, "bf16") else f"cache {kv_cache}"]
+        parts.append(parallelism_of(alternatives.degrees, self.row).short())
         parts += [f"batch {self.batch}", f"{draft} draft tokens" if draft else None]
         return f"{', '.join(filter(None, parts))} ({self.speed:.9g} tokens/s at ${self.cost:.9g} per million tokens)"

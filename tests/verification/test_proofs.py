@@ -69,7 +69,7 @@ def test_a_bound_is_one_for_all_that_is_no_more_expensive_than_the_cap() -> None
     assert told(bound=np.inf, cost_cap=fast.cost_usd_per_mtok) == []
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(9))
 def test_what_is_called_optimal_is_dominated_by_nothing(at: int) -> None:
     point = every()[at]
     for name, worse in (("speed_tokens_per_s", 1.0 - MUCH), ("cost_usd_per_mtok", 1.0 + MUCH)):
@@ -81,7 +81,7 @@ def test_what_is_called_optimal_is_dominated_by_nothing(at: int) -> None:
         assert proof([nearly]) == []
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(9))
 def test_what_is_found_is_named_in_full(at: int) -> None:
     point = every()[at]
     found = everything().fastest(
@@ -132,7 +132,7 @@ def test_the_coverage_is_no_closer_than_the_gap_of_the_solver() -> None:
     assert list(of_the_guarantee(answer, everything())) == []
 
 
-@pytest.mark.parametrize("at", range(1, 7))
+@pytest.mark.parametrize("at", range(1, 8))
 def test_a_point_is_covered_up_to_how_close_the_nearer_neighbour_is(at: int) -> None:
     before, gone, after = every()[at - 1 : at + 2]
     # The one before is more expensive, the one after is slower.
@@ -148,7 +148,7 @@ def test_a_point_is_covered_up_to_how_close_the_nearer_neighbour_is(at: int) -> 
             assert problem.endswith(f" is not covered to {delta:g} (between deployments[{at - 1}] and [{at}])")
 
 
-@pytest.mark.parametrize("at", [0, 7])
+@pytest.mark.parametrize("at", [0, 8])
 def test_beyond_the_ends_nothing_is_missing(at: int) -> None:
     left = (*every().deployments[:at], *every().deployments[at + 1 :])
     (problem,) = guaranteed(left, Guarantee(GuaranteeKind.COMPLETE, 0.0), delta=0.0)
@@ -162,7 +162,7 @@ def around(point: Deployment, share: float) -> Box:
     return Box(latency / wider, latency * wider, cost / wider, cost * wider)
 
 
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize("at", range(9))
 def test_what_a_stopped_search_lacks_lies_where_it_left_off(at: int) -> None:
     left, gone = (*every().deployments[:at], *every().deployments[at + 1 :]), every()[at]
 
@@ -186,7 +186,7 @@ def test_the_one_deployment_is_the_best(objective: Any) -> None:
     answer = run.answer(SCENARIO, objective=objective, preference=1.0)
     best = answer[0]
     others = [each for each in every() if each.latency_s != best.latency_s]
-    assert len(others) == 7
+    assert len(others) == 8
 
     def told(point: Deployment) -> list[str]:
         return list(of_the_guarantee(dataclasses.replace(answer, deployments=(point,)), everything()))
