@@ -350,11 +350,11 @@ def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, e
         {"layers": 4, "width": 2048, "shared": True},
     ]
     attention = {"kind": "grouped_query", "query_heads": 16, "kv_heads": 4, "head_width": 64}
-    own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "tied_embeddings": True}
-    model = catalog.model_from_mapping({**own, "attention": attention, "feed_forward": blocks}, Collection.REAL)
-    assert isinstance(model, Model)
+    own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "attention": attention}
     one, accelerator = np.ones(1), catalog.accelerator("H100-SXM")
-    for copies, groups in itertools.product((0, 2), (1, 4)):
+    for copies, groups, tied in itertools.product((0, 2), (1, 4), (False, True)):
+        model = catalog.model_from_mapping({**own, "tied_embeddings": tied, "feed_forward": blocks}, Collection.REAL)
+        assert isinstance(model, Model)
         degrees = Degrees(4.0 * one, stages * one, one, groups * one, np.zeros(1, dtype=bool), copies * one)
         shape = architecture(model, Precision("fp8", "bf16"), accelerator)
         held = memory.weight_bytes_per_gpu(shape, degrees, engine)
