@@ -585,6 +585,13 @@ def relaxed() -> FleetResult:
     return ieco_opt.plan(load_fleet_mapping(CAPPED), relaxations=True)
 
 
+def test_what_a_better_plan_would_violate_is_some_of_what_is_required(relaxed: FleetResult) -> None:
+    named = [each.requirement for each in relaxed[0].next_cheaper]
+    assert "demand of listed" in named
+    assert set(named) <= set(REQUIRED)
+    assert all(each.amount is not None and each.amount > 0.0 for each in relaxed[0].next_cheaper)
+
+
 @pytest.mark.parametrize("requirement", REQUIRED)
 def test_what_can_be_relaxed_has_its_unit_and_its_share(requirement: str, relaxed: FleetResult) -> None:
     assert problems(relaxed) == []
