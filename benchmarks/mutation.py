@@ -52,12 +52,26 @@ IMPLAUSIBLE = re.compile(
 """Operators of Cosmic Ray that nobody would write by mistake, and that fail wherever the line is reached."""
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "performance": ("tests/performance", "tests/fleet/test_instances.py", _SWEEP, _FLEETS[0]),
-    "design_space": ("tests/design_space", "tests/programs", _SWEEP, "tests/explanation", _FLEETS[0]),
+    "performance": ("tests/performance", "tests/pareto", "tests/fleet/test_instances.py", _SWEEP, _FLEETS[0]),
+    "design_space": ("tests/design_space", "tests/programs", "tests/pareto", "tests/explanation", _SWEEP, _FLEETS[0]),
     "programs": ("tests/programs", "tests/pareto", _SWEEP),
-    "pareto": ("tests/pareto", "tests/programs", _SWEEP, "tests/api", "tests/cli/test_cli.py", "tests/verification"),
-    "fleet": ("tests/fleet", *_FLEETS, "tests/programs", "tests/verification"),
-    "verification": ("tests/verification", "tests/results", "tests/cli/test_cli.py"),
+    "pareto": (
+        *("tests/pareto", "tests/performance", "tests/programs", "tests/api", "tests/cli/test_cli.py"),
+        *("tests/verification", _SWEEP),
+    ),
+    "fleet": (
+        *("tests/fleet/test_dominance.py", "tests/fleet/test_packing.py", "tests/fleet/test_why_infeasible.py"),
+        "tests/fleet/test_instances.py",
+        *("tests/fleet/test_sweeps.py", "tests/programs/test_stored_programs.py"),
+        *("tests/verification/test_plans.py", "tests/verification/test_plan_sums.py"),
+        *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
+    ),
+    "verification": (
+        *("tests/verification/test_plans.py", "tests/verification/test_consistency.py"),
+        *("tests/verification/test_proofs.py", "tests/verification/test_plan_sums.py"),
+        *("tests/verification/test_whole_results.py", "tests/verification/test_deployments.py", "tests/verification"),
+        *("tests/cli/test_verify.py", "tests/cli/test_cli.py", "tests/results/test_codec.py"),
+    ),
 }
 """Tests that try each package, in the order in which they run."""
 
@@ -134,9 +148,15 @@ def _sort_key(item: WorkItem) -> tuple[object, ...]:
 
 
 def _guards(path: Path) -> Iterator[tuple[int, int]]:
-    """Positions that decide nothing for a right caller: a bare star of arguments, ``strict`` of zip, slots."""
+    """Positions that no answer depends on.
+
+    They are a bare star of arguments, ``strict`` of zip, and ``slots`` and ``frozen`` of records, which only refuse
+    what the package never does; and whether something is imported for type checkers alone.
+    """
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True", line):
+        if line == "if TYPE_CHECKING:":
+            yield from ((number, column) for column in range(len(line)))
+        for found in re.finditer(r"(?<=[(\s])\*(?=,|$)|(?<=strict=)True|(?<=slots=)True|(?<=frozen=)True", line):
             yield number, found.start()
 
 
@@ -169,7 +189,9 @@ def run_pending(database: WorkDB, package: str) -> None:
             WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff),
         )
         changed = change_of(item, result)
-        print(f"{result.test_outcome}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
+        # A mutant that never ends is killed; on a busy machine so would be one that only took long.
+        late = f" after {LONGEST_S:g} s" if result.output == "timeout" else ""
+        print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
 
 
 def change_of(item: WorkItem, result: WorkResult) -> Change:

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from exactness.test_frontier_against_oracle import mismatches, random_questions
-from random_scenarios import numbered
+from random_scenarios import numbered_or_refused
 
 REPORT_EVERY = 50
 
@@ -26,7 +26,7 @@ def main() -> int:
     start = time.perf_counter()
     wrong: list[int] = []
     for done, number in enumerate(range(options.seed, options.seed + options.count)):
-        case, rng = numbered(number)
+        case, rng = numbered_or_refused(number)
         asked = random_questions(rng)
         try:
             faults = list(mismatches(case, asked))

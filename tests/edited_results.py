@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "rented_by": ("node", "gpu"),
     "tensor_layout": ("1d", "2d"),
     "draft_tensor_layout": ("1d", "2d"),
+    "kv_cache": ("bf16", "fp8"),
     "obstacle": ("fractional", "not offered", "memory", "limit"),
     "criterion": ("cost", "speed_factor", "slack", "gpus", "instances"),
 }
@@ -205,6 +206,17 @@ def _drafted(**changes: Any) -> ieco_opt.Scenario:
     return ieco_opt.Scenario(**DRAFTED | {"design_space": space} | changes)
 
 
+def _precise() -> ieco_opt.Scenario:
+    """Two recipes, two precisions of the cache, copies of experts and the reserve of a server."""
+    space = {"stage_ranks": [4], "attention_data_parallel": [1, 2], "expert_parallel": [4], "pipeline_parallel": [1]}
+    return _experts(
+        weights=[{"experts": "mxfp4", "rest": "bf16"}, "fp8"],
+        kv_cache=["bf16", "fp8"],
+        engine="sglang",
+        design_space=space | {"redundant_experts": [0, 4], "batch": [1, 8, 64], "max_gpus": 4},
+    )
+
+
 def _stopped() -> Answer:
     with pytest.MonkeyPatch.context() as patch:
         end_after(7, interrupted, patch)
@@ -243,6 +255,7 @@ def _traded() -> ieco_opt.Fleet:
 RESULTS: dict[str, Callable[[], Answer]] = {
     "covered": lambda: ieco_opt.frontier(_drafted(), delta=0.3),
     "complete": lambda: ieco_opt.frontier(_experts(), complete=True),
+    "precise": lambda: ieco_opt.frontier(_precise(), complete=True),
     "sampled": lambda: ieco_opt.frontier(_drafted(), points=5),
     "stopped": _stopped,
     "fastest": lambda: run.answer(_drafted(limits={"max_cost": 0.5}), objective="fastest"),

@@ -65,7 +65,14 @@ LIKELY: dict[str, SearchStrategy[Any]] = {
             "max_draft_tokens": st.integers(2, 4),
         }
     ),
-    "weights": st.lists(st.sampled_from(["fp8", "bf16", "int4", "fp4"]), min_size=1, max_size=3, unique=True),
+    "weights": st.one_of(
+        st.lists(st.sampled_from(["fp8", "bf16", "int4", "fp4", "mxfp4"]), min_size=1, max_size=3, unique=True),
+        st.sampled_from(["fp8", [{"attention": "fp8", "rest": "int4"}], [{"experts": "mxfp4"}], [{"rest": "fp7"}]]),
+    ),
+    "kv_cache": st.sampled_from(["fp8", ["bf16"], ["bf16", "fp8"], ["fp4"]]),
+    "engine": st.sampled_from(["any", "none", "vllm", "sglang", "trtllm", "tgi"]),
+    "memory_reserve_gb": st.one_of(st.just("auto"), st.floats(0.0, 100.0)),
+    "redundant_experts": st.sampled_from(["auto", [0], [0, 8], [-1]]),
     "accelerators": st.lists(st.sampled_from(["H100", "MI300X", "L40S", "TPU-v5e"]), min_size=1, max_size=2),
     "memory_utilization": st.floats(0.01, 1.0),
     "headroom": st.floats(0.0, 3.0),

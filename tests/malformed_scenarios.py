@@ -50,6 +50,14 @@ def _bomb(levels: int, width: int) -> str:
 
 
 _TYPES = [
+    _case("weights-name", "weights: [fp8]", "weights: [fp7]", ":3: weights[0]: found 'fp7', "),
+    _case("weights-part", "weights: [fp8]", "weights: [{heads: fp8, rest: bf16}]", ":3: weights[0].heads: "),
+    _case("weights-format", "weights: [fp8]", "weights: [{head: fp7, rest: bf16}]", ":3: weights[0].head: "),
+    _case("weights-no-rest", "weights: [fp8]", "weights: [{attention: fp8}]", ":3: weights[0]"),
+    _case("kv-cache", "weights: [fp8]", "weights: [fp8]\nkv_cache: [int4]", ":4: kv_cache[0]: found 'int4', "),
+    _case("engine", "weights: [fp8]", "weights: [fp8]\nengine: tgi", ":4: engine: found 'tgi', "),
+    _case("reserve", "weights: [fp8]", "weights: [fp8]\nmemory_reserve_gb: -1", ":4: memory_reserve_gb: found -1, "),
+    _space("redundant", "redundant_experts: [-1]", "redundant_experts[0]"),
     _case(
         "version-1", "version: 2", "version: 1", ":13: version: found 1, expected 2 (`ieco-opt migrate FILE` converts "
     ),

@@ -15,13 +15,16 @@ from typing import Any
 
 from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve, undominated
 from oracle.fleet_levels import best_plan
+from random_models import memory_fields, own_model, weights
+
+from ieco_opt import catalog
+from ieco_opt.catalog.types import Model
 
 Mapping = dict[str, Any]
 
 _ACCELERATORS = ("H100-SXM", "A100-SXM-80GB", "MI300X", "H200-SXM")
 _LENGTHS = ((2000, 500), (500, 100), (1000, 1000), (300, 900), (4000, 50), (1, 1), (777, 333))
 _MODELS = ("Llama-3.1-8B", "Qwen3-8B", "gpt-oss-20b", "DeepSeek-V2-Lite")
-_WEIGHTS = (["fp8"], ["bf16"], ["fp8", "bf16"], ["int4"])
 _PHASES = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
 
@@ -212,8 +215,10 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 
 
 def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
-    workload: Mapping = {"name": name, "model": rng.choice(_MODELS), "weights": rng.choice(_WEIGHTS)}
+    workload: Mapping = {"name": name, **_model(rng)}
     workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
+    if not _has_8_bits(workload, pools):
+        workload.pop("kv_cache", None)
     if rng.random() < 0.15:
         workload["request_mix"] = _mix(rng)[:2]
     else:
@@ -222,14 +227,40 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
         workload["min_speed"] = rng.choice((20, 50, 100))
     if rng.random() < 0.4:
         workload["max_time_to_first_token_s"] = rng.choice((0.05, 0.1, 0.3, 1))
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
+        workload["prefix_hit"] = rng.choice((0, 0.3, 0.5, 0.9))
+    if "memory_utilization" not in workload and rng.random() < 0.2:
         workload["memory_utilization"] = rng.choice((0.25, 0.5, 0.95))
     if rng.random() < 0.25:
-        workload |= {"model": "Llama-3.1-8B", "speculation": _speculation(rng)}
+        workload["speculation"] = _speculation(rng)
+        workload["model"] = "Llama-3.1-8B" if rng.random() < 0.7 else workload["model"]
+        workload["weights"] = _weights(rng, [workload["model"], workload["speculation"]["draft_model"]])
     workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
     if "request_mix" not in workload and rng.random() < 0.25:
         workload["operating_points"] = _points_beside(rng, workload, pools)
     return workload
+
+
+def _has_8_bits(workload: Mapping, pools: Sequence[Mapping]) -> bool:
+    """Whether any pool that the workload may use has the arithmetic that a cache of 8 bits needs."""
+    names = workload.get("pools", [pool["name"] for pool in pools])
+    return any(catalog.accelerator(pool["accelerator"]).flops_8bit for pool in pools if pool["name"] in names)
+
+
+def _model(rng: random.Random) -> Mapping:
+    """Draw a model, its precisions, and what decides how much memory there is for its cache."""
+    chosen: Any = rng.choice(_MODELS)
+    found = {name: value for name, value in memory_fields(rng).items() if rng.random() < 0.6}
+    if rng.random() < 0.6:
+        chosen = own_model(rng, most_layers=24)
+        # So little memory that small models meet its end too.
+        found["memory_utilization"] = rng.choice((0.06, 0.1, 0.15, 0.9))
+    return {"model": chosen, "weights": _weights(rng, [chosen]), **found}
+
+
+def _weights(rng: random.Random, references: Sequence[str | Mapping]) -> list[str | Mapping]:
+    models = [catalog.model(one) if isinstance(one, str) else catalog.model_from_mapping(one) for one in references]
+    return weights(rng, [model for model in models if isinstance(model, Model)])[: rng.choice((1, 2))]
 
 
 def _design_space(rng: random.Random) -> Mapping:
@@ -240,8 +271,10 @@ def _design_space(rng: random.Random) -> Mapping:
     }
     if rng.random() < 0.2:
         space["batch"] = rng.choice(([1, 2, 4, 8, 16, 32, 64], [5, 50], {"min": 8, "max": 100}))
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         space["expert_parallel"] = rng.choice(([1], [1, 2], [2, 4]))
+    if rng.random() < 0.3:
+        space["redundant_experts"] = rng.choice(("auto", [0], [0, 2], [2, 4]))
     listed = "tensor_parallel" in space or "stage_ranks" in space
     if not listed or rng.random() < 0.2:
         # Where nothing is listed, the default goes on to stages larger than any pool.

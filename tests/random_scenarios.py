@@ -15,8 +15,12 @@ import yaml
 from oracle import OracleScenario, Setup, deployable, enumerate_deployments, pareto
 from oracle.enumeration import setups
 from oracle.paper import resident_bytes as paper_resident_bytes
+from oracle.precision import Precision
+from oracle.precision import listed as listed_entries
+from random_models import memory_fields, own_model, weights
 
-from ieco_opt import Scenario, catalog
+import ieco_opt
+from ieco_opt import catalog
 from ieco_opt.catalog import Collection
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
@@ -64,6 +68,7 @@ _REAL_ACCELERATORS = (
     "H100-SXM",
     "H200-SXM",
     "A100-SXM-40GB",
+    "A100-SXM-80GB",
     "B200-SXM",
     "B300-SXM",
     "GB200-NVL72",
@@ -72,7 +77,6 @@ _REAL_ACCELERATORS = (
     "TPU-v4",
     "TPU-v5e",
 )
-_PRECISIONS = (("bf16",), ("fp8",), ("fp8", "bf16"), ("int4", "fp8"), ("fp4", "int4", "bf16"), ("int8",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,9 @@ class Case:
     mapping: Mapping
     oracle: OracleScenario
 
-    def scenario(self) -> Scenario:
+    def scenario(self) -> ieco_opt.Scenario:
         """Give the scenario to the library."""
-        return Scenario(**self.mapping)
+        return ieco_opt.Scenario(**self.mapping)
 
     def to_yaml(self) -> str:
         """Write the scenario file that reproduces the case."""
@@ -99,6 +103,19 @@ def numbered(number: int) -> tuple[Case, random.Random]:
     return random_case(rng), rng
 
 
+def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
+    """Draw the case of one seed, of which some are to be refused: too long for the model, or no cache of 8 bits."""
+    case, rng = numbered(number)
+    if case.oracle.fidelity == "paper" or rng.random() > 0.2:
+        return case, rng
+    mapping, full = case.mapping, int(case.oracle.full_tokens)
+    if isinstance(mapping["model"], dict) and full > 1:
+        mapping = mapping | {"model": mapping["model"] | {"max_context_tokens": full - rng.choice((0, 1))}}
+    if not any(each.flops_8bit for each in case.oracle.accelerators):
+        mapping = mapping | {"kv_cache": rng.choice((["fp8"], ["bf16", "fp8"]))}
+    return Case(mapping, oracle_scenario(mapping)), rng
+
+
 def random_case(rng: random.Random) -> Case:
     """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
     mapping = _scenario(rng)
@@ -106,7 +123,7 @@ def random_case(rng: random.Random) -> Case:
         if _feasible(mapping) or rng.random() < 0.1:
             break
         mapping = _scenario(rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.7:
         mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
     limited = mapping | {"limits": _limits(rng, mapping)}
@@ -123,19 +140,46 @@ def _feasible(mapping: Mapping) -> bool:
 
 def _scenario(rng: random.Random) -> Mapping:
     """Draw all of a scenario but its limits."""
-    paper = rng.random() < 0.4
+    paper = rng.random() < 0.25
     mapping = _paper_scenario(rng) if paper else _real_scenario(rng)
-    mapping["workload"] = {"context_tokens": rng.choice((0, 1000, 8000, 100_000))}
-    if not paper:
-        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000))
-        mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
-    mapping["design_space"] = _design_space(rng, mapping)
-    if rng.random() < 0.4:
+    mapping["workload"] = {"context_tokens": rng.choice((0, 300, 1000, 8000, 100_000))}
+    if rng.random() < (0.4 if paper else 0.3):
         mapping["speculation"] = {
             "draft_model": _draft(rng, paper=paper),
             "acceptance": rng.choice((0.1, 0.5, 0.8, 0.95, 1.0)),
             "max_draft_tokens": rng.randint(2, 6),
         }
+    if not paper:
+        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000))
+        mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
+        mapping = _within_context(rng, mapping | memory_fields(rng))
+        if not any(_accelerator(each, paper=False).flops_8bit for each in mapping["accelerators"]):
+            # Alone, a cache of 8 bits would be refused.
+            mapping = mapping | {"kv_cache": rng.choice((["bf16"], ["bf16", "fp8"]))}
+        mapping["weights"] = weights(rng, models(mapping))
+    mapping["design_space"] = _design_space(rng, mapping)
+    return mapping
+
+
+def models(mapping: Mapping) -> list[Model]:
+    """Give the model and the draft of a scenario in deployable fidelity."""
+    references = [mapping["model"]]
+    if "speculation" in mapping:
+        references.append(mapping["speculation"]["draft_model"])
+    found = [_model(each, paper=False) for each in references]
+    return [each for each in found if isinstance(each, Model)]
+
+
+def _within_context(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Shorten what is too long for a model of the catalog, and give own models a greatest context now and then."""
+    workload = mapping["workload"]
+    known = [each.max_context_tokens for each in models(mapping) if each.max_context_tokens is not None]
+    if known:
+        workload["output_tokens"] = min(workload["output_tokens"], min(known) // 2)
+        workload["context_tokens"] = min(workload["context_tokens"], min(known) - workload["output_tokens"])
+    full = workload["context_tokens"] + workload["output_tokens"]
+    if isinstance(mapping["model"], dict) and full and rng.random() < 0.3:
+        mapping["model"]["max_context_tokens"] = full
     return mapping
 
 
@@ -150,7 +194,8 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         model=_model(mapping["model"], paper=paper),
         draft_model=None if speculation is None else _model(speculation["draft_model"], paper=paper),
         accelerators=tuple(_accelerator(each, paper=paper) for each in mapping["accelerators"]),
-        weights=tuple(mapping.get("weights", ())),
+        weights=() if paper else listed_entries(mapping["weights"], ""),
+        kv_cache=listed_entries(mapping.get("kv_cache"), "bf16"),
         batches=_batches(space["batch"]),
         context_tokens=mapping["workload"]["context_tokens"],
         output_tokens=mapping["workload"].get("output_tokens", 0),
@@ -159,9 +204,12 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         tensor_layout=tuple(space["tensor_layout"]),
         pipeline_parallel=tuple(space["pipeline_parallel"]),
         expert_parallel=expert if expert == "auto" else tuple(expert),
+        redundant_experts=_auto_or_listed(space.get("redundant_experts")),
         attention_data_parallel=tuple(space["attention_data_parallel"]),
         max_gpus=space["max_gpus"],
         memory_utilization=mapping.get("memory_utilization", 0.9),
+        engine=mapping.get("engine", "any"),
+        memory_reserve_gb=mapping.get("memory_reserve_gb", "auto"),
         **chosen,
         **mapping.get("limits", {}),
     )
@@ -170,6 +218,11 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
 def _listed(space: Mapping, name: str) -> tuple[int, ...] | None:
     """Give the degrees of a list that may be left out."""
     return None if space.get(name) is None else tuple(space[name])
+
+
+def _auto_or_listed(given: str | Sequence[int] | None) -> Any:
+    """Give the list, or ``auto`` where that is said or nothing is."""
+    return "auto" if given is None or isinstance(given, str) else tuple(given)
 
 
 def _paper_scenario(rng: random.Random) -> Mapping:
@@ -183,17 +236,24 @@ def _paper_scenario(rng: random.Random) -> Mapping:
 
 
 def _real_scenario(rng: random.Random) -> Mapping:
-    """Draw the model, the precisions and the accelerators of fidelity ``deployable``."""
-    model = _own_model(rng) if rng.random() < 0.35 else rng.choice(_REAL_MODELS)
+    """Draw the model and the accelerators of fidelity ``deployable``."""
+    model = own_model(rng) if rng.random() < 0.75 else rng.choice(_REAL_MODELS)
     accelerators: list[str | Mapping] = list(_some(rng, _REAL_ACCELERATORS, 1, 2))
+    chance = rng.random()
+    if chance < 0.15:
+        accelerators = [{"like": "MI300X", "name": "other arithmetic", "vendor": "amd", "flops_4bit": 5e15}]
+    elif chance < 0.3:
+        # So little arithmetic that memory seldom hides it.
+        rates = {"flops_16bit": 3e13, "flops_8bit": 6e13, "flops_4bit": 1.2e14}
+        accelerators = [{"like": "H100-SXM", "name": "slow arithmetic", **rates}]
     if rng.random() < 0.15:
         accelerators.append({"like": "H100-SXM", "name": "small nodes", "node_size": 3, "usd_per_gpu_hour": 1.9})
-    return {"model": model, "weights": list(rng.choice(_PRECISIONS)), "accelerators": accelerators}
+    return {"model": model, "accelerators": accelerators}
 
 
 def _draft(rng: random.Random, *, paper: bool) -> str | Mapping:
     if rng.random() < 0.25:
-        return _own_paper_model(rng) if paper else _own_model(rng)
+        return _own_paper_model(rng) if paper else own_model(rng) | {"name": "own draft"}
     return rng.choice(_PAPER_DRAFTS if paper else _REAL_DRAFTS)
 
 
@@ -221,53 +281,22 @@ def _own_paper_model(rng: random.Random) -> Mapping:
     }
 
 
-def _own_model(rng: random.Random) -> Mapping:
-    """Draw a small model that no catalog knows: odd heads and layers, every kind of block and attention."""
-    layers, heads = rng.randint(3, 40), rng.choice((6, 12, 16, 28))
-    attention: Mapping = {"kind": "grouped_query", "query_heads": heads, "head_width": rng.choice((64, 128))}
-    if rng.random() < 0.35:
-        attention |= {"kind": "latent", "kv_width": 512, "query_width": rng.choice((None, 768))}
-        del attention["head_width"]
-        attention |= {"nope_head_width": 128, "rope_head_width": 64, "value_head_width": 128}
-    else:
-        attention["kv_heads"] = rng.choice([count for count in range(1, heads + 1) if heads % count == 0])
-    return {
-        "name": "own",
-        "layers": layers,
-        "width": rng.choice((1024, 2048, 3584)),
-        "vocabulary": rng.choice((1000, 50_000)),
-        "tied_embeddings": rng.random() < 0.5,
-        "attention": attention,
-        "feed_forward": _own_blocks(rng, layers),
-    }
-
-
-def _own_blocks(rng: random.Random, layers: int) -> list[Mapping]:
-    """Draw feed-forward blocks: dense, or routed with or without leading dense layers and a shared expert."""
-    dense = {"width": rng.choice((2048, 6144)), "up": rng.choice((1, 2))}
-    if rng.random() < 0.4:
-        return [{"layers": layers, **dense}]
-    leading = rng.choice((0, 0, 1, 2))
-    routed = layers - leading
-    experts = rng.choice((4, 6, 8, 60))
-    blocks: list[Mapping] = [{"layers": leading, **dense}] if leading else []
-    active = rng.choice((1, 2, 3, 4))
-    blocks.append({"layers": routed, "width": rng.choice((1024, 3072)), "experts": experts, "active": active})
-    if rng.random() < 0.4:
-        blocks.append({"layers": routed, "width": 1536, "shared": True})
-    return blocks
-
-
 def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
     """Draw degrees around the least that hold the weights, some of them odd or out of range."""
     paper = mapping.get("fidelity") == "paper"
     groups = sorted(_some(rng, (1, 2, 3, 4, 8), 1, 3))
     listed = _stage_lists(rng, _least_gpus(mapping, paper=paper), groups)
     expert: Any = "auto" if rng.random() < 0.7 else list(_some(rng, (1, 2, 3, 4, 8, 16), 1, 3))
+    redundant: Mapping = {}
+    if not paper and rng.random() < 0.4:
+        redundant["redundant_experts"] = rng.choice(("auto", [0], [0, 2], [2, 4], [0, 1, 4, 6], [8]))
     return {
+        **redundant,
         **listed,
         "tensor_layout": list(rng.choice((("1d",), ("1d",), ("1d", "2d"), ("2d",)))),
-        "pipeline_parallel": sorted({1, *_some(rng, (2, 3, 4, 8, 200), 0, 2)}),
+        "pipeline_parallel": sorted(
+            {1, *_some(rng, (2, 3, 4, 8, 200), 0, 2)} if paper or rng.random() < 0.6 else _some(rng, (2, 3, 4, 8), 1, 2)
+        ),
         "expert_parallel": expert,
         "attention_data_parallel": groups,
         "batch": _random_batches(rng),
@@ -341,16 +370,29 @@ def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
 def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> float:
     """Give the memory of a GPU that a deployment needs, with any draft setup where it speculates."""
     degrees = ("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    setup, batch = Setup(*(row[name] for name in degrees)), np.array(float(row["batch"]))
+    setup = Setup(*(row[name] for name in (*degrees, "redundant_experts")))
+    batch = np.array(float(row["batch"]))
     if isinstance(oracle.model, PaperModel):
         return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus
-    full = oracle.context_tokens + oracle.output_tokens
-    needed = float(deployable.resident_bytes(oracle.model, setup, row["weights"], batch, full))
+    accelerator = next(each for each in oracle.accelerators if each.name == row["accelerator"])
+    at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator, oracle.engine)
+    needed = float(deployable.resident_bytes(oracle.model, setup, *at))
     if row["draft_tokens"] and isinstance(oracle.draft_model, Model):
         drafts = [draft for draft, _ in setups(oracle, oracle.draft_model) if draft.gpus == setup.gpus]
-        draft = rng.choice(drafts)
-        needed += float(deployable.resident_bytes(oracle.draft_model, draft, row["weights"], batch, full))
-    return needed / oracle.memory_utilization
+        needed += float(deployable.resident_bytes(oracle.draft_model, rng.choice(drafts), *at))
+    return _least_memory(oracle, accelerator, setup, needed)
+
+
+def _least_memory(oracle: OracleScenario, accelerator: Accelerator, setup: Setup, needed: float) -> float:
+    """Give about the least memory that holds so much beside the reserve, which depends on the memory itself."""
+    assert isinstance(oracle.model, Model)
+    low, high = needed, 1e15
+    for _ in range(60):
+        middle = (low * high) ** 0.5
+        card = replace(accelerator, name=f"tight {accelerator.name}", hbm_bytes=middle)
+        held = needed + oracle.reserve.reserve_bytes(oracle.model, card, setup)
+        low, high = (low, middle) if held <= oracle.reserve.usable_bytes(card) else (middle, high)
+    return high
 
 
 def _thinned(mapping: Mapping) -> Mapping:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+import numpy as np
 from oracle import deployable, serving
 from oracle import fleet as brute_force
+from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
 from oracle.serving import Figures, Phase, Service
 
@@ -160,7 +163,7 @@ def _drafts(rng: random.Random) -> Mapping:
     drafted = [one for one in serving.instances(service, "colocated") if one.decoding.draft_tokens]
     chosen = rng.choice(drafted)
     # So fast that plain decoding seldom will do, and so early that the batch has to be smaller.
-    at = (service, "colocated", chosen.weights, chosen.setup)
+    at = (service, "colocated", chosen.precision, chosen.setup)
     most = rng.choice((16, 64))
     workload["min_speed"] = serving.price(*at, most, chosen.decoding).speed_tokens_per_s
     workload["max_time_to_first_token_s"] = serving.price(*at, most // 4, chosen.decoding).pass_s * rng.choice(
@@ -196,11 +199,175 @@ def _prompts(rng: random.Random) -> Mapping:
     service = rng.choice(list(_services(mapping)))
     one = rng.choice(serving.instances(service, "prefill"))
     needed = deployable.resident_bytes(
-        service.model, one.setup, one.weights, float(one.batch), service.request.prompt_tokens
+        service.model,
+        one.setup,
+        one.precision,
+        np.array(float(one.batch)),
+        service.request.prompt_tokens,
+        service.accelerator,
+        service.engine,
     )
-    share = float(needed) / service.accelerator.hbm_bytes * rng.choice((0.8, 0.95, 0.999))
+    held = float(needed) + service.reserve.reserve_bytes(service.model, service.accelerator, one.setup)
+    share = held / service.accelerator.hbm_bytes * rng.choice((0.8, 0.95, 0.999))
     workload["memory_utilization"] = min(1.0, share)
     return _with_demand(rng, mapping, "prefill")
+
+
+def _found(rng: random.Random, **changes: Any) -> Mapping:
+    """Draw a fleet of which parts of prompts are in the prefix cache, and so fast a network that prefill decides."""
+    workload = _priced(
+        rng,
+        prompt_tokens=rng.choice((2000, 20_000, 100_000)),
+        output_tokens=rng.choice((10, 100)),
+        prefix_hit=rng.choice((0.3, 0.6, 0.95)),
+        serving=rng.choice((["colocated"], ["disaggregated"])),
+        **changes,
+    )
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu", accelerator=_quick(rng))], [workload])
+    return _with_demand(rng, mapping, "prefill" if workload["serving"] == ["disaggregated"] else "colocated")
+
+
+def _quick(rng: random.Random, **changes: Any) -> Mapping:
+    like = rng.choice(("H100-SXM", "A100-SXM-80GB"))
+    return {"like": like, "name": "quick", "inter_node_bytes_per_s": 1e13, **changes}
+
+
+def _read_again(rng: random.Random) -> Mapping:
+    mapping = _found(rng)
+    # Nearly all is found, and reading it takes longer than computing the rest.
+    mapping["pools"][0]["accelerator"] = _quick(rng, hbm_bytes_per_s=rng.choice((1e11, 3e11)))
+    mapping["workloads"][0] |= {"prefix_hit": 0.99, "prompt_tokens": 100_000}
+    return _with_demand(
+        rng, mapping, "prefill" if mapping["workloads"][0]["serving"] == ["disaggregated"] else "colocated"
+    )
+
+
+def _drafted(rng: random.Random) -> Mapping:
+    """Draw a fleet whose draft has long prompts to read, most of them found."""
+    mapping = _drafts(rng)
+    workload = mapping["workloads"][0]
+    del workload["max_time_to_first_token_s"], workload["min_speed"]
+    workload |= {"prefix_hit": rng.choice((0.5, 0.9)), "prompt_tokens": 2000, "output_tokens": 50}
+    (service,) = _services(mapping)
+    drafted = [one for one in serving.instances(service, "colocated") if one.decoding.draft_tokens]
+    if drafted:
+        # A little slower than what some draft allows, so that plain decoding seldom will do.
+        workload["min_speed"] = (rng.choice(drafted).speed_tokens_per_s or 1.0) * 0.98
+    return _with_demand(rng, mapping, "colocated")
+
+
+def _own(rng: random.Random, **attention: Any) -> Mapping:
+    """Give a model of which some layers have that attention and the others grouped-query attention."""
+    plain = {"kind": "grouped_query", "query_heads": 32, "kv_heads": rng.choice((4, 8)), "head_width": 128}
+    full = rng.choice((4, 8, 16))
+    return {
+        "name": "own",
+        "layers": 32,
+        "width": 4096,
+        "vocabulary": 50_000,
+        "tied_embeddings": False,
+        "blocks": [
+            {"layers": full, "attention": plain},
+            {"layers": 32 - full, "attention": plain | attention if "kind" not in attention else attention},
+        ],
+        "feed_forward": [{"layers": 32, "width": 14_336}],
+    }
+
+
+def _state(rng: random.Random) -> Mapping:
+    return {
+        "kind": "recurrent",
+        "heads": 32,
+        "input_width": 12_288,
+        "output_width": 4096,
+        "state_words": 524_288,
+        "state_bytes": rng.choice((1_100_000, 2_200_000, 8_400_000)),
+    }
+
+
+def _sent(rng: random.Random, attention: Mapping) -> Mapping:
+    """Draw a fleet whose transfers are slow and of layers of several kinds, in one precision or another."""
+    speed = rng.choice((3e8, 1e9, 3e9))
+    accelerator = {"like": "H100-SXM", "name": "slow", "inter_node_bytes_per_s": speed}
+    workload = _priced(
+        rng, model=_own(rng, **attention), serving=["disaggregated"], kv_cache=rng.choice((["bf16"], ["fp8"]))
+    )
+    return _with_demand(rng, _fleet(rng, [_pool(rng, accelerator=accelerator)], [workload]), "decode")
+
+
+def _sent_in_8_bits(rng: random.Random) -> Mapping:
+    mapping = _sent(rng, {"window": rng.choice((None, 500))})
+    mapping["workloads"][0]["kv_cache"] = rng.choice((["fp8"], ["fp8", "bf16"]))
+    return _with_demand(rng, mapping, "decode")
+
+
+def _tight(rng: random.Random, phase: Phase = "decode", **changes: Any) -> Mapping:
+    """Draw a fleet on a card that holds between none and a handful of sequences beside weights and reserve."""
+    given: Mapping = {"serving": ["disaggregated" if phase == "decode" else "colocated"], **changes}
+    workload = _priced(rng, prompt_tokens=rng.choice((2000, 8000)), **given)
+    card = _quick(rng, hbm_bytes=1e15) | ({"like": "H100-SXM"} if "kv_cache" in changes else {})
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu", accelerator=card)], [workload])
+    (service,) = _services(mapping)
+    one = rng.choice(serving.instances(replace(service, batches=np.array([1, 2, 4])), phase))
+    needed = deployable.resident_bytes(
+        service.model,
+        one.setup,
+        one.precision,
+        np.array(float(rng.randint(1, 6))),
+        serving.resident_tokens(service, phase),
+        service.accelerator,
+        service.engine,
+    )
+    small = replace(service.accelerator, hbm_bytes=6e10)
+    held = float(needed) + rng.choice((0.0, 0.9, 1.0)) * service.reserve.reserve_bytes(service.model, small, one.setup)
+    hbm_bytes = held / service.memory_utilization * rng.choice((1.0001, 1.05, 1.2))
+    mapping["pools"][0]["accelerator"]["hbm_bytes"] = hbm_bytes
+    return _with_demand(rng, mapping, phase)
+
+
+def _reserved(rng: random.Random) -> Mapping:
+    return _tight(rng, engine=rng.choice(("any", "vllm", "sglang", "trtllm")))
+
+
+def _copied(rng: random.Random) -> Mapping:
+    """Draw a fleet of a mixture of which much goes through no router, in attention groups."""
+    mixture = [
+        {"layers": 24, "width": 1536, "experts": 8, "active": 2},
+        {"layers": 24, "width": rng.choice((4096, 8192)), "shared": True},
+        {"layers": 8, "width": 14_336},
+    ]
+    space = {**_COARSE, "tensor_parallel": rng.choice(([1], [1, 2])), "attention_data_parallel": [1, 2, 4]}
+    model = _own(rng) | {"feed_forward": mixture, "vocabulary": rng.choice((50_000, 250_000))}
+    engine = rng.choice(("any", "vllm", "sglang", "trtllm"))
+    return _tight(rng, rng.choice(("decode", "colocated")), model=model, design_space=space, engine=engine)
+
+
+def _given_reserve(rng: random.Random) -> Mapping:
+    return _tight(rng, memory_reserve_gb=rng.choice((1, 3.5, 12)))
+
+
+def _cached_in_8_bits(rng: random.Random) -> Mapping:
+    return _tight(rng, kv_cache=rng.choice((["fp8"], ["bf16", "fp8"])), engine="none")
+
+
+def _windowed(rng: random.Random) -> Mapping:
+    return _tight(rng, model=_own(rng, window=rng.choice((100, 1000))), engine="none")
+
+
+def _stateful(rng: random.Random) -> Mapping:
+    return _tight(rng, model=_own(rng, **_state(rng)), engine="none")
+
+
+def _resident(rng: random.Random) -> Mapping:
+    return _tight(rng, rng.choice(("decode", "colocated")), prefix_hit=rng.choice((0.5, 0.9)), engine="none")
+
+
+def _spread(rng: random.Random) -> Mapping:
+    """Draw a fleet of a mixture whose experts no degree divides without some more."""
+    model = _own(rng) | {"feed_forward": [{"layers": 32, "width": 1536, "experts": rng.choice((6, 10)), "active": 2}]}
+    space = {**_COARSE, "stage_ranks": [4, 8], "expert_parallel": [4, 8], "attention_data_parallel": [1, 4]}
+    workload = _priced(rng, model=model, design_space=space | rng.choice(({}, {"redundant_experts": [0, 2, 6]})))
+    return _with_demand(rng, _fleet(rng, [_pool(rng)], [workload]), rng.choice(("decode", "colocated")))
 
 
 def _sliced(rng: random.Random) -> Mapping:
@@ -279,8 +446,8 @@ def _without_transfers(mapping: Mapping) -> OracleAnswer | None:
 
 
 def _first_token_of_one_token(*given: Any) -> Figures:
-    service, phase, gpus, latency, _, batch = given
-    return _HONEST_FIGURES(service, phase, gpus, latency, 1.0, batch)
+    *before, _, batch = given
+    return _HONEST_FIGURES(*before, 1.0, batch)
 
 
 def _first_class_alone_in_time(case: Any, workload: Any, pool: int, request: Any) -> Service:
@@ -293,7 +460,66 @@ def _no_prompts(service: Service, phase: Phase) -> float:
     return 0.0 if phase == "prefill" else _HONEST_TOKENS(service, phase)
 
 
+def _resident_of_new_tokens(service: Service, phase: Phase) -> float:
+    return _HONEST_TOKENS(service, phase) - service.found_tokens
+
+
+def _from_the_start(model: Any, load: Load) -> Any:
+    """Let the new tokens of a prompt attend to one another alone."""
+    new = load.prompt_tokens - load.found
+    return _HONEST_FLOP(model, replace(load, prompt_tokens=new, found=0.0))
+
+
+def _one_copy(model: Any, setup: Any, engine: str) -> deployable.Sharers:
+    return deployable.Sharers(setup.stage_ranks, setup.stage_ranks, setup.stage_ranks)
+
+
+def _nothing_read(kind: Any, setup: Any, word_bytes: float, load: Load) -> float:
+    return _HONEST_READ(kind, setup, word_bytes, replace(load, found=0.0))
+
+
+def _drafting_whole_prompts(service: Service, *given: Any) -> Any:
+    return _HONEST_DRAFT(replace(service, prefix_hit=0.0), *given)
+
+
+def _everything_sent(model: Any, precision: Any, tokens: float) -> float:
+    return sum(
+        layers * replace(kind, window=math.inf).sequence_bytes(tokens, precision.word_bytes)
+        for layers, kind in deployable.kinds(model)
+    )
+
+
+def _no_states_sent(model: Any, precision: Any, tokens: float) -> float:
+    return sum(
+        layers * replace(kind, state_bytes=0).sequence_bytes(tokens, precision.word_bytes)
+        for layers, kind in deployable.kinds(model)
+    )
+
+
+def _sent_in_16_bits(model: Any, precision: Any, tokens: float) -> float:
+    return _HONEST_PROMPT(model, replace(precision, kv_cache="bf16"), tokens)
+
+
+def _first_workload(**changes: Any) -> Callable[[Mapping], OracleAnswer | None]:
+    return _changed(lambda mapping: mapping["workloads"][0].update(changes))
+
+
+def _no_redundant_experts(mapping: Mapping) -> None:
+    mapping["workloads"][0]["design_space"]["redundant_experts"] = [0]
+
+
+def _without_in_layers(name: str, value: Any) -> Callable[[Mapping], OracleAnswer | None]:
+    def change(mapping: Mapping) -> None:
+        for block in mapping["workloads"][0]["model"]["blocks"]:
+            if name in block["attention"]:
+                block["attention"][name] = value
+
+    return _changed(change)
+
+
 _HONEST_FIGURES, _HONEST_SERVICE, _HONEST_TOKENS = serving.figures, brute_force.service, serving.resident_tokens
+_HONEST_FLOP, _HONEST_READ, _HONEST_PROMPT = deployable.cache_flop, deployable.read_bytes, deployable.prompt_bytes
+_HONEST_DRAFT = serving.draft_s
 
 
 def _changed(change: Callable[[Mapping], None]) -> Callable[[Mapping], OracleAnswer | None]:
@@ -319,6 +545,30 @@ RULES = {
         _mixes, _patched(brute_force, "service", _first_class_alone_in_time)
     ),
     "a prefill instance holds its prompts": Rule(_prompts, _patched(serving, "resident_tokens", _no_prompts)),
+    "a part of a prompt is found": Rule(_found, _first_workload(prefix_hit=0.0)),
+    "new tokens of a prompt attend to those found": Rule(_found, _patched(deployable, "cache_flop", _from_the_start)),
+    "what is found of a prompt is read": Rule(_read_again, _patched(deployable, "read_bytes", _nothing_read)),
+    "what is found of a prompt is resident": Rule(
+        _resident, _patched(serving, "resident_tokens", _resident_of_new_tokens)
+    ),
+    "a draft finds its part of a prompt too": Rule(_drafted, _patched(serving, "draft_s", _drafting_whole_prompts)),
+    "a window sends what it keeps": Rule(
+        lambda rng: _sent(rng, {"window": rng.choice((100, 1000))}),
+        _patched(deployable, "prompt_bytes", _everything_sent),
+    ),
+    "a state is sent whole": Rule(
+        lambda rng: _sent(rng, _state(rng)), _patched(deployable, "prompt_bytes", _no_states_sent)
+    ),
+    "the cache is sent as it is kept": Rule(_sent_in_8_bits, _patched(deployable, "prompt_bytes", _sent_in_16_bits)),
+    "the cache may be of 8 bits": Rule(_cached_in_8_bits, _first_workload(kv_cache=["bf16"])),
+    "a window frees the cache": Rule(_windowed, _without_in_layers("window", None)),
+    "a state takes memory": Rule(_stateful, _without_in_layers("state_bytes", 1)),
+    "a server needs a reserve": Rule(_reserved, _first_workload(engine="none")),
+    "attention groups have copies of what no expert routes to": Rule(
+        _copied, _patched(deployable, "sharers", _one_copy)
+    ),
+    "a reserve may be given": Rule(_given_reserve, _first_workload(memory_reserve_gb="auto")),
+    "redundant experts let a degree divide": Rule(_spread, _changed(_no_redundant_experts)),
     "a slice goes to one instance type": Rule(_sliced, _changed(lambda mapping: mapping["workloads"][0].pop("slices"))),
     "no budget": Rule(_unpaid, _changed(lambda mapping: mapping.pop("limits"))),
     "a partial node serves too": Rule(_left_over, _changed(_whole_nodes)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ieco_opt.catalog.types import Accelerator, FeedForward, GroupedQueryAttention, Model
+from ieco_opt.catalog.attention import AttentionBlock, GroupedQueryAttention
+from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 
 # 1e6 FLOP/s at 8 bits and 8e4 bytes/s after the caps.
 CHIP = Accelerator(
@@ -21,13 +22,14 @@ CHIP = Accelerator(
     memory_cap=0.8,
     power_w=100,
 )
-# Per layer 192 attention weights, 384 feed-forward weights and 16 bytes of cache a token; 80 weights of unembedding.
+# Per layer 192 attention weights, 384 feed-forward weights, 16 of norms and 16 bytes of cache a token; 80 weights of
+# unembedding.
 DENSE = Model(
     name="dense",
     layers=5,
     width=8,
     vocabulary=10,
     tied_embeddings=False,
-    attention=GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2),
+    blocks=(AttentionBlock(5, GroupedQueryAttention(query_heads=4, kv_heads=2, head_width=2)),),
     feed_forward=(FeedForward(layers=5, width=16),),
 )

@@ -4,7 +4,15 @@ from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.files import is_file_name, model_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
-from ieco_opt.catalog.store import accelerator, accelerator_names, aliases, model, model_names
+from ieco_opt.catalog.store import (
+    accelerator,
+    accelerator_names,
+    aliases,
+    checkpoint_of,
+    model,
+    model_names,
+    said_about,
+)
 from ieco_opt.catalog.tables import CatalogRow, describe, describe_file, to_dataframe
 from ieco_opt.catalog.user_mappings import accelerator_from_mapping, model_from_mapping
 
@@ -18,6 +26,7 @@ __all__ = [
     "active_params",
     "aliases",
     "cache_bytes_per_token",
+    "checkpoint_of",
     "describe",
     "describe_file",
     "is_file_name",
@@ -27,6 +36,7 @@ __all__ = [
     "model_from_mapping",
     "model_names",
     "model_to_mapping",
+    "said_about",
     "to_dataframe",
     "total_params",
 ]

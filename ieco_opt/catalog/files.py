@@ -19,6 +19,9 @@ from ieco_opt.errors import Fault, ScenarioError
 # Real configurations have a few kilobytes; weights or logs passed by mistake should fail at once.
 _LARGEST_FILE_BYTES = 4_000_000
 
+_QUANTIZATION_FILE = "hf_quant_config.json"
+"""File in which NVIDIA's Model Optimizer says how a checkpoint is quantised."""
+
 FILE_ENDINGS = (".yaml", ".yml", ".json")
 
 Lines = dict[Location, int | None]
@@ -55,7 +58,11 @@ def model_from_file(path: Path, collection: Collection = Collection.REAL) -> Mod
 
 def _parsed(text: str, path: Path) -> tuple[object, Lines]:
     if path.suffix.lower() == ".json":
-        return json_document.parse(text, str(path)), json_document.lines_of(text)
+        # Transformers writes NaN and Infinity; in a description of a model they are a mistake.
+        values = json_document.parse(text, str(path), constants=True)
+        if not is_huggingface_config(values):
+            json_document.parse(text, str(path))
+        return values, json_document.lines_of(text)
     document = yaml_document.parse(text, str(path))
     if document.faults:
         raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
@@ -80,8 +87,20 @@ def _model(document: object, path: Path, collection: Collection) -> Model | Pape
         raise ScenarioError.single(
             "found a Hugging Face configuration, expected a model of the paper collection (fidelity paper)"
         )
-    mapping = mapping_from_config(document, _name(path))
+    mapping = mapping_from_config(_with_quantization(document, path), _name(path))
     return build_model(mapping, source=f"Hugging Face configuration {path.name}")
+
+
+def _with_quantization(document: Mapping[str, object], path: Path) -> Mapping[str, object]:
+    """Add what `hf_quant_config.json` beside a `config.json` says of its formats, where that says nothing itself."""
+    beside = path.with_name(path.name.replace("config.json", _QUANTIZATION_FILE))
+    if "quantization_config" in document or beside == path or not beside.is_file():
+        return document
+    text = read_text(beside, most_bytes=_LARGEST_FILE_BYTES)
+    given = json_document.parse_mapping(text, str(beside), "a mapping with `quantization`").get("quantization")
+    if not isinstance(given, Mapping):
+        return document
+    return {**document, "quantization_config": {"quant_method": "modelopt", **given}}
 
 
 def _name(path: Path) -> str:

@@ -9,15 +9,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ieco_opt.catalog.schema import (
-    AcceleratorInput,
-    FeedForwardInput,
-    GroupedQueryInput,
-    LatentInput,
-    ModelInput,
-    PaperModelInput,
-)
-from ieco_opt.catalog.types import Accelerator, GroupedQueryAttention, Model, PaperModel, Topology
+from ieco_opt.catalog.attention import Attention, AttentionBlock, Indexer
+from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput
+from ieco_opt.catalog.schema_attention import KIND_OF, KINDS, AttentionBlockInput, IndexerInput
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel, Topology
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Location, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
@@ -25,12 +20,16 @@ from ieco_opt.errors import Fault, ScenarioError
 USER = "user"
 """Source of a value that came with a mapping and names no other source."""
 
-_ACTIVATION_SOURCE = "assumed: 16-bit activations and cache entries"
+_ACTIVATION_SOURCE = "assumed: 16-bit activations"
 LIKE = "like"
-"""Field of an accelerator's mapping that names the catalog entry to start from."""
+"""Field of a mapping that names the catalog entry to start from."""
 
-_UNSOURCED = frozenset({"name", "notes", "sources"})
-_TAGS: dict[str, type[BaseModel]] = {"grouped_query": GroupedQueryInput, "latent": LatentInput}
+_UNSOURCED = frozenset({"name", "notes", "sources", "vendor"})
+_HOLDERS: dict[str, type[BaseModel]] = {
+    "feed_forward": FeedForwardInput,
+    "blocks": AttentionBlockInput,
+    "indexer": IndexerInput,
+}
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -71,12 +70,22 @@ def build_model(mapping: Mapping[str, object], source: str = USER) -> Model:
         width=checked.width,
         vocabulary=checked.vocabulary,
         tied_embeddings=checked.tied_embeddings,
-        attention=checked.attention.build(),
+        blocks=_blocks(checked),
         feed_forward=tuple(block.build() for block in checked.feed_forward),
         activation_bytes=checked.activation_bytes,
+        max_context_tokens=checked.max_context_tokens,
+        recipes={name: dict(parts) for name, parts in checked.recipes.items()},
+        published=checked.published,
+        checkpoint=checked.checkpoint,
         notes=checked.notes,
         sources=_complete(sources, Model, source),
     )
+
+
+def _blocks(checked: ModelInput) -> tuple[AttentionBlock, ...]:
+    if checked.attention is not None:
+        return (AttentionBlock(checked.layers, checked.attention.build()),)
+    return tuple(block.build() for block in checked.blocks or ())
 
 
 def build_paper_model(mapping: Mapping[str, object], source: str = USER) -> PaperModel:
@@ -95,11 +104,31 @@ def model_to_mapping(model: Model | PaperModel) -> dict[str, object]:
     """Give the mapping that `model_from_mapping` reads back (in the collection the model belongs to)."""
     mapping = {name: _plain(getattr(model, name)) for name in _names(type(model))}
     if isinstance(model, Model):
-        grouped = isinstance(model.attention, GroupedQueryAttention)
-        kind = "grouped_query" if grouped else "latent"
-        mapping["attention"] = {"kind": kind, **_nested(model.attention)}
+        if len(model.blocks) == 1:
+            del mapping["blocks"]
+            mapping["attention"] = _attention(model.blocks[0].attention)
+        else:
+            mapping["blocks"] = [
+                {"layers": block.layers, "attention": _attention(block.attention)} for block in model.blocks
+            ]
         mapping["feed_forward"] = [_nested(block) for block in model.feed_forward]
+        mapping["recipes"] = {name: dict(parts) for name, parts in model.recipes.items()}
+        mapping["published"] = list(model.published)
     return mapping
+
+
+def _attention(attention: Attention) -> dict[str, object]:
+    """An attention's fields, without those that stand at their default."""
+    given = {
+        item.name: value
+        for item in fields(attention)
+        if (value := getattr(attention, item.name)) != item.default or item.name == "query_width"
+    }
+    if isinstance(given.get("indexer"), Indexer):
+        given["indexer"] = _nested(given["indexer"])
+    if "matrices" in given:
+        given["matrices"] = [list(sizes) for sizes in given["matrices"]]
+    return {"kind": KIND_OF[type(attention)], **given}
 
 
 def memory_fields(item: Model | PaperModel | Accelerator) -> tuple[str, ...]:
@@ -148,11 +177,11 @@ def _resolve(schema: type[BaseModel], loc: Location) -> tuple[Location, type[Bas
     path: list[str | int] = []
     holder = schema
     for key in loc:
-        if path == ["attention"] and key in _TAGS:
-            holder = _TAGS[str(key)]
+        if path and path[-1] == "attention" and key in KINDS:
+            holder = KINDS[str(key)]
             continue
-        if path and path[-1] == "feed_forward":
-            holder = FeedForwardInput
+        if path:
+            holder = _HOLDERS.get(str(path[-1]), holder)
         path.append(key)
     return tuple(path), holder
 
@@ -173,7 +202,7 @@ def _message(details: Any, holder: type[BaseModel]) -> str:
             else f"unknown field, expected one of {shortened(known)}"
         )
     if kind in {"union_tag_not_found", "union_tag_invalid"}:
-        return f"found {given}, expected `kind` to be one of {', '.join(_TAGS)}"
+        return f"found {given}, expected `kind` to be one of {', '.join(KINDS)}"
     expected = _EXPECTED.get(kind) or str(details["msg"]).removeprefix("Input should be ")
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
@@ -182,4 +211,4 @@ def _message(details: Any, holder: type[BaseModel]) -> str:
 
 def _known_fields(holder: type[BaseModel]) -> list[str]:
     own = sorted(holder.model_fields, key="sources".__eq__)
-    return [LIKE, *own] if holder is AcceleratorInput else own
+    return [LIKE, *own] if holder in {AcceleratorInput, ModelInput} else own

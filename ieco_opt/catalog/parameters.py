@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ieco_opt.catalog.types import GroupedQueryAttention, LatentAttention, Model, PaperModel
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ieco_opt.catalog.attention import Attention, attention_matrices, cache_words, compression_of, indexer_of
+from ieco_opt.catalog.types import Model, PaperModel
 
 
 def total_params(model: Model | PaperModel) -> int:
@@ -42,8 +46,17 @@ def active_params(model: Model | PaperModel) -> int:
     )
 
 
-def cache_bytes_per_token(model: Model | PaperModel) -> float:
-    """Bytes of keys and values (or of the compressed latent) of one token in all layers, one copy.
+CACHE_BYTES: Mapping[str, float] = MappingProxyType({"bf16": 2.0, "fp8": 1.0})
+"""Bytes of one word of the cache for each precision that a scenario may name."""
+
+INDEX_WORD_BYTES = 132 / 128
+"""Bytes of one word of an indexer's key: 8 bits, and a 32-bit scale for 128 of them (DeepSeek-V3.2's reference)."""
+
+
+def cache_bytes_per_token(model: Model | PaperModel, kv_cache: str = "bf16") -> float:
+    """Bytes that one token takes in the cache of all layers, one copy, as if every layer kept every token.
+
+    States of recurrent layers do not grow with the tokens and are not counted.
 
     Returns
     -------
@@ -52,37 +65,23 @@ def cache_bytes_per_token(model: Model | PaperModel) -> float:
     """
     if isinstance(model, PaperModel):
         words = model.mla_kv_width or _paper_kv_heads(model) * model.head_width
-    elif isinstance(model.attention, LatentAttention):
-        words = model.attention.kv_width + model.attention.rope_head_width
-    else:
-        words = 2 * model.attention.kv_heads * model.attention.head_width
-    return words * model.layers * model.activation_bytes
+        return words * model.layers * model.activation_bytes
+    return sum(block.layers * entry_bytes_per_token(block.attention, CACHE_BYTES[kv_cache]) for block in model.blocks)
+
+
+def entry_bytes_per_token(attention: Attention, word_bytes: float) -> float:
+    """Bytes of one token in the cache of one layer, one copy, the indexer's key included."""
+    indexer = indexer_of(attention)
+    keys = 0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression_of(attention)
+    return cache_words(attention) * word_bytes + keys
 
 
 def _outside_feed_forward(model: Model) -> int:
-    attention = model.attention
-    per_layer = (
-        _grouped_query_params(attention, model.width)
-        if isinstance(attention, GroupedQueryAttention)
-        else _latent_params(attention, model.width)
+    attention = sum(
+        block.layers * sum(matrix.params for matrix in attention_matrices(block.attention, model.width))
+        for block in model.blocks
     )
-    embeddings = model.vocabulary * model.width * (1 if model.tied_embeddings else 2)
-    return model.layers * per_layer + embeddings
-
-
-def _grouped_query_params(attention: GroupedQueryAttention, width: int) -> int:
-    heads_in_and_out = 2 * attention.query_heads + 2 * attention.kv_heads
-    return heads_in_and_out * attention.head_width * width
-
-
-def _latent_params(attention: LatentAttention, width: int) -> int:
-    heads = attention.query_heads
-    query_words = heads * (attention.nope_head_width + attention.rope_head_width)
-    compressed = attention.query_width
-    queries = query_words * width if compressed is None else compressed * (width + query_words)
-    compress = (attention.kv_width + attention.rope_head_width) * width
-    expand = heads * (attention.nope_head_width + attention.value_head_width) * attention.kv_width
-    return queries + compress + expand + heads * attention.value_head_width * width
+    return attention + model.vocabulary * model.width * (1 if model.tied_embeddings else 2)
 
 
 def _paper_kv_heads(model: PaperModel) -> int:

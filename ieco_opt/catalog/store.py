@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
+from ieco_opt.catalog.repository_names import (
+    KnownNames,
+    Refused,
+    SameArchitecture,
+    Understood,
+    key,
+    known_names,
+    understood,
+)
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found as shown
@@ -22,19 +31,22 @@ Row = dict[str, Any]
 
 
 _LONGEST_NAME = 100
-"""Longer names are like none of ours, and comparing them takes long."""
+"""Letters of a name that are compared with ours: comparing longer ones takes long."""
+
+_JUST_UNKNOWN = Refused()
 
 
 @dataclass(frozen=True, slots=True)
 class _Entries(Generic[Entry]):
-    """Entries of one kind and collection by canonical name, and every name that leads to them."""
+    """Entries of one kind and collection by canonical name, and every name that leads to them as ``spelled``."""
 
+    spelled: Callable[[str], str]
     entries: Mapping[str, Entry]
     aliases: Mapping[str, tuple[str, ...]]
     index: Mapping[str, str]
 
     def get(self, name: str) -> Entry | None:
-        canonical = self.index.get(_key(name))
+        canonical = self.index.get(self.spelled(name))
         return None if canonical is None else self.entries[canonical]
 
     def spellings(self) -> list[str]:
@@ -42,7 +54,7 @@ class _Entries(Generic[Entry]):
 
 
 def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelerator:
-    """Look an accelerator up by name or alias; case, and spaces for hyphens, do not matter.
+    """Look an accelerator up by name or alias; case, spaces, hyphens and underscores do not matter.
 
     Raises
     ------
@@ -55,16 +67,41 @@ def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelera
 
 
 def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperModel:
-    """Look a model up by name or alias; case, and spaces for hyphens, do not matter.
+    """Look a model up by name, alias or the name of a repository; case, and spaces for hyphens, do not matter.
+
+    The `checkpoint` of the model is the precision that the ending of a repository's name sets, else the entry's own.
 
     Raises
     ------
     ScenarioError
-        Where the collection does not know the name; the message lists close matches.
+        Where the collection does not know the name; the message says why, as far as it is known, and lists close
+        matches.
     """
     entries = _models(collection)
-    found = entries.get(name)
-    return found if found is not None else _unknown("model", name, collection, entries.spellings())
+    read = _read(name, collection)
+    if isinstance(read, Understood):
+        return _as_understood(entries.entries[read.model], read)
+    return _unknown("model", name, collection, entries.spellings(), why=read)
+
+
+def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | None:
+    """Say the precision of the checkpoint that a model's name means, one of ``precision.PRECISIONS``.
+
+    That is the `checkpoint` of :func:`model`; ``None`` also where the name is not known.
+    """
+    read = _read(name, collection)
+    if isinstance(read, Refused):
+        return None
+    return getattr(_as_understood(_models(collection).entries[read.model], read), "checkpoint", None)
+
+
+def said_about(name: str, collection: Collection = Collection.REAL) -> str | None:
+    """Say in words what the name of a repository was understood as.
+
+    ``None`` where the catalog has the very name and it sets no precision, and where the name is not known.
+    """
+    read = _read(name, collection)
+    return read.said or None if isinstance(read, Understood) else None
 
 
 def accelerator_names(collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -86,10 +123,14 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
         Where the collection knows neither a model nor an accelerator of this name.
     """
     models, accelerators = _models(collection), _accelerators(collection)
-    found = models.get(name) or accelerators.get(name)
+    read = _read(name, collection)
+    if isinstance(read, Understood):
+        return _as_understood(models.entries[read.model], read)
+    found = accelerators.get(name)
     if found is not None:
         return found
-    return _unknown("model or accelerator", name, collection, [*models.spellings(), *accelerators.spellings()], "name")
+    spellings = [*models.spellings(), *accelerators.spellings()]
+    return _unknown("model or accelerator", name, collection, spellings, "name", read)
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -97,25 +138,72 @@ def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, .
     return _models(collection).aliases.get(name) or _accelerators(collection).aliases.get(name, ())
 
 
-def _key(name: str) -> str:
-    return name.strip().casefold().replace(" ", "-").replace("_", "-")
+_SEPARATORS = str.maketrans("", "", " \t-_")
+"""What people put between the parts of an accelerator's name, each in a way of their own."""
 
 
-def _unknown(kind: str, name: str, collection: Collection, spellings: Iterable[str], field: str = "") -> NoReturn:
-    by_key = {_key(spelling): spelling for spelling in spellings}
-    close = [by_key[key] for key in difflib.get_close_matches(_key(name)[:_LONGEST_NAME], by_key, n=3, cutoff=0.5)]
-    hint = f"; close matches: {', '.join(close)}" if close else ""
+def _loosely(name: str) -> str:
+    return name.casefold().translate(_SEPARATORS)
+
+
+def _unknown(
+    kind: str,
+    name: str,
+    collection: Collection,
+    spellings: Iterable[str],
+    field: str = "",
+    why: Refused = _JUST_UNKNOWN,
+) -> NoReturn:
+    by_key = {key(spelling): spelling for spelling in spellings}
+    compared = key(why.core or name)[:_LONGEST_NAME]
+    close = [by_key[each] for each in difflib.get_close_matches(compared, by_key, n=3, cutoff=0.5)]
+    hint = f"; close matches: {', '.join(close)}" if close and not why.expected else ""
     article = "an" if kind.startswith("a") else "a"
-    raise ScenarioError.single(
-        f"found {shown(name)}, expected the name of {article} {kind} of the {collection.value} collection{hint}",
-        field=field,
-    )
+    reason = f", {why.reason}" if why.reason else ""
+    expected = why.expected or f"the name of {article} {kind} of the {collection.value} collection"
+    raise ScenarioError.single(f"found {shown(name)}{reason}, expected {expected}{hint}", field=field)
+
+
+def _read(name: str, collection: Collection) -> Understood | Refused:
+    """What a name says; names of the paper's collection say nothing beside themselves."""
+    if collection is Collection.REAL:
+        return understood(name, _known())
+    canonical = _models(collection).index.get(key(name))
+    return Refused() if canonical is None else Understood(canonical, None, "")
+
+
+def _as_understood(entry: Model | PaperModel, read: Understood) -> Model | PaperModel:
+    """The entry with what the name changes: the fields of a model of its architecture, and the precision."""
+    if not isinstance(entry, Model):
+        return entry
+    changes: dict[str, Any] = {}
+    sources = dict(entry.sources)
+    if read.alike is not None and read.alike.changes:
+        changes = {"name": read.alike.name, **read.alike.changes}
+        sources |= dict.fromkeys(read.alike.changes, read.alike.source)
+    if read.weights is not None:
+        changes["checkpoint"] = read.weights
+        sources["checkpoint"] = read.said
+    return replace(entry, **changes, sources=sources) if changes else entry
+
+
+@cache
+def _known() -> KnownNames:
+    models = _models(Collection.REAL)
+    return known_names({name: models.aliases[name] for name in models.entries}, _same_architecture())
+
+
+def _same_architecture() -> list[SameArchitecture]:
+    return [
+        SameArchitecture(row.pop("name"), row.pop("same_as"), source=row.pop("source"), changes=row)
+        for row in _rows("same_architecture.yaml")
+    ]
 
 
 @cache
 def _accelerators(collection: Collection) -> _Entries[Accelerator]:
     rows = _paper_rows("paper_accelerators.csv") if collection is Collection.PAPER else _rows("accelerators.yaml")
-    return _entered(rows, build_accelerator)
+    return _entered(rows, build_accelerator, _loosely)
 
 
 @cache
@@ -125,7 +213,9 @@ def _models(collection: Collection) -> _Entries[Model | PaperModel]:
     return _entered(_rows("models.yaml"), build_model)
 
 
-def _entered(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Entries[Entry]:
+def _entered(
+    rows: list[Row], build: Callable[[Row, str], Entry], spelled: Callable[[str], str] = key
+) -> _Entries[Entry]:
     entries: dict[str, Entry] = {}
     other_names: dict[str, tuple[str, ...]] = {}
     index: dict[str, str] = {}
@@ -134,8 +224,8 @@ def _entered(rows: list[Row], build: Callable[[Row, str], Entry]) -> _Entries[En
         other_names[name] = tuple(row.pop("aliases", ()))
         source = row.pop("source", "")
         entries[name] = build(row, source)
-        index.update({_key(spelling): name for spelling in (name, *other_names[name])})
-    return _Entries(entries, other_names, index)
+        index.update({spelled(spelling): name for spelling in (name, *other_names[name])})
+    return _Entries(spelled, entries, other_names, index)
 
 
 def _rows(file_name: str) -> list[Row]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ieco_opt.catalog import store
+from ieco_opt.catalog.attention import AttentionBlock
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.files import model_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
+from ieco_opt.catalog.precision import written
+from ieco_opt.catalog.schema_attention import KIND_OF
 from ieco_opt.catalog.types import (
     Accelerator,
     FeedForward,
-    GroupedQueryAttention,
-    LatentAttention,
     Model,
     PaperModel,
 )
@@ -38,15 +39,14 @@ _UNITS = {
     "arithmetic_cap": "share of peak",
     "memory_cap": "share of peak",
     "power_w": "W",
+    "idle_power_w": "W",
     "vocabulary": "tokens",
+    "max_context_tokens": "tokens",
     "weight_bytes": "bytes",
     "activation_bytes": "bytes",
 }
 _FLOP_COLUMNS = {f"flops_{bits}bit": f"flops_{bits}bit_per_s" for bits in (16, 8, 4)}
-_PARTIAL_COLUMNS = frozenset(
-    {f"attention_{part.name}" for kind in (GroupedQueryAttention, LatentAttention) for part in fields(kind)}
-    | {"mla_kv_width", "mla_query_width"}
-)
+_PARTIAL_COLUMNS = frozenset({"mla_kv_width", "mla_query_width", "max_context_tokens"})
 _COMPUTED = "computed from the other fields"
 
 
@@ -68,7 +68,9 @@ def describe(name: str, collection: Collection = Collection.REAL) -> list[Catalo
         Where the collection knows neither a model nor an accelerator of this name.
     """
     item = store.find(name, collection)
-    return _rows(item, store.aliases(item.name, collection))
+    rows = _rows(item, store.aliases(item.name, collection))
+    said = store.said_about(name, collection)
+    return rows if said is None else [rows[0], CatalogRow("understood", said, "", ""), *rows[1:]]
 
 
 def describe_file(path: Path, collection: Collection = Collection.REAL) -> list[CatalogRow]:
@@ -80,6 +82,8 @@ def _rows(item: Model | PaperModel | Accelerator, other_names: tuple[str, ...]) 
     rows = [CatalogRow("name", item.name, "", "")]
     if other_names:
         rows.append(CatalogRow("aliases", other_names, "", ""))
+    if isinstance(item, Accelerator) and item.vendor:
+        rows.append(CatalogRow("vendor", item.vendor, "", ""))
     for field, source in item.sources.items():
         rows += _field_rows(field, getattr(item, field), source)
     if not isinstance(item, Accelerator):
@@ -110,12 +114,15 @@ def to_dataframe(kind: Literal["models", "accelerators"], collection: Collection
     return frame.astype({column: "Int64" for column in frame if column in _PARTIAL_COLUMNS})
 
 
-def _field_rows(field: str, value: object, source: str) -> list[CatalogRow]:
-    if isinstance(value, GroupedQueryAttention | LatentAttention):
-        parts = {field: type(value).__name__} | _parts(value)
-        return [CatalogRow(key, part, "", source) for key, part in parts.items()]
-    if isinstance(value, tuple):
-        return [CatalogRow(f"{field}_{number}", _block_text(block), "", source) for number, block in enumerate(value)]
+def _field_rows(field: str, value: Any, source: str) -> list[CatalogRow]:
+    if field == "blocks":
+        return [CatalogRow(f"attention_{at}", _attention_text(block), "", source) for at, block in enumerate(value)]
+    if field == "feed_forward":
+        return [CatalogRow(f"feed_forward_{at}", _block_text(block), "", source) for at, block in enumerate(value)]
+    if field == "recipes":
+        return [CatalogRow(f"recipe_{name}", written(parts), "", source) for name, parts in value.items()]
+    if field == "published":
+        return [CatalogRow(field, ", ".join(value), "", source)] if value else []
     return [CatalogRow(field, value, _UNITS.get(field, ""), source)]
 
 
@@ -127,7 +134,24 @@ def _computed_rows(item: Model | PaperModel) -> list[CatalogRow]:
     ]
 
 
+def _attention_text(block: AttentionBlock) -> str:
+    layers = "layer" if block.layers == 1 else "layers"
+    kind = KIND_OF[type(block.attention)].replace("_", " ")
+    parts = [f"{block.layers} {layers}, {kind if kind != 'none' else 'no attention'}"]
+    for item in fields(block.attention):
+        value = getattr(block.attention, item.name)
+        if item.name == "indexer" and value is not None:
+            parts.append(f"top {value.top_k} of an indexer ({value.heads} heads of {value.head_width})")
+        elif item.name == "matrices":
+            parts.append("matrices " + " ".join(f"{rows}x{columns}" for rows, columns in value))
+        elif value not in (None, item.default):
+            parts.append(f"{item.name.replace('_', ' ')} {value:g}")
+    return ", ".join(parts)
+
+
 def _block_text(block: FeedForward) -> str:
+    if block.width == 0:
+        return f"{block.layers} {'layer' if block.layers == 1 else 'layers'}, none"
     matrices = f"{block.up} up + {block.down} down"
     if block.experts > 1:
         kind = f"{block.active} of {block.experts} experts"
@@ -155,20 +179,18 @@ def _model_row(item: Model | PaperModel) -> dict[str, object]:
     mapping = model_to_mapping(item)
     del mapping["sources"]
     if isinstance(item, Model):
+        # The column of attention says in words what these are.
+        mapping.pop("blocks", None)
         mapping |= _real_columns(item)
     return row | mapping | {"memory_fields": ", ".join(memory_fields(item))}
 
 
 def _real_columns(item: Model) -> dict[str, object]:
-    latent = isinstance(item.attention, LatentAttention)
     return {
-        "attention": "latent" if latent else "grouped_query",
+        "attention": "; ".join(_attention_text(block) for block in item.blocks),
         "feed_forward": "; ".join(_block_text(block) for block in item.feed_forward),
         "experts": max(block.experts for block in item.feed_forward),
         "active_experts": max(block.active for block in item.feed_forward),
-        **_parts(item.attention),
+        "recipes": ", ".join(item.recipes),
+        "published": ", ".join(item.published),
     }
-
-
-def _parts(attention: GroupedQueryAttention | LatentAttention) -> dict[str, object]:
-    return {f"attention_{part.name}": getattr(attention, part.name) for part in fields(attention)}

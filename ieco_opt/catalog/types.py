@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
+
+from ieco_opt.catalog.attention import AttentionBlock
 
 
 class Fidelity(StrEnum):
@@ -28,7 +29,9 @@ class Accelerator:
 
     Bandwidths of the two networks are all-reduce bandwidths (half of the unidirectional link bandwidth).
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
-    ``usd_per_gpu_hour`` and ``power_w`` are ``None`` where no figure is known.
+    ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
+    ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
+    a user did not say it.
     """
 
     name: str
@@ -46,28 +49,9 @@ class Accelerator:
     memory_cap: float
     topology: Topology = Topology.SWITCHED
     power_w: float | None = None
+    idle_power_w: float | None = None
+    vendor: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupedQueryAttention:
-    """Multi-head, grouped-query or multi-query attention of one layer."""
-
-    query_heads: int
-    kv_heads: int
-    head_width: int
-
-
-@dataclass(frozen=True, slots=True)
-class LatentAttention:
-    """Multi-head latent attention (MLA) of one layer; ``query_width`` is ``None`` without query compression."""
-
-    query_heads: int
-    kv_width: int
-    query_width: int | None
-    nope_head_width: int
-    rope_head_width: int
-    value_head_width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +60,7 @@ class FeedForward:
 
     ``up`` and ``down`` count matrices going up and down: (2, 1) for gated blocks, (1, 1) for plain ones.
     A dense layer and a shared expert have ``experts = active = 1``; ``shared`` marks the latter, which sits in
-    the same layers as the routed experts.
+    the same layers as the routed experts. A ``width`` of 0 stands for layers that have no feed-forward block.
     """
 
     layers: int
@@ -92,7 +76,20 @@ class FeedForward:
 class Model:
     """A model of the real collection, whose weight precision is chosen by the scenario.
 
-    ``feed_forward`` lists its blocks: dense layers, routed experts and shared experts each apart.
+    Attributes
+    ----------
+    blocks
+        Layers by their attention; the numbers of layers add up to ``layers``.
+    feed_forward
+        Layers by their feed-forward block: dense layers, routed experts and shared experts each apart.
+    max_context_tokens
+        Tokens of a prompt and its answer that the model was made for; ``None`` where unknown.
+    recipes
+        Formats by part of the precisions in which its checkpoints are not the usual ones, by name.
+    published
+        Precisions that there are checkpoints of; empty: any.
+    checkpoint
+        Precision of the checkpoint that the entry names, taken where a scenario names none.
     """
 
     name: str
@@ -100,9 +97,13 @@ class Model:
     width: int
     vocabulary: int
     tied_embeddings: bool
-    attention: GroupedQueryAttention | LatentAttention
+    blocks: tuple[AttentionBlock, ...]
     feed_forward: tuple[FeedForward, ...]
     activation_bytes: float = 2.0
+    max_context_tokens: int | None = None
+    recipes: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    published: tuple[str, ...] = ()
+    checkpoint: str | None = None
     notes: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -129,12 +130,3 @@ class PaperModel:
     mla_query_width: int | None
     parallel_attention: bool
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-WEIGHT_BYTES: Mapping[str, float] = MappingProxyType(
-    {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5, "int4": 0.5}
-)
-"""Bytes of one weight for each precision a scenario may name."""
-
-WEIGHT_ONLY = frozenset({"int4"})
-"""Precisions that are always expanded to 16 bits before the arithmetic."""

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from ieco_opt.catalog.collection import Collection
-from ieco_opt.catalog.mappings import LIKE, accelerator_to_mapping, build_accelerator, build_model, build_paper_model
-from ieco_opt.catalog.store import accelerator
+from ieco_opt.catalog.mappings import (
+    LIKE,
+    accelerator_to_mapping,
+    build_accelerator,
+    build_model,
+    build_paper_model,
+    model_to_mapping,
+)
+from ieco_opt.catalog.one_kind import ONE_KIND, asks_for_several
+from ieco_opt.catalog.store import accelerator, model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 
+Entry = TypeVar("Entry", Accelerator, Model | PaperModel)
 
-def model_from_mapping(mapping: Mapping[str, object], collection: Collection = Collection.REAL) -> Model | PaperModel:
+
+def model_from_mapping(
+    mapping: Mapping[str, object],
+    collection: Collection = Collection.REAL,
+    find: Callable[[str, Collection], Model | PaperModel] = model,
+) -> Model | PaperModel:
     """Make a model of a mapping, whose keys are those of docs/catalog.md.
 
     Parameters
     ----------
     mapping
-        Fields of the model.
+        Fields of the model. `like: NAME` starts from a catalog entry; other fields replace its own.
     collection
-        `Collection.REAL` makes a `Model`, `Collection.PAPER` a `PaperModel`.
+        `Collection.REAL` makes a `Model`, `Collection.PAPER` a `PaperModel`; also where `like` looks.
+    find
+        What `like` looks names up with.
 
     Raises
     ------
     ScenarioError
         With every fault found; `field` is the dotted path inside the mapping.
     """
-    return build_paper_model(mapping) if collection is Collection.PAPER else build_model(mapping)
+    build = build_paper_model if collection is Collection.PAPER else build_model
+    if LIKE not in mapping:
+        return build(mapping)
+    base, given = _base("a model", mapping, collection, find)
+    fields_of_base = model_to_mapping(base)
+    if "blocks" in given or "attention" in given:
+        # Either says all about the attention.
+        fields_of_base = {key: value for key, value in fields_of_base.items() if key not in {"attention", "blocks"}}
+    return build(_merged(fields_of_base, base.sources, given))
 
 
 def accelerator_from_mapping(
@@ -52,19 +77,41 @@ def accelerator_from_mapping(
     ScenarioError
         With every fault found; `field` is the dotted path inside the mapping.
     """
+    if LIKE not in mapping:
+        try:
+            return build_accelerator(mapping)
+        except ScenarioError:
+            # Names are looked up only now: each that is unknown is compared with all of the catalog.
+            if asks_for_several(" + ".join(map(str, mapping)), lambda name: find(name, collection)):
+                raise ScenarioError.single(f"found {found(mapping)}, expected {ONE_KIND}") from None
+            raise
+    if isinstance(mapping[LIKE], list | tuple):
+        raise ScenarioError.single(f"found {found(mapping[LIKE])}, expected {ONE_KIND}", field=LIKE)
+    base, given = _base("an accelerator", mapping, collection, find)
+    return build_accelerator(_merged(accelerator_to_mapping(base), base.sources, given))
+
+
+def _base(
+    kind: str, mapping: Mapping[str, object], collection: Collection, find: Callable[[str, Collection], Entry]
+) -> tuple[Entry, dict[str, object]]:
+    """The entry that `like` names, and the fields given beside."""
     given = dict(mapping)
-    if LIKE not in given:
-        return build_accelerator(given)
     like = given.pop(LIKE)
     if not isinstance(like, str):
-        raise ScenarioError.single(f"found {found(like)}, expected the name of an accelerator", field=LIKE)
+        raise ScenarioError.single(f"found {found(like)}, expected the name of {kind}", field=LIKE)
     try:
-        base = find(like, collection)
+        return find(like, collection), given
     except ScenarioError as error:
         raise ScenarioError.single(error.faults[0].message, field=LIKE) from None
-    merged = {**accelerator_to_mapping(base), **given}
+
+
+def _merged(
+    base: Mapping[str, object], base_sources: Mapping[str, str], given: Mapping[str, object]
+) -> dict[str, object]:
+    """Fields of an entry, replaced by those given, each with its source."""
+    merged = {**base, **given}
     own_sources = given.get("sources", {})
     if isinstance(own_sources, Mapping):
-        kept = {key: source for key, source in base.sources.items() if key not in given}
+        kept = {key: source for key, source in base_sources.items() if key not in given}
         merged["sources"] = {**kept, **own_sources}
-    return build_accelerator(merged)
+    return merged

@@ -35,9 +35,11 @@ def command(points: Path, fidelity: str, out: Path | None, output_format: str | 
     """Time per output token and its parts, of the configurations in POINTS, a CSV file.
 
     Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
-    context_tokens, tokens_per_pass; with fidelity deployable also weights, and where wanted
-    expert_parallel, output_tokens, memory_utilization. A table with a column equation (section_2_2 or
-    section_3_5) is evaluated with the closed forms of the paper.
+    context_tokens, tokens_per_pass; with fidelity deployable also weights (a precision, or a recipe such as
+    experts=mxfp4,rest=bf16), and where wanted expert_parallel, redundant_experts, output_tokens, kv_cache,
+    memory_utilization, engine, memory_reserve_gb. It adds the parts of the time, what the most loaded GPU
+    holds, and whether that fits. A table with a column equation (section_2_2 or section_3_5) is evaluated
+    with the closed forms of the paper.
     """
     from ieco_opt.performance.evaluate import evaluate
     from ieco_opt.results.writing import check_ending, write_table

@@ -14,9 +14,9 @@ from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.pricing import families_of
-from ieco_opt.pareto.describe import average_bytes, resident_bytes
+from ieco_opt.pareto.resident import resident
 from ieco_opt.performance import rules
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
 
@@ -75,11 +75,11 @@ class _Judge:
     def __init__(self, scenario: ResolvedScenario) -> None:
         self.scenario = scenario
         self.limits = limits_of(scenario.scenario.limits)
-        self.families = {(item.accelerator_index, item.weights_index): item for item in families_of(scenario)}
+        self.families = {(item.accelerator_index, item.precision_index): item for item in families_of(scenario)}
 
     def __call__(self, proposals: Proposals, row: int) -> tuple[tuple[Reason, ...], float, float]:
         """Reasons against one proposal; without any, its latency and cost."""
-        family = self.families.get((int(proposals.accelerator[row]), int(proposals.weights[row])))
+        family = self.families.get((int(proposals.accelerator[row]), int(proposals.precision[row])))
         if family is None:
             return (Reason(Obstacle.NOT_OFFERED, "an accelerator or a precision that is not listed"),), np.nan, np.nan
         degrees = proposals.degrees.take(np.array([row]))
@@ -130,7 +130,8 @@ class _Judge:
 def _rounded(degrees: Degrees) -> Degrees:
     """Exact integers in the place of degrees that are whole but for rounding."""
     return Degrees(
-        **{name: np.rint(getattr(degrees, name)) for name in _NAMES}, two_dimensional=degrees.two_dimensional
+        **{name: np.rint(getattr(degrees, name)) for name in (*_NAMES, "redundant_experts")},
+        two_dimensional=degrees.two_dimensional,
     )
 
 
@@ -138,8 +139,9 @@ def _listing(values: tuple[int, ...]) -> str:
     return ", ".join(map(str, values))
 
 
-def _is_whole(value: float) -> bool:
-    return bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value)) and round(value) >= 1
+def _is_whole(value: float, least: int = 1) -> bool:
+    close = bool(np.isfinite(value)) and abs(value - round(value)) <= _WHOLE * max(1.0, abs(value))
+    return close and round(value) >= least
 
 
 def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Reason]:
@@ -150,6 +152,9 @@ def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[R
     for value, label in amounts:
         if not np.isnan(value) and not _is_whole(value):
             yield Reason(Obstacle.FRACTIONAL, f"{_digits(value)} {label}")
+    copies = float(degrees.redundant_experts[0])
+    if not np.isnan(copies) and not _is_whole(copies, least=0):
+        yield Reason(Obstacle.FRACTIONAL, f"{_digits(copies)} redundant experts{whose}")
     if batch is not None and not _is_whole(batch):
         yield Reason(Obstacle.FRACTIONAL, f"a batch of {_digits(batch)}")
 
@@ -162,14 +167,10 @@ def _digits(value: float) -> str:
 
 def _memory(family: Family, degrees: Degrees, batch: float, draft: Degrees | None) -> Iterator[Reason]:
     """Memory that is over, on the most loaded GPU (``deployable``) or on average (``paper``)."""
-    if rules.is_deployable(family.shape):
-        used = resident_bytes(family, degrees, batch, draft=False)
-        if draft is not None and family.drafts is not None and not np.isnan(draft.gpus[0]):
-            used += resident_bytes(family, draft, batch, draft=True)
-        limit, where = family.usable_bytes, "on the most loaded GPU"
-    else:
-        used = average_bytes(family, degrees, batch)
-        limit, where = family.accelerator.hbm_bytes, "on average"
+    beside = draft if draft is not None and family.drafts is not None and not np.isnan(draft.gpus[0]) else None
+    held = resident(family, degrees, batch, beside)
+    used, limit = held.used, held.usable
+    where = "on the most loaded GPU" if rules.is_deployable(family.shape) else "on average"
     excess = used / limit - 1.0
     if excess > _WHOLE:
         text = f"memory over by {(used - limit) / 1e9:,.1f} GB ({100.0 * excess:.3g} %) {where}"
@@ -193,7 +194,7 @@ def _alternative(family: Family, degrees: Degrees, batch: float, tokens: int, dr
 
 def _rows(listed: Degrees, wanted: Degrees) -> Indices:
     same = (listed.two_dimensional == wanted.two_dimensional) | (listed.stage_ranks == 1.0)
-    for name in _NAMES:
+    for name in (*_NAMES, "redundant_experts"):
         same &= getattr(listed, name) == getattr(wanted, name)
     return np.flatnonzero(same)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ieco_opt.comparison.deployability import Verdicts
 from ieco_opt.comparison.indicators import Indices
 from ieco_opt.heuristics import Proposals
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Proposal
 from ieco_opt.scenario import ResolvedScenario
+
+T = TypeVar("T")
 
 
 def proposals_of(
@@ -30,7 +32,8 @@ def proposals_of(
             nondominated=row in kept,
             gpus=float(proposals.degrees.gpus[row]),
             accelerator=_listed(accelerators, int(proposals.accelerator[row])),
-            weights=_listed(resolved.scenario.weights, int(proposals.weights[row])),
+            weights=_listed([each.label for each in resolved.precisions], int(proposals.precision[row])),
+            kv_cache=_listed([each.kv_cache for each in resolved.precisions], int(proposals.precision[row])),
             batch=float(proposals.batch[row]),
             draft_tokens=int(proposals.draft_tokens[row]),
             reasons=reasons,
@@ -48,6 +51,7 @@ def _degrees(degrees: Degrees, row: int) -> dict[str, Any]:
         "attention_data_parallel": float(degrees.attention_data_parallel[row]),
         "pipeline_parallel": float(degrees.pipeline_parallel[row]),
         "expert_parallel": float(degrees.expert_parallel[row]),
+        "redundant_experts": float(degrees.redundant_experts[row]),
         "stage_ranks": float(degrees.stage_ranks[row]),
     }
 
@@ -61,5 +65,5 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _listed(names: Sequence[str], position: int) -> str | None:
+def _listed(names: Sequence[T], position: int) -> T | None:
     return names[position] if 0 <= position < len(names) else None

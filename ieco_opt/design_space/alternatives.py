@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok
-from ieco_opt.performance.pass_time import Degrees, PassTime
+from ieco_opt.performance.pass_time import PassTime
 from ieco_opt.performance.rows import take_rows
 
 Rows = NDArray[np.intp]
@@ -22,12 +23,12 @@ class Alternatives:
 
     ``latency(B) = model_share * model(B) + draft_share * draft(B)``, where ``model`` is the pass that
     verifies ``draft_tokens`` tokens (0: plain decoding) and the draft of a plain alternative has share 0.
-    ``accelerator`` and ``weights`` index the scenario's lists. ``batch_min`` and ``batch_max`` bound the
-    batches that exist and fit in memory.
+    ``accelerator`` indexes the scenario's list and ``precision`` its pairs of weights and cache. ``batch_min`` and
+    ``batch_max`` bound the batches that exist and fit in memory.
     """
 
     accelerator: Rows
-    weights: Rows
+    precision: Rows
     degrees: Degrees
     draft_tokens: Integers
     draft_degrees: Degrees

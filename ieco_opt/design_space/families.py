@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.setups import (
@@ -17,12 +18,14 @@ from ieco_opt.design_space.setups import (
     Setups,
     enumerate_setups,
 )
-from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
+from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import Degrees, PassTime, idle_pass, pass_time
+from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
+from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
-from ieco_opt.performance.serving import Traffic, decode_traffic
+from ieco_opt.performance.traffic import Traffic, decode_traffic
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -39,17 +42,29 @@ class Speculation:
 
 @dataclass(frozen=True, slots=True)
 class DecodeContext:
-    """Tokens in the cache: on average while decoding, and at their most.
+    """Tokens in the cache: when an answer starts, and when it ends, where they are at their most.
 
-    Where prompts of ``prompt_tokens`` are absorbed on the side, each generated token brings
-    ``prompt_tokens_per_token`` of them through the model, and ``draft_prompt_tokens_per_token`` through its draft.
+    Where prompts of ``prompt_tokens`` are absorbed on the side, of which ``prefix_tokens`` were found in the prefix
+    cache, each generated token brings ``prompts_per_token`` of them through the model, and
+    ``draft_prompts_per_token`` through its draft.
     """
 
-    average_tokens: float
-    resident_tokens: float
+    cached_from: float
+    cached_to: float
     prompt_tokens: float = 0.0
-    prompt_tokens_per_token: float = 0.0
-    draft_prompt_tokens_per_token: float = 0.0
+    prefix_tokens: float = 0.0
+    prompts_per_token: float = 0.0
+    draft_prompts_per_token: float = 0.0
+
+    @property
+    def average_tokens(self) -> float:
+        """Tokens in the cache on average over an answer."""
+        return (self.cached_from + self.cached_to) / 2.0
+
+    def traffic(self, tokens: float, prompts: float) -> Traffic:
+        """What a sequence brings to a pass: ``tokens`` of its answer, and ``prompts`` of others."""
+        decoding = decode_traffic(tokens, self.cached_from, self.cached_to)
+        return decoding.with_prompts(prompts, self.prompt_tokens, self.prefix_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +80,21 @@ class Drafts:
 class Family:
     """Setups that differ in degrees only.
 
-    ``accelerator_index`` and ``weights_index`` are positions in the scenario's lists (0 where it has none);
+    ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one among its pairs of weights and
+    cache (0 where it has none);
     ``usable_bytes`` is what a server may fill of one GPU's memory.
     """
 
     accelerator: Accelerator
     accelerator_index: int
-    weights: str | None
-    weights_index: int
+    precision: Precision | None
+    precision_index: int
     shape: Architecture
     setups: Setups
     drafts: Drafts | None
     context: DecodeContext
     speculation: Speculation | None
+    memory: ServerMemory
     usable_bytes: float
 
     @property
@@ -87,10 +104,8 @@ class Family:
 
     def model_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
         """Pass times of the model that decodes, or verifies ``draft_tokens`` of each sequence."""
-        arriving = self.context.prompt_tokens_per_token / self.factor(draft_tokens)
-        traffic = decode_traffic(float(max(1, draft_tokens)), self.context.average_tokens)
-        traffic = traffic.with_prompt(arriving, self.context.prompt_tokens)
-        return self.timed(rows, traffic)
+        prompts = self.context.prompts_per_token / self.factor(draft_tokens)
+        return self.timed(rows, self.context.traffic(float(max(1, draft_tokens)), prompts))
 
     def timed(self, rows: Rows, traffic: Traffic) -> PassTime:
         """Pass times of the model under any traffic."""
@@ -99,22 +114,13 @@ class Family:
     def draft_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
         """Pass times of the draft model, which proposes one of ``draft_tokens`` of each sequence."""
         assert self.drafts is not None
-        if self.context.draft_prompt_tokens_per_token == 0.0:
+        if self.context.draft_prompts_per_token == 0.0:
             return self.drafts.time.take(rows)
-        arriving = self.context.draft_prompt_tokens_per_token / self.factor(draft_tokens) / draft_tokens
-        traffic = decode_traffic(1.0, self.context.average_tokens).with_prompt(arriving, self.context.prompt_tokens)
-        return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), traffic)
+        prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / draft_tokens
+        return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), self.context.traffic(1.0, prompts))
 
     def _pass(self, shape: Architecture, degrees: Degrees, traffic: Traffic) -> PassTime:
-        return pass_time(
-            shape,
-            self.accelerator,
-            peak_flops(self.accelerator, shape.weight_bytes, self.weights),
-            degrees,
-            context_tokens=traffic.cached_tokens,
-            tokens_per_pass=traffic.tokens,
-            attended_tokens=traffic.attended_tokens,
-        )
+        return pass_time(shape, self.accelerator, degrees, traffic)
 
     def usd_per_s(self, rows: Rows) -> Array:
         """Rent of setups; NaN where the accelerator has no price."""
@@ -171,7 +177,7 @@ class Family:
         power = self.accelerator.power_w
         return Alternatives(
             accelerator=np.full(count, self.accelerator_index),
-            weights=np.full(count, self.weights_index),
+            precision=np.full(count, self.precision_index),
             degrees=degrees,
             draft_tokens=np.full(count, draft_tokens),
             draft_degrees=draft_degrees,
@@ -207,18 +213,18 @@ class FamilyRequest:
     batch_min: int
     batch_max: int
     context: DecodeContext
-    memory_utilization: float
+    memory: ServerMemory
     speculation: Speculation | None
 
 
 def build_family(
     request: FamilyRequest,
     accelerator: tuple[int, Accelerator],
-    weights: tuple[int, str | None],
+    precision: tuple[int, Precision | None],
 ) -> tuple[Family, Counter[str]]:
     """Enumerate the setups of one accelerator and precision, each given with its position in the scenario."""
 
-    def listed(shape: Architecture) -> tuple[Setups, Counter[str]]:
+    def listed(shape: Architecture, memory: ServerMemory) -> tuple[Setups, Counter[str]]:
         return enumerate_setups(
             SetupRequest(
                 architecture=shape,
@@ -227,39 +233,40 @@ def build_family(
                 batch_min=request.batch_min,
                 batch_max=request.batch_max,
                 context_tokens=request.context.average_tokens,
-                resident_tokens=request.context.resident_tokens,
-                memory_utilization=request.memory_utilization,
+                resident_tokens=request.context.cached_to,
+                memory=memory,
+                kv_cache=None if precision[1] is None else precision[1].kv_cache,
             )
         )
 
-    def priced(shape: Architecture) -> tuple[Setups, PassTime, Counter[str]]:
+    def priced(shape: Architecture, memory: ServerMemory) -> tuple[Setups, PassTime, Counter[str]]:
         """Setups whose experts follow the model's assumptions, with their pass times."""
-        setups, reasons = listed(shape)
-        flops = peak_flops(accelerator[1], shape.weight_bytes, weights[1])
-        average = request.context.average_tokens
-        time = pass_time(shape, accelerator[1], flops, setups.degrees, context_tokens=average)
+        setups, reasons = listed(shape, memory)
+        time = pass_time(shape, accelerator[1], setups.degrees, request.context.traffic(1.0, 0.0))
         good = time.experts_are_concave()
         if not good.all():
             reasons[TINY_EXPERTS] += int((~good).sum())
         return setups.take(np.flatnonzero(good)), time.take(np.flatnonzero(good)), reasons
 
-    shape = architecture(request.model, weights[1])
-    setups, _, reasons = priced(shape)
+    shape = architecture(request.model, precision[1], accelerator[1])
+    setups, _, reasons = priced(shape, request.memory)
     drafts = None
     if request.speculation is not None:
-        draft_shape = architecture(request.speculation.draft, weights[1])
-        draft_setups, draft_time, _ = priced(draft_shape)
+        draft_shape = architecture(request.speculation.draft, precision[1], accelerator[1])
+        # The reserve of the server is counted once, beside the model.
+        draft_setups, draft_time, _ = priced(draft_shape, replace(request.memory, reserve_bytes=0.0))
         drafts = Drafts(draft_shape, draft_setups, draft_time)
     family = Family(
         accelerator=accelerator[1],
         accelerator_index=accelerator[0],
-        weights=weights[1],
-        weights_index=weights[0],
+        precision=precision[1],
+        precision_index=precision[0],
         shape=shape,
         setups=setups,
         drafts=drafts,
         context=request.context,
         speculation=request.speculation,
-        usable_bytes=request.memory_utilization * accelerator[1].hbm_bytes,
+        memory=request.memory,
+        usable_bytes=request.memory.usable_bytes(accelerator[1]),
     )
     return family, reasons

@@ -10,8 +10,9 @@ from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Specula
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
+from ieco_opt.performance.reserve import ServerMemory
+from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
-from ieco_opt.scenario import ResolvedDesignSpace, ResolvedScenario
 
 
 def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on) -> DesignSpace:
@@ -20,7 +21,7 @@ def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, as
     return build_design_space(
         family_request(resolved),
         resolved.accelerators,
-        scenario.weights or (None,),
+        resolved.precisions or (None,),
         BatchChoices(listed.batch_min, listed.batch_max, listed.batches),
         limits_of(scenario.limits) if limits is None else limits,
         ask,
@@ -43,7 +44,7 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         batch_min=listed.batch_min,
         batch_max=listed.batch_max,
         context=decode_context(resolved),
-        memory_utilization=scenario.memory_utilization,
+        memory=server_memory(scenario),
         speculation=speculation,
     )
 
@@ -55,6 +56,7 @@ def degree_choices(listed: ResolvedDesignSpace) -> DegreeChoices:
         stage_ranks=listed.stage_ranks,
         pipeline_parallel=listed.pipeline_parallel,
         expert_parallel=listed.expert_parallel,
+        redundant_experts=listed.redundant_experts,
         attention_data_parallel=listed.attention_data_parallel,
         tensor_layout=listed.tensor_layout,
         max_gpus=listed.max_gpus,
@@ -67,7 +69,13 @@ def decode_context(resolved: ResolvedScenario) -> DecodeContext:
     start = float(workload.context_tokens)
     if resolved.scenario.fidelity is Fidelity.PAPER:
         return DecodeContext(start, start)
-    return DecodeContext(start + workload.output_tokens / 2.0, start + workload.output_tokens)
+    return DecodeContext(start, start + workload.output_tokens)
+
+
+def server_memory(fields: Scenario | FleetWorkload) -> ServerMemory:
+    """What a server may fill, and what it keeps for itself."""
+    reserve = fields.memory_reserve_gb
+    return ServerMemory(fields.memory_utilization, fields.engine, None if reserve == "auto" else reserve * 1e9)
 
 
 def limits_of(limits: ScenarioLimits) -> Limits:

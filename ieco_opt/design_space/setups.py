@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.catalog.precision import takes_cache
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rows import take_rows
 
 Integers = NDArray[np.int64]
@@ -22,21 +23,26 @@ Integers = NDArray[np.int64]
 NO_MEMORY = "no batch of the design space fits in memory"
 """Why most setups that are none are none."""
 
+NO_CACHE = "{} has no 8-bit arithmetic for a cache in fp8"
+"""Why an accelerator has no setups with such a cache."""
+
 # Past this every integer is not exactly a float64, and no deployment holds as many sequences.
 _BATCH_CEILING = 2**52
 
 
 @dataclass(frozen=True, slots=True)
 class DegreeChoices:
-    """The degrees a scenario lists, as sorted tuples; ``expert_parallel`` is ``None`` for `auto`.
+    """The degrees a scenario lists, as sorted tuples.
 
-    ``tensor_parallel`` and ``stage_ranks`` are ``None`` where they restrict nothing; at least one of them does.
+    ``expert_parallel`` and ``redundant_experts`` are ``None`` for `auto`; ``tensor_parallel`` and ``stage_ranks`` are
+    ``None`` where they restrict nothing, and at least one of them does.
     """
 
     tensor_parallel: tuple[int, ...] | None
     stage_ranks: tuple[int, ...] | None
     pipeline_parallel: tuple[int, ...]
     expert_parallel: tuple[int, ...] | None
+    redundant_experts: tuple[int, ...] | None
     attention_data_parallel: tuple[int, ...]
     tensor_layout: tuple[str, ...]
     max_gpus: int
@@ -47,13 +53,15 @@ class Setups:
     """Setups that exist and hold at least one batch; every array has shape (setups,).
 
     ``batch_min`` and ``batch_max`` bound the batches that fit without a draft model beside.
-    ``free_bytes`` is what the weights leave on the most loaded GPU, ``cache_bytes`` what one sequence takes there
-    (``deployable``; both are zero in ``paper``, whose memory rule knows no draft).
+    ``reserve_bytes`` is what the server keeps for itself on a GPU, ``free_bytes`` what reserve and weights leave on the
+    most loaded one, ``cache_bytes`` what one sequence takes there (``deployable``; all are zero in ``paper``, whose
+    memory rule knows no draft).
     """
 
     degrees: Degrees
     batch_min: Integers
     batch_max: Integers
+    reserve_bytes: Array
     free_bytes: Array
     cache_bytes: Array
 
@@ -76,12 +84,21 @@ class SetupRequest:
     batch_max: int
     context_tokens: float
     resident_tokens: float
-    memory_utilization: float
+    memory: ServerMemory
+    kv_cache: str | None = None
+
+    @property
+    def admits_cache(self) -> bool:
+        """Whether the accelerator can keep the cache in the precision asked for."""
+        return self.kv_cache is None or takes_cache(self.accelerator, self.kv_cache)
 
 
 def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
     """List the setups of ``request``, and count by reason those that are none."""
     degrees, reasons = _degrees(request)
+    if not request.admits_cache:
+        reasons[NO_CACHE.format(request.accelerator.name)] += len(degrees.stage_ranks)
+        degrees = degrees.take(np.zeros(0, dtype=np.intp))
     if rules.is_deployable(request.architecture):
         setups = _deployable_capacity(request, degrees)
     else:
@@ -102,17 +119,20 @@ def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         listed = np.isin(ranks / sigma, choices.tensor_parallel)
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    expert = [_expert_choices(request, int(degree)) for degree in ranks[rows]]
+    choices_of = {int(degree): _expert_choices(request, int(degree)) for degree in np.unique(ranks[rows])}
+    expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
+    chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)
     degrees = Degrees(
         stage_ranks=ranks[repeated],
         pipeline_parallel=stages[repeated],
-        expert_parallel=np.array([option for options in expert for option in options], dtype=float),
+        expert_parallel=chosen[:, 0],
         attention_data_parallel=sigma[repeated],
         two_dimensional=two_dimensional[repeated],
+        redundant_experts=chosen[:, 1],
     )
     if len(rows) and not len(repeated):
-        reasons["no listed expert_parallel divides the experts and stage_ranks"] += len(rows)
+        reasons["no listed expert_parallel divides stage_ranks, and the experts with those redundant"] += len(rows)
     if rules.is_deployable(request.architecture):
         launchable = rules.launchable(request.architecture, degrees)
         reason = "degrees that no server accepts (heads, experts or layers do not divide)"
@@ -152,23 +172,20 @@ def _counted(
     return good
 
 
-def _expert_choices(request: SetupRequest, stage_ranks: int) -> Sequence[int]:
-    """Expert degrees of a stage of so many ranks; in ``paper`` with `auto`, both values of its rule."""
+def _expert_choices(request: SetupRequest, stage_ranks: int) -> Sequence[tuple[int, int]]:
+    """Expert degrees of a stage of so many ranks, with redundant experts; in ``paper`` both degrees of its rule."""
     experts, listed = request.architecture.experts, request.choices.expert_parallel
     if experts == 1:
-        return (1,)
-    if listed is not None:
-        return [degree for degree in listed if _splits(request, degree, stage_ranks)]
-    if rules.is_deployable(request.architecture):
-        widest = math.gcd(experts, stage_ranks)
-        return [degree for degree in range(1, widest + 1) if widest % degree == 0]
-    return sorted({1, min(stage_ranks, experts)})
-
-
-def _splits(request: SetupRequest, degree: int, stage_ranks: int) -> bool:
-    experts = request.architecture.experts
-    divides_experts = experts % degree == 0 if rules.is_deployable(request.architecture) else degree <= experts
-    return stage_ranks % degree == 0 and divides_experts
+        return ((1, 0),)
+    degrees = range(1, min(experts, stage_ranks) + 1) if listed is None else listed
+    splitting = [degree for degree in degrees if stage_ranks % degree == 0 and degree <= experts]
+    if not rules.is_deployable(request.architecture):
+        ruled = sorted({1, min(stage_ranks, experts)}) if listed is None else splitting
+        return [(degree, 0) for degree in ruled]
+    copies = request.choices.redundant_experts
+    if copies is None:
+        return [(degree, -experts % degree) for degree in splitting]
+    return [(degree, each) for degree in splitting for each in copies if (experts + each) % degree == 0]
 
 
 def _without_twins(degrees: Degrees) -> Degrees:
@@ -180,8 +197,9 @@ def _without_twins(degrees: Degrees) -> Degrees:
 
 def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
-    usable = request.memory_utilization * request.accelerator.hbm_bytes
-    free = usable - memory.weight_bytes_per_gpu(request.architecture, degrees)
+    usable = request.memory.usable_bytes(request.accelerator)
+    reserve = request.memory.reserve(request.architecture, request.accelerator, degrees)
+    free = usable - reserve - memory.weight_bytes_per_gpu(request.architecture, degrees, request.memory.engine)
     cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
     sequences = _largest(lambda count: count * cache <= free, free, cache)
     most = degrees.attention_data_parallel * sequences
@@ -189,6 +207,7 @@ def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
         degrees=degrees,
         batch_min=np.maximum(request.batch_min, degrees.pipeline_parallel).astype(np.int64),
         batch_max=np.minimum(most, request.batch_max).astype(np.int64),
+        reserve_bytes=reserve,
         free_bytes=free,
         cache_bytes=cache,
     )
@@ -199,8 +218,8 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
     most = _largest(
         lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
-        degrees.gpus * accelerator.hbm_bytes - shape.weight_bytes * shape.total_params,
-        shape.cache_bytes_per_token * request.context_tokens / stages,
+        degrees.gpus * accelerator.hbm_bytes - shape.weights_bytes(),
+        shape.resident_bytes(request.context_tokens) / stages,
     )
     low = np.maximum(request.batch_min, stages)
     high = np.minimum(most, request.batch_max)
@@ -215,6 +234,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
         degrees=degrees,
         batch_min=low.astype(np.int64),
         batch_max=high.astype(np.int64),
+        reserve_bytes=zeros,
         free_bytes=zeros,
         cache_bytes=zeros,
     )

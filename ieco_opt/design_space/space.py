@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
@@ -61,7 +62,7 @@ class DesignSpace:
     cells: Cells
     points: Staircase
     accelerators: tuple[Accelerator, ...]
-    weights: tuple[str | None, ...]
+    precisions: tuple[Precision | None, ...]
     limits: Limits
     listed_batches: bool
     families: tuple[Family, ...]
@@ -71,7 +72,7 @@ class DesignSpace:
 def build_design_space(
     request: FamilyRequest,
     accelerators: Sequence[Accelerator],
-    weights: Sequence[str | None],
+    precisions: Sequence[Precision | None],
     batch: BatchChoices,
     limits: Limits,
     ask: Ask = go_on,
@@ -80,7 +81,7 @@ def build_design_space(
     rejected = Counter[str]()
     families = []
     for accelerator in enumerate(accelerators):
-        for precision in enumerate(weights):
+        for precision in enumerate(precisions):
             ask(f"enumerating the configurations of {accelerator[1].name}")
             family, reasons = build_family(request, accelerator, precision)
             families.append(family)
@@ -112,7 +113,7 @@ def build_design_space(
         cells=Cells(rows, cells.lo, cells.hi),
         points=staircase,
         accelerators=tuple(accelerators),
-        weights=tuple(weights),
+        precisions=tuple(precisions),
         limits=limits,
         listed_batches=listed,
         families=tuple(families),

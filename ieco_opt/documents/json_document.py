@@ -26,7 +26,7 @@ def json_text(values: object) -> str:
     return json.dumps(values, indent=2, allow_nan=False) + "\n"
 
 
-def parse(text: str, file: str | None, expected: str = "JSON") -> object:
+def parse(text: str, file: str | None, expected: str = "JSON", *, constants: bool = False) -> object:
     """Parse strict JSON into mappings, lists, text, numbers, booleans and ``None``.
 
     Numbers beyond the range of a float are read as infinite, as Python does: whoever asks for a number has to ask for
@@ -38,13 +38,15 @@ def parse(text: str, file: str | None, expected: str = "JSON") -> object:
         Name that faults carry.
     expected
         What the text should be, for messages.
+    constants
+        Whether `NaN` and `Infinity` are read, which Python writes, as numbers.
 
     Raises
     ------
     ScenarioError
         Where the text is no JSON, has `NaN` or `Infinity`, names a field twice or nests too much; with the line.
     """
-    constants: list[str] = []
+    refused: list[str] = []
     repeated = False
 
     def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -54,15 +56,15 @@ def parse(text: str, file: str | None, expected: str = "JSON") -> object:
         return fields
 
     try:
-        values = json.loads(text, parse_constant=constants.append, object_pairs_hook=mapping)
+        values = json.loads(text, parse_constant=float if constants else refused.append, object_pairs_hook=mapping)
     except json.JSONDecodeError as error:
         message = f"found no valid JSON ({error.msg}), expected {expected}"
         raise ScenarioError.single(message, file=file, line=error.lineno) from None
     except (ValueError, RecursionError):
         # Integers of thousands of digits, and thousands of brackets.
         raise ScenarioError.single(f"found no readable JSON, expected {expected}", file=file) from None
-    if constants:
-        _refuse_constant(text, constants[0], file)
+    if refused:
+        _refuse_constant(text, refused[0], file)
     _refuse_depth(values, file)
     if repeated:
         _refuse_repeated(text, file)

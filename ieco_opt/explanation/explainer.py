@@ -14,7 +14,7 @@ from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
 from ieco_opt.pareto import run
-from ieco_opt.pareto.describe import rows_of
+from ieco_opt.pareto.describe import names_of, rows_of
 from ieco_opt.results.answer import Question as AskedQuestion
 from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
@@ -179,7 +179,7 @@ def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     families = [
         index
         for index, family in enumerate(pool.families)
-        if (family.accelerator.name, family.weights) == (item.accelerator, item.weights)
+        if (family.accelerator.name, *names_of(family.precision)) == (item.accelerator, item.weights, item.kv_cache)
     ]
     same = np.isin(pool.family, families) & (rows.draft_tokens == item.draft_tokens)
     same &= rows_of(rows.degrees, item.parallelism)

@@ -39,9 +39,12 @@ Holds = Callable[[Array, Rows], NDArray[np.bool_]]
 class Residents:
     """What each alternative keeps on its most loaded GPU; arrays of shape (alternatives,), bytes.
 
-    The ``draft_`` columns are zero in plain alternatives.
+    The ``draft_`` columns are zero in plain alternatives. ``reserve`` is that of a utilisation of 1, of which what a
+    smaller one leaves free is part where it ``counts_whole_memory``.
     """
 
+    reserve: Array
+    counts_whole_memory: NDArray[np.bool_]
     weights: Array
     cache: Array
     groups: Array
@@ -59,13 +62,15 @@ class Residents:
     def fits(self, batch: Array, rows: Rows, utilization: float) -> NDArray[np.bool_]:
         """Whether a batch fits, rounded exactly like the design space rounds it."""
         usable = utilization * self.hbm[rows]
-        free = usable - self.weights[rows]
+        beyond = np.maximum(0.0, self.reserve[rows] - (1.0 - utilization) * self.hbm[rows])
+        free = usable - np.where(self.counts_whole_memory[rows], beyond, self.reserve[rows]) - self.weights[rows]
         beside = free + (usable - self.draft_weights[rows]) - usable
         return self.caches(batch, rows) <= np.where(self.speculates[rows], beside, free)
 
     def needed(self, batch: Array, rows: Rows) -> Array:
         """Share of the memory that a batch takes."""
-        taken = self.weights[rows] + self.draft_weights[rows] + self.caches(batch, rows)
+        inside = np.where(self.counts_whole_memory[rows], 0.0, self.reserve[rows])
+        taken = inside + self.weights[rows] + self.draft_weights[rows] + self.caches(batch, rows)
         return taken / self.hbm[rows]
 
 
@@ -129,13 +134,20 @@ class Pool:
         alternatives, families = self.alternatives, self.families
         if self.residents is not None:
             share = bounds.memory_utilization
-            families = tuple(replace(each, usable_bytes=share * each.accelerator.hbm_bytes) for each in families)
+            families = tuple(
+                replace(
+                    each,
+                    memory=replace(each.memory, utilization=share),
+                    usable_bytes=share * each.accelerator.hbm_bytes,
+                )
+                for each in families
+            )
         return DesignSpace(
             alternatives=alternatives,
             cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
             points=Staircase(np.zeros(0), np.zeros(0)),
             accelerators=self.resolved.accelerators,
-            weights=self.resolved.scenario.weights or (None,),
+            precisions=self.resolved.precisions or (None,),
             limits=bounds.scenario_limits,
             listed_batches=False,
             families=families,
@@ -232,13 +244,13 @@ def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
         choices=replace(request.choices, max_gpus=MOST_GPUS),
         batch_min=1,
         batch_max=MOST_BATCH,
-        memory_utilization=1.0,
+        memory=replace(request.memory, utilization=1.0),
     )
     families, rejected = [], Counter[str]()
     for accelerator in enumerate(resolved.accelerators):
-        for weights in enumerate(resolved.scenario.weights or (None,)):
+        for precision in enumerate(resolved.precisions or (None,)):
             ask(f"enumerating the configurations of {accelerator[1].name}")
-            family, reasons = build_family(free, accelerator, weights)
+            family, reasons = build_family(free, accelerator, precision)
             families.append(family)
             rejected.update(reasons)
     parts = [part for index, family in enumerate(families) for part in _parts(index, family, ask)]
@@ -280,11 +292,13 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
     speculates = drafts >= 0
     if family.drafts is not None and speculates.any():
         draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
+        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees, family.memory.engine)
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
-        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
+        reserve=family.setups.reserve_bytes[setups],
+        counts_whole_memory=np.full(count, family.memory.counts_whole_memory),
+        weights=memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine),
         cache=family.setups.cache_bytes[setups],
         groups=degrees.attention_data_parallel,
         draft_weights=draft_weights,
@@ -328,9 +342,10 @@ def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: 
     assert family.drafts is not None
     drafts = family.drafts
     if rules.is_deployable(family.shape):
-        usable = utilization * family.accelerator.hbm_bytes
-        free = usable - memory.weight_bytes_per_gpu(family.shape, family.setups.degrees)
-        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees)
+        usable, degrees = utilization * family.accelerator.hbm_bytes, family.setups.degrees
+        reserve = replace(family.memory, utilization=utilization).reserve(family.shape, family.accelerator, degrees)
+        free = usable - reserve - memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine)
+        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees, family.memory.engine)
         reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
         setups = replace(family.setups, free_bytes=free)
         family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)

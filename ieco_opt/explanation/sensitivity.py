@@ -39,9 +39,7 @@ class Question:
 
     def described(self, pick: Pick, bounds: Bounds | None = None) -> Deployment:
         """The deployment of a pick under ``bounds``, by default the question's; none of the same cost is faster."""
-        certificate = Certificate(
-            cost_cap=np.inf, latency_bound_s=pick.latency_s, gap=0.0, status=Status.OPTIMAL, solves=0, seconds=0.0
-        )
+        certificate = Certificate(cost_cap=np.inf, latency_bound_s=pick.latency_s, gap=0.0, status=Status.OPTIMAL)
         point = Point(pick.row, pick.batch, pick.latency_s, pick.cost, certificate)
         return describe(self.pool.space(bounds or self.bounds), [point])[0]
 

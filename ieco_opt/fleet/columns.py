@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.fleet.instances import PhaseSetups, Service
 from ieco_opt.performance.serving import Phase
@@ -33,7 +34,7 @@ class SetupTable:
 
     pools: tuple[int, ...]
     phase: Phase
-    weights: str
+    precision: Precision
     setups: tuple[PhaseSetups, ...]
     key: tuple[Rows, ...]
     count: int

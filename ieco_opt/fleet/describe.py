@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
 from ieco_opt.fleet.plan import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.speeds import with_attained_factor
-from ieco_opt.pareto.describe import component_seconds, memory_gb, parallelism_of, resident_bytes
-from ieco_opt.performance.architecture import peak_flops
-from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
+from ieco_opt.pareto.describe import component_seconds, parallelism_of
+from ieco_opt.pareto.resident import resident, resident_of
+from ieco_opt.performance.arithmetic import useful_s
+from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
 from ieco_opt.performance.serving import Phase
+from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
 from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
 
@@ -76,7 +79,7 @@ def _label(space: FleetSpace, column: Column) -> str:
     table = space.candidates[column.workload].tables[column.origin.table]
     class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
     held = parallelism_of(table.setups[class_index].degrees, column.origin.rows[class_index])
-    parts = [table.weights, f"tp{held.tensor}"]
+    parts = [*_precision(table.precision), f"tp{held.tensor}"]
     for letters, degree in (
         ("pp", held.pipeline),
         ("ep", held.expert),
@@ -84,6 +87,8 @@ def _label(space: FleetSpace, column: Column) -> str:
     ):
         if degree > 1:
             parts.append(f"{letters}{degree}")
+    if held.redundant_experts:
+        parts.append(f"r{held.redundant_experts}")
     if held.layout == "2d":
         parts.append("2d")
     draft_tokens = _draft_tokens(table.setups[class_index], column.origin.rows[class_index])
@@ -154,8 +159,7 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
         else:
             found.append(_decoding_figures(column, setups, row, class_index, price))
     slowest = max(found, key=lambda each: each["latency_s"] or each["time_to_first_token_s"])
-    slowest["weights"] = table.weights
-    return slowest
+    return slowest | {"weights": table.precision.label, "kv_cache": table.precision.kv_cache}
 
 
 def _point_figures(space: FleetSpace, column: Column, classes_served: list[int]) -> dict[str, Any]:
@@ -187,10 +191,7 @@ def _decoding_figures(
     times = component_seconds(alternative, batch)
     throughput, family = float(batch[0]) / latency, setups.family
     first = setups.tokens_per_pass[row] if column.phase is Phase.COLOCATED else None
-    context = family.context
-    arriving = context.prompt_tokens_per_token
-    attended = context.average_tokens + arriving * context.prompt_tokens / 2.0
-    used, limit = memory_gb(family, alternative, column.batch[class_index])
+    useful = family.context.traffic(1.0, family.context.prompts_per_token)
     return {
         "speed_tokens_per_s": 1.0 / latency,
         "latency_s": latency,
@@ -201,9 +202,8 @@ def _decoding_figures(
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],
         "draft_tokens": int(alternative.draft_tokens[0]),
-        "mfu": _mfu(setups, throughput * (1.0 + arriving), throughput * attended, column.gpus),
-        "memory_per_gpu_gb": used,
-        "memory_limit_gb": limit,
+        "mfu": _mfu(setups, throughput, useful, column.gpus),
+        **resident_of(family, alternative, column.batch[class_index]).columns(),
         "parallelism": parallelism_of(alternative.degrees),
         "draft": parallelism_of(alternative.draft_degrees) if int(alternative.draft_tokens[0]) > 0 else None,
         "bottleneck": bottleneck_of(times),
@@ -222,7 +222,7 @@ def _prefill_figures(
     tokens = setups.family.context.prompt_tokens
     throughput = column.requests_per_s[class_index] * tokens
     degrees = setups.degrees.take(np.array([row]))
-    used = resident_bytes(setups.family, degrees, column.batch[class_index], draft=False)
+    traffic = prefill_traffic(tokens, setups.family.context.prefix_tokens)
     return {
         "speed_tokens_per_s": None,
         "latency_s": None,
@@ -231,9 +231,8 @@ def _prefill_figures(
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],
         "draft_tokens": 0,
-        "mfu": _mfu(setups, throughput, throughput * tokens / 2.0, column.gpus),
-        "memory_per_gpu_gb": used / 1e9,
-        "memory_limit_gb": setups.family.usable_bytes / 1e9,
+        "mfu": _mfu(setups, column.requests_per_s[class_index], traffic, column.gpus),
+        **resident(setups.family, degrees, column.batch[class_index]).columns(),
         "parallelism": parallelism_of(degrees),
         "draft": None,
         "bottleneck": bottleneck_of(times),
@@ -252,12 +251,15 @@ def _slowest_transfer(space: FleetSpace, plan: Plan, workload: int, class_index:
     return max(found)
 
 
-def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_per_s: float, gpus: int) -> float:
-    """Useful FLOP/s over the peak without the cap: every token once, and what it attends to."""
-    shape = setups.family.shape
-    per_token = shape.feed_forward_flop_per_token + shape.rest_flop_per_token
-    peak = peak_flops(setups.family.accelerator, shape.weight_bytes, setups.family.weights)
-    return (tokens_per_s * per_token + attended_per_s * shape.cache_flop_per_token) / (gpus * peak)
+def _mfu(setups: DecodingSetups | PrefillSetups, per_s: float, traffic: Traffic, gpus: int) -> float:
+    """Utilisation where what ``traffic`` says is done ``per_s`` times a second."""
+    useful = useful_s(setups.family.shape, setups.family.accelerator, traffic)
+    return float(model_flops_utilization(np.array(per_s), useful, np.array(gpus)))
+
+
+def _precision(precision: Precision) -> list[str]:
+    """Weights, and the cache where it is not in 16 bits."""
+    return [precision.label, *([] if precision.kv_cache == "bf16" else [f"kv-{precision.kv_cache}"])]
 
 
 def _cost(gpus: int, usd_per_gpu_hour: float, tokens_per_s: float) -> float:

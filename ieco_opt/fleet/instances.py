@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
@@ -18,14 +19,15 @@ from ieco_opt.design_space.segments import last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import same_gpus
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees, PassTime
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.pass_time import PassTime
 from ieco_opt.performance.rows import stack_rows
 from ieco_opt.performance.serving import (
     Phase,
     colocated_time_to_first_token_s,
-    prefill_traffic,
     transfer_s,
 )
+from ieco_opt.performance.traffic import prefill_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +185,14 @@ PhaseSetups = DecodingSetups | PrefillSetups
 def decoding_setups(
     request: FamilyRequest,
     accelerator: Accelerator,
-    weights: tuple[int, str],
+    precision: tuple[int, Precision],
     phase: Phase,
     output_tokens: float,
     batches: tuple[int, ...] | None,
     ask: Ask = go_on,
 ) -> tuple[DecodingSetups, Counter[str]]:
     """Price the setups of one precision on one pool for one class of requests, plain and with every draft setup."""
-    family, reasons = build_family(request, (0, accelerator), weights)
+    family, reasons = build_family(request, (0, accelerator), precision)
     spaces = [family.alternatives(np.arange(len(family.setups)), 0)]
     for draft_tokens in family.draft_range:
         for setups, drafts in same_gpus(family):
@@ -214,23 +216,29 @@ def decoding_setups(
 
 
 def prefill_setups(
-    request: FamilyRequest, accelerator: Accelerator, weights: tuple[int, str]
+    request: FamilyRequest, accelerator: Accelerator, precision: tuple[int, Precision]
 ) -> tuple[PrefillSetups, Counter[str]]:
     """Price the setups that prefill prompts of ``request.context.prompt_tokens`` and do nothing else."""
-    family, reasons = build_family(request, (0, accelerator), weights)
+    family, reasons = build_family(request, (0, accelerator), precision)
     setups = family.setups
     # No prompt is split among attention groups, and every stage must hold one.
     whole = (setups.degrees.attention_data_parallel == 1.0) & (setups.batch_max >= setups.degrees.pipeline_parallel)
     family = replace(family, setups=setups.take(np.flatnonzero(whole)))
-    prompt_tokens = request.context.prompt_tokens
+    prompt_tokens, found = request.context.prompt_tokens, request.context.prefix_tokens
     priced = PrefillSetups(
         family=family,
-        time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens)),
+        time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens, found)),
         transfer_s=transfer_s(family.shape, accelerator, family.setups.degrees.gpus, prompt_tokens),
     )
     return priced, reasons
 
 
 def _degree_columns(degrees: Degrees) -> Integers:
-    columns = [degrees.stage_ranks, degrees.pipeline_parallel, degrees.expert_parallel, degrees.attention_data_parallel]
+    columns = [
+        degrees.stage_ranks,
+        degrees.pipeline_parallel,
+        degrees.expert_parallel,
+        degrees.attention_data_parallel,
+        degrees.redundant_experts,
+    ]
     return np.stack([column.astype(np.int64) for column in (*columns, degrees.two_dimensional)], axis=1)

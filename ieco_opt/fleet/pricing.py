@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
-from ieco_opt.design_space.from_scenario import degree_choices
+from ieco_opt.design_space.from_scenario import degree_choices, server_memory
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
 from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
@@ -38,7 +39,7 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], 
     if workload.model is not None:
         for accelerator, alike in _pools_of_hardware(workload, pools).items():
             reasons: Counter[str] = Counter()
-            for precision in enumerate(workload.workload.weights):
+            for precision in enumerate(workload.precisions):
                 tables += [_table(workload, alike, accelerator, precision, phase, reasons, ask) for phase in phases]
             rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
@@ -131,7 +132,7 @@ def _table(
     workload: ResolvedWorkload,
     alike: tuple[int, ...],
     accelerator: Accelerator,
-    precision: tuple[int, str],
+    precision: tuple[int, Precision],
     phase: Phase,
     reasons: Counter[str],
     ask: Ask,
@@ -160,6 +161,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     """The setups of one class in one phase (docs/fleet.md, table of phases)."""
     assert workload.model is not None
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
+    found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
     choices = degree_choices(listed)
     if phase is Phase.PREFILL:
         return FamilyRequest(
@@ -167,25 +169,25 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
             choices=replace(choices, attention_data_parallel=tuple({1} & set(listed.attention_data_parallel))),
             batch_min=1,
             batch_max=max(listed.pipeline_parallel),
-            context=DecodeContext(0.0, float(prompt), float(prompt)),
-            memory_utilization=workload.workload.memory_utilization,
+            context=DecodeContext(0.0, float(prompt), float(prompt), found),
+            memory=memory,
             speculation=None,
         )
     speculation = workload.workload.speculation
-    arriving = prompt / output
     return FamilyRequest(
         model=workload.model,
         choices=choices,
         batch_min=listed.batch_min,
         batch_max=listed.batch_max,
         context=DecodeContext(
-            average_tokens=prompt + output / 2.0,
-            resident_tokens=float(prompt + output),
+            cached_from=float(prompt),
+            cached_to=float(prompt + output),
             prompt_tokens=float(prompt),
-            prompt_tokens_per_token=arriving if phase is Phase.COLOCATED else 0.0,
-            draft_prompt_tokens_per_token=arriving,
+            prefix_tokens=found,
+            prompts_per_token=1.0 / output if phase is Phase.COLOCATED else 0.0,
+            draft_prompts_per_token=1.0 / output,
         ),
-        memory_utilization=workload.workload.memory_utilization,
+        memory=memory,
         speculation=None
         if speculation is None or workload.draft is None
         else Speculation(workload.draft, speculation.acceptance, speculation.max_draft_tokens),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.rows import stack_rows, take_rows
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
@@ -22,8 +22,8 @@ class Proposals:
 
     Attributes
     ----------
-    accelerator, weights
-        Positions in the scenario's lists (``weights`` is 0 in fidelity ``paper``, which lists none).
+    accelerator, precision
+        Positions in the scenario's list, and among its pairs of weights and cache (0 in fidelity ``paper``).
     degrees, batch
         Real-valued where the heuristic does not care for whole GPUs.
     draft_tokens
@@ -37,7 +37,7 @@ class Proposals:
     """
 
     accelerator: NDArray[np.intp]
-    weights: NDArray[np.intp]
+    precision: NDArray[np.intp]
     degrees: Degrees
     batch: Array
     draft_tokens: NDArray[np.int64]
@@ -70,7 +70,7 @@ def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
 def absent_degrees(count: int) -> Degrees:
     """Degrees of setups that are not there."""
     none = np.full(count, np.nan)
-    return Degrees(none, none, none, none, np.zeros(count, dtype=bool))
+    return Degrees(none, none, none, none, np.zeros(count, dtype=bool), none)
 
 
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
@@ -81,6 +81,7 @@ def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
         expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),
         attention_data_parallel=np.where(absent, np.nan, degrees.attention_data_parallel),
         two_dimensional=degrees.two_dimensional & ~absent,
+        redundant_experts=np.where(absent, np.nan, degrees.redundant_experts),
     )
 
 

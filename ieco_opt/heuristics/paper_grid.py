@@ -15,13 +15,11 @@ from ieco_opt.heuristics.interface import Proposals, joined, nondominated
 from ieco_opt.heuristics.pricing import families_of, no_proposals
 from ieco_opt.heuristics.published_search import (
     RESOLUTION,
-    SearchedModel,
     Searches,
     SearchRequest,
     SearchResult,
     search,
 )
-from ieco_opt.performance.architecture import Architecture, peak_flops
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
@@ -80,21 +78,17 @@ def _search_once(request: SearchRequest, known: Searches, ask: Ask) -> SearchRes
 
 def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> SearchRequest:
     """The published search on one accelerator at one precision of a scenario."""
-
-    def priced(shape: Architecture) -> SearchedModel:
-        return SearchedModel(shape, peak_flops(family.accelerator, shape.weight_bytes, family.weights))
-
     deployable, speculation = is_deployable(family.shape), family.speculation
     return SearchRequest(
-        model=priced(family.shape),
+        model=family.shape,
         accelerator=family.accelerator,
         usd_per_gpu_hour=family.accelerator.usd_per_gpu_hour or np.nan,
-        context_tokens=family.context.average_tokens,
-        resident_tokens=family.context.resident_tokens,
+        cached_tokens=(family.context.cached_from, family.context.cached_to),
+        resident_tokens=family.context.cached_to,
         usable_bytes=family.usable_bytes if deployable else family.accelerator.hbm_bytes,
         whole_batch_resident=deployable,
         max_throughput=limits_of(scenario.scenario.limits).max_throughput,
-        draft=None if family.drafts is None else priced(family.drafts.shape),
+        draft=None if family.drafts is None else family.drafts.shape,
         acceptance=speculation.acceptance if speculation else 0.0,
         max_draft_tokens=speculation.max_draft_tokens if speculation else 0,
         layouts=scenario.design_space.tensor_layout,
@@ -115,7 +109,7 @@ def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResu
         meets &= gpus * (family.accelerator.power_w or np.nan) / 1000.0 <= limits.max_power_kw
     return Proposals(
         accelerator=np.full(len(gpus), family.accelerator_index),
-        weights=np.full(len(gpus), family.weights_index),
+        precision=np.full(len(gpus), family.precision_index),
         degrees=found.degrees,
         batch=found.batch,
         draft_tokens=found.draft_tokens,

@@ -57,10 +57,10 @@ class Prices:
 
 def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, ...]:
     """Every accelerator with every precision of a scenario, with all setups that hold a batch."""
-    request, weights = family_request(resolved), resolved.scenario.weights or (None,)
+    request, precisions = family_request(resolved), resolved.precisions or (None,)
     families = []
     for accelerator in enumerate(resolved.accelerators):
-        for precision in enumerate(weights):
+        for precision in enumerate(precisions):
             ask()
             families.append(build_family(request, accelerator, precision)[0])
     return tuple(families)
@@ -218,7 +218,7 @@ def _proposals(family: Family, decisions: Decisions, prices: Prices, rows: Indic
         drafts = without(family.drafts.setups.degrees.take(np.maximum(chosen, 0)), chosen < 0)
     return Proposals(
         accelerator=np.full(len(rows), family.accelerator_index),
-        weights=np.full(len(rows), family.weights_index),
+        precision=np.full(len(rows), family.precision_index),
         degrees=family.setups.degrees.take(decisions.setup[rows]),
         batch=decisions.batch[rows].astype(float),
         draft_tokens=decisions.draft_tokens[rows],

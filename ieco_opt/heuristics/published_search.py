@@ -18,8 +18,10 @@ from ieco_opt.heuristics.interface import without
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import Degrees, PassTime, pass_time
+from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.traffic import decode_traffic
 from ieco_opt.solvers.run import Stopped
 
 RESOLUTION = 400
@@ -34,33 +36,25 @@ LARGEST = 2.0**18
 
 
 @dataclass(frozen=True, slots=True)
-class SearchedModel:
-    """A model, or a draft model, as the search prices it; ``peak_flops`` is without the utilisation cap."""
-
-    shape: Architecture
-    peak_flops: float
-
-
-@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """One search: one model on one kind of accelerator.
 
-    ``context_tokens`` are read in a pass; ``resident_tokens`` of each sequence fill memory, of which a GPU has
-    ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch, as published,
-    or of all sequences in flight where ``whole_batch_resident``.
+    ``cached_tokens`` are in the cache when an answer starts and ends; ``resident_tokens`` of each sequence fill memory,
+    of which a GPU has ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch,
+    as published, or of all sequences in flight where ``whole_batch_resident``.
     ``draft``, where there is one, proposes up to ``max_draft_tokens`` tokens. ``batches`` are the least and the
     greatest of the grid; by default those published.
     """
 
-    model: SearchedModel
+    model: Architecture
     accelerator: Accelerator
     usd_per_gpu_hour: float
-    context_tokens: float
+    cached_tokens: tuple[float, float]
     resident_tokens: float
     usable_bytes: float
     whole_batch_resident: bool = False
     max_throughput: float = np.inf
-    draft: SearchedModel | None = None
+    draft: Architecture | None = None
     acceptance: float = 0.0
     max_draft_tokens: int = 0
     most_gpus: float = LARGEST
@@ -130,12 +124,10 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
     setups = _pick(passes, used, row, column)
     drafts = setups if draft is None else _pick({0: draft}, np.zeros_like(used), row, column)
     return SearchResult(
-        degrees=_degrees(request.model.shape, gpus[row], batch[column], setups),
+        degrees=_degrees(request.model, gpus[row], batch[column], setups),
         batch=batch[column],
         draft_tokens=used,
-        draft_degrees=without(
-            _degrees((request.draft or request.model).shape, gpus[row], batch[column], drafts), used == 0
-        ),
+        draft_degrees=without(_degrees(request.draft or request.model, gpus[row], batch[column], drafts), used == 0),
         latency_s=latency[row, column],
         cost_usd_per_mtok=cost[row, column],
         evaluations=sum(best.evaluations for best in searches),
@@ -169,8 +161,8 @@ def _may_be_chosen(
 
 def _grid(request: SearchRequest) -> tuple[Array, Array]:
     """GPU counts from what holds the weights up, and batches from one up, log-spaced."""
-    shape = request.model.shape
-    least = shape.weight_bytes * shape.total_params / request.usable_bytes
+    shape = request.model
+    least = shape.weights_bytes() / request.usable_bytes
     batches = (1.0, LARGEST * _sparsity(shape)) if request.batches is None else request.batches
     # A model too large for the most GPUs leaves a grid on which nothing fits.
     return (
@@ -185,7 +177,7 @@ def _sparsity(shape: Architecture) -> float:
 
 def _fastest_setups(
     request: SearchRequest,
-    model: SearchedModel,
+    model: Architecture,
     tokens: int,
     gpus: Array,
     batch: Array,
@@ -200,9 +192,9 @@ def _fastest_setups(
         two_dimensional=np.zeros(wanted.shape, dtype=bool),
     )
     try:
-        for columns in _columns_by_stages(model.shape, batch):
+        for columns in _columns_by_stages(model, batch):
             counts = np.flatnonzero(wanted[:, columns].any(axis=1))
-            depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.shape.layers), _STAGES))
+            depths = np.unique(np.geomspace(1.0, min(float(batch[columns[0]]), model.layers), _STAGES))
             for layout in request.layouts if len(counts) else ():
                 slab = _Slab(request, model, tokens, gpus[counts], depths, layout)
                 for column in columns:
@@ -243,7 +235,7 @@ class _Slab:
     def __init__(
         self,
         request: SearchRequest,
-        model: SearchedModel,
+        model: Architecture,
         tokens: int,
         gpus: Array,
         stages: Array,
@@ -256,7 +248,7 @@ class _Slab:
         self.stage_ranks = self.gpus / self.stages
         self.scale_down = np.maximum(self.stage_ranks, 1.0) ** share
         self.layout = np.full(len(self.gpus), layout == "2d")
-        self.free = self.gpus * request.usable_bytes - model.shape.weight_bytes * model.shape.total_params
+        self.free = self.gpus * request.usable_bytes - model.weights_bytes()
         self.priced: dict[bool, PassTime] = {}
 
     def fastest(self, batch: float, counts: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp], int]:
@@ -264,7 +256,7 @@ class _Slab:
         rows = (counts[:, None] * self.setups_per_count + np.arange(self.setups_per_count)).ravel()
         rows = rows[self._fits(batch, rows)]
         latency = np.full(len(self.gpus), np.inf)
-        starving = batch / self.stages[rows] < 2.0 * _sparsity(self.model.shape)
+        starving = batch / self.stages[rows] < 2.0 * _sparsity(self.model)
         for narrow, some in ((True, rows[starving]), (False, rows[~starving])):
             if len(some):
                 part = self._pass(narrow=narrow).take(some)
@@ -276,22 +268,27 @@ class _Slab:
     def _fits(self, batch: float, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         stages = self.stages[rows]
         held = batch if self.request.whole_batch_resident else batch / stages
-        needed = self.model.shape.cache_bytes_per_token * self.request.resident_tokens * held
+        needed = self.model.resident_bytes(self.request.resident_tokens) * held
         fits: NDArray[np.bool_] = (needed <= self.free[rows]) & (stages <= np.minimum(self.gpus[rows], batch))
         return fits
 
     def _pass(self, *, narrow: bool) -> PassTime:
         """Pass times with experts apart, or (``narrow``) every expert over all ranks."""
         if narrow not in self.priced:
-            experts = self.model.shape.experts
+            experts = self.model.experts
             expert_parallel = np.minimum(self.stage_ranks, 1.0 if narrow else experts)
             self.priced[narrow] = pass_time(
-                self.model.shape,
+                self.model,
                 self.request.accelerator,
-                self.model.peak_flops,
-                Degrees(self.stage_ranks, self.stages, expert_parallel, self.scale_down, self.layout),
-                context_tokens=self.request.context_tokens,
-                tokens_per_pass=float(self.tokens),
+                Degrees(
+                    self.stage_ranks,
+                    self.stages,
+                    expert_parallel,
+                    self.scale_down,
+                    self.layout,
+                    np.zeros_like(self.stages),
+                ),
+                decode_traffic(float(self.tokens), *self.request.cached_tokens),
             )
         return self.priced[narrow]
 
@@ -314,7 +311,8 @@ def _pick(
 def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> Degrees:
     stage_ranks = gpus / setups.stages
     expert_parallel = rules.paper_expert_parallel(shape, stage_ranks, batch / setups.stages)
-    return Degrees(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional)
+    none = np.zeros_like(stage_ranks)
+    return Degrees(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional, none)
 
 
 def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Array) -> NDArray[np.intp]:

@@ -16,7 +16,7 @@ from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
 from ieco_opt.heuristics.published_search import RESOLUTION, Searches, SearchResult
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 from ieco_opt.solvers.run import Stopped

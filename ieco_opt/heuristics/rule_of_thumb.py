@@ -9,7 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from ieco_opt.catalog.types import LatentAttention, Model, PaperModel
+from ieco_opt.catalog.attention import LatentAttention
+from ieco_opt.catalog.types import Model, PaperModel
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.coarse_grid import powers_of_two
@@ -53,7 +54,7 @@ class RuleOfThumb:
 def _is_latent(model: Model | PaperModel) -> bool:
     if isinstance(model, PaperModel):
         return model.mla_kv_width is not None
-    return isinstance(model.attention, LatentAttention)
+    return any(isinstance(block.attention, LatentAttention) for block in model.blocks)
 
 
 def _setups(family: Family, *, latent: bool) -> Indices:
@@ -62,7 +63,7 @@ def _setups(family: Family, *, latent: bool) -> Indices:
     groups = degrees.stage_ranks if latent else np.ones_like(degrees.stage_ranks)
     usual = np.flatnonzero((degrees.attention_data_parallel == groups) & ~degrees.two_dimensional)
     rows = usual if len(usual) else np.arange(len(family.setups))
-    weights = family.shape.weight_bytes * family.shape.total_params
+    weights = family.shape.weights_bytes()
     roomy = rows[degrees.gpus[rows] * family.usable_bytes >= _ALLOWANCE * weights]
     rows = roomy if len(roomy) else rows
     if not len(rows):

@@ -21,16 +21,12 @@ class Certificate:
         (latency - bound) / bound, never negative.
     status
         Whether the gap was closed to what the configuration asks and the tie-break was finished.
-    solves, seconds
-        Programs solved for this point and the time they took; 0 where bounds alone closed the step.
     """
 
     cost_cap: float
     latency_bound_s: float
     gap: float
     status: Status
-    solves: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

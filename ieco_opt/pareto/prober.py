@@ -91,7 +91,7 @@ class Prober:
         Stopped
             A limit or an interrupt ended the step; what it had found goes with it, marked as not proven.
         """
-        start, solves = time.perf_counter(), self.run.solves
+        start = time.perf_counter()
         self.steps += 1
         solved = self._least(Objective.LATENCY, faster_than_s * STRICT, cost_cap, 0.0)
         if solved is None:
@@ -107,8 +107,6 @@ class Prober:
                 latency_bound_s=bound_s,
                 gap=gap,
                 status=Status.OPTIMAL if proven else Status.FEASIBLE,
-                solves=self.run.solves - solves,
-                seconds=time.perf_counter() - start,
             )
             row = int(self.segments.row[found.segment])
             return Point(row, found.batch, found.latency_s, found.cost, certificate)

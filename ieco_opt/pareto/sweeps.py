@@ -109,7 +109,7 @@ def sampled(prober: Prober, count: int, progress: Progress = silent) -> Sweep:
     try:
         box = _ends(prober, sweep)
         caps = [] if box is None else np.geomspace(box.cost_lo, box.cost_hi, count)[1:-1].tolist()
-        for done, cap in enumerate(caps):
+        for done, cap in enumerate(caps, start=1):
             assert box is not None
             point = prober.fastest(cost_cap=cap, faster_than_s=box.latency_hi_s)
             if point is not None:

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
-from ieco_opt.catalog.types import (
-    WEIGHT_BYTES,
-    WEIGHT_ONLY,
-    Accelerator,
-    FeedForward,
-    Fidelity,
-    LatentAttention,
-    Model,
-    PaperModel,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """A weight matrix of ``rows`` x ``columns``."""
-
-    rows: int
-    columns: int
-
-    @property
-    def params(self) -> int:
-        """Number of weights."""
-        return self.rows * self.columns
+from ieco_opt.catalog.attention import Matrix
+from ieco_opt.catalog.parameters import CACHE_BYTES, active_params, cache_bytes_per_token, total_params
+from ieco_opt.catalog.precision import Precision, Recipe, WeightFormat, recipe
+from ieco_opt.catalog.types import Accelerator, FeedForward, Fidelity, Model, PaperModel
+from ieco_opt.performance.attention import AttentionLayers, attention_layers
+from ieco_opt.performance.collectives import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A feed-forward block; ``sparsity`` is the share of experts that one token skips, as E / A."""
+    """A feed-forward block; ``sparsity`` is the share of experts that one token skips, as E / A.
+
+    ``part`` is what recipes call it, ``stored`` the weights that kernels keep for one: at least its own.
+    """
 
     layers: int
     width: int
@@ -45,7 +32,9 @@ class Block:
     active: int
     sparsity: float
     shared: bool
+    part: str
     params_per_expert: int
+    stored: float = 1.0
 
     @property
     def flop_per_token(self) -> float:
@@ -53,24 +42,27 @@ class Block:
         return 2 * self.layers * self.experts * self.params_per_expert / self.sparsity
 
 
+class PartFlop(NamedTuple):
+    """FLOP of one token in a part of the model, and the width that the part computes in."""
+
+    flop: float
+    arithmetic_bits: int
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One model at one weight precision, as the equations see it.
+    """One model at one precision of weights and cache, as the equations see it.
 
     Attributes
     ----------
-    attention_matrices
-        Weight matrices of one attention layer.
-    attention_outputs
-        Words that leave the first projections, all-reduced in the 2-D layout.
-    kv_heads
-        Heads that the cache can be split over; ranks beyond them hold copies (``deployable`` only).
-    cache_bytes_per_token
-        Keys and values of one token in all layers, one copy.
-    cache_flop_per_token
-        FLOP of one token against one token of context, in all layers.
+    recipe
+        Formats of the parts in ``deployable``; ``None`` in ``paper``, where ``weight_bytes`` says all.
+    weight_bytes
+        Bytes of a weight in ``paper``.
+    attention
+        Layers by their attention.
     rest_flop_per_token
-        Projections and embeddings of one token; ``embedding_flop_per_token`` is the part of the embeddings.
+        Projections and embeddings of one token in ``paper``.
     """
 
     name: str
@@ -79,23 +71,42 @@ class Architecture:
     width: int
     vocabulary: int
     tied_embeddings: bool
+    recipe: Recipe | None
     weight_bytes: float
     activation_bytes: float
-    query_heads: int
-    kv_heads: int
-    attention_matrices: tuple[Matrix, ...]
-    attention_outputs: int
-    cache_bytes_per_token: float
-    cache_flop_per_token: float
-    rest_flop_per_token: float
-    embedding_flop_per_token: float
+    attention: tuple[AttentionLayers, ...]
     total_params: int
     blocks: tuple[Block, ...]
+    rest_flop_per_token: float = 0.0
 
     @property
     def experts(self) -> int:
         """Experts of the routed block, 1 for a dense model."""
-        return max(block.experts for block in self.blocks)
+        return max((block.experts for block in self.blocks), default=1)
+
+    @property
+    def routed_layers(self) -> int:
+        """Layers that have routed experts."""
+        return sum(block.layers for block in self.blocks if block.experts > 1)
+
+    @property
+    def attention_layers(self) -> int:
+        """Layers that have attention of any kind."""
+        return sum(kind.layers for kind in self.attention if kind.matrices)
+
+    @property
+    def embedding_params(self) -> int:
+        """Weights of one embedding."""
+        return self.vocabulary * self.width
+
+    def bytes_of(self, part: str) -> float:
+        """Bytes of one weight of a part, scales included."""
+        return self.weight_bytes if self.recipe is None else self.recipe.bytes_of(part)
+
+    def norm_bytes(self, layers: float | Array, routed_layers: float | Array) -> Array:
+        """Bytes of the norms of ``layers`` and of the routers of ``routed_layers``."""
+        params = 2.0 * np.asarray(layers) * self.width + np.asarray(routed_layers) * self.width * self.experts
+        return np.asarray(params * self.bytes_of("norms"))
 
     @property
     def feed_forward_flop_per_token(self) -> float:
@@ -103,13 +114,61 @@ class Architecture:
         return sum(block.flop_per_token for block in self.blocks)
 
     @property
-    def attention_params_per_layer(self) -> int:
-        """Attention weights of one layer."""
-        return sum(matrix.params for matrix in self.attention_matrices)
+    def projection_flop_per_token(self) -> float:
+        """FLOP of one token in the attention weights of all layers."""
+        return sum(2.0 * kind.layers * kind.params for kind in self.attention)
 
-    def flop_per_token(self, context_tokens: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
-        """FLOP of one token with ``context_tokens`` in the cache, for the utilisation."""
-        return self.feed_forward_flop_per_token + self.rest_flop_per_token + self.cache_flop_per_token * context_tokens
+    def attended_flop_per_token(self, start: float | Array, end: float | Array) -> Array:
+        """FLOP of one token over the caches and states of all layers, on average over its positions."""
+        return np.asarray(sum(kind.layers * kind.flop_per_token(start, end) for kind in self.attention))
+
+    def resident_bytes(self, tokens: float | Array) -> Array:
+        """Cache of one sequence of ``tokens`` in all layers, one copy, in bytes."""
+        return np.asarray(sum(kind.layers * kind.resident_bytes(tokens) for kind in self.attention))
+
+    def weights_bytes(self) -> float:
+        """Weights of the whole model, one copy, in bytes."""
+        if self.recipe is None:
+            return self.weight_bytes * self.total_params
+        attention = sum(kind.layers * kind.params for kind in self.attention) * self.bytes_of("attention")
+        feed_forward = sum(
+            block.layers * block.experts * block.params_per_expert * block.stored * self.bytes_of(block.part)
+            for block in self.blocks
+        )
+        head = self.bytes_of("head")
+        embeddings = self.embedding_params * (head if self.tied_embeddings else head + self.bytes_of("embedding"))
+        return attention + feed_forward + embeddings + float(self.norm_bytes(self.layers, self.routed_layers))
+
+    def layer_flop(self) -> list[PartFlop]:
+        """FLOP of one token in the weights of all layers, by part."""
+        parts = [(block.part, block.flop_per_token) for block in self.blocks]
+        parts.append(("attention", self.projection_flop_per_token))
+        return [PartFlop(flop, self._format(part).arithmetic_bits) for part, flop in parts]
+
+    def embedding_flop(self) -> list[PartFlop]:
+        """FLOP of one token in both embeddings."""
+        flop = 2.0 * self.embedding_params
+        return [PartFlop(flop, self._format(part).arithmetic_bits) for part in ("embedding", "head")]
+
+    def _format(self, part: str) -> WeightFormat:
+        assert self.recipe is not None
+        return self.recipe.format_of(part)
+
+
+def seconds(parts: Iterable[PartFlop], accelerator: Accelerator) -> float:
+    """Seconds of the FLOP of ``parts`` on one GPU at its peak rates."""
+    return sum(each.flop / peak_flops(accelerator, each.arithmetic_bits) for each in parts)
+
+
+def peak_flops(accelerator: Accelerator, bits: int) -> float:
+    """Peak FLOP/s at a width, without the utilisation cap; hardware without that width computes in 16 bits."""
+    native = {8: accelerator.flops_8bit, 4: accelerator.flops_4bit}.get(bits)
+    return accelerator.flops_16bit if native is None else native
+
+
+def paper_peak_flops(accelerator: Accelerator, weight_bytes: float) -> float:
+    """Peak FLOP/s at the width of the paper's weights."""
+    return peak_flops(accelerator, {1.0: 8, 0.5: 4}.get(weight_bytes, 16))
 
 
 def paper_architecture(model: PaperModel) -> Architecture:
@@ -127,7 +186,6 @@ def paper_architecture(model: PaperModel) -> Architecture:
         matrices = (Matrix(compressed, width), Matrix(outputs, compressed), Matrix(width, heads * head))
         attended_words = kv_width
     sparsity = model.experts // model.active_experts
-    expert_params = (model.up + model.down) * width * model.feed_forward_width
     block = Block(
         layers=model.layers,
         width=model.feed_forward_width,
@@ -137,7 +195,23 @@ def paper_architecture(model: PaperModel) -> Architecture:
         active=model.active_experts,
         sparsity=float(sparsity),
         shared=False,
-        params_per_expert=expert_params,
+        part="experts",
+        params_per_expert=(model.up + model.down) * width * model.feed_forward_width,
+    )
+    attention = AttentionLayers(
+        layers=model.layers,
+        matrices=matrices,
+        outputs=outputs,
+        heads=heads,
+        kv_heads=kv_heads // 2,
+        entry_bytes=cache_bytes_per_token(model) / model.layers,
+        index_bytes=0.0,
+        state_bytes=0.0,
+        kept_tokens=np.inf,
+        attended_tokens=np.inf,
+        attended_flop=4.0 * attended_words * heads,
+        index_flop=0.0,
+        state_flop=0.0,
     )
     return Architecture(
         name=model.name,
@@ -146,69 +220,47 @@ def paper_architecture(model: PaperModel) -> Architecture:
         width=width,
         vocabulary=model.vocabulary,
         tied_embeddings=False,
+        recipe=None,
         weight_bytes=model.weight_bytes,
         activation_bytes=model.activation_bytes,
-        query_heads=heads,
-        kv_heads=kv_heads // 2,
-        attention_matrices=matrices,
-        attention_outputs=outputs,
-        cache_bytes_per_token=cache_bytes_per_token(model),
-        cache_flop_per_token=4.0 * attended_words * heads * model.layers,
-        rest_flop_per_token=2 * active_params(model) - block.flop_per_token,
-        embedding_flop_per_token=4.0 * model.vocabulary * width,
+        attention=(attention,),
         total_params=total_params(model),
         blocks=(block,),
+        rest_flop_per_token=2 * active_params(model) - block.flop_per_token,
     )
 
 
-def deployable_architecture(model: Model, weights: str) -> Architecture:
-    """Read a model of the real collection at precision ``weights`` (a key of ``WEIGHT_BYTES``)."""
-    attention = model.attention
-    width, heads = model.width, attention.query_heads
-    matrices: tuple[Matrix, ...]
-    if isinstance(attention, LatentAttention):
-        queries = heads * (attention.nope_head_width + attention.rope_head_width)
-        values = heads * (attention.nope_head_width + attention.value_head_width)
-        cached_words = attention.kv_width + attention.rope_head_width
-        expand, output = Matrix(values, attention.kv_width), Matrix(width, heads * attention.value_head_width)
-        if attention.query_width is None:
-            matrices = (Matrix(queries + cached_words, width), expand, output)
-        else:
-            compress = Matrix(attention.query_width + cached_words, width)
-            matrices = (compress, Matrix(queries, attention.query_width), expand, output)
-        outputs, kv_heads = queries + values, 1
-        cache_flop = 2.0 * heads * (attention.kv_width + cached_words)
-    else:
-        outputs = (heads + 2 * attention.kv_heads) * attention.head_width
-        matrices = (Matrix(outputs, width), Matrix(width, heads * attention.head_width))
-        kv_heads = attention.kv_heads
-        cache_flop = 4.0 * attention.head_width * heads
-    attention_params = sum(matrix.params for matrix in matrices)
-    blocks = tuple(_deployable_block(block, width) for block in model.feed_forward)
-    embedding_params = model.vocabulary * width
+def architecture(model: Model | PaperModel, precision: Precision | None, accelerator: Accelerator) -> Architecture:
+    """Read ``model`` in the fidelity its collection belongs to; models of the real one need a precision."""
+    if isinstance(model, PaperModel):
+        return paper_architecture(model)
+    if precision is None:
+        raise ValueError(f"{model.name}: a precision is needed for a model of the real collection")
+    return deployable_architecture(model, recipe(model, precision.weights, accelerator), precision.kv_cache)
+
+
+def deployable_architecture(model: Model, recipe: Recipe, kv_cache: str) -> Architecture:
+    """Read a model of the real collection with its weights in ``recipe`` and its cache in ``kv_cache``."""
+    word_bytes = CACHE_BYTES[kv_cache]
     return Architecture(
         name=model.name,
         fidelity=Fidelity.DEPLOYABLE,
         layers=model.layers,
-        width=width,
+        width=model.width,
         vocabulary=model.vocabulary,
         tied_embeddings=model.tied_embeddings,
-        weight_bytes=WEIGHT_BYTES[weights],
+        recipe=recipe,
+        weight_bytes=np.nan,
         activation_bytes=model.activation_bytes,
-        query_heads=heads,
-        kv_heads=kv_heads,
-        attention_matrices=matrices,
-        attention_outputs=outputs,
-        cache_bytes_per_token=cache_bytes_per_token(model),
-        cache_flop_per_token=cache_flop * model.layers,
-        rest_flop_per_token=2.0 * model.layers * attention_params + 4.0 * embedding_params,
-        embedding_flop_per_token=4.0 * embedding_params,
+        attention=tuple(attention_layers(block, model.width, word_bytes) for block in model.blocks),
         total_params=total_params(model),
-        blocks=blocks,
+        blocks=tuple(_deployable_block(block, model.width, recipe) for block in model.feed_forward if block.width > 0),
     )
 
 
-def _deployable_block(block: FeedForward, width: int) -> Block:
+def _deployable_block(block: FeedForward, width: int, recipe: Recipe) -> Block:
+    part = "experts" if block.experts > 1 else "shared_experts" if block.shared else "feed_forward"
+    padded = recipe.format_of(part).padded_width if part == "experts" else 1
     return Block(
         layers=block.layers,
         width=block.width,
@@ -218,25 +270,7 @@ def _deployable_block(block: FeedForward, width: int) -> Block:
         active=block.active,
         sparsity=block.experts / block.active,
         shared=block.shared,
+        part=part,
         params_per_expert=(block.up + block.down) * width * block.width,
+        stored=padded * ceil(block.width / padded) / block.width,
     )
-
-
-def architecture(model: Model | PaperModel, weights: str | None = None) -> Architecture:
-    """Read ``model`` in the fidelity its collection belongs to; ``weights`` is needed for real models."""
-    if isinstance(model, PaperModel):
-        return paper_architecture(model)
-    if weights is None:
-        raise ValueError(f"{model.name}: a precision is needed for a model of the real collection")
-    return deployable_architecture(model, weights)
-
-
-def peak_flops(accelerator: Accelerator, weight_bytes: float, weights: str | None = None) -> float:
-    """Peak FLOP/s at the width of the weights, without the utilisation cap.
-
-    Widths that the hardware cannot compute in, and weight-only formats, run at the 16-bit rate.
-    """
-    if weights in WEIGHT_ONLY:
-        return accelerator.flops_16bit
-    native = {1.0: accelerator.flops_8bit, 0.5: accelerator.flops_4bit}.get(weight_bytes)
-    return accelerator.flops_16bit if native is None else native

@@ -20,11 +20,9 @@ def cost_usd_per_mtok(usd_per_s: Array, latency_s: Array, batch: Array) -> Array
     return TOKENS_PER_MTOK * usd_per_s * latency_s / batch
 
 
-def model_flops_utilization(
-    throughput_tokens_per_s: Array, flop_per_token: Array, gpus: Array, peak_flops: Array
-) -> Array:
-    """Useful FLOP/s over the peak without the utilisation cap."""
-    return throughput_tokens_per_s * flop_per_token / (gpus * peak_flops)
+def model_flops_utilization(tokens_per_s: Array, useful_s: Array, gpus: Array) -> Array:
+    """Share of the time that GPUs at their peak rates, without the cap, would compute for ``tokens_per_s``."""
+    return tokens_per_s * useful_s / gpus
 
 
 def speculation_factor(draft_tokens: Array, acceptance: float) -> Array:

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt import catalog
-from ieco_opt.catalog.types import WEIGHT_BYTES, Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.catalog.precision import KV_CACHES, Precision, parsed, takes_cache
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.performance import closed_forms, memory, rules
-from ieco_opt.performance.architecture import Architecture, architecture, peak_flops
+from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, pass_time
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.network import NETWORK_PARTS
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.reserve import ENGINES, reserve_bytes
+from ieco_opt.performance.traffic import decode_traffic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,14 +39,25 @@ SETUP_COLUMNS = (
 )
 """Columns of a setup in fidelity ``paper``; ``deployable`` adds ``weights`` and may add the optional ones."""
 
-OPTIONAL_COLUMNS = {"expert_parallel": 1.0, "output_tokens": 0.0, "memory_utilization": 0.9}
-"""Columns that fidelity ``deployable`` reads where they are given, with their defaults."""
+OPTIONAL_COLUMNS = {
+    "expert_parallel": 1.0,
+    "redundant_experts": 0.0,
+    "output_tokens": 0.0,
+    "memory_utilization": 0.9,
+}
+"""Columns of numbers that fidelity ``deployable`` reads where they are given, with their defaults.
+
+So it does with ``memory_reserve_gb``; where that is empty, the reserve is that of ``engine``.
+"""
+
+OPTIONAL_WORDS = {"kv_cache": ("bf16", KV_CACHES), "engine": ("any", ENGINES)}
+"""Columns of words that fidelity ``deployable`` reads where they are given, with default and what they may be."""
 
 CLOSED_FORM_COLUMNS = ("equation", "model", "accelerator", "gpus", "batch", "context_tokens")
 """Columns of a table of closed forms, which is told by its column ``equation``."""
 
 _CLOSED_FORMS = {"section_2_2": closed_forms.section_2_2, "section_3_5": closed_forms.section_3_5}
-_MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens"})
+_MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens", "redundant_experts", "memory_reserve_gb"})
 
 
 def evaluate(
@@ -107,6 +124,15 @@ class _Table:
         self._refuse(column, wrong, expected)
         return values
 
+    def reserves(self) -> Array:
+        """Bytes of each GPU that a row reserves; NaN where it leaves that to its engine."""
+        column = "memory_reserve_gb"
+        if column not in self.points.columns:
+            return np.full(len(self.points), np.nan)
+        empty = self.points[column].isna().to_numpy()
+        filled = _Table(self.points.assign(**{column: self.points[column].fillna(0.0)}), self.fidelity, self.file)
+        return np.where(empty, np.nan, filled.numbers(column) * 1e9)
+
     def words(self, column: str, allowed: Iterable[str]) -> list[str]:
         known = tuple(allowed)
         values = [str(value) for value in self.points[column]]
@@ -128,6 +154,14 @@ class _Table:
                     for row in rows[:20]
                 ]
             )
+
+    def with_words(self) -> _Table:
+        """The same table with optional words filled in, all of them known."""
+        given = {
+            name: self.words(name, known) if name in self.points.columns else [default] * len(self.points)
+            for name, (default, known) in OPTIONAL_WORDS.items()
+        }
+        return _Table(self.points.assign(**given), self.fidelity, self.file)
 
     def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
         """Look up every name of a column once."""
@@ -187,55 +221,69 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
         table.named("accelerator", catalog.accelerator),
     )
     layout = np.array([value == "2d" for value in table.words("tensor_layout", ("1d", "2d"))], dtype=bool)
-    if deployable:
-        table.words("weights", WEIGHT_BYTES)
     numbers = {name: table.numbers(name) for name in SETUP_COLUMNS[3:]}
+    keys = ["model", "accelerator"]
     if deployable:
         numbers |= {name: table.optional(name) for name in OPTIONAL_COLUMNS}
-    columns: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+        numbers["reserve"] = table.reserves()
+        table = table.with_words()
+        keys += ["weights", *OPTIONAL_WORDS]
+    columns: dict[str, Array] = {}
     feasible = np.zeros(len(table.points), dtype=bool)
-    keys = ["model", "accelerator", "weights"] if deployable else ["model", "accelerator"]
     for key, rows in table.groups(keys):
         model, accelerator = models[str(key[0])], accelerators[str(key[1])]
         assert isinstance(model, Model | PaperModel)
         assert isinstance(accelerator, Accelerator)
-        weights = str(key[2]) if deployable else None
+        shape = _shape(table, int(rows[0]), model, accelerator, key)
         part = {name: values[rows] for name, values in numbers.items()}
+        engine = str(key[-1]) if deployable else "none"
         # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
         with np.errstate(over="ignore", invalid="ignore"):
-            values, fits = _group(architecture(model, weights), accelerator, weights, part, layout[rows])
+            values, fits = _group(shape, accelerator, part, layout[rows], engine)
         feasible[rows] = fits
         for name, value in values.items():
             columns.setdefault(name, np.zeros(len(table.points)))[rows] = value
     return table.points.assign(**columns, feasible=feasible)
 
 
+def _shape(
+    table: _Table, row: int, model: Model | PaperModel, accelerator: Accelerator, key: tuple[Hashable, ...]
+) -> Architecture:
+    """The model of some rows at their precision; wrong precisions are faults of the first of them."""
+    if isinstance(model, PaperModel):
+        return architecture(model, None, accelerator)
+    weights, kv_cache = str(key[2]), next(each for each in KV_CACHES if each == key[3])
+    if not takes_cache(accelerator, kv_cache):
+        message = f"found {kv_cache}, which needs 8-bit arithmetic, expected bf16 on {accelerator.name}"
+        raise ScenarioError([table.fault(row, "kv_cache", message)])
+    try:
+        return architecture(model, Precision(parsed(weights), kv_cache), accelerator)
+    except ScenarioError as error:
+        raise ScenarioError([table.fault(row, "weights", fault.message) for fault in error.faults]) from None
+
+
 def _group(
     shape: Architecture,
     accelerator: Accelerator,
-    weights: str | None,
     numbers: dict[str, Array],
-    two_dimensional: np.ndarray[tuple[int], np.dtype[np.bool_]],
-) -> tuple[dict[str, Array], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """Evaluate rows of one model, accelerator and precision."""
+    two_dimensional: NDArray[np.bool_],
+    engine: str,
+) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+    """Evaluate rows of one model, accelerator, precision and engine."""
     stages, batch = numbers["pipeline_parallel"], numbers["batch"]
     ranks = numbers["gpus"] / stages
     deployable = rules.is_deployable(shape)
     experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, ranks, batch / stages)
-    degrees = Degrees(ranks, stages, experts, numbers["attention_data_parallel"], two_dimensional)
+    copies = numbers["redundant_experts"] if deployable else np.zeros_like(ranks)
+    degrees = Degrees(ranks, stages, experts, numbers["attention_data_parallel"], two_dimensional, copies)
     context = numbers["context_tokens"]
-    average = context + numbers["output_tokens"] / 2.0 if deployable else context
-    time = pass_time(
-        shape,
-        accelerator,
-        peak_flops(accelerator, shape.weight_bytes, weights),
-        degrees,
-        context_tokens=average,
-        tokens_per_pass=numbers["tokens_per_pass"],
-    )
+    longest = context + numbers["output_tokens"] if deployable else context
+    time = pass_time(shape, accelerator, degrees, decode_traffic(numbers["tokens_per_pass"], context, longest))
     parts = time.components(batch)
+    held: dict[str, Array] = {}
     if deployable:
-        fits = _deployable_fits(shape, accelerator, degrees, batch, numbers)
+        held = _memory(shape, accelerator, degrees, numbers, engine)
+        fits = _deployable_fits(shape, degrees, batch) & (held["free_gb"] >= 0.0)
     else:
         fits = rules.paper_fits(shape, accelerator, degrees, batch, context)
     names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
@@ -247,13 +295,36 @@ def _group(
         "expert_tensor_parallel": degrees.expert_tensor_parallel,
         "stage_ranks": degrees.stage_ranks,
         **{name: getattr(parts, name) for name in names},
+        **held,
     }, fits
 
 
-def _deployable_fits(
-    shape: Architecture, accelerator: Accelerator, degrees: Degrees, batch: Array, numbers: dict[str, Array]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Integer degrees and batch that a server accepts and every GPU holds."""
+def _memory(
+    shape: Architecture, accelerator: Accelerator, degrees: Degrees, numbers: dict[str, Array], engine: str
+) -> dict[str, Array]:
+    """What the most loaded GPU holds, in 1e9 bytes, and the tokens that there is room for."""
+    used_share, reserve = numbers["memory_utilization"], numbers["reserve"]
+    given = reserve_bytes(engine, shape, accelerator, degrees, used_share)
+    reserve = np.where(np.isnan(reserve), given, reserve)
+    weights = memory.weight_bytes_per_gpu(shape, degrees, engine)
+    tokens = numbers["context_tokens"] + numbers["output_tokens"]
+    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, tokens)
+    cache = memory.sequences_per_gpu(degrees, numbers["batch"]) * per_sequence
+    left = used_share * accelerator.hbm_bytes - weights - reserve
+    per_token = memory.cache_bytes_per_token(shape, degrees)
+    with np.errstate(divide="ignore"):
+        room = np.floor(np.maximum(0.0, degrees.attention_data_parallel * left) / per_token)
+    return {
+        "cache_tokens": room,
+        "weights_gb": weights / 1e9,
+        "cache_gb": cache / 1e9,
+        "reserve_gb": reserve / 1e9,
+        "free_gb": (left - cache) / 1e9,
+    }
+
+
+def _deployable_fits(shape: Architecture, degrees: Degrees, batch: Array) -> NDArray[np.bool_]:
+    """Integer degrees and batch that a server accepts."""
     whole = np.ones(len(batch), dtype=bool)
     for values in (
         degrees.stage_ranks,
@@ -263,10 +334,6 @@ def _deployable_fits(
         batch,
     ):
         whole &= (values == np.floor(values)) & (values >= 1.0)
-    tokens = numbers["context_tokens"] + numbers["output_tokens"]
-    used = memory.weight_bytes_per_gpu(shape, degrees) + memory.sequences_per_gpu(
-        degrees, batch
-    ) * memory.cache_bytes_per_sequence(shape, degrees, tokens)
-    fits = used <= numbers["memory_utilization"] * accelerator.hbm_bytes
+    whole &= degrees.redundant_experts == np.floor(degrees.redundant_experts)
     accepted = rules.launchable(shape, degrees) & (batch >= degrees.pipeline_parallel)
-    return np.asarray(whole & fits & accepted)
+    return np.asarray(whole & accepted)

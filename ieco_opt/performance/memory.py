@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.architecture import Architecture
+from ieco_opt.performance.attention import AttentionLayers
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 
 
 def paper_holds(
@@ -20,50 +23,119 @@ def paper_holds(
 ) -> NDArray[np.bool_]:
     """The paper's memory rule: N M >= cache S b + weights, for one micro-batch."""
     needed = (
-        architecture.cache_bytes_per_token * context_tokens * batch / degrees.pipeline_parallel
-        + architecture.weight_bytes * architecture.total_params
+        architecture.resident_bytes(context_tokens) * batch / degrees.pipeline_parallel + architecture.weights_bytes()
     )
     holds: NDArray[np.bool_] = degrees.gpus * accelerator.hbm_bytes >= needed
     return holds
 
 
-def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees) -> Array:
-    """Weights on the most loaded GPU, in bytes (``deployable``).
+@dataclass(frozen=True, slots=True)
+class _Holders:
+    """Ranks that share one copy of dense layers and shared experts, of the embedding, and of the head."""
 
-    The largest stage has ceil(L / P) layers, counted from the heaviest kind on; attention weights are held
-    by each of the sigma groups, experts and dense layers are split over all ranks of the stage.
+    dense: Array
+    embedding: Array
+    head: Array
+
+
+def _holders(architecture: Architecture, degrees: Degrees, engine: str) -> _Holders:
+    """How a server spreads what is neither attention nor a routed expert (docs/performance-model.md).
+
+    vLLM and TensorRT-LLM keep a copy in each attention group of a mixture (vllm/models/deepseek_v2.py,
+    vocab_parallel_embedding.py); SGLang does so with the embedding alone.
     """
+    stage, group = degrees.stage_ranks, degrees.tensor_parallel
+    if engine == "none" or architecture.experts == 1:
+        return _Holders(stage, stage, stage)
+    return _Holders(stage, group, stage) if engine == "sglang" else _Holders(group, group, group)
+
+
+def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees, engine: str) -> Array:
+    """Weights on the most loaded GPU, in bytes (``deployable``), as ``engine`` spreads them.
+
+    The largest stage has ceil(L / P) layers: of each kind of attention its share, rounded up, and of feed-forward
+    blocks the heaviest. Attention weights are held by each of the sigma groups, experts are split over all ranks of
+    the stage, dense layers and embeddings over those of ``_holders``, norms and routers stand on every rank.
+    """
+    holders = _holders(architecture, degrees, engine)
     stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
-    attention = stage_layers * architecture.attention_params_per_layer / degrees.tensor_parallel
-    feed_forward = _heaviest_layers(architecture, stage_layers) / degrees.stage_ranks
-    copies = np.where((degrees.pipeline_parallel == 1.0) & (not architecture.tied_embeddings), 2.0, 1.0)
-    embeddings = copies * architecture.vocabulary * architecture.width / degrees.stage_ranks
-    return architecture.weight_bytes * (attention + feed_forward + embeddings)
+    attention = np.zeros_like(stage_layers)
+    for kind in architecture.attention:
+        attention = attention + _layers_of_stage(architecture, kind, degrees) * kind.params
+    routed = np.minimum(stage_layers, architecture.routed_layers)
+    return np.asarray(
+        attention * architecture.bytes_of("attention") / degrees.tensor_parallel
+        + _heaviest_layers(architecture, degrees, holders, stage_layers)
+        + _embedding_bytes(architecture, degrees, holders)
+        + architecture.norm_bytes(stage_layers, routed)
+    )
 
 
-def _heaviest_layers(architecture: Architecture, stage_layers: Array) -> Array:
-    """Feed-forward weights of the ``stage_layers`` heaviest layers of the model."""
-    expert_kind = [block for block in architecture.blocks if block.experts > 1 or block.shared]
-    kinds = [
-        (block.layers, block.experts * block.params_per_expert)
+def _layers_of_stage(architecture: Architecture, kind: AttentionLayers, degrees: Degrees) -> Array:
+    """Layers of one kind that the most loaded stage holds: kinds take turns, so it has its share, rounded up."""
+    stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
+    return np.asarray(np.minimum(kind.layers, np.ceil(stage_layers * kind.layers / architecture.layers)))
+
+
+def _embedding_bytes(architecture: Architecture, degrees: Degrees, holders: _Holders) -> Array:
+    """Both embeddings on a GPU where one stage has them, or the larger one; tied embeddings are one."""
+    embedding = architecture.embedding_params * architecture.bytes_of("embedding") / holders.embedding
+    head = architecture.embedding_params * architecture.bytes_of("head") / holders.head
+    both = (degrees.pipeline_parallel == 1.0) & (not architecture.tied_embeddings)
+    return np.where(both, embedding + head, np.maximum(embedding, head))
+
+
+def _heaviest_layers(architecture: Architecture, degrees: Degrees, holders: _Holders, stage_layers: Array) -> Array:
+    """Bytes on a GPU of the feed-forward weights of the ``stage_layers`` heaviest layers of the model."""
+    routed = [block for block in architecture.blocks if block.experts > 1 or block.shared]
+    kinds: list[tuple[int, Array]] = [
+        (block.layers, block.params_per_expert * architecture.bytes_of(block.part) / holders.dense)
         for block in architecture.blocks
-        if block not in expert_kind
+        if block not in routed
     ]
-    if expert_kind:
-        params = sum(block.experts * block.params_per_expert for block in expert_kind)
-        kinds.append((max(block.layers for block in expert_kind), params))
-    left, total = stage_layers, np.zeros_like(stage_layers)
-    for layers, params in sorted(kinds, key=lambda kind: -kind[1]):
-        taken = np.minimum(left, layers)
-        total, left = total + taken * params, left - taken
-    return total
+    if routed:
+        weights = np.zeros_like(stage_layers)
+        for block in routed:
+            stored = block.params_per_expert * block.stored * architecture.bytes_of(block.part)
+            if block.experts > 1:
+                weights = weights + (block.experts + degrees.redundant_experts) * stored / degrees.stage_ranks
+            else:
+                weights = weights + stored / holders.dense
+        kinds.append((max(block.layers for block in routed), weights))
+    return _fill(stage_layers, kinds)
+
+
+def _fill(stage_layers: Array, kinds: list[tuple[int, Array]]) -> Array:
+    """Weights of ``stage_layers`` layers taken from the heaviest kind on; which is heaviest may differ by setup."""
+    if not kinds:
+        return np.zeros_like(stage_layers)
+    each = np.stack([weights for _, weights in kinds], axis=1)
+    layers = np.broadcast_to([float(count) for count, _ in kinds], each.shape)
+    order = np.argsort(-each, axis=1, kind="stable")
+    each, layers = np.take_along_axis(each, order, axis=1), np.take_along_axis(layers, order, axis=1)
+    before = np.cumsum(layers, axis=1) - layers
+    taken = np.clip(stage_layers[:, None] - before, 0.0, layers)
+    return np.asarray((taken * each).sum(axis=1))
 
 
 def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float | Array) -> Array:
-    """Cache of one sequence of ``tokens`` on the most loaded GPU, in bytes (``deployable``)."""
-    stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
-    heads = np.ceil(architecture.kv_heads / degrees.tensor_parallel) / architecture.kv_heads
-    return architecture.cache_bytes_per_token / architecture.layers * stage_layers * tokens * heads
+    """Cache and state of one sequence of ``tokens`` on the most loaded GPU, in bytes (``deployable``)."""
+    ranks = degrees.tensor_parallel
+    total = np.zeros_like(ranks)
+    for kind in architecture.attention:
+        copies = np.ceil(kind.kv_heads / ranks) / kind.kv_heads
+        total = total + _layers_of_stage(architecture, kind, degrees) * kind.resident_bytes(tokens, copies, ranks)
+    return total
+
+
+def cache_bytes_per_token(architecture: Architecture, degrees: Degrees) -> Array:
+    """Bytes that one token takes on the most loaded GPU if every layer keeps it, which is what servers log by."""
+    ranks = degrees.tensor_parallel
+    total = np.zeros_like(ranks)
+    for kind in architecture.attention:
+        entry = kind.entry_bytes * np.ceil(kind.kv_heads / ranks) / kind.kv_heads + kind.index_bytes
+        total = total + _layers_of_stage(architecture, kind, degrees) * entry
+    return total
 
 
 def sequences_per_gpu(degrees: Degrees, batch: Array) -> Array:

@@ -1,4 +1,8 @@
 """Number of the performance model that results carry."""
 
-MODEL_VERSION = 1
-"""Raised by every change of the figures that fidelity ``deployable`` gives: 1 is the model of file format 1."""
+MODEL_VERSION = 2
+"""Raised by every change of the figures that fidelity ``deployable`` gives.
+
+1 is the model of file format 1. 2 has weights by part, memory as servers use it, precisions of the cache, layers of
+several kinds and redundant experts.
+"""

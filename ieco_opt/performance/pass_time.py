@@ -8,51 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.catalog.attention import Matrix
 from ieco_opt.catalog.types import Accelerator, Fidelity
-from ieco_opt.performance.architecture import Architecture, Block, Matrix
-from ieco_opt.performance.collectives import Array, collective, tensor_layout
+from ieco_opt.performance.architecture import Architecture, Block
+from ieco_opt.performance.arithmetic import arithmetic_s
+from ieco_opt.performance.attention import AttentionLayers, mean_capped
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees, block_ranks, pace_of
+from ieco_opt.performance.network import NETWORK_PARTS, network
 from ieco_opt.performance.rows import take_rows
-
-NETWORK_PARTS = (
-    "attention_allreduce_s",
-    "feed_forward_allreduce_s",
-    "expert_all_to_all_s",
-    "pipeline_transfer_s",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Degrees:
-    """Parallelism degrees of many setups; every array has shape (setups,), real values allowed.
-
-    ``stage_ranks`` counts the GPUs of one pipeline stage (the paper's T): ``tensor_parallel`` times
-    ``attention_data_parallel``, and ``expert_parallel`` times ``expert_tensor_parallel``.
-    """
-
-    stage_ranks: Array
-    pipeline_parallel: Array
-    expert_parallel: Array
-    attention_data_parallel: Array
-    two_dimensional: NDArray[np.bool_]
-
-    @property
-    def gpus(self) -> Array:
-        """GPUs of each setup."""
-        return self.stage_ranks * self.pipeline_parallel
-
-    @property
-    def expert_tensor_parallel(self) -> Array:
-        """Tensor ranks of one expert."""
-        return np.maximum(1.0, self.stage_ranks / self.expert_parallel)
-
-    @property
-    def tensor_parallel(self) -> Array:
-        """Tensor ranks of one attention group, which is what servers call their tensor-parallel degree."""
-        return self.stage_ranks / self.attention_data_parallel
-
-    def take(self, rows: NDArray[np.intp]) -> Degrees:
-        """Keep the given rows, in the given order."""
-        return take_rows(self, rows)
+from ieco_opt.performance.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,41 +144,20 @@ def idle_pass(like: PassTime, setups: int) -> PassTime:
     return replace(like, **idle)
 
 
-def pass_time(
-    architecture: Architecture,
-    accelerator: Accelerator,
-    peak_flops: float,
-    degrees: Degrees,
-    *,
-    context_tokens: float | Array,
-    tokens_per_pass: float | Array = 1.0,
-    attended_tokens: float | Array | None = None,
-) -> PassTime:
-    """Coefficients of the pass time of each setup.
+def pass_time(architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic) -> PassTime:
+    """Coefficients of the pass time of each setup, under what each sequence of the batch brings to a pass.
 
-    Parameters
-    ----------
-    peak_flops
-        FLOP/s at the width of the weights, without the utilisation cap.
-    context_tokens, tokens_per_pass
-        Tokens in the cache and tokens of each sequence in this pass; scalars or shape (setups,).
-    attended_tokens
-        Pairs of a token of this pass and a position it attends to, for each sequence; by default every token attends
-        to the whole cache.
+    Figures of ``traffic`` are scalars or have shape (setups,).
     """
-    if attended_tokens is None:
-        attended_tokens = tokens_per_pass * context_tokens
-    network = _network(architecture, accelerator, degrees, tokens_per_pass)
-    memory = _memory(architecture, accelerator, degrees, context_tokens, tokens_per_pass)
+    collectives = network(architecture, accelerator, degrees, traffic.tokens)
+    memory = _memory(architecture, accelerator, degrees, traffic)
     return PassTime(
-        kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * _pace(architecture, degrees),
-        network_latency_s=np.stack([latency for _, latency, _ in network], axis=1),
-        network_slope_s=np.stack([slope for _, _, slope in network], axis=1),
-        network_part=tuple(part for part, _, _ in network),
+        kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * pace_of(architecture, degrees),
+        network_latency_s=np.stack([latency for _, latency, _ in collectives], axis=1),
+        network_slope_s=np.stack([slope for _, _, slope in collectives], axis=1),
+        network_part=tuple(part for part, _, _ in collectives),
         **memory,
-        arithmetic_slope_s=_arithmetic(
-            architecture, accelerator, peak_flops, degrees, attended_tokens, tokens_per_pass
-        ),
+        arithmetic_slope_s=arithmetic_s(architecture, accelerator, degrees, traffic),
     )
 
 
@@ -221,89 +165,12 @@ def _lift(per_setup: Array, batch: Array) -> Array:
     return per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
 
 
-def _pace(architecture: Architecture, degrees: Degrees) -> Array:
-    """Layers that the slowest stage makes every stage wait for, over the layers there are."""
-    if architecture.fidelity is Fidelity.PAPER:
-        return np.ones_like(degrees.pipeline_parallel)
-    stages = degrees.pipeline_parallel
-    return stages * np.ceil(architecture.layers / stages) / architecture.layers
-
-
-def kv_head_replication(architecture: Architecture, degrees: Degrees) -> Array:
+def kv_head_replication(architecture: Architecture, kind: AttentionLayers, degrees: Degrees) -> Array:
     """Copies of the cache that the ranks of one attention group hold together, at least 1."""
     if architecture.fidelity is Fidelity.PAPER:
         return np.ones_like(degrees.stage_ranks)
     ranks = degrees.tensor_parallel
-    return ranks * np.ceil(architecture.kv_heads / ranks) / architecture.kv_heads
-
-
-def _block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
-    """Expert-parallel degree and tensor ranks of one feed-forward block."""
-    if block.experts == 1:
-        return np.ones_like(degrees.stage_ranks), degrees.stage_ranks
-    return degrees.expert_parallel, degrees.expert_tensor_parallel
-
-
-def _network(
-    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, tokens_per_pass: float | Array
-) -> list[tuple[str, Array, Array]]:
-    """All collectives of a pass: component, latency and slope, each times how often it happens."""
-    pace = _pace(architecture, degrees)
-    words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
-    flat = np.where(degrees.two_dimensional, 0.0, 1.0)
-    square = 1.0 - flat
-    collectives: list[tuple[str, Array, Array]] = []
-
-    def add(part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool) -> None:
-        latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
-        collectives.append((part, times[:, None] * latency, times[:, None] * slope))
-
-    layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
-    layers = architecture.layers * pace
-    share = (
-        layout.parallel
-        if architecture.fidelity is Fidelity.PAPER
-        else layout.parallel * degrees.attention_data_parallel
-    )
-    for times, size in ((layers, architecture.width), (square * layers, architecture.attention_outputs)):
-        add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
-    for block in architecture.blocks:
-        expert_parallel, ranks = _block_ranks(block, degrees)
-        layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
-        side_by_side = degrees.stage_ranks / layout.ranks
-        layers = block.layers * pace
-        for times, size in (
-            (layers, block.active * block.down * architecture.width),
-            (square * layers, block.active * block.up * block.width),
-        ):
-            add(
-                "feed_forward_allreduce_s",
-                times,
-                layout.ranks,
-                layout.nodes,
-                size / side_by_side,
-                all_reduce=True,
-            )
-        if block.experts > 1:
-            ranks = np.minimum(block.active, expert_parallel)
-            add(
-                "expert_all_to_all_s",
-                2 * layers,
-                ranks,
-                np.ceil(ranks / accelerator.node_size),
-                architecture.width * ranks / degrees.stage_ranks,
-                all_reduce=False,
-            )
-    pair = np.full_like(degrees.stage_ranks, 2.0)
-    add(
-        "pipeline_transfer_s",
-        degrees.pipeline_parallel - 1.0,
-        pair,
-        pair,
-        architecture.width / degrees.stage_ranks,
-        all_reduce=False,
-    )
-    return collectives
+    return ranks * np.ceil(kind.kv_heads / ranks) / kind.kv_heads
 
 
 def _activation_words(matrix: Matrix, ranks: Array) -> Array:
@@ -313,51 +180,34 @@ def _activation_words(matrix: Matrix, ranks: Array) -> Array:
 
 
 def _memory(
-    architecture: Architecture,
-    accelerator: Accelerator,
-    degrees: Degrees,
-    context_tokens: float | Array,
-    tokens_per_pass: float | Array,
+    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic
 ) -> dict[str, Array]:
     """Coefficients of the memory time; the names are those of ``PassTime``."""
-    weight, activation = architecture.weight_bytes, architecture.activation_bytes
-    sigma, stages, pace = (
-        degrees.attention_data_parallel,
-        degrees.pipeline_parallel,
-        _pace(architecture, degrees),
-    )
-    attention_activations = sum(
-        (_activation_words(matrix, degrees.tensor_parallel) for matrix in architecture.attention_matrices),
-        np.zeros_like(sigma),
-    )
-    repeated = sigma if architecture.fidelity is Fidelity.PAPER else np.ones_like(sigma)
-    attention_params = sum(matrix.params for matrix in architecture.attention_matrices)
-    fixed = pace * architecture.layers * sigma * weight * attention_params
-    per_token = pace * architecture.layers * repeated * activation * attention_activations
+    stages, pace = degrees.pipeline_parallel, pace_of(architecture, degrees)
+    tokens_per_sequence = traffic.tokens / stages
+    fixed, per_token = _attention_weights(architecture, degrees)
     experts_fixed, experts_per_token, log_idle = [], [], []
-    tokens_per_sequence = tokens_per_pass / stages
     for block in architecture.blocks:
-        _, ranks = _block_ranks(block, degrees)
-        scale = pace * block.layers * block.experts * (block.up + block.down)
-        matrix = Matrix(architecture.width, block.width)
-        weights = scale * weight * matrix.params
-        activations = scale * activation * _activation_words(matrix, ranks) / block.sparsity
-        if block.sparsity > 1.0:
-            experts_fixed.append(weights)
-            experts_per_token.append(activations)
-            log_idle.append(np.log1p(-1.0 / block.sparsity) * tokens_per_sequence * np.ones_like(sigma))
+        weights, activations, sparsity = _block_traffic(architecture, block, degrees)
+        if block.experts > 1:
+            experts_fixed.append(pace * weights)
+            experts_per_token.append(pace * activations)
+            # With copies some experts are idle also where a token passes all; without, none is: -inf.
+            with np.errstate(divide="ignore"):
+                log_idle.append(np.log1p(-1.0 / sparsity) * tokens_per_sequence)
         else:
             fixed = fixed + weights
             per_token = per_token + activations
-    cache = (
-        pace * architecture.cache_bytes_per_token * kv_head_replication(architecture, degrees) * context_tokens / stages
-    )
-    unembedding = weight * architecture.vocabulary * architecture.width
+    if architecture.fidelity is Fidelity.DEPLOYABLE:
+        # Every rank of a stage reads norms and routers of its own.
+        fixed = fixed + degrees.stage_ranks * architecture.norm_bytes(architecture.layers, architecture.routed_layers)
+    unembedding = architecture.bytes_of("head") * architecture.embedding_params
+    cache = pace * _cache_reads(architecture, degrees, traffic) / stages
     seconds_per_byte = stages / (degrees.gpus * accelerator.hbm_bytes_per_s * accelerator.memory_cap)
-    columns = (len(sigma), len(log_idle))
+    columns = (len(stages), len(log_idle))
     return {
-        "memory_fixed_s": seconds_per_byte * (fixed + unembedding),
-        "memory_slope_s": seconds_per_byte * (cache + per_token * tokens_per_sequence),
+        "memory_fixed_s": seconds_per_byte * (pace * fixed + unembedding),
+        "memory_slope_s": seconds_per_byte * (cache + pace * per_token * tokens_per_sequence),
         "expert_fixed_s": _stack([seconds_per_byte * item for item in experts_fixed], columns),
         "expert_slope_s": _stack(
             [seconds_per_byte * item * tokens_per_sequence for item in experts_per_token], columns
@@ -366,26 +216,47 @@ def _memory(
     }
 
 
+def _attention_weights(architecture: Architecture, degrees: Degrees) -> tuple[Array, Array]:
+    """Bytes of attention weights that a pass reads, in every group, and of activations for each of its tokens."""
+    sigma, zero = degrees.attention_data_parallel, np.zeros_like(degrees.stage_ranks)
+    repeated = sigma if architecture.fidelity is Fidelity.PAPER else np.ones_like(sigma)
+    fixed, per_token = zero, zero
+    for kind in architecture.attention:
+        words = sum((_activation_words(matrix, degrees.tensor_parallel) for matrix in kind.matrices), zero)
+        fixed = fixed + kind.layers * sigma * architecture.bytes_of("attention") * kind.params
+        per_token = per_token + kind.layers * repeated * architecture.activation_bytes * words
+    return fixed, per_token
+
+
+def _block_traffic(architecture: Architecture, block: Block, degrees: Degrees) -> tuple[Array, Array, Array]:
+    """Bytes of all weights of a block and of activations for each token; experts over those a token passes."""
+    _, ranks = block_ranks(block, degrees)
+    # Copies of experts are experts to the memory, and a token still passes as many.
+    experts = block.experts + (degrees.redundant_experts if block.experts > 1 else 0.0 * degrees.stage_ranks)
+    sparsity = block.sparsity * (experts / block.experts)
+    scale = block.layers * experts * (block.up + block.down)
+    matrix = Matrix(architecture.width, block.width)
+    weights = scale * architecture.bytes_of(block.part) * block.stored * matrix.params
+    activations = scale * architecture.activation_bytes * _activation_words(matrix, ranks) / sparsity
+    return weights, activations, sparsity
+
+
+def _cache_reads(architecture: Architecture, degrees: Degrees, traffic: Traffic) -> Array:
+    """Bytes of cache and states that one sequence's tokens of a pass move, all ranks of its group together.
+
+    A pass reads the cache once, however many tokens it verifies; a prompt reads what it found in the prefix cache.
+    States are read and written.
+    """
+    start, end, found = traffic.cached_from, traffic.cached_to, traffic.prefix_tokens
+    total = np.zeros_like(degrees.stage_ranks)
+    for kind in architecture.attention:
+        entries = kind.read_entries_bytes(start, end)
+        entries = entries + traffic.prompts * kind.entry_bytes * np.minimum(found, kind.attended_tokens)
+        keys = kind.index_bytes * (mean_capped(start, end, np.inf) + traffic.prompts * found)
+        copied = entries * kv_head_replication(architecture, kind, degrees)
+        total = total + kind.layers * (copied + keys * degrees.tensor_parallel + 2.0 * kind.state_bytes)
+    return total
+
+
 def _stack(columns: list[Array], shape: tuple[int, int]) -> Array:
     return np.stack(columns, axis=1) if columns else np.zeros(shape)
-
-
-def _arithmetic(
-    architecture: Architecture,
-    accelerator: Accelerator,
-    peak_flops: float,
-    degrees: Degrees,
-    attended_tokens: float | Array,
-    tokens_per_pass: float | Array,
-) -> Array:
-    """Seconds of arithmetic for each sequence of the batch."""
-    rate = degrees.gpus * peak_flops * accelerator.arithmetic_cap
-    attended = architecture.cache_flop_per_token * attended_tokens
-    projected = architecture.feed_forward_flop_per_token
-    if architecture.fidelity is Fidelity.PAPER:
-        rest = degrees.attention_data_parallel * architecture.rest_flop_per_token
-        return (tokens_per_pass * (projected + rest) + attended) / rate
-    embeddings = architecture.embedding_flop_per_token
-    projected += architecture.rest_flop_per_token - embeddings
-    layers = tokens_per_pass * projected + attended
-    return (_pace(architecture, degrees) * layers + tokens_per_pass * embeddings) / rate

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.memory import paper_holds
-from ieco_opt.performance.pass_time import Degrees
 
 
 def paper_expert_parallel(architecture: Architecture, stage_ranks: Array, micro_batch: Array) -> Array:
@@ -36,11 +36,12 @@ def launchable(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_
     ranks = degrees.tensor_parallel
     accepted: NDArray[np.bool_] = (
         (degrees.stage_ranks % degrees.attention_data_parallel == 0)
-        & (architecture.query_heads % np.maximum(ranks, 1.0) == 0)
-        & (architecture.experts % degrees.expert_parallel == 0)
+        & ((architecture.experts + degrees.redundant_experts) % degrees.expert_parallel == 0)
         & (degrees.stage_ranks % degrees.expert_parallel == 0)
         & (degrees.pipeline_parallel <= architecture.layers)
     )
+    for kind in architecture.attention:
+        accepted &= kind.heads % np.maximum(ranks, 1.0) == 0
     return accepted
 
 

@@ -1,11 +1,10 @@
-"""What requests bring to a pass: decoding alone, with the prompts that arrive meanwhile, and prompts alone.
+"""What an instance does with requests, the time to their first token, and the move of a cache between instances.
 
 Every function is first order, after the sixth correction of the equations (docs/fleet.md): queueing is not modelled.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -23,34 +22,6 @@ class Phase(StrEnum):
     DECODE = "decode"
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What one sequence of the batch brings to one pass.
-
-    ``tokens`` go through the matrices and collectives, ``cached_tokens`` are read, and ``attended_tokens`` counts pairs
-    of a token and a position it attends to.
-    """
-
-    tokens: float
-    cached_tokens: float
-    attended_tokens: float
-
-    def with_prompt(self, tokens: float, prompt_tokens: float) -> Traffic:
-        """Add ``tokens`` of prompts of ``prompt_tokens`` each, which on average attend to half of theirs."""
-        attended = self.attended_tokens + tokens * prompt_tokens / 2.0
-        return Traffic(self.tokens + tokens, self.cached_tokens, attended)
-
-
-def decode_traffic(tokens: float, cached_tokens: float) -> Traffic:
-    """Each of ``tokens`` attends to the whole cache."""
-    return Traffic(tokens, cached_tokens, tokens * cached_tokens)
-
-
-def prefill_traffic(prompt_tokens: float) -> Traffic:
-    """A whole prompt, which attends to the causal half of itself; nothing is cached before."""
-    return Traffic(0.0, 0.0, 0.0).with_prompt(prompt_tokens, prompt_tokens)
-
-
 def colocated_time_to_first_token_s(
     latency_s: Array, batch: Array, output_tokens: float, tokens_per_pass: Array | float = 1.0
 ) -> Array:
@@ -64,7 +35,7 @@ def colocated_time_to_first_token_s(
 def transfer_s(architecture: Architecture, accelerator: Accelerator, gpus: Array, prompt_tokens: float) -> Array:
     """Seconds to move the cache of one prompt out of or into an instance: kv_bytes I / (N W_out).
 
-    All GPUs send or receive their share of one copy at once.
+    All GPUs send or receive their share of one copy at once; layers with a window send what they keep.
     """
-    moved = architecture.cache_bytes_per_token * prompt_tokens
+    moved = architecture.resident_bytes(prompt_tokens)
     return np.asarray(moved / (gpus * accelerator.inter_node_bytes_per_s))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.performance.degrees import Degrees
 
 
 def segment_names(space: DesignSpace, segments: Segments) -> list[str]:
@@ -20,18 +22,30 @@ def segment_names(space: DesignSpace, segments: Segments) -> list[str]:
 def _name(space: DesignSpace, segments: Segments, index: int) -> str:
     row = segments.alternatives
     accelerator = space.accelerators[int(row.accelerator[index])].name
-    weights = space.weights[int(row.weights[index])]
-    parts = [accelerator, *([weights] if weights else []), _degrees(segments, index, draft=False)]
+    precision = space.precisions[int(row.precision[index])]
+    parts = [accelerator, *_precision(precision), _degrees(segments, index, draft=False)]
     if row.draft_tokens[index]:
         parts += [f"k{row.draft_tokens[index]}", _degrees(segments, index, draft=True)]
     parts.append(f"b{segments.lo[index]}_{segments.hi[index]}")
     return re.sub(r"\W+", "_", "_".join(parts))
 
 
+def _precision(precision: Precision | None) -> list[str]:
+    """Weights, and the cache where it is not in 16 bits."""
+    if precision is None:
+        return []
+    return [precision.label, *([] if precision.kv_cache == "bf16" else [f"kv_{precision.kv_cache}"])]
+
+
 def _degrees(segments: Segments, index: int, *, draft: bool) -> str:
     degrees = segments.alternatives.draft_degrees if draft else segments.alternatives.degrees
     return (
         f"tp{int(degrees.tensor_parallel[index])}_dp{int(degrees.attention_data_parallel[index])}"
-        f"_pp{int(degrees.pipeline_parallel[index])}_ep{int(degrees.expert_parallel[index])}"
+        f"_pp{int(degrees.pipeline_parallel[index])}_ep{int(degrees.expert_parallel[index])}{_copies(degrees, index)}"
         f"_{'2d' if degrees.two_dimensional[index] else '1d'}"
     )
+
+
+def _copies(degrees: Degrees, index: int) -> str:
+    copies = int(degrees.redundant_experts[index])
+    return f"r{copies}" if copies else ""

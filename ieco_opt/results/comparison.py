@@ -99,10 +99,12 @@ class Proposal(Record):
     gpus: AboveZero
     accelerator: Text | None
     weights: Text | None
+    kv_cache: Literal["bf16", "fp8"] | None
     tensor_parallel: AboveZero
     attention_data_parallel: AboveZero
     pipeline_parallel: AboveZero
     expert_parallel: AboveZero
+    redundant_experts: FromZero
     stage_ranks: AboveZero
     tensor_layout: Literal["1d", "2d"]
     batch: Number
@@ -111,6 +113,7 @@ class Proposal(Record):
     draft_attention_data_parallel: AboveZero | None
     draft_pipeline_parallel: AboveZero | None
     draft_expert_parallel: AboveZero | None
+    draft_redundant_experts: FromZero | None
     draft_stage_ranks: AboveZero | None
     reasons: tuple[Reason, ...]
 
@@ -243,7 +246,9 @@ class Comparison(ShownAnswer, Answer):
         import pandas as pd
 
         timed = zip(self.heuristics, self.statistics.heuristic_seconds, strict=True)
-        return pd.DataFrame([each.summary() | {"seconds": seconds} for each, seconds in timed])
+        table = pd.DataFrame([each.summary() | {"seconds": seconds} for each, seconds in timed])
+        # A column of nothing but None would be one of objects, and read back as one of numbers.
+        return table.where(table.notna()).infer_objects()
 
     def proposals_dataframe(self) -> pd.DataFrame:
         """One row a proposal: its configuration, what it says, what it is worth, and why it cannot be launched."""

@@ -40,8 +40,9 @@ class Deployment(Row):
 
     Attributes
     ----------
-    weights
-        Precision; ``None`` in fidelity ``paper``, where the model's name says it.
+    weights, kv_cache
+        Precisions of weights (a recipe of its own as ``experts=mxfp4,rest=bf16``) and cache; ``None`` in fidelity
+        ``paper``, where the model's name says it.
     parallelism, draft
         Degrees of the model, and of the draft model (``None`` without speculation).
     draft_tokens
@@ -65,6 +66,12 @@ class Deployment(Row):
     memory_per_gpu_gb, memory_limit_gb
         Bytes / 1e9 on the most loaded GPU, and what the server may use there. In fidelity ``paper`` the average
         over all GPUs under the paper's rule.
+    cache_tokens
+        Tokens whose cache there is room for, of all attention groups, if every layer keeps every token: what servers
+        log. ``None`` in fidelity ``paper``.
+    weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
+        What the most loaded GPU holds, in 1e9 bytes: weights, cache of the batch, weights and cache of the draft
+        model, what the server keeps for itself, and what is left.
     cost_cap
         Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set.
     """
@@ -76,6 +83,7 @@ class Deployment(Row):
     gpus: Whole
     accelerator: Text
     weights: Text | None
+    kv_cache: Literal["bf16", "fp8"] | None
     parallelism: Parallelism
     batch: Whole
     draft_tokens: Count
@@ -91,5 +99,11 @@ class Deployment(Row):
     status: Status
     memory_per_gpu_gb: FromZero
     memory_limit_gb: AboveZero
+    cache_tokens: Count | None
+    weights_gb: FromZero | None
+    cache_gb: FromZero | None
+    draft_gb: FromZero | None
+    reserve_gb: FromZero | None
+    free_gb: Number | None
     draft: Parallelism | None
     cost_cap: Number | None

@@ -13,15 +13,13 @@ from typing import Any
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.format1_comparison import upgraded_comparison
+from ieco_opt.results.model1 import MODEL_VERSION
 from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
 from ieco_opt.scenario.migrate import migrated_mapping
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 
 FORMATS_1 = ("ieco_opt result", "ieco_opt fleet", "ieco_opt explanation", "ieco_opt comparison")
-
-MODEL_VERSION = 1
-"""Number of the performance model behind every file of format 1, which did not say it."""
 
 _QUESTIONS: dict[object, dict[str, str]] = {
     "frontier": {"kind": "frontier"},

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from ieco_opt.documents.types import Record, Whole
+from ieco_opt.documents.types import Count, Record, Whole
 from ieco_opt.scenario.fields import refused_at
 
 COLUMNS = (
@@ -18,6 +18,7 @@ COLUMNS = (
     "pipeline_parallel",
     "expert_parallel",
     "expert_tensor_parallel",
+    "redundant_experts",
     "stage_ranks",
     "tensor_layout",
 )
@@ -36,6 +37,8 @@ class Parallelism(Record):
         DP: attention groups (sigma).
     pipeline, expert
         PP: stages; EP: expert ranks of a stage.
+    redundant_experts
+        Copies of experts in each layer.
     layout
         ``1d`` or ``2d``: layout of the tensor ranks.
     """
@@ -45,6 +48,7 @@ class Parallelism(Record):
     pipeline: Annotated[Whole, Field(alias="pipeline_parallel")]
     expert: Annotated[Whole, Field(alias="expert_parallel")]
     layout: Annotated[Literal["1d", "2d"], Field(alias="tensor_layout")]
+    redundant_experts: Count = 0
 
     @property
     def stage_ranks(self) -> int:
@@ -63,9 +67,16 @@ class Parallelism(Record):
         return self.stage_ranks * self.pipeline
 
     def short(self) -> str:
-        """Degrees in short, such as ``TP8 DP4 PP2 EP8 2d``; those of one are left out."""
-        others = (("DP", self.attention_data), ("PP", self.pipeline), ("EP", self.expert))
+        """Degrees in short, such as ``TP8 DP4 PP2 EP8 2d``; those of one are left out.
+
+        ``EP72+32`` has 32 redundant experts.
+        """
+        others = (("DP", self.attention_data), ("PP", self.pipeline))
         parts = [f"TP{self.tensor}", *(f"{letters}{degree}" for letters, degree in others if degree > 1)]
+        if self.redundant_experts:
+            parts.append(f"EP{self.expert}+{self.redundant_experts}")
+        elif self.expert > 1:
+            parts.append(f"EP{self.expert}")
         return " ".join(parts if self.layout == "1d" else [*parts, "2d"])
 
     def columns(self) -> dict[str, int | str | None]:
@@ -79,6 +90,7 @@ class Parallelism(Record):
                     self.pipeline,
                     self.expert,
                     self.expert_tensor,
+                    self.redundant_experts,
                     self.stage_ranks,
                     self.layout,
                 ),

@@ -67,6 +67,8 @@ class InstanceRow(Row):
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
     memory_per_gpu_gb, memory_limit_gb
         Bytes / 1e9 on the most loaded GPU, and what the server may use there.
+    cache_tokens, weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
+        As in :class:`~ieco_opt.results.deployment.Deployment`.
     """
 
     workload: Text
@@ -87,6 +89,7 @@ class InstanceRow(Row):
     gpus: Whole
     accelerator: Text
     weights: Text | None
+    kv_cache: Literal["bf16", "fp8"] | None
     parallelism: Parallelism | None
     batch: Whole | None
     draft_tokens: Count | None
@@ -102,6 +105,12 @@ class InstanceRow(Row):
     status: Status
     memory_per_gpu_gb: FromZero | None
     memory_limit_gb: AboveZero | None
+    cache_tokens: Count | None
+    weights_gb: FromZero | None
+    cache_gb: FromZero | None
+    draft_gb: FromZero | None
+    reserve_gb: FromZero | None
+    free_gb: Number | None
     draft: Parallelism | None
 
 

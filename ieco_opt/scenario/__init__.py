@@ -10,9 +10,10 @@ from ieco_opt.scenario.deployment import (
     Speculation,
     Workload,
 )
-from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, Pool, RequestClass
+from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, RequestClass
 from ieco_opt.scenario.json_schema import json_schema
 from ieco_opt.scenario.load import load_deployment, load_fleet, load_fleet_mapping, load_scenario, load_scenario_mapping
+from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.resolve import ResolvedScenario, resolve
 from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 

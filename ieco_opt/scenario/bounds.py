@@ -24,6 +24,7 @@ def factors_of(scenario: Scenario, space: ResolvedDesignSpace) -> Factors:
     """Lists of a deployment that multiply; lists of one entry are among them."""
     factors = _of_space(space)
     factors |= {"weights": max(1, len(scenario.weights)), "accelerators": len(scenario.accelerators)}
+    factors |= {"kv_cache": len(scenario.kv_cache)}
     factors |= _of_speculation(scenario.speculation)
     if space.batches is None and scenario.speculation is not None and scenario.limits.max_throughput is not None:
         factors["batch"] = math.ceil((space.batch_max - space.batch_min + 1) / _BATCHES_AT_ONCE)
@@ -34,7 +35,8 @@ def factors_of_workload(workload: FleetWorkload, space: ResolvedDesignSpace, har
     """Lists of a workload that multiply, with the number of different accelerators that it may use."""
     phases = {"colocated": 1, "disaggregated": 2}
     return _of_space(space) | {
-        "weights": len(workload.weights),
+        "weights": max(1, len(workload.weights)),
+        "kv_cache": len(workload.kv_cache),
         "accelerators of its pools": hardware,
         "request_mix": len(workload.classes),
         "phases of serving": sum(phases[mode] for mode in workload.serving),
@@ -80,6 +82,7 @@ def _of_space(space: ResolvedDesignSpace) -> Factors:
         "attention_data_parallel": space.attention_data_parallel,
         "pipeline_parallel": space.pipeline_parallel,
         "expert_parallel": space.expert_parallel,
+        "redundant_experts": space.redundant_experts,
         "tensor_layout": space.tensor_layout,
         "batch": space.batches,
     }

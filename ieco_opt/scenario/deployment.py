@@ -12,16 +12,16 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
 
-from ieco_opt.catalog.types import WEIGHT_BYTES, Fidelity
-from ieco_opt.documents.origin import Origin
+from ieco_opt.catalog.precision import label
+from ieco_opt.catalog.types import Fidelity
+from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.faults import RaisesScenarioError
+from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 DEFAULT_BATCH_MAX = 16_384
@@ -79,7 +79,7 @@ class ResolvedDesignSpace:
     tensor_parallel, stage_ranks
         TP, and TP x DP, as far as they are restricted; at least one of them is.
     expert_parallel
-        Degrees listed, or ``None`` for `auto`.
+        Degrees listed, or ``None`` for `auto`; likewise ``redundant_experts``.
     batch_min, batch_max
         Bounds of the batch, both included.
     batches
@@ -91,6 +91,7 @@ class ResolvedDesignSpace:
     tensor_layout: tuple[str, ...]
     pipeline_parallel: tuple[int, ...]
     expert_parallel: tuple[int, ...] | None
+    redundant_experts: tuple[int, ...] | None
     attention_data_parallel: tuple[int, ...]
     batch_min: int
     batch_max: int
@@ -124,7 +125,10 @@ class DesignSpace(Strict):
     """Pipeline stages; by default the powers of two from 1 to 16."""
 
     expert_parallel: fields.ExpertDegrees | None = None
-    """Expert-parallel degrees; by default auto (all that divide, or the paper's rule)."""
+    """Expert-parallel degrees; by default auto (all that divide the ranks, or the paper's rule)."""
+
+    redundant_experts: fields.RedundantExperts | None = None
+    """Copies of experts in each layer; by default auto (the least with which they divide over expert_parallel)."""
 
     batch: Batches | None = None
     """Sequences in flight, as a range of integers or a list; by default 1 to 16384."""
@@ -150,6 +154,7 @@ class DesignSpace(Strict):
             tensor_layout=self.tensor_layout or layouts,
             pipeline_parallel=self.pipeline_parallel or _PIPELINE_PARALLEL,
             expert_parallel=self.expert_parallel if isinstance(self.expert_parallel, tuple) else None,
+            redundant_experts=self.redundant_experts if isinstance(self.redundant_experts, tuple) else None,
             attention_data_parallel=self.attention_data_parallel or _ATTENTION_DATA_PARALLEL,
             batch_min=batches[0] if batches else bounds.min,
             batch_max=batches[-1] if batches else bounds.max,
@@ -224,8 +229,15 @@ class Scenario(Strict):
     model: fields.ModelReference
     """Model: a name of the catalog, a file (model YAML or Hugging Face config.json) or a mapping."""
 
-    weights: Annotated[fields.Precisions, Field(validate_default=True)] = ()
-    """Weight precisions that the solver may choose from; left out in fidelity paper."""
+    weights: fields.Precisions = ()
+    """Precisions of the weights that the solver may choose from: names of usual recipes, or mappings of formats by
+    part; by default that of the checkpoint that the model names; left out in fidelity paper."""
+
+    kv_cache: fields.KvCaches = ("bf16",)
+    """Precisions of the cache that the solver may choose from."""
+
+    engine: fields.EngineName = "any"
+    """Server whose memory is reserved; none: no reserve."""
 
     accelerators: fields.Accelerators
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
@@ -245,6 +257,9 @@ class Scenario(Strict):
     memory_utilization: fields.Share = 0.9
     """Share of the accelerator's memory that the server may use (used by fidelity deployable)."""
 
+    memory_reserve_gb: fields.Reserve = "auto"
+    """Memory of each GPU that holds neither weights nor cache, in 1e9 bytes; by default as the engine does."""
+
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @field_validator("design_space", "limits", mode="before")
@@ -253,16 +268,18 @@ class Scenario(Strict):
         # What YAML reads where every line of a section is commented out.
         return {} if value is None else value
 
-    @field_validator("weights", mode="wrap")
-    @classmethod
-    def _belong_to_fidelity(cls, value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
-        given = value is not None and not (isinstance(value, list | tuple) and not value)
-        fidelity = info.data.get("fidelity")
-        if fidelity is Fidelity.PAPER and given:
-            raise fields.refusal(value, "none in fidelity paper, where the model's name says the precision")
-        if fidelity is Fidelity.DEPLOYABLE and not given:
-            raise fields.refusal(None, f"a list of precisions ({', '.join(WEIGHT_BYTES)})")
-        return handler(value) if given else ()
+    @model_validator(mode="after")
+    def _belong_to_fidelity(self) -> Scenario:
+        if self.fidelity is Fidelity.PAPER:
+            faults: list[tuple[Location, object, str]] = []
+            if self.weights:
+                expected = "none in fidelity paper, where the model's name says the precision"
+                faults.append((("weights",), [label(entry) for entry in self.weights], expected))
+            if "engine" in self.model_fields_set:
+                faults.append((("engine",), self.engine, "nothing in fidelity paper, which knows no server"))
+            if faults:
+                raise fields.refused_at(faults)
+        return self
 
     def model_post_init(self, context: object) -> None:
         """Keep where the scenario came from, which the loader passes as context."""
@@ -285,10 +302,12 @@ class Scenario(Strict):
         unsaid = "version" not in self.model_fields_set and self.design_space.meant_otherwise_before
         meanings = notes_on_version(["design_space.tensor_parallel"] if unsaid else [])
         if self.fidelity is Fidelity.DEPLOYABLE:
-            return meanings
+            draft = None if self.speculation is None else self.speculation.draft_model
+            return *meanings, *notes_on_models(self.model, draft, self.weights)
         given = {
             "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,
-            "memory_utilization": "memory_utilization" in self.model_fields_set,
+            "design_space.redundant_experts": "redundant_experts" in self.design_space.model_fields_set,
+            **{name: name in self.model_fields_set for name in ("kv_cache", "memory_utilization", "memory_reserve_gb")},
         }
         return *meanings, *(f"{name} has no effect in fidelity paper" for name in given if given[name])
 

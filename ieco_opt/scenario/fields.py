@@ -21,7 +21,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ieco_opt.catalog.types import WEIGHT_BYTES
+from ieco_opt.catalog import precision
+from ieco_opt.catalog.one_kind import ONE_KIND
+from ieco_opt.catalog.precision import FORMATS, PARTS, PRECISIONS, REST, label
 from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
@@ -142,6 +144,12 @@ def _kind_of_reference(value: object) -> str:
     return "<mapping>" if isinstance(value, Mapping) else "<name>"
 
 
+def _refuse_several(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise refusal(value, ONE_KIND)
+    return value
+
+
 def _kind_of_expert_parallel(value: object) -> str:
     return "<auto>" if isinstance(value, str) else "<list>"
 
@@ -153,7 +161,43 @@ def kind_of_batches(value: object) -> str:
 
 def is_tag(key: str | int) -> bool:
     """Whether part of a Pydantic location is the branch of a union and not a field of the input."""
-    return isinstance(key, str) and key in {"<mapping>", "<name>", "<auto>", "<list>", "<range>"}
+    return isinstance(key, str) and key in {"<mapping>", "<name>", "<auto>", "<list>", "<range>", "<number>"}
+
+
+def _kind_of_reserve(value: object) -> str:
+    return "<auto>" if isinstance(value, str) else "<number>"
+
+
+def _scalar_as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _or_left_out(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """Take nothing, and a list of nothing, for a field that is left out."""
+    empty = value is None or (isinstance(value, list | tuple) and not value)
+    return () if empty else handler(value)
+
+
+def _formats_by_part(value: object) -> dict[str, str]:
+    """Check formats by part: known parts, known formats, and none left out."""
+    assert isinstance(value, Mapping)
+    faults: list[tuple[Location, object, str]] = []
+    for part, each in value.items():
+        if part not in (*PARTS, REST):
+            raise refused_at([((str(part),), part, f"parts of a model ({', '.join((*PARTS, REST))})")])
+        if not isinstance(each, str) or each not in FORMATS:
+            faults.append(((part,), each, f"a format ({', '.join(FORMATS)})"))
+    missing = [part for part in PARTS if part not in value]
+    if missing and REST not in value:
+        faults.append(((REST,), None, f"the format of what is not named ({', '.join(missing)})"))
+    if faults:
+        raise refused_at(faults)
+    return {str(part): str(each) for part, each in value.items()}
+
+
+def _each_weights_once(value: tuple[str | dict[str, str], ...]) -> tuple[str | dict[str, str], ...]:
+    unique(tuple(label(entry) for entry in value))
+    return value
 
 
 def choice(options: Iterable[str]) -> Callable[[str], str]:
@@ -168,7 +212,7 @@ def choice(options: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
-_PRECISIONS = ", ".join(WEIGHT_BYTES)
+_PRECISIONS = ", ".join(PRECISIONS)
 
 # Lengths are checked before the entries: Pydantic counts what is left of a list once wrong entries are gone.
 _LENGTHS: JsonDict = {"minItems": 1, "maxItems": MAX_ENTRIES}
@@ -191,7 +235,7 @@ ModelReference = Annotated[
     Discriminator(_kind_of_reference),
 ]
 AcceleratorReference = Annotated[
-    Annotated[Name, expecting("a name of the catalog or a mapping"), Tag("<name>")]
+    Annotated[Name, expecting("a name of the catalog or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")]
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(_kind_of_reference),
 ]
@@ -199,15 +243,38 @@ Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_ext
 
 Precision = Annotated[
     str,
-    Field(json_schema_extra={"enum": list(WEIGHT_BYTES)}),
-    AfterValidator(choice(WEIGHT_BYTES)),
-    expecting(f"a precision ({_PRECISIONS})"),
+    Field(json_schema_extra={"enum": list(PRECISIONS)}),
+    AfterValidator(choice(PRECISIONS)),
+    expecting(f"a precision ({_PRECISIONS}), or a mapping of formats by part"),
+]
+WeightRecipe = Annotated[dict[str, str], BeforeValidator(_formats_by_part)]
+Weights = Annotated[
+    Annotated[Precision, Tag("<name>")] | Annotated[WeightRecipe, Tag("<mapping>")], Discriminator(_kind_of_reference)
 ]
 Precisions = Annotated[
-    tuple[Precision, ...],
+    tuple[Weights, ...],
     Field(json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_each_weights_once),
+    listed(f"precisions ({_PRECISIONS}), or mappings of formats by part"),
+    WrapValidator(_or_left_out),
+]
+KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
+KvCaches = Annotated[
+    tuple[KvCache, ...],
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
     AfterValidator(unique),
-    listed(f"precisions ({_PRECISIONS})"),
+    listed("precisions ('bf16', 'fp8')"),
+    BeforeValidator(_scalar_as_list),
+]
+EngineName = Annotated[
+    Literal["any", "none", "vllm", "sglang", "trtllm"],
+    expecting("'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+]
+Gigabytes = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("'auto', or a number from 0 to 1e6")]
+Reserve = Annotated[
+    Annotated[Literal["auto"], expecting("'auto', or a number from 0 to 1e6"), Tag("<auto>")]
+    | Annotated[Gigabytes, Tag("<number>")],
+    Discriminator(_kind_of_reserve),
 ]
 
 TokensOfRequest = Annotated[int, Field(ge=1, le=MAX_TOKENS), expecting(f"an integer from 1 to {MAX_TOKENS:,}")]
@@ -218,6 +285,7 @@ Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS), expecting(f"an integer from 
 Degree = Annotated[int, Field(ge=1, le=MAX_DEGREE), expecting(f"an integer from 1 to {MAX_DEGREE:,}")]
 DraftTokens = Annotated[int, Field(ge=2, le=64), expecting("an integer from 2 to 64")]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), expecting("a number above 0 and up to 1")]
+PrefixHit = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), expecting("a number from 0 on and below 1")]
 Limit = Annotated[
     float,
     Field(ge=_LEAST_LIMIT, le=1e12, allow_inf_nan=False),
@@ -236,6 +304,13 @@ Degrees = Annotated[
     AfterValidator(_sorted),
     listed("integers"),
 ]
+Counts = Annotated[
+    tuple[Count, ...],
+    Field(json_schema_extra=_UNIQUE_LENGTHS),
+    AfterValidator(unique),
+    AfterValidator(_sorted),
+    listed("integers"),
+]
 Layout = Annotated[Literal["1d", "2d"], expecting("'1d' or '2d'")]
 Layouts = Annotated[
     tuple[Layout, ...],
@@ -244,6 +319,10 @@ Layouts = Annotated[
     listed("layouts ('1d', '2d')"),
 ]
 Auto = Annotated[Literal["auto"], expecting("'auto' or a list of integers")]
+RedundantExperts = Annotated[
+    Annotated[Auto, Tag("<auto>")] | Annotated[Counts, listed("integers, or 'auto'"), Tag("<list>")],
+    Discriminator(_kind_of_expert_parallel),
+]
 ExpertDegrees = Annotated[
     Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, listed("integers, or 'auto'"), Tag("<list>")],
     Discriminator(_kind_of_expert_parallel),

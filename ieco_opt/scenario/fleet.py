@@ -8,10 +8,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
+from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
+from ieco_opt.scenario.model_notes import notes_on_models
+from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
@@ -33,43 +36,6 @@ def _each_name_once(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     if faults:
         raise fields.refused_at(faults)
     return entries
-
-
-class Pool(Strict):
-    """Accelerators of one kind, which workloads share."""
-
-    name: fields.Title
-    """Name that workloads and results use."""
-
-    accelerator: fields.AcceleratorReference
-    """Accelerator: a name of the catalog or a mapping."""
-
-    gpus: fields.Degree
-    """Capacity: GPUs that there are."""
-
-    usd_per_gpu_hour: fields.Price | None = None
-    """Price of one GPU for an hour; by default the accelerator's."""
-
-    node_size: fields.Degree | None = None
-    """GPUs of one node; by default the accelerator's."""
-
-    rented_by: Annotated[Literal["node", "gpu"], fields.expecting("'node' or 'gpu'")] = "node"
-    """Billing granularity: whether whole nodes are paid for or single GPUs."""
-
-    power_w: fields.Limit | None = None
-    """Power of one GPU; by default the accelerator's."""
-
-    max_power_kw: fields.Limit | None = None
-    """Greatest power of the allocated GPUs of this pool."""
-
-    owned_gpus: fields.Count = 0
-    """GPUs of the capacity that are paid for already."""
-
-    @model_validator(mode="after")
-    def _owned_are_in_stock(self) -> Pool:
-        if self.owned_gpus > self.gpus:
-            raise fields.refused_at([(("owned_gpus",), self.owned_gpus, f"at most gpus, which is {self.gpus}")])
-        return self
 
 
 class RequestClass(Strict):
@@ -159,7 +125,14 @@ class FleetWorkload(Strict):
     """Model: a name of the catalog, a file or a mapping; may be left out where there are operating points."""
 
     weights: fields.Precisions = ()
-    """Weight precisions that the solver may choose from; needed with a model."""
+    """Precisions of the weights that the solver may choose from: names of usual recipes, or mappings of formats by
+    part; by default that of the checkpoint that the model names."""
+
+    kv_cache: fields.KvCaches = ("bf16",)
+    """Precisions of the cache that the solver may choose from."""
+
+    engine: fields.EngineName = "any"
+    """Server whose memory is reserved; none: no reserve."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
@@ -211,6 +184,12 @@ class FleetWorkload(Strict):
     memory_utilization: fields.Share = 0.9
     """Share of the accelerator's memory that the server may use."""
 
+    memory_reserve_gb: fields.Reserve = "auto"
+    """Memory of each GPU that holds neither weights nor cache, in 1e9 bytes; by default as the engine does."""
+
+    prefix_hit: fields.PrefixHit = 0.0
+    """Share of each prompt that is found in the prefix cache and not computed again."""
+
     operating_points: OperatingPoints | None = None
     """Measured or estimated instance types, instead of the performance model or beside it."""
 
@@ -230,10 +209,9 @@ class FleetWorkload(Strict):
                 faults.append(((name,), value, "nothing beside request_mix, whose classes have sizes of their own"))
         if self.model is None and self.operating_points is None:
             faults.append((("model",), None, "a model, operating_points, or both"))
-        if self.model is not None and not self.weights:
-            faults.append((("weights",), None, "a list of precisions for the model"))
         if self.model is None and self.weights:
-            faults.append((("weights",), list(self.weights), "nothing without a model"))
+            given = [label(entry) for entry in self.weights]
+            faults.append((("weights",), given, "nothing without a model"))
         if self.model is None and self.speculation is not None:
             faults.append((("speculation",), {}, "nothing without a model"))
         if self.max_instances is not None and self.max_instances < self.min_instances:
@@ -356,6 +334,12 @@ class Fleet(Strict):
             size = pool.node_size
             yield from notes_on_nodes(pool.name, pool.accelerator, pool.gpus, size, pool.rented_by, self._origin)
         for workload in self.workloads:
+            draft = None if workload.speculation is None else workload.speculation.draft_model
+            if workload.model is not None:
+                yield from (
+                    f"workload {workload.name}: {note}"
+                    for note in notes_on_models(workload.model, draft, workload.weights)
+                )
             rows = workload.operating_points if isinstance(workload.operating_points, tuple) else ()
             points = [row.accelerator for row in rows if row.accelerator is not None]
             pools = [each.accelerator for each in self.pools if workload.pools is None or each.name in workload.pools]

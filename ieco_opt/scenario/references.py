@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ieco_opt import catalog
+from ieco_opt.catalog.one_kind import ONE_KIND, asks_for_several
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location, Origin, found
 from ieco_opt.errors import Fault, ScenarioError
@@ -34,11 +35,11 @@ def model_of(
         With faults at ``location`` of the scenario, or in the model's file.
     """
     collection = collection_of(fidelity)
+    find = _finder(origin, "models", catalog.model_from_mapping, catalog.model)
     if isinstance(reference, Mapping):
-        return _placed(lambda: catalog.model_from_mapping(reference, collection), location, origin)
+        return _placed(lambda: catalog.model_from_mapping(reference, collection, find), location, origin)
     if is_file(reference):
         return _model_in_file(reference, location, collection, origin)
-    find = _finder(origin, "models", catalog.model_from_mapping, catalog.model)
     return _named(find, reference, location, collection, origin)
 
 
@@ -56,6 +57,8 @@ def accelerator_of(
     find = _finder(origin, "accelerators", catalog.accelerator_from_mapping, catalog.accelerator)
     if isinstance(reference, Mapping):
         return _placed(lambda: catalog.accelerator_from_mapping(reference, collection, find), location, origin)
+    if asks_for_several(reference, lambda name: find(name, collection)):
+        raise ScenarioError([origin.fault(location, f"found {found(reference)}, expected {ONE_KIND}")])
     return _named(find, reference, location, collection, origin)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
+from ieco_opt.scenario.precisions import Served, complaints, precisions, too_long, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
 
@@ -26,6 +28,8 @@ class ResolvedScenario:
         In the order of the scenario; each has a price, and a power where the scenario limits it.
     draft
         The draft model, or ``None`` without speculation.
+    precisions
+        Every pair of weights and cache; empty in fidelity ``paper``.
     """
 
     scenario: Scenario
@@ -33,6 +37,7 @@ class ResolvedScenario:
     accelerators: tuple[Accelerator, ...]
     draft: Model | PaperModel | None
     design_space: ResolvedDesignSpace
+    precisions: tuple[Precision, ...]
 
 
 def resolve(scenario: Scenario) -> ResolvedScenario:
@@ -54,31 +59,56 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
+    served = _served(scenario, models)
+    faults += _unfit_models(scenario, served, [each for each in accelerators if each is not None])
     if faults:
         # A wrong model file is met twice: once to put it into the scenario, once as the scenario's model.
         raise ScenarioError(list(dict.fromkeys(faults)))
     space = scenario.design_space.resolved(scenario.fidelity)
     bounds.check(scenario.origin, [((), bounds.factors_of(scenario, space))])
+    assert models[0] is not None
     return ResolvedScenario(
         scenario=scenario,
         model=models[0],
         accelerators=tuple(each for each in accelerators if each is not None),
         draft=models[1] if scenario.speculation else None,
         design_space=space,
+        precisions=precisions(weights_of(scenario.weights, served[0].model), scenario.kv_cache) if served else (),
     )
 
 
-def _models(scenario: Scenario, faults: list[Fault]) -> list[Model | PaperModel]:
-    """Look up the model and, with speculation, the draft model."""
+def _served(scenario: Scenario, models: Sequence[Model | PaperModel | None]) -> list[Served]:
+    """The model and its draft where both are of the real collection, each with the field that names it."""
+    draft = None if scenario.speculation is None else scenario.speculation.draft_model
+    named: list[tuple[Location, object]] = [(("model",), scenario.model), (("speculation", "draft_model"), draft)]
+    known = [Served(model, *named[at]) for at, model in enumerate(models) if isinstance(model, Model)]
+    return known if known and known[0].place == ("model",) else []
+
+
+def _unfit_models(scenario: Scenario, served: Sequence[Served], accelerators: Sequence[Accelerator]) -> list[Fault]:
+    """Precisions that there are none of, and requests longer than the model was made for."""
+    if not served:
+        return []
+    wrong = list(complaints(scenario.weights, scenario.kv_cache, served, accelerators))
+    workload = scenario.workload
+    long = too_long(workload.context_tokens + workload.output_tokens, served)
+    if long is not None:
+        wrong.append((("workload", "context_tokens"), long))
+    return [scenario.origin.fault(place, message) for place, message in wrong]
+
+
+def _models(scenario: Scenario, faults: list[Fault]) -> list[Model | PaperModel | None]:
+    """Look up the model and, with speculation, the draft model; ``None`` stands for one that is wrong."""
     wanted: dict[Location, str | dict[str, object]] = {("model",): scenario.model}
     if scenario.speculation is not None:
         wanted["speculation", "draft_model"] = scenario.speculation.draft_model
-    models = []
+    models: list[Model | PaperModel | None] = []
     for location, reference in wanted.items():
         try:
             models.append(model_of(reference, location, scenario.fidelity, scenario.origin))
         except ScenarioError as error:
             faults.extend(error.faults)
+            models.append(None)
     return models
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
-from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, Pool
+from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
+from ieco_opt.scenario.pool import Pool
+from ieco_opt.scenario.precisions import Served, complaints, precisions, too_long, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained_fleet
 
@@ -50,6 +53,7 @@ class ResolvedWorkload:
     model: Model | PaperModel | None
     draft: Model | PaperModel | None
     design_space: ResolvedDesignSpace
+    precisions: tuple[Precision, ...]
     pools: tuple[int, ...]
     points: tuple[tuple[OperatingPoint, tuple[int, ...]], ...]
 
@@ -151,6 +155,15 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         draft = looked_up(workload.speculation.draft_model, "speculation", "draft_model")
     allowed = tuple(at for at, pool in enumerate(fleet.pools) if workload.pools is None or pool.name in workload.pools)
     points = _points(fleet, index, pools, allowed, faults)
+    served = [Served(model, ("model",), workload.model)] if isinstance(model, Model) else []
+    if isinstance(draft, Model) and workload.speculation is not None:
+        served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
+    if isinstance(model, Model):
+        hardware = [pool.accelerator for at in allowed if (pool := pools[at]) is not None]
+        faults += [
+            fleet.origin.fault((*location, *place), message)
+            for place, message in _unfit_models(workload, served, hardware)
+        ]
     if faults:
         raise ScenarioError(faults)
     return ResolvedWorkload(
@@ -158,9 +171,24 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         model=model,
         draft=draft,
         design_space=workload.design_space.resolved(Fidelity.DEPLOYABLE),
+        precisions=precisions(weights_of(workload.weights, model), workload.kv_cache)
+        if isinstance(model, Model)
+        else (),
         pools=allowed,
         points=points,
     )
+
+
+def _unfit_models(
+    workload: FleetWorkload, served: Sequence[Served], accelerators: Sequence[Accelerator]
+) -> Iterator[tuple[Location, str]]:
+    """Precisions that there are none of, and requests longer than the model was made for."""
+    yield from complaints(workload.weights, workload.kv_cache, served, accelerators)
+    for at, each in enumerate(workload.classes):
+        message = too_long(each.prompt_tokens + each.output_tokens, served)
+        if message is not None:
+            place: Location = ("prompt_tokens",) if workload.request_mix is None else ("request_mix", at)
+            yield place, message
 
 
 def _points(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from ieco_opt.comparison.compare import measures, points_of
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.comparison.proposals import proposals_of
 from ieco_opt.heuristics import Proposals
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.pareto.describe import names_of
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.agreement import differences
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Proposal
 from ieco_opt.results.encoding import plain
@@ -20,7 +21,7 @@ from ieco_opt.scenario import ResolvedScenario
 
 UNCHECKED = "that heuristics propose just these deployments, what they claim of them, and how many they priced"
 
-_DEGREES = ("stage_ranks", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+_DEGREES = ("stage_ranks", "pipeline_parallel", "expert_parallel", "attention_data_parallel", "redundant_experts")
 
 
 def of_the_heuristics(result: Comparison, resolved: ResolvedScenario) -> Iterator[str]:
@@ -46,7 +47,10 @@ def _proposed(heuristic: HeuristicResult, resolved: ResolvedScenario) -> Proposa
         latency = 1.0 / np.array([each.claimed_speed_tokens_per_s for each in listed], dtype=float)
     return Proposals(
         accelerator=_positions(accelerators, [each.accelerator for each in listed]),
-        weights=_positions(resolved.scenario.weights or (None,), [each.weights for each in listed]),
+        precision=_positions(
+            [names_of(each) for each in resolved.precisions or (None,)],
+            [(each.weights, each.kv_cache) for each in listed],
+        ),
         degrees=_degrees(listed, ""),
         batch=np.array([each.batch for each in listed], dtype=float),
         draft_tokens=np.array([each.draft_tokens for each in listed], dtype=np.int64),
@@ -57,7 +61,7 @@ def _proposed(heuristic: HeuristicResult, resolved: ResolvedScenario) -> Proposa
     )
 
 
-def _positions(names: Sequence[str | None], found: Sequence[str | None]) -> NDArray[np.intp]:
+def _positions(names: Sequence[Hashable], found: Sequence[Hashable]) -> NDArray[np.intp]:
     """Positions of names in a list; those it does not have lie beyond its end."""
     known = {name: at for at, name in enumerate(names)}
     return np.array([known.get(name, len(names)) for name in found], dtype=np.intp)

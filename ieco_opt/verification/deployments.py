@@ -13,17 +13,20 @@ import numpy as np
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
-from ieco_opt.pareto.describe import component_seconds, memory_gb, rows_of
-from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.pareto.describe import component_seconds, names_of, rows_of
+from ieco_opt.pareto.resident import resident_of
+from ieco_opt.performance.arithmetic import useful_s
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
-from ieco_opt.performance.pass_time import Degrees
 from ieco_opt.results.agreement import differences, exceeds, shown
 from ieco_opt.results.deployment import Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import ResolvedScenario
 
-DEGREES = "tensor_parallel, attention_data_parallel, pipeline_parallel, expert_parallel or tensor_layout"
+DEGREES = (
+    "tensor_parallel, attention_data_parallel, pipeline_parallel, expert_parallel, redundant_experts or tensor_layout"
+)
 """Columns of a configuration."""
 
 
@@ -41,7 +44,7 @@ class DeploymentModel:
             yield from (f"deployments[{at}]: {problem}" for problem in self._wrong(deployment))
 
     def _wrong(self, one: Deployment) -> Iterator[str]:
-        key = (one.accelerator, one.weights, one.parallelism, one.draft_tokens, one.draft, one.batch)
+        key = (one.accelerator, one.weights, one.kv_cache, one.parallelism, one.draft_tokens, one.draft, one.batch)
         if key not in self._known:
             self._known[key] = self._looked_up(one)
         known = self._known[key]
@@ -56,23 +59,23 @@ class DeploymentModel:
 
     def _looked_up(self, one: Deployment) -> tuple[dict[str, Any], tuple[str, ...]] | str:
         """Figures of a deployment and what it misses; or why it does not exist."""
-        family = self._families.get((one.accelerator, one.weights))
+        family = self._families.get((one.accelerator, one.weights, one.kv_cache))
         if family is None:
-            found = f"{one.accelerator} and {shown(one.weights)}"
-            return f"accelerator, weights: found {found}, which the scenario does not list together"
+            found = f"{one.accelerator}, {shown(one.weights)} and {shown(one.kv_cache)}"
+            return f"accelerator, weights, kv_cache: found {found}, which the scenario does not list together"
         row = _row(family, one, self._resolved.design_space.batches)
         if isinstance(row, str):
             return row
         return _figures(family, row, one.batch), tuple(_missed(self._resolved.scenario.limits, row, one.batch))
 
 
-def _families_of(resolved: ResolvedScenario) -> dict[tuple[str, str | None], Family]:
+def _families_of(resolved: ResolvedScenario) -> dict[tuple[str, str | None, str | None], Family]:
     """The setups of every accelerator and precision of a scenario, by their names."""
-    request, weights = family_request(resolved), resolved.scenario.weights or (None,)
+    request, precisions = family_request(resolved), resolved.precisions or (None,)
     return {
-        (accelerator[1].name, precision[1]): build_family(request, accelerator, precision)[0]
+        (accelerator[1].name, *names_of(precision[1])): build_family(request, accelerator, precision)[0]
         for accelerator in enumerate(resolved.accelerators)
-        for precision in enumerate(weights)
+        for precision in enumerate(precisions)
     }
 
 
@@ -111,7 +114,6 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
     batch = np.array([float(sequences)])
     latency = row.latency_s(batch)
     times = component_seconds(row, batch)
-    used, limit = memory_gb(family, row, sequences)
     power = float(row.power_kw[0])
     return {
         "latency_s": float(latency[0]),
@@ -119,17 +121,15 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
         "gpus": int(row.gpus[0]),
         "mfu": _mfu(family, row, float(latency[0]), batch),
         "power_kw": None if np.isnan(power) else power,
-        "memory_per_gpu_gb": used,
-        "memory_limit_gb": limit,
+        **resident_of(family, row, sequences).columns(),
         **times,
         "bottleneck": bottleneck_of(times),
     }
 
 
 def _mfu(family: Family, row: Alternatives, latency_s: float, batch: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    flop = np.array(family.shape.flop_per_token(family.context.average_tokens))
-    peak = np.array(peak_flops(family.accelerator, family.shape.weight_bytes, family.weights))
-    return float(model_flops_utilization(batch / latency_s, flop, row.gpus, peak)[0])
+    useful = useful_s(family.shape, family.accelerator, family.context.traffic(1.0, 0.0))
+    return float(model_flops_utilization(batch / latency_s, useful, row.gpus)[0])
 
 
 def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterator[str]:

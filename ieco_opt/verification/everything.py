@@ -13,7 +13,7 @@ import numpy as np
 from ieco_opt.design_space.dominance import Cells, joined
 from ieco_opt.explanation.bounds import Bounds, bounds_of
 from ieco_opt.explanation.pool import Pool, build_pool
-from ieco_opt.pareto.describe import parallelism_of
+from ieco_opt.pareto.describe import names_of, parallelism_of
 from ieco_opt.performance.collectives import Array
 from ieco_opt.scenario import ResolvedScenario
 
@@ -92,6 +92,8 @@ class Found:
         alternatives = self.pool.alternatives
         family = self.pool.families[int(self.pool.family[self.row])]
         draft = int(alternatives.draft_tokens[self.row])
-        parts = [family.accelerator.name, family.weights, parallelism_of(alternatives.degrees, self.row).short()]
+        weights, kv_cache = names_of(family.precision)
+        parts = [family.accelerator.name, weights, None if kv_cache in (None, "bf16") else f"cache {kv_cache}"]
+        parts.append(parallelism_of(alternatives.degrees, self.row).short())
         parts += [f"batch {self.batch}", f"{draft} draft tokens" if draft else None]
         return f"{', '.join(filter(None, parts))} ({self.speed:.9g} tokens/s at ${self.cost:.9g} per million tokens)"

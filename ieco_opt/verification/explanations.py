@@ -32,7 +32,7 @@ class ExplanationModel:
         """Parts of an explanation that come out otherwise."""
         asked = (result.question.objective or "fastest", result.question.preference or 0.0)
         winner = tuple(
-            (each.accelerator, each.weights, each.parallelism, each.draft_tokens, each.draft, each.batch)
+            (each.accelerator, each.weights, each.kv_cache, each.parallelism, each.draft_tokens, each.draft, each.batch)
             for each in result.deployments
         )
         key = (*asked, winner)

@@ -15,9 +15,11 @@ import numpy as np
 from ieco_opt.fleet.columns import Candidates, SetupTable
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
-from ieco_opt.pareto.describe import component_seconds, memory_gb, resident_bytes
-from ieco_opt.performance.architecture import peak_flops
+from ieco_opt.pareto.describe import component_seconds, names_of
+from ieco_opt.pareto.resident import resident, resident_of
+from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
+from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.agreement import EXACT, differences, exceeds, shown
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
@@ -68,8 +70,10 @@ class PlanModel:
             return
         if row.parallelism.gpus != row.gpus:
             yield f"gpus: found {row.gpus}, its degrees multiply to {row.parallelism.gpus}"
-        if row.weights not in workload.workload.weights:
-            yield f"its weights are {row.weights}, expected one of {', '.join(workload.workload.weights)}"
+        listed = [names_of(each) for each in workload.precisions]
+        if (row.weights, row.kv_cache) not in listed:
+            known = " or ".join(f"{weights} with a cache in {cache}" for weights, cache in listed)
+            yield f"weights, kv_cache: found {row.weights} with a cache in {row.kv_cache}, expected {known}"
             return
         table = self._table(candidate, row)
         if table is None:
@@ -101,7 +105,11 @@ class PlanModel:
     def _table(self, candidate: Candidates, row: InstanceRow) -> SetupTable | None:
         pool = self._pools[row.pool]
         for table in candidate.tables:
-            if table.phase.value == row.phase and table.weights == row.weights and pool in table.pools:
+            if (
+                table.phase.value == row.phase
+                and names_of(table.precision) == (row.weights, row.kv_cache)
+                and pool in table.pools
+            ):
                 return table
         return None
 
@@ -156,8 +164,9 @@ def _key(row: InstanceRow) -> tuple[int, ...]:
 
     def degrees(held: Parallelism | None) -> list[int]:
         if held is None:
-            return [0] * 5
-        return [held.stage_ranks, held.pipeline, held.expert, held.attention_data, int(held.layout == "2d")]
+            return [0] * 6
+        degrees = [held.stage_ranks, held.pipeline, held.expert, held.attention_data, held.redundant_experts]
+        return [*degrees, int(held.layout == "2d")]
 
     return (*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft))
 
@@ -186,9 +195,7 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
     sequences = np.array([float(batch)])
     latency = alternative.latency_s(sequences)
     throughput, context = float(sequences[0] / latency[0]), family.context
-    arriving = context.prompt_tokens_per_token
-    attended = context.average_tokens + arriving * context.prompt_tokens / 2.0
-    used, limit = memory_gb(family, alternative, batch)
+    traffic = context.traffic(1.0, context.prompts_per_token)
     times = component_seconds(alternative, sequences)
     served, first = throughput / setups.output_tokens, None
     if setups.phase is Phase.COLOCATED:
@@ -203,9 +210,8 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
         "throughput_tokens_per_s": throughput,
         "batch": batch,
         "draft_tokens": int(alternative.draft_tokens[0]),
-        "mfu": _mfu(setups, throughput * (1.0 + arriving), throughput * attended, row.gpus),
-        "memory_per_gpu_gb": used,
-        "memory_limit_gb": limit,
+        "mfu": _mfu(setups, throughput, traffic, row.gpus),
+        **resident_of(family, alternative, batch).columns(),
         **times,
         "bottleneck": bottleneck_of(times),
     }
@@ -219,7 +225,7 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
     times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
     served = batch / pass_s if sent_s == 0.0 else min(batch / pass_s, 1.0 / sent_s)
-    used = resident_bytes(setups.family, setups.degrees.take(np.array([at])), batch, draft=False)
+    traffic = prefill_traffic(tokens, setups.family.context.prefix_tokens)
     figures = {
         "speed_tokens_per_s": None,
         "latency_s": None,
@@ -227,18 +233,14 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
         "throughput_tokens_per_s": served * tokens,
         "batch": batch,
         "draft_tokens": 0,
-        "mfu": _mfu(setups, served * tokens, served * tokens * tokens / 2.0, row.gpus),
-        "memory_per_gpu_gb": used / 1e9,
-        "memory_limit_gb": setups.family.usable_bytes / 1e9,
+        "mfu": _mfu(setups, served, traffic, row.gpus),
+        **resident(setups.family, setups.degrees.take(np.array([at])), batch).columns(),
         **times,
         "bottleneck": bottleneck_of(times),
     }
     return _Priced(served, figures)
 
 
-def _mfu(setups: DecodingSetups | PrefillSetups, tokens_per_s: float, attended_per_s: float, gpus: int) -> float:
-    """Useful FLOP/s over the peak: every token once, and what it attends to."""
-    shape, family = setups.family.shape, setups.family
-    per_token = shape.feed_forward_flop_per_token + shape.rest_flop_per_token
-    peak = peak_flops(family.accelerator, shape.weight_bytes, family.weights)
-    return float((tokens_per_s * per_token + attended_per_s * shape.cache_flop_per_token) / (gpus * peak))
+def _mfu(setups: DecodingSetups | PrefillSetups, per_s: float, traffic: Traffic, gpus: int) -> float:
+    """Share of the peak that GPUs compute at where what ``traffic`` says is done ``per_s`` times a second."""
+    return per_s * float(useful_s(setups.family.shape, setups.family.accelerator, traffic)) / gpus

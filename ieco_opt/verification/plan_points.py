@@ -12,8 +12,20 @@ from ieco_opt.results.plan import InstanceRow
 from ieco_opt.scenario import OperatingPoint
 
 _ABSENT = (
-    *("weights", "batch", "draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
-    *("memory_per_gpu_gb", "memory_limit_gb", "draft"),
+    *(
+        "weights",
+        "kv_cache",
+        "batch",
+        "draft_tokens",
+        "mfu",
+        "bottleneck",
+        "kernel_s",
+        "network_s",
+        "memory_s",
+        "arithmetic_s",
+    ),
+    *("memory_per_gpu_gb", "memory_limit_gb", "draft", "cache_tokens"),
+    *("weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb"),
 )
 """Figures that an operating point does not have."""
 

@@ -20,7 +20,8 @@ from ieco_opt.catalog import (
     model_to_mapping,
     total_params,
 )
-from ieco_opt.catalog.types import FeedForward, Model
+from ieco_opt.catalog.store import find
+from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 from ieco_opt.errors import ScenarioError
 
 PAPER = Collection.PAPER
@@ -254,9 +255,8 @@ def test_huggingface_config_gives_the_catalog_model(name: str, tmp_path: Path) -
     assert isinstance(expected, Model)
     assert isinstance(item, Model)
     assert item.name == name
-    for field in ("layers", "width", "vocabulary", "tied_embeddings", "attention", "feed_forward"):
+    for field in ("layers", "width", "vocabulary", "tied_embeddings", "blocks", "feed_forward"):
         assert getattr(item, field) == getattr(expected, field), field
-    assert ("full attention" in item.notes) == ("full attention" in expected.notes)
     assert "config.json" in item.sources["layers"]
 
 
@@ -285,16 +285,19 @@ def test_model_type_stands_in_for_architectures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"architectures": ["Qwen3NextForCausalLM"]}, "architectures", "linear attention"),
-        ({"architectures": ["DeepseekV32ForCausalLM"]}, "architectures", "sparse attention"),
-        ({"architectures": ["MiniMaxM3ForCausalLM"]}, "architectures", "sparse attention"),
-        ({"architectures": ["MambaForCausalLM"]}, "architectures", "state-space"),
+        ({"architectures": ["FalconH1ForCausalLM"]}, "architectures", "side by side"),
+        ({"architectures": ["Gemma3nForCausalLM"]}, "architectures", "embeddings of each layer"),
+        ({"architectures": ["MambaForCausalLM"]}, "architectures", "no attention at all"),
         ({"architectures": ["BertModel"]}, "architectures", "LlamaForCausalLM"),
+        ({"architectures": ["BertModel"]}, "architectures", "described by its layers in YAML, as `blocks`"),
         ({"architectures": [], "model_type": None}, "architectures", "nothing"),
-        ({"layer_types": ["linear_attention"]}, "layer_types", "linear_attention"),
+        ({"layer_types": ["linear_attention"] * 80}, "layer_types", "linear_attention"),
+        ({"layer_types": ["full_attention"]}, "layer_types", "one for each of 80 layers"),
         ({"layer_types": "full"}, "layer_types", "a list"),
-        ({"attn_type_list": [0, 1]}, "attn_type_list", "linear attention"),
-        ({"index_topk": 2048}, "index_topk", "sparse"),
+        ({"attn_type_list": [0, 1]}, "attn_type_list", "in this architecture"),
+        ({"index_topk": 2048}, "index_topk", "in this architecture"),
+        ({"num_experts": 64}, "num_experts", "in this architecture"),
+        ({"linear_attn_config": {"num_heads": 32}}, "linear_attn_config", "in this architecture"),
         ({"hidden_size": None}, "hidden_size", "missing"),
         ({"hidden_size": "8192"}, "hidden_size", "whole number"),
         ({"hidden_size": 8191}, "head_dim", "no multiple"),
@@ -324,10 +327,10 @@ def test_missing_keys_are_all_named(tmp_path: Path) -> None:
 
 def test_wrapped_config_names_the_key_inside(tmp_path: Path) -> None:
     config = copy.deepcopy(CONFIGS["Gemma-3-12B"])
-    del config["text_config"]["head_dim"]  # type: ignore[attr-defined]
+    del config["text_config"]["hidden_size"]  # type: ignore[attr-defined]
     with pytest.raises(ScenarioError) as error:
         model_from_file(write(tmp_path / "config.json", config))
-    assert [fault.field for fault in error.value.faults] == ["text_config.head_dim"]
+    assert [fault.field for fault in error.value.faults] == ["text_config.hidden_size"]
 
 
 def test_huggingface_config_is_no_paper_model(tmp_path: Path) -> None:
@@ -439,13 +442,28 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_examples_of_the_documentation_load(tmp_path: Path) -> None:
     page = ROOT / "docs" / "catalog.md"
     examples = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    mixture, attentions, paper, like, whole = examples
     path = tmp_path / "example.yaml"
-    path.write_text(mixture, encoding="utf-8")
-    assert model_from_file(path).name == "My-Mixture-13B"
-    for attention in yaml.safe_load_all(attentions):
-        assert model_from_mapping(MIXTURE | attention)
-    path.write_text(paper, encoding="utf-8")
-    assert model_from_file(path, PAPER).name == "Mine 8-bit"
-    assert accelerator_from_mapping(yaml.safe_load(like)).usd_per_gpu_hour == 1.9
-    assert accelerator_from_mapping(yaml.safe_load(whole)).power_w == 800
+    names: list[str] = []
+    for example in examples:
+        for document in yaml.safe_load_all(example):
+            if document.keys() == {"attention"}:
+                assert model_from_mapping(MIXTURE | document)
+            elif "flops_16bit" in document or is_card(document.get("like")):
+                names.append(accelerator_from_mapping(document).name)
+            else:
+                path.write_text(example, encoding="utf-8")
+                names.append(model_from_file(path, PAPER if "weight_bytes" in document else Collection.REAL).name)
+    assert names == [
+        "L40S-own-host",
+        "My-Mixture-13B",
+        "My-Hybrid-9B",
+        "Llama-3.3-70B-long",
+        "Mine 8-bit",
+        "H100-reserved",
+        "My-Accelerator",
+    ]
+
+
+def is_card(name: str | None) -> bool:
+    """Whether `like` names an accelerator."""
+    return name is not None and isinstance(find(name), Accelerator)

@@ -275,6 +275,8 @@ def test_schema_and_catalog(capfd: pytest.CaptureFixture[str]) -> None:
     assert call("catalog", "list", "--format", "json") == 0
     listed = json.loads(capfd.readouterr().out)
     assert {"Llama-3.3-70B", "DeepSeek-V3"} <= {row["name"] for row in listed["models"]}
+    cells = [cell for rows in listed.values() for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if isinstance(cell, list | dict)]
     assert call("catalog", "show", "H100") == 0
     assert "989" in capfd.readouterr().out
 

@@ -24,7 +24,7 @@ from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
-from ieco_opt.performance.pass_time import Degrees
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.reports.text.comparison import render
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Obstacle
 from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status
@@ -74,10 +74,12 @@ PROPOSAL_COLUMNS = {
     "gpus",
     "accelerator",
     "weights",
+    "kv_cache",
     "tensor_parallel",
     "attention_data_parallel",
     "pipeline_parallel",
     "expert_parallel",
+    "redundant_experts",
     "stage_ranks",
     "tensor_layout",
     "batch",
@@ -86,6 +88,7 @@ PROPOSAL_COLUMNS = {
     "draft_attention_data_parallel",
     "draft_pipeline_parallel",
     "draft_expert_parallel",
+    "draft_redundant_experts",
     "draft_stage_ranks",
     "reasons",
 }
@@ -117,8 +120,8 @@ def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluat
     first = np.zeros(count, dtype=np.intp)
     return Proposals(
         accelerator=first,
-        weights=first,
-        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool)),
+        precision=first,
+        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool), np.zeros(count)),
         batch=batch,
         draft_tokens=np.full(count, tokens),
         draft_degrees=absent_degrees(count),
@@ -179,7 +182,10 @@ def test_memory_may_be_exactly_full(share: float) -> None:
     model = catalog.model("Llama-3.3-70B")
     assert isinstance(model, Model)
     used = float(deployable.resident_bytes(model, Setup(2, "1d", 1, 1, 1), "fp8", np.array(24.0), 2500))
-    found = reasons_of(scenario(memory_utilization=share * used / 80e9), 2, 1, 1, 24)
+    hbm = catalog.accelerator("H100-SXM").hbm_bytes
+    # A number of gigabytes that is a power of two loses nothing on its way to bytes and back.
+    kept = scenario(memory_reserve_gb=4, memory_utilization=share * (used + 4e9) / hbm)
+    found = reasons_of(kept, 2, 1, 1, 24)
     assert [obstacle for obstacle, _ in found] == ([] if share == 1.0 else [Obstacle.MEMORY])
 
 
@@ -199,17 +205,32 @@ def test_a_limit_may_be_met_exactly(name: str, better: int) -> None:
 
 def test_memory_says_by_how_much_it_is_over() -> None:
     # Llama 3.3 70B in fp8 over 2 GPUs, 24 sequences of 2,500 tokens of 80 layers x 8 heads x 128 x 2 x 2 bytes: the
-    # cache alone is 24 x 2500 x 327,680 / 2 bytes, the weights half of 70.55e9.
-    used = 24 * 2500 * 327_680 / 2 / 1e9 + 70_553_706_496 / 2 / 1e9
-    assert used < 72
-    over = used - 0.5 * 80
-    found = reasons_of(scenario(memory_utilization=0.5), 2, 1, 1, 24)
+    # cache alone is 24 x 2500 x 327,680 / 2 bytes, the weights half of 70.55e9 x 8.03 / 8, and 5e9 are the server's.
+    fields = {"weights": [{"rest": "fp8"}], "memory_reserve_gb": 5}
+    used = 24 * 2500 * 327_680 / 2 / 1e9 + 70_553_706_496 * 8.03 / 8 / 2 / 1e9 + 5
+    assert used < 0.9 * 85
+    over = used - 0.5 * 85
+    found = reasons_of(scenario(memory_utilization=0.5, **fields), 2, 1, 1, 24)
     ((obstacle, text),) = found
     assert obstacle is Obstacle.MEMORY
     amount, percent = float(text.split()[3]), float(text.split("(")[1].split()[0])
     assert amount == pytest.approx(over, abs=0.1)
-    assert percent == pytest.approx(100 * over / 40, rel=0.01)
-    assert reasons_of(scenario(), 2, 1, 1, 24) == []
+    assert percent == pytest.approx(100 * over / 42.5, rel=0.01)
+    assert reasons_of(scenario(**fields), 2, 1, 1, 24) == []
+
+
+def test_copies_of_experts_are_part_of_a_proposal() -> None:
+    space = {"stage_ranks": [8], "expert_parallel": [8], "redundant_experts": [0, 8], "pipeline_parallel": [1]}
+    wanted = resolve(scenario(model="Mixtral-8x7B", design_space=space | {"attention_data_parallel": [1]}))
+    plain = proposals((8, 1, 1, 8))
+    wide = replace(plain, degrees=replace(plain.degrees, expert_parallel=np.array([8.0])))
+    latency = []
+    for copies in (0.0, 8.0, 16.0):
+        given = replace(wide, degrees=replace(wide.degrees, redundant_experts=np.array([copies])))
+        latency.append(float(judge(wanted, given).latency_s[0]))
+    # Twice the experts are read where few tokens reach most of them; 16 copies are not offered.
+    assert latency[0] < latency[1]
+    assert np.isnan(latency[2])
 
 
 def test_memory_of_fidelity_paper_is_an_average_for_one_micro_batch() -> None:

@@ -48,7 +48,7 @@ SCENARIO: dict[str, Any] = {
     "design_space": SPACE,
 }
 DENSE = SCENARIO | {"model": "Llama-3.1-8B"}
-EXPERTS = SCENARIO | {"model": "gpt-oss-20b"}
+EXPERTS = SCENARIO | {"model": "gpt-oss-20b", "weights": ["mxfp4"]}
 DRAFTED = SCENARIO | {
     "model": "Qwen3-30B-A3B",
     "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 4},
@@ -166,6 +166,7 @@ def test_single_batches_cannot_be_split_further() -> None:
 
 WIDE = SCENARIO | {
     "model": "gpt-oss-20b",
+    "weights": ["mxfp4"],
     "design_space": SPACE | {"stage_ranks": [1, 2], "tensor_layout": ["1d"], "batch": {"min": 1, "max": 40}},
 }
 

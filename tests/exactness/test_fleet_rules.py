@@ -14,8 +14,8 @@ from ieco_opt.scenario import load_fleet_mapping
 
 SEEDS = [range(20), pytest.param(range(20, 100), marks=pytest.mark.slow)]
 
-# All rules take equal parts of the fleets, and each decides in 5 % of all of them at least.
-LEAST_SHARE = 0.05 * len(RULES)
+LEAST_SHARE = 0.6
+"""Of the fleets that are drawn for a rule, how many it decides at least."""
 
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=str)
@@ -56,7 +56,7 @@ def test_frontiers_down_to_a_cost_of_0() -> None:
 
 
 def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
-    # Pass and transfer of the prefill instances are 0.03135280525720567 s together; in binary, what the limit leaves
+    # Pass and transfer of the prefill instances are 0.034482847343222676 s together; in binary, what the limit leaves
     # after the pass is a little less than the transfer.
     sizes = {"short": (200, 100), "long": (3000, 50)}
     mix = [
@@ -78,7 +78,7 @@ def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
                 "weights": ["fp8"],
                 "requests_per_s": 459.99867575690223,
                 "request_mix": mix,
-                "max_time_to_first_token_s": 0.03135280525720567,
+                "max_time_to_first_token_s": 0.034482847343222676,
                 "serving": ["disaggregated"],
                 "design_space": {
                     "tensor_parallel": [1, 2, 4],
@@ -91,5 +91,5 @@ def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
         "objective": "power",
     }
     plan = ieco_opt.plan(load_fleet_mapping(mapping))[0]
-    assert plan.power_kw == pytest.approx(13.3)
-    assert max(row.time_to_first_token_s or 0.0 for row in plan.instances) == pytest.approx(0.03135280525720567)
+    assert plan.power_kw == pytest.approx(14.0)
+    assert max(row.time_to_first_token_s or 0.0 for row in plan.instances) == pytest.approx(0.034482847343222676)

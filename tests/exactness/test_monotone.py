@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pytest
 from random_fleets import numbered_fleet
-from random_scenarios import numbered
+from random_scenarios import models, numbered
 
 import ieco_opt
 from ieco_opt import Scenario
@@ -102,7 +102,34 @@ def _another_accelerator(mapping: Mapping, draw: random.Random) -> bool:
 def _more_precisions(mapping: Mapping, draw: random.Random) -> bool:
     if mapping.get("fidelity") == "paper":
         return False
-    mapping["weights"].append(draw.choice([name for name in ("fp8", "int4", "bf16") if name not in mapping["weights"]]))
+    more = [name for name in ("fp8", "int4", "bf16", "mxfp4") if name not in mapping["weights"]]
+    for model in models(mapping):
+        more = [name for name in more if not model.published or name in model.published]
+    if not more:
+        return False
+    mapping["weights"].append(draw.choice(more))
+    return True
+
+
+def _both_caches(mapping: Mapping, draw: random.Random) -> bool:
+    if mapping.get("fidelity") == "paper" or len(mapping.get("kv_cache", "")) == 2:
+        return False
+    mapping["kv_cache"] = ["bf16", "fp8"]
+    return True
+
+
+def _no_reserve(mapping: Mapping, draw: random.Random) -> bool:
+    if mapping.get("fidelity") == "paper" or mapping.get("memory_reserve_gb") == 0:
+        return False
+    mapping["memory_reserve_gb"] = 0
+    return True
+
+
+def _more_redundant_experts(mapping: Mapping, draw: random.Random) -> bool:
+    listed = mapping["design_space"].get("redundant_experts", "auto")
+    if mapping.get("fidelity") == "paper" or listed == "auto":
+        return False
+    mapping["design_space"]["redundant_experts"] = sorted({*listed, draw.choice((1, 2, 3, 12))})
     return True
 
 
@@ -163,11 +190,14 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _looser("max_cost", 1.5): 12,
     _looser("min_throughput", 0.1): 12,
     _looser("max_throughput", 2.0): 15,
-    _looser("max_power_kw", 4.0): 10,
+    _looser("max_power_kw", 4.0): 6,
     _without_limits: 35,
-    _lower_price: 14,
+    _lower_price: 9,
     _another_accelerator: 60,
     _more_precisions: 33,
+    _both_caches: 20,
+    _no_reserve: 33,
+    _more_redundant_experts: 8,
     _more_batches: 70,
     _more_degrees: 70,
     _more_gpus: 55,
@@ -321,8 +351,14 @@ def _precisions(mapping: Mapping, draw: random.Random) -> bool:
     found = _one_of("workloads", "weights")(mapping, draw)
     if found is None:
         return False
-    found["weights"] = [*found["weights"], *(each for each in ("fp8", "int4") if each not in found["weights"])]
-    return True
+    described = [found["model"], *([found["speculation"]["draft_model"]] if "speculation" in found else [])]
+    more = [name for name in ("fp8", "int4", "mxfp4") if name not in found["weights"]]
+    for reference in described:
+        model = ieco_opt.catalog.model(reference) if isinstance(reference, str) else None
+        listed = reference.get("published") if isinstance(reference, dict) else model.published
+        more = [name for name in more if not listed or name in listed]
+    found["weights"] = [*found["weights"], *more]
+    return bool(more)
 
 
 def _more_points(mapping: Mapping, draw: random.Random) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from oracle import Setup, serving
 
+import ieco_opt
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
 from ieco_opt.fleet.columns import Candidates, Column
@@ -87,8 +88,9 @@ def _service(case: Mapping, min_speed: float | None, first_token_s: float | None
 def _key(instance: serving.Instance) -> tuple[int, ...]:
     def degrees(setup: Setup | None) -> tuple[int, ...]:
         if setup is None:
-            return (0,) * 5
-        return (*map(int, (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma)), int(setup.layout == "2d"))
+            return (0,) * 6
+        held = (setup.stage_ranks, setup.pipeline, setup.expert, setup.sigma, setup.redundant)
+        return (*map(int, held), int(setup.layout == "2d"))
 
     decoding = instance.decoding
     return (*degrees(instance.setup), decoding.draft_tokens, *degrees(decoding.draft_setup))
@@ -159,3 +161,49 @@ def test_pools_of_one_accelerator_are_priced_once() -> None:
         found = columns([one, spot, other, small])[1]
         assert expected
         assert [(each.gpus, each.requests_per_s, each.batch) for each in found if each.pool == at] == expected
+
+
+def _named(model: str, pool: Mapping, space: Mapping, **fields: Any) -> list[str]:
+    """Names of the instance types of the best plan for a demand that one instance meets."""
+    workload = {
+        "name": "w",
+        "model": model,
+        "weights": ["fp8"],
+        "requests_per_s": 0.1,
+        "prompt_tokens": 500,
+        "output_tokens": 90,
+        "serving": ["colocated"],
+        "design_space": {"pipeline_parallel": [1], "batch": {"max": 64}} | space,
+    }
+    fleet = {"kind": "fleet", "pools": [{"name": "p"} | pool], "workloads": [workload | fields]}
+    return [row.instance_type for row in ieco_opt.plan(load_fleet_mapping(fleet))[0].instances]
+
+
+def test_names_tell_caches_and_copies_of_experts() -> None:
+    wide = {"stage_ranks": [72], "attention_data_parallel": [72], "expert_parallel": [72]}
+    rack = {"accelerator": "GB200-NVL72", "gpus": 72}
+    assert _named("DeepSeek-V3", rack, wide, kv_cache="fp8") == ["fp8-kv-fp8-tp1-ep72-dp72-r32"]
+    one = {"stage_ranks": [1], "attention_data_parallel": [1]}
+    card = {"accelerator": "H100-SXM", "gpus": 8}
+    assert _named("Llama-3.1-8B", card, one) == ["fp8-tp1"]
+    mixed = [{"rest": "fp8", "head": "bf16"}]
+    assert _named("Llama-3.1-8B", card, one, kv_cache="fp8", weights=mixed) == ["head=bf16,rest=fp8-kv-fp8-tp1"]
+
+
+def test_a_cache_in_fp8_is_left_out_on_pools_without_8_bit_arithmetic() -> None:
+    workload = {
+        "name": "w",
+        "model": "Llama-3.1-8B",
+        "weights": ["bf16"],
+        "kv_cache": ["bf16", "fp8"],
+        "requests_per_s": 1.0,
+        "prompt_tokens": 500,
+        "output_tokens": 90,
+    }
+    pools = [{"name": name, "accelerator": name, "gpus": 8} for name in ("A100-SXM-80GB", "H100-SXM")]
+    resolved = resolve_fleet(load_fleet_mapping({"kind": "fleet", "pools": pools, "workloads": [workload]}))
+    candidates = build_candidates(resolved.workloads[0], resolved.pools)
+    pairs = {
+        (table.pools, table.precision.kv_cache) for table in candidates.tables if len(table.setups[0].degrees.gpus)
+    }
+    assert pairs == {((0,), "bf16"), ((1,), "bf16"), ((1,), "fp8")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,8 +10,13 @@ from ended_solves import Ending, empty_handed, end_after, interrupted, out_of_ti
 
 import ieco_opt
 from ieco_opt import SolverError
+from ieco_opt.fleet.planner import FleetPlanner
+from ieco_opt.fleet.program.data import Quantity
+from ieco_opt.fleet.space import build_fleet_space
 from ieco_opt.results.plan import FleetPlan
-from ieco_opt.scenario import Fleet, load_fleet_mapping
+from ieco_opt.scenario import Fleet, load_fleet_mapping, resolve_fleet
+from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
 
@@ -175,3 +181,28 @@ def test_a_plan_that_was_known_is_a_point_of_the_frontier_that_found_none(
     assert result[0].objective == result[0].usd_per_hour == known[0].usd_per_hour
     assert (result[0].status == "optimal") == (objective == "cost")
     assert ieco_opt.verify(result).problems == []
+
+
+@pytest.mark.parametrize(
+    ("most_usd_per_hour", "ending", "expected"),
+    [
+        (math.inf, None, True),
+        (0.0, None, False),
+        (math.inf, out_of_time, True),
+        (math.inf, empty_handed, Stopped),
+        (0.0, out_of_time, Stopped),
+        (math.inf, interrupted, Stopped),
+    ],
+)
+def test_whether_any_plan_exists_is_known_or_the_search_says_that_it_ended(
+    most_usd_per_hour: float, ending: Ending | None, expected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = FleetPlanner(build_fleet_space(resolve_fleet(FLEET)), Run(SolverConfig()))
+    epsilons = {Quantity.COST: most_usd_per_hour} if math.isfinite(most_usd_per_hour) else {}
+    if ending is not None:
+        end_after(0, ending, monkeypatch)
+    if expected is Stopped:
+        with pytest.raises(Stopped):
+            planner.exists(planner.problem(), epsilons)
+    else:
+        assert planner.exists(planner.problem(), epsilons) is expected

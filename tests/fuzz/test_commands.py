@@ -296,6 +296,10 @@ POINT = {
     "weights": "fp8",
     "expert_parallel": 1,
     "output_tokens": 100,
+    "kv_cache": "bf16",
+    "engine": "any",
+    "memory_reserve_gb": 3.5,
+    "redundant_experts": 0,
 }
 PAPER_POINT = {**{name: POINT[name] for name in list(POINT)[:9]}, "model": "Mixtral 8x7B", "accelerator": "H100"}
 

@@ -25,7 +25,7 @@ class Setup:
     """How the GPUs of one instance share the work; degrees may be fractional in paper fidelity.
 
     ``stage_ranks`` is T of the equations, all ranks of one pipeline stage, and ``sigma`` the groups that attention
-    splits them into.
+    splits them into. ``redundant`` counts the experts that a layer holds beside its own.
     """
 
     stage_ranks: float
@@ -33,6 +33,7 @@ class Setup:
     pipeline: float
     expert: float
     sigma: float
+    redundant: int = 0
 
     @property
     def tensor_parallel(self) -> float:

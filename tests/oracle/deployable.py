@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from ieco_opt.catalog.types import (
-    WEIGHT_BYTES,
-    WEIGHT_ONLY,
-    Accelerator,
-    FeedForward,
-    GroupedQueryAttention,
-    Model,
-)
+from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 
 from .common import (
     Array,
@@ -22,69 +17,62 @@ from .common import (
     activation_words,
     all_to_all_s,
     collective_s,
-    peak_flops,
     point_to_point_s,
     reduce_layout,
 )
+from .kinds import Kind, kind_of
+from .precision import Precision, precise, rate, recipe, stored_share, weight_bytes
 
 
-def attention_matrices(model: Model) -> list[tuple[int, int]]:
-    """Shapes of the attention matrices of one layer."""
-    d, att = model.width, model.attention
-    if isinstance(att, GroupedQueryAttention):
-        return [
-            ((att.query_heads + 2 * att.kv_heads) * att.head_width, d),
-            (d, att.query_heads * att.head_width),
-        ]
-    heads, rope = att.query_heads, att.rope_head_width
-    queries = heads * (att.nope_head_width + rope)
-    keys_values = heads * (att.nope_head_width + att.value_head_width)
-    output = (d, heads * att.value_head_width)
-    if att.query_width is None:
-        return [(queries + att.kv_width + rope, d), (keys_values, att.kv_width), output]
-    down = att.query_width + att.kv_width + rope
-    return [(down, d), (queries, att.query_width), (keys_values, att.kv_width), output]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one pass does for each sequence.
+
+    It carries ``carried`` tokens, reads the cache once over the positions from ``first`` to ``last``, computes
+    attention of ``generated`` tokens there and of ``prompts`` whole prompts, of which the positions before ``found``
+    are in the prefix cache.
+    """
+
+    carried: Array | float
+    first: float
+    last: float
+    generated: Array | float
+    prompts: float = 0.0
+    prompt_tokens: float = 0.0
+    found: float = 0.0
 
 
-def attention_params(model: Model) -> int:
-    """Attention weights of one layer."""
-    return sum(m * k for m, k in attention_matrices(model))
+def kinds(model: Model) -> list[tuple[int, Kind]]:
+    """Layers of each kind of attention, and the kind."""
+    return [(block.layers, kind_of(block.attention, model.width)) for block in model.blocks]
 
 
-def every_head_words(model: Model) -> int:
-    """Words of the queries, keys and values of one token and layer."""
-    att = model.attention
-    if isinstance(att, GroupedQueryAttention):
-        return (att.query_heads + 2 * att.kv_heads) * att.head_width
-    return att.query_heads * (2 * att.nope_head_width + att.rope_head_width + att.value_head_width)
+def has_attention(kind: Kind) -> bool:
+    """Whether a layer has anything but a feed-forward block."""
+    return bool(kind.matrices)
 
 
-def kv_heads(model: Model) -> int:
-    """Heads that a rank must hold whole; the latent cache is one of them."""
-    att = model.attention
-    return att.kv_heads if isinstance(att, GroupedQueryAttention) else 1
+def routed_layers(model: Model) -> int:
+    """Layers with routed experts."""
+    return sum(block.layers for block in model.feed_forward if block.experts > 1)
 
 
-def cache_bytes_per_layer(model: Model) -> float:
-    """Bytes of one token's cache in one layer, each head counted once."""
-    att = model.attention
-    if isinstance(att, GroupedQueryAttention):
-        return 2 * att.kv_heads * att.head_width * model.activation_bytes
-    return (att.kv_width + att.rope_head_width) * model.activation_bytes
+def part_of(block: FeedForward) -> str:
+    """Name of the part of a recipe that a feed-forward block is."""
+    if block.shared:
+        return "shared_experts"
+    return "experts" if block.experts > 1 else "feed_forward"
 
 
-def cache_flop_per_layer(model: Model, context_tokens: float) -> float:
-    """FLOP of one token's attention over its context in one layer."""
-    att = model.attention
-    if isinstance(att, GroupedQueryAttention):
-        return 4 * att.head_width * att.query_heads * context_tokens
-    return 2 * att.query_heads * (2 * att.kv_width + att.rope_head_width) * context_tokens
+def norm_params(model: Model, layers: float, routed: float) -> float:
+    """Weights of norms and routers."""
+    experts = max(block.experts for block in model.feed_forward)
+    return 2 * model.width * layers + (model.width * experts * routed if routed else 0.0)
 
 
-def rank_share(model: Model, setup: Setup) -> float:
+def kv_share(kind: Kind, setup: Setup) -> float:
     """Share of the cache of one sequence and layer that every rank of its group holds."""
-    heads = kv_heads(model)
-    return math.ceil(heads / setup.tensor_parallel) / heads
+    return math.ceil(kind.kv_heads / setup.tensor_parallel) / kind.kv_heads
 
 
 def pace(model: Model, setup: Setup) -> float:
@@ -92,32 +80,58 @@ def pace(model: Model, setup: Setup) -> float:
     return setup.pipeline * math.ceil(model.layers / setup.pipeline) / model.layers
 
 
-def peak(accelerator: Accelerator, weights: str) -> float:
-    """Peak FLOP/s of one GPU at the precision that the arithmetic really uses."""
-    bits = 16 if weights in WEIGHT_ONLY else 8 * WEIGHT_BYTES[weights]
-    return peak_flops(accelerator, bits)
+# --- arithmetic -------------------------------------------------------------------------------------------------------
 
 
-def layer_flop(model: Model, context_tokens: float) -> float:
-    """FLOP of one token over all layers."""
-    experts = sum(
-        2 * block.layers * block.active * (block.up + block.down) * model.width * block.width
-        for block in model.feed_forward
+def matrix_s(model: Model, accelerator: Accelerator, precision: str | Precision) -> float:
+    """Seconds of one token's matrices in all layers on one GPU at its peak."""
+    parts = recipe(model, precise(precision).weights, accelerator)
+    attention = sum(layers * kind.params for layers, kind in kinds(model))
+    seconds = 2 * attention / rate(accelerator, parts["attention"])
+    for block in model.feed_forward:
+        params = block.layers * block.active * (block.up + block.down) * model.width * block.width
+        seconds += 2 * params / rate(accelerator, parts[part_of(block)])
+    return seconds
+
+
+def ends_s(model: Model, accelerator: Accelerator, precision: str | Precision) -> float:
+    """Seconds of one token's embedding and unembedding on one GPU at its peak."""
+    parts = recipe(model, precise(precision).weights, accelerator)
+    flop = 2 * model.vocabulary * model.width
+    return flop / rate(accelerator, parts["embedding"]) + flop / rate(accelerator, parts["head"])
+
+
+def cache_flop(model: Model, load: Load) -> Array:
+    """FLOP of attention over the cache, and on states, of one sequence in all layers."""
+    total = np.zeros(np.shape(load.carried))
+    for layers, kind in kinds(model):
+        everything = Kind()
+        own = load.generated * kind.mean_attended(load.first, load.last) * kind.flop
+        own = own + load.generated * everything.mean_attended(load.first, load.last) * kind.index_flop
+        prompt = kind.flop * kind.attended(load.found, load.prompt_tokens)
+        prompt += kind.index_flop * everything.attended(load.found, load.prompt_tokens)
+        total = total + layers * (own + load.prompts * prompt + load.carried * kind.state_flop)
+    return np.asarray(total)
+
+
+def arithmetic_s(
+    model: Model, accelerator: Accelerator, setup: Setup, precision: str | Precision, micro_batch: Array, load: Load
+) -> Array:
+    """Seconds of the arithmetic of a micro-batch on the ranks of a stage."""
+    in_layers = (
+        load.carried * matrix_s(model, accelerator, precision) + cache_flop(model, load) / accelerator.flops_16bit
     )
-    attention = cache_flop_per_layer(model, context_tokens) + 2 * attention_params(model)
-    return experts + model.layers * attention
+    per_sequence = pace(model, setup) * in_layers + load.carried * ends_s(model, accelerator, precision)
+    return np.asarray(micro_batch * per_sequence / (setup.stage_ranks * accelerator.arithmetic_cap))
 
 
-def flop_per_token(model: Model, context_tokens: float) -> float:
-    """FLOP of one token for the utilisation."""
-    return layer_flop(model, context_tokens) + 4 * model.vocabulary * model.width
+def token_s(model: Model, accelerator: Accelerator, precision: str | Precision, first: float, last: float) -> float:
+    """Seconds that one token computes on one GPU at its peak rates, for the utilisation."""
+    over_cache = float(cache_flop(model, Load(1.0, first, last, 1.0))) / accelerator.flops_16bit
+    return matrix_s(model, accelerator, precision) + over_cache + ends_s(model, accelerator, precision)
 
 
-def arithmetic_s(model: Model, accelerator: Accelerator, setup: Setup, weights: str, x: Array, context: float) -> Array:
-    """Seconds of the arithmetic of a micro-batch of ``x`` tokens on the ranks of a stage."""
-    per_token = pace(model, setup) * layer_flop(model, context) + 4 * model.vocabulary * model.width
-    rate = peak(accelerator, weights) * accelerator.arithmetic_cap
-    return x * per_token / (setup.stage_ranks * rate)
+# --- memory -----------------------------------------------------------------------------------------------------------
 
 
 def expert_ranks(block: FeedForward, setup: Setup) -> float:
@@ -125,56 +139,97 @@ def expert_ranks(block: FeedForward, setup: Setup) -> float:
     return setup.stage_ranks / setup.expert if block.experts > 1 else setup.stage_ranks
 
 
-def block_bytes(model: Model, block: FeedForward, setup: Setup, weights: str, x: Array) -> Array:
+def held_experts(block: FeedForward, setup: Setup) -> int:
+    """Experts of a layer with the redundant ones."""
+    return block.experts + (setup.redundant if block.experts > 1 else 0)
+
+
+def stored_bytes(block: FeedForward, parts: dict[str, str]) -> float:
+    """Bytes of a weight of a block, padding of experts included."""
+    form = parts[part_of(block)]
+    return weight_bytes(form) * (stored_share(form, block.width) if block.experts > 1 else 1.0)
+
+
+def block_bytes(model: Model, block: FeedForward, setup: Setup, parts: dict[str, str], x: Array) -> Array:
     """Bytes that one layer's feed-forward block moves on all ranks of its stage."""
+    if not block.width:
+        return np.zeros_like(x)
     d, f = model.width, block.width
-    s = block.experts / block.active
-    touched = (1 - (1 - 1 / s) ** x) * block.experts
+    experts = held_experts(block, setup)
+    s = experts / block.active
+    touched = (1 - (1 - 1 / s) ** x) * experts
     activations = model.activation_bytes * activation_words(d, f, x / s, expert_ranks(block, setup))
-    return np.asarray(touched * (block.up + block.down) * (WEIGHT_BYTES[weights] * d * f + activations))
+    return np.asarray(touched * (block.up + block.down) * (stored_bytes(block, parts) * d * f + activations))
 
 
-def attention_bytes(model: Model, setup: Setup, weights: str, x: Array) -> Array:
+def attention_bytes(model: Model, kind: Kind, setup: Setup, parts: dict[str, str], x: Array) -> Array:
     """Bytes that one layer's attention moves on all ranks of its stage, the cache apart."""
     ranks = setup.tensor_parallel
-    copies = setup.sigma * WEIGHT_BYTES[weights] * attention_params(model)
-    words = sum(activation_words(m, k, x, ranks) for m, k in attention_matrices(model))
+    copies = setup.sigma * weight_bytes(parts["attention"]) * kind.params
+    words = sum((activation_words(m, k, x, ranks) for m, k in kind.matrices), np.zeros_like(x))
     return np.asarray(copies + model.activation_bytes * words)
+
+
+def read_bytes(kind: Kind, setup: Setup, word_bytes: float, load: Load) -> float:
+    """Bytes of one sequence's cache that one layer reads on all ranks of its group, states written too."""
+    everything = Kind()
+    entries = kind.mean_attended(load.first, load.last) + load.prompts * min(load.found, kind.cap)
+    seen = everything.mean_attended(load.first, load.last) + load.prompts * load.found
+    replication = setup.tensor_parallel * kv_share(kind, setup)
+    return (
+        entries * kind.words * word_bytes * replication
+        + seen * kind.key_bytes * setup.tensor_parallel
+        + 2 * kind.state_bytes
+    )
 
 
 def memory_s(
     model: Model,
     accelerator: Accelerator,
     setup: Setup,
-    weights: str,
+    precision: str | Precision,
     micro_batch: Array,
-    x: Array,
-    context: float,
+    load: Load,
 ) -> Array:
     """Seconds of moving weights, activations and the cache."""
-    replication = setup.tensor_parallel * rank_share(model, setup)
-    cache = model.layers * cache_bytes_per_layer(model) * context * micro_batch * replication
-    attention = model.layers * attention_bytes(model, setup, weights, x)
-    experts = sum(b.layers * block_bytes(model, b, setup, weights, x) for b in model.feed_forward)
-    unembedding = WEIGHT_BYTES[weights] * model.vocabulary * model.width
-    moved = pace(model, setup) * (cache + attention + experts) + unembedding
+    precision = precise(precision)
+    parts = recipe(model, precision.weights, accelerator)
+    x = micro_batch * load.carried
+    moved = np.zeros_like(x)
+    for layers, kind in kinds(model):
+        moved = moved + layers * read_bytes(kind, setup, precision.word_bytes, load) * micro_batch
+        moved = moved + layers * attention_bytes(model, kind, setup, parts, x)
+    for block in model.feed_forward:
+        moved = moved + block.layers * block_bytes(model, block, setup, parts, x)
+    norms = weight_bytes(parts["norms"]) * norm_params(model, model.layers, routed_layers(model))
+    moved = pace(model, setup) * (moved + setup.stage_ranks * norms)
+    moved = moved + weight_bytes(parts["head"]) * model.vocabulary * model.width
     return np.asarray(moved / (setup.stage_ranks * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
+
+
+# --- network ----------------------------------------------------------------------------------------------------------
 
 
 def attention_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
     """Seconds of the attention all-reduces of all layers, each over one group's sequences."""
     ranks = setup.tensor_parallel
     r, n = reduce_layout(accelerator, setup.layout, ranks)
-    words = [float(model.width)]
-    if setup.layout == "2d":
-        words = [model.width * r / ranks, every_head_words(model) * r / ranks]
-    return model.layers * _allreduces_s(model, accelerator, r, n, words, x / setup.sigma)
+    seconds = np.zeros_like(x)
+    for layers, kind in kinds(model):
+        words = [float(model.width)]
+        if setup.layout == "2d":
+            words = [model.width * r / ranks, kind.wide_words * r / ranks]
+        if has_attention(kind):
+            seconds = seconds + layers * _allreduces_s(model, accelerator, r, n, words, x / setup.sigma)
+    return seconds
 
 
 def feed_forward_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
     """Seconds of the feed-forward all-reduces of all layers, each block its own."""
     seconds = np.zeros_like(x)
     for block in model.feed_forward:
+        if not block.width:
+            continue
         r, n = reduce_layout(accelerator, setup.layout, expert_ranks(block, setup))
         parallel = setup.stage_ranks / r
         words = [block.active * block.down * model.width / parallel]
@@ -204,14 +259,13 @@ def evaluate(
     model: Model,
     accelerator: Accelerator,
     setup: Setup,
-    weights: str,
+    precision: str | Precision,
     batch: Array,
-    context_tokens: float,
-    tokens_per_pass: Array,
+    load: Load,
 ) -> Components:
-    """Time one pass of one micro-batch; ``batch`` and ``tokens_per_pass`` broadcast."""
+    """Time one pass of one micro-batch; ``batch`` and the tokens that the load carries broadcast."""
     micro_batch = batch / setup.pipeline
-    x = micro_batch * tokens_per_pass
+    x = micro_batch * load.carried
     slow = pace(model, setup)
     transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.stage_ranks)
     return Components(
@@ -220,46 +274,133 @@ def evaluate(
         feed_forward_allreduce_s=slow * feed_forward_allreduce_s(model, accelerator, setup, x),
         expert_all_to_all_s=slow * expert_all_to_all_s(model, accelerator, setup, x),
         pipeline_transfer_s=(setup.pipeline - 1) * transfer,
-        memory_s=memory_s(model, accelerator, setup, weights, micro_batch, x, context_tokens),
-        arithmetic_s=arithmetic_s(model, accelerator, setup, weights, x, context_tokens),
+        memory_s=memory_s(model, accelerator, setup, precision, micro_batch, load),
+        arithmetic_s=arithmetic_s(model, accelerator, setup, precision, micro_batch, load),
     )
 
 
-def layer_kinds(model: Model) -> list[tuple[int, int]]:
-    """Feed-forward parameters of a layer and the number of such layers, the heaviest kind first.
+# --- what fits --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sharers:
+    """Ranks of a stage that share one copy of the weights that no expert routes to.
+
+    ``layers`` share dense layers and shared experts, T_d; ``embedding`` and ``head`` are T_e and T_h.
+    """
+
+    layers: float
+    embedding: float
+    head: float
+
+
+def sharers(model: Model, setup: Setup, engine: str) -> Sharers:
+    """Ranks that share one copy where the engine runs the model: a group's own, or all of a stage."""
+    group, stage = setup.tensor_parallel, setup.stage_ranks
+    if not routed_layers(model) or engine == "none":
+        return Sharers(stage, stage, stage)
+    if engine == "sglang":
+        return Sharers(stage, group, stage)
+    return Sharers(group, group, group)
+
+
+def layer_kinds(model: Model, setup: Setup, parts: dict[str, str], engine: str) -> list[tuple[float, int]]:
+    """Feed-forward bytes of a layer on a GPU and the number of such layers, the heaviest kind first.
 
     Shared experts belong to every layer that routes.
     """
+    beside = sharers(model, setup, engine).layers
 
-    def params(block: FeedForward) -> int:
-        return block.experts * (block.up + block.down) * model.width * block.width
+    def held(block: FeedForward) -> float:
+        params = held_experts(block, setup) * (block.up + block.down) * model.width * block.width
+        ranks = setup.stage_ranks if block.experts > 1 else beside
+        return params * stored_bytes(block, parts) / ranks if params else 0.0
 
-    shared = sum(params(block) for block in model.feed_forward if block.shared)
-    kinds = [
-        (params(block) + (shared if block.experts > 1 else 0), block.layers)
+    shared = sum(held(block) for block in model.feed_forward if block.shared)
+    found = [
+        (held(block) + (shared if block.experts > 1 else 0.0), block.layers)
         for block in model.feed_forward
         if not block.shared
     ]
-    return sorted(kinds, reverse=True)
+    return sorted(found, reverse=True)
 
 
-def heaviest_feed_forward_params(model: Model, layers: int) -> int:
-    """Feed-forward parameters of the heaviest choice of that many layers."""
-    total, left = 0, layers
-    for params, count in layer_kinds(model):
+def heaviest_feed_forward_bytes(model: Model, setup: Setup, parts: dict[str, str], layers: int, engine: str) -> float:
+    """Feed-forward bytes on a GPU of the heaviest choice of that many layers."""
+    total, left = 0.0, layers
+    for held, count in layer_kinds(model, setup, parts, engine):
         taken = min(left, count)
-        total += taken * params
+        total += taken * held
         left -= taken
     return total
 
 
-def resident_bytes(model: Model, setup: Setup, weights: str, batch: Array, full_tokens: float) -> Array:
-    """Bytes that the most loaded GPU holds when every sequence has reached its full length."""
+def stage_kinds(model: Model, setup: Setup) -> Iterator[tuple[int, Kind]]:
+    """Layers of each kind of attention in the largest stage; kinds take turns."""
     stage = math.ceil(model.layers / setup.pipeline)
-    both_ends = setup.pipeline == 1 and not model.tied_embeddings
-    embedding = model.vocabulary * model.width * (2 if both_ends else 1)
-    attention = stage * attention_params(model) / setup.tensor_parallel
-    experts = heaviest_feed_forward_params(model, stage) / setup.stage_ranks
-    held = WEIGHT_BYTES[weights] * (attention + experts + embedding / setup.stage_ranks)
-    per_sequence = stage * cache_bytes_per_layer(model) * full_tokens * rank_share(model, setup)
-    return np.asarray(held + per_sequence * np.ceil(batch / setup.sigma))
+    for layers, kind in kinds(model):
+        yield min(layers, -(-stage * layers // model.layers)), kind
+
+
+def held_weights(
+    model: Model,
+    setup: Setup,
+    precision: str | Precision,
+    accelerator: Accelerator | None = None,
+    engine: str = "any",
+) -> float:
+    """Bytes of weights of the most loaded GPU where that engine runs the model."""
+    parts = recipe(model, precise(precision).weights, accelerator)
+    stage = math.ceil(model.layers / setup.pipeline)
+    attention = sum(layers * kind.params for layers, kind in stage_kinds(model, setup)) / setup.tensor_parallel
+    experts = heaviest_feed_forward_bytes(model, setup, parts, stage, engine)
+    ranks = sharers(model, setup, engine)
+    ends = [weight_bytes(parts["embedding"]) / ranks.embedding, weight_bytes(parts["head"]) / ranks.head]
+    both = setup.pipeline == 1 and not model.tied_embeddings
+    embeddings = model.vocabulary * model.width * (sum(ends) if both else max(ends))
+    norms = norm_params(model, stage, min(stage, routed_layers(model)))
+    return weight_bytes(parts["attention"]) * attention + experts + embeddings + weight_bytes(parts["norms"]) * norms
+
+
+def held_per_sequence(model: Model, setup: Setup, precision: str | Precision, tokens: float) -> float:
+    """Bytes of the cache of one sequence on the most loaded GPU."""
+    word_bytes = precise(precision).word_bytes
+    return sum(
+        layers
+        * kind.sequence_bytes(tokens, word_bytes, share=kv_share(kind, setup), state_share=1 / setup.tensor_parallel)
+        for layers, kind in stage_kinds(model, setup)
+    )
+
+
+def held_cache(model: Model, setup: Setup, precision: str | Precision, batch: Array, full_tokens: float) -> Array:
+    """Bytes of the cache of the most loaded GPU when every sequence has reached its full length."""
+    return np.asarray(held_per_sequence(model, setup, precision, full_tokens) * np.ceil(batch / setup.sigma))
+
+
+def resident_bytes(
+    model: Model,
+    setup: Setup,
+    precision: str | Precision,
+    batch: Array,
+    full_tokens: float,
+    accelerator: Accelerator | None = None,
+    engine: str = "any",
+) -> Array:
+    """Bytes of weights and cache that the most loaded GPU holds when every sequence has reached its full length."""
+    weights = held_weights(model, setup, precision, accelerator, engine)
+    return np.asarray(weights + held_cache(model, setup, precision, batch, full_tokens))
+
+
+def logged_bytes_per_token(model: Model, setup: Setup, precision: str | Precision) -> float:
+    """Bytes that one token takes on a rank where every layer keeps every token."""
+    word_bytes = precise(precision).word_bytes
+    return sum(
+        layers * (kind.words * word_bytes * kv_share(kind, setup) + kind.key_bytes)
+        for layers, kind in stage_kinds(model, setup)
+    )
+
+
+def prompt_bytes(model: Model, precision: str | Precision, tokens: float) -> float:
+    """Bytes of the cache of a sequence in all layers, in one copy."""
+    word_bytes = precise(precision).word_bytes
+    return sum(layers * kind.sequence_bytes(tokens, word_bytes) for layers, kind in kinds(model))

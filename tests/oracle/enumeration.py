@@ -14,6 +14,8 @@ from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from . import deployable, paper
 from .common import Array, Setup
 from .physics import evaluate
+from .precision import Precision, pairs
+from .reserve import Reserve
 
 Mask = NDArray[np.bool_]
 Deployments = dict[str, NDArray[Any]]
@@ -35,6 +37,7 @@ class OracleScenario:
     accelerators: tuple[Accelerator, ...]
     batches: NDArray[np.int64]
     weights: tuple[str, ...] = ()
+    kv_cache: tuple[str, ...] = ("bf16",)
     context_tokens: float = 1000
     output_tokens: float = 1000
     tensor_parallel: tuple[int, ...] | None = None
@@ -42,6 +45,7 @@ class OracleScenario:
     tensor_layout: tuple[str, ...] = ("1d",)
     pipeline_parallel: tuple[int, ...] = (1,)
     expert_parallel: Literal["auto"] | tuple[int, ...] = "auto"
+    redundant_experts: Literal["auto"] | tuple[int, ...] = "auto"
     attention_data_parallel: tuple[int, ...] = (1,)
     max_gpus: int = 512
     draft_model: Model | PaperModel | None = None
@@ -54,22 +58,43 @@ class OracleScenario:
     min_throughput: float | None = None
     max_power_kw: float | None = None
     memory_utilization: float = 0.9
+    engine: str = "any"
+    memory_reserve_gb: Literal["auto"] | float = "auto"
 
     @property
-    def pass_context(self) -> float:
-        """Tokens in the cache during a pass."""
-        grown = 0.0 if self.fidelity == "paper" else self.output_tokens / 2
-        return self.context_tokens + grown
+    def full_tokens(self) -> float:
+        """Tokens of a sequence when it is longest."""
+        return self.context_tokens + self.output_tokens
+
+    @property
+    def reserve(self) -> Reserve:
+        """What is not left for weights and cache."""
+        return Reserve(self.memory_utilization, self.engine, self.memory_reserve_gb)
+
+    def too_long(self) -> bool:
+        """Whether the model was not made for so many tokens."""
+        return isinstance(self.model, Model) and exceeds_context(self.model, self.full_tokens)
+
+    def refused_field(self) -> str | None:
+        """Name the field for which no configuration exists, whatever the design space and the memory."""
+        if self.too_long():
+            return "workload.context_tokens"
+        any_pair = any(_precisions(self, accelerator) for accelerator in self.accelerators)
+        return None if any_pair else "kv_cache"
 
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A model in one setup: latency (gamma x batch), memory and existence at each batch."""
+    """A model in one setup: latency (gamma x batch), memory and existence at each batch.
+
+    In deployable fidelity memory is that of the fullest GPU, apart from the reserve; in the paper's, of all.
+    """
 
     setup: Setup
     exists: Mask
     latency_s: Array
     resident_bytes: Array
+    reserve_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +102,10 @@ class Group:
     """Deployments that differ in nothing but the batch."""
 
     accelerator: Accelerator
-    weights: str
+    precision: Precision
     setup: Setup
     draft_tokens: int
-    peak_flops: float
-    flop_per_token: float
+    token_s: float
     batch: NDArray[np.int64]
     latency_s: Array
 
@@ -91,26 +115,42 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
     groups = [
         group
         for accelerator in scenario.accelerators
-        for weights in scenario.weights or ("",)
-        for group in _groups(scenario, accelerator, weights)
+        for precision in _precisions(scenario, accelerator)
+        for group in _groups(scenario, accelerator, precision)
+        if not scenario.too_long()
     ]
     return _within_limits(scenario, _columns(groups))
+
+
+def exceeds_context(model: Model, tokens: float) -> bool:
+    """Whether a sequence of so many tokens is longer than the model was made for."""
+    return model.max_context_tokens is not None and tokens > model.max_context_tokens
+
+
+def _precisions(scenario: OracleScenario, accelerator: Accelerator) -> list[Precision]:
+    if scenario.fidelity == "paper":
+        return [Precision("", "")]
+    return list(pairs(scenario.weights, scenario.kv_cache, accelerator))
 
 
 def setups(scenario: OracleScenario, model: Model | PaperModel) -> Iterator[tuple[Setup, Mask]]:
     """Every setup of the design space that suits the model, and the batches at which it exists."""
     for ranks, sigma in _stages(scenario):
-        if isinstance(model, Model) and model.attention.query_heads % (ranks // sigma) != 0:
+        if isinstance(model, Model) and not _divides_heads(model, ranks // sigma):
             continue
         for pipeline in sorted(set(scenario.pipeline_parallel)):
             if ranks * pipeline > scenario.max_gpus:
                 continue
             if isinstance(model, Model) and pipeline > model.layers:
                 continue
-            for expert, exists in _expert_degrees(scenario, model, ranks, pipeline):
+            for expert, redundant, exists in _expert_degrees(scenario, model, ranks, pipeline):
                 for layout in sorted(set(scenario.tensor_layout)):
                     full = exists & (scenario.batches >= pipeline)
-                    yield Setup(ranks, layout, pipeline, expert, sigma), full
+                    yield Setup(ranks, layout, pipeline, expert, sigma, redundant), full
+
+
+def _divides_heads(model: Model, degree: int) -> bool:
+    return all(kind.heads % degree == 0 for _, kind in deployable.kinds(model))
 
 
 def _stages(scenario: OracleScenario) -> list[tuple[int, int]]:
@@ -125,29 +165,42 @@ def _stages(scenario: OracleScenario) -> list[tuple[int, int]]:
 
 def _expert_degrees(
     scenario: OracleScenario, model: Model | PaperModel, ranks: int, pipeline: int
-) -> list[tuple[int, Mask]]:
+) -> list[tuple[int, int, Mask]]:
+    """Expert-parallel degrees, redundant experts, and the batches at which they exist."""
     always = np.ones(scenario.batches.shape, dtype=bool)
     listed = scenario.expert_parallel
     if isinstance(model, PaperModel):
         if model.experts == 1:
-            return [(1, always)]
+            return [(1, 0, always)]
         if listed == "auto":
             starved = scenario.batches / pipeline < 2 * paper.sparsity(model)
             spread = min(ranks, model.experts)
-            return [(1, always)] if spread == 1 else [(1, starved), (spread, ~starved)]
-        return [(q, always) for q in sorted(set(listed)) if ranks % q == 0 and q <= model.experts]
-    routed = [block.experts for block in model.feed_forward if block.experts > 1]
-    if not routed:
-        return [(1, always)]
+            return [(1, 0, always)] if spread == 1 else [(1, 0, starved), (spread, 0, ~starved)]
+        return [(q, 0, always) for q in sorted(set(listed)) if ranks % q == 0 and q <= model.experts]
+    experts = max(block.experts for block in model.feed_forward)
+    if experts == 1:
+        return [(1, 0, always)]
     wanted = range(1, ranks + 1) if listed == "auto" else sorted(set(listed))
-    return [(q, always) for q in wanted if all(n % q == 0 for n in (ranks, *routed))]
+    return [
+        (q, r, always)
+        for q in wanted
+        if ranks % q == 0 and q <= experts
+        for r in redundant_experts(scenario.redundant_experts, experts, q)
+    ]
+
+
+def redundant_experts(listed: Literal["auto"] | Sequence[int], experts: int, degree: int) -> list[int]:
+    """Numbers of redundant experts with which the degree divides all of them."""
+    if listed == "auto":
+        return [-experts % degree]
+    return [r for r in sorted(set(listed)) if (experts + r) % degree == 0]
 
 
 def _host(
     scenario: OracleScenario,
     model: Model | PaperModel,
     accelerator: Accelerator,
-    weights: str,
+    precision: Precision,
     tokens_per_pass: Sequence[int],
 ) -> list[Hosted]:
     batch = scenario.batches.astype(float)
@@ -158,66 +211,52 @@ def _host(
             accelerator,
             setup,
             batch=batch,
-            context_tokens=scenario.pass_context,
+            context_tokens=scenario.context_tokens,
+            output_tokens=scenario.output_tokens,
             tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
-            weights=weights,
+            weights=precision,
         )
-        resident = _resident_bytes(scenario, model, setup, weights, batch)
-        hosted.append(Hosted(setup, exists, components.latency_s, resident))
+        if isinstance(model, PaperModel):
+            resident = paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
+            hosted.append(Hosted(setup, exists, components.latency_s, resident))
+            continue
+        resident = deployable.resident_bytes(
+            model, setup, precision, batch, scenario.full_tokens, accelerator, scenario.engine
+        )
+        reserve = scenario.reserve.reserve_bytes(model, accelerator, setup)
+        hosted.append(Hosted(setup, exists, components.latency_s, resident, reserve))
     return hosted
 
 
-def _resident_bytes(
-    scenario: OracleScenario, model: Model | PaperModel, setup: Setup, weights: str, batch: Array
-) -> Array:
-    """Bytes over all GPUs in paper fidelity, on the fullest GPU in deployable."""
-    if isinstance(model, PaperModel):
-        return paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
-    full = scenario.context_tokens + scenario.output_tokens
-    return deployable.resident_bytes(model, setup, weights, batch, full)
-
-
-def _fits(scenario: OracleScenario, accelerator: Accelerator, hosted: Hosted) -> Mask:
+def _fits(scenario: OracleScenario, accelerator: Accelerator, main: Hosted, draft: Hosted | None = None) -> Mask:
+    """Whether the model fits, beside a draft in deployable fidelity; in the paper's each has to fit alone."""
     if scenario.fidelity == "paper":
-        return hosted.setup.gpus * accelerator.hbm_bytes >= hosted.resident_bytes
-    return hosted.resident_bytes <= scenario.memory_utilization * accelerator.hbm_bytes
+        return main.setup.gpus * accelerator.hbm_bytes >= (draft or main).resident_bytes
+    held = main.resident_bytes + (0.0 if draft is None else draft.resident_bytes)
+    return held + main.reserve_bytes <= scenario.reserve.usable_bytes(accelerator)
 
 
-def _fits_beside(scenario: OracleScenario, accelerator: Accelerator, main: Hosted, draft: Hosted) -> Mask:
-    if scenario.fidelity == "paper":
-        return _fits(scenario, accelerator, draft)
-    together = main.resident_bytes + draft.resident_bytes
-    return together <= scenario.memory_utilization * accelerator.hbm_bytes
-
-
-def _groups(scenario: OracleScenario, accelerator: Accelerator, weights: str) -> Iterator[Group]:
+def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> Iterator[Group]:
     lengths = [1]
     drafts: list[Hosted] = []
     if scenario.draft_model is not None:
         lengths += range(2, scenario.max_draft_tokens + 1)
-        drafts = _host(scenario, scenario.draft_model, accelerator, weights, [1])
-    peak, flop = _peak_and_flop(scenario, accelerator, weights)
-    for main in _host(scenario, scenario.model, accelerator, weights, lengths):
+        drafts = _host(scenario, scenario.draft_model, accelerator, precision, [1])
+    token_s = _token_s(scenario, accelerator, precision)
+    for main in _host(scenario, scenario.model, accelerator, precision, lengths):
         fits = main.exists & _fits(scenario, accelerator, main)
         for draft_tokens, latency in _decodings(scenario, accelerator, main, drafts, lengths):
             kept = fits & np.isfinite(latency)
-            yield Group(
-                accelerator,
-                weights,
-                main.setup,
-                draft_tokens,
-                peak,
-                flop,
-                scenario.batches[kept],
-                latency[kept],
-            )
+            batch = scenario.batches[kept]
+            yield Group(accelerator, precision, main.setup, draft_tokens, token_s, batch, latency[kept])
 
 
-def _peak_and_flop(scenario: OracleScenario, accelerator: Accelerator, weights: str) -> tuple[float, float]:
-    model, context = scenario.model, scenario.pass_context
+def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> float:
+    """Seconds that one token computes on one GPU at its peak."""
+    model = scenario.model
     if isinstance(model, PaperModel):
-        return paper.peak(model, accelerator), paper.flop_per_token(model, context)
-    return deployable.peak(accelerator, weights), deployable.flop_per_token(model, context)
+        return paper.flop_per_token(model, scenario.context_tokens) / paper.peak(model, accelerator)
+    return deployable.token_s(model, accelerator, precision, scenario.context_tokens, scenario.full_tokens)
 
 
 def _decodings(
@@ -230,7 +269,7 @@ def _decodings(
     """Draft tokens (0 without speculation) and latency at each batch, infinite where no draft fits."""
     yield 0, main.latency_s[0]
     draft_s = [
-        np.where(draft.exists & _fits_beside(scenario, accelerator, main, draft), draft.latency_s[0], np.inf)
+        np.where(draft.exists & _fits(scenario, accelerator, main, draft), draft.latency_s[0], np.inf)
         for draft in drafts
         if draft.setup.gpus == main.setup.gpus
     ]
@@ -257,15 +296,17 @@ def _columns(groups: list[Group]) -> Deployments:
     gpus = np.repeat(np.array([g.setup.gpus for g in groups], dtype=int), counts)
     dollars = np.repeat(np.array([_price(g.accelerator) for g in groups], dtype=float), counts)
     watts = np.repeat(np.array([g.accelerator.power_w for g in groups], dtype=float), counts)
-    flop = np.repeat(np.array([g.flop_per_token / g.peak_flops for g in groups], dtype=float), counts)
+    busy = np.repeat(np.array([g.token_s for g in groups], dtype=float), counts)
     return {
         "accelerator": repeat([g.accelerator.name for g in groups], str),
-        "weights": repeat([g.weights for g in groups], str),
+        "weights": repeat([g.precision.weights for g in groups], str),
+        "kv_cache": repeat([g.precision.kv_cache for g in groups], str),
         "tensor_parallel": repeat([g.setup.tensor_parallel for g in groups], int),
         "tensor_layout": repeat([g.setup.layout for g in groups], str),
         "pipeline_parallel": repeat([g.setup.pipeline for g in groups], int),
         "expert_parallel": repeat([g.setup.expert for g in groups], int),
         "expert_tensor_parallel": repeat([g.setup.expert_tensor_parallel for g in groups], float),
+        "redundant_experts": repeat([g.setup.redundant for g in groups], int),
         "attention_data_parallel": repeat([g.setup.sigma for g in groups], int),
         "stage_ranks": repeat([g.setup.stage_ranks for g in groups], int),
         "batch": batch,
@@ -275,7 +316,7 @@ def _columns(groups: list[Group]) -> Deployments:
         "speed_tokens_per_s": 1 / latency,
         "cost_usd_per_mtok": 1e6 * gpus * dollars / 3600 * latency / batch,
         "throughput_tokens_per_s": batch / latency,
-        "mfu": batch / latency * flop / gpus,
+        "mfu": batch / latency * busy / gpus,
         "power_kw": gpus * watts / 1000,
     }
 

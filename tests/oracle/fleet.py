@@ -30,7 +30,9 @@ from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
 from . import serving
-from .common import Setup
+from .breakdown import breakdown, memory_faults, setup_of
+from .precision import Precision
+from .precision import listed as listed_entries
 from .serving import Decoding, Instance, Phase, Request, Service, Speculation
 
 Scenario = Mapping[str, Any]
@@ -45,6 +47,7 @@ PROVEN = 1e-6
 DRAFT_DEGREES = (
     *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
     *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
+    "draft_redundant_experts",
 )
 
 MOST_STEPS = 20_000
@@ -355,7 +358,11 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
     return Service(
         model=_model(mapping["model"]),
         accelerator=case.pools[pool].accelerator,
-        weights=tuple(mapping["weights"]),
+        weights=listed_entries(mapping["weights"], ""),
+        kv_cache=listed_entries(mapping.get("kv_cache"), "bf16"),
+        prefix_hit=_given(mapping, "prefix_hit", 0.0),
+        engine=_given(mapping, "engine", "any"),
+        memory_reserve_gb=_given(mapping, "memory_reserve_gb", "auto"),
         request=request,
         batches=_batches(batches),
         memory_utilization=_given(mapping, "memory_utilization", 0.9),
@@ -1012,7 +1019,7 @@ class _Plan:
         wanted = service(self.case, workload, self.pools[row["pool"]], request)
         phase = cast(Phase, row["phase"])
         return wanted, serving.price(
-            wanted, phase, row["weights"], _setup(row, ""), row["batch"], _decoding(wanted, row)
+            wanted, phase, _precision(row), setup_of(row, ""), row["batch"], _decoding(wanted, row)
         )
 
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
@@ -1023,6 +1030,9 @@ class _Plan:
             found += _differ("latency", row["latency_s"], one.latency_s)
             found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
         found += _throughput_faults(row, one, request)
+        tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
+        memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
+        found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         return Kind(workload.name, one.phase, self.pools[row["pool"]], one.gpus, *parts), found
 
@@ -1274,22 +1284,15 @@ class _Plan:
         ]
 
 
-def _setup(row: Row, prefix: str) -> Setup:
-    """Setup of the model or (prefix ``draft_``) of the draft of a row."""
-    return Setup(
-        stage_ranks=row[f"{prefix}tensor_parallel"] * row[f"{prefix}attention_data_parallel"],
-        layout=row[f"{prefix}tensor_layout"],
-        pipeline=row[f"{prefix}pipeline_parallel"],
-        expert=row[f"{prefix}expert_parallel"],
-        sigma=row[f"{prefix}attention_data_parallel"],
-    )
+def _precision(row: Row) -> Precision:
+    return Precision(row["weights"], row["kv_cache"])
 
 
 def _degree_faults(row: Row) -> list[str]:
     """Check the degrees that follow from others, of the model and of the draft; without a draft it has none."""
     found = []
     for prefix in ("", "draft_") if row["draft_tokens"] else ("",):
-        setup = _setup(row, prefix)
+        setup = setup_of(row, prefix)
         found += _differ(f"{prefix}stage_ranks", row[f"{prefix}stage_ranks"], setup.stage_ranks)
         stated = row[f"{prefix}expert_tensor_parallel"]
         found += _differ(f"{prefix}expert_tensor_parallel", stated, setup.expert_tensor_parallel)
@@ -1304,7 +1307,7 @@ def _decoding(wanted: Service, row: Row) -> Decoding:
         return Decoding()
     assert wanted.speculation is not None
     tokens = row["draft_tokens"]
-    return Decoding(_setup(row, "draft_"), tokens, wanted.speculation.expected_tokens(tokens))
+    return Decoding(setup_of(row, "draft_"), tokens, wanted.speculation.expected_tokens(tokens))
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

@@ -206,14 +206,14 @@ def speed_factors(case: Case, workload: Workload) -> Iterator[float]:
 
 def _speeds(wanted: serving.Service, phase: serving.Phase) -> Iterator[float]:
     """Speeds of every setup at every batch at which it exists and fits."""
-    for weights in wanted.weights:
+    for precision in wanted.precisions:
         for setup, batch, exists in serving.phase_setups(wanted, phase, wanted.model):
             for decoding, draft_exists in serving.decodings(wanted, phase, setup.gpus):
-                usable = exists & serving.fits(wanted, phase, weights, setup, decoding, batch)
+                usable = exists & serving.fits(wanted, phase, precision, setup, decoding, batch)
                 if draft_exists is not None:
                     usable &= draft_exists
                 if usable.any():
-                    latency = serving.generation_s(wanted, phase, weights, setup, decoding, batch[usable])
+                    latency = serving.generation_s(wanted, phase, precision, setup, decoding, batch[usable])
                     yield from (1 / latency).tolist()
 
 

@@ -9,6 +9,8 @@ from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
 from . import deployable, paper
 from .common import Components, Setup
+from .deployable import Load
+from .precision import Precision
 
 __all__ = ["Components", "Setup", "evaluate"]
 
@@ -20,23 +22,25 @@ def evaluate(
     *,
     batch: ArrayLike,
     context_tokens: float,
+    output_tokens: float = 0,
     tokens_per_pass: ArrayLike = 1,
-    weights: str = "",
+    weights: str | Precision = "",
 ) -> Components:
-    """Time one pass of one micro-batch; the kind of model decides the fidelity.
+    """Time one pass of one micro-batch while an answer is generated; the kind of model decides the fidelity.
 
     Parameters
     ----------
     batch
         Sequences in flight over all stages.
-    context_tokens
-        Tokens in the cache during this pass (in deployable fidelity, of the average step).
+    context_tokens, output_tokens
+        Tokens in the cache when the answer begins, and how many follow; the paper has no answer.
     tokens_per_pass
         Tokens per sequence in this pass; broadcast against ``batch``.
     weights
-        Precision of the weights; empty for a model of the paper.
+        Precision of the weights, with one of the cache or in 16 bits; empty for a model of the paper.
     """
     sequences, tokens = np.asarray(batch, dtype=float), np.asarray(tokens_per_pass, dtype=float)
     if isinstance(model, PaperModel):
         return paper.evaluate(model, accelerator, setup, sequences, context_tokens, tokens)
-    return deployable.evaluate(model, accelerator, setup, weights, sequences, context_tokens, tokens)
+    load = Load(tokens, context_tokens, context_tokens + output_tokens, tokens)
+    return deployable.evaluate(model, accelerator, setup, weights, sequences, load)

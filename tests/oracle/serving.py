@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,10 @@ from ieco_opt.catalog.types import Accelerator, Model
 
 from . import deployable
 from .common import Array, Setup
-from .enumeration import Mask, OracleScenario, setups
+from .deployable import Load
+from .enumeration import Mask, OracleScenario, exceeds_context, setups
+from .precision import Precision, pairs, precise
+from .reserve import Reserve
 
 Phase = Literal["colocated", "prefill", "decode"]
 
@@ -31,9 +34,9 @@ class Request:
     output_tokens: float
 
     @property
-    def cached_tokens(self) -> float:
-        """Tokens in the cache at the average step of decoding."""
-        return self.prompt_tokens + self.output_tokens / 2
+    def full_tokens(self) -> float:
+        """Tokens in the cache when the answer is complete."""
+        return self.prompt_tokens + self.output_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,20 @@ class Service:
     accelerator: Accelerator
     weights: tuple[str, ...]
     request: Request
+    kv_cache: tuple[str, ...] = ("bf16",)
+    prefix_hit: float = 0.0
     tensor_parallel: tuple[int, ...] | None = None
     stage_ranks: tuple[int, ...] | None = None
     pipeline_parallel: tuple[int, ...] = (1, 2, 4, 8, 16)
     expert_parallel: Literal["auto"] | tuple[int, ...] = "auto"
+    redundant_experts: Literal["auto"] | tuple[int, ...] = "auto"
     attention_data_parallel: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     tensor_layout: tuple[str, ...] = ("1d",)
     batches: NDArray[np.int64] | None = None
     max_gpus: int = 512
     memory_utilization: float = 0.9
+    engine: str = "any"
+    memory_reserve_gb: Literal["auto"] | float = "auto"
     min_speed: float | None = None
     max_time_to_first_token_s: float | None = None
     speculation: Speculation | None = None
@@ -75,6 +83,26 @@ class Service:
     def all_batches(self) -> NDArray[np.int64]:
         """Batches of the design space, ascending."""
         return DEFAULT_BATCHES if self.batches is None else np.unique(self.batches)
+
+    @property
+    def precisions(self) -> list[Precision]:
+        """Precisions of weights and cache that there are on the accelerator."""
+        return list(pairs(self.weights, self.kv_cache, self.accelerator))
+
+    @property
+    def reserve(self) -> Reserve:
+        """What is not left for weights and cache."""
+        return Reserve(self.memory_utilization, self.engine, self.memory_reserve_gb)
+
+    @property
+    def found_tokens(self) -> float:
+        """Tokens of a prompt that are in the prefix cache."""
+        return self.prefix_hit * self.request.prompt_tokens
+
+    @property
+    def new_tokens(self) -> float:
+        """Tokens of a prompt that go through the model."""
+        return (1 - self.prefix_hit) * self.request.prompt_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +128,7 @@ class Instance:
     """
 
     phase: Phase
-    weights: str
+    precision: Precision
     setup: Setup
     decoding: Decoding
     batch: int
@@ -108,6 +136,16 @@ class Instance:
     capacity_requests_per_s: float
     pass_s: float
     transfer_s: float
+
+    @property
+    def weights(self) -> str:
+        """Entry of ``weights``."""
+        return self.precision.weights
+
+    @property
+    def kv_cache(self) -> str:
+        """Entry of ``kv_cache``."""
+        return self.precision.kv_cache
 
     @property
     def gpus(self) -> int:
@@ -122,7 +160,7 @@ class Instance:
     @property
     def key(self) -> tuple[object, ...]:
         """What makes the kind, the batch apart."""
-        return self.phase, self.weights, self.setup, self.decoding
+        return self.phase, self.precision, self.setup, self.decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,56 +173,57 @@ class Figures:
     transfer_s: float
 
 
+def passing(
+    service: Service, carried: float, generated: float, prompts: float, span: tuple[float, float] | None = None
+) -> Load:
+    """Give the load of a pass; the cache is read while an answer grows, or over ``span``."""
+    request = service.request
+    first, last = (request.prompt_tokens, request.full_tokens) if span is None else span
+    return Load(carried, first, last, generated, prompts, request.prompt_tokens, service.found_tokens)
+
+
 def pass_s(
-    model: Model,
-    accelerator: Accelerator,
-    setup: Setup,
-    weights: str,
-    batch: Array,
-    carried: float,
-    cached: float,
-    attended: float,
+    model: Model, accelerator: Accelerator, setup: Setup, precision: Precision, batch: Array, load: Load
 ) -> Array:
-    """Seconds of a pass that carries q tokens a sequence, reads S cached ones and attends to A positions."""
-    parts = deployable.evaluate(model, accelerator, setup, weights, batch, cached, np.asarray(carried))
-    # The arithmetic over the cache is linear in the context of each carried token, whose mean is A / q.
-    tokens = batch / setup.pipeline * carried
-    arithmetic = deployable.arithmetic_s(model, accelerator, setup, weights, tokens, attended / carried)
-    return replace(parts, arithmetic_s=arithmetic).latency_s
+    """Seconds of a pass."""
+    return deployable.evaluate(model, accelerator, setup, precision, batch, load).latency_s
 
 
-def model_s(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Array:
+def model_s(
+    service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
+) -> Array:
     """Seconds of one pass of the model itself in a phase."""
-    prompt, cached = service.request.prompt_tokens, service.request.cached_tokens
     if phase == "prefill":
-        load = (prompt, 0.0, prompt * prompt / 2)
+        load = passing(service, service.new_tokens, 0.0, 1.0, (0.0, 0.0))
     else:
-        absorbed = decoding.expected * prompt / service.request.output_tokens if phase == "colocated" else 0.0
-        load = (decoding.verified + absorbed, cached, decoding.verified * cached + absorbed * prompt / 2)
-    return pass_s(service.model, service.accelerator, setup, weights, batch, *load)
+        prompts = decoding.expected / service.request.output_tokens if phase == "colocated" else 0.0
+        carried = decoding.verified + prompts * service.new_tokens
+        load = passing(service, carried, decoding.verified, prompts)
+    return pass_s(service.model, service.accelerator, setup, precision, batch, load)
 
 
-def draft_s(service: Service, weights: str, decoding: Decoding, batch: Array) -> Array:
+def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array) -> Array:
     """Seconds of one pass of the draft, which absorbs the prompt wherever the model did."""
     speculation, setup = service.speculation, decoding.draft_setup
     assert speculation is not None
     assert setup is not None
-    prompt, cached = service.request.prompt_tokens, service.request.cached_tokens
-    absorbed = decoding.expected * prompt / (service.request.output_tokens * decoding.draft_tokens)
-    load = (1 + absorbed, cached, cached + absorbed * prompt / 2)
-    return pass_s(speculation.draft, service.accelerator, setup, weights, batch, *load)
+    prompts = decoding.expected / (service.request.output_tokens * decoding.draft_tokens)
+    load = passing(service, 1 + prompts * service.new_tokens, 1.0, prompts)
+    return pass_s(speculation.draft, service.accelerator, setup, precision, batch, load)
 
 
-def transfer_s(service: Service, gpus: float) -> float:
+def transfer_s(service: Service, precision: Precision, gpus: float) -> float:
     """Seconds in which the cache of a prompt enters or leaves an instance."""
-    cache = service.model.layers * deployable.cache_bytes_per_layer(service.model) * service.request.prompt_tokens
+    cache = deployable.prompt_bytes(service.model, precision, service.request.prompt_tokens)
     return cache / (gpus * service.accelerator.inter_node_bytes_per_s)
 
 
-def figures(service: Service, phase: Phase, gpus: float, latency: Array, expected: float, batch: Array) -> Figures:
+def figures(
+    service: Service, phase: Phase, precision: Precision, gpus: float, latency: Array, expected: float, batch: Array
+) -> Figures:
     """Capacity and time to first token from the latency: of a pass for prefill, else of a generated token."""
     output = service.request.output_tokens
-    transfer = 0.0 if phase == "colocated" else transfer_s(service, gpus)
+    transfer = 0.0 if phase == "colocated" else transfer_s(service, precision, gpus)
     if phase == "prefill":
         return Figures(latency, np.minimum(batch / latency, 1 / transfer), latency, transfer)
     capacity = batch / (latency * output)
@@ -199,15 +238,17 @@ def resident_tokens(service: Service, phase: Phase) -> float:
     return service.request.prompt_tokens + output
 
 
-def fits(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Mask:
+def fits(service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array) -> Mask:
     """Whether the most loaded GPU holds the model, and the draft beside it, at each batch."""
-    tokens = resident_tokens(service, phase)
-    held = deployable.resident_bytes(service.model, setup, weights, batch, tokens)
+    accelerator = service.accelerator
+    where = resident_tokens(service, phase), accelerator, service.engine
+    held = deployable.resident_bytes(service.model, setup, precision, batch, *where)
     if decoding.draft_setup is not None:
         assert service.speculation is not None
         draft = service.speculation.draft
-        held = held + deployable.resident_bytes(draft, decoding.draft_setup, weights, batch, tokens)
-    return np.asarray(held <= service.memory_utilization * service.accelerator.hbm_bytes)
+        held = held + deployable.resident_bytes(draft, decoding.draft_setup, precision, batch, *where)
+    held = held + service.reserve.reserve_bytes(service.model, accelerator, setup)
+    return np.asarray(held <= service.reserve.usable_bytes(accelerator))
 
 
 def meets(service: Service, phase: Phase, known: Figures) -> Mask:
@@ -223,6 +264,8 @@ def meets(service: Service, phase: Phase, known: Figures) -> Mask:
 
 def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple[Setup, Array, Mask]]:
     """Every setup of a model in a phase, with its batches and whether it exists at each."""
+    if exceeds_context(service.model, service.request.full_tokens):
+        return
     prefill = phase == "prefill"
     sigmas = (1,) if prefill else service.attention_data_parallel
     # A prefill instance holds a prompt in each stage, whatever batches are allowed for decoding.
@@ -237,6 +280,7 @@ def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple
         tensor_layout=service.tensor_layout,
         pipeline_parallel=service.pipeline_parallel,
         expert_parallel=service.expert_parallel,
+        redundant_experts=service.redundant_experts,
         attention_data_parallel=sigmas,
         max_gpus=service.max_gpus,
     )
@@ -256,31 +300,38 @@ def decodings(service: Service, phase: Phase, gpus: float) -> Iterator[tuple[Dec
                 yield Decoding(setup, tokens, service.speculation.expected_tokens(tokens)), exists
 
 
-def generation_s(service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array) -> Array:
+def generation_s(
+    service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
+) -> Array:
     """Seconds per generated token; for prefill, of the pass."""
-    main = model_s(service, phase, weights, setup, decoding, batch)
+    main = model_s(service, phase, precision, setup, decoding, batch)
     if decoding.draft_setup is None:
         return main
-    drafting = decoding.draft_tokens * draft_s(service, weights, decoding, batch)
+    drafting = decoding.draft_tokens * draft_s(service, precision, decoding, batch)
     return np.asarray((main + drafting) / decoding.expected)
 
 
 def price(
-    service: Service, phase: Phase, weights: str, setup: Setup, batch: int, decoding: Decoding | None = None
+    service: Service,
+    phase: Phase,
+    given: str | Precision,
+    setup: Setup,
+    batch: int,
+    decoding: Decoding | None = None,
 ) -> Instance:
     """Price one instance at one batch, whether or not it exists, fits and is fast enough."""
-    decoding = decoding or Decoding()
+    decoding, precision = decoding or Decoding(), precise(given)
     one = np.array([float(batch)])
-    latency = generation_s(service, phase, weights, setup, decoding, one)
-    return _instance(service, phase, weights, setup, decoding, one, latency, 0)
+    latency = generation_s(service, phase, precision, setup, decoding, one)
+    return _instance(service, phase, precision, setup, decoding, one, latency, 0)
 
 
 def faults(service: Service, instance: Instance) -> list[str]:
     """Say which rules an instance breaks: of the design space, memory, speed and time to first token."""
     phase, decoding, found = instance.phase, instance.decoding, []
     at = np.array([float(instance.batch)])
-    if instance.weights not in service.weights:
-        found.append(f"weights {instance.weights} are not listed")
+    if instance.precision not in service.precisions:
+        found.append(f"{instance.precision} is not listed, or not on this accelerator")
     if not _exists(service, phase, service.model, instance.setup, instance.batch):
         found.append(f"{instance.setup} does not exist at batch {instance.batch}")
     if decoding.draft_setup is not None:
@@ -291,9 +342,11 @@ def faults(service: Service, instance: Instance) -> list[str]:
             found.append("the draft has another number of GPUs")
         if not 2 <= decoding.draft_tokens <= service.speculation.max_draft_tokens:
             found.append(f"{decoding.draft_tokens} draft tokens are not allowed")
-    if not fits(service, phase, instance.weights, instance.setup, decoding, at).all():
+    if not fits(service, phase, instance.precision, instance.setup, decoding, at).all():
         found.append("does not fit in memory")
-    known = figures(service, phase, instance.gpus, np.array([instance.latency_s]), decoding.expected, at)
+    known = figures(
+        service, phase, instance.precision, instance.gpus, np.array([instance.latency_s]), decoding.expected, at
+    )
     if not meets(service, phase, known).all():
         found.append("is too slow, or its first token too late")
     return found
@@ -302,42 +355,42 @@ def faults(service: Service, instance: Instance) -> list[str]:
 def instances(service: Service, phase: Phase) -> list[Instance]:
     """List each setup, with each way of decoding, at the largest batch that meets everything."""
     found = []
-    for weights in service.weights:
+    for precision in service.precisions:
         for setup, batch, exists in phase_setups(service, phase, service.model):
             for decoding, draft_exists in decodings(service, phase, setup.gpus):
-                usable = exists & fits(service, phase, weights, setup, decoding, batch)
+                usable = exists & fits(service, phase, precision, setup, decoding, batch)
                 if draft_exists is not None:
                     usable &= draft_exists
                 if usable.any():
-                    found += _largest(service, phase, weights, setup, decoding, batch[usable])
+                    found += _largest(service, phase, precision, setup, decoding, batch[usable])
     return found
 
 
 def _largest(
-    service: Service, phase: Phase, weights: str, setup: Setup, decoding: Decoding, batch: Array
+    service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
 ) -> list[Instance]:
-    latency = generation_s(service, phase, weights, setup, decoding, batch)
-    met = meets(service, phase, figures(service, phase, setup.gpus, latency, decoding.expected, batch))
+    latency = generation_s(service, phase, precision, setup, decoding, batch)
+    met = meets(service, phase, figures(service, phase, precision, setup.gpus, latency, decoding.expected, batch))
     if not met.any():
         return []
     largest = int(np.flatnonzero(met)[-1])
-    return [_instance(service, phase, weights, setup, decoding, batch, latency, largest)]
+    return [_instance(service, phase, precision, setup, decoding, batch, latency, largest)]
 
 
 def _instance(
     service: Service,
     phase: Phase,
-    weights: str,
+    precision: Precision,
     setup: Setup,
     decoding: Decoding,
     batch: Array,
     latency: Array,
     index: int,
 ) -> Instance:
-    known = figures(service, phase, setup.gpus, latency, decoding.expected, batch)
+    known = figures(service, phase, precision, setup.gpus, latency, decoding.expected, batch)
     return Instance(
         phase=phase,
-        weights=weights,
+        precision=precision,
         setup=setup,
         decoding=decoding,
         batch=int(batch[index]),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import Setup, serving
+from oracle.breakdown import breakdown
 from oracle.fleet import (
     Need,
     TooLargeError,
@@ -37,8 +38,12 @@ Mapping = dict[str, Any]
 # So much bandwidth that only arithmetic counts.
 COUNTING = replace(CHIP, hbm_bytes_per_s=1e12)
 ONE_GPU = Setup(1, "1d", 1, 1, 1)
-# Per token: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding; 5 x 4 x 8 per token attended to.
-PER_TOKEN, PER_ATTENDED = 6080, 160
+# Per token, in operations of 8 bits: 5 x 2 x (192 + 384) for the layers, 4 x 80 for the unembedding, which is done in
+# 16 bits at half the rate; 5 x 4 x 8 per token attended to, in 16 bits too.
+PER_TOKEN, PER_ATTENDED = 6400, 320
+# Bytes of a weight of 8 bits with its scale, of the unembedding, and of the norms.
+EIGHT, UNEMBEDDING, NORMS = 8.03 / 8, 160, 160
+WEIGHTS = 5 * (192 + 384) * EIGHT + 2 * UNEMBEDDING + NORMS
 KERNEL_S = 4 * 5 * 1e-6
 
 
@@ -51,6 +56,7 @@ def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Servic
         "tensor_parallel": (1,),
         "pipeline_parallel": (1,),
         "attention_data_parallel": (1,),
+        "engine": "none",
     }
     return Service(**given | changes)
 
@@ -62,7 +68,7 @@ def test_prefill_by_hand() -> None:
     one = serving.price(small_service(), "prefill", "fp8", ONE_GPU, 1)
     passed = KERNEL_S + (10 * PER_TOKEN + PER_ATTENDED * 10 * 10 / 2) / 1e6
     assert one.pass_s == pytest.approx(passed, rel=1e-12)
-    assert one.pass_s == pytest.approx(0.06882, rel=1e-12)
+    assert one.pass_s == pytest.approx(0.08002, rel=1e-12)
     # 5 layers x 16 bytes x 10 tokens over 1e5 bytes/s.
     assert one.transfer_s == pytest.approx(0.008, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(1 / passed, rel=1e-12)
@@ -71,9 +77,10 @@ def test_prefill_by_hand() -> None:
 
 def test_prefill_reads_no_cache() -> None:
     one = serving.price(small_service(CHIP), "prefill", "fp8", ONE_GPU, 1)
-    feed_forward = 5 * 3 * (8 * 16 + 2 * 10 * (8 + 16))
-    attention = 5 * (192 + 2 * 10 * ((8 + 16) + (8 + 8)))
-    assert one.pass_s == pytest.approx(KERNEL_S + (feed_forward + attention + 80) / 8e4, rel=1e-12)
+    feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 10 * (8 + 16))
+    attention = 5 * (EIGHT * 192 + 2 * 10 * ((8 + 16) + (8 + 8)))
+    moved = feed_forward + attention + NORMS + UNEMBEDDING
+    assert one.pass_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_prefill_is_as_fast_as_its_network() -> None:
@@ -144,10 +151,11 @@ def test_a_large_batch_absorbs_a_prompt_in_one_step() -> None:
 def test_colocated_reads_the_cache_once() -> None:
     one = serving.price(small_service(CHIP), "colocated", "fp8", ONE_GPU, 4)
     # Six tokens go through the matrices; four sequences of 20 tokens are read.
-    feed_forward = 5 * 3 * (8 * 16 + 2 * 6 * (8 + 16))
-    attention = 5 * (192 + 2 * 6 * ((8 + 16) + (8 + 8)))
+    feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 6 * (8 + 16))
+    attention = 5 * (EIGHT * 192 + 2 * 6 * ((8 + 16) + (8 + 8)))
     cache = 5 * 16 * 20 * 4
-    assert one.latency_s == pytest.approx(KERNEL_S + (feed_forward + attention + cache + 80) / 8e4, rel=1e-12)
+    moved = feed_forward + attention + cache + NORMS + UNEMBEDDING
+    assert one.latency_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_decode_by_hand() -> None:
@@ -190,35 +198,35 @@ def test_a_certain_draft_yields_all_its_tokens() -> None:
 
 
 def test_memory_sets_the_batch() -> None:
-    # 3,040 bytes of weights, 80 bytes a token, 9e4 bytes for use.
+    # 80 bytes a token, 9e4 bytes for use.
     (colocated,) = serving.instances(small_service(), "colocated")
-    assert colocated.batch == (90_000 - 3040) // (80 * 30)
+    assert colocated.batch == (90_000 - WEIGHTS) // (80 * 30)
     (decode,) = serving.instances(small_service(), "decode")
     assert decode.batch == colocated.batch
     speculating = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2)), "decode")
-    assert [one.batch for one in speculating] == [36, (90_000 - 2 * 3040) // (2 * 80 * 30)]
-    tight = small_service(memory_utilization=(3040 + 80 * 10 + 1) / 1e5)
+    assert [one.batch for one in speculating] == [36, (90_000 - 2 * WEIGHTS) // (2 * 80 * 30)]
+    tight = small_service(memory_utilization=(WEIGHTS + 80 * 10 + 1) / 1e5)
     assert serving.instances(tight, "prefill")
     assert not serving.instances(tight, "decode")
-    assert not serving.instances(replace(tight, memory_utilization=0.038), "prefill")
+    assert not serving.instances(replace(tight, memory_utilization=(WEIGHTS + 80 * 10 - 1) / 1e5), "prefill")
 
 
 def test_speed_and_time_to_first_token_set_the_batch() -> None:
-    # A sequence takes 9,280e-6 s of a step.
-    (fast,) = serving.instances(small_service(min_speed=1 / (KERNEL_S + 10.5 * 9280e-6)), "decode")
+    # A sequence takes 12,800e-6 s of a step.
+    (fast,) = serving.instances(small_service(min_speed=1 / (KERNEL_S + 10.5 * 12_800e-6)), "decode")
     assert fast.batch == 10
     (exact,) = serving.instances(small_service(min_speed=fast.speed_tokens_per_s), "decode")
     assert exact.batch == 10
     one = small_service()
     capped = replace(one, max_time_to_first_token_s=serving.price(one, "colocated", "fp8", ONE_GPU, 22).pass_s)
     assert [found.batch for found in serving.instances(capped, "colocated")] == [22]
-    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0768), "prefill")
-    assert serving.instances(replace(one, max_time_to_first_token_s=0.0769), "prefill")
+    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0880), "prefill")
+    assert serving.instances(replace(one, max_time_to_first_token_s=0.0881), "prefill")
 
 
 def test_the_largest_batch_is_the_best_one() -> None:
     rng = random.Random(5)  # noqa: S311 - chance, not secrets
-    names = ("Llama-3.1-8B", "gpt-oss-20b", "DeepSeek-V2-Lite", "Mixtral-8x7B")
+    names = ("Llama-3.1-8B", "Qwen3-30B-A3B", "DeepSeek-V2-Lite", "Mixtral-8x7B")
     for _ in range(12):
         model = catalog.model(rng.choice(names))
         assert isinstance(model, Model)
@@ -709,11 +717,21 @@ def test_every_criterion_decides_in_a_tenth_of_the_fleets() -> None:
 
 NOTHING = dict.fromkeys(
     (
-        *("cost_usd_per_mtok", "latency_s", "weights", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
+        *(
+            "cost_usd_per_mtok",
+            "latency_s",
+            "weights",
+            "kv_cache",
+            "redundant_experts",
+            "tensor_parallel",
+            "tensor_layout",
+            "pipeline_parallel",
+        ),
         *("expert_parallel", "expert_tensor_parallel", "attention_data_parallel", "stage_ranks", "batch"),
         *("draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
         *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
         *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
+        "draft_redundant_experts",
         *("speed_tokens_per_s", "time_to_first_token_s"),
     )
 )
@@ -938,7 +956,7 @@ def test_what_is_not_known_of_a_point_is_no_fault() -> None:
 def degree_columns(tensor: int, groups: int, prefix: str = "") -> Mapping:
     """Degrees of a dense model in one stage."""
     given: Mapping = {"tensor_parallel": tensor, "attention_data_parallel": groups, "stage_ranks": tensor * groups}
-    given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
+    given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1, "redundant_experts": 0}
     return {prefix + name: value for name, value in (given | {"expert_tensor_parallel": tensor * groups}).items()}
 
 
@@ -949,7 +967,7 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
-    setup = {"weights": "fp8", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
+    setup = {"weights": "fp8", "kv_cache": "bf16", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
     (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
     latency = 64 / (decode_capacity * 200)
     first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
@@ -961,6 +979,10 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
         | {"capacity_requests_per_s": decode_capacity, "utilization": 2 / decode_capacity, "usd_per_hour": 16 / 3}
         | {"throughput_tokens_per_s": 64 / latency, "latency_s": latency, "speed_tokens_per_s": 1 / latency},
     ]
+    (request,) = case.workloads[0].classes.values()
+    wanted = service(case, case.workloads[0], 0, request)
+    for each, tokens in zip(rows, (2000, 2200), strict=True):
+        each |= breakdown(each, wanted.reserve, wanted.accelerator, wanted.model, None, tokens)
     capacity = min(prefill_capacity, decode_capacity)
     total = summary("w", 3, 8.0) | {"serving": "disaggregated", "instances": 2, "capacity_requests_per_s": capacity}
     total |= {"requests_per_s": 2.0, "required_requests_per_s": 2.0, "slack_requests_per_s": capacity - 2}
@@ -1013,15 +1035,26 @@ def result_of_speculation() -> Mapping:
         if (one.setup.sigma, one.decoding.draft_setup and one.decoding.draft_setup.sigma) == (1, 2)
     )
     rate = one.capacity_requests_per_s
-    figures = {"weights": "fp8", "batch": one.batch, "draft_tokens": 3, "bound": 8.0, "usd_per_hour": 8.0}
+    figures = {
+        "weights": "fp8",
+        "kv_cache": "bf16",
+        "batch": one.batch,
+        "draft_tokens": 3,
+        "bound": 8.0,
+        "usd_per_hour": 8.0,
+    }
     figures |= {"capacity_requests_per_s": rate, "utilization": 1 / rate, "time_to_first_token_s": one.pass_s}
     figures |= {"latency_s": one.latency_s, "speed_tokens_per_s": 1 / one.latency_s}
     figures |= {"throughput_tokens_per_s": one.batch / one.latency_s}
+    figures |= degree_columns(2, 1) | degree_columns(1, 2, "draft_")
+    wanted_of = service(case, case.workloads[0], 0, Request(2000, 200))
+    draft = wanted_of.speculation.draft if wanted_of.speculation else None
+    figures |= breakdown(figures, wanted_of.reserve, wanted_of.accelerator, wanted_of.model, draft, 2200)
     total = summary("w", 2, 8.0) | {"capacity_requests_per_s": rate, "slack_requests_per_s": rate - 1}
     plan = result_of_six_and_four()["plans"][0] | {
         **dict.fromkeys(("usd_per_hour", "power_kw", "objective", "bound"), 8.0),
         "gpus": 8,
-        "instances": [row("w", 2, 1, **figures, **degree_columns(2, 1), **degree_columns(1, 2, "draft_"))],
+        "instances": [row("w", 2, 1, **figures)],
         "nodes": [part(0, "w", 2)],
         "workloads": [total | {"utilization": 1 / rate}],
         "pools": [pool_summary(8, 2, 1, 8.0)],
@@ -1044,6 +1077,7 @@ def test_a_speculating_plan_has_no_faults() -> None:
         ("draft_stage_ranks", 1),
         ("draft_expert_tensor_parallel", 1),
         ("draft_pipeline_parallel", 2),
+        ("draft_redundant_experts", 2),
         ("draft_stage_ranks", None),
         ("draft_tokens", 2),
     ],
@@ -1060,6 +1094,18 @@ def test_every_wrong_degree_is_found(column: str, value: int | None) -> None:
     [
         _set(*PLAN, "instances", 1, "batch", to=63),
         _set(*PLAN, "instances", 1, "weights", to="bf16"),
+        _set(*PLAN, "instances", 1, "kv_cache", to="fp8"),
+        _set(*PLAN, "instances", 1, "redundant_experts", to=1),
+        _set(*PLAN, "instances", 1, "weights_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "cache_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "draft_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "reserve_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "free_gb", to=1.0),
+        _set(*PLAN, "instances", 1, "cache_tokens", to=1.0),
+        _set("scenario", "workloads", 0, "kv_cache", to=["fp8"]),
+        _set("scenario", "workloads", 0, "engine", to="none"),
+        _set("scenario", "workloads", 0, "memory_reserve_gb", to=1.0),
+        _set("scenario", "workloads", 0, "prefix_hit", to=0.1),
         _set(*PLAN, "instances", 1, "tensor_parallel", to=1),
         _set(*PLAN, "instances", 1, "attention_data_parallel", to=2),
         _set(*PLAN, "instances", 1, "stage_ranks", to=1),

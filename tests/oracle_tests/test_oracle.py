@@ -23,19 +23,15 @@ from oracle import (
 )
 from oracle.common import collective_s, peak_flops
 from oracle.enumeration import setups, speculative_s
+from oracle.kinds import kind_of
+from oracle.precision import rate
 from oracle.references import ACCELERATORS, H100, MODELS
 from places import DATA
 from random_scenarios import numbered
 from small_chip import CHIP, DENSE
 
-from ieco_opt.catalog.types import (
-    FeedForward,
-    GroupedQueryAttention,
-    LatentAttention,
-    Model,
-    PaperModel,
-    Topology,
-)
+from ieco_opt.catalog.attention import Attention, AttentionBlock, GroupedQueryAttention, LatentAttention
+from ieco_opt.catalog.types import FeedForward, Model, PaperModel, Topology
 
 Mapping = dict[str, Any]
 
@@ -62,7 +58,18 @@ EXPERTS = replace(
 LATENT_ATTENTION = LatentAttention(
     query_heads=4, kv_width=5, query_width=6, nope_head_width=3, rope_head_width=2, value_head_width=4
 )
-LATENT = replace(DENSE, name="latent", attention=LATENT_ATTENTION)
+EIGHT = 8.03 / 8
+"""Bytes of a weight of 8 bits with its scale."""
+INT4 = 4.16 / 8
+
+
+def alike(attention: Attention, **changes: Any) -> Model:
+    """Give the small model that attention in all layers."""
+    model = replace(DENSE, **changes)
+    return replace(model, blocks=(AttentionBlock(model.layers, attention),))
+
+
+LATENT = alike(LATENT_ATTENTION, name="latent")
 
 
 def sample() -> list[dict[str, str]]:
@@ -152,8 +159,8 @@ def test_collectives_by_hand() -> None:
 
 def test_peak_rate_falls_back_to_16_bits() -> None:
     assert [peak_flops(CHIP, bits) for bits in (16, 8, 4)] == [1e6, 2e6, 1e6]
-    assert deployable.peak(H100, "fp4") == 2e15
-    assert deployable.peak(H100, "int4") == 1e15
+    assert rate(H100, "nvfp4") == 2e15
+    assert rate(H100, "int4") == 1e15
 
 
 def test_dense_model_on_two_stages_by_hand() -> None:
@@ -161,8 +168,10 @@ def test_dense_model_on_two_stages_by_hand() -> None:
     setup, batch = Setup(stage_ranks=2, layout="1d", pipeline=2, expert=1, sigma=1), np.array(7.0)
     attention, feed_forward = (4 + 2 * 2) * 2 * 8 + 8 * (4 * 2), 3 * 8 * 16
     cache = 2 * 2 * 2 * 2
-    resident = 2 * (3 * attention + 3 * feed_forward + 10 * 8) / 2 + 3 * cache * 10 * 7 * 0.5
-    assert resident == 3488
+    # Norms are on every rank: two of width 8 for each layer.
+    norms = 2 * 2 * 8
+    resident = 2 * (3 * attention + 3 * feed_forward + 10 * 8) / 2 + 3 * norms + 3 * cache * 10 * 7 * 0.5
+    assert resident == 3584
     assert float(deployable.resident_bytes(DENSE, setup, "bf16", batch, 10)) == pytest.approx(resident)
 
     parts = evaluate(DENSE, CHIP, setup, batch=7, context_tokens=8, weights="bf16")
@@ -170,7 +179,7 @@ def test_dense_model_on_two_stages_by_hand() -> None:
     qkv = 2 * 16 * 8 + 2 * x * (2 * 8 + 1 * 16)
     out = 2 * 8 * 8 + 2 * x * (root * 8 + root * 8)
     blocks = 3 * (2 * 8 * 16 + 2 * x * (1 * 16 + 2 * 8))
-    moved = pace * 5 * (cache * 8 * x + qkv + out + blocks) + 2 * 10 * 8
+    moved = pace * 5 * (cache * 8 * x + qkv + out + blocks + 2 * norms) + 2 * 10 * 8
     assert float(parts.memory_s) == pytest.approx(2 * moved / (4 * 0.8 * 1e5))
     per_layer = 2 * feed_forward + 2 * attention + 4 * 2 * 4 * 8
     flop = 7 * (pace * 5 * per_layer + 4 * 10 * 8)
@@ -202,10 +211,11 @@ def test_two_dimensional_words_by_hand() -> None:
 )
 def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, sequences: int) -> None:
     # Two KV heads on 8 / sigma ranks: each rank holds one head, half of a sequence's cache.
-    model = replace(DENSE, attention=GroupedQueryAttention(query_heads=8, kv_heads=2, head_width=1))
+    model = alike(GroupedQueryAttention(query_heads=8, kv_heads=2, head_width=1))
     setup = Setup(stage_ranks=8, layout="1d", pipeline=1, expert=1, sigma=sigma)
     attention, cache = (8 + 4) * 1 * 8 + 8 * 8, 2 * 2 * 1 * 2
-    weights = 5 * attention * sigma / 8 + 5 * 3 * 8 * 16 / 8 + 2 * 10 * 8 / 8
+    in_16_bits = 2 * 2 * 10 * 8 / 8 + 2 * 5 * 2 * 8
+    weights = EIGHT * (5 * attention * sigma / 8 + 5 * 3 * 8 * 16 / 8) + in_16_bits
     resident = weights + 5 * cache * 20 * sequences * share
     assert float(deployable.resident_bytes(model, setup, "fp8", np.array(7.0), 20)) == pytest.approx(resident)
     long, short = (
@@ -216,20 +226,20 @@ def test_replicated_heads_by_hand(sigma: int, share: float, replication: int, se
 
 def test_latent_attention_by_hand() -> None:
     shapes = [(6 + 5 + 2, 8), (4 * (3 + 2), 6), (4 * (3 + 4), 5), (8, 4 * 4)]
-    assert deployable.attention_matrices(LATENT) == shapes
+    assert kind_of(LATENT_ATTENTION, 8).matrices == tuple(shapes)
     setup = Setup(stage_ranks=4, layout="2d", pipeline=1, expert=1, sigma=1)
     params, cache = 13 * 8 + 20 * 6 + 28 * 5 + 8 * 16, (5 + 2) * 2
     # Every rank holds the one compressed head whole.
-    resident = 2 * (5 * params + 5 * 3 * 8 * 16 + 2 * 10 * 8) / 4 + 5 * cache * 20 * 3
+    resident = 2 * (5 * params + 5 * 3 * 8 * 16 + 2 * 10 * 8) / 4 + 5 * 2 * 2 * 8 + 5 * cache * 20 * 3
     assert float(deployable.resident_bytes(LATENT, setup, "bf16", np.array(3.0), 20)) == resident
     near, far = (evaluate(LATENT, CHIP, setup, batch=3, context_tokens=s, weights="bf16") for s in (0, 10))
     read = 5 * cache * 10 * 3 * 4 / (4 * 0.8 * 1e5)
     assert float(far.memory_s - near.memory_s) == pytest.approx(read)
     flop = 3 * 5 * 2 * 4 * (2 * 5 + 2) * 10
     assert float(far.arithmetic_s - near.arithmetic_s) == pytest.approx(flop / (4 * 0.5 * 1e6))
-    assert deployable.every_head_words(LATENT) == 4 * (3 + 2) + 4 * (3 + 4)
-    plain = replace(LATENT, attention=replace(LATENT_ATTENTION, query_width=None))
-    assert deployable.attention_matrices(plain) == [(4 * 5 + 5 + 2, 8), (4 * (3 + 4), 5), (8, 4 * 4)]
+    assert kind_of(LATENT_ATTENTION, 8).wide_words == 4 * (3 + 2) + 4 * (3 + 4)
+    plain = kind_of(replace(LATENT_ATTENTION, query_width=None), 8)
+    assert plain.matrices == ((4 * 5 + 5 + 2, 8), (4 * (3 + 4), 5), (8, 4 * 4))
 
 
 @pytest.mark.parametrize(("pipeline", "feed_forward"), [(1, 4 * 1272 + 480), (2, 3 * 1272), (3, 2 * 1272), (5, 1272)])
@@ -238,7 +248,9 @@ def test_heaviest_stage_by_hand(pipeline: int, feed_forward: int) -> None:
     assert (3 * 8 * (8 * 6 + 5), 3 * 8 * 20) == (1272, 480)
     setup = Setup(stage_ranks=4, layout="1d", pipeline=pipeline, expert=2, sigma=1)
     stage, embeddings = math.ceil(5 / pipeline), 80 * (2 if pipeline == 1 else 1)
-    weights = 0.5 * (stage * 192 + feed_forward + embeddings) / 4
+    # A router for eight experts in each of the four layers that route.
+    norms = 2 * (2 * 8 * stage + 8 * 8 * min(stage, 4))
+    weights = (INT4 * (stage * 192 + feed_forward) + 2 * embeddings) / 4 + norms
     cache = stage * 16 * 20 * 7 / 2
     found = deployable.resident_bytes(EXPERTS, setup, "int4", np.array(7.0), 20)
     assert float(found) == pytest.approx(weights + cache)
@@ -249,14 +261,15 @@ def test_experts_by_hand() -> None:
     parts = evaluate(EXPERTS, CHIP, setup, batch=4, context_tokens=0, weights="int4")
     pace, x, touched = 1.2, 2, 8 * (1 - (5 / 8) ** 2)
     t1 = math.sqrt(8 * 2 / 6)
-    routed = touched * 3 * (0.5 * 8 * 6 + 2 * (x * 3 / 8) * (t1 * 6 + 2 / t1 * 8))
+    routed = touched * 3 * (INT4 * 8 * 6 + 2 * (x * 3 / 8) * (t1 * 6 + 2 / t1 * 8))
     t1 = math.sqrt(8 * 4 / 20)
-    first = 3 * (0.5 * 8 * 20 + 2 * x * (t1 * 20 + 4 / t1 * 8))
+    first = 3 * (INT4 * 8 * 20 + 2 * x * (t1 * 20 + 4 / t1 * 8))
     t1 = math.sqrt(8 * 4 / 5)
-    shared = 3 * (0.5 * 8 * 5 + 2 * x * (t1 * 5 + 4 / t1 * 8))
+    shared = 3 * (INT4 * 8 * 5 + 2 * x * (t1 * 5 + 4 / t1 * 8))
     t1 = math.sqrt(16 * 4 / 8)
-    attention = 0.5 * 192 + 2 * x * (t1 * 8 + 4 / t1 * 16 + 2 * 8 + 2 * 8)
-    moved = pace * (4 * (routed + shared) + first + 5 * attention) + 0.5 * 10 * 8
+    attention = INT4 * 192 + 2 * x * (t1 * 8 + 4 / t1 * 16 + 2 * 8 + 2 * 8)
+    norms = 4 * 2 * (5 * 2 * 8 + 4 * 8 * 8)
+    moved = pace * (4 * (routed + shared) + first + 5 * attention + norms) + 2 * 10 * 8
     assert float(parts.memory_s) == pytest.approx(moved / (4 * 0.8 * 1e5))
     flop = pace * 2 * (4 * (3 * 3 * 8 * 6 + 3 * 8 * 5) + 3 * 8 * 20 + 5 * 192) + 4 * 10 * 8
     assert float(parts.arithmetic_s) == pytest.approx(2 * flop / (4 * 0.5 * 1e6))
@@ -280,12 +293,13 @@ SCENARIO = OracleScenario(
     pipeline_parallel=(1, 2),
     attention_data_parallel=(1, 2),
     max_gpus=8,
+    engine="none",
 )
 
 
 def test_design_space_by_hand() -> None:
     # Ranks and groups: 1, then 2 and 4 with both, and 8 with two groups only (four heads);
-    # Q divides the ranks and 8, so 1, 2, 3 and 4 choices; two stages only up to 4 ranks.
+    # Q divides the ranks and is at most 8, so 1, 2, 3 and 4 choices; two stages only up to 4 ranks.
     assert len(list(setups(SCENARIO, EXPERTS))) == (1 + 2 * 2 + 2 * 3 + 4) + (1 + 2 * 2 + 2 * 3)
     listed = replace(SCENARIO, expert_parallel=(2, 3))
     assert {setup.expert for setup, _ in setups(listed, EXPERTS)} == {2}
@@ -394,7 +408,7 @@ def test_economics_and_limits() -> None:
 def test_speculation_by_hand() -> None:
     """A draft on two GPUs takes the faster of its two setups, or the one that fits beside the model."""
     one_head = GroupedQueryAttention(query_heads=4, kv_heads=1, head_width=2)
-    draft = replace(DENSE, layers=2, attention=one_head, feed_forward=(FeedForward(layers=2, width=16),))
+    draft = alike(one_head, layers=2, feed_forward=(FeedForward(layers=2, width=16),))
     scenario = replace(
         SCENARIO,
         model=DENSE,

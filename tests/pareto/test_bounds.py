@@ -5,16 +5,22 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from saved_results import DRAFTED, EXPERTS
 
 import ieco_opt
+from ieco_opt.design_space import segments
+from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.errors import SolverError
 from ieco_opt.pareto import run
-from ieco_opt.pareto.prober import MISMATCH, within_rounding
+from ieco_opt.pareto.prober import MISMATCH, Prober, within_rounding
+from ieco_opt.programs.deployment import Objective
 from ieco_opt.results.guarantee import AnswerStatus, Status
+from ieco_opt.scenario import resolve
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.outcome import Solution
+from ieco_opt.solvers.run import Run
 from ieco_opt.solvers.session import SolverSession
 
 
@@ -65,3 +71,34 @@ def test_the_coverage_of_a_frontier_includes_the_gaps_that_were_accepted(monkeyp
     assert front.coverage == 0.02
     assert {each.status for each in front} == {Status.FEASIBLE}
     assert ieco_opt.verify(front).problems == []
+
+
+def test_what_lines_of_experts_underestimate_is_split_until_truth_and_bound_agree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One line from the least batch to the greatest, far below the latency between. A token may cost so little here
+    # that neither end is best, but the batch at which arithmetic takes as long as memory.
+    monkeypatch.setattr(segments, "CHORD_ERROR", 1.0)
+    setup = {"stage_ranks": [8], "attention_data_parallel": [8], "expert_parallel": [8], "pipeline_parallel": [1]}
+    mapping = EXPERTS | {
+        "workload": {"context_tokens": 10, "output_tokens": 10},
+        "design_space": setup | {"batch": {"min": 1, "max": 3000}},
+    }
+    prober = Prober(design_space_of(resolve(ieco_opt.Scenario(**mapping))), Run(SolverConfig()))
+    batch = np.arange(1.0, 3001.0)
+    part = prober.segments.alternatives.take(np.zeros(len(batch), dtype=int))
+    per_token = part.cost_usd_per_mtok(part.latency_s(batch), batch)
+    solves = []
+    for reference in per_token[-1] * np.linspace(0.1, 1.2, 12):
+        before = prober.run.solves
+        solved = prober._least(Objective.COST, np.inf, np.inf, reference)
+        assert solved is not None
+        value = batch * (per_token - reference)
+        best = int(np.argmin(value))
+        close = {"rel": 0.0, "abs": 1e-6 * batch[best] * per_token[best]}
+        assert solved.found.batch * (solved.found.cost - reference) == pytest.approx(value[best], **close)
+        assert solved.bound == pytest.approx(value[best], **close)
+        solves.append(prober.run.solves - before)
+    # Where an end is best the line is exact, and the first solve settles it.
+    assert (solves[0], solves[-1]) == (1, 1)
+    assert 1 < max(solves) < 10

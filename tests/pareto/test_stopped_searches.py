@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from ended_solves import Ending, empty_handed, end_after, interrupted, out_of_time
+from stopping import end_runs_after
 
 import ieco_opt
 from ieco_opt import Frontier, Scenario, SolverError, api
+from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.solvers.outcome import Outcome, Solution
 
 SMALL = Scenario(
@@ -98,6 +100,33 @@ def test_wherever_a_search_ends_it_says_what_is_proven(
                 )
 
 
+@pytest.mark.parametrize("ending", [out_of_time, empty_handed, interrupted], ids=lambda ending: ending.__name__)
+def test_what_a_stopped_sample_lacks_is_open_and_no_more_than_lies_between_its_ends(
+    ending: Ending, solves_of: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = QUESTIONS["sampled"]()
+    within_ends = 0
+    for solves in range(solves_of["sampled"]):
+        with monkeypatch.context() as patch:
+            end_after(solves, ending, patch)
+            result = QUESTIONS["sampled"]()
+        listed = [item.latency_s for item in result]
+        for item in whole:
+            assert item.latency_s in listed or is_open((item.latency_s, item.cost_usd_per_mtok), result)
+        (region,) = result.open_regions
+        proven = {item.latency_s for item in result if item.status == "optimal"}
+        if {whole[0].latency_s, whole[-1].latency_s} <= proven:
+            within_ends += 1
+            assert region.latency_hi_s <= whole[-1].latency_s
+            assert region.cost_hi <= whole[0].cost_usd_per_mtok
+            # The caps up to that of the fastest point beyond the first were looked at.
+            beyond = [item for item in result if item.latency_s in proven - {whole[0].latency_s}]
+            assert max(item.cost_usd_per_mtok for item in beyond) <= region.cost_lo * (1 + CLOSE)
+        else:
+            assert (region.latency_hi_s, region.cost_hi) == (math.inf, math.inf)
+    assert within_ends > 0
+
+
 def is_open(point: Point, result: Frontier) -> bool:
     """Whether a deployment lies where the search says that it has not looked."""
     return any(
@@ -105,6 +134,17 @@ def is_open(point: Point, result: Frontier) -> bool:
         and region.cost_lo * (1 - CLOSE) <= point[1] <= region.cost_hi * (1 + CLOSE)
         for region in result.open_regions
     )
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_search_that_ends_while_pricing_has_counted_nothing(question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    end_runs_after(0, monkeypatch)
+    result = QUESTIONS[question]()
+    assert (result.status, len(result)) == ("stopped", 0)
+    assert [(region.latency_lo_s, region.latency_hi_s) for region in result.open_regions] == [(0.0, math.inf)]
+    took = result.statistics
+    assert took == SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, took.seconds, ())
+    assert took.seconds > 0.0
 
 
 @pytest.mark.parametrize(

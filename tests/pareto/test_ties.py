@@ -51,6 +51,17 @@ def test_a_frontier_may_be_one_deployment() -> None:
     assert [ieco_opt.solve(only, objective=objective).batch for objective in ("cheapest", "preferred")] == [4, 4]
 
 
+def test_between_a_deployment_and_itself_nothing_is_searched() -> None:
+    only = Scenario(**TINY | {"design_space": TINY["design_space"] | {"tensor_parallel": [1], "batch": [4]}})
+    told: list[int] = []
+    steps = {
+        ieco_opt.frontier(only, points=points, progress=lambda found, *_: told.append(found)).statistics.steps
+        for points in (2, 50)
+    }
+    assert len(steps) == 1
+    assert told == []
+
+
 def test_more_caps_than_there_are_points_find_them_all_once() -> None:
     few = Scenario(**TINY | {"design_space": TINY["design_space"] | {"batch": [1, 4, 8]}})
     every = ieco_opt.frontier(few, complete=True)

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import Setup, deployable, paper
+from oracle.precision import Precision as OraclePrecision
 from oracle.references import ACCELERATORS, MODELS
+from oracle.reserve import Reserve
 
 import ieco_opt
 from ieco_opt import ScenarioError, catalog
 from ieco_opt.catalog.types import Model
 from ieco_opt.performance.architecture import architecture
-from ieco_opt.performance.pass_time import NETWORK_PARTS
+from ieco_opt.performance.network import NETWORK_PARTS
 
 Row = dict[str, Any]
 
@@ -40,6 +42,9 @@ SETUP: Row = {
     "context_tokens": 1000,
     "tokens_per_pass": 1,
 }
+
+
+OPTIONAL = SETUP | {"kv_cache": "bf16", "engine": "any", "memory_reserve_gb": 1.0, "redundant_experts": 0}
 
 
 def evaluated(*rows: Row, fidelity: str = "deployable") -> pd.DataFrame:
@@ -136,18 +141,153 @@ def test_rows_at_the_edge_of_what_a_server_accepts(feasible: Row, not_feasible: 
     assert evaluated(roomy | feasible, roomy | not_feasible)["feasible"].tolist() == [True, False], rule
 
 
+HELD = (
+    *((name, "fp8", "bf16") for name in ("Mixtral-8x7B", "Llama-3.1-8B", "DeepSeek-V2-Lite")),
+    # A window, an indexer, states, padded experts and a recipe of its own.
+    ("gpt-oss-120b", "mxfp4", "bf16"),
+    ("DeepSeek-V3.2", "fp8", "fp8"),
+    ("Qwen3-Next-80B-A3B", "nvfp4", "fp8"),
+    ("Mixtral-8x7B", "experts=mxfp4,head=fp8,rest=bf16", "fp8"),
+)
+
+
+def held_by_hand(row: Row, used_share: float) -> dict[str, float]:
+    """What the oracle says that the most loaded GPU of a row holds, in bytes."""
+    model, accelerator = catalog.model(row["model"]), catalog.accelerator(row["accelerator"])
+    assert isinstance(model, Model)
+    stages = row["pipeline_parallel"]
+    expert, groups = row["expert_parallel"], row["attention_data_parallel"]
+    setup = Setup(row["gpus"] // stages, "1d", stages, expert, groups, row["redundant_experts"])
+    precision = OraclePrecision(row["weights"], row["kv_cache"])
+    tokens = row["context_tokens"] + row["output_tokens"]
+    given = Reserve(used_share, row["engine"], row.get("memory_reserve_gb", "auto"))
+    weights = deployable.held_weights(model, setup, precision, accelerator, given.engine)
+    cache = float(deployable.held_cache(model, setup, precision, np.array(float(row["batch"])), tokens))
+    reserve = given.reserve_bytes(model, accelerator, setup)
+    left = used_share * accelerator.hbm_bytes - weights - reserve
+    room = groups * left / deployable.logged_bytes_per_token(model, setup, precision)
+    return {
+        "weights_gb": weights / 1e9,
+        "cache_gb": cache / 1e9,
+        "reserve_gb": reserve / 1e9,
+        "free_gb": (left - cache) / 1e9,
+        "cache_tokens": max(0.0, math.floor(room)),
+    }
+
+
+def held_row(model: str, weights: str, kv_cache: str, pipeline: int, groups: int, **others: Any) -> Row:
+    row = EXPERTS | {"model": model, "weights": weights, "kv_cache": kv_cache, "gpus": 4 * pipeline, "batch": 33}
+    row |= {"pipeline_parallel": pipeline, "attention_data_parallel": groups, "output_tokens": 77}
+    return row | {"accelerator": "H200-SXM", "engine": "none", "redundant_experts": 0} | others
+
+
+@pytest.mark.parametrize("column", ["expert_parallel", "output_tokens", "memory_utilization"])
+def test_an_optional_column_left_out_is_the_default_that_is_documented(column: str) -> None:
+    # The last batch that fits differs by the share of memory that may be used, and latencies by the tokens of output.
+    defaults: Row = {"expert_parallel": 1, "output_tokens": 0, "memory_utilization": 0.9}
+    stated = [EXPERTS | defaults | {"gpus": 2, "batch": batch} for batch in (*range(1, 64), *range(64, 1000, 8))]
+    given = evaluated(*stated)
+    left_out = evaluated(*({name: value for name, value in row.items() if name != column} for row in stated))
+    assert 0 < given["feasible"].sum() < len(given)
+    pd.testing.assert_frame_equal(left_out[given.columns.drop(column, errors="ignore")], given.drop(columns=column))
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("pipeline", [1, 3])
-@pytest.mark.parametrize("model", ["Mixtral-8x7B", "Llama-3.1-8B", "DeepSeek-V2-Lite"])
-def test_memory_may_be_exactly_full(model: str, pipeline: int, groups: int) -> None:
-    row = EXPERTS | {"model": model, "gpus": 4 * pipeline, "pipeline_parallel": pipeline, "batch": 33}
-    row |= {"attention_data_parallel": groups, "output_tokens": 77}
-    found = catalog.model(model)
-    assert isinstance(found, Model)
-    held = deployable.resident_bytes(found, Setup(4, "1d", pipeline, 1, groups), "fp8", np.array(33.0), 1077)
-    full = float(held) / catalog.accelerator("H100-SXM").hbm_bytes
+@pytest.mark.parametrize(("model", "weights", "kv_cache"), HELD)
+def test_memory_may_be_exactly_full(model: str, weights: str, kv_cache: str, pipeline: int, groups: int) -> None:
+    row = held_row(model, weights, kv_cache, pipeline, groups)
+    held = held_by_hand(row, 1.0)
+    full = (held["weights_gb"] + held["cache_gb"]) * 1e9 / catalog.accelerator("H200-SXM").hbm_bytes
     tried = [row | {"memory_utilization": full * share} for share in (1.0 + 1e-12, 1.0 - 1e-12)]
     assert evaluated(*tried)["feasible"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"engine": "none"},
+        {"engine": "any"},
+        {"engine": "vllm"},
+        {"engine": "trtllm"},
+        {"engine": "sglang"},
+        {"engine": "sglang", "memory_reserve_gb": 3.5},
+        {"memory_reserve_gb": 0.0},
+        {"engine": "vllm", "accelerator": "L40S"},
+        {"engine": "sglang", "accelerator": "L40S"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("model", "weights", "kv_cache"), HELD)
+def test_what_a_gpu_holds_is_told_by_part(model: str, weights: str, kv_cache: str, others: Row) -> None:
+    used_share = 0.95
+    row = held_row(model, weights, kv_cache, 2, 2, **others) | {"memory_utilization": used_share}
+    assert_held(row, used_share)
+
+
+@pytest.mark.parametrize(("model", "weights", "kv_cache"), [each for each in HELD if each[0] != "Llama-3.1-8B"])
+def test_copies_of_experts_take_memory(model: str, weights: str, kv_cache: str) -> None:
+    row = held_row(model, weights, kv_cache, 2, 2, expert_parallel=4)
+    without = assert_held(row | {"memory_utilization": 0.95}, 0.95)
+    copied = assert_held(row | {"memory_utilization": 0.95, "redundant_experts": 4}, 0.95)
+    assert copied["weights_gb"] > without["weights_gb"]
+    assert copied["cache_gb"] == without["cache_gb"]
+
+
+def assert_held(row: Row, used_share: float) -> dict[str, float]:
+    """What a GPU holds is what the oracle says, and adds up."""
+    expected = held_by_hand(row, used_share)
+    found = evaluated(row)
+    for name, value in expected.items():
+        assert found[name][0] == pytest.approx(value, rel=1e-12, abs=1e-9), name
+    assert found["feasible"].tolist() == [expected["free_gb"] >= 0.0]
+    total = found[["weights_gb", "cache_gb", "reserve_gb", "free_gb"]].sum(axis=1)[0]
+    assert total == pytest.approx(used_share * catalog.accelerator(row["accelerator"]).hbm_bytes / 1e9)
+    return expected
+
+
+def test_an_empty_reserve_is_that_of_the_engine() -> None:
+    row = held_row("Llama-3.1-8B", "fp8", "bf16", 1, 1, engine="vllm")
+    found = evaluated(row | {"memory_reserve_gb": None}, row | {"memory_reserve_gb": 2.0}, row)
+    assert found["reserve_gb"].tolist() == [found["reserve_gb"][2], 2.0, found["reserve_gb"][2]]
+    # 0.9 GiB, 33 bytes for each of 128,256 words and 1,024 sequences, and 1.3 GiB between GPUs.
+    assert found["reserve_gb"][2] == pytest.approx((2.2 * 2**30 + 33 * 128_256 * 1024) / 1e9)
+
+
+def test_a_token_takes_half_in_a_cache_of_8_bits() -> None:
+    rows = [held_row("Llama-3.1-8B", "fp8", kv_cache, 1, 1) for kv_cache in ("bf16", "fp8")]
+    found = evaluated(*rows)
+    # 32 layers, keys and values of two heads of 128 on each rank; 1,077 tokens of 33 sequences.
+    assert found["cache_gb"].tolist() == pytest.approx([32 * 2 * 2 * 128 * each * 1077 * 33 / 1e9 for each in (2, 1)])
+    assert found["memory_s"][1] < found["memory_s"][0]
+    assert found["latency_s"][1] < found["latency_s"][0]
+    assert found["attention_allreduce_s"][0] == found["attention_allreduce_s"][1]
+
+
+@pytest.mark.parametrize(
+    ("experts", "copies", "feasible"),
+    [(4, 0, True), (4, 4, True), (4, 1, False), (3, 1, True), (3, 0, False), (4, 0.5, False)],
+)
+def test_experts_spread_with_their_copies(experts: int, copies: float, feasible: bool) -> None:
+    # 8 experts; 12 ranks are 4 of attention in each of 3 groups.
+    row = EXPERTS | {"gpus": 12, "attention_data_parallel": 3, "expert_parallel": experts, "batch": 66}
+    found = evaluated(row | {"redundant_experts": copies, "engine": "none"})
+    assert found["feasible"].tolist() == [feasible]
+
+
+def test_a_recipe_is_priced_like_the_name_that_stands_for_it() -> None:
+    written = "experts=fp8,shared_experts=fp8,feed_forward=fp8,attention=fp8,rest=bf16"
+    pairs = [
+        ("DeepSeek-V2-Lite", "fp8", written),
+        ("Mixtral-8x7B", "mxfp4", "experts=mxfp4,rest=bf16"),
+        ("Llama-3.1-8B", "bf16", "rest=bf16"),
+    ]
+    for model, name, recipe in pairs:
+        base = EXPERTS | {"model": model}
+        found = evaluated(base | {"weights": name}, base | {"weights": recipe})
+        assert found["weights"].tolist() == [name, recipe]
+        computed = found.drop(columns=["weights"])
+        assert (computed.loc[0] == computed.loc[1]).all()
 
 
 @pytest.mark.parametrize(("gpus", "stages", "batch", "feasible"), [(4, 4, 4, True), (4, 4, 3, False), (2, 4, 8, False)])
@@ -196,6 +336,21 @@ def test_the_input_is_passed_through_and_computed_columns_are_replaced() -> None
         (SETUP, {"tokens_per_pass": math.inf}, "tokens_per_pass", "expected a number above 0"),
         (SETUP, {"tensor_layout": "3d"}, "tensor_layout", "found '3d', expected one of 1d, 2d"),
         (SETUP, {"weights": "fp7"}, "weights", "found 'fp7', expected one of"),
+        (SETUP, {"weights": "attention=fp8"}, "weights", "found no format of experts, shared_experts, feed_forward, "),
+        (SETUP, {"weights": "heads=fp8,rest=bf16"}, "weights", "or formats by part as experts=mxfp4,rest=bf16"),
+        (SETUP, {"weights": "rest=fp8,rest=bf16"}, "weights", "found 'rest=fp8,rest=bf16', expected one of"),
+        (SETUP, {"model": "gpt-oss-120b", "weights": "fp8"}, "weights", "expected mxfp4 (experts=mxfp4,rest=bf16)"),
+        (OPTIONAL, {"kv_cache": "int4"}, "kv_cache", "found 'int4', expected one of bf16, fp8"),
+        (
+            OPTIONAL,
+            {"kv_cache": "fp8", "accelerator": "A100-80GB"},
+            "kv_cache",
+            "found fp8, which needs 8-bit arithmetic, expected bf16 on A100-",
+        ),
+        (OPTIONAL, {"engine": "tgi"}, "engine", "found 'tgi', expected one of any, none, vllm, sglang, trtllm"),
+        (OPTIONAL, {"memory_reserve_gb": -1.0}, "memory_reserve_gb", "found -1.0, expected a number from 0 on"),
+        (OPTIONAL, {"memory_reserve_gb": "much"}, "memory_reserve_gb", "found 'much', expected a number from 0 on"),
+        (OPTIONAL, {"redundant_experts": -1}, "redundant_experts", "found -1, expected a number from 0 on"),
         (SETUP, {"model": "Llama-3.1-9B"}, "model", "Llama-3.1-8B"),
         (SETUP, {"accelerator": "H100-SXN"}, "accelerator", "H100-SXM"),
         (CLOSED_FORM, {"equation": "section_9"}, "equation", "expected one of section_2_2, section_3_5"),
@@ -227,4 +382,4 @@ def test_an_unknown_fidelity_is_refused() -> None:
 
 def test_a_real_model_has_no_architecture_without_a_precision() -> None:
     with pytest.raises(ValueError, match=r"Llama-3\.1-8B: a precision is needed"):
-        architecture(catalog.model("Llama-3.1-8B"))
+        architecture(catalog.model("Llama-3.1-8B"), None, catalog.accelerator("H100-SXM"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -16,12 +17,16 @@ from places import DATA
 import ieco_opt
 from ieco_opt import Deployment, Scenario, catalog
 from ieco_opt.catalog import Collection
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.performance import memory
-from ieco_opt.performance.architecture import architecture, peak_flops
+from ieco_opt.performance.architecture import architecture
 from ieco_opt.performance.closed_forms import section_2_2
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.evaluate import SETUP_COLUMNS
-from ieco_opt.performance.pass_time import NETWORK_PARTS, Degrees, PassTime, pass_time
+from ieco_opt.performance.network import NETWORK_PARTS
+from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.traffic import decode_traffic
 
 SAMPLE = DATA / "setup_points_sample.csv"
 COMPUTED = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
@@ -125,33 +130,36 @@ def test_evaluated_degrees_are_told_as_servers_count_them() -> None:
 
 MODELS = (
     *((name, None) for name in ("Llama 3 70B", "GPT-4", "DeepSeek V3", "PaLM 540B")),
-    *((name, "bf16") for name in ("Llama-3.1-8B", "Llama-2-7B", "Qwen2.5-7B")),
-    *((name, "int4") for name in ("DeepSeek-V3", "gpt-oss-120b", "Llama-4-Scout", "DeepSeek-V2-Lite")),
+    *((name, Precision("bf16", "bf16")) for name in ("Llama-3.1-8B", "Llama-2-7B", "Qwen2.5-7B")),
+    *((name, Precision("int4", "bf16")) for name in ("DeepSeek-V3", "Llama-4-Scout", "DeepSeek-V2-Lite")),
+    ("gpt-oss-120b", Precision("mxfp4", "bf16")),
+    # An indexer, and states of recurrent layers.
+    *((name, Precision("fp8", "fp8")) for name in ("DeepSeek-V3.2", "Qwen3-Next-80B-A3B", "Kimi-Linear-48B-A3B")),
 )
 
 
 @st.composite
 def setups(draw: st.DrawFn) -> PassTime:
     """Draw the pass of one setup of any model."""
-    name, weights = draw(st.sampled_from(MODELS))
-    collection = Collection.PAPER if weights is None else Collection.REAL
-    accelerators = ("H100", "A100", "TPU v4") if weights is None else ("H100-SXM", "GB200-NVL72", "TPU-v5e")
+    name, precision = draw(st.sampled_from(MODELS))
+    collection = Collection.PAPER if precision is None else Collection.REAL
+    accelerators = ("H100", "A100", "TPU v4") if precision is None else ("H100-SXM", "GB200-NVL72", "TPU-v5e")
     accelerator = catalog.accelerator(draw(st.sampled_from(accelerators)), collection)
-    shape = architecture(catalog.model(name, collection), weights)
+    shape = architecture(catalog.model(name, collection), precision, accelerator)
     sigma, attention_ranks = draw(st.sampled_from((1, 2, 4))), draw(st.sampled_from((1, 2, 3, 8, 16)))
     tensor = sigma * attention_ranks
     experts = draw(st.sampled_from([degree for degree in range(1, shape.experts + 1) if tensor % degree == 0]))
     stages, two_dimensional = draw(st.integers(1, 9)), draw(st.booleans())
-    return pass_time(
-        shape,
-        accelerator,
-        peak_flops(accelerator, shape.weight_bytes, weights),
-        Degrees(
-            *(np.array([float(degree)]) for degree in (tensor, stages, experts, sigma)), np.array([two_dimensional])
-        ),
-        context_tokens=float(draw(st.sampled_from((0, 1000, 100_000)))),
-        tokens_per_pass=float(draw(st.integers(1, 6))),
+    copies = 0 if precision is None else draw(st.sampled_from((0, 1, 8)))
+    degrees = Degrees(
+        *(np.array([float(degree)]) for degree in (tensor, stages, experts, sigma)),
+        np.array([two_dimensional]),
+        np.array([float(copies)]),
     )
+    context = float(draw(st.sampled_from((0, 1000, 100_000))))
+    answer = 0.0 if precision is None else float(draw(st.sampled_from((0, 200, 5000))))
+    traffic = decode_traffic(float(draw(st.integers(1, 6))), context, context + answer)
+    return pass_time(shape, accelerator, degrees, traffic)
 
 
 @given(time=setups())
@@ -196,7 +204,9 @@ EXPERTS = {
 }
 
 
-def only_deployment(model: dict[str, object], weights: str, space: dict[str, object], **fields: object) -> Deployment:
+def only_deployment(
+    model: dict[str, object], weights: str | dict[str, str], space: dict[str, object], **fields: object
+) -> Deployment:
     """Solve a scenario with one setup and one batch."""
     scenario = Scenario(
         model=model,
@@ -209,18 +219,68 @@ def only_deployment(model: dict[str, object], weights: str, space: dict[str, obj
     return ieco_opt.solve(scenario)
 
 
+BREAKDOWN = ("weights_gb", "cache_gb", "draft_gb", "reserve_gb")
+
+
+def assert_adds_up(found: Deployment) -> None:
+    """What a GPU holds is the sum of its parts, and with what is left all that may be used."""
+    parts = [getattr(found, name) for name in BREAKDOWN]
+    assert sum(parts) == pytest.approx(found.memory_per_gpu_gb, rel=1e-12)
+    assert sum(parts) + (found.free_gb or 0.0) == pytest.approx(found.memory_limit_gb, rel=1e-12)
+
+
 def test_memory_of_a_dense_model_by_hand() -> None:
     # Two stages of three and two layers; two attention groups of four ranks, each with its own copy.
     space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
     attention = 3 * ((8 + 2 * 2) * 128 * 1024 + 1024 * 8 * 128) / 4
     feed_forward = 3 * 3 * 1024 * 2048 / 8
-    embedding = 1000 * 1024 / 8  # a stage holds the first or the last of two embeddings
+    assert attention + feed_forward == 4_325_376
+    # 8.03 bits a weight; embeddings and norms have 16. A stage holds the first or the last of two embeddings, and
+    # every rank two norms of each layer.
+    weights = 4_325_376 * 8.03 / 8 + 2 * 1000 * 1024 / 8 + 2 * 3 * 2 * 1024
     # Two heads on four ranks: each rank holds one. Four of seven sequences are in one group.
     cache = 3 * (2 * 1 * 128 * 2) * (100 + 50) * 4
-    assert attention + feed_forward + embedding + cache == 5_374_976
-    found = only_deployment(DENSE, "fp8", space)
-    assert found.memory_per_gpu_gb == pytest.approx(5_374_976e-9, rel=1e-12)
-    assert found.memory_limit_gb == pytest.approx(0.9 * 80)
+    assert weights + cache == pytest.approx(5_531_484.16)
+    found = only_deployment(DENSE, "fp8", space, engine="none")
+    assert found.memory_per_gpu_gb == pytest.approx(5_531_484.16e-9, rel=1e-12)
+    assert found.memory_limit_gb == pytest.approx(0.9 * 85)
+    assert (found.weights_gb, found.cache_gb) == (pytest.approx(weights / 1e9), pytest.approx(cache / 1e9))
+    assert (found.draft_gb, found.reserve_gb) == (0.0, 0.0)
+    assert_adds_up(found)
+    # Both groups, and 3 x 512 bytes for each token on a rank.
+    assert found.cache_tokens == math.floor(2 * (0.9 * 85e9 - weights) / (3 * 2 * 128 * 2))
+
+    eight_bit = only_deployment(DENSE, "fp8", space, engine="none", kv_cache=["fp8"])
+    assert eight_bit.cache_gb == pytest.approx(cache / 2e9)
+    assert eight_bit.weights_gb == found.weights_gb
+    recipe = {"attention": "fp8", "embedding": "fp8", "norms": "fp16", "rest": "int4"}
+    mixed = only_deployment(DENSE, recipe, space, engine="none")
+    # The head's 4.16 bits are fewer than the embedding's 8.03.
+    weights = (attention + 1000 * 1024 / 8) * 8.03 / 8 + feed_forward * 4.16 / 8 + 2 * 3 * 2 * 1024
+    assert mixed.weights_gb == pytest.approx(weights / 1e9, rel=1e-12)
+    assert mixed.weights == "attention=fp8,embedding=fp8,norms=fp16,rest=int4"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reserve"),
+    [
+        # 0.9 GiB, 33 bytes for each of 1,000 words and 1,024 sequences, and 1.3 GiB between GPUs.
+        ({}, 2.2 * 2**30 + 33 * 1000 * 1024),
+        ({"engine": "vllm"}, 2.2 * 2**30 + 33 * 1000 * 1024),
+        # 512 + 1.5 x 8,192 + 128 x 16 + 2 x 512 + 4.5 x 512 MiB, of which the 10 % left free are a part.
+        ({"engine": "sglang"}, (512 + 12_288 + 2048 + 1024 + 2304) * 2**20 - 0.1 * 85e9),
+        ({"engine": "sglang", "memory_reserve_gb": 5}, 5e9),
+        ({"engine": "none"}, 0.0),
+        ({"memory_reserve_gb": 0}, 0.0),
+    ],
+    ids=str,
+)
+def test_the_reserve_by_hand(fields: dict[str, object], reserve: float) -> None:
+    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
+    found, bare = (only_deployment(DENSE, "fp8", space, **each) for each in (fields, {"engine": "none"}))
+    assert found.reserve_gb == pytest.approx(reserve / 1e9, rel=1e-12)
+    assert found.memory_per_gpu_gb == pytest.approx(bare.memory_per_gpu_gb + reserve / 1e9, rel=1e-12)
+    assert_adds_up(found)
 
 
 def test_memory_of_experts_and_their_draft_by_hand() -> None:
@@ -229,28 +289,46 @@ def test_memory_of_experts_and_their_draft_by_hand() -> None:
     latent = (8 * (128 + 64) + 512 + 64) * 2048 + 8 * (128 + 128) * 512 + 2048 * 8 * 128
     blocks = 3 * 2048 * 4096 + 3 * (8 * 3 * 2048 * 1024 + 3 * 2048 * 1536)
     weights = 2 * (4 * latent + blocks + 3000 * 2048) / 4  # tied embeddings are held once
+    weights += 2 * (4 * 2 * 2048 + 3 * 8 * 2048)  # two norms of four layers, routers of three
     cache = 4 * (512 + 64) * 2 * (100 + 50) * 7  # the one compressed head is whole on each of the four ranks
-    assert weights + cache == 125_088_768
-    plain = only_deployment(EXPERTS, "bf16", space | {"expert_parallel": 4})
-    assert plain.memory_per_gpu_gb == pytest.approx(125_088_768e-9, rel=1e-12)
+    assert weights + cache == 125_219_840
+    plain = only_deployment(EXPERTS, "bf16", space | {"expert_parallel": 4}, engine="none")
+    assert plain.memory_per_gpu_gb == pytest.approx(125_219_840e-9, rel=1e-12)
+    assert_adds_up(plain)
+    # A copy of one expert for each of the four ranks.
+    copied = only_deployment(EXPERTS, "bf16", space | {"expert_parallel": 4, "redundant_experts": 4}, engine="none")
+    assert copied.parallelism.redundant_experts == 4
+    assert copied.memory_per_gpu_gb == pytest.approx((125_219_840 + 3 * 2 * 3 * 2048 * 1024) / 1e9, rel=1e-12)
 
-    # Its draft on one stage of four ranks: both embeddings, and one of two heads on each rank.
+    # Its draft on one stage of four ranks: both embeddings, its norms, and one of two heads on each rank.
     draft = 2 * (5 * (12 * 128 * 1024 + 1024 * 1024) + 5 * 3 * 1024 * 2048 + 2 * 1000 * 1024) / 4
+    draft += 2 * 5 * 2 * 1024
     draft += 5 * (2 * 1 * 128 * 2) * 150 * 7
     speculation = {"draft_model": DENSE | {"layers": 5}, "acceptance": 1.0, "max_draft_tokens": 6}
     large = EXPERTS | {"layers": 40, "feed_forward": [{"layers": 40, "width": 1024, "experts": 8, "active": 2}]}
     both = only_deployment(large, "bf16", space | {"expert_parallel": 4}, speculation=speculation)
     weights = 2 * (40 * latent + 40 * 8 * 3 * 2048 * 1024 + 3000 * 2048) / 4
+    weights += 2 * (40 * 2 * 2048 + 40 * 8 * 2048)
+    # The model's vocabulary, GPUs and experts; the draft reserves nothing of its own.
+    reserve = 3.2 * 2**30 + 33 * 3000 * 1024
     assert both.draft_tokens == 6
-    assert both.memory_per_gpu_gb == pytest.approx((weights + 10 * cache + draft) * 1e-9, rel=1e-12)
+    assert both.memory_per_gpu_gb == pytest.approx((weights + 10 * cache + draft + reserve) * 1e-9, rel=1e-12)
+    assert both.draft_gb == pytest.approx(draft * 1e-9, rel=1e-12)
+    assert both.reserve_gb == pytest.approx(reserve * 1e-9, rel=1e-12)
+    assert_adds_up(both)
+    # A token takes the cache of both.
+    draft_weights = draft - 5 * (2 * 1 * 128 * 2) * 150 * 7
+    left = 0.9 * 85e9 - weights - draft_weights - reserve
+    assert both.cache_tokens == math.floor(left / (40 * (512 + 64) * 2 + 5 * 2 * 128 * 2))
 
 
-@pytest.mark.parametrize(("utilization", "most"), [(0.5, 998), (0.25, 164)])
-def test_largest_batch_by_hand(utilization: float, most: int) -> None:
-    # 8.03e9 weights on one GPU of 80 GB, and 2 x 8 x 128 x 2 B of cache a layer and token, 32 layers, 183 tokens.
-    weights = 2 * 8_029_995_008
+@pytest.mark.parametrize(("utilization", "reserve_gb", "most"), [(0.5, 0.0, 1102), (0.25, 0.0, 216), (0.5, 2.0, 1018)])
+def test_largest_batch_by_hand(utilization: float, reserve_gb: float, most: int) -> None:
+    # 8.03e9 weights on one GPU of 85 GB, two norms of 4,096 in each of 32 layers among them, and 2 x 8 x 128 x 2 B of
+    # cache a layer and token, 32 layers, 183 tokens.
+    weights = 2 * (8_029_995_008 + 32 * 2 * 4096)
     each = 32 * (2 * 8 * 128 * 2) * 183
-    assert most == math.floor((utilization * 80e9 - weights) / each)
+    assert most == math.floor((utilization * 85e9 - reserve_gb * 1e9 - weights) / each)
     scenario = Scenario(
         model="Llama-3.1-8B",
         weights=["bf16"],
@@ -258,23 +336,28 @@ def test_largest_batch_by_hand(utilization: float, most: int) -> None:
         workload={"context_tokens": 100, "output_tokens": 83},
         design_space={"stage_ranks": [1], "pipeline_parallel": [1], "attention_data_parallel": [1]},
         memory_utilization=utilization,
+        memory_reserve_gb=reserve_gb,
     )
     assert ieco_opt.solve(scenario, objective="cheapest").batch == most
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "none"])
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
-def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int) -> None:
+def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, engine: str) -> None:
     blocks = [
         {"layers": 2, "width": 4096},
         {"layers": 10, "width": 1024, "experts": 8, "active": 2},
         {"layers": 4, "width": 2048, "shared": True},
     ]
     attention = {"kind": "grouped_query", "query_heads": 16, "kv_heads": 4, "head_width": 64}
-    own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "tied_embeddings": True}
-    model = catalog.model_from_mapping({**own, "attention": attention, "feed_forward": blocks}, Collection.REAL)
-    assert isinstance(model, Model)
-    one = np.ones(1)
-    degrees = Degrees(4.0 * one, stages * one, one, one, np.zeros(1, dtype=bool))
-    held = memory.weight_bytes_per_gpu(architecture(model, "fp8"), degrees)
-    expected = deployable.resident_bytes(model, Setup(4, "1d", stages, 1, 1), "fp8", np.array(0.0), 0)
-    assert held == pytest.approx([float(expected)])
+    own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "attention": attention}
+    one, accelerator = np.ones(1), catalog.accelerator("H100-SXM")
+    for copies, groups, tied in itertools.product((0, 2), (1, 4), (False, True)):
+        model = catalog.model_from_mapping({**own, "tied_embeddings": tied, "feed_forward": blocks}, Collection.REAL)
+        assert isinstance(model, Model)
+        degrees = Degrees(4.0 * one, stages * one, one, groups * one, np.zeros(1, dtype=bool), copies * one)
+        shape = architecture(model, Precision("fp8", "bf16"), accelerator)
+        held = memory.weight_bytes_per_gpu(shape, degrees, engine)
+        setup = Setup(4, "1d", stages, 1, groups, copies)
+        expected = deployable.held_weights(model, setup, "fp8", accelerator, engine)
+        assert held == pytest.approx([expected])

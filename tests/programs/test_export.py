@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import highspy
 import pytest
 from places import SCENARIOS
+from saved_results import DRAFTED
 from stored_programs import TINY
 
 import ieco_opt
 from ieco_opt import InfeasibleError, Scenario, ScenarioError
+from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.segments import build_segments
+from ieco_opt.programs.naming import segment_names
+from ieco_opt.scenario import resolve
 
 SMALL = Scenario(**TINY)
+SETUP = r"tp(\d)_dp(\d)_pp(\d)_ep1_1d"
 FLEET = SCENARIOS / "fleet-operating-points.yaml"
 
 
@@ -39,6 +46,30 @@ def test_less_than_the_least_cost_is_impossible(tmp_path: Path) -> None:
     path = tmp_path / "cheapest.lp"
     ieco_opt.export(SMALL, path, objective="cheapest")
     assert optimum(path) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_names_say_the_setups_of_the_model_and_of_its_draft() -> None:
+    space = design_space_of(resolve(Scenario(**DRAFTED)))
+    segments = build_segments(space)
+    held = segments.alternatives
+    differing = 0
+    for at, name in enumerate(segment_names(space, segments)):
+        found = re.fullmatch(rf"H100_SXM_fp8_{SETUP}(?:_k(\d)_{SETUP})?_b(\d+)_(\d+)", name)
+        assert found is not None, name
+        setups = [
+            (
+                str(int(degrees.tensor_parallel[at])),
+                str(int(degrees.attention_data_parallel[at])),
+                str(int(degrees.pipeline_parallel[at])),
+            )
+            for degrees in (held.degrees, held.draft_degrees)
+        ]
+        tokens = int(held.draft_tokens[at])
+        assert found.groups()[:3] == setups[0]
+        assert found.groups()[3:7] == ((str(tokens), *setups[1]) if tokens else (None,) * 4)
+        assert found.groups()[7:] == (str(segments.lo[at]), str(segments.hi[at]))
+        differing += bool(tokens) and setups[0] != setups[1]
+    assert differing > 0
 
 
 def test_a_fleet_says_its_own_objective(tmp_path: Path) -> None:

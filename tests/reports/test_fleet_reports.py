@@ -58,6 +58,7 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "gpus": gpus,
         "accelerator": "H100-SXM",
         "weights": "fp8",
+        "kv_cache": "bf16",
         "parallelism": Parallelism(gpus, 1, 1, 1, "1d"),
         "batch": 128,
         "draft_tokens": 0,
@@ -73,6 +74,12 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "status": Status.OPTIMAL,
         "memory_per_gpu_gb": 60.0,
         "memory_limit_gb": 72.0,
+        "cache_tokens": 123_456,
+        "weights_gb": 40.0,
+        "cache_gb": 16.0,
+        "draft_gb": 0.0,
+        "reserve_gb": 4.0,
+        "free_gb": 12.0,
         "draft": None,
     }
     return InstanceRow(**(values | changes))
@@ -96,6 +103,13 @@ _FROM_A_TABLE = dict.fromkeys(
         "arithmetic_s",
         "memory_per_gpu_gb",
         "memory_limit_gb",
+        "cache_tokens",
+        "weights_gb",
+        "cache_gb",
+        "draft_gb",
+        "reserve_gb",
+        "free_gb",
+        "kv_cache",
         "parallelism",
     )
 )
@@ -762,12 +776,16 @@ def test_a_wrong_field_is_named_with_its_line(
 
 def test_every_fault_is_collected() -> None:
     values = copy.deepcopy(VALUES)
-    del values["notes"], values["plans"][0]["workloads"][1]["gpus"], values["scenario"]["workloads"][0]["weights"]
+    del (
+        values["notes"],
+        values["plans"][0]["workloads"][1]["gpus"],
+        values["scenario"]["workloads"][0]["requests_per_s"],
+    )
     values["plans"][0]["nodes"][3]["node"] = -1
     values["plans"][0]["instances"][0]["speed_tokens_per_s"] = "fast"
     assert faults_of(json.dumps(values)).keys() == {
         "notes",
-        "scenario.workloads[0].weights",
+        "scenario.workloads[0].requests_per_s",
         "plans[0].workloads[1].gpus",
         "plans[0].nodes[3].node",
         "plans[0].instances[0].speed_tokens_per_s",

@@ -60,6 +60,7 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "gpus": 8,
         "accelerator": "H100-SXM",
         "weights": "fp8",
+        "kv_cache": "bf16",
         "parallelism": degrees(8),
         "batch": 8,
         "draft_tokens": 0,
@@ -75,6 +76,12 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "status": Status.OPTIMAL,
         "memory_per_gpu_gb": 18.0,
         "memory_limit_gb": 72.0,
+        "cache_tokens": 123_456,
+        "weights_gb": 12.0,
+        "cache_gb": 2.0,
+        "draft_gb": 0.0,
+        "reserve_gb": 4.0,
+        "free_gb": 54.0,
         "draft": None,
         "cost_cap": None,
     }
@@ -275,6 +282,7 @@ Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
 
   GPUs                      16 x H100-SXM
   weights                   fp8
+  cache                     bf16
   tensor parallel           2 (1d layout)
   attention data parallel   4
   pipeline parallel         2
@@ -283,6 +291,8 @@ Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
   speculation               5 tokens drafted at once, draft model TP2 DP2 PP4 2d
 
   memory per GPU            18 of 72 GB (25 %)
+                            weights 12, cache 2, reserve 4, free 54
+  room for the cache        123,456 tokens if every layer keeps all
   power                     11.2 kW (boards)
   FLOP utilization (MFU)    6.25 %
 
@@ -311,6 +321,25 @@ def test_layouts_leave_out_what_is_one() -> None:
     assert degrees(1).short() == "TP1"
 
 
+def test_layouts_tell_copies_of_experts_beside_their_degree() -> None:
+    assert Parallelism(1, 72, 1, 72, "1d", 32).short() == "TP1 DP72 EP72+32"
+    assert Parallelism(4, 1, 2, 1, "2d", 3).short() == "TP4 PP2 EP1+3 2d"
+    text = render(
+        replace(SINGLE, deployments=(deployment(200.0, 3.0, parallelism=Parallelism(1, 8, 1, 8, "1d", 4)),)), 80
+    )
+    assert "  expert parallel           8, 4 redundant experts\n" in text
+
+
+def test_caches_in_8_bits_are_told() -> None:
+    fp8 = replace(CHEAP, kv_cache="fp8")
+    one = render(replace(SINGLE, deployments=(fp8,)), 80)
+    assert "in fp8 with a cache in fp8 on H100-SXM" in one
+    assert "  cache                     fp8\n" in one
+    assert "with a cache" not in render(SINGLE, 80)
+    assert "  cache  " in render(frontier(MIDDLE, fp8), 140)
+    assert "  cache  " not in render(frontier(MIDDLE, CHEAP), 140)
+
+
 # Tables of pandas and CSV
 
 
@@ -322,7 +351,7 @@ def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> N
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
     assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
-    assert {str(table[name].dtype) for name in PROMISED[7:12] if name != "expert_tensor_parallel"} == {"int64"}
+    assert {str(table[name].dtype) for name in PROMISED[8:14] if name != "expert_tensor_parallel"} == {"int64"}
     assert table["tensor_parallel"].tolist() == [2, 8, 1]
     assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
     uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])
@@ -460,7 +489,7 @@ VALUES = json.loads(to_json(FRONT))
         (("deployments", 0, "mfu"), 10**400, "deployments[0].mfu", "expected a number"),
         (("deployments", 2, "status"), "sure", "deployments[2].status", "found 'sure', expected one of optimal"),
         (("deployments", 2, "colour"), "red", "deployments[2].colour", "unknown field, expected one of speed_tokens"),
-        (("deployments", 2, "draft"), {}, "deployments[2].draft", "unknown field, expected one of speed_tokens"),
+        (("deployments", 2, "draft"), {}, "deployments[2].draft", "unknown field, expected perhaps draft_gb"),
         (
             ("deployments", 0, "draft_tensor_layout"),
             "3d",

@@ -15,11 +15,13 @@ import pytest
 import yaml
 from places import SCENARIOS
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.cli import main
 from ieco_opt.design_space.from_scenario import degree_choices
 from ieco_opt.design_space.setups import SetupRequest, enumerate_setups
 from ieco_opt.errors import ScenarioError
 from ieco_opt.performance.architecture import architecture
+from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.scenario import load_fleet_mapping, load_scenario, load_scenario_mapping, resolve, resolve_fleet
 from ieco_opt.scenario.migrate import migrated_file, migrated_mapping, migrated_text
 
@@ -75,16 +77,19 @@ def configurations_of_version_1(space: Mapping, *, paper: bool) -> Iterator[tupl
 def configurations(mapping: Mapping) -> list[tuple[int, int, int, int]]:
     """What the package enumerates, on accelerators whose memory holds anything."""
     resolved = resolve(load_scenario_mapping(mapping))
+    accelerator = replace(resolved.accelerators[0], hbm_bytes=1e18)
+    precision = None if mapping.get("fidelity") else Precision("fp8", "bf16")
     setups, _ = enumerate_setups(
         SetupRequest(
-            architecture=architecture(resolved.model, None if mapping.get("fidelity") else "fp8"),
-            accelerator=replace(resolved.accelerators[0], hbm_bytes=1e18),
-            choices=replace(degree_choices(resolved.design_space), tensor_layout=("1d",)),
+            architecture=architecture(resolved.model, precision, accelerator),
+            accelerator=accelerator,
+            # Version 1 knew no copies of experts.
+            choices=replace(degree_choices(resolved.design_space), tensor_layout=("1d",), redundant_experts=(0,)),
             batch_min=1,
             batch_max=16_384,
             context_tokens=100.0,
             resident_tokens=100.0,
-            memory_utilization=1.0,
+            memory=ServerMemory(utilization=1.0),
         )
     )
     degrees = setups.degrees

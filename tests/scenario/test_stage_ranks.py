@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ieco_opt
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.families import Family, build_family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
@@ -42,7 +43,7 @@ def scenario(space: Mapping, **changes: Any) -> Scenario:
 
 def family(space: Mapping, **changes: Any) -> Family:
     resolved = resolve(scenario(space, **changes))
-    return build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, "fp8"))[0]
+    return build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, Precision("fp8", "bf16")))[0]
 
 
 def pairs(space: Mapping, **changes: Any) -> list[tuple[int, int]]:
@@ -135,7 +136,7 @@ def test_what_is_rejected_is_counted_in_the_words_of_the_scenario() -> None:
     assert rejected["stage_ranks / attention_data_parallel is no listed tensor_parallel"] == 2
     space = {"stage_ranks": [3], "expert_parallel": [2], "attention_data_parallel": [1]}
     rejected = design_space_of(resolve(scenario(space, model="Mixtral-8x7B"))).counts.rejected
-    assert list(rejected) == ["no listed expert_parallel divides the experts and stage_ranks"]
+    assert list(rejected) == ["no listed expert_parallel divides stage_ranks, and the experts with those redundant"]
 
 
 def test_equal_sets_give_equal_answers_whichever_list_says_them() -> None:

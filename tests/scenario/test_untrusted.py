@@ -246,7 +246,7 @@ def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
 def test_what_people_ask_for_is_far_from_the_bound() -> None:
     everything = Scenario(
         model="gpt-oss-120b",
-        weights=("bf16", "fp8", "fp4"),
+        weights=("bf16", "mxfp4", {"experts": "mxfp4", "rest": "fp8"}),
         accelerators=("H100", "H200", "B200", "MI300X", "A100"),
         workload={"context_tokens": 1000},
         speculation={"draft_model": "Llama-3.1-8B", "acceptance": 0.8, "max_draft_tokens": 8},

@@ -13,15 +13,23 @@ import ieco_opt
 from ieco_opt.pareto import run
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import AnswerStatus, Between, Box, Guarantee, GuaranteeKind, neighbours
+from ieco_opt.results.guarantee import CLOSED, AnswerStatus, Between, Box, Guarantee, GuaranteeKind, Status, neighbours
+from ieco_opt.verification.consistency import of_the_gap
 from ieco_opt.verification.verify import Scene, check
 
+TOGETHER = "accelerator, weights, kv_cache: found H100-SXM, fp8 and bf16"
 LIMITS = ("min_speed", "max_cost", "max_throughput", "min_throughput", "max_power_kw")
 
 
 @cache
 def fastest() -> Frontier:
     return run.answer(scenario(), objective="fastest")
+
+
+@cache
+def fastest_of_two() -> Frontier:
+    """The fastest deployment of at least two sequences."""
+    return run.answer(scenario(design_space={"batch": {"min": 2, "max": 64}}), objective="fastest")
 
 
 @cache
@@ -73,25 +81,69 @@ def test_a_limit_that_is_missed_is_all_that_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"weights": ["bf16"]}, "accelerator, weights: found H100-SXM and fp8, which the scenario does not list"),
-        ({"accelerators": ["L40S"]}, "accelerator, weights: found H100-SXM and fp8, which the scenario does not list"),
+        ({"weights": ["bf16"]}, f"{TOGETHER}, which the scenario does not list together"),
+        ({"accelerators": ["L40S"]}, f"{TOGETHER}, which the scenario does not list together"),
+        ({"kv_cache": ["fp8"]}, f"{TOGETHER}, which the scenario does not list together"),
         ({"design_space": {"stage_ranks": [2]}}, "tensor_parallel, attention_data_parallel, pipeline_parallel, "),
         ({"design_space": {"batch": {"min": 3, "max": 64}}}, "batch: found 2, expected 3 to 64"),
         ({"design_space": {"batch": [1, 4]}}, "batch: found 2, expected one of 1, 4"),
         ({"speculation": None}, "draft_tokens: found 3 with a draft model, which is not part of the scenario's"),
         ({"memory_utilization": 0.02}, "tensor_parallel, attention_data_parallel, pipeline_parallel, "),
+        ({"memory_reserve_gb": 76}, "tensor_parallel, attention_data_parallel, pipeline_parallel, "),
     ],
     ids=str,
 )
 def test_a_configuration_that_does_not_exist_is_all_that_is_named(changes: dict[str, Any], expected: str) -> None:
-    assert fastest()[0].draft_tokens == 3
-    assert fastest()[0].batch == 2
+    assert fastest_of_two()[0].draft_tokens == 3
+    assert fastest_of_two()[0].batch == 2
     values = {name: value for name, value in changes.items() if value is not None}
     other = scenario(**values)
     if "speculation" in changes:
         other = other.model_copy(update={"speculation": None})
-    (problem,) = problems(dataclasses.replace(fastest(), scenario=other))
+    (problem,) = problems(dataclasses.replace(fastest_of_two(), scenario=other))
     assert problem.startswith(f"deployments[0]: {expected}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"draft": None}, "3 with no draft model"),
+        ({"draft_tokens": 4}, "4 with a draft model"),
+        ({"draft_tokens": 0}, "0 with a draft model"),
+    ],
+    ids=str,
+)
+def test_a_speculation_that_is_not_listed_is_all_that_is_named(changes: dict[str, Any], found: str) -> None:
+    one = dataclasses.replace(fastest()[0], **changes)
+    assert problems(with_points(fastest(), (one,))) == [
+        f"deployments[0]: draft_tokens: found {found}, which is not part of the scenario's design space"
+    ]
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+@pytest.mark.parametrize(
+    ("status", "gap", "problem"),
+    [
+        (Status.OPTIMAL, 0.0, None),
+        (Status.OPTIMAL, CLOSED, None),
+        (Status.OPTIMAL, 2.0 * CLOSED, "status: found optimal with a gap of 2e-06, expected at most 1e-06"),
+        (Status.FEASIBLE, 2.0 * CLOSED, None),
+        (Status.FEASIBLE, CLOSED, "status: found feasible with a gap of 1e-06, expected optimal"),
+    ],
+)
+def test_a_status_is_that_of_the_gap_unless_the_search_is_unsure(
+    status: Status, gap: float, problem: str | None, unsure: bool
+) -> None:
+    one = dataclasses.replace(fastest()[0], status=status, gap=gap)
+    told = [] if problem is None or (unsure and status is Status.FEASIBLE) else [problem]
+    assert list(of_the_gap(one, unsure=unsure)) == told
+
+
+def test_another_reserve_is_seen_where_it_counts() -> None:
+    found = problems(dataclasses.replace(fastest(), scenario=scenario(memory_reserve_gb=9)))
+    named = [problem.removeprefix("deployments[0]: ").partition(":")[0] for problem in found]
+    assert named == ["memory_per_gpu_gb", "cache_tokens", "reserve_gb", "free_gb"]
+    assert found[2].endswith("the performance model gives 9")
 
 
 def test_another_deployment_than_the_best_is_told_so() -> None:
@@ -111,7 +163,7 @@ def test_a_dominated_deployment_is_told_what_dominates_it() -> None:
 def test_every_point_that_coverage_needs_is_missed() -> None:
     points = ieco_opt.frontier(scenario(design_space={"batch": {"min": 1, "max": 6}}), complete=True)
     scene = Scene.of(points)
-    assert len(points) == 8
+    assert len(points) == 9
     for at in range(len(points)):
         left = with_points(points, (*points.deployments[:at], *points.deployments[at + 1 :]))
         assert any(problem.startswith("guarantee.coverage: ") for problem in check(left, scene).problems), at
@@ -137,6 +189,26 @@ def test_what_a_stopped_search_left_open_is_not_asked_for() -> None:
     closed = dataclasses.replace(stopped, guarantee=dataclasses.replace(nothing, open_regions=()))
     (problem,) = problems(closed)
     assert problem.startswith("guarantee.open_regions: H100-SXM, fp8, ")
+
+
+@pytest.mark.parametrize(("delta", "holds"), [(0.0, False), (10.0, True)])
+def test_a_stopped_search_covers_as_closely_as_was_asked_where_nothing_is_open(delta: float, holds: bool) -> None:
+    points = ieco_opt.frontier(scenario(design_space={"batch": {"min": 1, "max": 6}}), complete=True)
+    stopped = dataclasses.replace(
+        points,
+        question=dataclasses.replace(points.question, delta=delta),
+        guarantee=Guarantee(GuaranteeKind.PARTIAL, None, "interrupted", ()),
+        status=AnswerStatus.STOPPED,
+    )
+    assert problems(with_points(stopped, points.deployments)) == []
+    # The point in the middle is within a factor of its neighbours.
+    found = problems(with_points(stopped, (*points.deployments[:4], *points.deployments[5:])))
+    if holds:
+        assert found == []
+    else:
+        (problem,) = found
+        assert problem.startswith("guarantee.open_regions: ")
+        assert problem.endswith(" is not covered to 0 (between deployments[3] and [4])")
 
 
 def test_between_neighbours_it_says_what_is_known() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
-from edited_results import POOLS
+from edited_results import MIX, POOLS
 
 import ieco_opt
 from ieco_opt.results.guarantee import Status
-from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.plan import FleetPlan, FleetResult, Relaxation
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]
@@ -136,6 +137,7 @@ def asked(result: FleetResult, field: str, value: object) -> FleetResult:
 
 
 ROWS_OF_CHAT = ("decode fp8-tp1", "decode fp8-tp1-dp4", "prefill fp8-tp1", "prefill fp8-tp1-pp2")
+OTHERS = "fp8 with a cache in bf16, expected bf16 with a cache in bf16"
 OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for row in ROWS_OF_CHAT]
 
 
@@ -165,10 +167,10 @@ OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for r
             "workloads.0.headroom",
             0.36,
             [
-                "workload chat: decode fp8-tp1: serves 9.49",
-                "workload chat: decode fp8-tp1-dp4: serves 50.50",
-                "workload chat: prefill fp8-tp1: serves 20.09",
-                "workload chat: prefill fp8-tp1-pp2: serves 39.90",
+                "workload chat: decode fp8-tp1: serves 9.23",
+                "workload chat: decode fp8-tp1-dp4: serves 50.76",
+                "workload chat: prefill fp8-tp1: serves 20.08",
+                "workload chat: prefill fp8-tp1-pp2: serves 39.91",
             ],
         ),
         (
@@ -183,15 +185,15 @@ OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for r
         ),
         (
             "workloads.0.min_speed",
-            136.6,
-            ["workload chat: decode fp8-tp1: 136.58 tokens/s, below min_speed 136.6"],
+            132.6,
+            ["workload chat: decode fp8-tp1-dp4: 131.971 tokens/s, below min_speed 132.6"],
         ),
         (
             "workloads.0.max_time_to_first_token_s",
             0.05,
             [
-                "workload chat: prefill fp8-tp1: first token after 0.0527232 s, later than 0.05 s",
-                "workload chat: prefill fp8-tp1-pp2: first token after 0.0529969 s, later than 0.05 s",
+                "workload chat: prefill fp8-tp1: first token after 0.0589833 s, later than 0.05 s",
+                "workload chat: prefill fp8-tp1-pp2: first token after 0.059257 s, later than 0.05 s",
             ],
         ),
         ("workloads.0.pools", ["l40s"], OF_OTHER_POOLS),
@@ -203,22 +205,33 @@ OF_OTHER_POOLS = [f"workload chat: {row}: runs on h100, which it must not" for r
         (
             "workloads.0.weights",
             ["bf16"],
-            [f"workload chat: {row}: its weights are fp8, expected one of bf16" for row in ROWS_OF_CHAT],
+            [f"workload chat: {row}: weights, kv_cache: found {OTHERS}" for row in ROWS_OF_CHAT],
         ),
         (
             "workloads.0.memory_utilization",
-            0.21,
+            0.285,
             [
-                "workload chat: decode fp8-tp1: batch 23 does not fit in memory, which holds 1 to 20",
-                "workload chat: decode fp8-tp1-dp4: memory_limit_gb: found 72, the performance model gives 16.8",
-                "workload chat: prefill fp8-tp1: memory_limit_gb: found 72, the performance model gives 16.8",
-                "workload chat: prefill fp8-tp1-pp2: memory_limit_gb: found 72, the performance model gives 16.8",
+                "workload chat: decode fp8-tp1: batch 23 does not fit in memory, which holds 1 to 22",
+                *(
+                    f"workload chat: {row}: {words}"
+                    for row in ROWS_OF_CHAT[1:]
+                    for words in (
+                        "memory_limit_gb: found 76.5, the performance model gives 24.225",
+                        "cache_tokens: found ",
+                        "free_gb: found ",
+                    )
+                ),
             ],
         ),
         (
             "workloads.0.design_space",
             {"tensor_parallel": [1], "attention_data_parallel": [1]},
             ["workload chat: decode fp8-tp1-dp4: tensor_parallel, attention_data_parallel, pipeline_parallel, "],
+        ),
+        (
+            "workloads.0.design_space",
+            {"batch": [1, 200]},
+            [f"workload chat: decode {row} is not listed" for row in ("fp8-tp1: batch 23", "fp8-tp1-dp4: batch 127")],
         ),
         (
             "workloads.1.operating_points.0.throughput_requests_per_s",
@@ -248,6 +261,17 @@ def test_a_requirement_that_the_plan_does_not_meet_is_all_that_is_named(
     found = problems(asked(planned, field, value))
     assert len(found) == len(expected), found
     assert all(problem.startswith(words) for problem, words in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize("nearest_first", [True, False])
+def test_of_several_points_the_one_most_like_the_row_is_told(nearest_first: bool, planned: FleetResult) -> None:
+    large, small = FLEET["workloads"][1]["operating_points"]
+    alike = [small | {"speed_tokens_per_s": 31}, small | {"speed_tokens_per_s": 70, "throughput_tokens_per_s": 65}]
+    points = [large, *(alike if nearest_first else reversed(alike))]
+    assert problems(asked(planned, "workloads.1.operating_points", points)) == [
+        "workload listed: colocated small: no operating point of the scenario is like it: "
+        "speed_tokens_per_s: found 30, expected 31"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +329,12 @@ def without(table: str, **wanted: object) -> Change:
     return change
 
 
+def counted_from_one(plan: FleetPlan) -> FleetPlan:
+    """Say that the nodes of one pool begin with the number 1."""
+    rows = (replace(row, node=row.node + 1) if row.pool == "l40s" else row for row in plan.nodes)
+    return replace(plan, nodes=tuple(rows))
+
+
 def other_setup(plan: FleetPlan) -> FleetPlan:
     """Say that decoding runs on 9 tensor ranks, which divide no heads."""
     at = entries(plan, "instances", workload="chat", phase="decode")[0]
@@ -330,22 +360,31 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
             row_with("nodes", {"gpus": 3}, instance_type="large", node=0),
             "pool l40s: listed colocated large: instance 0 lies on nodes as [2, 3], expected 1 x 4 and 1 x 2 GPUs",
         ),
+        (
+            row_with("nodes", {"node_gpus": 7}, pool="h100"),
+            "pool h100: node 0: node_gpus: found 7, 8 for one node",
+        ),
+        (
+            row_with("nodes", {"instance": 1}, instance_type="small"),
+            "pool l40s: listed colocated small: instance: found 1, expected to count from 0",
+        ),
+        (counted_from_one, "pool l40s: node: found 1, 2, expected to count from 0"),
         (without("nodes", instance_type="small"), "pool l40s: listed colocated small: 1 instances, 0 on nodes"),
         (without("instances", phase="prefill"), "workload chat: runs decode, which is no mode of disaggregated"),
         (without("instances", workload="listed"), "workload listed: runs nothing, which is no mode of colocated"),
         (
             row_with("instances", {"requests_per_s": 59.0}, phase="prefill"),
-            "workload chat: prefill: requests_per_s: serves 98.901576 of 60",
+            "workload chat: prefill: requests_per_s: serves 98.9157905 of 60",
         ),
         (
             row_with("instances", {"capacity_requests_per_s": 90.0}, phase="prefill"),
             "workload chat: prefill fp8-tp1: capacity_requests_per_s: serves 90 requests/s, "
-            "the performance model says 27.03",
+            "the performance model says 23.11",
         ),
         (
             row_with("instances", {"capacity_requests_per_s": 60.0}, instance_type="fp8-tp1-dp4"),
             "workload chat: decode fp8-tp1-dp4: capacity_requests_per_s: serves 60 requests/s, "
-            "the performance model says 55.68",
+            "the performance model says 55.86",
         ),
         (
             row_with("instances", {"batch": 100_000}, instance_type="fp8-tp1-dp4"),
@@ -354,8 +393,34 @@ def other_setup(plan: FleetPlan) -> FleetPlan:
         (other_setup, "is no configuration of the workload that fits in memory"),
         (
             row_with("instances", {"weights": "int4"}, phase="prefill"),
-            "workload chat: prefill fp8-tp1: its weights are int4, expected one of fp8",
+            "workload chat: prefill fp8-tp1: weights, kv_cache: found int4 with a cache in bf16, expected fp8 with a ",
         ),
+        (
+            row_with("instances", {"gpus": 3}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: gpus: found 3, its degrees multiply to 1",
+        ),
+        (
+            row_with("instances", {"batch": None}, phase="decode"),
+            "workload chat: decode fp8-tp1: batch: found null, expected the sequences in flight",
+        ),
+        (
+            row_with("instances", {"batch": 0}, phase="decode"),
+            "workload chat: decode fp8-tp1: batch 0 does not fit in memory, which holds 1 to ",
+        ),
+        (
+            row_with("instances", {"batch": 2}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: batch: found 2, expected 1, a prompt for each stage",
+        ),
+        (
+            row_with("instances", {"batch": 1}, instance_type="fp8-tp1-pp2"),
+            "workload chat: prefill fp8-tp1-pp2: batch: found 1, expected 2, a prompt for each stage",
+        ),
+        (
+            row_with("instances", {"gpus": 1}, instance_type="fp8-tp1-pp2"),
+            "workload chat: prefill fp8-tp1-pp2: gpus: found 1, its degrees multiply to 2",
+        ),
+        (row_with("instances", {"workload": "x"}, phase="prefill"), "workload x"),
+        (row_with("instances", {"pool": "x"}, phase="prefill"), "runs on x, which it must not"),
         (
             row_with("instances", {"capacity_requests_per_s": 5.5}, instance_type="large"),
             "workload listed: colocated large: no operating point of the scenario is like it",
@@ -390,8 +455,16 @@ def bounded(bound: float) -> Change:
         (bounded(21.1), "bound: found 21.1, above the objective 21"),
         (bounded(20.9), "gap: found 0, bound and objective give 0.0047619"),
         (
-            row_with("instances", {"memory_per_gpu_gb": 8.4}, phase="prefill"),
-            "workload chat: prefill fp8-tp1: memory_per_gpu_gb: found 8.4, the performance model gives 8.42",
+            row_with("instances", {"memory_per_gpu_gb": 14.7}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: memory_per_gpu_gb: found 14.7, the performance model gives 14.80",
+        ),
+        (
+            row_with("instances", {"kv_cache": "fp8"}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: weights, kv_cache: found fp8 with a cache in fp8, expected fp8 with a ",
+        ),
+        (
+            row_with("instances", {"reserve_gb": 5.0}, phase="prefill"),
+            "workload chat: prefill fp8-tp1: reserve_gb: found 5, the performance model gives 5.30",
         ),
         (
             row_with("instances", {"mfu": 0.5}, phase="prefill"),
@@ -402,6 +475,16 @@ def bounded(bound: float) -> Change:
 def test_a_broken_rule_is_all_that_is_named(change: Change, expected: str, planned: FleetResult) -> None:
     (found,) = problems(replace(planned, plans=(change(planned[0]),)))
     assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(("share", "wrong"), [(8e-10, False), (-8e-10, False), (4e-9, True), (-4e-9, True)])
+def test_a_demand_is_served_but_for_rounding(share: float, wrong: bool, planned: FleetResult) -> None:
+    rows = list(planned[0].instances)
+    for at in entries(planned[0], "instances", workload="listed"):
+        rows[at] = replace(rows[at], requests_per_s=rows[at].requests_per_s * (1.0 + share))
+    found = problems(replace(planned, plans=(replace(planned[0], instances=tuple(rows)),)))
+    assert any("workload listed: colocated: requests_per_s: serves 5." in problem for problem in found) == wrong
+    assert wrong or found == []
 
 
 def test_the_status_is_that_of_the_gap(planned: FleetResult) -> None:
@@ -433,6 +516,148 @@ def test_figures_of_a_mix_are_checked_without_prices() -> None:
     assert problems(result) == []
     nodes = without("nodes", workload="mixed")(result[0])
     assert any("on nodes" in problem for problem in problems(replace(result, plans=(nodes,))))
+
+
+def of_a_mix(pool: str, request_class: str, requests: float, speed: float, first: float) -> Mapping:
+    """An operating point for one class of requests."""
+    return {
+        "pool": pool,
+        "gpus": 1,
+        "kind": pool,
+        "request_class": request_class,
+        "throughput_requests_per_s": requests,
+        "speed_tokens_per_s": speed,
+        "time_to_first_token_s": first,
+    }
+
+
+@pytest.mark.parametrize(
+    ("long_on_h100", "short_on_l40s"),
+    [((9, 20, 0.2), (9, 90, 9.0)), ((9, 90, 9.0), (9, 20, 0.2)), ((9, 20, 9.0), (9, 20, 9.0))],
+)
+def test_of_a_mix_the_figures_of_a_row_are_those_of_the_classes_that_are_served_in_time(
+    long_on_h100: tuple[float, float, float], short_on_l40s: tuple[float, float, float]
+) -> None:
+    short, long = MIX
+    workload = {
+        "name": "mixed",
+        "requests_per_s": 6,
+        "request_mix": [short, long],
+        "serving": ["colocated"],
+        "min_speed": 30,
+        "max_time_to_first_token_s": 2,
+        "operating_points": [
+            of_a_mix("h100", "short", 5, 50, 0.1),
+            of_a_mix("h100", "long", *long_on_h100),
+            of_a_mix("l40s", "short", *short_on_l40s),
+            of_a_mix("l40s", "long", 7, 40, 0.4),
+        ],
+    }
+    result = ieco_opt.plan(load_fleet_mapping(FLEET | {"workloads": [workload]}))
+    assert problems(result) == []
+    figures = {row.pool: (row.speed_tokens_per_s, row.time_to_first_token_s) for row in result[0].instances}
+    assert figures == {"h100": (50, 0.1), "l40s": (40, 0.4)}
+    for at, row in enumerate(result[0].instances):
+        for name in ("speed_tokens_per_s", "time_to_first_token_s", "throughput_tokens_per_s"):
+            rows = list(result[0].instances)
+            rows[at] = replace(row, **{name: getattr(row, name) * 1.01})
+            found = problems(replace(result, plans=(replace(result[0], instances=tuple(rows)),)))
+            assert any("no operating point of the scenario is like it: " in problem for problem in found), (name, found)
+
+
+CAPPED: Mapping = FLEET | {
+    "workloads": FLEET["workloads"][1:],
+    "pools": [FLEET["pools"][0], FLEET["pools"][1] | {"max_power_kw": 3.0}],
+    "limits": {"max_usd_per_hour": 8, "max_power_kw": 3.1, "max_gpus": 9},
+}
+REQUIRED = {
+    "demand of listed": "requests/s",
+    "capacity of l40s": "GPUs",
+    "max_power_kw of l40s": "kW",
+    "limits.max_usd_per_hour": "$/h",
+    "limits.max_power_kw": "kW",
+    "limits.max_gpus": "GPUs",
+}
+
+
+@pytest.fixture(scope="module")
+def relaxed() -> FleetResult:
+    return ieco_opt.plan(load_fleet_mapping(CAPPED), relaxations=True)
+
+
+def test_what_a_better_plan_would_violate_is_some_of_what_is_required(relaxed: FleetResult) -> None:
+    named = [each.requirement for each in relaxed[0].next_cheaper]
+    assert "demand of listed" in named
+    assert set(named) <= set(REQUIRED)
+    assert all(each.amount is not None and each.amount > 0.0 for each in relaxed[0].next_cheaper)
+
+
+@pytest.mark.parametrize("requirement", REQUIRED)
+def test_what_can_be_relaxed_has_its_unit_and_its_share(requirement: str, relaxed: FleetResult) -> None:
+    assert problems(relaxed) == []
+    required = {
+        "demand of listed": 5.5,
+        "capacity of l40s": 8.0,
+        "max_power_kw of l40s": 3.0,
+        "limits.max_usd_per_hour": 8.0,
+        "limits.max_power_kw": 3.1,
+        "limits.max_gpus": 9.0,
+    }[requirement]
+    stated = Relaxation(
+        requirement=requirement,
+        amount=0.25 * required,
+        unit=REQUIRED[requirement],
+        share=0.25,
+        objective=0.5 * relaxed[0].objective,
+    )
+
+    def told(relaxation: Relaxation) -> list[str]:
+        return problems(replace(relaxed, plans=(replace(relaxed[0], next_cheaper=(relaxation,)),)))
+
+    assert told(stated) == []
+    assert told(replace(stated, unit="x")) == [f"next_cheaper[0]: unit: found x, expected {REQUIRED[requirement]}"]
+    (problem,) = told(replace(stated, share=0.26))
+    assert problem.startswith("next_cheaper[0]: share, amount: found 0.26, the amount is 0.25 of ")
+    (problem,) = told(replace(stated, requirement=f"{requirement}s"))
+    assert problem.endswith(f"found '{requirement}s', which is none of the scenario")
+    assert told(replace(stated, amount=None, share=None, objective=None)) == []
+    for field in ("share", "objective"):
+        beside = replace(stated, **{"amount": None, "share": None, "objective": None, field: 0.1})
+        assert told(beside) == ["next_cheaper[0]: amount: found null beside a share or an objective"]
+    for objective in (None, relaxed[0].objective):
+        (problem,) = told(replace(stated, objective=objective))
+        assert problem.startswith("next_cheaper[0]: objective: found ")
+
+
+def test_what_would_be_violated_least_comes_first_and_the_unknown_last(relaxed: FleetResult) -> None:
+    free = set_in(dict(CAPPED), "limits.max_usd_per_hour", 0)
+    answer = replace(relaxed, scenario=load_fleet_mapping(free))
+    amounts: list[tuple[str, float | None, float | None]] = [
+        ("limits.max_gpus", 0.0, 0.0),
+        ("demand of listed", 0.55, 0.1),
+        ("capacity of l40s", 1.6, 0.2),
+        ("limits.max_usd_per_hour", 1.0, None),
+        ("max_power_kw of l40s", None, None),
+    ]
+    entries = [
+        Relaxation(
+            requirement=name, amount=amount, unit=REQUIRED[name], share=share, objective=None if amount is None else 0.1
+        )
+        for name, amount, share in amounts
+    ]
+    for order in permutations(range(len(entries))):
+        listed = tuple(entries[at] for at in order)
+        found = problems(replace(answer, plans=(replace(relaxed[0], next_cheaper=listed),)))
+        told = "next_cheaper: are not in the order of their shares" in found
+        assert told == (list(order) != sorted(order)), order
+        assert not any("next_cheaper[" in problem for problem in found), found
+
+
+def test_what_was_not_asked_of_a_pool_or_in_all_cannot_be_relaxed(planned: FleetResult) -> None:
+    for requirement in ("max_power_kw of l40s", "limits.max_usd_per_hour", "limits.max_power_kw", "limits.max_gpus"):
+        stated = Relaxation(requirement=requirement, amount=1.0, unit="kW", share=0.1, objective=1.0)
+        (problem,) = problems(replace(planned, plans=(replace(planned[0], next_cheaper=(stated,)),)))
+        assert problem.endswith("which is none of the scenario")
 
 
 def test_power_is_unknown_just_where_a_pool_does_not_say(planned: FleetResult) -> None:

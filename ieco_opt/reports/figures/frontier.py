@@ -147,12 +147,14 @@ def _markers(frontier: Frontier) -> dict[str, str]:
 
 
 def _variant(item: Deployment, frontier: Frontier) -> str:
-    """Accelerator and precision, as far as the deployments differ in them."""
+    """Accelerator and precisions, as far as the deployments differ in them."""
     parts = []
     if len({other.accelerator for other in frontier.deployments}) > 1:
         parts.append(item.accelerator)
     if len({other.weights for other in frontier.deployments}) > 1:
         parts.append(item.weights or "no precision")
+    if len({other.kv_cache for other in frontier.deployments}) > 1:
+        parts.append(f"cache {item.kv_cache}")
     return ", ".join(parts)
 
 

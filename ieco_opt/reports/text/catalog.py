@@ -59,6 +59,7 @@ _ACCELERATOR_COLUMNS: tuple[_Column, ...] = (
     ("node", _number("node_size", 1)),
     ("$/h", _number("usd_per_gpu_hour", 1)),
     ("W", _number("power_w", 1, 5)),
+    ("idle W", _number("idle_power_w", 1)),
 )
 
 _MODEL_COLUMNS: tuple[_Column, ...] = (

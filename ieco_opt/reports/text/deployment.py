@@ -56,11 +56,13 @@ def _decisions(deployment: Deployment) -> list[str]:
     lines = [_line("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
     if deployment.weights is not None:
         lines.append(_line("weights", deployment.weights))
+    if deployment.kv_cache is not None:
+        lines.append(_line("cache", deployment.kv_cache))
     lines += [
         _line("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
         _line("attention data parallel", str(held.attention_data)),
         _line("pipeline parallel", str(held.pipeline)),
-        _line("expert parallel", str(held.expert)),
+        _line("expert parallel", wording.expert_degree(held)),
         _line("batch", f"{deployment.batch:,} sequences in flight"),
     ]
     if deployment.draft is None:
@@ -70,13 +72,24 @@ def _decisions(deployment: Deployment) -> list[str]:
 
 
 def _resources(deployment: Deployment) -> list[str]:
-    used, limit = deployment.memory_per_gpu_gb, deployment.memory_limit_gb
     power = "unknown" if deployment.power_kw is None else f"{deployment.power_kw:.4g} kW (boards)"
     return [
-        _line("memory per GPU", f"{used:.4g} of {limit:.4g} GB ({wording.percent(used / limit)})"),
+        *_memory(deployment),
         _line("power", power),
         _line("FLOP utilization (MFU)", wording.percent(deployment.mfu)),
     ]
+
+
+def _memory(deployment: Deployment) -> list[str]:
+    """What the most loaded GPU holds, part by part, and the room for the cache in the words of servers."""
+    used, limit = deployment.memory_per_gpu_gb, deployment.memory_limit_gb
+    parts = wording.listed_memory(deployment)
+    lines = [_line("memory per GPU", f"{used:.4g} of {limit:.4g} GB ({wording.percent(used / limit)})")]
+    if parts:
+        lines.append(_line("", parts))
+    if deployment.cache_tokens is not None:
+        lines.append(_line("room for the cache", f"{deployment.cache_tokens:,} tokens if every layer keeps all"))
+    return lines
 
 
 def _times(deployment: Deployment, width: int) -> list[str]:

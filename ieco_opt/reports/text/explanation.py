@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ieco_opt.explanation.bounds import Limit
 from ieco_opt.reports.text import wording
+from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import (
     Explanation,
     InfeasibleSubset,
@@ -55,12 +56,18 @@ def _feasible(explanation: Explanation) -> list[list[str]]:
     title = f"{explanation.scenario.name}: what decides the {name} deployment"
     return [
         [title + (f" (greatest {goal})" if goal else "")],
-        [f"  {wording.worth(chosen)}", f"  {wording.configuration(chosen)}"],
+        [f"  {wording.worth(chosen)}", f"  {wording.configuration(chosen)}", *_memory(chosen)],
         _times(explanation),
         _limits(explanation),
         _runner_ups(explanation),
         [_footer(explanation)],
     ]
+
+
+def _memory(chosen: Deployment) -> list[str]:
+    """What the most loaded GPU holds, as far as the result says it."""
+    parts = wording.listed_memory(chosen)
+    return [f"  memory per GPU, GB: {parts} ({chosen.memory_limit_gb:.4g} in all)"] if parts else []
 
 
 def _times(explanation: Explanation) -> list[str]:

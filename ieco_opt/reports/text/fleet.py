@@ -25,7 +25,7 @@ from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 
 _KEY = "tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs"
 
-_FOLDED = ("phase", "pool", "weights")
+_FOLDED = ("phase", "pool", "weights", "cache")
 """Columns that go into the heading where every row says the same."""
 
 
@@ -72,6 +72,7 @@ def _instances(plan: FleetPlan) -> TitledTable:
         Column("instances", "x GPUs", _products(rows)),
         words("layout", map(_layout, rows)),
         words("weights", (row.weights or "-" for row in rows)),
+        *_caches(rows),
         counts("batch", "", [row.batch for row in rows]),
         counts("draft", "tokens", [row.draft_tokens or None for row in rows]),
         speeds([row.speed_tokens_per_s for row in rows]),
@@ -84,6 +85,12 @@ def _instances(plan: FleetPlan) -> TitledTable:
     heading = f"Instances ({'all: ' if len(rows) > 1 else ''}{about})" if about else "Instances"
     narrow = ("draft", "weights", "TTFT", "batch", SPEED, "load", "layout")
     return TitledTable(heading, [column for column in speaking(columns) if column not in same], narrow)
+
+
+def _caches(rows: Sequence[InstanceRow]) -> list[Column]:
+    """Precision of the cache, where any is not in 16 bits."""
+    some = any(row.kv_cache == "fp8" for row in rows)
+    return [words("cache", (row.kv_cache or "-" for row in rows))] if some else []
 
 
 def _layout(row: InstanceRow) -> str:

@@ -48,6 +48,8 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
         columns.append(words("accelerator", (item.accelerator for item in shown)))
     if _varies(item.weights for item in every):
         columns.append(words("weights", (item.weights or "-" for item in shown)))
+    if _varies(item.kv_cache for item in every):
+        columns.append(words("cache", (item.kv_cache or "-" for item in shown)))
     columns.append(words("layout", (item.parallelism.short() for item in shown)))
     columns.append(counts("batch", "", [item.batch for item in shown]))
     if any(item.draft_tokens for item in shown):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ieco_opt.catalog import precision
 from ieco_opt.reports.text.wording import name_of, warning, workload
 from ieco_opt.results.frontier import Frontier
 
@@ -47,7 +48,7 @@ def _traits(frontier: Frontier) -> tuple[str, ...]:
         scenario.name,
         name_of(scenario.model),
         " or ".join(map(name_of, scenario.accelerators)),
-        " or ".join(scenario.weights),
+        " or ".join(map(precision.label, scenario.weights)),
         workload(scenario),
         "no speculation" if scenario.speculation is None else "speculation",
         ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "no limits",

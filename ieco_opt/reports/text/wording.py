@@ -10,7 +10,8 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
-from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.parallelism import Parallelism
+from ieco_opt.results.plan import FleetResult, InstanceRow
 from ieco_opt.scenario import Fidelity, Scenario
 
 _CLOSED = 1e-9
@@ -30,6 +31,8 @@ def configuration(deployment: Deployment) -> str:
     parts = [f"{deployment.gpus} x {deployment.accelerator}"]
     if deployment.weights is not None:
         parts.append(deployment.weights)
+    if deployment.kv_cache not in (None, "bf16"):
+        parts.append(f"cache {deployment.kv_cache}")
     parts += [deployment.parallelism.short(), f"batch {deployment.batch:,}"]
     if deployment.draft_tokens:
         parts.append(f"draft {deployment.draft_tokens}")
@@ -41,6 +44,31 @@ def worth(deployment: Deployment) -> str:
     return (
         f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user, "
         f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
+    )
+
+
+def expert_degree(held: Parallelism) -> str:
+    """The expert-parallel degree, and how many experts there are twice."""
+    return f"{held.expert}, {held.redundant_experts} redundant experts" if held.redundant_experts else str(held.expert)
+
+
+def memory_parts(row: Deployment | InstanceRow) -> dict[str, float | None]:
+    """What the most loaded GPU holds in 1e9 bytes, by its word; nothing where an older result does not say."""
+    return {
+        "weights": row.weights_gb,
+        "cache": row.cache_gb,
+        "draft": row.draft_gb,
+        "reserve": row.reserve_gb,
+        "free": row.free_gb,
+    }
+
+
+def listed_memory(row: Deployment | InstanceRow) -> str:
+    """The parts of ``memory_parts`` in a line, without those that take nothing."""
+    return ", ".join(
+        f"{name} {gigabytes:.3g}"
+        for name, gigabytes in memory_parts(row).items()
+        if gigabytes is not None and (gigabytes > 0.0 or name == "free")
     )
 
 
@@ -65,7 +93,9 @@ def subject(frontier: Frontier | Comparison) -> str:
     scenario = frontier.scenario
     weights = {item.weights for item in frontier.deployments if item.weights is not None}
     accelerators = {item.accelerator for item in frontier.deployments} or set(map(name_of, scenario.accelerators))
+    caches = {item.kv_cache for item in frontier.deployments}
     precision = f" in {weights.pop()}" if len(weights) == 1 else ""
+    precision += f" with a cache in {caches.pop()}" if len(caches) == 1 and caches & {"fp8"} else ""
     where = f" on {accelerators.pop()}" if len(accelerators) == 1 else ""
     return f"{name_of(scenario.model)}{precision}{where}, {workload(scenario)}"
 

@@ -1,0 +1,64 @@
+"""Parallelism degrees of many setups, and the ranks and layers that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.types import Fidelity
+from ieco_opt.performance.architecture import Architecture, Block
+from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.rows import take_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """Parallelism degrees of many setups; every array has shape (setups,), real values allowed.
+
+    ``stage_ranks`` counts the GPUs of one pipeline stage (the paper's T): ``tensor_parallel`` times
+    ``attention_data_parallel``, and ``expert_parallel`` times ``expert_tensor_parallel``. ``redundant_experts``
+    counts copies of experts in each routed layer.
+    """
+
+    stage_ranks: Array
+    pipeline_parallel: Array
+    expert_parallel: Array
+    attention_data_parallel: Array
+    two_dimensional: NDArray[np.bool_]
+    redundant_experts: Array
+
+    @property
+    def gpus(self) -> Array:
+        """GPUs of each setup."""
+        return self.stage_ranks * self.pipeline_parallel
+
+    @property
+    def expert_tensor_parallel(self) -> Array:
+        """Tensor ranks of one expert."""
+        return np.maximum(1.0, self.stage_ranks / self.expert_parallel)
+
+    @property
+    def tensor_parallel(self) -> Array:
+        """Tensor ranks of one attention group, which is what servers call their tensor-parallel degree."""
+        return self.stage_ranks / self.attention_data_parallel
+
+    def take(self, rows: NDArray[np.intp]) -> Degrees:
+        """Keep the given rows, in the given order."""
+        return take_rows(self, rows)
+
+
+def pace_of(architecture: Architecture, degrees: Degrees) -> Array:
+    """Layers that the slowest stage makes every stage wait for, over the layers there are."""
+    if architecture.fidelity is Fidelity.PAPER:
+        return np.ones_like(degrees.pipeline_parallel)
+    stages = degrees.pipeline_parallel
+    return stages * np.ceil(architecture.layers / stages) / architecture.layers
+
+
+def block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
+    """Expert-parallel degree and tensor ranks of one feed-forward block."""
+    if block.experts == 1:
+        return np.ones_like(degrees.stage_ranks), degrees.stage_ranks
+    return degrees.expert_parallel, degrees.expert_tensor_parallel

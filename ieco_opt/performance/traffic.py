@@ -1,0 +1,56 @@
+"""What one sequence of the batch brings to one pass: tokens that are generated, and prompts that arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ieco_opt.performance.collectives import Array
+
+Figure = float | Array
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What each sequence of the batch brings to a pass; figures are scalars or one for each setup.
+
+    Attributes
+    ----------
+    tokens
+        Tokens that go through the matrices and collectives.
+    generated
+        Those of them that attend to the cache of the sequence.
+    cached_from, cached_to
+        Tokens in that cache when the answer starts and when it ends; figures are means over the answer.
+    prompts
+        Prompts that arrive in a pass for each sequence, of ``prompt_tokens`` each, of which ``prefix_tokens`` were
+        found in the prefix cache.
+    """
+
+    tokens: Figure
+    generated: Figure
+    cached_from: Figure
+    cached_to: Figure
+    prompts: Figure = 0.0
+    prompt_tokens: float = 0.0
+    prefix_tokens: float = 0.0
+
+    def with_prompts(self, prompts: float, prompt_tokens: float, prefix_tokens: float = 0.0) -> Traffic:
+        """Add prompts; each token of one attends to those before it."""
+        arriving = prompts * (prompt_tokens - prefix_tokens)
+        return replace(
+            self,
+            tokens=self.tokens + arriving,
+            prompts=prompts,
+            prompt_tokens=prompt_tokens,
+            prefix_tokens=prefix_tokens,
+        )
+
+
+def decode_traffic(tokens: Figure, cached_from: Figure, cached_to: Figure | None = None) -> Traffic:
+    """``tokens`` of each sequence, which attend to its cache from the first to the last token of the answer."""
+    return Traffic(tokens, tokens, cached_from, cached_from if cached_to is None else cached_to)
+
+
+def prefill_traffic(prompt_tokens: float, prefix_tokens: float = 0.0) -> Traffic:
+    """A whole prompt; nothing but what was found of it is cached before."""
+    return Traffic(0.0, 0.0, 0.0, 0.0).with_prompts(1.0, prompt_tokens, prefix_tokens)

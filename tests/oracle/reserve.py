@@ -1,0 +1,69 @@
+"""What a server needs on each GPU besides weights and cache: activations, captured graphs, buffers of collectives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ieco_opt.catalog.types import Accelerator, Model
+
+from .common import Setup
+
+MIB, GIB = 2**20, 2**30
+
+_SGLANG = (
+    # memory below so many GiB: tokens of a chunk, sequences of the largest graph below four ranks and from four on
+    (20, 2048, 8, 8),
+    (35, 4096, 48, 160),
+    (60, 4096, 32, 160),
+    (160, 8192, 256, 512),
+    (float("inf"), 16384, 512, 512),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """The fields of a scenario that decide how much of the memory is left for weights and cache."""
+
+    memory_utilization: float = 0.9
+    engine: str = "any"
+    memory_reserve_gb: Literal["auto"] | float = "auto"
+
+    def usable_bytes(self, accelerator: Accelerator) -> float:
+        """Bytes of a GPU that may be used, the reserve included."""
+        return self.memory_utilization * accelerator.hbm_bytes
+
+    def reserve_bytes(self, model: Model, accelerator: Accelerator, setup: Setup) -> float:
+        """Bytes of the reserve on each GPU."""
+        if self.memory_reserve_gb != "auto":
+            return 1e9 * self.memory_reserve_gb
+        if self.engine == "none":
+            return 0.0
+        if self.engine == "sglang":
+            return sglang_bytes(accelerator, setup, self.memory_utilization)
+        return vllm_bytes(model, accelerator, setup)
+
+
+def vllm_bytes(model: Model, accelerator: Accelerator, setup: Setup) -> float:
+    """Reserve of vLLM."""
+    memory = accelerator.hbm_bytes / GIB
+    many = memory >= 160 or (memory >= 70 and "a100" not in accelerator.name.lower())
+    needed = 0.9 * GIB + 33 * model.vocabulary * (1024 if many else 256)
+    if setup.gpus > 1:
+        needed += 1.3 * GIB
+    if any(block.experts > 1 for block in model.feed_forward):
+        needed += 1 * GIB
+    return needed
+
+
+def sglang_bytes(accelerator: Accelerator, setup: Setup, memory_utilization: float) -> float:
+    """Reserve of SGLang beyond what it leaves free."""
+    memory = accelerator.hbm_bytes / GIB
+    _, chunk, few, many = next(row for row in _SGLANG if memory < row[0])
+    graph = many if setup.stage_ranks >= 4 else few
+    needed = 512 + 1.5 * chunk + 128 * setup.gpus + 2 * graph
+    if setup.sigma > 1:
+        needed += (4.5 if graph > 300 else 3) * graph
+    if memory > 60:
+        needed = max(needed, 10_240)
+    return max(0.0, needed * MIB - (1 - memory_utilization) * accelerator.hbm_bytes)
