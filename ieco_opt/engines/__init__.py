@@ -1,0 +1,1 @@
+"""What servers accept and what their flags are called."""
