@@ -36,7 +36,7 @@ _FORMATS = ("sh", "line", "yaml", "k8s", "compose", "json")
     type=click.Choice(_FORMATS),
     default="sh",
     show_default=True,
-    help="sh: commands; line: one line a server; k8s: Kubernetes manifests; compose: docker compose; json and yaml: for programs.",
+    help="sh: commands; line: one line a server; k8s: Kubernetes; compose: docker compose; json, yaml: for programs.",
 )
 @click.option(
     "--out",
@@ -157,7 +157,8 @@ def _unsupported(launches: tuple[Launch, ...], output_format: str) -> list[str]:
     from ieco_opt.engines.kubernetes import unsupported
 
     servers = [server for launch in launches for server in launch.servers]
-    return [f"{server.title}: {reason}" for server in servers if (reason := unsupported(server))]
+    found = [f"{server.kind}: {reason}" for server in servers if (reason := unsupported(server))]
+    return list(dict.fromkeys(found))
 
 
 def _write(launches: tuple[Launch, ...], output_format: str, folder: Path) -> None:

@@ -60,7 +60,8 @@ class Rule:
     not_precisions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.says} ({self.expression.text}) [{self.source}]"
+        rule = f" ({self.expression.text})" if self.expression.names else ""
+        return f"{self.says}{rule} [{self.source}]"
 
 
 @dataclass(frozen=True, slots=True)

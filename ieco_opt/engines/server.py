@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,8 @@ class Server:
     ----------
     name
         For files, clusters and containers.
-    title
-        For people, on one line.
+    title, kind
+        For people, on one line; of all servers that are alike.
     broken
         The first rule that the point breaks, in words; empty where it starts as it is.
     not_expressible
@@ -108,10 +108,10 @@ class Server:
     flags: tuple[str, ...]
     name: str
     title: str
+    kind: str
     placed: Placed
     broken: str = ""
     not_expressible: tuple[str, ...] = ()
-    trust_remote_code: bool = field(default=False)
 
     @property
     def nodes(self) -> int:
@@ -209,6 +209,7 @@ def server_of(
     *,
     name: str,
     title: str,
+    kind: str,
     folder: Path,
     trust_remote_code: bool = False,
 ) -> Server:
@@ -266,6 +267,7 @@ def server_of(
         flags=tuple(word for pair in flags for word in pair),
         name=name,
         title=title,
+        kind=kind,
         placed=placed,
         broken=said,
         not_expressible=(*missing, *(f"draft model: {each}" for each in draft_missing), *_unknown_memory(row)),

@@ -65,6 +65,15 @@ def read_profile(path: Path) -> Profile:
     return profile_of(document.values, Origin(str(path), path.parent, document.lines))
 
 
+def says_engine(path: Path) -> bool:
+    """Whether a YAML file is a profile: a mapping with the field ``engine``; false where it cannot be read."""
+    try:
+        values = yaml_document.parse(read_text(path), str(path)).values
+    except ScenarioError:
+        return False
+    return isinstance(values, dict) and "engine" in values and "accepts" in values
+
+
 @cache
 def _shipped(name: str) -> Profile:
     file = f"{name}.yaml"

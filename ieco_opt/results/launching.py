@@ -10,6 +10,7 @@ from typing import Any
 
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import Launch, RoutedWorkload
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.server import Placed, Server, Serving, server_of, slug
@@ -134,7 +135,7 @@ def _sorted_out(made: Sequence[Launch]) -> Launched:
     kept: list[Launch] = []
     for launch in made:
         for server in launch.servers:
-            name = f"{server.title}: {server.profile.title}"
+            name = f"{server.kind}: {server.profile.title}"
             if server.broken:
                 refused.append(f"{name} does not start it as it is: {server.broken}")
             else:
@@ -174,7 +175,7 @@ class _Deployments:
         """The server of one point."""
         deployment = self._answer[number - 1]
         accelerator = self._accelerators[deployment.accelerator]
-        nodes = math.ceil(deployment.gpus / accelerator.node_size)
+        machines = _machines(deployment.gpus, accelerator)
         alone = len(self._answer) == 1
         title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"
         server = server_of(
@@ -182,19 +183,22 @@ class _Deployments:
             deployment.to_dict(),
             self._serving,
             accelerator,
-            Placed(tuple(f"node-{node}" for node in range(nodes)), _part_of_node(deployment, accelerator)),
+            Placed(tuple(host for host, _ in machines), tuple(devices for _, devices in machines)),
             name=self._options.stem if alone else f"{self._options.stem}-point-{number}",
             title=title,
+            kind=title,
             folder=self._options.folder,
             trust_remote_code=self._options.trust_remote_code,
         )
         return Launch(f"{title}: {_figures(deployment)}", (server,))
 
 
-def _part_of_node(deployment: Deployment, accelerator: Accelerator) -> tuple[tuple[int, ...] | None, ...]:
-    """The first accelerators of a node, where fewer than all are used."""
-    used = deployment.gpus
-    return (None if used >= accelerator.node_size else tuple(range(used)),)
+def _machines(gpus: int, accelerator: Accelerator) -> list[tuple[str, Devices]]:
+    """As few machines as hold a deployment, with as many accelerators of each where that is possible."""
+    size = host_size(accelerator)
+    count = math.ceil(gpus / size)
+    used = tuple(range(math.ceil(gpus / count)))
+    return [(f"node-{node}", None if len(used) == size else used) for node in range(count)]
 
 
 def _figures(deployment: Deployment) -> str:
@@ -228,8 +232,9 @@ class _Fleet:
     def _server(self, row: InstanceRow, instance: int, nodes: _Nodes) -> Server:
         pool = self._pools[row.pool]
         workload = self._workloads[row.workload]
-        placed, even = nodes.placed(row, instance)
-        title = f"{row.workload}, {row.phase} {instance + 1} of {row.instances} ({row.instance_type} on {row.pool})"
+        placed, even = nodes.placed(row, instance, host_size(pool.accelerator))
+        kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+        title = f"{kind}, {instance + 1} of {row.instances}"
         name = "-".join((self._options.stem, row.workload, row.phase, row.pool, row.instance_type, str(instance)))
         server = server_of(
             self._profile,
@@ -239,6 +244,7 @@ class _Fleet:
             placed,
             name=slug(name) if len(name) <= _LONGEST_NAME else _shortened(name),
             title=title,
+            kind=kind,
             folder=self._options.folder,
             trust_remote_code=self._options.trust_remote_code,
         )
@@ -300,23 +306,23 @@ class _Nodes:
             key = (row.workload, row.phase, row.pool, row.instance_type, row.instance)
             self._rows.setdefault(key, []).append(row)
         self._taken: dict[tuple[str, int], int] = {}
-        self._servers: dict[tuple[str, int], int] = {}
+        self._servers: dict[str, int] = {}
 
-    def placed(self, row: InstanceRow, instance: int) -> tuple[Placed, bool]:
-        """Where an instance lies, and whether it has as many accelerators on each of its nodes."""
+    def placed(self, row: InstanceRow, instance: int, size: int) -> tuple[Placed, bool]:
+        """Where an instance lies, and whether it has as many accelerators on each of its machines of a size."""
         rows = sorted(
             self._rows[(row.workload, row.phase, row.pool, row.instance_type, instance)], key=lambda each: each.node
         )
-        devices = tuple(self._devices(each) for each in rows)
-        first = (rows[0].pool, rows[0].node)
-        number = self._servers.get(first, 0)
-        self._servers[first] = number + 1
-        hosts = tuple(f"{slug(each.pool)}-{each.node}" for each in rows)
+        machines = [machine for each in rows for machine in self._machines(each, size)]
+        hosts = tuple(host for host, _ in machines)
+        number = self._servers.get(hosts[0], 0)
+        self._servers[hosts[0]] = number + 1
+        devices = tuple(used for _, used in machines)
         placed = Placed(hosts, devices, number, row.phase, alone=len(hosts) == 1 and row.phase == "colocated")
-        return placed, len({each.gpus for each in rows}) == 1
+        return placed, len({size if used is None else len(used) for used in devices}) == 1
 
-    def _devices(self, row: NodeRow) -> tuple[int, ...] | None:
+    def _machines(self, row: NodeRow, size: int) -> list[tuple[str, Devices]]:
         at = (row.pool, row.node)
         start = self._taken.get(at, 0)
         self._taken[at] = start + row.gpus
-        return None if row.gpus == row.node_gpus else tuple(range(start, start + row.gpus))
+        return spread(f"{slug(row.pool)}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)
