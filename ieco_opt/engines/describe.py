@@ -23,8 +23,8 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
     yield CatalogRow("title", profile.title, "", "")
     yield CatalogRow("versions", f"{profile.version}, read in {profile.version_read}", "", "")
     yield CatalogRow("vendors", ", ".join(profile.vendors), "", "")
-    for vendor, image in profile.images.items():
-        yield CatalogRow(f"image_{vendor}", image, "", "")
+    for accelerators, image in profile.images.items():
+        yield CatalogRow(f"image_{accelerators}", image, "", "")
     for each in profile.classes:
         models = ", ".join(each.architectures) or f"{each.experts or 'all other'} models"
         yield CatalogRow(f"class_{each.name}", f"attention groups: {each.attention_groups}; {models}", "", each.source)

@@ -1,4 +1,4 @@
-"""Machines that ranks are started on: nodes of the catalog, or parts of them."""
+"""Machines that ranks are started on: nodes of the catalog, parts of them, or several of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Devices = tuple[int, ...] | None
 
 
 def host_size(accelerator: Accelerator) -> int:
-    """Accelerators of one machine: of a node, unless several machines make up a node."""
+    """Accelerators of one machine: of a node, unless the catalog's node is another thing."""
     name = accelerator.name.casefold()
     known = (size for beginning, size in _sizes() if name.startswith(beginning))
-    return min(next(known, accelerator.node_size), accelerator.node_size)
+    return next(known, accelerator.node_size)
 
 
 def spread(name: str, first: int, count: int, size: int, node_size: int) -> list[tuple[str, Devices]]:

@@ -195,7 +195,7 @@ def _given(values: Values) -> Values:
 
 def _protected(word: str) -> str:
     """A word that the cluster takes as it is, but for the variables that are meant."""
-    word = word.replace("$(", "$$(")
+    word = word.replace("$", "$$")
     for mark, variable in _VARIABLES.items():
         word = word.replace(mark, variable)
     return word

@@ -47,14 +47,15 @@ def profile_of(values: object, origin: Origin) -> Profile:
 
 
 def _built(section: Section) -> Profile:
+    name = section.text("engine")
     versions = section.section("versions")
     read, first, below = (versions.text(name) for name in ("read", "from", "below"))
     versions.done()
     precisions, precision_source = _precisions(section.section("precision"))
     port = section.number("port")
     return Profile(
-        name=section.text("engine"),
-        title=section.text("title", section.text("engine")),
+        name=name,
+        title=section.text("title", name),
         version_read=read,
         version_from=first,
         version_below=below,

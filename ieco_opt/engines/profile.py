@@ -178,7 +178,7 @@ class Profile:
     vendors
         Whose accelerators it runs on.
     images
-        Container image of the version that was read, by vendor.
+        Container image of the version that was read, by vendor or the beginning of an accelerator's name.
     devices
         Environment variable that says which accelerators of a node are used, by vendor.
     port

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ieco_opt.catalog.precision import parsed
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts
@@ -136,7 +137,9 @@ class Server:
     @property
     def image(self) -> str | None:
         """Container image of the version that the profile was read from."""
-        return self.profile.images.get(self.accelerator.vendor or "nvidia")
+        images, name = self.profile.images, self.accelerator.name.casefold()
+        own = [image for beginning, image in images.items() if name.startswith(beginning.casefold())]
+        return own[0] if own else images.get(self.accelerator.vendor or "nvidia")
 
     def words(
         self, node: int = 0, *, instead: Mapping[str, str] | None = None, reached: bool = False, **texts: str
@@ -200,17 +203,32 @@ class Server:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a server is called.
+
+    Attributes
+    ----------
+    name, title, kind
+        As of :class:`Server`.
+    folder
+        Where its file shall lie.
+    """
+
+    name: str
+    title: str
+    kind: str
+    folder: Path
+
+
 def server_of(
     profile: Profile,
     row: Row,
     serving: Serving,
     accelerator: Accelerator,
     placed: Placed,
+    named: Named,
     *,
-    name: str,
-    title: str,
-    kind: str,
-    folder: Path,
     trust_remote_code: bool = False,
 ) -> Server:
     """Make the server of a point.
@@ -219,40 +237,31 @@ def server_of(
     ----------
     row
         Columns of the point.
-    folder
-        Where its file shall lie.
 
     Raises
     ------
     ScenarioError
         The row has no precision or no degrees: nothing can be launched.
     """
-    if row.get("weights") is None or row.get("tensor_parallel") is None or row.get("batch") is None:
-        raise ScenarioError.single(
-            f"{title}: found no precision or no degrees, expected a point of fidelity deployable that was priced here"
-        )
+    if any(row.get(each) is None for each in ("weights", "tensor_parallel", "batch")):
+        expected = "a point of fidelity deployable that was priced here"
+        raise ScenarioError.single(f"{named.title}: found no precision or no degrees, expected {expected}")
     draft = serving.draft if row.get("draft_tokens") else None
     kv_cache = str(row.get("kv_cache") or "bf16")
-    weights = _weights(str(row["weights"]))
+    weights = parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=kv_cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
-    accepted = accepts(profile, facts, {each: numbers[each] for each in (*POINT, *DRAFT, "nodes", "node_size")})
-    broken = accepted.reason()
-    said = "" if broken is None else str(broken)
-    if row.get("tensor_layout") == "2d":
-        said = "no server has two-dimensional tensor parallelism"
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
-    draft_method = next((value for flag, value in draft_flags if flag == "--quantization"), "")
     texts = {
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
-        "draft_quantization": draft_method,
+        "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
         "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
         "head": placed.hosts[0],
         "head_port": str(HEAD_PORT + placed.instance),
-        "config": str((folder / f"{name}.yaml").absolute()),
+        "config": str((named.folder / f"{named.name}.yaml").absolute()),
         "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
         "address": placed.hosts[0],
@@ -262,22 +271,24 @@ def server_of(
         profile=profile,
         accelerator=accelerator,
         facts=facts,
-        numbers={**numbers, **facts.numbers, "draft_online": bool(draft_method)},
+        numbers={**numbers, **facts.numbers, "draft_online": bool(texts["draft_quantization"])},
         texts=texts,
         flags=tuple(word for pair in flags for word in pair),
-        name=name,
-        title=title,
-        kind=kind,
+        name=named.name,
+        title=named.title,
+        kind=named.kind,
         placed=placed,
-        broken=said,
+        broken=_broken(profile, row, facts, numbers),
         not_expressible=(*missing, *(f"draft model: {each}" for each in draft_missing), *_unknown_memory(row)),
     )
 
 
-def _weights(text: str) -> str | Mapping[str, str]:
-    from ieco_opt.catalog.precision import parsed
-
-    return parsed(text)
+def _broken(profile: Profile, row: Row, facts: EngineFacts, numbers: Mapping[str, float]) -> str:
+    if row.get("tensor_layout") == "2d":
+        return "no server has two-dimensional tensor parallelism"
+    columns = {each: numbers[each] for each in (*POINT, *DRAFT, "nodes", "node_size")}
+    rule = accepts(profile, facts, columns).reason()
+    return "" if rule is None else str(rule)
 
 
 def _numbers(

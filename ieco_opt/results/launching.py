@@ -13,7 +13,7 @@ from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import Launch, RoutedWorkload
 from ieco_opt.engines.profile import Profile
-from ieco_opt.engines.server import Placed, Server, Serving, server_of, slug
+from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
 from ieco_opt.engines.store import profile
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.deployment import Deployment
@@ -184,10 +184,12 @@ class _Deployments:
             self._serving,
             accelerator,
             Placed(tuple(host for host, _ in machines), tuple(devices for _, devices in machines)),
-            name=self._options.stem if alone else f"{self._options.stem}-point-{number}",
-            title=title,
-            kind=title,
-            folder=self._options.folder,
+            Named(
+                self._options.stem if alone else f"{self._options.stem}-point-{number}",
+                title,
+                title,
+                self._options.folder,
+            ),
             trust_remote_code=self._options.trust_remote_code,
         )
         return Launch(f"{title}: {_figures(deployment)}", (server,))
@@ -242,10 +244,7 @@ class _Fleet:
             _serving(workload, title),
             pool.accelerator,
             placed,
-            name=slug(name) if len(name) <= _LONGEST_NAME else _shortened(name),
-            title=title,
-            kind=kind,
-            folder=self._options.folder,
+            Named(slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.folder),
             trust_remote_code=self._options.trust_remote_code,
         )
         return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
