@@ -83,6 +83,17 @@ def launched(
         The engine is unknown, or the answer has nothing to launch.
     """
     chosen = profile(engine)
+    return _sorted_out(_launches(answer, chosen, points, options))
+
+
+def servers_of(answer: Frontier | FleetResult, chosen: Profile) -> list[Server]:
+    """Every server of every point or plan, also those that do not start as they are priced; errors as of `launched`."""
+    return [server for launch in _launches(answer, chosen, None, NO_OPTIONS) for server in launch.servers]
+
+
+def _launches(
+    answer: Frontier | FleetResult, chosen: Profile, points: Sequence[int] | None, options: LaunchOptions
+) -> list[Launch]:
     count = len(answer)
     numbers = range(1, count + 1) if points is None else points
     if not count:
@@ -94,11 +105,9 @@ def launched(
     named = replace(options, stem=stem)
     if isinstance(answer, FleetResult):
         plans = _Fleet(answer, chosen, named)
-        made = [plans.launch(number) for number in numbers]
-    else:
-        deployments = _Deployments(answer, chosen, named)
-        made = [deployments.launch(number) for number in numbers]
-    return _sorted_out(made)
+        return [plans.launch(number) for number in numbers]
+    deployments = _Deployments(answer, chosen, named)
+    return [deployments.launch(number) for number in numbers]
 
 
 def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) -> LaunchCommand:
