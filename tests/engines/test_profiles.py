@@ -89,11 +89,11 @@ def test_names_are_taken_as_people_write_them() -> None:
     [
         ("rule: heads %", "rule: head %", r"accepts\[0\]\.rule: found 'head', expected the name of a column"),
         ("rule: heads %", "rule: heads **", r"accepts\[0\]\.rule: found"),
-        ("unless: 1}", "unles: 1}", r"unles: unknown field, expected perhaps unless"),
+        ("unless: 1}", "unlest: 1}", r"unlest: unknown field, expected perhaps unless"),
         ("vendors: [nvidia, amd]", "vendors: nvidia", "vendors: found 'nvidia', expected a list of texts"),
         ("  fp8: {online", "  fp9: {online", "precision.fp9: unknown format, expected one of bf16"),
         ("engine: vllm\n", "", "engine: found nothing, expected text on one line"),
-        ('"{model}"]\n', '"{modell}"]\n', "say.command: found modell in braces"),
+        ('"{model}"]\n', '"{modelx}"]\n', "say.command: found modelx in braces"),
         ("{value: tensor_parallel}", "{value: tensor_parallel, text: x}", "found value and text of value"),
         ("{value: tensor_parallel}", "{}", "found none of value, text, flag and json"),
         ("experts: dense,", "experts: thick,", r"classes\[0\].experts: found 'thick', expected one of dense, routed"),
