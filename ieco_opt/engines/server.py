@@ -27,6 +27,8 @@ Row = Mapping[str, Any]
 HEAD_PORT = 20000
 """At which nodes of one SGLang server meet."""
 
+_MEMORY = ("weights_gb", "reserve_gb", "memory_limit_gb")
+
 _SLUG = re.compile(r"[^a-z0-9]+")
 _LONGEST_SLUG = 50
 
@@ -279,7 +281,7 @@ def server_of(
         kind=named.kind,
         placed=placed,
         broken=_broken(profile, row, facts, numbers),
-        not_expressible=(*missing, *(f"draft model: {each}" for each in draft_missing), *_unknown_memory(row)),
+        not_expressible=(*missing, *(f"draft model: {each}" for each in draft_missing), *_unknown_memory(profile, row)),
     )
 
 
@@ -300,7 +302,7 @@ def _numbers(
     numbers |= {each: _number(row.get(each), nan) for each in DRAFT}
     numbers["stage_ranks"] = numbers["tensor_parallel"] * numbers["attention_data_parallel"]
     numbers["gpus"] = numbers["stage_ranks"] * numbers["pipeline_parallel"]
-    memory = {each: _number(row.get(each), nan) for each in ("weights_gb", "reserve_gb", "memory_limit_gb")}
+    memory = {each: _number(row.get(each), nan) for each in _MEMORY}
     known = all(value == value for value in memory.values())
     return (
         numbers
@@ -329,8 +331,10 @@ def _number(value: object, otherwise: float) -> float:
     return float(value) if isinstance(value, int | float) else otherwise
 
 
-def _unknown_memory(row: Row) -> tuple[str, ...]:
-    unknown = [name for name in ("weights_gb", "reserve_gb", "memory_limit_gb") if row.get(name) is None]
+def _unknown_memory(profile: Profile, row: Row) -> tuple[str, ...]:
+    """What a flag would say of the memory and the point does not: rows of older files have no such columns."""
+    said = {name for each in (*profile.say.flags, *profile.say.config) if each.value for name in each.value.names}
+    unknown = [name for name in _MEMORY if name in said and row.get(name) is None]
     return (f"the share of the memory: {', '.join(unknown)} of this point are not known",) if unknown else ()
 
 

@@ -83,6 +83,7 @@ CASES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
     ),
     ("DeepSeek-V3", "fp8", ALL | {"redundant_experts": 8}, {"vllm": "", "sglang": "", "trtllm": ""}),
     ("DeepSeek-V3", "fp8", ALL | {"redundant_experts": 3}, {"vllm": "as many", "sglang": "as many", "trtllm": "as"}),
+    ("Mixtral-8x22B", "awq", ALL | {"redundant_experts": 8}, {"vllm": "this precision"}),
     # Nodes that hold no equal parts.
     (
         "DeepSeek-V3",

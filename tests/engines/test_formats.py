@@ -308,3 +308,14 @@ def test_remote_code_is_allowed_only_where_it_is_asked_for() -> None:
         trust_remote_code=True,
     )
     assert "--trust-remote-code" in asked.words()
+
+
+def test_memory_that_is_not_known_is_said_where_a_flag_needs_it() -> None:
+    """Files of older versions have no such columns; vLLM counts from the whole memory and needs none."""
+    unknown = {"weights_gb": None, "reserve_gb": None, "memory_limit_gb": None}
+    assert server("vllm", **unknown).not_expressible == ()
+    for engine, names in (("sglang", "reserve_gb, memory_limit_gb"), ("trtllm", "weights_gb, reserve_gb, memory")):
+        of = server(engine, **unknown)
+        assert of.not_expressible[0].startswith(f"the share of the memory: {names}")
+        assert "--mem-fraction-static" not in of.words()
+        assert "free_gpu_memory_fraction" not in of.config
