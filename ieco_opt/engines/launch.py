@@ -26,7 +26,7 @@ class RoutedWorkload:
     ----------
     name
         Of the router, for files, clusters and containers.
-    folder
+    out_folder
         Where the router's file shall lie.
     """
 
@@ -35,7 +35,7 @@ class RoutedWorkload:
     profile: Profile
     prefill: tuple[Server, ...]
     decode: tuple[Server, ...]
-    folder: Path
+    out_folder: Path
 
     def router(self, address: Address | None = None, config: str | None = None) -> LaunchCommand | None:
         """The router's command; ``None`` where the profile knows none.
@@ -45,13 +45,13 @@ class RoutedWorkload:
         address
             Where a server is reached; by default on its first node.
         config
-            Path of its file; by default in ``folder``.
+            Path of its file; by default in ``out_folder``.
         """
         router = self.profile.router
         if router is None:
             return None
         reached = address or (lambda server: server.address)
-        path = config or str((self.folder / f"{self.name}.yaml").absolute())
+        path = config or str((self.out_folder / f"{self.name}.yaml").absolute())
         texts = {"config": path}
         argv = [filled(word, texts) for word in router.command]
         for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):

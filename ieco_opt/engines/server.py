@@ -213,14 +213,14 @@ class Named:
     ----------
     name, title, kind
         As of :class:`Server`.
-    folder
+    out_folder
         Where its file shall lie.
     """
 
     name: str
     title: str
     kind: str
-    folder: Path
+    out_folder: Path
 
 
 def server_of(
@@ -263,7 +263,7 @@ def server_of(
         "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
         "head": placed.hosts[0],
         "head_port": str(HEAD_PORT + placed.instance),
-        "config": str((named.folder / f"{named.name}.yaml").absolute()),
+        "config": str((named.out_folder / f"{named.name}.yaml").absolute()),
         "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
         "address": placed.hosts[0],

@@ -29,7 +29,7 @@ class LaunchOptions:
 
     Attributes
     ----------
-    folder
+    out_folder
         Where the files shall lie that commands name.
     stem
         What their names begin with.
@@ -37,7 +37,7 @@ class LaunchOptions:
         Whether servers may run code from the model's repository.
     """
 
-    folder: Path = Path()
+    out_folder: Path = Path()
     stem: str = ""
     trust_remote_code: bool = False
 
@@ -197,7 +197,7 @@ class _Deployments:
                 self._options.stem if alone else f"{self._options.stem}-point-{number}",
                 title,
                 title,
-                self._options.folder,
+                self._options.out_folder,
             ),
             trust_remote_code=self._options.trust_remote_code,
         )
@@ -253,7 +253,9 @@ class _Fleet:
             _serving(workload, title),
             pool.accelerator,
             placed,
-            Named(slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.folder),
+            Named(
+                slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.out_folder
+            ),
             trust_remote_code=self._options.trust_remote_code,
         )
         return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
@@ -269,7 +271,7 @@ class _Fleet:
                 profile=self._profile,
                 prefill=tuple(server for phase, server in own if phase == "prefill"),
                 decode=tuple(server for phase, server in own if phase == "decode"),
-                folder=self._options.folder,
+                out_folder=self._options.out_folder,
             )
 
 
