@@ -24,6 +24,7 @@ ORDER = (
     "defaults",
     "documents",
     "catalog",
+    "engines",
     "scenario",
     "results",
     "performance",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 
 from ieco_opt.errors import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ieco_opt.catalog import CatalogRow
+
+_Kind: TypeAlias = Literal["models", "accelerators", "engines"]
 
 _COLLECTION = click.option(
     "--collection",
@@ -19,11 +26,11 @@ _COLLECTION = click.option(
 
 @click.group("catalog")
 def command() -> None:
-    """Models and accelerators known by name."""
+    """Models, accelerators and engines known by name."""
 
 
 @command.command("list")
-@click.argument("kind", type=click.Choice(["models", "accelerators"]), required=False)
+@click.argument("kind", type=click.Choice(["models", "accelerators", "engines"]), required=False)
 @_COLLECTION
 @click.option(
     "--format",
@@ -33,12 +40,10 @@ def command() -> None:
     show_default=True,
     help="What to print.",
 )
-def list_command(kind: Literal["models", "accelerators"] | None, collection: str, output_format: str) -> None:
-    """List all models, all accelerators, or both."""
-    from ieco_opt import catalog
-
-    kinds: tuple[Literal["models", "accelerators"], ...] = ("models", "accelerators") if kind is None else (kind,)
-    tables = {each: catalog.to_dataframe(each, catalog.Collection(collection)) for each in kinds}
+def list_command(kind: _Kind | None, collection: str, output_format: str) -> None:
+    """List all models, all accelerators, or both; or all engines."""
+    kinds: tuple[_Kind, ...] = ("models", "accelerators") if kind is None else (kind,)
+    tables = {each: _table(each, collection) for each in kinds}
     from ieco_opt.results.writing import csv_text, table_rows
 
     if output_format == "json":
@@ -51,28 +56,55 @@ def list_command(kind: Literal["models", "accelerators"] | None, collection: str
         if output_format == "csv":
             click.echo(csv_text(table), nl=False)
         else:
-            from ieco_opt.reports.text.catalog import render_catalog
+            click.echo(("\n" if index else "") + _rendered(table, each))
 
-            click.echo(("\n" if index else "") + render_catalog(table, each))
+
+def _table(kind: _Kind, collection: str) -> pd.DataFrame:
+    if kind == "engines":
+        from ieco_opt.engines.describe import to_dataframe
+
+        return to_dataframe()
+    from ieco_opt import catalog
+
+    return catalog.to_dataframe(kind, catalog.Collection(collection))
+
+
+def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
+    if kind == "engines":
+        from ieco_opt.reports.text.engines import render_engines
+
+        return render_engines(table)
+    from ieco_opt.reports.text.catalog import render_catalog
+
+    return render_catalog(table, kind)
 
 
 @command.command("show")
 @click.argument("name", metavar="NAME|FILE")
 @_COLLECTION
 def show_command(name: str, collection: str) -> None:
-    """Show every value of NAME, a model or an accelerator, with its source.
+    """Show every value of NAME, a model, an accelerator or an engine, with its source.
 
     NAME is a name of the catalog or a file that describes a model: a Hugging Face config.json, or a model in YAML or
-    JSON.
+    JSON. A YAML file with a field `engine` is the profile of an engine.
     """
-    from pathlib import Path
-
-    from ieco_opt import catalog
-
-    chosen = catalog.Collection(collection)
-    rows = catalog.describe_file(Path(name), chosen) if catalog.is_file_name(name) else catalog.describe(name, chosen)
+    rows = _rows(name, collection)
     width = max(len(row.field) for row in rows)
     values = [f"{row.value} {row.unit}".strip() for row in rows]
     value_width = min(max(len(value) for value in values), 40)
     for row, value in zip(rows, values, strict=True):
         click.echo(printable(f"{row.field:<{width}}  {value:<{value_width}}  {row.source}".rstrip()))
+
+
+def _rows(name: str, collection: str) -> list[CatalogRow]:
+    from pathlib import Path
+
+    from ieco_opt import catalog
+    from ieco_opt.engines.store import NAMES, is_profile_file, profile, says_engine
+
+    chosen = catalog.Collection(collection)
+    if name.casefold() in NAMES or (is_profile_file(name) and says_engine(Path(name))):
+        from ieco_opt.engines.describe import describe
+
+        return describe(profile(name))
+    return catalog.describe_file(Path(name), chosen) if catalog.is_file_name(name) else catalog.describe(name, chosen)

@@ -18,6 +18,7 @@ _MAX_VALUES = 50_000
 _CORE = "tag:yaml.org,2002:"
 _LONGEST_INTEGER = 40
 _LONGEST_PROBLEM = 160
+_LONGEST_LINE = 100_000
 
 _INTEGER = r"[-+]?(?:0|[1-9][0-9_]*)"
 _WITH_POINT = r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
@@ -217,3 +218,40 @@ _TRUSTED_LOADER: Any = type(
 )
 for _tag, _read in _SCALARS.items():
     _TRUSTED_LOADER.add_constructor(_tag, lambda _, node, read=_read: read(node.value))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text in quotes, but for plain words that no reader takes for anything else."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002
+        return super().increase_indent(flow, False)
+
+
+_PLAIN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_WORDS_OF_YAML_1_1 = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+"""What readers of the older YAML, such as those of clusters, take for something else than text."""
+
+
+def _represented_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = _PLAIN_TEXT.fullmatch(text) is not None and text.lower() not in _WORDS_OF_YAML_1_1
+    return dumper.represent_scalar(_CORE + "str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _represented_text)
+
+
+def yaml_text(*documents: object) -> str:
+    """Write plain values as YAML, several documents one after the other; text is quoted where it must be."""
+    text: str = yaml.dump_all(
+        documents,
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=False,
+        width=_LONGEST_LINE,
+        explicit_start=len(documents) > 1,
+    )
+    return text

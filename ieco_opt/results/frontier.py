@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ieco_opt.errors import InfeasibleError
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.shown import ShownAnswer
+from ieco_opt.results.shown import ShownAnswer, launcher_of_results
 from ieco_opt.results.statistics import SearchStatistics
 from ieco_opt.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ieco_opt.engines.command import LaunchCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -59,6 +62,26 @@ class Frontier(ShownAnswer, Answer):
         if not cheap_enough:
             raise InfeasibleError(f"no deployment of the frontier costs at most ${max_cost:g} per million tokens")
         return max(cheap_enough, key=lambda item: item.speed_tokens_per_s)
+
+    def launch(self, *, engine: str, point: int | None = None, folder: str | Path = ".") -> LaunchCommand:
+        """The command that starts a deployment.
+
+        Parameters
+        ----------
+        engine
+            ``vllm``, ``sglang``, ``trtllm`` or a profile in a file.
+        point
+            Number of the deployment in the order of the table, from 1; may be left out where there is one.
+        folder
+            Where the files shall lie that the command names; whoever starts it writes them.
+
+        Raises
+        ------
+        ScenarioError
+            The engine does not start this deployment as it is priced, with its rule; or there is no such point.
+        """
+        command: LaunchCommand = launcher_of_results().one_command(self, engine, point, Path(folder))
+        return command
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a deployment; columns as in ``Deployment.columns()``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ieco_opt.documents.origin import found
@@ -23,12 +24,14 @@ from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Bottleneck
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
-from ieco_opt.results.shown import ShownAnswer, installed_part
+from ieco_opt.results.shown import ShownAnswer, installed_part, launcher_of_results
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.scenario import Fleet
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ieco_opt.engines.command import LaunchCommand
 
 PLANNERS = "ieco_opt.planners"
 """Entry points that solve; ieco_opt.fleet.run brings the one that is used, named ``fleets``."""
@@ -348,6 +351,14 @@ class FleetResult(ShownAnswer, _Priced):
             raise ScenarioError.single("found a frontier, expected a single plan", field="question.kind")
         found: FleetResult = installed_part(PLANNERS, "fleets", "plans fleets").with_relaxations(self)
         return found
+
+    def launch(self, *, engine: str, plan: int | None = None, folder: str | Path = ".") -> list[LaunchCommand]:
+        """The commands that start all instances of a plan (from 1; its only one) and the routers before them.
+
+        Engine, folder and errors are as of :meth:`ieco_opt.results.frontier.Frontier.launch`.
+        """
+        commands: list[LaunchCommand] = launcher_of_results().all_commands(self, engine, plan, Path(folder))
+        return commands
 
     def main_table(self) -> pd.DataFrame:
         """The table that a CSV or Parquet file holds: of plans for a frontier, otherwise of instances."""

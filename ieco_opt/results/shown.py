@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PAINTERS = "ieco_opt.painters"
 """Entry points that draw results; ieco_opt.reports.figures brings the one that is used, named ``figures``."""
 
+LAUNCHERS = "ieco_opt.launchers"
+"""Entry points that say how results are started; ieco_opt.results.launching is the one that is used, ``servers``."""
+
 
 class ShownAnswer:
     """Mixin of the kinds of answers."""
@@ -97,6 +100,11 @@ def painter_of_results() -> Any:
         None is installed.
     """
     return installed_part(PAINTERS, "figures", "draws results")
+
+
+def launcher_of_results() -> Any:
+    """The module that says how results are started; errors as of :func:`painter_of_results`."""
+    return installed_part(LAUNCHERS, "servers", "launches results")
 
 
 def installed_part(group: str, name: str, does: str) -> Any:

@@ -51,13 +51,28 @@ COMMANDS = (
     ("schema", "--kind", "deployment"),
     ("schema", "--kind", "fleet"),
     ("schema", "--kind", "result"),
+    ("frontier", "whole.yaml", "--delta", "0.5", "--out", "whole.json"),
+    *(("launch", "whole.json", "--engine", name, "--point", "all") for name in ("vllm", "sglang", "trtllm")),
+    *(
+        ("launch", "whole.json", "--engine", "trtllm", "--point", "1", "--format", form, "--out", "commands")
+        for form in ("line", "yaml", "k8s", "compose", "json")
+    ),
     ("catalog", "list"),
+    ("catalog", "list", "engines"),
+    ("catalog", "show", "vllm"),
     ("catalog", "show", "H100"),
 )
 """Every command, with every kind of file that it reads or writes."""
 
 REPEATED = ("frontier", "solve", "plan", "plans", "explain", "compare")
 """Results that are asked for twice."""
+
+WHOLE = EXPERTS | {
+    "name": "whole",
+    "weights": ["bf16"],
+    "design_space": {"tensor_parallel": [4, 8], "attention_data_parallel": [1], "pipeline_parallel": [1], "batch": [8]},
+}
+"""A scenario whose every point starts in every engine."""
 
 SCRIPT = """
 import json, sys
@@ -83,6 +98,7 @@ def write_scenarios(folder: Path) -> None:
         "small": {"kind": "deployment"} | DRAFTED,
         "experts": {"kind": "deployment"} | EXPERTS,
         "fleet": {"kind": "fleet"} | FLEET,
+        "whole": {"kind": "deployment"} | WHOLE,
         "old": {"kind": "deployment"} | old,
     }
     for name, values in files.items():

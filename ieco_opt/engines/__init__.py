@@ -1,0 +1,27 @@
+"""What servers accept and what their flags are called: profiles, the rules on arrays, and the commands."""
+
+from ieco_opt.engines.acceptance import Accepted, accepts
+from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.facts import EngineFacts, facts_of
+from ieco_opt.engines.hosts import host_size
+from ieco_opt.engines.pricing import EXCHANGES, Priced, priced
+from ieco_opt.engines.profile import Profile
+from ieco_opt.engines.reading import read
+from ieco_opt.engines.store import NAMES, profile, profiles
+
+__all__ = [
+    "EXCHANGES",
+    "NAMES",
+    "Accepted",
+    "EngineFacts",
+    "LaunchCommand",
+    "Priced",
+    "Profile",
+    "accepts",
+    "facts_of",
+    "host_size",
+    "priced",
+    "profile",
+    "profiles",
+    "read",
+]

@@ -1,0 +1,144 @@
+"""Which configurations a server starts as they are: rules on columns, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.engines.columns import DRAFT, RULE_COLUMNS, TABLES
+from ieco_opt.engines.expressions import parse
+from ieco_opt.engines.facts import EngineFacts
+from ieco_opt.engines.profile import ModelClass, Profile, Rule
+
+Columns = Mapping[str, Any]
+
+ACCEPTED = -1
+"""Number in place of a broken rule where none is."""
+
+_GROUPS = {
+    "one": ("attention_data_parallel == 1", "this model runs with one attention group"),
+    "one_or_all": ("attention_data_parallel in (1, stage_ranks)", "a stage has one attention group, or one a rank"),
+    "divisors": ("stage_ranks % attention_data_parallel == 0", "attention groups divide the ranks of a stage"),
+}
+_NEVER = parse("1 == 0", ())
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a server says to each of many configurations.
+
+    Attributes
+    ----------
+    mask
+        Whether it starts as it is.
+    broken
+        Number of the first rule that it breaks, ``ACCEPTED`` where none.
+    rules
+        The rules that apply to the model, precision and accelerator, in order.
+    """
+
+    mask: NDArray[np.bool_]
+    broken: NDArray[np.int64]
+    rules: tuple[Rule, ...]
+
+    def reason(self, at: int = 0) -> Rule | None:
+        """The first rule that one configuration breaks; ``None`` where it is accepted."""
+        number = int(self.broken.reshape(-1)[at])
+        return None if number == ACCEPTED else self.rules[number]
+
+
+def class_of(profile: Profile, facts: EngineFacts) -> ModelClass | None:
+    """The first class of a profile that fits a model; ``None`` where the server does not run it."""
+    kind = "routed" if facts.routed else "dense"
+    for each in profile.classes:
+        named = not each.architectures or facts.architecture in each.architectures
+        if named and each.experts in ("", kind):
+            return each
+    return None
+
+
+def rules_for(profile: Profile, facts: EngineFacts) -> tuple[Rule, ...]:
+    """The rules of a profile that are about a model, precision and accelerator, the most general first."""
+    return (*_general_rules(profile, facts), *(each for each in profile.rules if _applies(each, facts)))
+
+
+def _general_rules(profile: Profile, facts: EngineFacts) -> Iterator[Rule]:
+    """What follows from the lists of a profile: vendors, classes, precisions."""
+    if facts.vendor is not None and facts.vendor not in profile.vendors:
+        says = f"{profile.title} runs on {' and '.join(profile.vendors)}, not on {facts.vendor}"
+        yield Rule(_NEVER, says, f"{profile.file}: vendors")
+    if facts.checkpoint.format not in profile.precisions:
+        yield Rule(_NEVER, f"{profile.title} loads no {facts.checkpoint.format}", profile.precision_source)
+    if facts.kv_cache not in profile.kv_cache:
+        yield Rule(_NEVER, f"{profile.title} keeps no cache in {facts.kv_cache}", f"{profile.file}: kv_cache")
+    model_class = class_of(profile, facts)
+    if model_class is None:
+        yield Rule(_NEVER, f"{profile.title} does not run this kind of model", f"{profile.file}: classes")
+    else:
+        text, says = _GROUPS[model_class.attention_groups]
+        yield Rule(parse(text, RULE_COLUMNS), says, model_class.source)
+
+
+def _applies(rule: Rule, facts: EngineFacts) -> bool:
+    fmt = facts.checkpoint.format
+    return (
+        (not rule.vendors or facts.vendor in rule.vendors)
+        and (not rule.precisions or fmt in rule.precisions)
+        and fmt not in rule.not_precisions
+        and (not rule.architectures or facts.architecture in rule.architectures)
+    )
+
+
+def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
+    """Say which configurations a server starts as they are, and the first rule that each of the others breaks.
+
+    Parameters
+    ----------
+    columns
+        Arrays that broadcast against each other, or numbers, by the names of ``columns.POINT``; ``draft_tokens`` is 0
+        without a draft model, and the columns of the draft model may be left out then. ``nodes`` and ``node_size`` are
+        those of the accelerator's nodes; left out, everything is on one node.
+
+    Returns
+    -------
+    Accepted
+        Arrays of the shape that the columns broadcast to.
+    """
+    values = completed(columns)
+    shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
+    rules = rules_for(profile, facts)
+    broken = np.full(shape, ACCEPTED, dtype=np.int64)
+    for number, rule in enumerate(rules):
+        holds = np.broadcast_to(_holds(rule, facts, values), shape)
+        broken = np.where((broken == ACCEPTED) & ~holds, number, broken)
+    return Accepted(broken == ACCEPTED, broken, rules)
+
+
+def completed(columns: Columns) -> dict[str, Any]:
+    """Add what follows from the degrees, and what stands for nothing."""
+    values: dict[str, Any] = {name: np.asarray(value, dtype=float) for name, value in columns.items()}
+    values.setdefault("redundant_experts", np.asarray(0.0))
+    values.setdefault("draft_tokens", np.asarray(0.0))
+    for name in DRAFT:
+        values.setdefault(name, np.asarray(np.nan))
+    values["stage_ranks"] = values["tensor_parallel"] * values["attention_data_parallel"]
+    values["gpus"] = values["stage_ranks"] * values["pipeline_parallel"]
+    values.setdefault("node_size", np.asarray(np.inf))
+    values.setdefault("nodes", np.maximum(1.0, np.ceil(values["gpus"] / values["node_size"])))
+    return values
+
+
+def _holds(rule: Rule, facts: EngineFacts, values: Columns) -> Any:
+    """Whether a rule holds for every kind of attention and every width that it is about."""
+    tables = [table for table in TABLES if rule.expression.names & set(table)]
+    result: Any = np.True_
+    for rows in product(*(facts.tables.get(table, ()) for table in tables)):
+        pairs = zip(tables, rows, strict=True)
+        of_row = {name: value for table, row in pairs for name, value in zip(table, row, strict=True)}
+        result = np.logical_and(result, rule.expression({**facts.numbers, **values, **of_row}))
+    return result

@@ -1,0 +1,78 @@
+"""Names that the expressions of a profile may use."""
+
+from __future__ import annotations
+
+POINT = (
+    "tensor_parallel",
+    "attention_data_parallel",
+    "pipeline_parallel",
+    "expert_parallel",
+    "redundant_experts",
+    "batch",
+    "draft_tokens",
+)
+"""Columns that make up a configuration; what a command says is read back into them."""
+
+DRAFT = ("draft_tensor_parallel", "draft_attention_data_parallel", "draft_pipeline_parallel")
+"""Columns of the draft model that go with them where there is one."""
+
+DERIVED = ("stage_ranks", "gpus", "nodes", "node_size")
+"""What follows from the degrees, and the nodes that they lie on."""
+
+ATTENTION = ("heads", "kv_heads", "latent")
+"""Of every kind of attention of the model: query heads (or heads of a state), KV heads, and whether there are none."""
+
+DRAFT_ATTENTION = ("draft_heads", "draft_kv_heads", "draft_latent")
+DENSE = ("dense_width",)
+SHARED = ("shared_width",)
+EXPERTS = ("expert_width",)
+
+TABLES = (ATTENTION, DRAFT_ATTENTION, DENSE, SHARED, EXPERTS)
+"""Facts that a model may have several of: a rule about one holds for all, and for none where there are none."""
+
+FACTS = ("layers", "width", "vocabulary", "experts", "active_experts", "block", "four_bit", "draft_vocabulary")
+"""Facts that a model has one of.
+
+``experts`` is 1 for a dense model, ``block`` the width of the FP8 blocks of the checkpoint (0: none), ``four_bit``
+whether the accelerator has arithmetic of 4 bits.
+"""
+
+RULE_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *(name for table in TABLES for name in table)))
+"""What a rule may be about."""
+
+WORKLOAD = ("context_tokens", "output_tokens", "memory_utilization", "weights_gb", "reserve_gb", "memory_limit_gb")
+
+SWITCHES = (
+    "kv_cache_8bit",
+    "draft_online",
+    "all_to_all",
+    "memory_known",
+    "prefill",
+    "decode",
+    "reached_from_outside",
+    "trust_remote_code",
+)
+"""Truths about what is launched: 1 or 0."""
+
+PLACES = ("node", "instance", "port")
+"""Rank of the node, number of the instance among those on its first node, and the port it listens on."""
+
+SAID_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *WORKLOAD, *SWITCHES, *PLACES))
+"""What a flag may say."""
+
+TEXTS = frozenset(
+    {
+        "model",
+        "draft_model",
+        "draft_quantization",
+        "kv_cache",
+        "head",
+        "head_port",
+        "config",
+        "phase",
+        "gpus",
+        "address",
+        "bootstrap_port",
+    }
+)
+"""Texts that stand in braces."""

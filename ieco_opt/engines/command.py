@@ -1,0 +1,72 @@
+"""What starts one server, for callers: words, environment, files, and what could not be said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchCommand:
+    """A server's commands.
+
+    Attributes
+    ----------
+    name, title
+        For files, and for people.
+    engine, version
+        Server and the range of its versions.
+    image
+        Container image of the version that was read; ``None`` where none is known for the accelerator.
+    argv
+        Words of the command, of node 0 where there are several.
+    env
+        Environment variables of that command.
+    files
+        Contents of the files that it names, by absolute path; the caller writes them.
+    not_expressible
+        What the server cannot be told, or is not known; empty: it starts as the point was priced.
+    nodes, node_env
+        The same for every node, in the order of ranks.
+    hosts
+        Names of the nodes; the first one stands in the commands of the others.
+    phase
+        ``colocated``, ``prefill``, ``decode`` or ``router``.
+    benchmark
+        Words of the client that measures it with the scenario's lengths and batch; empty for a router.
+    """
+
+    name: str
+    title: str
+    engine: str
+    version: str
+    image: str | None
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    files: Mapping[str, str]
+    not_expressible: tuple[str, ...]
+    nodes: tuple[tuple[str, ...], ...]
+    node_env: tuple[Mapping[str, str], ...]
+    hosts: tuple[str, ...]
+    phase: str = "colocated"
+    benchmark: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "engine": self.engine,
+            "version": self.version,
+            "image": self.image,
+            "phase": self.phase,
+            "argv": list(self.argv),
+            "env": dict(self.env),
+            "files": dict(self.files),
+            "not_expressible": list(self.not_expressible),
+            "nodes": [
+                {"host": host, "argv": list(argv), "env": dict(env)}
+                for host, argv, env in zip(self.hosts, self.nodes, self.node_env, strict=False)
+            ],
+            "benchmark": list(self.benchmark),
+        }

@@ -1,0 +1,109 @@
+"""What the rules of an engine need to know of a model in a precision on an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ieco_opt.catalog.attention import GeneralAttention, GroupedQueryAttention, LatentAttention, RecurrentAttention
+from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.engines.checkpoints import Checkpoint, Weights, checkpoint
+from ieco_opt.engines.columns import ATTENTION, DENSE, DRAFT_ATTENTION, EXPERTS, SHARED
+from ieco_opt.engines.families import family_of
+
+Table = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """Facts of one model, precision and accelerator.
+
+    Attributes
+    ----------
+    vendor
+        Of the accelerator; ``None`` where the user did not say it: no rule about vendors applies then.
+    architecture
+        Class by which servers know the model; empty where it is not known.
+    checkpoint
+        Repository and format of the weights.
+    kv_cache
+        Precision of the cache.
+    numbers
+        Facts of ``columns.FACTS`` by name.
+    tables
+        Rows of each of ``columns.TABLES``: kinds of attention, widths of dense layers, shared and routed experts.
+    """
+
+    vendor: str | None
+    architecture: str
+    checkpoint: Checkpoint
+    kv_cache: str
+    numbers: Mapping[str, float]
+    tables: Mapping[tuple[str, ...], Table] = field(default_factory=dict)
+
+    @property
+    def routed(self) -> bool:
+        """Whether the model has routed experts."""
+        return self.numbers["experts"] > 1
+
+
+def facts_of(
+    model: Model,
+    weights: Weights,
+    accelerator: Accelerator,
+    *,
+    kv_cache: str = "bf16",
+    draft: Model | None = None,
+    reference: str | Mapping[str, object] | None = None,
+) -> EngineFacts:
+    """Gather the facts of a model, in one precision on one accelerator.
+
+    Parameters
+    ----------
+    draft
+        The draft model, where there may be one.
+    reference
+        How the scenario names the model: it says which checkpoint is loaded.
+    """
+    held = checkpoint(reference, model, weights, accelerator)
+    blocks = model.feed_forward
+    numbers = {
+        "layers": model.layers,
+        "width": model.width,
+        "vocabulary": model.vocabulary,
+        "experts": max((block.experts for block in blocks), default=1),
+        "active_experts": max((block.active for block in blocks), default=1),
+        "block": held.block,
+        "four_bit": accelerator.flops_4bit is not None,
+        "draft_vocabulary": 0 if draft is None else draft.vocabulary,
+    }
+    dense = {(block.width,) for block in blocks if block.experts == 1 and not block.shared and block.width}
+    tables = {
+        ATTENTION: _attention(model),
+        DRAFT_ATTENTION: () if draft is None else _attention(draft),
+        DENSE: tuple(sorted(dense)),
+        SHARED: tuple(sorted({(block.width,) for block in blocks if block.shared and block.width})),
+        EXPERTS: tuple(sorted({(block.width,) for block in blocks if block.experts > 1})),
+    }
+    return EngineFacts(
+        vendor=accelerator.vendor,
+        architecture=family_of(model.name).architecture,
+        checkpoint=held,
+        kv_cache=kv_cache,
+        numbers={name: float(value) for name, value in numbers.items()},
+        tables=tables,
+    )
+
+
+def _attention(model: Model) -> Table:
+    """Query heads, KV heads, and whether there are no KV heads to split, of each kind of attention."""
+    rows: set[tuple[float, ...]] = set()
+    for block in model.blocks:
+        match block.attention:
+            case GroupedQueryAttention() | GeneralAttention() as kind:
+                rows.add((kind.query_heads, kind.kv_heads, 0))
+            case LatentAttention() as kind:
+                rows.add((kind.query_heads, 1, 1))
+            case RecurrentAttention() as kind:
+                rows.add((kind.heads, 1, 1))
+    return tuple(sorted(rows))

@@ -1,0 +1,111 @@
+"""Servers that are started together, and the routers before those that share the work of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ieco_opt.documents.yaml_document import yaml_text
+from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.profile import Profile, Router
+from ieco_opt.engines.saying import filled
+from ieco_opt.engines.server import Server
+
+ROUTER_PORT = 8000
+"""At which clients reach a workload whose prompts and answers are served apart."""
+
+Address = Callable[[Server], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedWorkload:
+    """Prefill and decode servers of one workload.
+
+    Attributes
+    ----------
+    name
+        Of the router, for files, clusters and containers.
+    out_folder
+        Where the router's file shall lie.
+    """
+
+    name: str
+    title: str
+    profile: Profile
+    prefill: tuple[Server, ...]
+    decode: tuple[Server, ...]
+    out_folder: Path
+
+    def router(self, address: Address | None = None, config: str | None = None) -> LaunchCommand | None:
+        """The router's command; ``None`` where the profile knows none.
+
+        Parameters
+        ----------
+        address
+            Where a server is reached; by default on its first node.
+        config
+            Path of its file; by default in ``out_folder``.
+        """
+        router = self.profile.router
+        if router is None:
+            return None
+        reached = address or (lambda server: server.address)
+        path = config or str((self.out_folder / f"{self.name}.yaml").absolute())
+        texts = {"config": path}
+        argv = [filled(word, texts) for word in router.command]
+        for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):
+            for server in servers:
+                port = str(round(router.bootstrap_port.number(server.numbers)))
+                own = {"address": reached(server), "bootstrap_port": port}
+                argv += [filled(word, own) for word in pattern]
+        content = self._content(router, reached)
+        host = self.prefill[0].placed.hosts[0]
+        return LaunchCommand(
+            name=self.name,
+            title=self.title,
+            engine=self.profile.name,
+            version=self.profile.version,
+            image=self.prefill[0].image,
+            argv=tuple(argv),
+            env={},
+            files={path: content} if content else {},
+            not_expressible=(),
+            nodes=(tuple(argv),),
+            node_env=({},),
+            hosts=(host,),
+            phase="router",
+        )
+
+    def _content(self, router: Router, reached: Address) -> str:
+        if not router.config:
+            return ""
+        groups = ((router.prefill_key, self.prefill), (router.decode_key, self.decode))
+        servers = {
+            key: {"num_instances": len(each), "urls": [reached(server) for server in each]} for key, each in groups
+        }
+        return yaml_text({**router.config, **servers})
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What is started together.
+
+    Attributes
+    ----------
+    heading
+        What it is, on one line.
+    servers
+        Every server.
+    routed
+        Workloads whose servers need a router.
+    """
+
+    heading: str
+    servers: tuple[Server, ...]
+    routed: tuple[RoutedWorkload, ...] = ()
+
+    def commands(self) -> tuple[LaunchCommand, ...]:
+        """Commands of all servers, then those of the routers."""
+        routers = (each.router() for each in self.routed)
+        return (*(each.command() for each in self.servers), *(each for each in routers if each is not None))

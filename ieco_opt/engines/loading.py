@@ -1,0 +1,228 @@
+"""From the mapping of a profile's file to the profile, with every fault of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import cast, get_args
+
+from ieco_opt.catalog.precision import FORMATS, KV_CACHES
+from ieco_opt.documents.origin import Origin, found
+from ieco_opt.engines.columns import DRAFT, POINT, RULE_COLUMNS, SAID_COLUMNS, TEXTS
+from ieco_opt.engines.expressions import Expression, parse
+from ieco_opt.engines.profile import (
+    AttentionGroups,
+    Exchange,
+    ExchangeKind,
+    ModelClass,
+    Prices,
+    Profile,
+    Router,
+    Rule,
+    Said,
+    Sayings,
+)
+from ieco_opt.engines.sections import Section
+from ieco_opt.errors import Fault, ScenarioError
+
+_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
+
+
+def profile_of(values: object, origin: Origin) -> Profile:
+    """Make a profile of the mapping that stands in its file.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault of the file.
+    """
+    if not isinstance(values, Mapping):
+        raise ScenarioError.single(f"found {found(values)}, expected a profile: a mapping", file=origin.file)
+    faults: list[Fault] = []
+    section = Section(values, origin, faults)
+    built = _built(section)
+    section.done()
+    if faults:
+        raise ScenarioError(faults)
+    return built
+
+
+def _built(section: Section) -> Profile:
+    name = section.text("engine")
+    versions = section.section("versions")
+    read, first, below = (versions.text(name) for name in ("read", "from", "below"))
+    versions.done()
+    precisions, precision_source = _precisions(section.section("precision"))
+    port = section.number("port")
+    return Profile(
+        name=name,
+        title=section.text("title", name),
+        version_read=read,
+        version_from=first,
+        version_below=below,
+        vendors=section.texts("vendors"),
+        images=_texts_by_name(section.section("images")),
+        devices=_texts_by_name(section.section("devices")),
+        port=8000 if port is None else int(port),
+        classes=tuple(_model_class(each) for each in section.sections("classes")),
+        rules=tuple(_rule(each) for each in section.sections("accepts")),
+        prices=_prices(section.section("prices")),
+        precisions=precisions,
+        precision_source=precision_source,
+        kv_cache=_texts_by_name(section.section("kv_cache"), KV_CACHES),
+        say=_sayings(section.section("say")),
+        benchmark=_sayings(section.section("benchmark")),
+        router=_router(section.section("router")) if section.has("router") else None,
+        file=section.origin.file or "",
+    )
+
+
+def _texts_by_name(section: Section, known: Collection[str] | None = None) -> dict[str, str]:
+    texts = {name: section.text(name) for name in section.values}
+    _refuse_names(section, known)
+    return texts
+
+
+def _refuse_names(section: Section, known: Collection[str] | None) -> None:
+    for name in section.values:
+        if known is not None and name not in known:
+            section.fault(name, f"unknown name, expected one of {', '.join(known)}")
+
+
+def _model_class(section: Section) -> ModelClass:
+    groups = section.choice("attention_groups", get_args(AttentionGroups))
+    made = ModelClass(
+        name=section.text("name"),
+        experts=section.choice("experts", ("dense", "routed"), ""),
+        architectures=section.texts("architectures"),
+        attention_groups=cast(AttentionGroups, groups),
+        source=section.text("source"),
+    )
+    section.done()
+    return made
+
+
+def _rule(section: Section) -> Rule:
+    made = Rule(
+        expression=section.needed("rule", RULE_COLUMNS),
+        says=section.text("says"),
+        source=section.text("source"),
+        vendors=section.texts("vendors"),
+        precisions=section.texts("precisions"),
+        architectures=section.texts("architectures"),
+        not_precisions=section.texts("not_precisions"),
+    )
+    for name in ("precisions", "not_precisions"):
+        unknown = [each for each in getattr(made, name) if each not in FORMATS]
+        if unknown:
+            section.fault(name, f"found {found(unknown[0])}, expected formats: {', '.join(FORMATS)}")
+    section.done()
+    return made
+
+
+def _prices(section: Section) -> Prices:
+    made = Prices(
+        dense_over=section.needed("dense_over", _PRICE_COLUMNS),
+        shared_over=section.needed("shared_over", _PRICE_COLUMNS),
+        embedding_over=section.needed("embedding_over", _PRICE_COLUMNS),
+        head_over=section.needed("head_over", _PRICE_COLUMNS),
+        exchange=tuple(_exchange(each) for each in section.sections("exchange")),
+        reserve=section.text("reserve", "any"),
+        source=section.text("source"),
+    )
+    section.done()
+    return made
+
+
+def _exchange(section: Section) -> Exchange:
+    kind = section.choice("kind", get_args(ExchangeKind))
+    made = Exchange(
+        cast(ExchangeKind, kind), section.needed("when", _PRICE_COLUMNS), section.text("source", "no source given")
+    )
+    section.done()
+    return made
+
+
+def _precisions(section: Section) -> tuple[dict[str, tuple[tuple[str, str], ...] | None], str]:
+    source = section.text("source")
+    made: dict[str, tuple[tuple[str, str], ...] | None] = {}
+    for name in [each for each in section.values if each != "source"]:
+        entry = section.section(name)
+        if name not in FORMATS:
+            section.fault(name, f"unknown format, expected one of {', '.join(FORMATS)}")
+        online = entry.section("online")
+        made[name] = tuple(_texts_by_name(online).items()) or None
+        entry.done()
+    return made, source
+
+
+def _sayings(section: Section) -> Sayings:
+    launcher = section.section("launcher")
+    made = Sayings(
+        command=section.words("command", TEXTS),
+        flags=_said(section.section("flags")),
+        config=_said(section.section("config")),
+        env=_said(section.section("env")),
+        launcher=launcher.words("command", TEXTS),
+        launcher_when=launcher.expression("when", SAID_COLUMNS),
+    )
+    launcher.done()
+    section.done()
+    if not made.command:
+        section.fault("command", "missing, expected the words of the command")
+    return made
+
+
+def _said(section: Section) -> tuple[Said, ...]:
+    return tuple(_saying(name, each) for name, each in section.each())
+
+
+_KINDS = ("value", "text", "flag", "json")
+
+
+def _saying(name: str, section: Section) -> Said:
+    given = [kind for kind in _KINDS if section.has(kind)]
+    if len(given) != 1:
+        section.fault("", f"found {' and '.join(given) or 'none'} of value, text, flag and json, expected one of them")
+    text = section.text("text", "")
+    section.template("text", text, TEXTS)
+    section.flag("flag")
+    digits = section.number("digits")
+    made = Said(
+        name=name,
+        value=section.expression("value", SAID_COLUMNS),
+        text=text,
+        parts=_said(section.section("json")),
+        when=section.expression("when", SAID_COLUMNS),
+        unless=section.number("unless"),
+        digits=None if digits is None else int(digits),
+        means=_means(section.section("means")),
+        absent=_absent(section.section("absent")),
+    )
+    section.done()
+    return made
+
+
+def _means(section: Section) -> dict[str, Expression]:
+    _refuse_names(section, (*POINT, *DRAFT))
+    return {name: section.needed(name, SAID_COLUMNS) for name in section.values}
+
+
+def _absent(section: Section) -> dict[str, float]:
+    _refuse_names(section, (*POINT, *DRAFT))
+    return {name: number for name in section.values if (number := section.number(name)) is not None}
+
+
+def _router(section: Section) -> Router:
+    config = section.section("config")
+    made = Router(
+        command=section.words("command", TEXTS),
+        prefill=section.words("prefill", TEXTS),
+        decode=section.words("decode", TEXTS),
+        config={name: config.take(name) for name in config.values},
+        prefill_key=section.text("prefill_key", ""),
+        decode_key=section.text("decode_key", ""),
+        bootstrap_port=section.expression("bootstrap_port", SAID_COLUMNS) or parse("0", ()),
+        source=section.text("source"),
+    )
+    section.done()
+    return made

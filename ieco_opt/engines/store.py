@@ -1,0 +1,81 @@
+"""Profiles by name: those of the package, and files of the user's own."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from ieco_opt.documents import yaml_document
+from ieco_opt.documents.origin import Origin, dotted, found
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.engines.loading import profile_of
+from ieco_opt.engines.profile import Profile
+from ieco_opt.errors import Fault, ScenarioError
+
+NAMES = ("sglang", "trtllm", "vllm")
+"""Engines that the package knows, sorted."""
+
+_FILE_ENDINGS = (".yaml", ".yml")
+
+
+def is_profile_file(name: str) -> bool:
+    """Whether an engine is named as a file, by its ending."""
+    return name.lower().endswith(_FILE_ENDINGS)
+
+
+def profile(name: str) -> Profile:
+    """Find a profile by the name of its engine, or read it from a file.
+
+    Raises
+    ------
+    ScenarioError
+        The name is none, or the file has faults: all of them.
+    """
+    if is_profile_file(name):
+        return read_profile(Path(name))
+    spelt = name.strip().casefold().replace("-", "").replace("_", "").replace("tensorrtllm", "trtllm")
+    if spelt in NAMES:
+        return _shipped(spelt)
+    close = difflib.get_close_matches(spelt[:40], NAMES, n=1)
+    hint = f" (near: {close[0]})" if close else ""
+    raise ScenarioError.single(
+        f"found {found(name)}, expected one of {', '.join(NAMES)}, or a profile in a .yaml file{hint}", field="engine"
+    )
+
+
+def profiles() -> tuple[Profile, ...]:
+    """Every profile of the package."""
+    return tuple(_shipped(name) for name in NAMES)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile that a user wrote.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault: file, line, field, what was found and what is expected.
+    """
+    text = read_text(path, expected="a profile of an engine in YAML")
+    document = yaml_document.parse(text, str(path))
+    if document.faults:
+        raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
+    return profile_of(document.values, Origin(str(path), path.parent, document.lines))
+
+
+def says_engine(path: Path) -> bool:
+    """Whether a YAML file is a profile: a mapping with the field ``engine``; false where it cannot be read."""
+    try:
+        values = yaml_document.parse(read_text(path), str(path)).values
+    except ScenarioError:
+        return False
+    return isinstance(values, dict) and "engine" in values and "accepts" in values
+
+
+@cache
+def _shipped(name: str) -> Profile:
+    file = f"{name}.yaml"
+    text = resources.files("ieco_opt.engines").joinpath("data", file).read_text(encoding="utf-8")
+    return profile_of(yaml_document.parse_trusted(text), Origin(file))

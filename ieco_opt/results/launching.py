@@ -1,0 +1,338 @@
+"""From saved answers to the servers that they describe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.hosts import Devices, host_size, spread
+from ieco_opt.engines.launch import Launch, RoutedWorkload
+from ieco_opt.engines.profile import Profile
+from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
+from ieco_opt.engines.store import profile
+from ieco_opt.errors import ScenarioError
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow
+from ieco_opt.scenario.resolve import resolve
+from ieco_opt.scenario.resolve_fleet import ResolvedWorkload, resolve_fleet
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOptions:
+    """How servers shall be started.
+
+    Attributes
+    ----------
+    out_folder
+        Where the files shall lie that commands name.
+    stem
+        What their names begin with.
+    trust_remote_code
+        Whether servers may run code from the model's repository.
+    """
+
+    out_folder: Path = Path()
+    stem: str = ""
+    trust_remote_code: bool = False
+
+
+NO_OPTIONS = LaunchOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """Servers of an answer.
+
+    Attributes
+    ----------
+    launches
+        One for each point or plan; servers that do not start as they are priced are left out.
+    refused
+        Why they are, one sentence each.
+    unsaid
+        What the others cannot be told, or is not known.
+    """
+
+    launches: tuple[Launch, ...]
+    refused: tuple[str, ...]
+    unsaid: tuple[str, ...]
+
+
+def launched(
+    answer: Frontier | FleetResult,
+    engine: str,
+    points: Sequence[int] | None = None,
+    options: LaunchOptions = NO_OPTIONS,
+) -> Launched:
+    """Make the servers of points of an answer.
+
+    Parameters
+    ----------
+    points
+        Numbers of points or plans in the order of the table, from 1; ``None``: all.
+
+    Raises
+    ------
+    ScenarioError
+        The engine is unknown, or the answer has nothing to launch.
+    """
+    chosen = profile(engine)
+    return _sorted_out(_launches(answer, chosen, points, options))
+
+
+def servers_of(answer: Frontier | FleetResult, chosen: Profile) -> list[Server]:
+    """Every server of every point or plan, also those that do not start as they are priced; errors as of `launched`."""
+    return [server for launch in _launches(answer, chosen, None, NO_OPTIONS) for server in launch.servers]
+
+
+def _launches(
+    answer: Frontier | FleetResult, chosen: Profile, points: Sequence[int] | None, options: LaunchOptions
+) -> list[Launch]:
+    count = len(answer)
+    numbers = range(1, count + 1) if points is None else points
+    if not count:
+        raise ScenarioError.single("found no point, expected at least one that can be launched")
+    for number in numbers:
+        if not 1 <= number <= count:
+            raise ScenarioError.single(f"found {number}, expected a point from 1 to {count}", field="point")
+    stem = options.stem or slug(answer.scenario.name)
+    named = replace(options, stem=stem)
+    if isinstance(answer, FleetResult):
+        plans = _Fleet(answer, chosen, named)
+        return [plans.launch(number) for number in numbers]
+    deployments = _Deployments(answer, chosen, named)
+    return [deployments.launch(number) for number in numbers]
+
+
+def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) -> LaunchCommand:
+    """The command of one point of a frontier, whose file shall lie in a folder.
+
+    Raises
+    ------
+    ScenarioError
+        There are several points and none is chosen, or the server does not start the point as it is priced.
+    """
+    if point is None and len(answer) > 1:
+        raise ScenarioError.single(f"found no choice among {len(answer)} points, expected one from 1", field="point")
+    return _unrefused(answer, engine, point or 1, folder)[0].servers[0].command()
+
+
+def all_commands(answer: FleetResult, engine: str, plan: int | None, folder: Path) -> list[LaunchCommand]:
+    """The commands of all instances of a plan, and of the routers before them; errors as of :func:`one_command`."""
+    if plan is None and len(answer) > 1:
+        raise ScenarioError.single(f"found no choice among {len(answer)} plans, expected one from 1", field="point")
+    return [command for launch in _unrefused(answer, engine, plan or 1, folder) for command in launch.commands()]
+
+
+def _unrefused(answer: Frontier | FleetResult, engine: str, number: int, folder: Path) -> tuple[Launch, ...]:
+    result = launched(answer, engine, [number], LaunchOptions(folder))
+    if result.refused:
+        raise ScenarioError.single(result.refused[0], field="point")
+    return result.launches
+
+
+def _sorted_out(made: Sequence[Launch]) -> Launched:
+    """Leave out what does not start as it is."""
+    refused: list[str] = []
+    unsaid: list[str] = []
+    kept: list[Launch] = []
+    for launch in made:
+        for server in launch.servers:
+            name = f"{server.kind}: {server.profile.title}"
+            if server.broken:
+                refused.append(f"{name} does not start it as it is: {server.broken}")
+            else:
+                unsaid += [f"{name}: {each}" for each in server.not_expressible]
+        unsaid += [f"{each.title}: no router is known" for each in launch.routed if each.router() is None]
+        good = tuple(server for server in launch.servers if not server.broken)
+        routed = [each for each in launch.routed if not any(server.broken for server in (*each.prefill, *each.decode))]
+        if good:
+            kept.append(replace(launch, servers=good, routed=tuple(routed)))
+    return Launched(tuple(kept), tuple(dict.fromkeys(refused)), tuple(dict.fromkeys(unsaid)))
+
+
+class _Deployments:
+    """Servers of the points of one scenario."""
+
+    def __init__(self, answer: Frontier, chosen: Profile, options: LaunchOptions) -> None:
+        resolved = resolve(answer.scenario)
+        if not isinstance(resolved.model, Model):
+            raise ScenarioError.single(
+                "found fidelity paper, which knows no server; expected deployable", field="fidelity"
+            )
+        self._answer, self._profile, self._options = answer, chosen, options
+        self._accelerators = {each.name: each for each in resolved.accelerators}
+        speculation = answer.scenario.speculation
+        workload = answer.scenario.workload
+        self._serving = Serving(
+            model=resolved.model,
+            reference=answer.scenario.model,
+            context_tokens=workload.context_tokens,
+            output_tokens=workload.output_tokens,
+            memory_utilization=answer.scenario.memory_utilization,
+            draft=resolved.draft if isinstance(resolved.draft, Model) else None,
+            draft_reference=None if speculation is None else speculation.draft_model,
+        )
+
+    def launch(self, number: int) -> Launch:
+        """The server of one point."""
+        deployment = self._answer[number - 1]
+        accelerator = self._accelerators[deployment.accelerator]
+        machines = _machines(deployment.gpus, accelerator)
+        alone = len(self._answer) == 1
+        title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"
+        server = server_of(
+            self._profile,
+            deployment.to_dict(),
+            self._serving,
+            accelerator,
+            Placed(tuple(host for host, _ in machines), tuple(devices for _, devices in machines)),
+            Named(
+                self._options.stem if alone else f"{self._options.stem}-point-{number}",
+                title,
+                title,
+                self._options.out_folder,
+            ),
+            trust_remote_code=self._options.trust_remote_code,
+        )
+        return Launch(f"{title}: {_figures(deployment)}", (server,))
+
+
+def _machines(gpus: int, accelerator: Accelerator) -> list[tuple[str, Devices]]:
+    """As few machines as hold a deployment, with as many accelerators of each where that is possible."""
+    size = host_size(accelerator)
+    count = math.ceil(gpus / size)
+    used = tuple(range(math.ceil(gpus / count)))
+    return [(f"node-{node}", None if len(used) == size else used) for node in range(count)]
+
+
+def _figures(deployment: Deployment) -> str:
+    return (
+        f"{deployment.speed_tokens_per_s:.4g} tokens/s, ${deployment.cost_usd_per_mtok:.4g} per million tokens, "
+        f"{deployment.gpus} x {deployment.accelerator}, {deployment.parallelism.short()}, batch {deployment.batch}"
+    )
+
+
+class _Fleet:
+    """Servers of the plans of a fleet."""
+
+    def __init__(self, answer: FleetResult, chosen: Profile, options: LaunchOptions) -> None:
+        resolved = resolve_fleet(answer.scenario)
+        self._answer, self._profile, self._options = answer, chosen, options
+        self._pools = {pool.name: pool for pool in resolved.pools}
+        self._workloads = {each.workload.name: each for each in resolved.workloads}
+
+    def launch(self, number: int) -> Launch:
+        """All servers of one plan, with their nodes."""
+        plan = self._answer[number - 1]
+        nodes = _Nodes(plan)
+        servers = [
+            (row, self._server(row, instance, nodes)) for row in plan.instances for instance in range(row.instances)
+        ]
+        name = self._answer.scenario.name
+        title = f"plan {number} of {name}" if len(self._answer) > 1 else f"plan of {name}"
+        heading = f"{title}: ${plan.usd_per_hour:.4g}/h, {plan.gpus} GPUs"
+        return Launch(heading, tuple(server for _, server in servers), tuple(self._routed(plan, servers)))
+
+    def _server(self, row: InstanceRow, instance: int, nodes: _Nodes) -> Server:
+        pool = self._pools[row.pool]
+        workload = self._workloads[row.workload]
+        placed, even = nodes.placed(row, instance, host_size(pool.accelerator))
+        kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+        title = f"{kind}, {instance + 1} of {row.instances}"
+        name = "-".join((self._options.stem, row.workload, row.phase, row.pool, row.instance_type, str(instance)))
+        server = server_of(
+            self._profile,
+            _known_row(row, title),
+            _serving(workload, title),
+            pool.accelerator,
+            placed,
+            Named(
+                slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.out_folder
+            ),
+            trust_remote_code=self._options.trust_remote_code,
+        )
+        return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
+
+    def _routed(self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]]) -> Iterator[RoutedWorkload]:
+        for summary in plan.workloads:
+            if summary.serving != "disaggregated":
+                continue
+            own = [(row.phase, server) for row, server in servers if row.workload == summary.workload]
+            yield RoutedWorkload(
+                name=slug(f"{self._options.stem}-{summary.workload}-router"),
+                title=f"{summary.workload}, router",
+                profile=self._profile,
+                prefill=tuple(server for phase, server in own if phase == "prefill"),
+                decode=tuple(server for phase, server in own if phase == "decode"),
+                out_folder=self._options.out_folder,
+            )
+
+
+_LONGEST_NAME = 50
+
+
+def _shortened(name: str) -> str:
+    """A long name cut short, with a number that tells it from others that begin alike."""
+    import hashlib
+
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{slug(name)[: _LONGEST_NAME - 9].strip('-')}-{digest}"
+
+
+def _known_row(row: InstanceRow, title: str) -> dict[str, Any]:
+    if row.parallelism is None:
+        raise ScenarioError.single(f"{title}: found an operating point, whose degrees are not known here")
+    return row.to_dict()
+
+
+def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
+    workload = resolved.workload
+    if not isinstance(resolved.model, Model):
+        raise ScenarioError.single(f"{title}: found no model, expected one that can be launched")
+    return Serving(
+        model=resolved.model,
+        reference=workload.model,
+        context_tokens=max(each.prompt_tokens for each in workload.classes),
+        output_tokens=max(each.output_tokens for each in workload.classes),
+        memory_utilization=workload.memory_utilization,
+        draft=resolved.draft if isinstance(resolved.draft, Model) else None,
+        draft_reference=None if workload.speculation is None else workload.speculation.draft_model,
+    )
+
+
+class _Nodes:
+    """Which accelerators of each node are taken, in the order of the plan."""
+
+    def __init__(self, plan: FleetPlan) -> None:
+        self._rows: dict[tuple[str, str, str, str, int], list[NodeRow]] = {}
+        for row in plan.nodes:
+            key = (row.workload, row.phase, row.pool, row.instance_type, row.instance)
+            self._rows.setdefault(key, []).append(row)
+        self._taken: dict[tuple[str, int], int] = {}
+        self._servers: dict[str, int] = {}
+
+    def placed(self, row: InstanceRow, instance: int, size: int) -> tuple[Placed, bool]:
+        """Where an instance lies, and whether it has as many accelerators on each of its machines of a size."""
+        rows = sorted(
+            self._rows[(row.workload, row.phase, row.pool, row.instance_type, instance)], key=lambda each: each.node
+        )
+        machines = [machine for each in rows for machine in self._machines(each, size)]
+        hosts = tuple(host for host, _ in machines)
+        number = self._servers.get(hosts[0], 0)
+        self._servers[hosts[0]] = number + 1
+        devices = tuple(used for _, used in machines)
+        placed = Placed(hosts, devices, number, row.phase, alone=len(hosts) == 1 and row.phase == "colocated")
+        return placed, len({size if used is None else len(used) for used in devices}) == 1
+
+    def _machines(self, row: NodeRow, size: int) -> list[tuple[str, Devices]]:
+        at = (row.pool, row.node)
+        start = self._taken.get(at, 0)
+        self._taken[at] = start + row.gpus
+        return spread(f"{slug(row.pool)}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)
