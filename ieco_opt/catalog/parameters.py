@@ -71,9 +71,13 @@ def cache_bytes_per_token(model: Model | PaperModel, kv_cache: str = "bf16") -> 
 
 def entry_bytes_per_token(attention: Attention, word_bytes: float) -> float:
     """Bytes of one token in the cache of one layer, one copy, the indexer's key included."""
+    return cache_words(attention) * word_bytes + index_bytes_per_token(attention)
+
+
+def index_bytes_per_token(attention: Attention) -> float:
+    """Bytes that the indexer's key of one token takes in one layer, on every rank."""
     indexer = indexer_of(attention)
-    keys = 0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression_of(attention)
-    return cache_words(attention) * word_bytes + keys
+    return 0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression_of(attention)
 
 
 def _outside_feed_forward(model: Model) -> int:

@@ -101,6 +101,10 @@ class Precision:
         """The weights as tables call them."""
         return label(self.weights)
 
+    def short(self) -> list[str]:
+        """Parts of a short name: the weights, and the cache where it is not in 16 bits."""
+        return [self.label, *([] if self.kv_cache == "bf16" else [f"kv-{self.kv_cache}"])]
+
 
 def takes_cache(accelerator: Accelerator, kv_cache: str) -> bool:
     """Whether an accelerator can keep its cache in a precision: 8 bits need arithmetic of that width."""
