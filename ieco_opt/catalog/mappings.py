@@ -119,11 +119,7 @@ def model_to_mapping(model: Model | PaperModel) -> dict[str, object]:
 
 def _attention(attention: Attention) -> dict[str, object]:
     """An attention's fields, without those that stand at their default."""
-    given = {
-        item.name: value
-        for item in fields(attention)
-        if (value := getattr(attention, item.name)) != item.default or item.name == "query_width"
-    }
+    given = {item.name: value for item in fields(attention) if (value := getattr(attention, item.name)) != item.default}
     if isinstance(given.get("indexer"), Indexer):
         given["indexer"] = _nested(given["indexer"])
     if "matrices" in given:
