@@ -26,7 +26,7 @@ from ieco_opt.catalog.attention import (
     indexer_of,
     window_of,
 )
-from ieco_opt.catalog.parameters import INDEX_WORD_BYTES
+from ieco_opt.catalog.parameters import index_bytes_per_token
 from ieco_opt.performance.collectives import Array
 
 STATE_FLOP_PER_WORD = 6.0
@@ -137,7 +137,7 @@ def attention_layers(block: AttentionBlock, width: int, word_bytes: float) -> At
         heads=heads,
         kv_heads=kv_heads,
         entry_bytes=cache_words(attention) * word_bytes,
-        index_bytes=0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression,
+        index_bytes=index_bytes_per_token(attention),
         state_bytes=0.0 if recurrent is None else float(recurrent.state_bytes),
         kept_tokens=kept,
         attended_tokens=kept if indexer is None else min(kept, float(indexer.top_k * compression)),
