@@ -17,7 +17,7 @@ from ieco_opt.catalog.attention import (
     NoAttention,
     RecurrentAttention,
 )
-from ieco_opt.catalog.huggingface import mapping_from_config
+from ieco_opt.catalog.huggingface.reader import mapping_from_config
 from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import FeedForward, Model
 from ieco_opt.errors import ScenarioError

@@ -74,11 +74,6 @@ class _Found:
     draft: bool = False
 
 
-def is_huggingface_config(document: object) -> bool:
-    """Tell whether a parsed document looks like a Hugging Face `config.json`."""
-    return isinstance(document, Mapping) and ("architectures" in document or "model_type" in document)
-
-
 def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
     """Turn a Hugging Face configuration into the mapping that `model_from_mapping` reads.
 
