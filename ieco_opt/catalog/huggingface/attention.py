@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ieco_opt.catalog.huggingface.keys import Config, Mappings
 from ieco_opt.catalog.huggingface.layers import Attentions
 
@@ -78,16 +80,18 @@ def windowed(attention: Mappings, window: int | None) -> Mappings:
     return attention if window is None else {**attention, "window": window}
 
 
-def plain(config: Config) -> Attentions:
-    """Read layers that are alike up to windows, which stand in `layer_types` or `sliding_window_pattern`."""
-    attention = grouped_query(config)
-    return [windowed(attention, window) for window in windows(config)]
+def sliding(default_pattern: str = "") -> Callable[[Config], Attentions]:
+    """Layers that are alike up to windows, which stand where :func:`windows` looks for them."""
+
+    def read(config: Config) -> Attentions:
+        attention = grouped_query(config)
+        return [windowed(attention, window) for window in windows(config, default_pattern)]
+
+    return read
 
 
-def sliding_everywhere(config: Config) -> Attentions:
-    """Read layers that all slide where there is a window."""
-    attention = grouped_query(config)
-    return [windowed(attention, window) for window in windows(config, "L")]
+plain = sliding()
+"""Layers that are alike up to windows that the configuration tells layer by layer."""
 
 
 def sliding_above(config: Config) -> Attentions:
@@ -99,7 +103,7 @@ def sliding_above(config: Config) -> Attentions:
         return [windowed(attention, window if layer >= first else None) for layer in range(config.layers())]
     if not config.flag("use_sliding_window", True):
         return [attention] * config.layers()
-    return [windowed(attention, window) for window in windows(config)]
+    return plain(config)
 
 
 def gated(config: Config) -> Attentions:
@@ -113,9 +117,9 @@ def gated(config: Config) -> Attentions:
 
 def llama4(config: Config) -> Attentions:
     """Read layers of which every fourth is full, and the others see their chunk."""
-    attention = grouped_query(config)
     if config.has("layer_types"):
-        return [windowed(attention, window) for window in windows(config)]
+        return plain(config)
+    attention = grouped_query(config)
     interval = config.count("no_rope_layer_interval", default=4)
     rotary = config.per_layer("no_rope_layers") or [(layer + 1) % interval for layer in range(config.layers())]
     chunk = config.count("attention_chunk_size", default=8192)
