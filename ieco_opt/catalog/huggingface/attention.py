@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ieco_opt.catalog.huggingface.keys import Config, Mappings
+from ieco_opt.catalog.huggingface.keys import Config, Mappings, number
 from ieco_opt.catalog.huggingface.layers import Attentions
 
 FULL, SLIDING, CHUNKED, LINEAR = "full_attention", "sliding_attention", "chunked_attention", "linear_attention"
@@ -106,11 +106,15 @@ def sliding_above(config: Config) -> Attentions:
     return plain(config)
 
 
+def output_gate(config: Config, attention: Mappings) -> int:
+    """Weights of a gate as wide as the output of grouped-query attention."""
+    return number(attention, "query_heads") * number(attention, "head_width") * config.count("hidden_size")
+
+
 def gated(config: Config) -> Attentions:
     """Read layers whose output is multiplied by a gate as wide as it."""
     attention = grouped_query(config)
-    heads, width = int(str(attention["query_heads"])), int(str(attention["head_width"]))
-    attention["extra_params"] = heads * width * config.count("hidden_size")
+    attention["extra_params"] = output_gate(config, attention)
     pattern = "L" * (config.count("global_attn_every_n_layers", default=1) - 1) + "G"
     return [windowed(attention, window) for window in windows(config, pattern)]
 

@@ -6,8 +6,8 @@ that code and the servers do by default, unless the configuration names another 
 
 from __future__ import annotations
 
-from ieco_opt.catalog.huggingface.attention import FULL, LINEAR, grouped_query, layer_kinds
-from ieco_opt.catalog.huggingface.keys import Config, Mappings
+from ieco_opt.catalog.huggingface.attention import FULL, LINEAR, grouped_query, layer_kinds, output_gate
+from ieco_opt.catalog.huggingface.keys import Config, Mappings, number
 from ieco_opt.catalog.huggingface.latent import latent
 from ieco_opt.catalog.huggingface.layers import NO_ATTENTION, Attentions
 
@@ -19,8 +19,7 @@ def qwen3_next(config: Config) -> Attentions:
     """Gated delta nets, and gated full attention in every fourth layer (Qwen3NextGatedDeltaNet)."""
     full = grouped_query(config)
     if config.flag("attn_output_gate", True):
-        heads, head_width = config.count("num_attention_heads"), int(str(full["head_width"]))
-        full["extra_params"] = heads * head_width * config.count("hidden_size")
+        full["extra_params"] = output_gate(config, full)
     return _hybrid(config, full, _gated_delta_net(config), config.count("full_attention_interval", default=4))
 
 
@@ -205,7 +204,7 @@ def _kimi_delta(config: Config, heads: int, head_width: int, kernel: int, full_r
 
 def _lightning(config: Config) -> Mappings:
     heads = config.count("num_attention_heads")
-    head_width = int(str(grouped_query(config)["head_width"]))
+    head_width = number(grouped_query(config), "head_width")
     projected = heads * head_width
     return _state(
         config, heads=heads, rows=4 * projected, output=projected, words=projected * head_width, convolved=0, kernel=1
