@@ -169,10 +169,15 @@ def _fault(schema: type[BaseModel], details: Any) -> Fault:
 
 
 def _resolve(schema: type[BaseModel], loc: Location) -> tuple[Location, type[BaseModel]]:
-    """Drop the tag that Pydantic adds under `attention`, and find which schema the last key belongs to."""
+    """Drop the tags that Pydantic adds, and find which schema the last key belongs to.
+
+    Under `attention` it names the kind; `[key]` follows a key that is wrong itself.
+    """
     path: list[str | int] = []
     holder = schema
     for key in loc:
+        if key == "[key]":
+            continue
         if path and path[-1] == "attention" and key in KINDS:
             holder = KINDS[str(key)]
             continue
