@@ -283,6 +283,64 @@ def test_a_layer_of_longcat_counts_as_two() -> None:
     assert item.feed_forward[0].active == 8
 
 
+@pytest.mark.parametrize(
+    ("config", "changes", "field", "words"),
+    [
+        (LLAMA, {"quantization_config": "fp8"}, "quantization_config", "found 'fp8', expected a mapping"),
+        (MIXTURE, {"quantization_config": {"quant_method": 8}}, "quantization_config.quant_method", "expected text"),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"ffn_mult": -1.0}}] * 4},
+            "block_configs[0].ffn.ffn_mult",
+            "found -1.0, expected a number above 0",
+        ),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"sparsify": [1], "intermediate_size": 8}}] * 4},
+            "block_configs[0].ffn.sparsify",
+            "weights left out",
+        ),
+        (
+            MIXTURE,
+            {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"sparse_attention_freq": [1, 1]}},
+            "sparse_attention_config.sparse_attention_freq",
+            "found 2 entries, expected one for each layer",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "compress_ratios": [0, 4, 5, 128]},
+            "compress_ratios",
+            "found [0, 4, 5, 128], expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "layer_types": ["sliding_attention"] * 3 + ["full_attention"]},
+            "layer_types",
+            "expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["MiniMaxM1ForCausalLM"], "num_local_experts": 8, "num_experts_per_tok": 2},
+            "attn_type_list",
+            "missing, expected a list",
+        ),
+        (LLAMA, {"architectures": ["Mllama"]}, "architectures", "found 'Mllama', which has cross-attention"),
+    ],
+)
+def test_wrong_keys_are_named(config: dict[str, object], changes: dict[str, object], field: str, words: str) -> None:
+    faults = dict(reversed(refused(config, **changes)))
+    assert words in faults[field]
+
+
+def test_layers_without_an_indexer_and_blocks_with_numbers_of_their_own() -> None:
+    off = {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"use_sparse_attention": False}}
+    assert read(MIXTURE, **off, dense_intermediate_size=4096).blocks == (AttentionBlock(4, FULL),)
+    own = {"attention": {"num_key_value_heads": 2, "window_length": 64}, "ffn": {"intermediate_size": 512}}
+    item = read(LLAMA, block_configs=[own] * 4)
+    assert item.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 2, 64, window=64)),)
+    assert item.feed_forward == (FeedForward(4, 512),)
+
+
 # Defaults, names and wrappers
 
 
