@@ -76,6 +76,11 @@ def windows(item: Model) -> list[tuple[int, int | None]]:
             {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 3},
             [(3, None), (1, 4096)],
         ),
+        (
+            "Qwen3ForCausalLM",
+            {"sliding_window": 4096, "layer_types": ["full_attention"] * 3 + ["sliding_attention"]},
+            [(3, None), (1, 4096)],
+        ),
         ("Gemma2ForCausalLM", {"sliding_window": 4096}, [(2, 4096), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "num_hidden_layers": 12}, [(10, 512), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "sliding_window_pattern": 2}, [(2, 512), (2, None)]),
@@ -125,6 +130,8 @@ def test_gates_and_narrow_values_count() -> None:
         AttentionBlock(3, GroupedQueryAttention(16, 8, 64, value_head_width=32, window=128)),
     )
     assert [block.layers for block in item.feed_forward] == [1, 3, 3]
+    everywhere = read(mimo, first_k_dense_replace=None, hybrid_layer_pattern=None)
+    assert everywhere.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, value_head_width=32)),)
     gated = read(MIXTURE, architectures=["AfmoeForCausalLM"], num_dense_layers=1, global_attn_every_n_layers=4)
     assert gated.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, extra_params=1024 * 1024)),)
 
@@ -222,7 +229,10 @@ def test_hybrids_with_states() -> None:
         expert_layer_period=2,
         expert_layer_offset=1,
     )
-    assert [block.layers for block in jamba.blocks] == [3, 1]
+    # Projections in and out of 2 x 1024, and those of a step of rank 64 and of two states of 16, as rows of 1024.
+    rows = 2 * 2048 + 2048 * (2 * 64 + 2 * 16) // 1024
+    mamba = RecurrentAttention(2048, rows, 2048, 2048 * 16, 4 * 2048 * 16 + 2 * 3 * 2048)
+    assert jamba.blocks == (AttentionBlock(3, mamba), AttentionBlock(1, FULL))
     assert [(block.layers, block.experts) for block in jamba.feed_forward] == [(2, 1), (2, 16)]
     faults = refused(LLAMA, architectures=["NemotronHForCausalLM"], hybrid_override_pattern="M*X-")
     assert faults[0][0] == "hybrid_override_pattern"
