@@ -121,6 +121,11 @@ def written(mapping: Mapping[str, str]) -> str:
     return ",".join(f"{part}={mapping[part]}" for part in (*PARTS, REST) if part in mapping)
 
 
+def parts_left_out(mapping: Mapping[str, str]) -> list[str]:
+    """Parts that formats by part name neither themselves nor with ``rest``."""
+    return [] if REST in mapping else [part for part in PARTS if part not in mapping]
+
+
 def parsed(text: str) -> str | dict[str, str]:
     """Read what ``label`` writes.
 
@@ -179,7 +184,7 @@ def _usual(model: Model, name: str) -> Mapping[str, str]:
 
 
 def _completed(mapping: Mapping[str, str]) -> tuple[str, ...]:
-    missing = [part for part in PARTS if part not in mapping and REST not in mapping]
+    missing = parts_left_out(mapping)
     if missing:
         raise ScenarioError.single(f"found no format of {', '.join(missing)}, expected one of each part, or {REST}")
     return tuple(mapping.get(part) or mapping[REST] for part in PARTS)

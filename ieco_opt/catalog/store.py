@@ -77,11 +77,10 @@ def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperM
         Where the collection does not know the name; the message says why, as far as it is known, and lists close
         matches.
     """
-    entries = _models(collection)
-    read = _read(name, collection)
-    if isinstance(read, Understood):
-        return _as_understood(entries.entries[read.model], read)
-    return _unknown("model", name, collection, entries.spellings(), why=read)
+    found = _named(name, collection)
+    if isinstance(found, Refused):
+        _unknown("model", name, collection, _models(collection).spellings(), why=found)
+    return found
 
 
 def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | None:
@@ -89,10 +88,8 @@ def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | 
 
     That is the `checkpoint` of :func:`model`; ``None`` also where the name is not known.
     """
-    read = _read(name, collection)
-    if isinstance(read, Refused):
-        return None
-    return getattr(_as_understood(_models(collection).entries[read.model], read), "checkpoint", None)
+    found = _named(name, collection)
+    return found.checkpoint if isinstance(found, Model) else None
 
 
 def said_about(name: str, collection: Collection = Collection.REAL) -> str | None:
@@ -122,15 +119,15 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
     ScenarioError
         Where the collection knows neither a model nor an accelerator of this name.
     """
-    models, accelerators = _models(collection), _accelerators(collection)
-    read = _read(name, collection)
-    if isinstance(read, Understood):
-        return _as_understood(models.entries[read.model], read)
-    found = accelerators.get(name)
-    if found is not None:
+    found = _named(name, collection)
+    if not isinstance(found, Refused):
         return found
-    spellings = [*models.spellings(), *accelerators.spellings()]
-    return _unknown("model or accelerator", name, collection, spellings, "name", read)
+    accelerators = _accelerators(collection)
+    card = accelerators.get(name)
+    if card is not None:
+        return card
+    spellings = [*_models(collection).spellings(), *accelerators.spellings()]
+    return _unknown("model or accelerator", name, collection, spellings, "name", found)
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -170,6 +167,12 @@ def _read(name: str, collection: Collection) -> Understood | Refused:
         return understood(name, _known())
     canonical = _models(collection).index.get(key(name))
     return Refused() if canonical is None else Understood(canonical, None, "")
+
+
+def _named(name: str, collection: Collection) -> Model | PaperModel | Refused:
+    """The model that a name means, with what the name changes."""
+    read = _read(name, collection)
+    return read if isinstance(read, Refused) else _as_understood(_models(collection).entries[read.model], read)
 
 
 def _as_understood(entry: Model | PaperModel, read: Understood) -> Model | PaperModel:

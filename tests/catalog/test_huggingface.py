@@ -17,7 +17,7 @@ from ieco_opt.catalog.attention import (
     NoAttention,
     RecurrentAttention,
 )
-from ieco_opt.catalog.huggingface import mapping_from_config
+from ieco_opt.catalog.huggingface.reader import mapping_from_config
 from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import FeedForward, Model
 from ieco_opt.errors import ScenarioError
@@ -76,6 +76,11 @@ def windows(item: Model) -> list[tuple[int, int | None]]:
             {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 3},
             [(3, None), (1, 4096)],
         ),
+        (
+            "Qwen3ForCausalLM",
+            {"sliding_window": 4096, "layer_types": ["full_attention"] * 3 + ["sliding_attention"]},
+            [(3, None), (1, 4096)],
+        ),
         ("Gemma2ForCausalLM", {"sliding_window": 4096}, [(2, 4096), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "num_hidden_layers": 12}, [(10, 512), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "sliding_window_pattern": 2}, [(2, 512), (2, None)]),
@@ -125,6 +130,8 @@ def test_gates_and_narrow_values_count() -> None:
         AttentionBlock(3, GroupedQueryAttention(16, 8, 64, value_head_width=32, window=128)),
     )
     assert [block.layers for block in item.feed_forward] == [1, 3, 3]
+    everywhere = read(mimo, first_k_dense_replace=None, hybrid_layer_pattern=None)
+    assert everywhere.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, value_head_width=32)),)
     gated = read(MIXTURE, architectures=["AfmoeForCausalLM"], num_dense_layers=1, global_attn_every_n_layers=4)
     assert gated.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, extra_params=1024 * 1024)),)
 
@@ -222,7 +229,10 @@ def test_hybrids_with_states() -> None:
         expert_layer_period=2,
         expert_layer_offset=1,
     )
-    assert [block.layers for block in jamba.blocks] == [3, 1]
+    # Projections in and out of 2 x 1024, and those of a step of rank 64 and of two states of 16, as rows of 1024.
+    rows = 2 * 2048 + 2048 * (2 * 64 + 2 * 16) // 1024
+    mamba = RecurrentAttention(2048, rows, 2048, 2048 * 16, 4 * 2048 * 16 + 2 * 3 * 2048)
+    assert jamba.blocks == (AttentionBlock(3, mamba), AttentionBlock(1, FULL))
     assert [(block.layers, block.experts) for block in jamba.feed_forward] == [(2, 1), (2, 16)]
     faults = refused(LLAMA, architectures=["NemotronHForCausalLM"], hybrid_override_pattern="M*X-")
     assert faults[0][0] == "hybrid_override_pattern"
@@ -281,6 +291,64 @@ def test_a_layer_of_longcat_counts_as_two() -> None:
     assert isinstance(item, Model)
     assert [block.layers for block in item.blocks] == [56]
     assert item.feed_forward[0].active == 8
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "field", "words"),
+    [
+        (LLAMA, {"quantization_config": "fp8"}, "quantization_config", "found 'fp8', expected a mapping"),
+        (MIXTURE, {"quantization_config": {"quant_method": 8}}, "quantization_config.quant_method", "expected text"),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"ffn_mult": -1.0}}] * 4},
+            "block_configs[0].ffn.ffn_mult",
+            "found -1.0, expected a number above 0",
+        ),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"sparsify": [1], "intermediate_size": 8}}] * 4},
+            "block_configs[0].ffn.sparsify",
+            "weights left out",
+        ),
+        (
+            MIXTURE,
+            {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"sparse_attention_freq": [1, 1]}},
+            "sparse_attention_config.sparse_attention_freq",
+            "found 2 entries, expected one for each layer",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "compress_ratios": [0, 4, 5, 128]},
+            "compress_ratios",
+            "found [0, 4, 5, 128], expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "layer_types": ["sliding_attention"] * 3 + ["full_attention"]},
+            "layer_types",
+            "expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["MiniMaxM1ForCausalLM"], "num_local_experts": 8, "num_experts_per_tok": 2},
+            "attn_type_list",
+            "missing, expected a list",
+        ),
+        (LLAMA, {"architectures": ["Mllama"]}, "architectures", "found 'Mllama', which has cross-attention"),
+    ],
+)
+def test_wrong_keys_are_named(config: dict[str, object], changes: dict[str, object], field: str, words: str) -> None:
+    faults = dict(reversed(refused(config, **changes)))
+    assert words in faults[field]
+
+
+def test_layers_without_an_indexer_and_blocks_with_numbers_of_their_own() -> None:
+    off = {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"use_sparse_attention": False}}
+    assert read(MIXTURE, **off, dense_intermediate_size=4096).blocks == (AttentionBlock(4, FULL),)
+    own = {"attention": {"num_key_value_heads": 2, "window_length": 64}, "ffn": {"intermediate_size": 512}}
+    item = read(LLAMA, block_configs=[own] * 4)
+    assert item.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 2, 64, window=64)),)
+    assert item.feed_forward == (FeedForward(4, 512),)
 
 
 # Defaults, names and wrappers

@@ -10,6 +10,7 @@ from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault
 
 Mappings: TypeAlias = dict[str, object]
+"""Fields of a model, or of a part of it, as docs/catalog.md describes them."""
 
 _LARGEST_COUNT = 10**9
 # Layers are walked one by one.
@@ -135,6 +136,12 @@ class Config:
             self.fault(key, f"found {found(value)}, expected a whole number from {least} to {most}")
             return least
         return value
+
+
+def number(mapping: Mappings, key: str) -> int:
+    """A whole number of a mapping that was read; 0 where it has none."""
+    value = mapping.get(key)
+    return value if isinstance(value, int) else 0
 
 
 def _says_something(value: object) -> bool:
