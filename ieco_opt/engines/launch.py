@@ -10,7 +10,7 @@ from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.profile import Profile, Router
 from ieco_opt.engines.saying import filled
-from ieco_opt.engines.server import Server
+from ieco_opt.engines.server import Server, options_path
 
 ROUTER_PORT = 8000
 """At which clients reach a workload whose prompts and answers are served apart."""
@@ -51,7 +51,7 @@ class RoutedWorkload:
         if router is None:
             return None
         reached = address or (lambda server: server.address)
-        path = config or str((self.out_folder / f"{self.name}.yaml").absolute())
+        path = config or options_path(self.out_folder, self.name, self.profile)
         texts = {"config": path}
         argv = [filled(word, texts) for word in router.command]
         for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):

@@ -39,6 +39,11 @@ def slug(text: str) -> str:
     return plain if plain[:1].isalpha() else f"x-{plain}".strip("-")
 
 
+def options_path(folder: Path, name: str, profile: Profile) -> str:
+    """Absolute path of the file of options of a server or a router: never that of the scenario or result beside it."""
+    return str((folder / f"{name}-{slug(profile.name)}-options.yaml").absolute())
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What is served, the same for all points of a scenario.
@@ -263,7 +268,7 @@ def server_of(
         "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
         "head": placed.hosts[0],
         "head_port": str(HEAD_PORT + placed.instance),
-        "config": str((named.out_folder / f"{named.name}.yaml").absolute()),
+        "config": options_path(named.out_folder, named.name, profile),
         "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
         "address": placed.hosts[0],

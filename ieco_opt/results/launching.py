@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -226,47 +227,52 @@ class _Fleet:
         resolved = resolve_fleet(answer.scenario)
         self._answer, self._profile, self._options = answer, chosen, options
         self._pools = {pool.name: pool for pool in resolved.pools}
+        names = _Names()
+        self._hosts = {name: names.of(name) for name in self._pools}
         self._workloads = {each.workload.name: each for each in resolved.workloads}
 
     def launch(self, number: int) -> Launch:
         """All servers of one plan, with their nodes."""
         plan = self._answer[number - 1]
-        nodes = _Nodes(plan)
+        alone = len(self._answer) == 1
+        names = _Names(self._options.stem if alone else f"{self._options.stem}-plan-{number}")
+        nodes = _Nodes(plan, self._hosts)
         servers = [
-            (row, self._server(row, instance, nodes)) for row in plan.instances for instance in range(row.instances)
+            (row, self._server(row, instance, nodes, names))
+            for row in plan.instances
+            for instance in range(row.instances)
         ]
-        name = self._answer.scenario.name
-        title = f"plan {number} of {name}" if len(self._answer) > 1 else f"plan of {name}"
+        title = f"plan of {self._answer.scenario.name}" if alone else f"plan {number} of {self._answer.scenario.name}"
         heading = f"{title}: ${plan.usd_per_hour:.4g}/h, {plan.gpus} GPUs"
-        return Launch(heading, tuple(server for _, server in servers), tuple(self._routed(plan, servers)))
+        return Launch(heading, tuple(server for _, server in servers), tuple(self._routed(plan, servers, names)))
 
-    def _server(self, row: InstanceRow, instance: int, nodes: _Nodes) -> Server:
+    def _server(self, row: InstanceRow, instance: int, nodes: _Nodes, names: _Names) -> Server:
         pool = self._pools[row.pool]
         workload = self._workloads[row.workload]
         placed, even = nodes.placed(row, instance, host_size(pool.accelerator))
         kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
         title = f"{kind}, {instance + 1} of {row.instances}"
-        name = "-".join((self._options.stem, row.workload, row.phase, row.pool, row.instance_type, str(instance)))
+        name = names.of(row.workload, row.phase, row.pool, row.instance_type, str(instance))
         server = server_of(
             self._profile,
             _known_row(row, title),
             _serving(workload, title),
             pool.accelerator,
             placed,
-            Named(
-                slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.out_folder
-            ),
+            Named(name, title, kind, self._options.out_folder),
             trust_remote_code=self._options.trust_remote_code,
         )
         return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
 
-    def _routed(self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]]) -> Iterator[RoutedWorkload]:
+    def _routed(
+        self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]], names: _Names
+    ) -> Iterator[RoutedWorkload]:
         for summary in plan.workloads:
             if summary.serving != "disaggregated":
                 continue
             own = [(row.phase, server) for row, server in servers if row.workload == summary.workload]
             yield RoutedWorkload(
-                name=slug(f"{self._options.stem}-{summary.workload}-router"),
+                name=names.of(summary.workload, "router"),
                 title=f"{summary.workload}, router",
                 profile=self._profile,
                 prefill=tuple(server for phase, server in own if phase == "prefill"),
@@ -275,15 +281,24 @@ class _Fleet:
             )
 
 
-_LONGEST_NAME = 50
+class _Names:
+    """Names for files, clusters and containers: texts that are told apart by other letters get names of their own."""
 
+    _LONGEST = 50
 
-def _shortened(name: str) -> str:
-    """A long name cut short, with a number that tells it from others that begin alike."""
-    import hashlib
+    def __init__(self, *before: str) -> None:
+        self._before = before
+        self._taken: dict[str, tuple[str, ...]] = {}
 
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{slug(name)[: _LONGEST_NAME - 9].strip('-')}-{digest}"
+    def of(self, *parts: str) -> str:
+        """The name of what the parts tell from everything else."""
+        whole = (*self._before, *parts)
+        text = "-".join(whole)
+        name = slug(text)
+        if len(text) > self._LONGEST or self._taken.setdefault(name, whole) != whole:
+            digest = hashlib.sha256("\n".join(whole).encode()).hexdigest()[:8]
+            name = f"{name[: self._LONGEST - 9].strip('-')}-{digest}"
+        return name
 
 
 def _known_row(row: InstanceRow, title: str) -> dict[str, Any]:
@@ -310,7 +325,8 @@ def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
 class _Nodes:
     """Which accelerators of each node are taken, in the order of the plan."""
 
-    def __init__(self, plan: FleetPlan) -> None:
+    def __init__(self, plan: FleetPlan, hosts: Mapping[str, str]) -> None:
+        self._hosts = hosts
         self._rows: dict[tuple[str, str, str, str, int], list[NodeRow]] = {}
         for row in plan.nodes:
             key = (row.workload, row.phase, row.pool, row.instance_type, row.instance)
@@ -335,4 +351,4 @@ class _Nodes:
         at = (row.pool, row.node)
         start = self._taken.get(at, 0)
         self._taken[at] = start + row.gpus
-        return spread(f"{slug(row.pool)}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)
+        return spread(f"{self._hosts[row.pool]}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)

@@ -124,7 +124,7 @@ def test_json_and_yaml_hold_the_same() -> None:
     values = json.loads(json_of(of))
     assert yaml.safe_load(yaml_of(of)) == values
     assert values[0]["argv"][0] == "mpirun"
-    assert values[0]["files"] == {"/tmp/out/a-point.yaml": of[0].servers[0].config}  # noqa: S108
+    assert values[0]["files"] == {"/tmp/out/a-point-trtllm-options.yaml": of[0].servers[0].config}  # noqa: S108
     assert yaml.safe_load(of[0].servers[0].config)["tensor_parallel_size"] == 8
 
 
