@@ -99,11 +99,14 @@ class Launch:
         Every server.
     routed
         Workloads whose servers need a router.
+    left_out
+        What has no server here, and why.
     """
 
     heading: str
     servers: tuple[Server, ...]
     routed: tuple[RoutedWorkload, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def commands(self) -> tuple[LaunchCommand, ...]:
         """Commands of all servers, then those of the routers."""

@@ -252,7 +252,7 @@ def server_of(
     """
     if any(row.get(each) is None for each in ("weights", "tensor_parallel", "batch")):
         expected = "a point of fidelity deployable that was priced here"
-        raise ScenarioError.single(f"{named.title}: found no precision or no degrees, expected {expected}")
+        raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
     kv_cache = str(row.get("kv_cache") or "bf16")
     weights = parsed(str(row["weights"]))

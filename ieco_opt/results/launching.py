@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.command import LaunchCommand
@@ -98,7 +97,7 @@ def _launches(
     count = len(answer)
     numbers = range(1, count + 1) if points is None else points
     if not count:
-        raise ScenarioError.single("found no point, expected at least one that can be launched")
+        raise ScenarioError.single("found no point, expected at least one that can be launched", field="result")
     for number in numbers:
         if not 1 <= number <= count:
             raise ScenarioError.single(f"found {number}, expected a point from 1 to {count}", field="point")
@@ -144,6 +143,7 @@ def _sorted_out(made: Sequence[Launch]) -> Launched:
     unsaid: list[str] = []
     kept: list[Launch] = []
     for launch in made:
+        refused += launch.left_out
         for server in launch.servers:
             name = f"{server.kind}: {server.profile.title}"
             if server.broken:
@@ -237,32 +237,37 @@ class _Fleet:
         alone = len(self._answer) == 1
         names = _Names(self._options.stem if alone else f"{self._options.stem}-plan-{number}")
         nodes = _Nodes(plan, self._hosts)
-        servers = [
-            (row, self._server(row, instance, nodes, names))
-            for row in plan.instances
-            for instance in range(row.instances)
-        ]
+        servers: list[tuple[InstanceRow, Server]] = []
+        left_out: list[str] = []
+        for row in plan.instances:
+            kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+            if row.parallelism is None:
+                left_out.append(f"{kind}: found an operating point, whose degrees are not known here")
+            for instance in range(row.instances):
+                # What is left out takes its accelerators, too.
+                placed, even = nodes.placed(row, instance, host_size(self._pools[row.pool].accelerator))
+                if row.parallelism is not None:
+                    server = self._server(row, kind, instance, placed, names)
+                    if not (even or server.broken):
+                        server = replace(server, broken="it lies unevenly on its nodes")
+                    servers.append((row, server))
         title = f"plan of {self._answer.scenario.name}" if alone else f"plan {number} of {self._answer.scenario.name}"
         heading = f"{title}: ${plan.usd_per_hour:.4g}/h, {plan.gpus} GPUs"
-        return Launch(heading, tuple(server for _, server in servers), tuple(self._routed(plan, servers, names)))
+        routed = tuple(self._routed(plan, servers, names))
+        return Launch(heading, tuple(server for _, server in servers), routed, tuple(left_out))
 
-    def _server(self, row: InstanceRow, instance: int, nodes: _Nodes, names: _Names) -> Server:
-        pool = self._pools[row.pool]
-        workload = self._workloads[row.workload]
-        placed, even = nodes.placed(row, instance, host_size(pool.accelerator))
-        kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+    def _server(self, row: InstanceRow, kind: str, instance: int, placed: Placed, names: _Names) -> Server:
         title = f"{kind}, {instance + 1} of {row.instances}"
         name = names.of(row.workload, row.phase, row.pool, row.instance_type, str(instance))
-        server = server_of(
+        return server_of(
             self._profile,
-            _known_row(row, title),
-            _serving(workload, title),
-            pool.accelerator,
+            row.to_dict(),
+            _serving(self._workloads[row.workload], title),
+            self._pools[row.pool].accelerator,
             placed,
             Named(name, title, kind, self._options.out_folder),
             trust_remote_code=self._options.trust_remote_code,
         )
-        return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
 
     def _routed(
         self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]], names: _Names
@@ -271,14 +276,16 @@ class _Fleet:
             if summary.serving != "disaggregated":
                 continue
             own = [(row.phase, server) for row, server in servers if row.workload == summary.workload]
-            yield RoutedWorkload(
-                name=names.of(summary.workload, "router"),
-                title=f"{summary.workload}, router",
-                profile=self._profile,
-                prefill=tuple(server for phase, server in own if phase == "prefill"),
-                decode=tuple(server for phase, server in own if phase == "decode"),
-                out_folder=self._options.out_folder,
-            )
+            prefill, decode = ([server for each, server in own if each == phase] for phase in ("prefill", "decode"))
+            if prefill and decode:
+                yield RoutedWorkload(
+                    name=names.of(summary.workload, "router"),
+                    title=f"{summary.workload}, router",
+                    profile=self._profile,
+                    prefill=tuple(prefill),
+                    decode=tuple(decode),
+                    out_folder=self._options.out_folder,
+                )
 
 
 class _Names:
@@ -301,16 +308,10 @@ class _Names:
         return name
 
 
-def _known_row(row: InstanceRow, title: str) -> dict[str, Any]:
-    if row.parallelism is None:
-        raise ScenarioError.single(f"{title}: found an operating point, whose degrees are not known here")
-    return row.to_dict()
-
-
 def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
     workload = resolved.workload
     if not isinstance(resolved.model, Model):
-        raise ScenarioError.single(f"{title}: found no model, expected one that can be launched")
+        raise ScenarioError.single("found no model, expected one that can be launched", field=title)
     return Serving(
         model=resolved.model,
         reference=workload.model,

@@ -165,7 +165,7 @@ def test_an_empty_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     path = tmp_path / "stopped.json"
     path.write_text(to_json(result("stopped")), encoding="utf-8")
     assert launch(path, "--engine", "vllm") == 2
-    assert "found no point" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("error: RESULT: found no point, expected at least one")
 
 
 def broken(tmp_path: Path) -> Path:
@@ -310,11 +310,40 @@ def test_plans_of_a_frontier_have_names_of_their_own() -> None:
     assert commands[0].name.startswith("split-plan-1-rag-")
 
 
-def test_operating_points_cannot_be_launched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_operating_points_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "plan.json"
     path.write_text(to_json(result("plan")), encoding="utf-8")
-    assert launch(path, "--engine", "vllm", "--partial") == 2
-    assert "found an operating point, whose degrees are not known here" in capsys.readouterr().err
+    assert launch(path, "--engine", "vllm") == 2
+    captured = capsys.readouterr()
+    why = "table, colocated (2 GPUs on mi300x): found an operating point, whose degrees are not known here\n"
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert why in captured.err
+    assert launch(path, "--engine", "vllm", "--partial") == 0
+    captured = capsys.readouterr()
+    assert f"note: {why}" in captured.err
+    assert "vllm serve" in captured.out
+    assert "table" not in captured.out
+
+
+def test_a_choice_among_plans_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "plans.json"
+    fleet = ieco_opt.Fleet(**SPLIT | {"workloads": [served("a") | {"serving": ["colocated"]}]})
+    found = ieco_opt.fleet_frontier(fleet, against="speed", delta=0.3)
+    assert len(found) > 1
+    path.write_text(to_json(found), encoding="utf-8")
+    assert launch(path, "--engine", "vllm") == 2
+    assert "plans and no choice among them, expected --point N or --point all\n" in capsys.readouterr().err
+    assert launch(path, "--engine", "vllm", "--point", "2") == 0
+    assert capsys.readouterr().out.startswith("# plan 2 of split: ")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "Hub", "-hub", "$(x)\nb", "a" * 254])
+def test_a_secret_has_a_name_that_clusters_take(name: str, saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch(saved, "--engine", "vllm", "--point", "1", "--format", "k8s", f"--token-secret={name}") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "expected the name of a secret" in captured.err.splitlines()[-1]
 
 
 def test_the_library_gives_the_same_words(saved: Path) -> None:
