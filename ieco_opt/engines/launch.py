@@ -9,7 +9,7 @@ from pathlib import Path
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.profile import Profile, Router
-from ieco_opt.engines.saying import filled
+from ieco_opt.engines.saying import filled, rounded
 from ieco_opt.engines.server import Server, options_path
 
 ROUTER_PORT = 8000
@@ -56,8 +56,8 @@ class RoutedWorkload:
         argv = [filled(word, texts) for word in router.command]
         for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):
             for server in servers:
-                port = str(round(router.bootstrap_port.number(server.numbers)))
-                own = {"address": reached(server), "bootstrap_port": port}
+                port = rounded("bootstrap_port", router.bootstrap_port, server.numbers)
+                own = {"address": reached(server), "bootstrap_port": str(port)}
                 argv += [filled(word, own) for word in pattern]
         content = self._content(router, reached)
         host = self.prefill[0].placed.hosts[0]

@@ -271,8 +271,6 @@ def server_of(
         "config": options_path(named.out_folder, named.name, profile),
         "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
-        "address": placed.hosts[0],
-        "bootstrap_port": "",
     }
     return Server(
         profile=profile,
