@@ -67,8 +67,6 @@ class RoutedWorkload:
             engine=self.profile.name,
             version=self.profile.version,
             image=self.prefill[0].image,
-            argv=tuple(argv),
-            env={},
             files={path: content} if content else {},
             not_expressible=(),
             nodes=(tuple(argv),),

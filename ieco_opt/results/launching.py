@@ -118,20 +118,19 @@ def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) 
     ScenarioError
         There are several points and none is chosen, or the server does not start the point as it is priced.
     """
-    if point is None and len(answer) > 1:
-        raise ScenarioError.single(f"found no choice among {len(answer)} points, expected one from 1", field="point")
-    return _unrefused(answer, engine, point or 1, folder)[0].servers[0].command()
+    return _unrefused(answer, engine, point, folder)[0].servers[0].command()
 
 
 def all_commands(answer: FleetResult, engine: str, plan: int | None, folder: Path) -> list[LaunchCommand]:
     """The commands of all instances of a plan, and of the routers before them; errors as of :func:`one_command`."""
-    if plan is None and len(answer) > 1:
-        raise ScenarioError.single(f"found no choice among {len(answer)} plans, expected one from 1", field="point")
-    return [command for launch in _unrefused(answer, engine, plan or 1, folder) for command in launch.commands()]
+    return [command for launch in _unrefused(answer, engine, plan, folder) for command in launch.commands()]
 
 
-def _unrefused(answer: Frontier | FleetResult, engine: str, number: int, folder: Path) -> tuple[Launch, ...]:
-    result = launched(answer, engine, [number], LaunchOptions(folder))
+def _unrefused(answer: Frontier | FleetResult, engine: str, number: int | None, folder: Path) -> tuple[Launch, ...]:
+    if number is None and len(answer) > 1:
+        what = "plans" if isinstance(answer, FleetResult) else "points"
+        raise ScenarioError.single(f"found no choice among {len(answer)} {what}, expected one from 1", field="point")
+    result = launched(answer, engine, None if number is None else [number], LaunchOptions(folder))
     if result.refused:
         raise ScenarioError.single(result.refused[0], field="point")
     return result.launches
