@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
@@ -23,13 +22,14 @@ from ieco_opt.catalog.repository_names import (
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found as shown
-from ieco_opt.documents.yaml_document import parse_trusted
+from ieco_opt.documents.packaged import packaged_rows, packaged_text
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
 Row = dict[str, Any]
 
 
+_PACKAGE = "ieco_opt.catalog"
 _LONGEST_NAME = 100
 """Letters of a name that are compared with ours: comparing longer ones takes long."""
 
@@ -232,15 +232,13 @@ def _entered(
 
 
 def _rows(file_name: str) -> list[Row]:
-    rows = parse_trusted(_text(file_name))
-    assert isinstance(rows, list)
-    return rows
+    return packaged_rows(_PACKAGE, file_name)
 
 
 def _paper_rows(file_name: str) -> list[Row]:
     return [
         {name: cell if name in _TEXT_COLUMNS else _cell(cell) for name, cell in row.items()}
-        for row in csv_table.parse(_text(file_name), file_name).rows
+        for row in csv_table.parse(packaged_text(_PACKAGE, file_name), file_name).rows
     ]
 
 
@@ -253,7 +251,3 @@ def _cell(text: str) -> float | bool | None:
     if not text:
         return None
     return int(text) if text.isdecimal() else float(text)
-
-
-def _text(file_name: str) -> str:
-    return resources.files("ieco_opt.catalog").joinpath("data", file_name).read_text(encoding="utf-8")
