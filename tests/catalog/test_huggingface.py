@@ -137,17 +137,17 @@ def test_gates_and_narrow_values_count() -> None:
 
 
 def test_full_layers_of_gemma_4_keep_keys_and_values_of_one_matrix() -> None:
-    item = read(
-        LLAMA,
-        architectures=["Gemma4ForCausalLM"],
-        attention_k_eq_v=True,
-        global_head_dim=128,
-        head_dim=64,
-        num_global_key_value_heads=2,
-        sliding_window=256,
-        layer_types=["sliding_attention"] * 3 + ["full_attention"],
-    )
-    full = item.blocks[1].attention
+    gemma: dict[str, object] = {
+        **LLAMA,
+        "architectures": ["Gemma4ForCausalLM"],
+        "global_head_dim": 128,
+        "head_dim": 64,
+        "num_global_key_value_heads": 2,
+        "sliding_window": 256,
+        "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+    }
+    assert read(gemma).blocks[1].attention == GroupedQueryAttention(16, 2, 128)
+    full = read(gemma, attention_k_eq_v=True).blocks[1].attention
     assert isinstance(full, GeneralAttention)
     assert full.matrices == ((18 * 128, 1024), (1024, 16 * 128))
     assert (full.cache_words, full.kv_heads, full.flop_per_entry) == (2 * 2 * 128, 2, 4 * 16 * 128)
@@ -173,6 +173,27 @@ def test_factorised_queries_of_step_3() -> None:
         (2, 16, False),
         (2, 1, True),
     ]
+
+
+def test_sliding_layers_of_step_have_heads_of_their_own_number() -> None:
+    kinds = ["full_attention"] + ["sliding_attention"] * 3
+    step: dict[str, object] = {
+        **MIXTURE,
+        "architectures": ["Step3p5ForCausalLM"],
+        "sliding_window": 128,
+        "layer_types": kinds,
+        "share_expert_dim": 512,
+    }
+    full = AttentionBlock(1, GroupedQueryAttention(16, 4, 64, extra_params=16 * 1024))
+    for keys in ({"attention_other_setting": {"num_attention_heads": 32}}, {"num_sliding_attention_heads": 32}):
+        sliding = GroupedQueryAttention(32, 4, 64, window=128, extra_params=32 * 1024)
+        assert read(step, **keys).blocks == (full, AttentionBlock(3, sliding))
+
+
+def test_keys_that_say_nothing_change_nothing() -> None:
+    silent = {"use_cla": False, "num_experts": 1, "attn_type_list": [1] * 4, "compress_ratios": [], "index_topk": None}
+    assert read(LLAMA, **silent).blocks == (AttentionBlock(4, FULL),)
+    assert refused(LLAMA, use_cla=True) == [("use_cla", "found true, expected none in this architecture")]
 
 
 def test_pruned_layers_are_read_one_by_one() -> None:

@@ -148,5 +148,6 @@ def _says_something(value: object) -> bool:
     """Whether a key changes anything: not where it is absent, nothing, one, or no layer's."""
     if isinstance(value, list):
         # One for each layer, as in `attn_type_list`, is what layers without the key have.
-        return any(each != 1 for each in value)
-    return value not in (None, False, 0, 1, "", {})
+        return any(each is True or each != 1 for each in value)
+    # True equals 1, but says something.
+    return value is True or value not in (None, False, 0, 1, "", {})
