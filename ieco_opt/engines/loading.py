@@ -14,7 +14,6 @@ from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
     AttentionGroups,
     Exchange,
-    ExchangeKind,
     ModelClass,
     Prices,
     Profile,
@@ -24,12 +23,14 @@ from ieco_opt.engines.profile import (
     Sayings,
 )
 from ieco_opt.engines.sections import Section
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import Fault, ScenarioError
 
 _USUAL_PORT, _LAST_PORT = 8000, 65_535
 _MOST_DIGITS = 15
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
+_EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
+_PRICE_COLUMNS = _EXCHANGE_COLUMNS | {"all_to_all"}
 
 
 def profile_of(values: object, origin: Origin) -> Profile:
@@ -143,7 +144,7 @@ def _prices(section: Section) -> Prices:
         embedding_over=section.needed("embedding_over", _PRICE_COLUMNS),
         head_over=section.needed("head_over", _PRICE_COLUMNS),
         exchange=tuple(_exchange(each) for each in section.sections("exchange")),
-        reserve=section.text("reserve", "any"),
+        reserve=section.choice("reserve", ("vllm", "sglang", "trtllm", "none"), "vllm"),
         source=section.text("source"),
     )
     section.done()
@@ -153,7 +154,7 @@ def _prices(section: Section) -> Prices:
 def _exchange(section: Section) -> Exchange:
     kind = section.choice("kind", get_args(ExchangeKind))
     made = Exchange(
-        cast(ExchangeKind, kind), section.needed("when", _PRICE_COLUMNS), section.text("source", "no source given")
+        cast(ExchangeKind, kind), section.needed("when", _EXCHANGE_COLUMNS), section.text("source", "no source given")
     )
     section.done()
     return made

@@ -1,62 +1,79 @@
-"""What prices depend on in each server: over how many ranks weights are split, and the exchange of experts."""
+"""What prices depend on in each server: over how many ranks weights are split, and the exchanges of experts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.engines.acceptance import Columns, completed
-from ieco_opt.engines.profile import ExchangeKind, Profile
-
-EXCHANGES: tuple[ExchangeKind, ...] = get_args(ExchangeKind)
-"""Exchanges of experts, by the numbers that stand for them."""
+from ieco_opt.engines.profile import Profile
+from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, Spread
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """How a server runs each of many configurations.
-
-    Attributes
-    ----------
-    dense_over, shared_over, embedding_over, head_over
-        Ranks of a stage that each kind of weights is split over.
-    exchange
-        Number in ``EXCHANGES`` of what the server does without being asked; 0 (none) without experts.
-    """
-
-    dense_over: NDArray[np.float64]
-    shared_over: NDArray[np.float64]
-    embedding_over: NDArray[np.float64]
-    head_over: NDArray[np.float64]
-    exchange: NDArray[np.int64]
-
-
-def priced(profile: Profile, columns: Columns, experts: int) -> Priced:
-    """Say how a server runs configurations that it accepts.
+def exchanges(profile: Profile, columns: Columns, experts: int) -> NDArray[np.bool_]:
+    """Which exchanges of experts a server has for configurations that it accepts.
 
     Parameters
     ----------
     columns
         As of :func:`ieco_opt.engines.acceptance.accepts`.
     experts
-        Of the model; 1 for a dense one.
+        Of the model; 1 for a dense one, which has no exchange.
+
+    Returns
+    -------
+    numpy.ndarray
+        The shape that the columns broadcast to, with a last axis over ``EXCHANGES``.
     """
-    values = completed(columns) | {"experts": np.asarray(float(experts))}
-    shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
+    values, shape = _values(columns, experts)
+    offered = np.zeros((*shape, len(EXCHANGES)), dtype=bool)
+    if experts == 1:
+        offered[..., NONE] = True
+        return offered
+    for each in profile.prices.exchange:
+        offered[..., EXCHANGES.index(each.kind)] |= np.broadcast_to(np.asarray(each.when(values), dtype=bool), shape)
+    return offered
+
+
+def usual_exchange(profile: Profile, columns: Columns, experts: int) -> NDArray[np.int64]:
+    """What a server does without being asked: the first exchange of its list that it has, else none."""
+    offered = exchanges(profile, columns, experts)
+    found = np.full(offered.shape[:-1], NONE, dtype=np.int64)
+    for each in reversed(profile.prices.exchange if experts > 1 else ()):
+        kind = EXCHANGES.index(each.kind)
+        found = np.where(offered[..., kind], kind, found)
+    return found
+
+
+def spread(profile: Profile, columns: Columns, experts: int, exchange: NDArray[np.int64]) -> Spread:
+    """Say how a server lays out configurations that it accepts, with an exchange of experts for each.
+
+    Parameters
+    ----------
+    columns, experts
+        As of :func:`exchanges`.
+    exchange
+        Numbers in ``EXCHANGES``.
+    """
+    values, shape = _values(columns, experts)
+    values["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
     prices = profile.prices
 
     def over(name: str) -> NDArray[np.float64]:
         ranks: Any = getattr(prices, name)(values)
         return np.broadcast_to(np.asarray(ranks, dtype=float), shape)
 
-    exchange = np.zeros(shape, dtype=np.int64)
-    if experts > 1:
-        open_ = np.ones(shape, dtype=bool)
-        for each in prices.exchange:
-            holds = np.broadcast_to(each.when(values), shape) & open_
-            exchange = np.where(holds, EXCHANGES.index(each.kind), exchange)
-            open_ &= ~holds
-    return Priced(over("dense_over"), over("shared_over"), over("embedding_over"), over("head_over"), exchange)
+    return Spread(
+        dense_ranks=over("dense_over"),
+        shared_ranks=over("shared_over"),
+        embedding_ranks=over("embedding_over"),
+        head_ranks=over("head_over"),
+        exchange=np.broadcast_to(exchange, shape),
+    )
+
+
+def _values(columns: Columns, experts: int) -> tuple[dict[str, Any], tuple[int, ...]]:
+    values = completed(columns) | {"experts": np.asarray(float(experts))}
+    return values, np.broadcast_shapes(*(np.shape(value) for value in values.values()))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ieco_opt.engines.expressions import Expression
+from ieco_opt.engines.spread import ExchangeKind
 
 AttentionGroups = Literal["one", "one_or_all", "divisors"]
-ExchangeKind = Literal["none", "all_gather", "all_to_all"]
 
 
 @dataclass(frozen=True, slots=True)

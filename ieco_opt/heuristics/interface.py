@@ -70,12 +70,13 @@ def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
 def absent_degrees(count: int) -> Degrees:
     """Degrees of setups that are not there."""
     none = np.full(count, np.nan)
-    return Degrees(none, none, none, none, np.zeros(count, dtype=bool), none)
+    return Degrees.plain(none, none, none, none, np.zeros(count, dtype=bool), none)
 
 
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
     """Degrees with NaN where there is no setup (of a draft model, say)."""
-    return Degrees(
+    return replace(
+        degrees,
         stage_ranks=np.where(absent, np.nan, degrees.stage_ranks),
         pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
         expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),

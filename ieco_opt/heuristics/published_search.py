@@ -280,7 +280,7 @@ class _Slab:
             self.priced[narrow] = pass_time(
                 self.model,
                 self.request.accelerator,
-                Degrees(
+                Degrees.plain(
                     self.stage_ranks,
                     self.stages,
                     expert_parallel,
@@ -312,7 +312,7 @@ def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> D
     stage_ranks = gpus / setups.stages
     expert_parallel = rules.paper_expert_parallel(shape, stage_ranks, batch / setups.stages)
     none = np.zeros_like(stage_ranks)
-    return Degrees(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional, none)
+    return Degrees.plain(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional, none)
 
 
 def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Array) -> NDArray[np.intp]:

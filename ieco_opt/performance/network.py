@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from ieco_opt.catalog.types import Accelerator, Fidelity
-from ieco_opt.performance.architecture import Architecture
+from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL
+from ieco_opt.performance.architecture import Architecture, Block
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
 from ieco_opt.performance.degrees import Degrees, block_ranks, pace_of
 
@@ -15,6 +18,14 @@ NETWORK_PARTS = (
     "expert_all_to_all_s",
     "pipeline_transfer_s",
 )
+
+
+class Add(Protocol):
+    """Adds a collective that happens ``times`` a pass."""
+
+    def __call__(
+        self, part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
+    ) -> None: ...
 
 
 def network(
@@ -38,32 +49,14 @@ def network(
     for times, size in reduced:
         add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
     for block in architecture.blocks:
-        expert_parallel, ranks = block_ranks(block, degrees)
-        layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
-        side_by_side = degrees.stage_ranks / layout.ranks
-        layers = block.layers * pace
-        for times, size in (
-            (layers, block.active * block.down * architecture.width),
-            (square * layers, block.active * block.up * block.width),
-        ):
-            add(
-                "feed_forward_allreduce_s",
-                times,
-                layout.ranks,
-                layout.nodes,
-                size / side_by_side,
-                all_reduce=True,
-            )
         if block.experts > 1:
-            ranks = np.minimum(block.active, expert_parallel)
-            add(
-                "expert_all_to_all_s",
-                2 * layers,
-                ranks,
-                np.ceil(ranks / accelerator.node_size),
-                architecture.width * ranks / degrees.stage_ranks,
-                all_reduce=False,
-            )
+            _exchange_of_experts(add, architecture, accelerator, degrees, block)
+            continue
+        layers = block.layers * pace
+        if block.part == "shared_experts":
+            # Elsewhere their results are added before the routed experts' own are reduced.
+            layers = layers * (degrees.spread.exchange == ALL_TO_ALL)
+        _block_allreduces(add, architecture, accelerator, degrees, block, layers)
     pair = np.full_like(degrees.stage_ranks, 2.0)
     add(
         "pipeline_transfer_s",
@@ -74,3 +67,45 @@ def network(
         all_reduce=False,
     )
     return collectives
+
+
+def _block_allreduces(
+    add: Add, architecture: Architecture, accelerator: Accelerator, degrees: Degrees, block: Block, times: Array
+) -> None:
+    """All-reduces among the ranks that share a block or an expert, a second one in the 2-D layout."""
+    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, accelerator.node_size)
+    side_by_side = degrees.stage_ranks / layout.ranks
+    square = np.where(degrees.two_dimensional, times, 0.0)
+    for each, size in (
+        (times, block.active * block.down * architecture.width),
+        (square, block.active * block.up * block.width),
+    ):
+        add("feed_forward_allreduce_s", each, layout.ranks, layout.nodes, size / side_by_side, all_reduce=True)
+
+
+def _exchange_of_experts(
+    add: Add, architecture: Architecture, accelerator: Accelerator, degrees: Degrees, block: Block
+) -> None:
+    """What brings tokens to their experts and results back, by the exchange of each setup (docs/engines.md).
+
+    =============  ==========================  ===================================  ============================
+    exchange       moved twice a layer         words of a token                     reduced
+    =============  ==========================  ===================================  ============================
+    all_to_all     among min(A, Q) ranks       d min(A, Q) / T                      A d among the shards of one
+    all_gather     among the groups            d                                    d among the ranks of a group
+    none           nothing                     0                                    d among all ranks of a stage
+    =============  ==========================  ===================================  ============================
+    """
+    layers = block.layers * pace_of(architecture, degrees)
+    exchange, ranks, size = degrees.spread.exchange, degrees.stage_ranks, float(architecture.width)
+    to_all, gathers = exchange == ALL_TO_ALL, exchange == ALL_GATHER
+    _block_allreduces(add, architecture, accelerator, degrees, block, layers * to_all)
+    groups, stage_nodes = degrees.attention_data_parallel, np.ceil(ranks / accelerator.node_size)
+    among = np.where(gathers, degrees.tensor_parallel, ranks)
+    nodes = np.ceil(among / accelerator.node_size)
+    add("feed_forward_allreduce_s", layers * ~to_all, among, nodes, size * among / ranks, all_reduce=True)
+    reached = np.minimum(block.active, degrees.expert_parallel)
+    peers = np.where(gathers, groups, np.where(to_all, reached, 1.0))
+    nodes = np.where(gathers, np.minimum(groups, stage_nodes), np.ceil(peers / accelerator.node_size))
+    words = np.where(gathers, size, size * peers / ranks)
+    add("expert_all_to_all_s", 2 * layers, peers, nodes, words, all_reduce=False)

@@ -1,4 +1,4 @@
-"""Which degrees exist: the rules of experts, stages and servers, for both fidelities."""
+"""Which degrees exist by the model alone: the rules of heads, experts and stages, for both fidelities."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def paper_fits(
     )
 
 
-def launchable(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_]:
-    """Degrees that a server accepts (``deployable``): heads, experts and layers divide as they must."""
+def divide(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_]:
+    """Whether heads, experts and layers divide as in ``deployable`` they must, whatever the server."""
     ranks = degrees.tensor_parallel
     accepted: NDArray[np.bool_] = (
         (degrees.stage_ranks % degrees.attention_data_parallel == 0)

@@ -173,7 +173,7 @@ class Speculation(Strict):
     """Probability that one proposed token is accepted."""
 
     max_draft_tokens: fields.DraftTokens
-    """Most tokens that the draft model proposes at once."""
+    """Most tokens that the model verifies in one pass: its own next one, and those that the draft model proposed."""
 
 
 class Limits(Strict):
@@ -236,8 +236,8 @@ class Scenario(Strict):
     kv_cache: fields.KvCaches = ("bf16",)
     """Precisions of the cache that the solver may choose from."""
 
-    engine: fields.EngineName = "any"
-    """Server whose memory is reserved; none: no reserve."""
+    engine: fields.Engines = ("any",)
+    """Servers that the solver may choose from; any: all that are known; none: the equations alone."""
 
     accelerators: fields.Accelerators
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
@@ -276,7 +276,7 @@ class Scenario(Strict):
                 expected = "none in fidelity paper, where the model's name says the precision"
                 faults.append((("weights",), [label(entry) for entry in self.weights], expected))
             if "engine" in self.model_fields_set:
-                faults.append((("engine",), self.engine, "nothing in fidelity paper, which knows no server"))
+                faults.append((("engine",), ", ".join(self.engine), "nothing in fidelity paper, which knows no server"))
             if faults:
                 raise fields.refused_at(faults)
         return self

@@ -200,6 +200,14 @@ def _each_weights_once(value: tuple[str | dict[str, str], ...]) -> tuple[str | d
     return value
 
 
+def _alone(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse servers beside a word that stands for all of them, or for none."""
+    wrong = [((at,), each, "it alone") for at, each in enumerate(value) if each in ("any", "none") and len(value) > 1]
+    if wrong:
+        raise refused_at(wrong)
+    return value
+
+
 def choice(options: Iterable[str]) -> Callable[[str], str]:
     """Check text against the names there are."""
     known = tuple(options)
@@ -269,6 +277,14 @@ KvCaches = Annotated[
 EngineName = Annotated[
     Literal["any", "none", "vllm", "sglang", "trtllm"],
     expecting("'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+]
+Engines = Annotated[
+    tuple[EngineName, ...],
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+    AfterValidator(unique),
+    AfterValidator(_alone),
+    listed("servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none' alone"),
+    BeforeValidator(_scalar_as_list),
 ]
 Gigabytes = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("'auto', or a number from 0 to 1e6")]
 Reserve = Annotated[

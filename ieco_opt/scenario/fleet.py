@@ -131,8 +131,8 @@ class FleetWorkload(Strict):
     kv_cache: fields.KvCaches = ("bf16",)
     """Precisions of the cache that the solver may choose from."""
 
-    engine: fields.EngineName = "any"
-    """Server whose memory is reserved; none: no reserve."""
+    engine: fields.Engines = ("any",)
+    """Servers that the solver may choose from; any: all that are known; none: the equations alone."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
