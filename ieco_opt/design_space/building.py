@@ -1,4 +1,4 @@
-"""Building the families of a scenario: for each accelerator and precision one of every server that may run the model."""
+"""The families of a scenario: for each accelerator and precision one of every server that may run the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FamilyRequest:
     context: DecodeContext
     memory: ServerMemory
     speculation: Speculation | None
-    served: Served = Served()
+    served: Served
     batches: tuple[int, ...] | None = None
 
     @property
@@ -132,9 +132,7 @@ def _priced(request: FamilyRequest, asked: SetupRequest, setups: Setups) -> tupl
     return setups.take(good), time.take(good), len(setups) - len(good)
 
 
-def _drafts(
-    request: FamilyRequest, asked: SetupRequest, setups: Setups, precision: Precision | None
-) -> Drafts | None:
+def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precision: Precision | None) -> Drafts | None:
     if request.speculation is None:
         return None
     shape = architecture(request.speculation.draft, precision, asked.accelerator)
@@ -170,14 +168,14 @@ def distinct(families: Sequence[Family]) -> list[Family]:
     """Leave each setup to one of the servers that run it alike: the one with most room for the cache, else the first.
 
     Two servers run a setup alike if degrees, exchange of experts and the ranks that share weights are the same. Every
-    batch that fits beside a larger reserve fits beside a smaller one, so nothing is lost. A setup that takes a draft model stays beside one
-    that does not.
+    batch that fits beside a larger reserve fits beside a smaller one, so nothing is lost. A setup that takes a draft
+    model stays beside one that does not.
     """
     if len(families) < 2:
         return list(families)
     owner = np.repeat(np.arange(len(families)), [len(each.setups) for each in families])
     row = np.concatenate([np.arange(len(each.setups)) for each in families])
-    _, key = np.unique(np.vstack([_identity(each.setups.degrees) for each in families]), axis=0, return_inverse=True)
+    _, key = np.unique(np.vstack([identity(each.setups.degrees) for each in families]), axis=0, return_inverse=True)
     free = np.concatenate([each.setups.free_bytes for each in families])
     drafted = np.concatenate([_takes_draft(each) for each in families])
     kept = _first_of_each(key.reshape(-1), free, owner, np.ones(len(key), dtype=bool))
@@ -187,7 +185,7 @@ def distinct(families: Sequence[Family]) -> list[Family]:
     return [_taken(each, row[kept & (owner == at)]) for at, each in enumerate(families)]
 
 
-def _identity(degrees: Degrees) -> NDArray[np.float64]:
+def identity(degrees: Degrees) -> NDArray[np.float64]:
     """What decides the time of a pass, one row a setup."""
     spread = degrees.spread
     columns = (

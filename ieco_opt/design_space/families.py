@@ -22,6 +22,7 @@ from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.traffic import Traffic, decode_traffic
 
+
 @dataclass(frozen=True, slots=True)
 class Speculation:
     """A draft model and how often its proposals are accepted."""

@@ -86,8 +86,8 @@ class Setups:
 class SetupRequest:
     """What bounds the setups of one model on one accelerator.
 
-    ``batches`` are those that the scenario lists, and ``server`` is who runs it; ``None`` for any batch between, and for
-    the equations alone.
+    ``batches`` are those that the scenario lists, ``None`` for any between; ``server`` is who runs it, ``None`` for the
+    equations alone.
     """
 
     architecture: Architecture

@@ -13,6 +13,7 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
@@ -22,7 +23,6 @@ from ieco_opt.design_space.dominance import (
     merged,
     nondominated,
 )
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers

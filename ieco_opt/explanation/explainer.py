@@ -185,6 +185,9 @@ def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     same &= rows_of(rows.degrees, item.parallelism)
     if item.draft is not None:
         same &= rows_of(rows.draft_degrees, item.draft)
+    family = [each.engine == item.engine for each in pool.families]
+    same &= np.array(family)[pool.family]
+    same &= rows.degrees.spread.exchange == exchange_number(pool.families[0], item.exchange)
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):
         raise SolverError("the solver's deployment is none of the scenario's configurations")

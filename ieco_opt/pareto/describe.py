@@ -12,7 +12,7 @@ from ieco_opt.catalog.precision import KvCache, Precision
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.engines.spread import EXCHANGES, ExchangeKind
+from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, ExchangeKind
 from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
 from ieco_opt.performance.arithmetic import useful_s
@@ -82,9 +82,26 @@ def joined_engines(engines: Sequence[str]) -> str | None:
 
 def exchange_of(family: Family, degrees: Degrees, row: int = 0) -> ExchangeKind | None:
     """The column ``exchange`` of a setup; ``None`` where there are no routed experts, and in fidelity ``paper``."""
-    if family.shape.experts == 1 or not is_deployable(family.shape):
+    if exchange_is_unsaid(family):
         return None
     return EXCHANGES[int(degrees.spread.exchange[row])]
+
+
+def exchange_number(family: Family, exchange: ExchangeKind | None) -> int:
+    """Number of an exchange in the setups of a family: the inverse of :func:`exchange_of`; -1 where it has none such.
+
+    Without experts servers have none, and the equations alone are written as the paper's.
+    """
+    if exchange is not None:
+        return -1 if exchange_is_unsaid(family) else EXCHANGES.index(exchange)
+    if not exchange_is_unsaid(family):
+        return -1
+    return ALL_TO_ALL if family.engine is None else NONE
+
+
+def exchange_is_unsaid(family: Family) -> bool:
+    """Whether the column ``exchange`` is empty: without routed experts, and in fidelity ``paper``."""
+    return family.shape.experts == 1 or not is_deployable(family.shape)
 
 
 def draft_of(family: Family, row: Alternatives) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,12 +20,21 @@ NETWORK_PARTS = (
 )
 
 
-class Add(Protocol):
-    """Adds a collective that happens ``times`` a pass."""
+@dataclass(slots=True)
+class _Collectives:
+    """The collectives of a pass, added one by one; ``bytes_per_word`` of a token in a pass of one sequence."""
 
-    def __call__(
+    accelerator: Accelerator
+    bytes_per_word: Array
+    found: list[tuple[str, Array, Array]] = field(default_factory=list)
+
+    def add(
         self, part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
-    ) -> None: ...
+    ) -> None:
+        """Add one that happens ``times`` a pass."""
+        moved = words_per_token * self.bytes_per_word
+        latency, slope = collective(self.accelerator, ranks, nodes, moved, all_reduce=all_reduce)
+        self.found.append((part, times[:, None] * latency, times[:, None] * slope))
 
 
 def network(
@@ -35,12 +44,8 @@ def network(
     pace = pace_of(architecture, degrees)
     words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
     square = np.where(degrees.two_dimensional, 1.0, 0.0)
-    collectives: list[tuple[str, Array, Array]] = []
-
-    def add(part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool) -> None:
-        latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
-        collectives.append((part, times[:, None] * latency, times[:, None] * slope))
-
+    collectives = _Collectives(accelerator, words)
+    add = collectives.add
     layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
     groups = 1.0 if architecture.fidelity is Fidelity.PAPER else degrees.attention_data_parallel
     share = layout.parallel * groups
@@ -50,13 +55,13 @@ def network(
         add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
     for block in architecture.blocks:
         if block.experts > 1:
-            _exchange_of_experts(add, architecture, accelerator, degrees, block)
+            _exchange_of_experts(collectives, architecture, degrees, block)
             continue
         layers = block.layers * pace
         if block.part == "shared_experts":
             # Elsewhere their results are added before the routed experts' own are reduced.
             layers = layers * (degrees.spread.exchange == ALL_TO_ALL)
-        _block_allreduces(add, architecture, accelerator, degrees, block, layers)
+        _block_allreduces(collectives, architecture, degrees, block, layers)
     pair = np.full_like(degrees.stage_ranks, 2.0)
     add(
         "pipeline_transfer_s",
@@ -66,26 +71,27 @@ def network(
         architecture.width / degrees.stage_ranks,
         all_reduce=False,
     )
-    return collectives
+    return collectives.found
 
 
 def _block_allreduces(
-    add: Add, architecture: Architecture, accelerator: Accelerator, degrees: Degrees, block: Block, times: Array
+    collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block, times: Array
 ) -> None:
     """All-reduces among the ranks that share a block or an expert, a second one in the 2-D layout."""
-    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, accelerator.node_size)
+    node_size = collectives.accelerator.node_size
+    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, node_size)
     side_by_side = degrees.stage_ranks / layout.ranks
     square = np.where(degrees.two_dimensional, times, 0.0)
     for each, size in (
         (times, block.active * block.down * architecture.width),
         (square, block.active * block.up * block.width),
     ):
-        add("feed_forward_allreduce_s", each, layout.ranks, layout.nodes, size / side_by_side, all_reduce=True)
+        collectives.add(
+            "feed_forward_allreduce_s", each, layout.ranks, layout.nodes, size / side_by_side, all_reduce=True
+        )
 
 
-def _exchange_of_experts(
-    add: Add, architecture: Architecture, accelerator: Accelerator, degrees: Degrees, block: Block
-) -> None:
+def _exchange_of_experts(collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block) -> None:
     """What brings tokens to their experts and results back, by the exchange of each setup (docs/engines.md).
 
     =============  ==========================  ===================================  ============================
@@ -97,15 +103,16 @@ def _exchange_of_experts(
     =============  ==========================  ===================================  ============================
     """
     layers = block.layers * pace_of(architecture, degrees)
+    node_size = collectives.accelerator.node_size
     exchange, ranks, size = degrees.spread.exchange, degrees.stage_ranks, float(architecture.width)
     to_all, gathers = exchange == ALL_TO_ALL, exchange == ALL_GATHER
-    _block_allreduces(add, architecture, accelerator, degrees, block, layers * to_all)
-    groups, stage_nodes = degrees.attention_data_parallel, np.ceil(ranks / accelerator.node_size)
+    _block_allreduces(collectives, architecture, degrees, block, layers * to_all)
+    groups, stage_nodes = degrees.attention_data_parallel, np.ceil(ranks / node_size)
     among = np.where(gathers, degrees.tensor_parallel, ranks)
-    nodes = np.ceil(among / accelerator.node_size)
-    add("feed_forward_allreduce_s", layers * ~to_all, among, nodes, size * among / ranks, all_reduce=True)
+    nodes = np.ceil(among / node_size)
+    collectives.add("feed_forward_allreduce_s", layers * ~to_all, among, nodes, size * among / ranks, all_reduce=True)
     reached = np.minimum(block.active, degrees.expert_parallel)
     peers = np.where(gathers, groups, np.where(to_all, reached, 1.0))
-    nodes = np.where(gathers, np.minimum(groups, stage_nodes), np.ceil(peers / accelerator.node_size))
+    nodes = np.where(gathers, np.minimum(groups, stage_nodes), np.ceil(peers / node_size))
     words = np.where(gathers, size, size * peers / ranks)
-    add("expert_all_to_all_s", 2 * layers, peers, nodes, words, all_reduce=False)
+    collectives.add("expert_all_to_all_s", 2 * layers, peers, nodes, words, all_reduce=False)

@@ -19,9 +19,9 @@ from ieco_opt.documents.types import (
     Text,
     Whole,
 )
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
-from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.results.deployment import Bottleneck, DraftMode
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
