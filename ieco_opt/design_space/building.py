@@ -13,13 +13,13 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import DecodeContext, Drafts, Family, Speculation
-from ieco_opt.design_space.servers import Served, Server, server_of
 from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_setups
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.pass_time import PassTime, pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
+from ieco_opt.performance.servers import Served, Server, server_of
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""

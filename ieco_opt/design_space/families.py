@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.design_space.alternatives import Alternatives, Rows
-from ieco_opt.design_space.servers import Server
 from ieco_opt.design_space.setups import Integers, Setups
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
@@ -20,6 +19,7 @@ from ieco_opt.performance.economics import speculation_factor, usd_per_second
 from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.performance.servers import Server
 from ieco_opt.performance.traffic import Traffic, decode_traffic
 
 

@@ -9,10 +9,10 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.servers import Served
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
 from ieco_opt.performance.reserve import ServerMemory
+from ieco_opt.performance.servers import Served
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import takes_cache
 from ieco_opt.catalog.types import Accelerator
-from ieco_opt.design_space.servers import Server
 from ieco_opt.performance import memory, rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.servers import Server
 
 Integers = NDArray[np.int64]
 

@@ -14,7 +14,7 @@ from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
 from ieco_opt.pareto import run
-from ieco_opt.pareto.describe import names_of, rows_of
+from ieco_opt.pareto.describe import exchange_number, names_of, rows_of
 from ieco_opt.results.answer import Question as AskedQuestion
 from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment

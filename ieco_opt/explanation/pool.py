@@ -248,6 +248,7 @@ def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
         batch_min=1,
         batch_max=MOST_BATCH,
         memory=replace(request.memory, utilization=1.0),
+        batches=None,
     )
     families: list[Family] = []
     rejected = Counter[str]()

@@ -16,7 +16,6 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
 from ieco_opt.design_space.families import DecodeContext, Family, Speculation
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory
-from ieco_opt.design_space.servers import Served
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
 from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
@@ -29,6 +28,7 @@ from ieco_opt.fleet.instances import (
     prefill_setups,
 )
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.servers import Served
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 

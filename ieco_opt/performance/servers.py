@@ -1,4 +1,4 @@
-"""Servers in a design space: which configurations they start, and the layouts in which they do."""
+"""Servers: which configurations they start, and the layouts in which they do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model
-from ieco_opt.engines import EngineFacts, Profile, Spread, accepts, exchanges, facts_of, host_size, spread
+from ieco_opt.engines import (
+    EngineFacts,
+    Profile,
+    Spread,
+    accepts,
+    exchanges,
+    facts_of,
+    host_size,
+    spread,
+    usual_exchange,
+)
 from ieco_opt.engines.acceptance import ACCEPTED
 from ieco_opt.performance.degrees import Degrees
 
@@ -67,10 +77,20 @@ class Server:
 
     def with_exchanges(self, degrees: Degrees) -> Degrees:
         """Each setup once for every exchange of experts that the server has for it, laid out as it does."""
-        experts = int(self.facts.numbers["experts"])
-        row, exchange = np.nonzero(exchanges(self.profile, self._columns(degrees), experts))
-        repeated = degrees.take(row)
-        return replace(repeated, spread=self.spread(repeated, experts, exchange))
+        row, exchange = np.nonzero(self.offers(degrees))
+        return self.laid_out(degrees.take(row), exchange)
+
+    def offers(self, degrees: Degrees) -> NDArray[np.bool_]:
+        """Which exchanges of experts it has for each setup, with a last axis over ``engines.EXCHANGES``."""
+        return exchanges(self.profile, self._columns(degrees), int(self.facts.numbers["experts"]))
+
+    def usual_exchange(self, degrees: Degrees) -> NDArray[np.int64]:
+        """What it does for each setup without being asked."""
+        return usual_exchange(self.profile, self._columns(degrees), int(self.facts.numbers["experts"]))
+
+    def laid_out(self, degrees: Degrees, exchange: NDArray[np.int64]) -> Degrees:
+        """Setups as it runs them with an exchange of experts each."""
+        return replace(degrees, spread=self.spread(degrees, int(self.facts.numbers["experts"]), exchange))
 
     def spread(self, degrees: Degrees, experts: int, exchange: NDArray[np.int64]) -> Spread:
         """Layout of a model of so many experts in these degrees."""
