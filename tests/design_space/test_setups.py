@@ -8,7 +8,8 @@ import pytest
 
 from ieco_opt import catalog
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.building import build_families
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.pareto.describe import parallelism_of
@@ -31,9 +32,9 @@ MIXTRAL = LLAMA | {"model": "Mixtral-8x7B", "engine": "none"}
 
 
 def family(fields: Mapping, **changes: Any) -> Family:
-    """Setups of the first accelerator and precision."""
+    """Setups of the first accelerator, precision and server."""
     resolved = resolve(load_scenario_mapping(fields | changes))
-    return build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[0]
+    return build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[0][0]
 
 
 def experts(space: Mapping, **changes: Any) -> list[tuple[int, int]]:
@@ -76,7 +77,7 @@ def test_a_dense_model_has_no_copies() -> None:
 def test_what_no_copies_complete_is_told() -> None:
     space = {"stage_ranks": [8], "attention_data_parallel": [1], "pipeline_parallel": [1], "expert_parallel": [8]}
     resolved = resolve(load_scenario_mapping(MIXTRAL | {"design_space": space | {"redundant_experts": [4]}}))
-    rejected = build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[1]
+    rejected = build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[1]
     assert dict(rejected) == {"no listed expert_parallel divides stage_ranks, and the experts with those redundant": 1}
 
 
@@ -115,11 +116,10 @@ SAMPLER = 33 * 1024 * 128256
 RESERVES: list[tuple[Mapping, float, float]] = [
     ({"engine": "none"}, 0.0, 0.0),
     ({"engine": "vllm"}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
-    ({}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
     ({"engine": "trtllm"}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
     ({"engine": "vllm", "memory_reserve_gb": 7.5}, 7.5e9, 7.5e9),
     ({"engine": "sglang", "memory_reserve_gb": 7.5}, 7.5e9, 7.5e9),
-    ({"memory_reserve_gb": 0}, 0.0, 0.0),
+    ({"engine": "trtllm", "memory_reserve_gb": 0}, 0.0, 0.0),
     # 512 + 1.5 x 8192 + 128 N + 2 x 256 MiB, of which 0.1 x 85e9 bytes are left free anyway.
     ({"engine": "sglang"}, 13440 * 2.0**20 - 8.5e9, 13568 * 2.0**20 - 8.5e9),
 ]
