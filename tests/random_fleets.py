@@ -398,6 +398,10 @@ def _level_fleet(rng: random.Random) -> Mapping:
         else _listed_workload(rng, f"w{number}", pools, count, rounded)
         for number in range(count)
     ]
+    for workload in workloads:
+        if "request_mix" in workload and "disaggregated" in workload.get("serving", _PHASES):
+            # No greatest factor is claimed for pairs of instances of which classes of a mix must be in time.
+            workload.pop("max_time_to_first_token_s", None)
     if chance < 0.4:
         # The first has the least slack, whatever room the others have; they share GPUs of any number.
         workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 0, 1))

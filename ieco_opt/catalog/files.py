@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ieco_opt.catalog.collection import Collection
-from ieco_opt.catalog.huggingface import is_huggingface_config, mapping_from_config
+from ieco_opt.catalog.huggingface import is_huggingface_config
 from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import Model, PaperModel
 from ieco_opt.catalog.user_mappings import model_from_mapping
@@ -87,6 +87,9 @@ def _model(document: object, path: Path, collection: Collection) -> Model | Pape
         raise ScenarioError.single(
             "found a Hugging Face configuration, expected a model of the paper collection (fidelity paper)"
         )
+    # The readers of all families take long to load, and few models come this way.
+    from ieco_opt.catalog.huggingface.reader import mapping_from_config
+
     mapping = mapping_from_config(_with_quantization(document, path), _name(path))
     return build_model(mapping, source=f"Hugging Face configuration {path.name}")
 

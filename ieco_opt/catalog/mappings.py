@@ -119,11 +119,7 @@ def model_to_mapping(model: Model | PaperModel) -> dict[str, object]:
 
 def _attention(attention: Attention) -> dict[str, object]:
     """An attention's fields, without those that stand at their default."""
-    given = {
-        item.name: value
-        for item in fields(attention)
-        if (value := getattr(attention, item.name)) != item.default or item.name == "query_width"
-    }
+    given = {item.name: value for item in fields(attention) if (value := getattr(attention, item.name)) != item.default}
     if isinstance(given.get("indexer"), Indexer):
         given["indexer"] = _nested(given["indexer"])
     if "matrices" in given:
@@ -173,10 +169,15 @@ def _fault(schema: type[BaseModel], details: Any) -> Fault:
 
 
 def _resolve(schema: type[BaseModel], loc: Location) -> tuple[Location, type[BaseModel]]:
-    """Drop the tag that Pydantic adds under `attention`, and find which schema the last key belongs to."""
+    """Drop the tags that Pydantic adds, and find which schema the last key belongs to.
+
+    Under `attention` it names the kind; `[key]` follows a key that is wrong itself.
+    """
     path: list[str | int] = []
     holder = schema
     for key in loc:
+        if key == "[key]":
+            continue
         if path and path[-1] == "attention" and key in KINDS:
             holder = KINDS[str(key)]
             continue

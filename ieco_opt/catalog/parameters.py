@@ -49,7 +49,7 @@ def active_params(model: Model | PaperModel) -> int:
 CACHE_BYTES: Mapping[str, float] = MappingProxyType({"bf16": 2.0, "fp8": 1.0})
 """Bytes of one word of the cache for each precision that a scenario may name."""
 
-INDEX_WORD_BYTES = 132 / 128
+_INDEX_WORD_BYTES = 132 / 128
 """Bytes of one word of an indexer's key: 8 bits, and a 32-bit scale for 128 of them (DeepSeek-V3.2's reference)."""
 
 
@@ -66,14 +66,17 @@ def cache_bytes_per_token(model: Model | PaperModel, kv_cache: str = "bf16") -> 
     if isinstance(model, PaperModel):
         words = model.mla_kv_width or _paper_kv_heads(model) * model.head_width
         return words * model.layers * model.activation_bytes
-    return sum(block.layers * entry_bytes_per_token(block.attention, CACHE_BYTES[kv_cache]) for block in model.blocks)
+    word_bytes = CACHE_BYTES[kv_cache]
+    return sum(
+        block.layers * (cache_words(block.attention) * word_bytes + index_bytes_per_token(block.attention))
+        for block in model.blocks
+    )
 
 
-def entry_bytes_per_token(attention: Attention, word_bytes: float) -> float:
-    """Bytes of one token in the cache of one layer, one copy, the indexer's key included."""
+def index_bytes_per_token(attention: Attention) -> float:
+    """Bytes of the indexer's key of one token in one layer, one copy; 0 without an indexer."""
     indexer = indexer_of(attention)
-    keys = 0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression_of(attention)
-    return cache_words(attention) * word_bytes + keys
+    return 0.0 if indexer is None else indexer.head_width * _INDEX_WORD_BYTES / compression_of(attention)
 
 
 def _outside_feed_forward(model: Model) -> int:

@@ -101,6 +101,10 @@ class Precision:
         """The weights as tables call them."""
         return label(self.weights)
 
+    def short(self) -> list[str]:
+        """Parts of a short name: the weights, and the cache where it is not in 16 bits."""
+        return [self.label, *([] if self.kv_cache == "bf16" else [f"kv-{self.kv_cache}"])]
+
 
 def takes_cache(accelerator: Accelerator, kv_cache: str) -> bool:
     """Whether an accelerator can keep its cache in a precision: 8 bits need arithmetic of that width."""
@@ -115,6 +119,11 @@ def label(weights: str | Mapping[str, str]) -> str:
 def written(mapping: Mapping[str, str]) -> str:
     """Write a recipe's mapping as the column ``weights`` holds it."""
     return ",".join(f"{part}={mapping[part]}" for part in (*PARTS, REST) if part in mapping)
+
+
+def parts_left_out(mapping: Mapping[str, str]) -> list[str]:
+    """Parts that formats by part name neither themselves nor with ``rest``."""
+    return [] if REST in mapping else [part for part in PARTS if part not in mapping]
 
 
 def parsed(text: str) -> str | dict[str, str]:
@@ -175,7 +184,7 @@ def _usual(model: Model, name: str) -> Mapping[str, str]:
 
 
 def _completed(mapping: Mapping[str, str]) -> tuple[str, ...]:
-    missing = [part for part in PARTS if part not in mapping and REST not in mapping]
+    missing = parts_left_out(mapping)
     if missing:
         raise ScenarioError.single(f"found no format of {', '.join(missing)}, expected one of each part, or {REST}")
     return tuple(mapping.get(part) or mapping[REST] for part in PARTS)

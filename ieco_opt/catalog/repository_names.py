@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ieco_opt.catalog.name_endings import Ending, endings
 from ieco_opt.documents.origin import cut
 
-LONGEST_NAME = 200
+_LONGEST_NAME = 200
 """Longer names are like none of ours, and comparing them takes long."""
 
 _MOST_TOKENS = 16
@@ -216,7 +216,7 @@ def understood(name: str, known: KnownNames) -> Understood | Refused:
 def _fault(name: str) -> Refused | None:
     if not name:
         return Refused()
-    if len(name) > LONGEST_NAME:
+    if len(name) > _LONGEST_NAME:
         return Refused(f"a name of {len(name)} characters")
     if not name.isascii() or not name.isprintable():
         return Refused(core=name if name.isprintable() else "")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from ieco_opt.catalog.precision import FORMATS, PARTS, REST
+from ieco_opt.catalog.precision import FORMATS, PARTS, REST, parts_left_out
 from ieco_opt.catalog.schema_attention import AttentionBlockInput, AttentionInput
 from ieco_opt.catalog.schema_fields import (
     Arithmetic,
@@ -194,8 +194,8 @@ class ModelInput(WithSources):
     @classmethod
     def _complete(cls, recipes: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         for name, parts in recipes.items():
-            missing = [part for part in PARTS if part not in parts]
-            if missing and REST not in parts:
+            missing = parts_left_out(parts)
+            if missing:
                 raise fault(f"found no format of {', '.join(missing)} in {name}, expected one, or {REST}")
         return recipes
 

@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
@@ -23,13 +22,14 @@ from ieco_opt.catalog.repository_names import (
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found as shown
-from ieco_opt.documents.yaml_document import parse_trusted
+from ieco_opt.documents.packaged import packaged_rows, packaged_text
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
 Row = dict[str, Any]
 
 
+_PACKAGE = "ieco_opt.catalog"
 _LONGEST_NAME = 100
 """Letters of a name that are compared with ours: comparing longer ones takes long."""
 
@@ -77,11 +77,10 @@ def model(name: str, collection: Collection = Collection.REAL) -> Model | PaperM
         Where the collection does not know the name; the message says why, as far as it is known, and lists close
         matches.
     """
-    entries = _models(collection)
-    read = _read(name, collection)
-    if isinstance(read, Understood):
-        return _as_understood(entries.entries[read.model], read)
-    return _unknown("model", name, collection, entries.spellings(), why=read)
+    found = _named(name, collection)
+    if isinstance(found, Refused):
+        _unknown("model", name, collection, _models(collection).spellings(), why=found)
+    return found
 
 
 def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | None:
@@ -89,10 +88,8 @@ def checkpoint_of(name: str, collection: Collection = Collection.REAL) -> str | 
 
     That is the `checkpoint` of :func:`model`; ``None`` also where the name is not known.
     """
-    read = _read(name, collection)
-    if isinstance(read, Refused):
-        return None
-    return getattr(_as_understood(_models(collection).entries[read.model], read), "checkpoint", None)
+    found = _named(name, collection)
+    return found.checkpoint if isinstance(found, Model) else None
 
 
 def said_about(name: str, collection: Collection = Collection.REAL) -> str | None:
@@ -122,15 +119,15 @@ def find(name: str, collection: Collection = Collection.REAL) -> Accelerator | M
     ScenarioError
         Where the collection knows neither a model nor an accelerator of this name.
     """
-    models, accelerators = _models(collection), _accelerators(collection)
-    read = _read(name, collection)
-    if isinstance(read, Understood):
-        return _as_understood(models.entries[read.model], read)
-    found = accelerators.get(name)
-    if found is not None:
+    found = _named(name, collection)
+    if not isinstance(found, Refused):
         return found
-    spellings = [*models.spellings(), *accelerators.spellings()]
-    return _unknown("model or accelerator", name, collection, spellings, "name", read)
+    accelerators = _accelerators(collection)
+    card = accelerators.get(name)
+    if card is not None:
+        return card
+    spellings = [*_models(collection).spellings(), *accelerators.spellings()]
+    return _unknown("model or accelerator", name, collection, spellings, "name", found)
 
 
 def aliases(name: str, collection: Collection = Collection.REAL) -> tuple[str, ...]:
@@ -170,6 +167,12 @@ def _read(name: str, collection: Collection) -> Understood | Refused:
         return understood(name, _known())
     canonical = _models(collection).index.get(key(name))
     return Refused() if canonical is None else Understood(canonical, None, "")
+
+
+def _named(name: str, collection: Collection) -> Model | PaperModel | Refused:
+    """The model that a name means, with what the name changes."""
+    read = _read(name, collection)
+    return read if isinstance(read, Refused) else _as_understood(_models(collection).entries[read.model], read)
 
 
 def _as_understood(entry: Model | PaperModel, read: Understood) -> Model | PaperModel:
@@ -229,15 +232,13 @@ def _entered(
 
 
 def _rows(file_name: str) -> list[Row]:
-    rows = parse_trusted(_text(file_name))
-    assert isinstance(rows, list)
-    return rows
+    return packaged_rows(_PACKAGE, file_name)
 
 
 def _paper_rows(file_name: str) -> list[Row]:
     return [
         {name: cell if name in _TEXT_COLUMNS else _cell(cell) for name, cell in row.items()}
-        for row in csv_table.parse(_text(file_name), file_name).rows
+        for row in csv_table.parse(packaged_text(_PACKAGE, file_name), file_name).rows
     ]
 
 
@@ -250,7 +251,3 @@ def _cell(text: str) -> float | bool | None:
     if not text:
         return None
     return int(text) if text.isdecimal() else float(text)
-
-
-def _text(file_name: str) -> str:
-    return resources.files("ieco_opt.catalog").joinpath("data", file_name).read_text(encoding="utf-8")

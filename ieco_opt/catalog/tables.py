@@ -134,10 +134,13 @@ def _computed_rows(item: Model | PaperModel) -> list[CatalogRow]:
     ]
 
 
+def _layers(number: int) -> str:
+    return f"{number} {'layer' if number == 1 else 'layers'}"
+
+
 def _attention_text(block: AttentionBlock) -> str:
-    layers = "layer" if block.layers == 1 else "layers"
     kind = KIND_OF[type(block.attention)].replace("_", " ")
-    parts = [f"{block.layers} {layers}, {kind if kind != 'none' else 'no attention'}"]
+    parts = [f"{_layers(block.layers)}, {kind if kind != 'none' else 'no attention'}"]
     for item in fields(block.attention):
         value = getattr(block.attention, item.name)
         if item.name == "indexer" and value is not None:
@@ -151,14 +154,13 @@ def _attention_text(block: AttentionBlock) -> str:
 
 def _block_text(block: FeedForward) -> str:
     if block.width == 0:
-        return f"{block.layers} {'layer' if block.layers == 1 else 'layers'}, none"
+        return f"{_layers(block.layers)}, none"
     matrices = f"{block.up} up + {block.down} down"
     if block.experts > 1:
         kind = f"{block.active} of {block.experts} experts"
     else:
         kind = "shared expert" if block.shared else "dense"
-    layers = "layer" if block.layers == 1 else "layers"
-    return f"{block.layers} {layers}, {kind}, width {block.width}, {matrices}"
+    return f"{_layers(block.layers)}, {kind}, width {block.width}, {matrices}"
 
 
 def _accelerator_row(item: Accelerator) -> dict[str, object]:

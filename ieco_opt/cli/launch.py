@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.launching import Launched
     from ieco_opt.results.plan import FleetResult
 
+_SECRET = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _FORMATS = ("sh", "line", "yaml", "k8s", "compose", "json")
 
 
@@ -71,11 +73,15 @@ def command(
     is printed and the exit status is 2, unless --partial is given.
     """
     from ieco_opt import api
+    from ieco_opt.documents.origin import found as shown
     from ieco_opt.engines.server import slug
     from ieco_opt.results.launching import LaunchOptions, launched
 
     if token_secret is not None and output_format != "k8s":
         raise click.UsageError("--token-secret goes with --format k8s")
+    if token_secret is not None and not _SECRET.fullmatch(token_secret):
+        wanted = "the name of a secret: a-z, 0-9, hyphens and dots"
+        raise click.UsageError(f"--token-secret: found {shown(token_secret)}, expected {wanted}")
     answer = _launchable(api.load_result(result, max_setups=max_setups), result)
     numbers = _chosen(answer, point, speed, cost)
     folder = (result.parent if out is None else out).absolute()
@@ -111,8 +117,12 @@ def _chosen(
     if speed is not None or cost is not None:
         return [_number_of(answer, speed, cost)]
     if len(answer) > 1:
-        wanted = "--point N, --point all, --speed S or --cost C"
-        raise click.UsageError(f"found {len(answer)} points and no choice among them, expected {wanted}")
+        from ieco_opt.results.plan import FleetResult
+
+        plans = isinstance(answer, FleetResult)
+        found = f"found {len(answer)} {'plans' if plans else 'points'} and no choice among them"
+        wanted = "--point N or --point all" if plans else "--point N, --point all, --speed S or --cost C"
+        raise click.UsageError(f"{found}, expected {wanted}")
     return None
 
 
@@ -120,7 +130,9 @@ def _counted(point: str) -> list[int] | None:
     if point.strip().lower() == "all":
         return None
     if not point.strip().isdecimal() or len(point) > 9:
-        raise click.UsageError(f"--point: found {printable(point[:60])!r}, expected a number from 1, or all")
+        from ieco_opt.documents.origin import found
+
+        raise click.UsageError(f"--point: found {found(point)}, expected a number from 1, or all")
     return [int(point)]
 
 

@@ -56,11 +56,6 @@ class DecodeContext:
     prompts_per_token: float = 0.0
     draft_prompts_per_token: float = 0.0
 
-    @property
-    def average_tokens(self) -> float:
-        """Tokens in the cache on average over an answer."""
-        return (self.cached_from + self.cached_to) / 2.0
-
     def traffic(self, tokens: float, prompts: float) -> Traffic:
         """What a sequence brings to a pass: ``tokens`` of its answer, and ``prompts`` of others."""
         decoding = decode_traffic(tokens, self.cached_from, self.cached_to)
@@ -82,7 +77,6 @@ class Family:
 
     ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one among its pairs of weights and
     cache (0 where it has none);
-    ``usable_bytes`` is what a server may fill of one GPU's memory.
     """
 
     accelerator: Accelerator
@@ -95,7 +89,11 @@ class Family:
     context: DecodeContext
     speculation: Speculation | None
     memory: ServerMemory
-    usable_bytes: float
+
+    @property
+    def usable_bytes(self) -> float:
+        """What a server may fill of one GPU's memory."""
+        return self.memory.usable_bytes(self.accelerator)
 
     @property
     def draft_range(self) -> range:
@@ -232,7 +230,6 @@ def build_family(
                 choices=request.choices,
                 batch_min=request.batch_min,
                 batch_max=request.batch_max,
-                context_tokens=request.context.average_tokens,
                 resident_tokens=request.context.cached_to,
                 memory=memory,
                 kv_cache=None if precision[1] is None else precision[1].kv_cache,
@@ -267,6 +264,5 @@ def build_family(
         context=request.context,
         speculation=request.speculation,
         memory=request.memory,
-        usable_bytes=request.memory.usable_bytes(accelerator[1]),
     )
     return family, reasons

@@ -53,15 +53,13 @@ class Setups:
     """Setups that exist and hold at least one batch; every array has shape (setups,).
 
     ``batch_min`` and ``batch_max`` bound the batches that fit without a draft model beside.
-    ``reserve_bytes`` is what the server keeps for itself on a GPU, ``free_bytes`` what reserve and weights leave on the
-    most loaded one, ``cache_bytes`` what one sequence takes there (``deployable``; all are zero in ``paper``, whose
-    memory rule knows no draft).
+    ``free_bytes`` is what the server's reserve and the weights leave on the most loaded GPU, ``cache_bytes`` what one
+    sequence takes there (``deployable``; both are zero in ``paper``, whose memory rule knows no draft).
     """
 
     degrees: Degrees
     batch_min: Integers
     batch_max: Integers
-    reserve_bytes: Array
     free_bytes: Array
     cache_bytes: Array
 
@@ -82,7 +80,6 @@ class SetupRequest:
     choices: DegreeChoices
     batch_min: int
     batch_max: int
-    context_tokens: float
     resident_tokens: float
     memory: ServerMemory
     kv_cache: str | None = None
@@ -197,9 +194,7 @@ def _without_twins(degrees: Degrees) -> Degrees:
 
 def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
-    usable = request.memory.usable_bytes(request.accelerator)
-    reserve = request.memory.reserve(request.architecture, request.accelerator, degrees)
-    free = usable - reserve - memory.weight_bytes_per_gpu(request.architecture, degrees, request.memory.engine)
+    free = memory.free_bytes(request.memory, request.architecture, request.accelerator, degrees)
     cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
     sequences = _largest(lambda count: count * cache <= free, free, cache)
     most = degrees.attention_data_parallel * sequences
@@ -207,7 +202,6 @@ def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
         degrees=degrees,
         batch_min=np.maximum(request.batch_min, degrees.pipeline_parallel).astype(np.int64),
         batch_max=np.minimum(most, request.batch_max).astype(np.int64),
-        reserve_bytes=reserve,
         free_bytes=free,
         cache_bytes=cache,
     )
@@ -217,9 +211,9 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Batches that the paper's memory rule and its rule of expert degrees admit."""
     shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
     most = _largest(
-        lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.context_tokens),
+        lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.resident_tokens),
         degrees.gpus * accelerator.hbm_bytes - shape.weights_bytes(),
-        shape.resident_bytes(request.context_tokens) / stages,
+        shape.resident_bytes(request.resident_tokens) / stages,
     )
     low = np.maximum(request.batch_min, stages)
     high = np.minimum(most, request.batch_max)
@@ -234,7 +228,6 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
         degrees=degrees,
         batch_min=low.astype(np.int64),
         batch_max=high.astype(np.int64),
-        reserve_bytes=zeros,
         free_bytes=zeros,
         cache_bytes=zeros,
     )

@@ -126,11 +126,16 @@ def completed(columns: Columns) -> dict[str, Any]:
     values.setdefault("draft_tokens", np.asarray(0.0))
     for name in DRAFT:
         values.setdefault(name, np.asarray(np.nan))
-    values["stage_ranks"] = values["tensor_parallel"] * values["attention_data_parallel"]
-    values["gpus"] = values["stage_ranks"] * values["pipeline_parallel"]
+    values |= derived(values)
     values.setdefault("node_size", np.asarray(np.inf))
     values.setdefault("nodes", np.maximum(1.0, np.ceil(values["gpus"] / values["node_size"])))
     return values
+
+
+def derived(values: Columns) -> dict[str, Any]:
+    """What follows from the degrees alone: ranks of a stage, and accelerators."""
+    stage_ranks = values["tensor_parallel"] * values["attention_data_parallel"]
+    return {"stage_ranks": stage_ranks, "gpus": stage_ranks * values["pipeline_parallel"]}
 
 
 def _holds(rule: Rule, facts: EngineFacts, values: Columns) -> Any:

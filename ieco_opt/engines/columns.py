@@ -61,18 +61,12 @@ SAID_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *WORKLOAD, *SWITCHES
 """What a flag may say."""
 
 TEXTS = frozenset(
-    {
-        "model",
-        "draft_model",
-        "draft_quantization",
-        "kv_cache",
-        "head",
-        "head_port",
-        "config",
-        "phase",
-        "gpus",
-        "address",
-        "bootstrap_port",
-    }
+    {"model", "draft_model", "draft_quantization", "kv_cache", "head", "head_port", "config", "phase", "gpus"}
 )
-"""Texts that stand in braces."""
+"""Texts that stand in braces in what a server and its benchmark say."""
+
+ROUTER_TEXTS = frozenset({"config"})
+"""The same in the command of a router."""
+
+ROUTED_TEXTS = frozenset({"address", "bootstrap_port"})
+"""The same in what a router says of each of its servers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +18,12 @@ class LaunchCommand:
         Server and the range of its versions.
     image
         Container image of the version that was read; ``None`` where none is known for the accelerator.
-    argv
-        Words of the command, of node 0 where there are several.
-    env
-        Environment variables of that command.
     files
         Contents of the files that it names, by absolute path; the caller writes them.
     not_expressible
         What the server cannot be told, or is not known; empty: it starts as the point was priced.
     nodes, node_env
-        The same for every node, in the order of ranks.
+        Words of the command and its environment variables for every node, in the order of ranks.
     hosts
         Names of the nodes; the first one stands in the commands of the others.
     phase
@@ -41,15 +37,23 @@ class LaunchCommand:
     engine: str
     version: str
     image: str | None
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
     files: Mapping[str, str]
     not_expressible: tuple[str, ...]
     nodes: tuple[tuple[str, ...], ...]
     node_env: tuple[Mapping[str, str], ...]
     hosts: tuple[str, ...]
     phase: str = "colocated"
-    benchmark: tuple[str, ...] = field(default=())
+    benchmark: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """Words of the command, of node 0 where there are several."""
+        return self.nodes[0]
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Environment variables of that command."""
+        return self.node_env[0]
 
     def to_dict(self) -> dict[str, object]:
         """Plain values, for JSON."""

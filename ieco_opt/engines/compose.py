@@ -71,7 +71,7 @@ def _devices(server: Server, node: int) -> Values:
     """Accelerators of a service."""
     if server.accelerator.vendor == "amd":
         return {"devices": ["/dev/kfd", "/dev/dri"], "group_add": ["video"], "cap_add": ["SYS_PTRACE"]}
-    used = server.placed.devices[min(node, len(server.placed.devices) - 1)]
+    used = server.placed.devices_of(node)
     chosen: Values = {"count": server.gpus_per_node} if used is None else {"device_ids": [str(each) for each in used]}
     wanted = {"driver": "nvidia", **chosen, "capabilities": ["gpu"]}
     return {"deploy": {"resources": {"reservations": {"devices": [wanted]}}}}

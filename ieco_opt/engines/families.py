@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
-from ieco_opt.documents.yaml_document import parse_trusted
+from ieco_opt.documents.packaged import packaged_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,6 @@ def family_of(name: str) -> Family:
 
 @cache
 def _families() -> tuple[Family, ...]:
-    text = resources.files("ieco_opt.engines").joinpath("data", "families.yaml").read_text(encoding="utf-8")
-    rows = parse_trusted(text)
-    assert isinstance(rows, list)
     return tuple(
         Family(
             name=row["family"],
@@ -54,5 +50,5 @@ def _families() -> tuple[Family, ...]:
             },
             source=row["source"],
         )
-        for row in rows
+        for row in packaged_rows("ieco_opt.engines", "families.yaml")
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 
 from ieco_opt.catalog.types import Accelerator
-from ieco_opt.documents.yaml_document import parse_trusted
+from ieco_opt.documents.packaged import packaged_rows
 
 Devices = tuple[int, ...] | None
 """Numbers of the accelerators of a machine that are used; ``None``: all."""
@@ -40,7 +39,5 @@ def spread(name: str, first: int, count: int, size: int, node_size: int) -> list
 
 @cache
 def _sizes() -> tuple[tuple[str, int], ...]:
-    text = resources.files("ieco_opt.engines").joinpath("data", "hosts.yaml").read_text(encoding="utf-8")
-    rows = parse_trusted(text)
-    assert isinstance(rows, list)
+    rows = packaged_rows("ieco_opt.engines", "hosts.yaml")
     return tuple((row["accelerator"].casefold(), row["gpus"]) for row in rows)

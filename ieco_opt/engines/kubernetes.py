@@ -8,7 +8,7 @@ from typing import Any
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.launch import ROUTER_PORT, Launch
-from ieco_opt.engines.server import Server
+from ieco_opt.engines.server import Server, slug
 
 MOUNT = "/etc/ieco-opt"
 """Where a container finds the file of its command."""
@@ -127,7 +127,7 @@ def _pod(server: Server, node: int, token_secret: str | None) -> Values:
     instead = {"node": _RANK} if node else {}
     said = server.words(node, instead=instead, reached=True, head=head, config=f"{MOUNT}/{_FILE}")
     container = {
-        "name": server.profile.name,
+        "name": slug(server.profile.name),
         "image": server.image,
         "command": [_protected(word) for word in said],
         "env": [*_environment(server), *_token(token_secret)],

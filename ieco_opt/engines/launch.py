@@ -9,8 +9,8 @@ from pathlib import Path
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.profile import Profile, Router
-from ieco_opt.engines.saying import filled
-from ieco_opt.engines.server import Server
+from ieco_opt.engines.saying import filled, rounded
+from ieco_opt.engines.server import Server, options_path
 
 ROUTER_PORT = 8000
 """At which clients reach a workload whose prompts and answers are served apart."""
@@ -51,13 +51,13 @@ class RoutedWorkload:
         if router is None:
             return None
         reached = address or (lambda server: server.address)
-        path = config or str((self.out_folder / f"{self.name}.yaml").absolute())
+        path = config or options_path(self.out_folder, self.name, self.profile)
         texts = {"config": path}
         argv = [filled(word, texts) for word in router.command]
         for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):
             for server in servers:
-                port = str(round(router.bootstrap_port.number(server.numbers)))
-                own = {"address": reached(server), "bootstrap_port": port}
+                port = rounded("bootstrap_port", router.bootstrap_port, server.numbers)
+                own = {"address": reached(server), "bootstrap_port": str(port)}
                 argv += [filled(word, own) for word in pattern]
         content = self._content(router, reached)
         host = self.prefill[0].placed.hosts[0]
@@ -67,8 +67,6 @@ class RoutedWorkload:
             engine=self.profile.name,
             version=self.profile.version,
             image=self.prefill[0].image,
-            argv=tuple(argv),
-            env={},
             files={path: content} if content else {},
             not_expressible=(),
             nodes=(tuple(argv),),
@@ -99,11 +97,14 @@ class Launch:
         Every server.
     routed
         Workloads whose servers need a router.
+    left_out
+        What has no server here, and why.
     """
 
     heading: str
     servers: tuple[Server, ...]
     routed: tuple[RoutedWorkload, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def commands(self) -> tuple[LaunchCommand, ...]:
         """Commands of all servers, then those of the routers."""

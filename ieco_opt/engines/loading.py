@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
+from itertools import accumulate
 from typing import cast, get_args
 
 from ieco_opt.catalog.precision import FORMATS, KV_CACHES
 from ieco_opt.documents.origin import Origin, found
-from ieco_opt.engines.columns import DRAFT, POINT, RULE_COLUMNS, SAID_COLUMNS, TEXTS
+from ieco_opt.engines.columns import DRAFT, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
 from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
     AttentionGroups,
@@ -24,6 +26,9 @@ from ieco_opt.engines.profile import (
 from ieco_opt.engines.sections import Section
 from ieco_opt.errors import Fault, ScenarioError
 
+_USUAL_PORT, _LAST_PORT = 8000, 65_535
+_MOST_DIGITS = 15
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
 
 
@@ -52,7 +57,6 @@ def _built(section: Section) -> Profile:
     read, first, below = (versions.text(name) for name in ("read", "from", "below"))
     versions.done()
     precisions, precision_source = _precisions(section.section("precision"))
-    port = section.number("port")
     return Profile(
         name=name,
         title=section.text("title", name),
@@ -61,8 +65,8 @@ def _built(section: Section) -> Profile:
         version_below=below,
         vendors=section.texts("vendors"),
         images=_texts_by_name(section.section("images")),
-        devices=_texts_by_name(section.section("devices")),
-        port=8000 if port is None else int(port),
+        devices=_devices(section.section("devices")),
+        port=section.whole("port", 1, _LAST_PORT) or _USUAL_PORT,
         classes=tuple(_model_class(each) for each in section.sections("classes")),
         rules=tuple(_rule(each) for each in section.sections("accepts")),
         prices=_prices(section.section("prices")),
@@ -80,6 +84,19 @@ def _texts_by_name(section: Section, known: Collection[str] | None = None) -> di
     texts = {name: section.text(name) for name in section.values}
     _refuse_names(section, known)
     return texts
+
+
+def _devices(section: Section) -> dict[str, str]:
+    devices = _texts_by_name(section)
+    for vendor, name in devices.items():
+        _check_variable(section, vendor, name)
+    return devices
+
+
+def _check_variable(section: Section, field: str, name: str) -> None:
+    """A shell takes anything else for a command."""
+    if not _VARIABLE.fullmatch(name):
+        section.fault(field, f"found {found(name)}, expected the name of an environment variable")
 
 
 def _refuse_names(section: Section, known: Collection[str] | None) -> None:
@@ -156,12 +173,18 @@ def _precisions(section: Section) -> tuple[dict[str, tuple[tuple[str, str], ...]
 
 
 def _sayings(section: Section) -> Sayings:
-    launcher = section.section("launcher")
+    launcher, env, config = section.section("launcher"), section.section("env"), section.section("config")
+    for name in env.values:
+        _check_variable(env, name, name)
+    for name in config.values:
+        for outer in accumulate(name.split(".")[:-1], "{}.{}".format):
+            if outer in config.values:
+                config.fault(name, f"found beside {found(outer)}, which would hold it; expected one of them")
     made = Sayings(
         command=section.words("command", TEXTS),
         flags=_said(section.section("flags")),
-        config=_said(section.section("config")),
-        env=_said(section.section("env")),
+        config=_said(config),
+        env=_said(env),
         launcher=launcher.words("command", TEXTS),
         launcher_when=launcher.expression("when", SAID_COLUMNS),
     )
@@ -186,7 +209,6 @@ def _saying(name: str, section: Section) -> Said:
     text = section.text("text", "")
     section.template("text", text, TEXTS)
     section.flag("flag")
-    digits = section.number("digits")
     made = Said(
         name=name,
         value=section.expression("value", SAID_COLUMNS),
@@ -194,7 +216,7 @@ def _saying(name: str, section: Section) -> Said:
         parts=_said(section.section("json")),
         when=section.expression("when", SAID_COLUMNS),
         unless=section.number("unless"),
-        digits=None if digits is None else int(digits),
+        digits=section.whole("digits", 0, _MOST_DIGITS),
         means=_means(section.section("means")),
         absent=_absent(section.section("absent")),
     )
@@ -215,12 +237,12 @@ def _absent(section: Section) -> dict[str, float]:
 def _router(section: Section) -> Router:
     config = section.section("config")
     made = Router(
-        command=section.words("command", TEXTS),
-        prefill=section.words("prefill", TEXTS),
-        decode=section.words("decode", TEXTS),
+        command=section.words("command", ROUTER_TEXTS),
+        prefill=section.words("prefill", ROUTED_TEXTS),
+        decode=section.words("decode", ROUTED_TEXTS),
         config={name: config.take(name) for name in config.values},
-        prefill_key=section.text("prefill_key", ""),
-        decode_key=section.text("decode_key", ""),
+        prefill_key=section.text("prefill_key", None if config.values else ""),
+        decode_key=section.text("decode_key", None if config.values else ""),
         bootstrap_port=section.expression("bootstrap_port", SAID_COLUMNS) or parse("0", ()),
         source=section.text("source"),
     )

@@ -15,8 +15,8 @@ from ieco_opt.errors import ScenarioError
 
 Equation = tuple[Expression, float]
 
-_ALWAYS = (parse("tensor_parallel * attention_data_parallel", POINT),)
 _STAGE_RANKS = "stage_ranks"
+_PRODUCT = parse("tensor_parallel * attention_data_parallel", POINT)
 _NEAR = 1e-9
 
 
@@ -152,7 +152,7 @@ def _learn(equations: Sequence[Equation], targets: Sequence[tuple[str, Expressio
     for name, expression in targets:
         if expression.names <= known.keys():
             known.setdefault(name, expression.number(known))
-    product = [(each, known[_STAGE_RANKS]) for each in _ALWAYS if _STAGE_RANKS in known]
+    product = [(_PRODUCT, known[_STAGE_RANKS])] if _STAGE_RANKS in known else []
     for expression, value in (*equations, *product):
         unknown = expression.names - known.keys()
         if len(unknown) == 1:
@@ -160,9 +160,8 @@ def _learn(equations: Sequence[Equation], targets: Sequence[tuple[str, Expressio
             number = solved(expression, value, name, known)
             if number is not None:
                 known[name] = number
-    for expression in _ALWAYS:
-        if expression.names <= known.keys():
-            known.setdefault(_STAGE_RANKS, expression.number(known))
+    if known.keys() >= _PRODUCT.names:
+        known.setdefault(_STAGE_RANKS, _PRODUCT.number(known))
     return len(known) > before
 
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ieco_opt.engines.columns import TEXTS
+from ieco_opt.documents.origin import cut
 from ieco_opt.engines.expressions import Expression
 from ieco_opt.engines.profile import Said, Sayings
+from ieco_opt.errors import ScenarioError
 
 Numbers = Mapping[str, float]
 Texts = Mapping[str, str]
@@ -20,7 +21,7 @@ _NAME = re.compile(r"\{(\w+)\}")
 
 def filled(text: str, texts: Texts) -> str:
     """Put texts in the place of their names in braces; what is no name stays."""
-    return _NAME.sub(lambda match: texts[match[1]] if match[1] in TEXTS else match[0], text)
+    return _NAME.sub(lambda match: texts.get(match[1], match[0]), text)
 
 
 def true(condition: Expression | None, numbers: Numbers) -> bool:
@@ -86,11 +87,21 @@ def _value(entry: Said, numbers: Numbers, texts: Texts, instead: Texts) -> bool 
         return True
     if entry.value.text in instead:
         return instead[entry.value.text]
-    return rounded(entry.value.number(numbers), entry.digits)
+    return rounded(entry.name, entry.value, numbers, entry.digits)
 
 
-def rounded(number: float, digits: int | None) -> int | float:
-    """A whole number, or one rounded down: a share of the memory must not grow."""
+def rounded(name: str, expression: Expression, numbers: Numbers, digits: int | None = None) -> int | float:
+    """A whole number, or one rounded down: a share of the memory must not grow.
+
+    Raises
+    ------
+    ScenarioError
+        The expression has no value at this point, such as a division by zero or a degree of a draft model without one.
+    """
+    number = expression.number(numbers)
+    if not math.isfinite(number):
+        message = f"found {number:g} as the value of {cut(expression.text)} at this point, expected a number"
+        raise ScenarioError.single(message, field=name)
     if digits is None:
         return round(number)
     scale = 10.0**digits

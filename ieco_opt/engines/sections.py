@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from ieco_opt.engines.expressions import Expression, ExpressionError, parse
 from ieco_opt.errors import Fault
 
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
-_NUMBER = "a number"
 
 
 @dataclass(slots=True)
@@ -50,8 +50,10 @@ class Section:
 
     def choice(self, name: str, known: Collection[str], default: str | None = None) -> str:
         """One of several words."""
-        value = self.text(name, default)
-        if value in known or value in {default, "-"}:
+        value = self.take(name)
+        if value is None and default is not None:
+            return default
+        if isinstance(value, str) and value in known:
             return value
         self.fault(name, f"found {found(value)}, expected one of {', '.join(known)}")
         return next(iter(known))
@@ -82,9 +84,17 @@ class Section:
     def number(self, name: str) -> float | None:
         """A number; ``None`` where it is left out."""
         value = self.take(name)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)):
             return value
-        self.fault(name, f"found {found(value)}, expected {_NUMBER}")
+        self.fault(name, f"found {found(value)}, expected a number")
+        return None
+
+    def whole(self, name: str, least: int, most: int) -> int | None:
+        """A whole number within bounds; ``None`` where it is left out."""
+        value = self.take(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and least <= value <= most):
+            return value
+        self.fault(name, f"found {found(value)}, expected a whole number from {least} to {most}")
         return None
 
     def flag(self, name: str) -> bool:

@@ -12,11 +12,12 @@ from typing import Any
 from ieco_opt.catalog.precision import parsed
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
-from ieco_opt.engines.acceptance import accepts
+from ieco_opt.engines.acceptance import accepts, derived
 from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.facts import EngineFacts, facts_of
+from ieco_opt.engines.hosts import Devices
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.saying import config, variables, words
 from ieco_opt.errors import ScenarioError
@@ -37,6 +38,11 @@ def slug(text: str) -> str:
     """A text as a name that every file system, cluster and container takes: letters, digits and single hyphens."""
     plain = _SLUG.sub("-", text.casefold()).strip("-")[:_LONGEST_SLUG].strip("-")
     return plain if plain[:1].isalpha() else f"x-{plain}".strip("-")
+
+
+def options_path(folder: Path, name: str, profile: Profile) -> str:
+    """Absolute path of the file of options of a server or a router: never that of the scenario or result beside it."""
+    return str((folder / f"{name}-{slug(profile.name)}-options.yaml").absolute())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Placed:
     hosts
         Names of its nodes, the one with rank 0 first.
     devices
-        Numbers of the accelerators that it uses on each node; ``None``: all of the node.
+        Those that it uses of each node; empty: all of all nodes.
     instance
         Number of the instance among those that share its first node, which sets its port.
     phase
@@ -81,10 +87,14 @@ class Placed:
     """
 
     hosts: tuple[str, ...]
-    devices: tuple[tuple[int, ...] | None, ...] = (None,)
+    devices: tuple[Devices, ...] = ()
     instance: int = 0
     phase: str = "colocated"
     alone: bool = True
+
+    def devices_of(self, node: int) -> Devices:
+        """Accelerators that it uses of one node."""
+        return self.devices[node] if self.devices else None
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,7 @@ class Server:
     def env(self, node: int = 0) -> dict[str, str]:
         """Environment variables of the command on one node."""
         used = variables(self.profile.say, self.numbers, self.texts)
-        devices = self.placed.devices[min(node, len(self.placed.devices) - 1)]
+        devices = self.placed.devices_of(node)
         name = self.profile.devices.get(self.accelerator.vendor or "nvidia")
         if devices is not None and name is not None:
             used[name] = ",".join(map(str, devices))
@@ -193,8 +203,6 @@ class Server:
             engine=self.profile.name,
             version=self.profile.version,
             image=self.image,
-            argv=lines[0],
-            env=self.env(),
             files={self.texts["config"]: self.config} if self.config else {},
             not_expressible=self.not_expressible,
             nodes=lines,
@@ -247,7 +255,7 @@ def server_of(
     """
     if any(row.get(each) is None for each in ("weights", "tensor_parallel", "batch")):
         expected = "a point of fidelity deployable that was priced here"
-        raise ScenarioError.single(f"{named.title}: found no precision or no degrees, expected {expected}")
+        raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
     kv_cache = str(row.get("kv_cache") or "bf16")
     weights = parsed(str(row["weights"]))
@@ -263,11 +271,9 @@ def server_of(
         "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
         "head": placed.hosts[0],
         "head_port": str(HEAD_PORT + placed.instance),
-        "config": str((named.out_folder / f"{named.name}.yaml").absolute()),
+        "config": options_path(named.out_folder, named.name, profile),
         "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
-        "address": placed.hosts[0],
-        "bootstrap_port": "",
     }
     return Server(
         profile=profile,
@@ -288,8 +294,7 @@ def server_of(
 def _broken(profile: Profile, row: Row, facts: EngineFacts, numbers: Mapping[str, float]) -> str:
     if row.get("tensor_layout") == "2d":
         return "no server has two-dimensional tensor parallelism"
-    columns = {each: numbers[each] for each in (*POINT, *DRAFT, "nodes", "node_size")}
-    rule = accepts(profile, facts, columns).reason()
+    rule = accepts(profile, facts, numbers).reason()
     return "" if rule is None else str(rule)
 
 
@@ -300,8 +305,7 @@ def _numbers(
     nan = float("nan")
     numbers = {each: _number(row.get(each), 0.0) for each in POINT}
     numbers |= {each: _number(row.get(each), nan) for each in DRAFT}
-    numbers["stage_ranks"] = numbers["tensor_parallel"] * numbers["attention_data_parallel"]
-    numbers["gpus"] = numbers["stage_ranks"] * numbers["pipeline_parallel"]
+    numbers |= derived(numbers)
     memory = {each: _number(row.get(each), nan) for each in _MEMORY}
     known = all(value == value for value in memory.values())
     return (

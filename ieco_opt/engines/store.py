@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from ieco_opt.documents import yaml_document
+from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Origin, dotted, found
+from ieco_opt.documents.packaged import packaged_text
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.engines.loading import profile_of
 from ieco_opt.engines.profile import Profile
@@ -38,8 +38,8 @@ def profile(name: str) -> Profile:
     spelt = name.strip().casefold().replace("-", "").replace("_", "").replace("tensorrtllm", "trtllm")
     if spelt in NAMES:
         return _shipped(spelt)
-    close = difflib.get_close_matches(spelt[:40], NAMES, n=1)
-    hint = f" (near: {close[0]})" if close else ""
+    close = near(spelt, NAMES)
+    hint = f" (near: {close})" if close else ""
     raise ScenarioError.single(
         f"found {found(name)}, expected one of {', '.join(NAMES)}, or a profile in a .yaml file{hint}", field="engine"
     )
@@ -77,5 +77,4 @@ def says_engine(path: Path) -> bool:
 @cache
 def _shipped(name: str) -> Profile:
     file = f"{name}.yaml"
-    text = resources.files("ieco_opt.engines").joinpath("data", file).read_text(encoding="utf-8")
-    return profile_of(yaml_document.parse_trusted(text), Origin(file))
+    return profile_of(yaml_document.parse_trusted(packaged_text("ieco_opt.engines", file)), Origin(file))

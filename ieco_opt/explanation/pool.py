@@ -134,14 +134,7 @@ class Pool:
         alternatives, families = self.alternatives, self.families
         if self.residents is not None:
             share = bounds.memory_utilization
-            families = tuple(
-                replace(
-                    each,
-                    memory=replace(each.memory, utilization=share),
-                    usable_bytes=share * each.accelerator.hbm_bytes,
-                )
-                for each in families
-            )
+            families = tuple(replace(each, memory=replace(each.memory, utilization=share)) for each in families)
         return DesignSpace(
             alternatives=alternatives,
             cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
@@ -296,7 +289,7 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
-        reserve=family.setups.reserve_bytes[setups],
+        reserve=family.memory.reserve(family.shape, family.accelerator, degrees),
         counts_whole_memory=np.full(count, family.memory.counts_whole_memory),
         weights=memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine),
         cache=family.setups.cache_bytes[setups],
@@ -342,13 +335,12 @@ def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: 
     assert family.drafts is not None
     drafts = family.drafts
     if rules.is_deployable(family.shape):
-        usable, degrees = utilization * family.accelerator.hbm_bytes, family.setups.degrees
-        reserve = replace(family.memory, utilization=utilization).reserve(family.shape, family.accelerator, degrees)
-        free = usable - reserve - memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine)
-        draft_free = usable - memory.weight_bytes_per_gpu(drafts.shape, drafts.setups.degrees, family.memory.engine)
+        server = replace(family.memory, utilization=utilization)
+        beside, card = replace(server, reserve_bytes=0.0), family.accelerator
+        draft_free = memory.free_bytes(beside, drafts.shape, card, drafts.setups.degrees)
+        free = memory.free_bytes(server, family.shape, card, family.setups.degrees)
         reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
-        setups = replace(family.setups, free_bytes=free)
-        family = replace(family, usable_bytes=usable, setups=setups, drafts=reserved)
+        family = replace(family, memory=server, setups=replace(family.setups, free_bytes=free), drafts=reserved)
     same = np.flatnonzero(drafts.setups.degrees.gpus == family.setups.degrees.gpus[setup])
     fastest: Rows = family.fastest_drafts(np.array([setup]), same, batches.astype(float))[0]
     return fastest

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ieco_opt.catalog.precision import Precision
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
 from ieco_opt.fleet.plan import Plan, allocated_gpus
@@ -79,7 +78,7 @@ def _label(space: FleetSpace, column: Column) -> str:
     table = space.candidates[column.workload].tables[column.origin.table]
     class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
     held = parallelism_of(table.setups[class_index].degrees, column.origin.rows[class_index])
-    parts = [*_precision(table.precision), f"tp{held.tensor}"]
+    parts = [*table.precision.short(), f"tp{held.tensor}"]
     for letters, degree in (
         ("pp", held.pipeline),
         ("ep", held.expert),
@@ -255,11 +254,6 @@ def _mfu(setups: DecodingSetups | PrefillSetups, per_s: float, traffic: Traffic,
     """Utilisation where what ``traffic`` says is done ``per_s`` times a second."""
     useful = useful_s(setups.family.shape, setups.family.accelerator, traffic)
     return float(model_flops_utilization(np.array(per_s), useful, np.array(gpus)))
-
-
-def _precision(precision: Precision) -> list[str]:
-    """Weights, and the cache where it is not in 16 bits."""
-    return [precision.label, *([] if precision.kv_cache == "bf16" else [f"kv-{precision.kv_cache}"])]
 
 
 def _cost(gpus: int, usd_per_gpu_hour: float, tokens_per_s: float) -> float:

@@ -68,14 +68,14 @@ def resident(family: Family, degrees: Degrees, batch: float, draft: Degrees | No
         draft_cache = _cache(family, family.drafts.shape, draft, batch)
         per_token += float(memory.cache_bytes_per_token(family.drafts.shape, draft)[0])
     left = family.usable_bytes - weights - draft_weights - reserve
-    groups = float(degrees.attention_data_parallel[0])
+    room = memory.cache_tokens(degrees, np.array([left]), np.array([per_token]))[0]
     return Resident(
         weights=weights,
         cache=_cache(family, shape, degrees, batch),
         draft=draft_weights + draft_cache,
         reserve=reserve,
         usable=family.usable_bytes,
-        cache_tokens=int(max(0.0, groups * left / per_token)) if per_token > 0.0 else None,
+        cache_tokens=None if np.isnan(room) else int(room),
     )
 
 

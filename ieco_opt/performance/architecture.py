@@ -31,7 +31,6 @@ class Block:
     experts: int
     active: int
     sparsity: float
-    shared: bool
     part: str
     params_per_expert: int
     stored: float = 1.0
@@ -194,7 +193,6 @@ def paper_architecture(model: PaperModel) -> Architecture:
         experts=model.experts,
         active=model.active_experts,
         sparsity=float(sparsity),
-        shared=False,
         part="experts",
         params_per_expert=(model.up + model.down) * width * model.feed_forward_width,
     )
@@ -269,7 +267,6 @@ def _deployable_block(block: FeedForward, width: int, recipe: Recipe) -> Block:
         experts=block.experts,
         active=block.active,
         sparsity=block.experts / block.active,
-        shared=block.shared,
         part=part,
         params_per_expert=(block.up + block.down) * width * block.width,
         stored=padded * ceil(block.width / padded) / block.width,

@@ -26,7 +26,7 @@ from ieco_opt.catalog.attention import (
     indexer_of,
     window_of,
 )
-from ieco_opt.catalog.parameters import INDEX_WORD_BYTES
+from ieco_opt.catalog.parameters import index_bytes_per_token
 from ieco_opt.performance.collectives import Array
 
 STATE_FLOP_PER_WORD = 6.0
@@ -78,9 +78,13 @@ class AttentionLayers:
         """Attention weights of one layer."""
         return sum(matrix.params for matrix in self.matrices)
 
-    def resident_bytes(self, tokens: float | Array, copies: Array | float = 1.0, ranks: Array | float = 1.0) -> Array:
-        """Bytes of one sequence of ``tokens`` on one rank of ``ranks``, which holds ``copies`` of the entries."""
-        kept = self.entry_bytes * np.minimum(tokens, self.kept_tokens) * copies
+    def head_share(self, ranks: Array) -> Array:
+        """Share of the cache's entries that one of ``ranks`` holds: whole KV heads, so copies beyond their number."""
+        return np.ceil(self.kv_heads / ranks) / self.kv_heads
+
+    def resident_bytes(self, tokens: float | Array, share: Array | float = 1.0, ranks: Array | float = 1.0) -> Array:
+        """Bytes of one sequence of ``tokens`` on one rank of ``ranks``, which holds a ``share`` of the entries."""
+        kept = self.entry_bytes * np.minimum(tokens, self.kept_tokens) * share
         return np.asarray(kept + self.index_bytes * tokens + self.state_bytes / ranks)
 
     def read_entries_bytes(self, start: float | Array, end: float | Array) -> Array:
@@ -137,7 +141,7 @@ def attention_layers(block: AttentionBlock, width: int, word_bytes: float) -> At
         heads=heads,
         kv_heads=kv_heads,
         entry_bytes=cache_words(attention) * word_bytes,
-        index_bytes=0.0 if indexer is None else indexer.head_width * INDEX_WORD_BYTES / compression,
+        index_bytes=index_bytes_per_token(attention),
         state_bytes=0.0 if recurrent is None else float(recurrent.state_bytes),
         kept_tokens=kept,
         attended_tokens=kept if indexer is None else min(kept, float(indexer.top_k * compression)),

@@ -311,11 +311,8 @@ def _memory(
     per_sequence = memory.cache_bytes_per_sequence(shape, degrees, tokens)
     cache = memory.sequences_per_gpu(degrees, numbers["batch"]) * per_sequence
     left = used_share * accelerator.hbm_bytes - weights - reserve
-    per_token = memory.cache_bytes_per_token(shape, degrees)
-    with np.errstate(divide="ignore"):
-        room = np.floor(np.maximum(0.0, degrees.attention_data_parallel * left) / per_token)
     return {
-        "cache_tokens": room,
+        "cache_tokens": memory.cache_tokens(degrees, left, memory.cache_bytes_per_token(shape, degrees)),
         "weights_gb": weights / 1e9,
         "cache_gb": cache / 1e9,
         "reserve_gb": reserve / 1e9,

@@ -12,6 +12,7 @@ from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.attention import AttentionLayers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.reserve import ServerMemory
 
 
 def paper_holds(
@@ -87,7 +88,7 @@ def _embedding_bytes(architecture: Architecture, degrees: Degrees, holders: _Hol
 
 def _heaviest_layers(architecture: Architecture, degrees: Degrees, holders: _Holders, stage_layers: Array) -> Array:
     """Bytes on a GPU of the feed-forward weights of the ``stage_layers`` heaviest layers of the model."""
-    routed = [block for block in architecture.blocks if block.experts > 1 or block.shared]
+    routed = [block for block in architecture.blocks if block.part != "feed_forward"]
     kinds: list[tuple[int, Array]] = [
         (block.layers, block.params_per_expert * architecture.bytes_of(block.part) / holders.dense)
         for block in architecture.blocks
@@ -118,13 +119,19 @@ def _fill(stage_layers: Array, kinds: list[tuple[int, Array]]) -> Array:
     return np.asarray((taken * each).sum(axis=1))
 
 
+def free_bytes(server: ServerMemory, architecture: Architecture, accelerator: Accelerator, degrees: Degrees) -> Array:
+    """Bytes that the server's reserve and the weights leave on the most loaded GPU (``deployable``)."""
+    usable = server.usable_bytes(accelerator) - server.reserve(architecture, accelerator, degrees)
+    return np.asarray(usable - weight_bytes_per_gpu(architecture, degrees, server.engine))
+
+
 def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float | Array) -> Array:
     """Cache and state of one sequence of ``tokens`` on the most loaded GPU, in bytes (``deployable``)."""
     ranks = degrees.tensor_parallel
     total = np.zeros_like(ranks)
     for kind in architecture.attention:
-        copies = np.ceil(kind.kv_heads / ranks) / kind.kv_heads
-        total = total + _layers_of_stage(architecture, kind, degrees) * kind.resident_bytes(tokens, copies, ranks)
+        held = kind.resident_bytes(tokens, kind.head_share(ranks), ranks)
+        total = total + _layers_of_stage(architecture, kind, degrees) * held
     return total
 
 
@@ -133,9 +140,15 @@ def cache_bytes_per_token(architecture: Architecture, degrees: Degrees) -> Array
     ranks = degrees.tensor_parallel
     total = np.zeros_like(ranks)
     for kind in architecture.attention:
-        entry = kind.entry_bytes * np.ceil(kind.kv_heads / ranks) / kind.kv_heads + kind.index_bytes
+        entry = kind.entry_bytes * kind.head_share(ranks) + kind.index_bytes
         total = total + _layers_of_stage(architecture, kind, degrees) * entry
     return total
+
+
+def cache_tokens(degrees: Degrees, free_bytes: Array, bytes_per_token: Array) -> Array:
+    """Tokens of all attention groups that ``free_bytes`` of each GPU hold; NaN where a token takes nothing."""
+    room = np.maximum(0.0, degrees.attention_data_parallel * free_bytes)
+    return np.floor(room / np.where(bytes_per_token > 0.0, bytes_per_token, np.nan))
 
 
 def sequences_per_gpu(degrees: Degrees, batch: Array) -> Array:

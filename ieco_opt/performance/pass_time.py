@@ -169,8 +169,7 @@ def kv_head_replication(architecture: Architecture, kind: AttentionLayers, degre
     """Copies of the cache that the ranks of one attention group hold together, at least 1."""
     if architecture.fidelity is Fidelity.PAPER:
         return np.ones_like(degrees.stage_ranks)
-    ranks = degrees.tensor_parallel
-    return ranks * np.ceil(kind.kv_heads / ranks) / kind.kv_heads
+    return degrees.tensor_parallel * kind.head_share(degrees.tensor_parallel)
 
 
 def _activation_words(matrix: Matrix, ranks: Array) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.degrees import Degrees
@@ -23,18 +22,11 @@ def _name(space: DesignSpace, segments: Segments, index: int) -> str:
     row = segments.alternatives
     accelerator = space.accelerators[int(row.accelerator[index])].name
     precision = space.precisions[int(row.precision[index])]
-    parts = [accelerator, *_precision(precision), _degrees(segments, index, draft=False)]
+    parts = [accelerator, *(() if precision is None else precision.short()), _degrees(segments, index, draft=False)]
     if row.draft_tokens[index]:
         parts += [f"k{row.draft_tokens[index]}", _degrees(segments, index, draft=True)]
     parts.append(f"b{segments.lo[index]}_{segments.hi[index]}")
     return re.sub(r"\W+", "_", "_".join(parts))
-
-
-def _precision(precision: Precision | None) -> list[str]:
-    """Weights, and the cache where it is not in 16 bits."""
-    if precision is None:
-        return []
-    return [precision.label, *([] if precision.kv_cache == "bf16" else [f"kv_{precision.kv_cache}"])]
 
 
 def _degrees(segments: Segments, index: int, *, draft: bool) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.command import LaunchCommand
@@ -97,7 +97,7 @@ def _launches(
     count = len(answer)
     numbers = range(1, count + 1) if points is None else points
     if not count:
-        raise ScenarioError.single("found no point, expected at least one that can be launched")
+        raise ScenarioError.single("found no point, expected at least one that can be launched", field="result")
     for number in numbers:
         if not 1 <= number <= count:
             raise ScenarioError.single(f"found {number}, expected a point from 1 to {count}", field="point")
@@ -118,20 +118,19 @@ def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) 
     ScenarioError
         There are several points and none is chosen, or the server does not start the point as it is priced.
     """
-    if point is None and len(answer) > 1:
-        raise ScenarioError.single(f"found no choice among {len(answer)} points, expected one from 1", field="point")
-    return _unrefused(answer, engine, point or 1, folder)[0].servers[0].command()
+    return _unrefused(answer, engine, point, folder)[0].servers[0].command()
 
 
 def all_commands(answer: FleetResult, engine: str, plan: int | None, folder: Path) -> list[LaunchCommand]:
     """The commands of all instances of a plan, and of the routers before them; errors as of :func:`one_command`."""
-    if plan is None and len(answer) > 1:
-        raise ScenarioError.single(f"found no choice among {len(answer)} plans, expected one from 1", field="point")
-    return [command for launch in _unrefused(answer, engine, plan or 1, folder) for command in launch.commands()]
+    return [command for launch in _unrefused(answer, engine, plan, folder) for command in launch.commands()]
 
 
-def _unrefused(answer: Frontier | FleetResult, engine: str, number: int, folder: Path) -> tuple[Launch, ...]:
-    result = launched(answer, engine, [number], LaunchOptions(folder))
+def _unrefused(answer: Frontier | FleetResult, engine: str, number: int | None, folder: Path) -> tuple[Launch, ...]:
+    if number is None and len(answer) > 1:
+        what = "plans" if isinstance(answer, FleetResult) else "points"
+        raise ScenarioError.single(f"found no choice among {len(answer)} {what}, expected one from 1", field="point")
+    result = launched(answer, engine, None if number is None else [number], LaunchOptions(folder))
     if result.refused:
         raise ScenarioError.single(result.refused[0], field="point")
     return result.launches
@@ -143,6 +142,7 @@ def _sorted_out(made: Sequence[Launch]) -> Launched:
     unsaid: list[str] = []
     kept: list[Launch] = []
     for launch in made:
+        refused += launch.left_out
         for server in launch.servers:
             name = f"{server.kind}: {server.profile.title}"
             if server.broken:
@@ -226,76 +226,91 @@ class _Fleet:
         resolved = resolve_fleet(answer.scenario)
         self._answer, self._profile, self._options = answer, chosen, options
         self._pools = {pool.name: pool for pool in resolved.pools}
+        names = _Names()
+        self._hosts = {name: names.of(name) for name in self._pools}
         self._workloads = {each.workload.name: each for each in resolved.workloads}
 
     def launch(self, number: int) -> Launch:
         """All servers of one plan, with their nodes."""
         plan = self._answer[number - 1]
-        nodes = _Nodes(plan)
-        servers = [
-            (row, self._server(row, instance, nodes)) for row in plan.instances for instance in range(row.instances)
-        ]
-        name = self._answer.scenario.name
-        title = f"plan {number} of {name}" if len(self._answer) > 1 else f"plan of {name}"
+        alone = len(self._answer) == 1
+        names = _Names(self._options.stem if alone else f"{self._options.stem}-plan-{number}")
+        nodes = _Nodes(plan, self._hosts)
+        servers: list[tuple[InstanceRow, Server]] = []
+        left_out: list[str] = []
+        for row in plan.instances:
+            kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+            if row.parallelism is None:
+                left_out.append(f"{kind}: found an operating point, whose degrees are not known here")
+            for instance in range(row.instances):
+                # What is left out takes its accelerators, too.
+                placed, even = nodes.placed(row, instance, host_size(self._pools[row.pool].accelerator))
+                if row.parallelism is not None:
+                    server = self._server(row, kind, instance, placed, names)
+                    if not (even or server.broken):
+                        server = replace(server, broken="it lies unevenly on its nodes")
+                    servers.append((row, server))
+        title = f"plan of {self._answer.scenario.name}" if alone else f"plan {number} of {self._answer.scenario.name}"
         heading = f"{title}: ${plan.usd_per_hour:.4g}/h, {plan.gpus} GPUs"
-        return Launch(heading, tuple(server for _, server in servers), tuple(self._routed(plan, servers)))
+        routed = tuple(self._routed(plan, servers, names))
+        return Launch(heading, tuple(server for _, server in servers), routed, tuple(left_out))
 
-    def _server(self, row: InstanceRow, instance: int, nodes: _Nodes) -> Server:
-        pool = self._pools[row.pool]
-        workload = self._workloads[row.workload]
-        placed, even = nodes.placed(row, instance, host_size(pool.accelerator))
-        kind = f"{row.workload}, {row.phase} ({row.instance_type} on {row.pool})"
+    def _server(self, row: InstanceRow, kind: str, instance: int, placed: Placed, names: _Names) -> Server:
         title = f"{kind}, {instance + 1} of {row.instances}"
-        name = "-".join((self._options.stem, row.workload, row.phase, row.pool, row.instance_type, str(instance)))
-        server = server_of(
+        name = names.of(row.workload, row.phase, row.pool, row.instance_type, str(instance))
+        return server_of(
             self._profile,
-            _known_row(row, title),
-            _serving(workload, title),
-            pool.accelerator,
+            row.to_dict(),
+            _serving(self._workloads[row.workload], title),
+            self._pools[row.pool].accelerator,
             placed,
-            Named(
-                slug(name) if len(name) <= _LONGEST_NAME else _shortened(name), title, kind, self._options.out_folder
-            ),
+            Named(name, title, kind, self._options.out_folder),
             trust_remote_code=self._options.trust_remote_code,
         )
-        return server if even or server.broken else replace(server, broken="it lies unevenly on its nodes")
 
-    def _routed(self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]]) -> Iterator[RoutedWorkload]:
+    def _routed(
+        self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]], names: _Names
+    ) -> Iterator[RoutedWorkload]:
         for summary in plan.workloads:
             if summary.serving != "disaggregated":
                 continue
             own = [(row.phase, server) for row, server in servers if row.workload == summary.workload]
-            yield RoutedWorkload(
-                name=slug(f"{self._options.stem}-{summary.workload}-router"),
-                title=f"{summary.workload}, router",
-                profile=self._profile,
-                prefill=tuple(server for phase, server in own if phase == "prefill"),
-                decode=tuple(server for phase, server in own if phase == "decode"),
-                out_folder=self._options.out_folder,
-            )
+            prefill, decode = ([server for each, server in own if each == phase] for phase in ("prefill", "decode"))
+            if prefill and decode:
+                yield RoutedWorkload(
+                    name=names.of(summary.workload, "router"),
+                    title=f"{summary.workload}, router",
+                    profile=self._profile,
+                    prefill=tuple(prefill),
+                    decode=tuple(decode),
+                    out_folder=self._options.out_folder,
+                )
 
 
-_LONGEST_NAME = 50
+class _Names:
+    """Names for files, clusters and containers: texts that are told apart by other letters get names of their own."""
 
+    _LONGEST = 50
 
-def _shortened(name: str) -> str:
-    """A long name cut short, with a number that tells it from others that begin alike."""
-    import hashlib
+    def __init__(self, *before: str) -> None:
+        self._before = before
+        self._taken: dict[str, tuple[str, ...]] = {}
 
-    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{slug(name)[: _LONGEST_NAME - 9].strip('-')}-{digest}"
-
-
-def _known_row(row: InstanceRow, title: str) -> dict[str, Any]:
-    if row.parallelism is None:
-        raise ScenarioError.single(f"{title}: found an operating point, whose degrees are not known here")
-    return row.to_dict()
+    def of(self, *parts: str) -> str:
+        """The name of what the parts tell from everything else."""
+        whole = (*self._before, *parts)
+        text = "-".join(whole)
+        name = slug(text)
+        if len(text) > self._LONGEST or self._taken.setdefault(name, whole) != whole:
+            digest = hashlib.sha256("\n".join(whole).encode()).hexdigest()[:8]
+            name = f"{name[: self._LONGEST - 9].strip('-')}-{digest}"
+        return name
 
 
 def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
     workload = resolved.workload
     if not isinstance(resolved.model, Model):
-        raise ScenarioError.single(f"{title}: found no model, expected one that can be launched")
+        raise ScenarioError.single("found no model, expected one that can be launched", field=title)
     return Serving(
         model=resolved.model,
         reference=workload.model,
@@ -310,7 +325,8 @@ def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
 class _Nodes:
     """Which accelerators of each node are taken, in the order of the plan."""
 
-    def __init__(self, plan: FleetPlan) -> None:
+    def __init__(self, plan: FleetPlan, hosts: Mapping[str, str]) -> None:
+        self._hosts = hosts
         self._rows: dict[tuple[str, str, str, str, int], list[NodeRow]] = {}
         for row in plan.nodes:
             key = (row.workload, row.phase, row.pool, row.instance_type, row.instance)
@@ -335,4 +351,4 @@ class _Nodes:
         at = (row.pool, row.node)
         start = self._taken.get(at, 0)
         self._taken[at] = start + row.gpus
-        return spread(f"{slug(row.pool)}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)
+        return spread(f"{self._hosts[row.pool]}-{row.node}", start, row.gpus, min(size, row.node_gpus), row.node_gpus)

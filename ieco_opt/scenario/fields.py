@@ -23,7 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ieco_opt.catalog import precision
 from ieco_opt.catalog.one_kind import ONE_KIND
-from ieco_opt.catalog.precision import FORMATS, PARTS, PRECISIONS, REST, label
+from ieco_opt.catalog.precision import FORMATS, PARTS, PRECISIONS, REST, label, parts_left_out
 from ieco_opt.documents.origin import Location, found, plain_scalar
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
@@ -187,8 +187,8 @@ def _formats_by_part(value: object) -> dict[str, str]:
             raise refused_at([((str(part),), part, f"parts of a model ({', '.join((*PARTS, REST))})")])
         if not isinstance(each, str) or each not in FORMATS:
             faults.append(((part,), each, f"a format ({', '.join(FORMATS)})"))
-    missing = [part for part in PARTS if part not in value]
-    if missing and REST not in value:
+    missing = parts_left_out(value)
+    if missing:
         faults.append(((REST,), None, f"the format of what is not named ({', '.join(missing)})"))
     if faults:
         raise refused_at(faults)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ieco_opt.catalog.precision import PRECISIONS, KvCache, Precision, label, recipe, takes_cache
+from ieco_opt.catalog.precision import PRECISIONS, KvCache, Precision, recipe, takes_cache
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.origin import Location
 from ieco_opt.errors import ScenarioError
@@ -43,9 +43,26 @@ def precisions(weights: Weights, kv_caches: Sequence[KvCache]) -> tuple[Precisio
 
 
 def complaints(
+    weights: Weights,
+    kv_caches: Sequence[str],
+    served: Sequence[Served],
+    accelerators: Sequence[Accelerator],
+    requests: Iterable[tuple[Location, int]],
+) -> Iterator[Complaint]:
+    """What models cannot do of what is asked for; the first of ``served`` is the model, others are drafts.
+
+    ``requests`` are the tokens of a prompt and its answer, with the field that says them.
+    """
+    yield from _of_precisions(weights, kv_caches, served, accelerators)
+    for place, tokens in requests:
+        message = too_long(tokens, served)
+        if message is not None:
+            yield place, message
+
+
+def _of_precisions(
     weights: Weights, kv_caches: Sequence[str], served: Sequence[Served], accelerators: Sequence[Accelerator]
 ) -> Iterator[Complaint]:
-    """What is wrong with the precisions listed; the first of ``served`` is the model, others are drafts."""
     listed = weights_of(weights, served[0].model)
     if not listed:
         expected = f"a list of precisions ({', '.join(PRECISIONS)}), or a model whose checkpoint says one"
@@ -73,8 +90,3 @@ def too_long(tokens: int, served: Sequence[Served]) -> str | None:
             scaled = f"where its positions are scaled, say so: {each.raised(tokens)}"
             return f"found {tokens:,} tokens with the answer, {expected}; {scaled}"
     return None
-
-
-def described(weights: Weights) -> str:
-    """The entries as tables call them."""
-    return ", ".join(label(entry) for entry in weights)

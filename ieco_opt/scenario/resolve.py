@@ -11,7 +11,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
-from ieco_opt.scenario.precisions import Served, complaints, precisions, too_long, weights_of
+from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
 
@@ -89,11 +89,11 @@ def _unfit_models(scenario: Scenario, served: Sequence[Served], accelerators: Se
     """Precisions that there are none of, and requests longer than the model was made for."""
     if not served:
         return []
-    wrong = list(complaints(scenario.weights, scenario.kv_cache, served, accelerators))
     workload = scenario.workload
-    long = too_long(workload.context_tokens + workload.output_tokens, served)
-    if long is not None:
-        wrong.append((("workload", "context_tokens"), long))
+    requests: list[tuple[Location, int]] = [
+        (("workload", "context_tokens"), workload.context_tokens + workload.output_tokens)
+    ]
+    wrong = complaints(scenario.weights, scenario.kv_cache, served, accelerators, requests)
     return [scenario.origin.fault(place, message) for place, message in wrong]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -15,7 +15,7 @@ from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
 from ieco_opt.scenario.pool import Pool
-from ieco_opt.scenario.precisions import Served, complaints, precisions, too_long, weights_of
+from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained_fleet
 
@@ -162,7 +162,7 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         hardware = [pool.accelerator for at in allowed if (pool := pools[at]) is not None]
         faults += [
             fleet.origin.fault((*location, *place), message)
-            for place, message in _unfit_models(workload, served, hardware)
+            for place, message in complaints(workload.weights, workload.kv_cache, served, hardware, _requests(workload))
         ]
     if faults:
         raise ScenarioError(faults)
@@ -179,16 +179,11 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
     )
 
 
-def _unfit_models(
-    workload: FleetWorkload, served: Sequence[Served], accelerators: Sequence[Accelerator]
-) -> Iterator[tuple[Location, str]]:
-    """Precisions that there are none of, and requests longer than the model was made for."""
-    yield from complaints(workload.weights, workload.kv_cache, served, accelerators)
+def _requests(workload: FleetWorkload) -> Iterator[tuple[Location, int]]:
+    """Tokens of the requests of each class, with the field that says them."""
     for at, each in enumerate(workload.classes):
-        message = too_long(each.prompt_tokens + each.output_tokens, served)
-        if message is not None:
-            place: Location = ("prompt_tokens",) if workload.request_mix is None else ("request_mix", at)
-            yield place, message
+        place: Location = ("prompt_tokens",) if workload.request_mix is None else ("request_mix", at)
+        yield place, each.prompt_tokens + each.output_tokens
 
 
 def _points(

@@ -17,7 +17,7 @@ from ieco_opt.catalog.attention import (
     NoAttention,
     RecurrentAttention,
 )
-from ieco_opt.catalog.huggingface import mapping_from_config
+from ieco_opt.catalog.huggingface.reader import mapping_from_config
 from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import FeedForward, Model
 from ieco_opt.errors import ScenarioError
@@ -76,6 +76,11 @@ def windows(item: Model) -> list[tuple[int, int | None]]:
             {"sliding_window": 4096, "use_sliding_window": True, "max_window_layers": 3},
             [(3, None), (1, 4096)],
         ),
+        (
+            "Qwen3ForCausalLM",
+            {"sliding_window": 4096, "layer_types": ["full_attention"] * 3 + ["sliding_attention"]},
+            [(3, None), (1, 4096)],
+        ),
         ("Gemma2ForCausalLM", {"sliding_window": 4096}, [(2, 4096), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "num_hidden_layers": 12}, [(10, 512), (2, None)]),
         ("Gemma3ForCausalLM", {"sliding_window": 512, "sliding_window_pattern": 2}, [(2, 512), (2, None)]),
@@ -125,22 +130,24 @@ def test_gates_and_narrow_values_count() -> None:
         AttentionBlock(3, GroupedQueryAttention(16, 8, 64, value_head_width=32, window=128)),
     )
     assert [block.layers for block in item.feed_forward] == [1, 3, 3]
+    everywhere = read(mimo, first_k_dense_replace=None, hybrid_layer_pattern=None)
+    assert everywhere.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, value_head_width=32)),)
     gated = read(MIXTURE, architectures=["AfmoeForCausalLM"], num_dense_layers=1, global_attn_every_n_layers=4)
     assert gated.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 4, 64, extra_params=1024 * 1024)),)
 
 
 def test_full_layers_of_gemma_4_keep_keys_and_values_of_one_matrix() -> None:
-    item = read(
-        LLAMA,
-        architectures=["Gemma4ForCausalLM"],
-        attention_k_eq_v=True,
-        global_head_dim=128,
-        head_dim=64,
-        num_global_key_value_heads=2,
-        sliding_window=256,
-        layer_types=["sliding_attention"] * 3 + ["full_attention"],
-    )
-    full = item.blocks[1].attention
+    gemma: dict[str, object] = {
+        **LLAMA,
+        "architectures": ["Gemma4ForCausalLM"],
+        "global_head_dim": 128,
+        "head_dim": 64,
+        "num_global_key_value_heads": 2,
+        "sliding_window": 256,
+        "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+    }
+    assert read(gemma).blocks[1].attention == GroupedQueryAttention(16, 2, 128)
+    full = read(gemma, attention_k_eq_v=True).blocks[1].attention
     assert isinstance(full, GeneralAttention)
     assert full.matrices == ((18 * 128, 1024), (1024, 16 * 128))
     assert (full.cache_words, full.kv_heads, full.flop_per_entry) == (2 * 2 * 128, 2, 4 * 16 * 128)
@@ -166,6 +173,27 @@ def test_factorised_queries_of_step_3() -> None:
         (2, 16, False),
         (2, 1, True),
     ]
+
+
+def test_sliding_layers_of_step_have_heads_of_their_own_number() -> None:
+    kinds = ["full_attention"] + ["sliding_attention"] * 3
+    step: dict[str, object] = {
+        **MIXTURE,
+        "architectures": ["Step3p5ForCausalLM"],
+        "sliding_window": 128,
+        "layer_types": kinds,
+        "share_expert_dim": 512,
+    }
+    full = AttentionBlock(1, GroupedQueryAttention(16, 4, 64, extra_params=16 * 1024))
+    for keys in ({"attention_other_setting": {"num_attention_heads": 32}}, {"num_sliding_attention_heads": 32}):
+        sliding = GroupedQueryAttention(32, 4, 64, window=128, extra_params=32 * 1024)
+        assert read(step, **keys).blocks == (full, AttentionBlock(3, sliding))
+
+
+def test_keys_that_say_nothing_change_nothing() -> None:
+    silent = {"use_cla": False, "num_experts": 1, "attn_type_list": [1] * 4, "compress_ratios": [], "index_topk": None}
+    assert read(LLAMA, **silent).blocks == (AttentionBlock(4, FULL),)
+    assert refused(LLAMA, use_cla=True) == [("use_cla", "found true, expected none in this architecture")]
 
 
 def test_pruned_layers_are_read_one_by_one() -> None:
@@ -222,7 +250,10 @@ def test_hybrids_with_states() -> None:
         expert_layer_period=2,
         expert_layer_offset=1,
     )
-    assert [block.layers for block in jamba.blocks] == [3, 1]
+    # Projections in and out of 2 x 1024, and those of a step of rank 64 and of two states of 16, as rows of 1024.
+    rows = 2 * 2048 + 2048 * (2 * 64 + 2 * 16) // 1024
+    mamba = RecurrentAttention(2048, rows, 2048, 2048 * 16, 4 * 2048 * 16 + 2 * 3 * 2048)
+    assert jamba.blocks == (AttentionBlock(3, mamba), AttentionBlock(1, FULL))
     assert [(block.layers, block.experts) for block in jamba.feed_forward] == [(2, 1), (2, 16)]
     faults = refused(LLAMA, architectures=["NemotronHForCausalLM"], hybrid_override_pattern="M*X-")
     assert faults[0][0] == "hybrid_override_pattern"
@@ -281,6 +312,64 @@ def test_a_layer_of_longcat_counts_as_two() -> None:
     assert isinstance(item, Model)
     assert [block.layers for block in item.blocks] == [56]
     assert item.feed_forward[0].active == 8
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "field", "words"),
+    [
+        (LLAMA, {"quantization_config": "fp8"}, "quantization_config", "found 'fp8', expected a mapping"),
+        (MIXTURE, {"quantization_config": {"quant_method": 8}}, "quantization_config.quant_method", "expected text"),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"ffn_mult": -1.0}}] * 4},
+            "block_configs[0].ffn.ffn_mult",
+            "found -1.0, expected a number above 0",
+        ),
+        (
+            LLAMA,
+            {"block_configs": [{"attention": {}, "ffn": {"sparsify": [1], "intermediate_size": 8}}] * 4},
+            "block_configs[0].ffn.sparsify",
+            "weights left out",
+        ),
+        (
+            MIXTURE,
+            {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"sparse_attention_freq": [1, 1]}},
+            "sparse_attention_config.sparse_attention_freq",
+            "found 2 entries, expected one for each layer",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "compress_ratios": [0, 4, 5, 128]},
+            "compress_ratios",
+            "found [0, 4, 5, 128], expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["DeepseekV4ForCausalLM"], "layer_types": ["sliding_attention"] * 3 + ["full_attention"]},
+            "layer_types",
+            "expected 0, 4 or 128 for each of 4 layers",
+        ),
+        (
+            LLAMA,
+            {"architectures": ["MiniMaxM1ForCausalLM"], "num_local_experts": 8, "num_experts_per_tok": 2},
+            "attn_type_list",
+            "missing, expected a list",
+        ),
+        (LLAMA, {"architectures": ["Mllama"]}, "architectures", "found 'Mllama', which has cross-attention"),
+    ],
+)
+def test_wrong_keys_are_named(config: dict[str, object], changes: dict[str, object], field: str, words: str) -> None:
+    faults = dict(reversed(refused(config, **changes)))
+    assert words in faults[field]
+
+
+def test_layers_without_an_indexer_and_blocks_with_numbers_of_their_own() -> None:
+    off = {"architectures": ["MiniMaxM3ForCausalLM"], "sparse_attention_config": {"use_sparse_attention": False}}
+    assert read(MIXTURE, **off, dense_intermediate_size=4096).blocks == (AttentionBlock(4, FULL),)
+    own = {"attention": {"num_key_value_heads": 2, "window_length": 64}, "ffn": {"intermediate_size": 512}}
+    item = read(LLAMA, block_configs=[own] * 4)
+    assert item.blocks == (AttentionBlock(4, GroupedQueryAttention(16, 2, 64, window=64)),)
+    assert item.feed_forward == (FeedForward(4, 512),)
 
 
 # Defaults, names and wrappers

@@ -9,7 +9,7 @@ from places import DATA
 from published_counts import LEAST_SHARE, PUBLISHED, UNPUBLISHED, Published, billions
 
 from ieco_opt.catalog import active_params, model, model_names, total_params
-from ieco_opt.catalog.huggingface import mapping_from_config
+from ieco_opt.catalog.huggingface.reader import mapping_from_config
 from ieco_opt.catalog.mappings import build_model
 from ieco_opt.catalog.types import Model
 

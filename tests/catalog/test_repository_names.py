@@ -277,6 +277,43 @@ def test_other_names_are_refused_with_the_reason(name: str, reason: str, hint: s
     assert catalog.said_about(name) is None
 
 
+@pytest.mark.parametrize(
+    ("endings", "weights"),
+    [
+        ("bfloat16 qat-int4-unquantized int4-unquantized", "bf16"),
+        ("float16 F16", "fp16"),
+        ("W8A8-FP8 w-fp8-a-fp8 W-FP8-A-FP8-KV-FP8 float8 FP8-block FP8-ptpc", "fp8"),
+        ("gptq-8bit GPTQ-w8a16 AWQ-8bit INT8-W8A8", "int8"),
+        ("int4-g128 w4a16-g128 autoround-int4", "int4"),
+    ],
+)
+def test_endings_that_set_a_precision(endings: str, weights: str) -> None:
+    for ending in endings.split():
+        found = catalog.model(f"someone/Qwen3-32B-{ending}")
+        assert (found.name, getattr(found, "checkpoint", None)) == ("Qwen3-32B", weights), ending
+
+
+@pytest.mark.parametrize(
+    ("endings", "reason"),
+    [
+        ("nf4 bnb-8bit", "is bitsandbytes' format"),
+        ("onnx ONNX-int4 openvino-int8 ov int4-ov coreml tflite litert paddle", "is a format for other programs than"),
+        ("exl2 exl3-4.0bpw 4.65bpw-h6 3bpw AQLM-2Bit-1x16 hqq-4bit QuIP VPTQ-4bit", "is none of the precisions"),
+        ("W4A8 w4a8-fp8 int2 int3 3bit int4-mixed-AutoRound", "is none of the precisions"),
+        ("pruned2.4 pruned50-quant 2of4-sparse", "says that weights are left out"),
+        ("medusa draft mtp-draft dflash DFlash eagle speculator", "is a draft head, not a model"),
+        ("LoRA qlora adapter", "is an adapter, not a model"),
+    ],
+)
+def test_endings_that_are_refused(endings: str, reason: str) -> None:
+    for ending in endings.split():
+        with pytest.raises(ScenarioError) as caught:
+            catalog.model(f"someone/Qwen3-32B-{ending}")
+        message = str(caught.value)
+        assert reason in message, ending
+        assert message.endswith("expected Qwen3-32B, with its precision in `weights`"), message
+
+
 @pytest.mark.parametrize(("name", "model", "weights"), OF_A_LATER_CATALOG)
 def test_names_follow_the_index(name: str, model: str, weights: str | None, later: KnownNames) -> None:
     found = understood(name, later)

@@ -20,6 +20,7 @@ from ieco_opt.engines.store import profile
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.launching import launched
 
 WHOLE: dict[str, Any] = {
     "version": 2,
@@ -67,6 +68,18 @@ SPLIT: dict[str, Any] = {
 @functools.cache
 def front() -> Frontier:
     return ieco_opt.frontier(ieco_opt.Scenario(**WHOLE), delta=0.3)
+
+
+def served(name: str) -> dict[str, Any]:
+    return SPLIT["workloads"][0] | {"name": name}
+
+
+@functools.cache
+def foreign() -> ieco_opt.FleetResult:
+    """A plan whose names differ in letters that no file, cluster or container takes."""
+    return ieco_opt.plan(
+        ieco_opt.Fleet(**SPLIT | {"workloads": [served(name) for name in ("会話", "要約", "a b", "a-b")]})
+    )
 
 
 @functools.cache
@@ -152,7 +165,7 @@ def test_an_empty_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtur
     path = tmp_path / "stopped.json"
     path.write_text(to_json(result("stopped")), encoding="utf-8")
     assert launch(path, "--engine", "vllm") == 2
-    assert "found no point" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("error: RESULT: found no point, expected at least one")
 
 
 def broken(tmp_path: Path) -> Path:
@@ -210,16 +223,26 @@ def test_the_file_of_options_is_written_where_it_is_asked_for(
     saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert launch(saved, "--engine", "trtllm", "--point", "1") == 0
-    beside = tmp_path / "front-point-1.yaml"
+    beside = tmp_path / "front-point-1-trtllm-options.yaml"
     assert f"--extra_llm_api_options {beside}" in capsys.readouterr().out
     assert yaml.safe_load(beside.read_text())["max_batch_size"]
     out = tmp_path / "new" / "folder"
     assert launch(saved, "--engine", "trtllm", "--point", "1", "--out", out) == 0
-    assert (out / "front-point-1.yaml").read_text() == beside.read_text()
+    assert (out / "front-point-1-trtllm-options.yaml").read_text() == beside.read_text()
     # A manifest holds its file itself.
     beside.unlink()
     assert launch(saved, "--engine", "trtllm", "--point", "1", "--format", "k8s") == 0
     assert not beside.exists()
+
+
+def test_the_scenario_beside_a_result_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`solve my.yaml --out my.json` is followed by `launch my.json`, which writes its file into the same folder."""
+    path, scenario = tmp_path / "my.json", tmp_path / "my.yaml"
+    path.write_text(to_json(replace(front(), deployments=front().deployments[:1])), encoding="utf-8")
+    scenario.write_text("version: 2", encoding="utf-8")
+    assert launch(path, "--engine", "trtllm") == 0
+    assert f"--extra_llm_api_options {tmp_path / 'my-trtllm-options.yaml'}" in capsys.readouterr().out
+    assert scenario.read_text(encoding="utf-8") == "version: 2"
 
 
 def test_a_folder_that_cannot_be_made_is_named(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,11 +279,71 @@ def test_a_disaggregated_plan_has_its_servers_and_its_router(
         assert len(set(ports)) == len(ports)
 
 
-def test_operating_points_cannot_be_launched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("engine", ["vllm", "trtllm"])
+def test_names_that_differ_only_in_foreign_letters_stay_apart(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(to_json(foreign()), encoding="utf-8")
+    assert launch(path, "--engine", engine, "--format", "json") == 0
+    commands = json.loads(capsys.readouterr().out)
+    assert len({each["name"] for each in commands}) == len(commands) >= 12
+    files = [file for each in commands for file in each["files"]]
+    assert len(set(files)) == len(files)
+    assert launch(path, "--engine", engine, "--format", "compose") == 0
+    assert len(yaml.safe_load(capsys.readouterr().out)["services"]) == len(commands)
+
+
+def test_pools_that_differ_only_in_foreign_letters_have_nodes_of_their_own() -> None:
+    pools = [SPLIT["pools"][0] | {"name": name, "gpus": 2} for name in ("東京", "大阪")]
+    workloads = [served("a") | {"pools": ["東京"]}, served("b") | {"pools": ["大阪"]}]
+    answer = ieco_opt.plan(ieco_opt.Fleet(**SPLIT | {"pools": pools, "workloads": workloads}))
+    hosts = {row.pool: row for row in answer[0].nodes}
+    assert len(hosts) == 2
+    assert len({command.hosts[0] for command in answer.launch(engine="vllm") if command.phase != "router"}) == 2
+
+
+def test_plans_of_a_frontier_have_names_of_their_own() -> None:
+    two = replace(plan(), plans=(plan()[0], plan()[0]))
+    commands = [command for each in launched(two, "trtllm").launches for command in each.commands()]
+    assert len({command.name for command in commands}) == len(commands) == 2 * len(plan().launch(engine="trtllm"))
+    assert commands[0].name.startswith("split-plan-1-rag-")
+
+
+def test_operating_points_are_left_out_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "plan.json"
     path.write_text(to_json(result("plan")), encoding="utf-8")
-    assert launch(path, "--engine", "vllm", "--partial") == 2
-    assert "found an operating point, whose degrees are not known here" in capsys.readouterr().err
+    assert launch(path, "--engine", "vllm") == 2
+    captured = capsys.readouterr()
+    why = "table, colocated (2 GPUs on mi300x): found an operating point, whose degrees are not known here\n"
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert why in captured.err
+    assert launch(path, "--engine", "vllm", "--partial") == 0
+    captured = capsys.readouterr()
+    assert f"note: {why}" in captured.err
+    assert "vllm serve" in captured.out
+    assert "table" not in captured.out
+
+
+def test_a_choice_among_plans_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "plans.json"
+    fleet = ieco_opt.Fleet(**SPLIT | {"workloads": [served("a") | {"serving": ["colocated"]}]})
+    found = ieco_opt.fleet_frontier(fleet, against="speed", delta=0.3)
+    assert len(found) > 1
+    path.write_text(to_json(found), encoding="utf-8")
+    assert launch(path, "--engine", "vllm") == 2
+    assert "plans and no choice among them, expected --point N or --point all\n" in capsys.readouterr().err
+    assert launch(path, "--engine", "vllm", "--point", "2") == 0
+    assert capsys.readouterr().out.startswith("# plan 2 of split: ")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "Hub", "-hub", "$(x)\nb", "a" * 254])
+def test_a_secret_has_a_name_that_clusters_take(name: str, saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch(saved, "--engine", "vllm", "--point", "1", "--format", "k8s", f"--token-secret={name}") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "expected the name of a secret" in captured.err.splitlines()[-1]
 
 
 def test_the_library_gives_the_same_words(saved: Path) -> None:
@@ -275,7 +358,7 @@ def test_the_library_gives_the_same_words(saved: Path) -> None:
     with pytest.raises(ScenarioError, match=r"point: found no choice among \d+ points"):
         front().launch(engine="vllm")
     (path,) = front().launch(engine="trtllm", point=1, folder="/nowhere").files
-    assert path == "/nowhere/whole-point-1.yaml"
+    assert path == "/nowhere/whole-point-1-trtllm-options.yaml"
     router = plan().launch(engine="sglang")[-1]
     assert router.phase == "router"
     assert router.benchmark == ()

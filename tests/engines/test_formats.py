@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ieco_opt.engines.launch import Launch, RoutedWorkload
 from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
 from ieco_opt.engines.shell import json_of, line_text, sh_text, yaml_of
 from ieco_opt.engines.store import NAMES, profile
+from ieco_opt.errors import ScenarioError
 
 ROW: dict[str, Any] = {
     "weights": "bf16",
@@ -124,7 +126,7 @@ def test_json_and_yaml_hold_the_same() -> None:
     values = json.loads(json_of(of))
     assert yaml.safe_load(yaml_of(of)) == values
     assert values[0]["argv"][0] == "mpirun"
-    assert values[0]["files"] == {"/tmp/out/a-point.yaml": of[0].servers[0].config}  # noqa: S108
+    assert values[0]["files"] == {"/tmp/out/a-point-trtllm-options.yaml": of[0].servers[0].config}  # noqa: S108
     assert yaml.safe_load(of[0].servers[0].config)["tensor_parallel_size"] == 8
 
 
@@ -308,6 +310,29 @@ def test_remote_code_is_allowed_only_where_it_is_asked_for() -> None:
         trust_remote_code=True,
     )
     assert "--trust-remote-code" in asked.words()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "{value: tensor_parallel}",
+            "{value: batch / 0}",
+            "--tensor-parallel-size: found inf as the value of batch / 0",
+        ),
+        (
+            "{value: tensor_parallel}",
+            "{value: draft_tensor_parallel}",
+            "found nan as the value of draft_tensor_parallel",
+        ),
+    ],
+)
+def test_a_value_that_is_no_number_is_named(old: str, new: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    text = resources.files("ieco_opt.engines").joinpath("data", "vllm.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=message):
+        server(str(path)).words()
 
 
 def test_memory_that_is_not_known_is_said_where_a_flag_needs_it() -> None:

@@ -102,7 +102,31 @@ def test_names_are_taken_as_people_write_them() -> None:
         ("precisions: [mxfp4]", "precisions: [mxfp5]", "precisions: found 'mxfp5', expected formats"),
         ("absent: {expert_parallel: 1}", "absent: {experts: 1}", "absent.experts: unknown name"),
         ("absent: {expert_parallel: 1}", "absent: {expert_parallel: one}", "absent.expert_parallel: found 'one'"),
-        ("port: 8000", "port: [8000]", "port: found a list, expected a number"),
+        ("port: 8000", "port: [8000]", "port: found a list, expected a whole number"),
+        ("port: 8000", "port: .inf", "port: found inf, expected a whole number from 1 to 65535"),
+        ("port: 8000", "port: 0", "port: found 0, expected a whole number from 1 to 65535"),
+        ("port: 8000", "port: 65536", "port: found 65536, expected a whole number from 1 to 65535"),
+        ("port: 8000", "port: 80.5", "port: found 80.5, expected a whole number"),
+        ("digits: 4", "digits: 400", "digits: found 400, expected a whole number from 0 to 15"),
+        ("unless: 1}", "unless: .nan}", "unless: found nan, expected a number"),
+        (
+            "devices: {nvidia: CUDA",
+            "devices: {nvidia: A B;CUDA",
+            "devices.nvidia: found 'A B;CUDA_VISIBLE_DEVICES', exp",
+        ),
+        (
+            "    VLLM_NIXL_SIDE_CHANNEL_HOST",
+            "    A B;touch x",
+            "found 'A B;touch x', expected the name of an",
+        ),
+        ('"http://{address}"]', '"http://{model}"]', "router.prefill: found model in braces, expected one of address"),
+        ("[vllm-router", '["{address}"', "router.command: found address in braces, expected one of config"),
+        ("text: deepep_low_latency", 'text: "{address}"', "text: found address in braces"),
+        (
+            "routed, attention_groups: divisors",
+            'routed, attention_groups: "-"',
+            "attention_groups: found '-', expected",
+        ),
         ("kv_cache: {bf16: auto", "kv_cache: {bf17: auto", "kv_cache.bf17: unknown name, expected one of bf16"),
         ("accepts:", "accept:", "accept: unknown field, expected perhaps accepts"),
         ("versions: {", "versions: 3 #", "versions: found 3, expected a mapping"),
@@ -118,6 +142,17 @@ def test_a_fault_of_a_profile_is_named_with_its_place(old: str, new: str, messag
         profile(str(path))
     assert all(fault.file == str(path) for fault in raised.value.faults)
     assert len(set(raised.value.faults)) == len(raised.value.faults)
+
+
+def test_keys_of_a_file_that_hold_each_other_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    text = text_of("trtllm").replace("    moe_config.backend:", "    moe_config: {value: 1}\n    moe_config.backend:")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"'moe_config\.backend': found beside 'moe_config'"):
+        profile(str(path))
+    path.write_text(text_of("trtllm").replace("  prefill_key: context_servers\n", ""), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"router\.prefill_key: found nothing, expected text"):
+        profile(str(path))
 
 
 @pytest.mark.parametrize("text", ["", "3", "[]", "{", "a: 1\na: 2"])

@@ -151,7 +151,8 @@ def test_the_words_are_those_of_the_servers() -> None:
     )
     of = server("trtllm", 3, row | {"tensor_parallel": 1, "attention_data_parallel": 16})
     assert " ".join(of.words()) == (
-        "mpirun -n 16 trtllm-llmapi-launch trtllm-serve deepseek-ai/DeepSeek-V3 --extra_llm_api_options /tmp/point.yaml"
+        "mpirun -n 16 trtllm-llmapi-launch trtllm-serve deepseek-ai/DeepSeek-V3 "
+        "--extra_llm_api_options /tmp/point-trtllm-options.yaml"
     )
     assert of.config == (
         "tensor_parallel_size: 16\nenable_attention_dp: true\nmoe_expert_parallel_size: 16\n"

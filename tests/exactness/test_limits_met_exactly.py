@@ -38,8 +38,10 @@ def solved(mapping: Mapping, objective: Objective) -> Deployment | None:
 
 def powers_are_known(mapping: Mapping) -> bool:
     """Whether power can be limited: of no paper, and of an accelerator whose catalog says it."""
-    names = [each for each in mapping["accelerators"] if isinstance(each, str)]
-    return mapping.get("fidelity") != "paper" and all(catalog.accelerator(name).power_w for name in names)
+    if mapping.get("fidelity") == "paper":
+        return False
+    cards = [{"like": each} if isinstance(each, str) else each for each in mapping["accelerators"]]
+    return all(catalog.accelerator_from_mapping(each).power_w for each in cards)
 
 
 def figures_of(found: Deployment, *, power: bool) -> Iterator[tuple[str, float]]:

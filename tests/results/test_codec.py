@@ -451,8 +451,11 @@ def rows_of(answer: Answer) -> list[dict[str, Any]]:
     return rows + ([each["deployment"] for each in values["runner_ups"]] if isinstance(answer, Explanation) else [])
 
 
-@pytest.mark.parametrize("path", FORMAT_1, ids=lambda path: path.stem)
-def test_files_of_format_1_that_are_malformed_are_refused_without_a_traceback(path: Any) -> None:
+MALFORMED = [*FORMAT_1, DATA / "model1" / "stopped.json", DATA / "model1" / "frontier.json"]
+
+
+@pytest.mark.parametrize("path", MALFORMED, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_old_files_that_are_malformed_are_refused_without_a_traceback(path: Any) -> None:
     values = json.loads(path.read_text())
     refusals = 0
     for place, value in fields_of(values).values():
@@ -523,20 +526,6 @@ def test_what_a_file_of_model_1_says_stays(name: str) -> None:
     values["deployments"][0][name] = {"kv_cache": "fp8", "weights_gb": 5.0}[name]
     read = from_json(json.dumps(values))
     assert getattr(read.deployments[0], name) == values["deployments"][0][name]
-
-
-@pytest.mark.parametrize(
-    "path", [DATA / "model1" / "stopped.json", DATA / "model1" / "frontier.json"], ids=lambda path: path.stem
-)
-def test_files_of_model_1_that_are_malformed_are_refused_without_a_traceback(path: Any) -> None:
-    values = json.loads(path.read_text())
-    refusals = 0
-    for place, value in fields_of(values).values():
-        for other in ("text", True, None, {"text": 1}, 10**400):
-            if not is_same(value, other):
-                with replaced(values, place, other):
-                    refusals += bool(refused(values))
-    assert refusals > 100
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -87,7 +87,6 @@ def configurations(mapping: Mapping) -> list[tuple[int, int, int, int]]:
             choices=replace(degree_choices(resolved.design_space), tensor_layout=("1d",), redundant_experts=(0,)),
             batch_min=1,
             batch_max=16_384,
-            context_tokens=100.0,
             resident_tokens=100.0,
             memory=ServerMemory(utilization=1.0),
         )

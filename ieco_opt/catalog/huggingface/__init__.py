@@ -1,5 +1,8 @@
 """Models from Hugging Face configurations: which architectures are known, and how their keys become a mapping."""
 
-from ieco_opt.catalog.huggingface.reader import is_huggingface_config, mapping_from_config
+from collections.abc import Mapping
 
-__all__ = ["is_huggingface_config", "mapping_from_config"]
+
+def is_huggingface_config(document: object) -> bool:
+    """Tell whether a parsed document looks like a Hugging Face `config.json`."""
+    return isinstance(document, Mapping) and ("architectures" in document or "model_type" in document)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ieco_opt.catalog.huggingface.keys import Config, Mappings
+from collections.abc import Callable
+
+from ieco_opt.catalog.huggingface.keys import Config, Mappings, number
 from ieco_opt.catalog.huggingface.layers import Attentions
 
 FULL, SLIDING, CHUNKED, LINEAR = "full_attention", "sliding_attention", "chunked_attention", "linear_attention"
@@ -78,16 +80,18 @@ def windowed(attention: Mappings, window: int | None) -> Mappings:
     return attention if window is None else {**attention, "window": window}
 
 
-def plain(config: Config) -> Attentions:
-    """Read layers that are alike up to windows, which stand in `layer_types` or `sliding_window_pattern`."""
-    attention = grouped_query(config)
-    return [windowed(attention, window) for window in windows(config)]
+def sliding(default_pattern: str = "") -> Callable[[Config], Attentions]:
+    """Layers that are alike up to windows, which stand where :func:`windows` looks for them."""
+
+    def read(config: Config) -> Attentions:
+        attention = grouped_query(config)
+        return [windowed(attention, window) for window in windows(config, default_pattern)]
+
+    return read
 
 
-def sliding_everywhere(config: Config) -> Attentions:
-    """Read layers that all slide where there is a window."""
-    attention = grouped_query(config)
-    return [windowed(attention, window) for window in windows(config, "L")]
+plain = sliding()
+"""Layers that are alike up to windows that the configuration tells layer by layer."""
 
 
 def sliding_above(config: Config) -> Attentions:
@@ -99,23 +103,27 @@ def sliding_above(config: Config) -> Attentions:
         return [windowed(attention, window if layer >= first else None) for layer in range(config.layers())]
     if not config.flag("use_sliding_window", True):
         return [attention] * config.layers()
-    return [windowed(attention, window) for window in windows(config)]
+    return plain(config)
+
+
+def output_gate(config: Config, attention: Mappings) -> int:
+    """Weights of a gate as wide as the output of grouped-query attention."""
+    return number(attention, "query_heads") * number(attention, "head_width") * config.count("hidden_size")
 
 
 def gated(config: Config) -> Attentions:
     """Read layers whose output is multiplied by a gate as wide as it."""
     attention = grouped_query(config)
-    heads, width = int(str(attention["query_heads"])), int(str(attention["head_width"]))
-    attention["extra_params"] = heads * width * config.count("hidden_size")
+    attention["extra_params"] = output_gate(config, attention)
     pattern = "L" * (config.count("global_attn_every_n_layers", default=1) - 1) + "G"
     return [windowed(attention, window) for window in windows(config, pattern)]
 
 
 def llama4(config: Config) -> Attentions:
     """Read layers of which every fourth is full, and the others see their chunk."""
-    attention = grouped_query(config)
     if config.has("layer_types"):
-        return [windowed(attention, window) for window in windows(config)]
+        return plain(config)
+    attention = grouped_query(config)
     interval = config.count("no_rope_layer_interval", default=4)
     rotary = config.per_layer("no_rope_layers") or [(layer + 1) % interval for layer in range(config.layers())]
     chunk = config.count("attention_chunk_size", default=8192)

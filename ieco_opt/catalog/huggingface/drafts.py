@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ieco_opt.catalog.huggingface.keys import Config
+from ieco_opt.catalog.huggingface.keys import Config, number
 from ieco_opt.catalog.huggingface.layers import Attentions
 
 _EAGLE3_STATES = 3
@@ -61,7 +61,7 @@ def eagle3(config: Config, attentions: Attentions) -> Attentions:
     """Add to the first layer what joins three states, and projections that take an embedding beside a state."""
     width, target = config.count("hidden_size"), config.count("target_hidden_size", "hidden_size")
     first, *others = attentions
-    heads, kv_heads, head_width = (int(str(first[key])) for key in ("query_heads", "kv_heads", "head_width"))
+    heads, kv_heads, head_width = (number(first, key) for key in ("query_heads", "kv_heads", "head_width"))
     projections = (heads + 2 * kv_heads) * head_width * width
     return [{**first, "extra_params": projections + _EAGLE3_STATES * target * width}, *others]
 
@@ -69,6 +69,5 @@ def eagle3(config: Config, attentions: Attentions) -> Attentions:
 def joined(config: Config, attentions: Attentions) -> Attentions:
     """Add to the first layer the matrix that joins an embedding and a state."""
     first, *others = attentions
-    own = first.get("extra_params", 0)
-    added = 2 * config.count("hidden_size") ** 2 + (own if isinstance(own, int) else 0)
+    added = 2 * config.count("hidden_size") ** 2 + number(first, "extra_params")
     return [{**first, "extra_params": added}, *others]

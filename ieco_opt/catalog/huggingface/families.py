@@ -21,16 +21,6 @@ class Family:
     attentions_per_layer: int = 1
 
 
-def _sliding(pattern: str) -> Callable[[Config], Attentions]:
-    """Layers that slide in turn where no key says."""
-
-    def read(config: Config) -> Attentions:
-        one = attention.grouped_query(config)
-        return [attention.windowed(one, window) for window in attention.windows(config, pattern)]
-
-    return read
-
-
 # Gemma 3 was first published without the keys that stand at their defaults (Gemma3TextConfig).
 _GEMMA3_DEFAULTS = {
     "vocab_size": 262_208,
@@ -61,8 +51,8 @@ _DENSE = Family(attention.plain, feed_forward.dense)
 _TIED = Family(attention.plain, feed_forward.dense, tied_by_default=True)
 _PLAIN = Family(attention.plain, feed_forward.plain_dense)
 _QWEN = Family(attention.sliding_above, feed_forward.dense)
-_SLIDING = Family(attention.sliding_everywhere, feed_forward.dense)
-_GEMMA2 = Family(_sliding("LG"), feed_forward.dense, tied_by_default=True)
+_SLIDING = Family(attention.sliding("L"), feed_forward.dense)
+_GEMMA2 = Family(attention.sliding("LG"), feed_forward.dense, tied_by_default=True)
 _GEMMA3 = Family(attention.plain, feed_forward.dense, tied_by_default=True, defaults=_GEMMA3_DEFAULTS)
 _QWEN_MIXTURE = Family(attention.sliding_above, feed_forward.qwen)
 _QWEN_HYBRID = Family(recurrent.qwen3_next, feed_forward.qwen)
@@ -70,7 +60,6 @@ _LATENT_MIXTURE = Family(latent.latents, feed_forward.leading_dense())
 _MIXTURE = Family(attention.plain, feed_forward.leading_dense())
 _LLAMA4 = Family(attention.llama4, feed_forward.llama4)
 _BAILING = Family(recurrent.bailing_linear, feed_forward.leading_dense(0))
-_PRUNED = Family(pruned.attentions, pruned.feed_forwards)
 _MINIMAX_M3 = Family(attention.block_sparse, feed_forward.minimax_m3)
 _MIMO_V2 = Family(attention.mimo_v2, feed_forward.leading_dense())
 _MINIMAX = Family(recurrent.minimax, feed_forward.with_shared_width)
@@ -78,11 +67,14 @@ _STEP = Family(attention.step3p5, feed_forward.step)
 _LONGCAT = Family(latent.latents, feed_forward.longcat, attentions_per_layer=2)
 _KIMI_LINEAR = Family(recurrent.kimi_linear, feed_forward.kimi_linear)
 
+PRUNED = Family(pruned.attentions, pruned.feed_forwards)
+"""How `block_configs` are read, whatever the architecture."""
+
 FAMILIES: Mapping[str, Family] = {
     "LlamaForCausalLM": _DENSE,
     "MistralForCausalLM": _SLIDING,
     "Ministral3ForCausalLM": _DENSE,
-    "MixtralForCausalLM": Family(attention.sliding_everywhere, feed_forward.all_routed),
+    "MixtralForCausalLM": Family(attention.sliding("L"), feed_forward.all_routed),
     "PhiMoEForCausalLM": Family(attention.plain, feed_forward.all_routed),
     "Phi3ForCausalLM": _SLIDING,
     "Phi4ForCausalLM": _SLIDING,
@@ -104,13 +96,13 @@ FAMILIES: Mapping[str, Family] = {
     "LongcatFlashForCausalLM": _LONGCAT,
     "LongcatCausalLM": _LONGCAT,
     "KimiLinearForCausalLM": _KIMI_LINEAR,
-    "GptOssForCausalLM": Family(_sliding("LG"), feed_forward.all_routed),
+    "GptOssForCausalLM": Family(attention.sliding("LG"), feed_forward.all_routed),
     "GemmaForCausalLM": _TIED,
     "Gemma2ForCausalLM": _GEMMA2,
     "Gemma3ForCausalLM": _GEMMA3,
     "Gemma4ForCausalLM": Family(attention.gemma4, feed_forward.gemma4, tied_by_default=True),
     "CohereForCausalLM": _TIED,
-    "Cohere2ForCausalLM": Family(_sliding("LLLG"), feed_forward.dense, tied_by_default=True),
+    "Cohere2ForCausalLM": Family(attention.sliding("LLLG"), feed_forward.dense, tied_by_default=True),
     "FalconForCausalLM": Family(attention.falcon, feed_forward.falcon, tied_by_default=True),
     "Llama4ForCausalLM": _LLAMA4,
     "GlmForCausalLM": _DENSE,
@@ -139,10 +131,10 @@ FAMILIES: Mapping[str, Family] = {
     "JambaForCausalLM": Family(recurrent.jamba, feed_forward.jamba),
     "NemotronForCausalLM": _PLAIN,
     "NemotronHForCausalLM": Family(recurrent.nemotron_h, feed_forward.nemotron_h),
-    "DeciLMForCausalLM": _PRUNED,
+    "DeciLMForCausalLM": PRUNED,
     "OlmoForCausalLM": _DENSE,
     "Olmo2ForCausalLM": _DENSE,
-    "Olmo3ForCausalLM": Family(_sliding("LLLG"), feed_forward.dense),
+    "Olmo3ForCausalLM": Family(attention.sliding("LLLG"), feed_forward.dense),
     "OlmoeForCausalLM": Family(attention.plain, feed_forward.all_routed),
     "OlmoHybridForCausalLM": Family(recurrent.olmo_hybrid, feed_forward.dense),
     "Ernie4_5ForCausalLM": _TIED,
@@ -164,7 +156,7 @@ FAMILIES: Mapping[str, Family] = {
     "AfmoeForCausalLM": Family(attention.gated, feed_forward.afmoe),
     "ArceeForCausalLM": _PLAIN,
     "ApertusForCausalLM": _PLAIN,
-    "Starcoder2ForCausalLM": Family(attention.sliding_everywhere, feed_forward.plain_dense, tied_by_default=True),
+    "Starcoder2ForCausalLM": Family(attention.sliding("L"), feed_forward.plain_dense, tied_by_default=True),
     "StableLmForCausalLM": _DENSE,
     "SmolLM3ForCausalLM": Family(attention.sliding_above, feed_forward.dense, tied_by_default=True),
     "AquilaForCausalLM": _DENSE,
@@ -331,6 +323,3 @@ WRAPPED_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "MistralForCausalLM": _MISTRAL_DEFAULTS,
 }
 """Defaults of language models inside others, which are published without the keys that stand at them."""
-
-PRUNED = _PRUNED
-"""How `block_configs` are read, whatever the architecture."""

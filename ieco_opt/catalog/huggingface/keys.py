@@ -10,6 +10,7 @@ from ieco_opt.documents.origin import found
 from ieco_opt.errors import Fault
 
 Mappings: TypeAlias = dict[str, object]
+"""Fields of a model, or of a part of it, as docs/catalog.md describes them."""
 
 _LARGEST_COUNT = 10**9
 # Layers are walked one by one.
@@ -137,9 +138,16 @@ class Config:
         return value
 
 
+def number(mapping: Mappings, key: str) -> int:
+    """A whole number of a mapping that was read; 0 where it has none."""
+    value = mapping.get(key)
+    return value if isinstance(value, int) else 0
+
+
 def _says_something(value: object) -> bool:
     """Whether a key changes anything: not where it is absent, nothing, one, or no layer's."""
     if isinstance(value, list):
         # One for each layer, as in `attn_type_list`, is what layers without the key have.
-        return any(each != 1 for each in value)
-    return value not in (None, False, 0, 1, "", {})
+        return any(each is True or each != 1 for each in value)
+    # True equals 1, but says something.
+    return value is True or value not in (None, False, 0, 1, "", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ieco_opt.catalog.huggingface.attention import SLIDING, general, layer_kinds
 from ieco_opt.catalog.huggingface.keys import Config, Mappings
-from ieco_opt.catalog.huggingface.layers import Attentions
+from ieco_opt.catalog.huggingface.layers import NO_ATTENTION, Attentions
 
 _RATIOS = {SLIDING: 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
 _PICKED_RATIO = 4
@@ -56,21 +56,18 @@ def deepseek_v4(config: Config) -> Attentions:
     ratios = config.items("compress_ratios")[: config.layers()] or [
         _RATIOS.get(kind, kind) for kind in layer_kinds(config)
     ]
-    if not all(type(ratio) is int and ratio in _RATIOS.values() for ratio in ratios) or len(ratios) != config.layers():
+    known = [ratio for ratio in ratios if type(ratio) is int and ratio in _RATIOS.values()]
+    if len(known) != config.layers():
         key = "compress_ratios" if config.has("compress_ratios") else "layer_types"
         config.fault(key, f"found {ratios!r}, expected 0, 4 or 128 for each of {config.layers()} layers"[:300])
-        return [{"kind": "none"}] * config.layers()
-    return [_compressed(config, int(str(ratio))) for ratio in ratios]
+        return [NO_ATTENTION] * config.layers()
+    return [_compressed(config, ratio) for ratio in known]
 
 
 def _compressed(config: Config, ratio: int) -> Mappings:
     """Queries and the output are low-rank; the one KV head's key is its value."""
-    width, head_width, heads = (
-        config.count("hidden_size"),
-        config.count("head_dim"),
-        config.count("num_attention_heads"),
-    )
-    query_width = config.count("q_lora_rank")
+    width, head_width = config.count("hidden_size"), config.count("head_dim")
+    heads, query_width = config.count("num_attention_heads"), config.count("q_lora_rank")
     groups, output_width = config.count("o_groups"), config.count("o_lora_rank")
     matrices = [
         [query_width + head_width, width],
@@ -87,7 +84,6 @@ def _compressed(config: Config, ratio: int) -> Mappings:
     streams = 2 if ratio == _PICKED_RATIO else 1
     matrices.append([2 * streams * head_width, width])
     if ratio == _PICKED_RATIO:
-        indexer = _indexer(config)
         matrices.append([(2 * streams - 1) * config.count("index_head_dim"), width])
-        mapping["indexer"] = {**indexer, "query_width": query_width}
+        mapping["indexer"] = {**_indexer(config), "query_width": query_width}
     return mapping | {"compression": ratio}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ieco_opt.catalog.huggingface.keys import Mappings
+from ieco_opt.catalog.huggingface.keys import Mappings, number
 from ieco_opt.catalog.huggingface.layers import Attentions, FeedForwards
 
 HEAD_NAMES = ("lm_head", "head", "language_model.lm_head")
@@ -82,11 +82,11 @@ def modules(width: int, attentions: Attentions, feed_forwards: FeedForwards, spe
             yield Module("attention", _joined(bases, spelling.around("attention"), inner), weights)
         for block in blocks:
             part = (
-                "experts" if _number(block, "experts") else "shared_experts" if block.get("shared") else "feed_forward"
+                "experts" if number(block, "experts") else "shared_experts" if block.get("shared") else "feed_forward"
             )
-            weights = max(_number(block, "experts"), 1) * _number(block, "width") * width
+            weights = max(number(block, "experts"), 1) * number(block, "width") * width
             for names, key, usual in ((_UP_NAMES, "up", 2), (_DOWN_NAMES, "down", 1)):
-                matrices = _number(block, key) or usual
+                matrices = number(block, key) or usual
                 if weights:
                     yield Module(part, _joined(bases, spelling.around(part), names), weights * matrices)
 
@@ -95,26 +95,21 @@ def _joined(*pieces: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(".".join(each) for each in itertools.product(*pieces))
 
 
-def _number(mapping: Mappings, key: str) -> int:
-    value = mapping.get(key)
-    return value if isinstance(value, int) else 0
-
-
 def _attention_matrices(attention: Mappings, width: int) -> Iterator[tuple[tuple[str, ...], int]]:
     """Names inside a layer's attention, with numbers of weights, of each matrix that may be told apart."""
     kind = attention["kind"]
-    heads = _number(attention, "query_heads")
+    heads = number(attention, "query_heads")
     if kind == "grouped_query":
-        head = _number(attention, "head_width")
-        values = _number(attention, "value_head_width") or head
-        kv_heads = _number(attention, "kv_heads")
-        yield ("q_proj", "qkv_proj", "wq"), heads * head * width + _number(attention, "extra_params")
+        head = number(attention, "head_width")
+        values = number(attention, "value_head_width") or head
+        kv_heads = number(attention, "kv_heads")
+        yield ("q_proj", "qkv_proj", "wq"), heads * head * width + number(attention, "extra_params")
         yield ("k_proj", "qkv_proj", "wk"), kv_heads * head * width
         yield ("v_proj", "qkv_proj", "wv"), kv_heads * values * width
         yield ("o_proj", "wo"), heads * values * width
     elif kind == "latent":
-        nope, rope, values = (_number(attention, f"{name}_head_width") for name in ("nope", "rope", "value"))
-        kv_width, query_width = _number(attention, "kv_width"), _number(attention, "query_width")
+        nope, rope, values = (number(attention, f"{name}_head_width") for name in ("nope", "rope", "value"))
+        kv_width, query_width = number(attention, "kv_width"), number(attention, "query_width")
         if query_width:
             yield ("q_a_proj", "fused_qkv_a_proj", "wq_a"), query_width * width
         yield ("q_b_proj", "q_proj", "wq_b"), heads * (nope + rope) * (query_width or width)
@@ -123,8 +118,8 @@ def _attention_matrices(attention: Mappings, width: int) -> Iterator[tuple[tuple
         yield ("o_proj", "wo"), heads * values * width
     elif kind == "recurrent":
         into = ("in_proj", "in_proj_qkv", "in_proj_qkvz", "qkv_proj", "q_proj")
-        yield into, _number(attention, "input_width") * width
-        yield ("out_proj", "o_proj"), _number(attention, "output_width") * width
+        yield into, number(attention, "input_width") * width
+        yield ("out_proj", "o_proj"), number(attention, "output_width") * width
     elif kind == "general":
         matrices = attention["matrices"]
         total = sum(rows * columns for rows, columns in matrices) if isinstance(matrices, list) else 0

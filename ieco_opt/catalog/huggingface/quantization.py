@@ -189,6 +189,7 @@ def _integer(given: Config, bits: int, own: str) -> str:
 
 
 def _modelopt(given: Config, config: Config) -> Format | None:
+    del config
     algorithm = given.text("quant_algo")
     if algorithm == "MIXED_PRECISION":
         # What stays as it was before some modules were converted (DeepSeek-V4): `ignore` is of the conversion.
@@ -199,7 +200,6 @@ def _modelopt(given: Config, config: Config) -> Format | None:
     if own is None:
         given.fault("quant_algo", f"found {found(algorithm)}, expected one of {shortened(sorted(_MODELOPT))}")
         return None
-    del config
     return lambda names: None if kept.covers(names) else own
 
 
@@ -220,9 +220,7 @@ def _by_module(given: Config, base: Format | None) -> Format | None:
                 own = named.get(".".join(segments[:end]))
                 if own is not None:
                     return own
-        if base is not None:
-            return base(names)
-        return None
+        return None if base is None else base(names)
 
     return format_of
 
@@ -232,8 +230,9 @@ def _compressed(given: Config, config: Config) -> Format | None:
     del config
     kept = _listed(given, "ignore")
     groups: list[tuple[_Names | None, str]] = []
-    for name in given.inner("config_groups").values:
-        group = given.inner("config_groups").inner(str(name))
+    given_groups = given.inner("config_groups")
+    for name in given_groups.values:
+        group = given_groups.inner(str(name))
         own = _scheme(group.inner("weights"))
         if own is None:
             return None
@@ -301,12 +300,10 @@ _METHODS: Mapping[str, Callable[[Config, Config], Format | None]] = {
 
 def _explicit_head(given: Config) -> str | None:
     """The head's format where a configuration names the head; methods that cover all layers leave it alone."""
-    rules = given.get("quantized_layers")
-    for name in HEAD_NAMES if isinstance(rules, Mapping) else ():
-        rule = rules.get(name) if isinstance(rules, Mapping) else None
-        if isinstance(rule, Mapping):
-            return _MODELOPT.get(str(rule.get("quant_algo")))
-    return None
+    layers = given.get("quantized_layers")
+    rules = [layers.get(name) for name in HEAD_NAMES] if isinstance(layers, Mapping) else []
+    rule = next((each for each in rules if isinstance(each, Mapping)), None)
+    return None if rule is None else _MODELOPT.get(str(rule.get("quant_algo")))
 
 
 def _listed(given: Config, *keys: str) -> _Names:

@@ -74,11 +74,6 @@ class _Found:
     draft: bool = False
 
 
-def is_huggingface_config(document: object) -> bool:
-    """Tell whether a parsed document looks like a Hugging Face `config.json`."""
-    return isinstance(document, Mapping) and ("architectures" in document or "model_type" in document)
-
-
 def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
     """Turn a Hugging Face configuration into the mapping that `model_from_mapping` reads.
 
@@ -127,21 +122,20 @@ def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
 
 def _found(document: Mapping[str, object]) -> _Found:
     architecture = _architecture(document)
-    inner_key = next((key for key in _INNER_CONFIGS if isinstance(document.get(key), Mapping)), "")
-    inner = document[inner_key] if inner_key else document
-    assert isinstance(inner, Mapping)
+    inner_key, inner = _inner(document)
     notes = ""
+    defaults: Mapping[str, object] = {}
     if architecture in WRAPPED:
         notes = _WRAPPED_NOTES
-        architecture = _inner_architecture(inner if inner_key else {}, WRAPPED[architecture])
+        architecture = _inner_architecture(inner, WRAPPED[architecture])
         defaults = WRAPPED_DEFAULTS.get(architecture, {}) if inner_key else {}
-    else:
-        defaults = {}
     for prefix, reason in REFUSED.items():
         if architecture.startswith(prefix) and architecture not in FAMILIES:
             raise _refused(f"found {found(architecture)}, which has {reason}; expected layers told one by one")
-    outer = {key: document[key] for key in _OUTER_KEYS if inner_key and key in document}
-    keys, prefix = {**outer, **inner}, f"{inner_key}." if inner_key else ""
+    keys, prefix = document, ""
+    if inner_key:
+        keys = {**{key: document[key] for key in _OUTER_KEYS if key in document}, **inner}
+        prefix = f"{inner_key}."
     for heads, refine in ((drafts.EAGLE3, drafts.eagle3), (drafts.JOINED, drafts.joined)):
         if architecture in heads:
             family = FAMILIES[heads[architecture]]
@@ -164,21 +158,31 @@ def _refused(message: str) -> ScenarioError:
 
 
 def _architecture(document: Mapping[str, object]) -> str:
-    named = document.get("architectures")
-    if isinstance(named, list) and named and isinstance(named[0], str):
-        return named[0]
+    named = _named(document)
+    if named is not None:
+        return named
     kind = str(document.get("model_type") or "")
-    if kind in BY_MODEL_TYPE:
-        return BY_MODEL_TYPE[kind]
-    inner = next((document[key] for key in _INNER_CONFIGS if isinstance(document.get(key), Mapping)), None)
-    return _inner_architecture(inner, kind) if isinstance(inner, Mapping) else kind
+    return BY_MODEL_TYPE.get(kind) or _inner_architecture(_inner(document)[1], kind)
+
+
+def _inner(document: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """Key and values of the language model's own configuration; empty where there is none."""
+    for key in _INNER_CONFIGS:
+        inner = document.get(key)
+        if isinstance(inner, Mapping):
+            return key, inner
+    return "", {}
 
 
 def _inner_architecture(inner: Mapping[str, object], default: str) -> str:
-    named = inner.get("architectures")
-    if isinstance(named, list) and named and isinstance(named[0], str) and named[0] in FAMILIES:
-        return str(named[0])
-    return BY_MODEL_TYPE.get(str(inner.get("model_type")), default)
+    named = _named(inner)
+    return named if named and named in FAMILIES else BY_MODEL_TYPE.get(str(inner.get("model_type")), default)
+
+
+def _named(document: Mapping[str, object]) -> str | None:
+    """The architecture that is listed first."""
+    named = document.get("architectures")
+    return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else None
 
 
 def _max_context(config: Config) -> int | None:

@@ -6,8 +6,8 @@ that code and the servers do by default, unless the configuration names another 
 
 from __future__ import annotations
 
-from ieco_opt.catalog.huggingface.attention import FULL, LINEAR, grouped_query, layer_kinds
-from ieco_opt.catalog.huggingface.keys import Config, Mappings
+from ieco_opt.catalog.huggingface.attention import FULL, LINEAR, grouped_query, layer_kinds, output_gate
+from ieco_opt.catalog.huggingface.keys import Config, Mappings, number
 from ieco_opt.catalog.huggingface.latent import latent
 from ieco_opt.catalog.huggingface.layers import NO_ATTENTION, Attentions
 
@@ -19,8 +19,7 @@ def qwen3_next(config: Config) -> Attentions:
     """Gated delta nets, and gated full attention in every fourth layer (Qwen3NextGatedDeltaNet)."""
     full = grouped_query(config)
     if config.flag("attn_output_gate", True):
-        heads, head_width = config.count("num_attention_heads"), int(str(full["head_width"]))
-        full["extra_params"] = heads * head_width * config.count("hidden_size")
+        full["extra_params"] = output_gate(config, full)
     return _hybrid(config, full, _gated_delta_net(config), config.count("full_attention_interval", default=4))
 
 
@@ -35,8 +34,8 @@ def kimi_linear(config: Config) -> Attentions:
     if not config.has("linear_attn_config"):
         # Transformers 5 spells it flat.
         inner = config
-    listed = {str(layer) for layer in inner.items("full_attn_layers")}
-    kinds = layer_kinds(config) or [FULL if str(layer + 1) in listed else LINEAR for layer in range(config.layers())]
+    listed = _listed(config, inner.items("full_attn_layers"), first=1)
+    kinds = layer_kinds(config) or listed
     heads = inner.count("num_heads", "linear_num_heads")
     head_width = inner.count("linear_head_dim" if inner is config else "head_dim")
     kernel = inner.count("short_conv_kernel_size", "linear_conv_kernel_dim", default=4)
@@ -80,12 +79,9 @@ def minimax(config: Config) -> Attentions:
 
 def mamba_hybrid(config: Config) -> Attentions:
     """State-space layers and full attention, each with a feed-forward block (Bamba, Granite 4)."""
-    kinds = layer_kinds(config)
-    listed = {str(layer) for layer in config.items("attn_layer_indices")}
-    if not kinds:
-        kinds = [FULL if str(layer) in listed else LINEAR for layer in range(config.layers())]
+    listed = _listed(config, config.items("attn_layer_indices"))
     full, linear = grouped_query(config), _granite_mamba(config)
-    return _by_kind(config, kinds, full, linear)
+    return _by_kind(config, layer_kinds(config) or listed, full, linear)
 
 
 def nemotron_h(config: Config) -> Attentions:
@@ -146,8 +142,7 @@ def jamba(config: Config) -> Attentions:
 def lfm2(config: Config) -> Attentions:
     """Gated short convolutions, whose state is their last inputs, and full attention (Lfm2ShortConv)."""
     width, kernel = config.count("hidden_size"), config.count("conv_L_cache", default=3)
-    listed = {str(layer) for layer in config.items("full_attn_idxs")}
-    kinds = layer_kinds(config) or [FULL if str(layer) in listed else LINEAR for layer in range(config.layers())]
+    listed = _listed(config, config.items("full_attn_idxs"))
     full = grouped_query(config)
     linear: Mappings = {
         "kind": "recurrent",
@@ -157,7 +152,13 @@ def lfm2(config: Config) -> Attentions:
         "state_words": kernel * width,
         "state_bytes": kernel * width * _CONVOLUTION_BYTES,
     }
-    return _by_kind(config, kinds, full, linear)
+    return _by_kind(config, layer_kinds(config) or listed, full, linear)
+
+
+def _listed(config: Config, listed: list[object], first: int = 0) -> list[str]:
+    """Kinds of the layers, of which those listed are full; the first layer has the number `first`."""
+    names = {str(layer) for layer in listed}
+    return [FULL if str(layer + first) in names else LINEAR for layer in range(config.layers())]
 
 
 def _hybrid(config: Config, full: Mappings, linear: Mappings, interval: int) -> Attentions:
@@ -205,7 +206,7 @@ def _kimi_delta(config: Config, heads: int, head_width: int, kernel: int, full_r
 
 def _lightning(config: Config) -> Mappings:
     heads = config.count("num_attention_heads")
-    head_width = int(str(grouped_query(config)["head_width"]))
+    head_width = number(grouped_query(config), "head_width")
     projected = heads * head_width
     return _state(
         config, heads=heads, rows=4 * projected, output=projected, words=projected * head_width, convolved=0, kernel=1

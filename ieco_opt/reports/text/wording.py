@@ -11,7 +11,7 @@ from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.results.plan import FleetResult, InstanceRow
+from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Scenario
 
 _CLOSED = 1e-9
@@ -52,22 +52,18 @@ def expert_degree(held: Parallelism) -> str:
     return f"{held.expert}, {held.redundant_experts} redundant experts" if held.redundant_experts else str(held.expert)
 
 
-def memory_parts(row: Deployment | InstanceRow) -> dict[str, float | None]:
-    """What the most loaded GPU holds in 1e9 bytes, by its word; nothing where an older result does not say."""
-    return {
-        "weights": row.weights_gb,
-        "cache": row.cache_gb,
-        "draft": row.draft_gb,
-        "reserve": row.reserve_gb,
-        "free": row.free_gb,
+def listed_memory(deployment: Deployment) -> str:
+    """What the most loaded GPU holds in 1e9 bytes, in a line; nothing where an older result does not say it."""
+    parts = {
+        "weights": deployment.weights_gb,
+        "cache": deployment.cache_gb,
+        "draft": deployment.draft_gb,
+        "reserve": deployment.reserve_gb,
+        "free": deployment.free_gb,
     }
-
-
-def listed_memory(row: Deployment | InstanceRow) -> str:
-    """The parts of ``memory_parts`` in a line, without those that take nothing."""
     return ", ".join(
         f"{name} {gigabytes:.3g}"
-        for name, gigabytes in memory_parts(row).items()
+        for name, gigabytes in parts.items()
         if gigabytes is not None and (gigabytes > 0.0 or name == "free")
     )
 
