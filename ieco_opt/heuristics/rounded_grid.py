@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.interface import Proposals, joined
 from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
@@ -29,8 +30,8 @@ class RoundedGrid:
     """Round every degree and the batch of each point both up and down, price all combinations, keep the best.
 
     Ranks of a stage, pipeline stages and attention groups go to their neighbours among those that the scenario offers,
-    with every expert degree that goes with them; a batch that does not fit goes down to the largest that does. The grid
-    ends at the scenario's GPUs and batches.
+    on every server with every expert degree and exchange that goes with them, and the batch to whole groups; one that
+    does not fit goes down to the largest that does. The grid ends at the scenario's GPUs and batches.
 
     Attributes
     ----------
@@ -50,11 +51,18 @@ class RoundedGrid:
         spent = 0
         with suppress(Stopped):
             grids = searched(scenario, self.resolution, self.searches, ask, published_bounds=False)
-            for index, (_, found) in enumerate(grids):
+            for searched_family, found in grids:
                 spent += found.evaluations
-                for decisions in _rounded(scenario, archive.space, index, found):
-                    archive.price(decisions)
+                for index, family in enumerate(archive.space.families):
+                    if _same_hardware(family, searched_family):
+                        for decisions in _rounded(scenario, archive.space, index, found):
+                            archive.price(decisions)
         return joined([archive.proposals(), no_proposals(spent)])
+
+
+def _same_hardware(one: Family, other: Family) -> bool:
+    """Whether families differ in their server at most."""
+    return (one.accelerator_index, one.precision_index) == (other.accelerator_index, other.precision_index)
 
 
 def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found: SearchResult) -> list[Decisions]:
@@ -79,8 +87,9 @@ def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found:
     point = np.concatenate([pair[0] for pair in pairs])
     setup = np.concatenate([pair[1] for pair in pairs])
     chosen = []
-    for batch in (np.floor(found.batch), np.ceil(found.batch)):
-        clipped = space.clipped(family, setup, batch[point])
+    step = setups.batch_step[setup]
+    for to_whole in (np.floor, np.ceil):
+        clipped = space.clipped(family, setup, to_whole(found.batch[point] / step) * step)
         chosen.append(np.stack([setup, found.draft_tokens[point], clipped], axis=1))
     once = np.unique(np.concatenate(chosen), axis=0)
     decisions = Decisions(family, once[:, 0], once[:, 1], once[:, 2])
