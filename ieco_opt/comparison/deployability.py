@@ -116,27 +116,32 @@ class _Judge:
             families = tuple(each for each in families if each.server is not None and each.engine_index == named)
         if not families:
             return _refused(named, "a server that is not listed")
-        degrees, draft = (each.take(np.array([row])) for each in (proposals.degrees, proposals.draft_degrees))
+        degrees, draft = (_plain(each.take(np.array([row]))) for each in (proposals.degrees, proposals.draft_degrees))
         batch, tokens = float(proposals.batch[row]), int(proposals.draft_tokens[row])
         reasons = list(_fractional(degrees, batch, "")) + list(_fractional(draft, None, " of the draft model"))
-        anywhere = [Way(family, degrees) for family in families]
-        ways = anywhere
+        ways: list[Way] = []
         if not reasons:
             degrees, draft, batch = _rounded(degrees), _rounded(draft), float(round(batch))
-            reasons = list(self._not_offered(families[0], degrees, batch, tokens))
-            if not _divides(families[0], degrees):
-                reasons.append(Reason(Obstacle.NOT_OFFERED, f"degrees that the model cannot have ({NOT_DIVIDED})"))
-            else:
-                ways, rules_broken = ways_of(families, degrees, named=named != NO_SERVER)
-                reasons += [Reason(Obstacle.NOT_OFFERED, text) for text in rules_broken if not ways]
-        reasons += _memory(ways or anywhere, batch, tokens, draft)
-        if reasons:
-            return _Verdict(tuple(reasons), named, exchange_named(families[0], degrees, named=named != NO_SERVER))
-        return self._cheapest(ways, batch, tokens, draft) or _refused(
+            ways, broken = self._ways(families, degrees, named=named != NO_SERVER)
+            reasons = [*self._not_offered(families[0], degrees, batch, tokens), *broken]
+        # What no server runs is asked of the equations alone.
+        reasons += _memory(ways or [Way(family, degrees) for family in families], batch, tokens, draft)
+        found = None if reasons else self._cheapest(ways, batch, tokens, draft)
+        if found is not None:
+            return found
+        nowhere = "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
+        return _Verdict(
+            tuple(reasons) or (Reason(Obstacle.NOT_OFFERED, nowhere),),
             named,
-            "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else ""),
             exchange_named(families[0], degrees, named=named != NO_SERVER),
         )
+
+    def _ways(self, families: Sequence[Family], degrees: Degrees, *, named: bool) -> tuple[list[Way], list[Reason]]:
+        """Ways in which servers run whole degrees; without any, why not."""
+        if rules.is_deployable(families[0].shape) and not rules.divide(families[0].shape, degrees)[0]:
+            return [], [Reason(Obstacle.NOT_OFFERED, f"degrees that the model cannot have ({NOT_DIVIDED})")]
+        ways, broken = ways_of(families, degrees, named=named)
+        return ways, [Reason(Obstacle.NOT_OFFERED, text) for text in broken if not ways]
 
     def _cheapest(self, ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> _Verdict | None:
         """Of the ways that fit the fastest that meets the limits, else the fastest; ``None`` where none fits."""
@@ -168,36 +173,35 @@ class _Judge:
         layout = "2d" if degrees.two_dimensional[0] else "1d"
         if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0:
             yield Reason(Obstacle.NOT_OFFERED, f"the layout {layout}, which is not offered")
-        step = float(degrees.groups[0]) if rules.is_deployable(family.shape) else 1.0
-        starts = 1 if rules.is_deployable(family.shape) else int(degrees.pipeline_parallel[0])
-        least = max(space.batch_min, starts)
+        whole_groups = rules.is_deployable(family.shape)
+        least = space.batch_min if whole_groups else max(space.batch_min, int(degrees.pipeline_parallel[0]))
         if not least <= batch <= space.batch_max:
             yield Reason(Obstacle.NOT_OFFERED, f"a batch of {batch:,.0f}, where {least:,} to {space.batch_max:,} exist")
         elif space.batches is not None and batch not in space.batches:
             yield Reason(Obstacle.NOT_OFFERED, f"a batch of {batch:,.0f}, which is not listed")
-        elif batch % step != 0.0:
-            text = f"a batch of {batch:,.0f}, which is no multiple of {GROUPS} = {step:,.0f}"
+        elif whole_groups and batch % degrees.groups[0] != 0.0:
+            text = f"a batch of {batch:,.0f}, which is no multiple of {GROUPS} = {degrees.groups[0]:,.0f}"
             yield Reason(Obstacle.NOT_OFFERED, text)
         if tokens and tokens not in family.draft_range:
             yield Reason(Obstacle.NOT_OFFERED, f"{tokens} draft tokens, which are not offered")
 
 
-def _refused(engine: int, text: str, exchange: int = UNKNOWN) -> _Verdict:
-    return _Verdict((Reason(Obstacle.NOT_OFFERED, text),), engine, exchange)
+def _refused(engine: int, text: str) -> _Verdict:
+    return _Verdict((Reason(Obstacle.NOT_OFFERED, text),), engine)
 
 
-def _divides(family: Family, degrees: Degrees) -> bool:
-    return not rules.is_deployable(family.shape) or bool(rules.divide(family.shape, degrees)[0])
+def _plain(degrees: Degrees) -> Degrees:
+    """Degrees as the equations alone lay them out, with the exchange that they name: what a record says of them."""
+    columns = {name: getattr(degrees, name) for name in (*_NAMES, "redundant_experts")}
+    plain = Degrees.plain(**columns, two_dimensional=degrees.two_dimensional)
+    return replace(plain, spread=replace(plain.spread, exchange=degrees.spread.exchange))
 
 
 def _rounded(degrees: Degrees) -> Degrees:
-    """Exact integers in the place of degrees that are whole but for rounding, with the exchange that they name."""
-    exact = Degrees.plain(
-        **{name: np.rint(getattr(degrees, name)) for name in (*_NAMES, "redundant_experts")},
-        # A single rank has no second dimension.
-        two_dimensional=degrees.two_dimensional & (np.rint(degrees.stage_ranks) != 1.0),
-    )
-    return replace(exact, spread=replace(exact.spread, exchange=degrees.spread.exchange))
+    """Exact integers in the place of degrees that are whole but for rounding."""
+    columns = {name: np.rint(getattr(degrees, name)) for name in (*_NAMES, "redundant_experts")}
+    # A single rank has no second dimension.
+    return _plain(replace(degrees, **columns, two_dimensional=degrees.two_dimensional & (columns["stage_ranks"] != 1)))
 
 
 def _listing(values: tuple[int, ...]) -> str:
@@ -249,9 +253,10 @@ def _draft_beside(way: Way, draft: Degrees) -> Degrees | None:
     drafts = way.family.drafts
     if drafts is None:
         return None
-    if drafts.of is not None:
-        for setup in rows_of(way.family.setups.degrees, way.degrees):
-            return drafts.setups.degrees.take(way.family.beside(int(setup))) if drafts.of[setup] >= 0 else None
+    setups = rows_of(way.family.setups.degrees, way.degrees) if drafts.of is not None else np.zeros(0, dtype=np.intp)
+    if len(setups):
+        beside = way.family.beside(int(setups[0]))
+        return drafts.setups.degrees.take(beside) if len(beside) else None
     return None if np.isnan(draft.gpus[0]) else draft
 
 

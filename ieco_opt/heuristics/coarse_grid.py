@@ -52,4 +52,4 @@ def powers_of_two(space: PricedSpace, family: int, setup: int) -> Indices:
     """
     least, most, step = (int(column[setup]) for column in space.families[family].setups.batches)
     probed = step * 2 ** np.arange((most // step).bit_length()) if space.listed is None else space.listed
-    return probed[(probed >= least) & (probed <= most) & (probed % step == 0)].astype(np.intp)
+    return np.asarray(probed[(probed >= least) & (probed <= most) & (probed % step == 0)], dtype=np.intp)

@@ -63,7 +63,7 @@ def searched(
     The search knows no servers: of each pair it is given the first family.
     """
     space = scenario.design_space
-    for family, *_ in offered_families(scenario, ask):
+    for family, *_ in tuple(offered_families(scenario, ask)):
         request = request_of(scenario, family, resolution)
         if not published_bounds:
             bounds = (float(space.batch_min), float(space.batch_max))

@@ -22,7 +22,7 @@ from ieco_opt.cli.compare import command
 from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.heuristics import Budget, Proposals
-from ieco_opt.heuristics.interface import absent_degrees
+from ieco_opt.heuristics.interface import NO_SERVER, absent_degrees
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.reports.text.comparison import render
@@ -82,6 +82,8 @@ PROPOSAL_COLUMNS = {
     "redundant_experts",
     "stage_ranks",
     "tensor_layout",
+    "engine",
+    "exchange",
     "batch",
     "draft_tokens",
     "draft_tensor_parallel",
@@ -121,7 +123,8 @@ def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluat
     return Proposals(
         accelerator=first,
         precision=first,
-        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool), np.zeros(count)),
+        engine=np.full(count, NO_SERVER),
+        degrees=Degrees.plain(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool), np.zeros(count)),
         batch=batch,
         draft_tokens=np.full(count, tokens),
         draft_degrees=absent_degrees(count),
