@@ -144,7 +144,10 @@ class _Judge:
         return ways, [Reason(Obstacle.NOT_OFFERED, text) for text in broken if not ways]
 
     def _cheapest(self, ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> _Verdict | None:
-        """Of the ways that fit the fastest that meets the limits, else the fastest; ``None`` where none fits."""
+        """Of the ways that fit the fastest that meets the limits, else the fastest; ``None`` where none fits.
+
+        Of servers that run it alike, the one with most room is named, as in rows of deployments.
+        """
         found = []
         at = np.array([batch])
         for way in ways:
@@ -154,10 +157,10 @@ class _Judge:
             latency = alternative.latency_s(at)
             cost = alternative.cost_usd_per_mtok(latency, at)
             missed = tuple(_missed(self.limits, alternative, float(latency[0]), float(cost[0]), batch))
-            found.append((bool(missed), float(latency[0]), float(cost[0]), missed, way))
+            found.append((bool(missed), float(latency[0]), -way.room, float(cost[0]), missed, way))
         if not found:
             return None
-        _, latency_s, usd, missed, way = min(found, key=lambda each: each[:2])
+        _, latency_s, _, usd, missed, way = min(found, key=lambda each: each[:3])
         worth = (np.nan, np.nan) if missed else (latency_s, usd)
         return _Verdict(missed, way.engine, way.exchange, *worth)
 

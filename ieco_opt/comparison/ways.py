@@ -43,6 +43,12 @@ class Way:
         """Number of its exchange of experts."""
         return _exchange(self.family, self.degrees)
 
+    @property
+    def room(self) -> float:
+        """Bytes of the most loaded GPU that a server's reserve and the weights leave; 0 where no batch fits."""
+        setups = rows_of(self.family.setups.degrees, self.degrees)
+        return float(self.family.setups.free_bytes[setups[0]]) if len(setups) else 0.0
+
 
 def _exchange(family: Family, degrees: Degrees) -> int:
     has_exchange = family.shape.experts > 1 and is_deployable(family.shape)
