@@ -21,6 +21,7 @@ from ieco_opt.catalog.types import Model
 from ieco_opt.cli.compare import command
 from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import judge
+from ieco_opt.comparison.ways import UNKNOWN
 from ieco_opt.engines.spread import EXCHANGES, ExchangeKind
 from ieco_opt.heuristics import NO_SERVER, Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
@@ -301,7 +302,7 @@ def test_records_of_proposals_say_server_and_exchange_and_are_verified(speculate
     assert "heuristics[0].proposals[0]" in problems
 
 
-@pytest.mark.parametrize("fields", [EXPERTS, EXPERTS | {"engine": "none"}], ids=["servers", "none"])
+@pytest.mark.parametrize("fields", [{}, EXPERTS, EXPERTS | {"engine": "none"}], ids=["dense", "servers", "none"])
 def test_the_degrees_of_the_exact_frontier_are_worth_what_it_says_without_naming_a_server(fields: Any) -> None:
     exact = frontier(scenario(**fields), complete=True)
     held = [(item.parallelism, item.batch) for item in exact]
@@ -315,7 +316,7 @@ def test_the_degrees_of_the_exact_frontier_are_worth_what_it_says_without_naming
     assert [None if at == NO_SERVER else resolved.engines[at].name for at in verdicts.engine] == [
         item.engine for item in exact
     ]
-    assert [EXCHANGES[at] for at in verdicts.exchange] == [item.exchange for item in exact]
+    assert [None if at == UNKNOWN else EXCHANGES[at] for at in verdicts.exchange] == [item.exchange for item in exact]
 
 
 @pytest.mark.parametrize("share", [1.0, 1.0 - 1e-6])
