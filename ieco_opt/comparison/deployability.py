@@ -141,7 +141,7 @@ class _Judge:
         if rules.is_deployable(families[0].shape) and not rules.divide(families[0].shape, degrees)[0]:
             return [], [Reason(Obstacle.NOT_OFFERED, f"degrees that the model cannot have ({NOT_DIVIDED})")]
         ways, broken = ways_of(families, degrees, named=named)
-        return ways, [Reason(Obstacle.NOT_OFFERED, text) for text in broken if not ways]
+        return ways, [Reason(Obstacle.NOT_OFFERED, text) for text in dict.fromkeys(broken) if not ways]
 
     def _cheapest(self, ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> _Verdict | None:
         """Of the ways that fit the fastest that meets the limits, else the fastest; ``None`` where none fits.
@@ -174,7 +174,8 @@ class _Judge:
         if degrees.gpus[0] > space.max_gpus:
             yield Reason(Obstacle.NOT_OFFERED, f"{degrees.gpus[0]:,.0f} GPUs, where {space.max_gpus:,} are the most")
         layout = "2d" if degrees.two_dimensional[0] else "1d"
-        if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0:
+        said_by_servers = layout == "2d" and family.server is not None
+        if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0 and not said_by_servers:
             yield Reason(Obstacle.NOT_OFFERED, f"the layout {layout}, which is not offered")
         whole_groups = rules.is_deployable(family.shape)
         least = space.batch_min if whole_groups else max(space.batch_min, int(degrees.pipeline_parallel[0]))

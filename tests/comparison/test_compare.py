@@ -219,6 +219,19 @@ def test_degrees_that_no_server_starts_say_the_rule_of_each() -> None:
     assert reasons_of(scenario(model="Qwen3-32B"), 4, 1, 2, 8) == []
 
 
+def test_the_layout_that_no_server_has_is_said_once() -> None:
+    bare = proposals((4, 1, 1, 8))
+    flat = replace(bare, degrees=replace(bare.degrees, two_dimensional=np.array([True])))
+    texts = {"any": "no server has two-dimensional tensor parallelism", "none": "the layout 2d, which is not offered"}
+    for engine, text in texts.items():
+        assert [reason.text for reason in judge(resolve(scenario(engine=engine)), flat).reasons[0]] == [text]
+    # Of a single rank it is no layout of its own.
+    one = scenario(model="Llama-3.2-1B", weights=["bf16"], design_space={"stage_ranks": [1]})
+    bare = proposals((1, 1, 1, 8))
+    flat = replace(bare, degrees=replace(bare.degrees, two_dimensional=np.array([True])))
+    assert judge(resolve(one), flat).reasons == ((),)
+
+
 def test_the_equations_alone_name_no_server() -> None:
     """With ``engine: none`` heads, experts and layers are all the rules, whatever servers start."""
     wanted = resolve(scenario(engine="none"))
