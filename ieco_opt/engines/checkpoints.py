@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ieco_opt import catalog
 from ieco_opt.catalog.families import Family, family_of
-from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, recipe
+from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, label, recipe
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.errors import ScenarioError
 
@@ -82,7 +82,7 @@ def checkpoint(
     if published is not None:
         return Checkpoint(published, wanted_format, block=_block(wanted_format, model))
     sixteen = held is not None and all(FORMATS[each].bits == 16.0 for each in held.formats)
-    missing = f"no repository of {model.name} in {wanted.short()} is known"
+    missing = f"no repository of {model.name} in {label(weights)} is known"
     if own is not None and sixteen and usual:
         return Checkpoint(own, wanted_format, online=True, missing=missing)
     if own is None:

@@ -359,7 +359,9 @@ class FleetResult(ShownAnswer, _Priced):
         found: FleetResult = installed_part(PLANNERS, "fleets", "plans fleets").with_relaxations(self)
         return found
 
-    def launch(self, *, engine: str, plan: int | None = None, folder: str | Path = ".") -> list[LaunchCommand]:
+    def launch(
+        self, *, engine: str | None = None, plan: int | None = None, folder: str | Path = "."
+    ) -> list[LaunchCommand]:
         """The commands that start all instances of a plan (from 1; its only one) and the routers before them.
 
         Engine, folder and errors are as of :meth:`ieco_opt.results.frontier.Frontier.launch`.
