@@ -92,7 +92,7 @@ class Service:
     @property
     def reserve(self) -> Reserve:
         """What is not left for weights and cache."""
-        return Reserve(self.memory_utilization, self.engine, self.memory_reserve_gb)
+        return Reserve(self.memory_utilization, self.memory_reserve_gb)
 
     @property
     def found_tokens(self) -> float:
