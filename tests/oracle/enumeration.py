@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ DEFAULT_STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleScenario:
-    """A deployment scenario as plain data; the names are those of scenario files, and None is what a file leaves out."""
+    """A deployment scenario as plain data, with the names of scenario files; None is what a file leaves out."""
 
     fidelity: Literal["paper", "deployable"]
     model: Model | PaperModel
@@ -121,9 +121,7 @@ class Pricing:
             reserve = self.scenario.reserve.reserve_bytes(model, self.accelerator, setup)
         return Hosted(setup, exists, *self.known[alike], reserve)
 
-    def _priced(
-        self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int]
-    ) -> tuple[Array, Array]:
+    def _priced(self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int]) -> tuple[Array, Array]:
         """Latency and resident bytes at each batch."""
         scenario, batch = self.scenario, self.scenario.batches.astype(float)
         latency = evaluate(
@@ -275,7 +273,7 @@ def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Preci
 def _ways(scenario: OracleScenario, accelerator: Accelerator, precision: Precision, degrees: Setup) -> list[Setup]:
     """Ways to run the degrees; the paper knows no servers."""
     if isinstance(scenario.model, PaperModel):
-        return [degrees]
+        return [replace(degrees, exchange="")]
     return servers.run_as(scenario.model, accelerator, precision, degrees, scenario.engine)
 
 
@@ -343,7 +341,7 @@ def _columns(groups: list[Group]) -> Deployments:
         "weights": repeat([g.precision.weights for g in groups], str),
         "kv_cache": repeat([g.precision.kv_cache for g in groups], str),
         "engine": repeat(["" if g.setup.engine == "none" else g.setup.engine for g in groups], str),
-        "exchange": repeat([g.setup.exchange if g.precision.weights else "" for g in groups], str),
+        "exchange": repeat([g.setup.exchange for g in groups], str),
         "tensor_parallel": repeat([g.setup.tensor_parallel for g in groups], int),
         "tensor_layout": repeat([g.setup.layout for g in groups], str),
         "pipeline_parallel": repeat([g.setup.pipeline for g in groups], int),
@@ -387,67 +385,3 @@ def _within_limits(scenario: OracleScenario, table: Deployments) -> Deployments:
         if limit is not None:
             kept &= table[column] <= limit
     return {column: values[kept] for column, values in table.items()}
-
-
-# --- servers of a point -----------------------------------------------------------------------------------------------
-
-DEGREES = (
-    *("accelerator", "weights", "kv_cache", "stage_ranks", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
-    *("expert_parallel", "redundant_experts", "attention_data_parallel", "batch", "draft_tokens"),
-)
-"""Columns of a deployment's decisions, but for who runs it and the exchange of experts."""
-
-
-def attaining(table: Deployments, row: Mapping[str, Any], tolerance: float = 1e-9) -> set[tuple[str, str]]:
-    """Every (engine, exchange) that runs the decisions of a row at its speed; who breaks a limit is left out."""
-    same = np.isclose(table["latency_s"], row["latency_s"], rtol=tolerance, atol=0)
-    for column in DEGREES:
-        same &= table[column] == row[column]
-    return set(zip(table["engine"][same].tolist(), table["exchange"][same].tolist(), strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A server that starts a deployment, with how it runs it and the bytes of a GPU that are left for a larger cache."""
-
-    engine: str
-    setup: Setup
-    room_bytes: float
-
-
-def started(scenario: OracleScenario, row: Mapping[str, Any]) -> list[Started]:
-    """Servers of the scenario that start a row with its exchange and its batch in their memory, sorted."""
-    model, draft = scenario.model, scenario.draft_model
-    assert isinstance(model, Model)
-    accelerator = next(each for each in scenario.accelerators if each.name == row["accelerator"])
-    precision, batch = Precision(row["weights"], row["kv_cache"]), np.array(float(row["batch"]))
-    degrees = Setup(*(row[name] for name in SETUP))
-    found = []
-    for setup in servers.run_as(model, accelerator, precision, degrees, scenario.engine):
-        if setup.engine == "none" or setup.exchange != row["exchange"]:
-            continue
-        at = (precision, batch, scenario.full_tokens, accelerator)
-        held = float(deployable.resident_bytes(model, setup, *at))
-        if row["draft_tokens"]:
-            assert isinstance(draft, Model)
-            small = servers.beside(model, draft, setup)
-            held = np.inf if small is None else held + float(deployable.resident_bytes(draft, small, *at))
-        held += scenario.reserve.reserve_bytes(model, accelerator, setup)
-        if held <= scenario.reserve.usable_bytes(accelerator):
-            found.append(Started(setup.engine, setup, scenario.reserve.usable_bytes(accelerator) - held))
-    return found
-
-
-SETUP = (
-    *("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel"),
-    "redundant_experts",
-)
-"""Columns that make a setup, in its order."""
-
-
-def named(every: Sequence[Started], engine: str) -> str:
-    """Server that names what the given one runs: of those that run it alike the first with the most room."""
-    own = next(each for each in every if each.engine == engine)
-    alike = [each for each in every if servers.sharers(each.setup) == servers.sharers(own.setup)]
-    most = max(each.room_bytes for each in alike)
-    return next(each.engine for each in alike if each.room_bytes >= most - 1.0)

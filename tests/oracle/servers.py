@@ -337,10 +337,8 @@ def exchanges(model: Model, setup: Setup, engine: str) -> list[str]:
     if engine == "none":
         return ["all_to_all"]
     found = ["none" if setup.sigma == 1 else "all_gather"]
-    if engine == "sglang":
-        to_all = setup.expert == setup.stage_ranks > 1
-    else:
-        to_all = setup.sigma > 1 and setup.expert > 1
+    whole = setup.expert == setup.stage_ranks
+    to_all = setup.expert > 1 and (whole if engine == "sglang" else setup.sigma > 1)
     return [*found, "all_to_all"] if to_all else found
 
 
