@@ -48,7 +48,7 @@ def own_model(rng: random.Random, *, most_layers: int = 40) -> Mapping:
     if rng.random() < 0.35:
         model["attention"] = attention(rng, heads, model["width"])
     else:
-        model["blocks"] = _blocks(rng, layers, heads, model["width"])
+        model["blocks"] = mixed_blocks(rng, layers, heads, model["width"])
     model["feed_forward"] = feed_forward(rng, layers)
     return model | known_to_servers(rng, model)
 
@@ -64,13 +64,13 @@ def known_to_servers(rng: random.Random, model: Mapping) -> Mapping:
     return found
 
 
-def _blocks(rng: random.Random, layers: int, heads: int, width: int) -> list[Mapping]:
+def mixed_blocks(rng: random.Random, layers: int, heads: int, width: int) -> list[Mapping]:
     """Draw two or three kinds of layers, some kind of attention among them."""
     counts = _split(rng, layers, rng.choice((2, 2, 3)))
     every = [attention(rng, heads, width) for _ in counts]
-    every[-1] = rng.choice((_windowed, _windowed, _recurrent, _recurrent, _recurrent, _recurrent, _none, attention))(
-        rng, heads, width
-    )
+    every[-1] = rng.choice(
+        (_windowed, _windowed, _windowed, _general, _recurrent, _recurrent, _recurrent, _none, attention)
+    )(rng, heads, width)
     rng.shuffle(every)
     return [{"layers": count, "attention": one} for count, one in zip(counts, every, strict=True)]
 
@@ -191,7 +191,7 @@ def weights(rng: random.Random, models: Sequence[Model]) -> list[str | Mapping]:
     names = [
         name for name in rng.choice((_COMMON, _COMMON, _FORMATS)) if all(_published(each, name) for each in models)
     ]
-    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.15 and "fp4" in names else []
+    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.3 and "fp4" in names else []
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3)) - len(entries)):
         entry = recipe_mapping(rng) if not names or rng.random() < 0.25 else rng.choice(names)
         if label(entry) not in map(label, entries):

@@ -153,7 +153,7 @@ def _scenario(rng: random.Random) -> Mapping:
             "max_draft_tokens": rng.randint(2, 6),
         }
     if not paper:
-        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000))
+        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000, 6000))
         mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
         mapping = _within_context(rng, mapping | memory_fields(rng))
         if not any(_accelerator(each, paper=False).flops_8bit for each in mapping["accelerators"]):
@@ -162,7 +162,7 @@ def _scenario(rng: random.Random) -> Mapping:
         mapping["weights"] = weights(rng, models(mapping))
     mapping["design_space"] = _design_space(rng, mapping)
     own = isinstance(mapping["model"], dict) and "like" not in mapping["model"]
-    if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.7:
+    if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.75:
         mapping = leaning(rng, mapping)
         mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or ["rest=bf16"]
     return mapping

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from random_models import mixed_blocks
+
 Mapping = dict[str, Any]
 Lean = Callable[[random.Random, Mapping], Mapping]
 
@@ -36,7 +38,7 @@ def _stages(rng: random.Random, *degrees: int, groups: tuple[int, ...] = (1,), m
         "tensor_parallel": chosen,
         "stage_ranks": None,
         "attention_data_parallel": list(groups),
-        "pipeline_parallel": [1],
+        "pipeline_parallel": rng.choice(([1], [1, 2], [1, 3])),
         "expert_parallel": "auto",
         "max_gpus": most,
     }
@@ -48,6 +50,14 @@ def _grouped(heads: int, kv_heads: int) -> Mapping:
 
 def _attention(heads: int, kv_heads: int) -> Mapping:
     return {"attention": _grouped(heads, kv_heads), "blocks": None}
+
+
+def _wide(rng: random.Random, mapping: Mapping, width: int = 4096) -> Mapping:
+    """Draw attention of any kind in a model so wide that more ranks are faster."""
+    if rng.random() < 0.25:
+        return _attention(16, 4) | {"width": width}
+    blocks = mixed_blocks(rng, mapping["model"]["layers"], 16, width)
+    return {"blocks": blocks, "attention": None, "width": width}
 
 
 def _mixture(rng: random.Random, layers: int, width: int, *, experts: int | None = None, shared: int = 0) -> Mapping:
@@ -79,56 +89,56 @@ def _groups(rng: random.Random, mapping: Mapping) -> Mapping:
     routed = rng.random() < 0.5
     block = _mixture(rng, layers, 1536) if routed else _dense(layers, 6144)
     classes = ("MixtralForCausalLM", "DeepseekV3ForCausalLM") if routed else ("LlamaForCausalLM", "Qwen3ForCausalLM")
-    model = _attention(16, 4) | block | {"hf_architecture": rng.choice(classes), "fp8_block": 0}
+    model = _wide(rng, mapping) | block | {"hf_architecture": rng.choice(classes), "fp8_block": 0}
     space = _stages(rng, 1, 2, 4, groups=(1, 2, 4))
     return _with(mapping, model=model, space=space, engine=_one_of(rng, "vllm", "sglang", "trtllm"))
 
 
 def _kv_heads(rng: random.Random, mapping: Mapping) -> Mapping:
-    model = _attention(24, rng.choice((3, 6, 12))) | {"fp8_block": 0}
+    model = _attention(24, rng.choice((3, 6, 12))) | {"fp8_block": 0, "width": 8192}
     return _with(mapping, model=model, space=_stages(rng, 1, 2, 4, 8, 12))
 
 
 def _dense_layers(rng: random.Random, mapping: Mapping) -> Mapping:
-    model = _attention(24, 1) | _dense(mapping["model"]["layers"], rng.choice((2000, 4100, 5120))) | {"fp8_block": 0}
-    return _with(mapping, model=model, space=_stages(rng, 1, 2, 3, 6, 8, 12))
+    block = _dense(mapping["model"]["layers"], rng.choice((10_001, 10_002, 10_004, 14_336)))
+    model = _attention(24, 1) | block | {"fp8_block": 0, "width": 8192}
+    return _with(mapping, model=model, space=_stages(rng, 1, 2, 3, 4, 6, 12))
 
 
 def _shared(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], 1536, shared=rng.choice((1500, 1026, 1100)))
-    model = _attention(16, 4) | block | {"hf_architecture": "DeepseekV3ForCausalLM", "fp8_block": 0}
+    block = _mixture(rng, mapping["model"]["layers"], 1536, shared=rng.choice((1501, 3002, 6001)))
+    model = _wide(rng, mapping) | block | {"hf_architecture": "DeepseekV3ForCausalLM", "fp8_block": 0}
     space = _stages(rng, 1, 2, 4, 8, groups=rng.choice(((1,), (1, 2))))
     return _with(mapping, model=model, space=space, engine=rng.choice(("vllm", "sglang", ["vllm", "sglang"])))
 
 
 def _routed(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], rng.choice((1000, 1400, 1100, 1536)))
-    model = _attention(16, 4) | block | {"fp8_block": 0}
+    block = _mixture(rng, mapping["model"]["layers"], rng.choice((1001, 2002, 1100, 1536)))
+    model = _wide(rng, mapping) | block | {"fp8_block": 0}
     space = _stages(rng, 2, 4, 8, 16) | {"expert_parallel": rng.choice(([1, 2], [1], [2, 4], "auto"))}
     return _with(mapping, model=model, space=space, engine=rng.choice(("vllm", "sglang", ["vllm", "sglang"])))
 
 
 def _few_experts(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], 1536, experts=4)
-    model = _attention(16, 4) | block | {"hf_architecture": "Qwen3MoeForCausalLM", "fp8_block": 0}
-    return _with(mapping, model=model, space=_stages(rng, 4, 8, 16), engine="vllm")
+    block = _mixture(rng, mapping["model"]["layers"], 1536, experts=2)
+    model = _wide(rng, mapping) | block | {"hf_architecture": "Qwen3MoeForCausalLM", "fp8_block": 0}
+    return _with(mapping, model=model, space=_stages(rng, 2, 4, 8), engine="vllm")
 
 
 def _blocks(rng: random.Random, mapping: Mapping) -> Mapping:
     layers = mapping["model"]["layers"]
-    block = rng.choice(
-        (_dense(layers, rng.choice((3072, 6144, 4608))), _mixture(rng, layers, 2048, shared=rng.choice((768, 1536))))
-    )
-    model = _attention(16, 4) | block | {"fp8_block": 128, "hf_architecture": rng.choice((None, "Qwen3ForCausalLM"))}
-    space = _stages(rng, 1, 2, 4, 8, 16)
+    odd = 128 * rng.choice((27, 45, 99))
+    block = rng.choice((_dense(layers, 2 * odd), _dense(layers, odd), _mixture(rng, layers, 2048, shared=odd)))
+    model = _wide(rng, mapping) | block | {"fp8_block": 128, "hf_architecture": rng.choice((None, "Qwen3ForCausalLM"))}
+    space = _stages(rng, 1, 2, 4, 8)
     engine = rng.choice(("vllm", "sglang", ["vllm", "sglang"]))
     return _with(mapping, model=model, space=space, engine=engine, weights=["fp8"])
 
 
 def _routed_blocks(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], rng.choice((768, 1408, 1536)))
-    model = _attention(16, 4) | block | {"fp8_block": 128}
-    space = _stages(rng, 1, 2, 4, 8, 16) | {"expert_parallel": rng.choice(([1, 2], [1], "auto"))}
+    block = _mixture(rng, mapping["model"]["layers"], rng.choice((1152, 1408, 2816)))
+    model = _wide(rng, mapping) | block | {"fp8_block": 128}
+    space = _stages(rng, 1, 2, 4, 8) | {"expert_parallel": rng.choice(([1, 2], [1], [1]))}
     engine = rng.choice(("vllm", "sglang", ["vllm", "sglang"]))
     return _with(mapping, model=model, space=space, engine=engine, weights=["fp8"])
 
@@ -145,8 +155,8 @@ def _mxfp4(rng: random.Random, mapping: Mapping) -> Mapping:
 
 def _copies(rng: random.Random, mapping: Mapping) -> Mapping:
     classes = ("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "KimiLinearForCausalLM", "DeepseekV3ForCausalLM")
-    block = _mixture(rng, mapping["model"]["layers"], 1536, experts=rng.choice((6, 10)))
-    model = _attention(16, 4) | block | {"hf_architecture": rng.choice(classes), "fp8_block": 0}
+    block = _mixture(rng, mapping["model"]["layers"], 1536, experts=rng.choice((3, 6, 10)))
+    model = _wide(rng, mapping) | block | {"hf_architecture": rng.choice(classes), "fp8_block": 0}
     space = _stages(rng, 1, 4, 8, groups=(1, 4)) | {"redundant_experts": rng.choice(("auto", [2], [0, 2], [2, 6]))}
     entry = rng.choice(("awq", "gptq", "bf16", "fp8"))
     return _with(mapping, model=model, space=space, engine="vllm", weights=[entry])
@@ -183,6 +193,6 @@ def _drafts(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 LEANS: tuple[Lean, ...] = (
-    *(_weights, _groups, _kv_heads, _dense_layers, _shared, _routed, _few_experts, _blocks, _routed_blocks, _mxfp4),
-    *(_mxfp4, _copies, _machines, _drafts, _drafts),
+    *(_weights, _groups, _kv_heads, _dense_layers, _dense_layers, _shared, _routed, _few_experts, _few_experts),
+    *(_blocks, _blocks, _routed_blocks, _routed_blocks, _mxfp4, _mxfp4, _copies, _machines, _drafts, _drafts),
 )
