@@ -121,14 +121,14 @@ def test_degrees_of_the_phases() -> None:
     assert degrees("prefill", **neither) == {(1, 1), (2, 1), (4, 1)}
 
 
-def test_a_draft_has_degrees_of_its_own_in_the_same_space() -> None:
-    # Two GPUs of the model as two groups or as one; the draft likewise, whatever the model does.
-    lists: Mapping = {"tensor_parallel": (1, 2), "stage_ranks": (2,), "attention_data_parallel": (1, 2)}
-    found = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2), **lists), "decode")
-    stages = [
-        (one.setup.sigma, one.decoding.draft_setup.sigma if one.decoding.draft_setup else 0, one.gpus) for one in found
-    ]
-    assert sorted(stages) == [(1, 0, 2), (1, 1, 2), (1, 2, 2), (2, 0, 2), (2, 1, 2), (2, 2, 2)]
+def test_a_draft_stands_on_the_tensor_ranks_of_the_model() -> None:
+    # Two GPUs of the model as two groups or as one, or as two stages, which take no draft.
+    lists: Mapping = {"tensor_parallel": (1, 2), "attention_data_parallel": (1, 2), "pipeline_parallel": (1, 2)}
+    found = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2), max_gpus=2, **lists), "decode")
+    drafted = [(one.setup, one.decoding.draft_setup) for one in found if one.decoding.draft_tokens]
+    assert [main for main, _ in drafted] == [small for _, small in drafted]
+    places = sorted((int(main.tensor_parallel), int(main.sigma), int(main.pipeline)) for main, _ in drafted)
+    assert places == [(1, 1, 1), (1, 2, 1), (2, 1, 1)]
 
 
 def test_colocated_by_hand() -> None:
@@ -179,8 +179,9 @@ def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
     assert decoding.expected == 1.5
     one = serving.price(small_service(speculation=speculation), phase, "fp8", ONE_GPU, 4, decoding)
     model = KERNEL_S + 4 * ((2 + absorbed) * PER_TOKEN + PER_ATTENDED * (2 * 20 + absorbed * 5)) / 1e6
-    draft = KERNEL_S + 4 * (1.375 * PER_TOKEN + PER_ATTENDED * (20 + 0.375 * 5)) / 1e6
-    latency = (model + 2 * draft) / 1.5
+    # The draft proposes one of the two, so all of those prompt tokens come with its one pass.
+    draft = KERNEL_S + 4 * (1.75 * PER_TOKEN + PER_ATTENDED * (20 + 0.75 * 5)) / 1e6
+    latency = (model + draft) / 1.5
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
     assert one.pass_s == pytest.approx(5 * latency if phase == "colocated" else 0, rel=1e-12)
 
