@@ -434,9 +434,8 @@ def test_speculation_by_hand() -> None:
     # Two stages of one rank hold the model, but no draft.
     assert set(table["pipeline_parallel"]) == {1, 2}
     assert set(table["pipeline_parallel"][drafted]) == {1}
-    places = [
-        (int(a), int(b)) for a, b in zip(table["stage_ranks"][drafted], table["attention_data_parallel"][drafted])
-    ]
+    columns = (table[name][drafted].tolist() for name in ("stage_ranks", "attention_data_parallel"))
+    places = list(zip(*columns, strict=True))
     assert sorted(places) == [(1, 1), (2, 1), (2, 2)]
     for (ranks, sigma), latency in zip(places, table["latency_s"][drafted], strict=True):
         setup = Setup(ranks, "1d", 1, 1, sigma)
