@@ -83,7 +83,7 @@ class OracleScenario:
         if self.too_long():
             return "workload.context_tokens"
         if self.without_server():
-            return "engine"
+            return f"accelerators[{self.accelerators.index(self.without_server()[0])}]"
         any_pair = any(_precisions(self, accelerator) for accelerator in self.accelerators)
         return None if any_pair else "kv_cache"
 
