@@ -271,7 +271,8 @@ def test_who_starts_and_who_names_a_point() -> None:
 
 def test_a_card_that_no_server_runs_on() -> None:
     tpu = catalog.accelerator("TPU-v5e")
-    for engine, card, field in (("any", tpu, "accelerators[0]"), ("trtllm", AMD, "accelerators[0]"), ("none", tpu, None)):
+    first = "accelerators[0]"
+    for engine, card, field in (("any", tpu, first), ("trtllm", AMD, first), ("none", tpu, None)):
         case = scenario(engine=engine, accelerators=(card,))
         assert case.refused_field() == field
         assert enumerate_deployments(case)["batch"].size == 0 or field is None
