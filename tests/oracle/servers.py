@@ -47,12 +47,12 @@ _NOT_IN_TRTLLM = frozenset({"int8", "mxfp8", "gptq", "int4_g64", "int4_g32"})
 
 
 def of_scenario(engine: Engines) -> tuple[str, ...]:
-    """Servers that a field ``engine`` names, sorted; ``none`` is no server, and stands for itself."""
-    if engine == "none":
-        return ("none",)
-    if engine == "any":
-        return SERVERS
-    return tuple(sorted({engine} if isinstance(engine, str) else set(engine)))
+    """Servers that a field ``engine`` names, sorted; ``none`` is no server, and stands for itself.
+
+    One entry may stand alone or be the only one of a list.
+    """
+    listed = {engine} if isinstance(engine, str) else set(engine)
+    return SERVERS if listed == {"any"} else tuple(sorted(listed))
 
 
 def runs_on(engine: str, accelerator: Accelerator) -> bool:

@@ -47,7 +47,8 @@ def test_engines_of_a_scenario() -> None:
     assert servers.of_scenario("none") == ("none",)
     assert servers.of_scenario("any") == ("sglang", "trtllm", "vllm")
     assert servers.of_scenario(["vllm", "sglang"]) == ("sglang", "vllm")
-    assert servers.of_scenario("vllm") == ("vllm",)
+    assert servers.of_scenario("vllm") == servers.of_scenario(["vllm"]) == ("vllm",)
+    assert servers.of_scenario(["any"]) == servers.SERVERS
 
 
 def test_classes_and_blocks_are_those_of_the_longest_family() -> None:
