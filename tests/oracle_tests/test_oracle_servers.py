@@ -261,11 +261,11 @@ def test_who_starts_and_who_names_a_point() -> None:
     together = next(row for row in rows if row["attention_data_parallel"] == 1 and row["exchange"] == "none")
     assert attaining(table, together) == {(engine, "none") for engine in servers.SERVERS}
     every = starting(case, together)
-    assert [each.engine for each in every] == ["sglang", "trtllm", "vllm"]
-    assert named(every, "vllm") == "sglang"
+    assert [each.engine for each in every] == ["vllm", "sglang", "trtllm"]
+    assert named(every, "sglang") == "vllm"
     # With reserves of their own, TensorRT-LLM and vLLM need more than SGLang or less; the roomier names it.
     roomy = replace(case, memory_reserve_gb="auto", accelerators=(replace(CARD, hbm_bytes=8e10),))
-    assert named(starting(roomy, together), "vllm") == "trtllm"
+    assert named(starting(roomy, together), "sglang") == "vllm"
     apart = next(row for row in rows if row["attention_data_parallel"] == 2)
     assert [each.engine for each in starting(case, apart)] == ["vllm"]
 
