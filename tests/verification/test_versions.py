@@ -111,3 +111,16 @@ def test_what_does_not_depend_on_the_model_is_still_checked_there() -> None:
     faster = dataclasses.replace(first, speed_tokens_per_s=2 * first.speed_tokens_per_s)
     problems = ieco_opt.verify(dataclasses.replace(answer, deployments=(faster, *others))).problems  # type: ignore[call-arg]
     assert any(each.startswith("deployments[0]: speed_tokens_per_s: found ") for each in problems)
+
+
+@pytest.mark.parametrize("engine", [None, "other"])
+def test_a_row_of_a_plan_for_no_engine_of_the_workload_is_told(engine: str | None) -> None:
+    answer = result("plan")
+    (plan,) = answer.plans  # type: ignore[attr-defined]
+    at, row = next((at, row) for at, row in enumerate(plan.instances) if row.parallelism is not None)
+    assert row.engine == "vllm"
+    rows = (*plan.instances[:at], dataclasses.replace(row, engine=engine), *plan.instances[at + 1 :])
+    edited = dataclasses.replace(answer, plans=(dataclasses.replace(plan, instances=rows),))  # type: ignore[call-arg]
+    (problem,) = ieco_opt.verify(edited).problems
+    assert problem.startswith(f"plans[0]: workload chat: colocated {row.instance_type}: ")
+    assert problem.endswith(f"engine: found {engine or 'null'}, expected sglang or trtllm or vllm")
