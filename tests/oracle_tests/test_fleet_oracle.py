@@ -707,13 +707,13 @@ def test_listing_all_finds_the_optimum_again() -> None:
 
 
 @pytest.mark.slow
-def test_every_criterion_decides_in_a_tenth_of_the_fleets() -> None:
+def test_every_criterion_decides_in_a_twentieth_of_the_fleets() -> None:
     found: list[str] = []
     for number in range(100):
         # At small factors there may be too many plans to list, where at the best one there are not.
         with contextlib.suppress(TooLargeError):
             found += deciding(numbered_level_fleet(number))
-    assert min(found.count(name) for name in ("cost", "speed_factor", "slack", "gpus", "instances")) >= 10
+    assert min(found.count(name) for name in ("cost", "speed_factor", "slack", "gpus", "instances")) >= 5
 
 
 # --- simulator --------------------------------------------------------------------------------------------------------
