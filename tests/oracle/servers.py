@@ -24,7 +24,7 @@ from .precision import Precision, recipe
 
 SERVERS = ("sglang", "trtllm", "vllm")
 
-DATA = Path(ieco_opt.__file__).parent / "engines" / "data"
+PACKAGE = Path(ieco_opt.__file__).parent
 
 Engines = str | Sequence[str]
 
@@ -65,12 +65,12 @@ def runs_on(engine: str, accelerator: Accelerator) -> bool:
 
 @lru_cache(maxsize=1)
 def _families() -> tuple[Mapping[str, Any], ...]:
-    return tuple(yaml.safe_load((DATA / "families.yaml").read_text()))
+    return tuple(yaml.safe_load((PACKAGE / "catalog" / "data" / "families.yaml").read_text()))
 
 
 @lru_cache(maxsize=1)
 def _hosts() -> tuple[Mapping[str, Any], ...]:
-    return tuple(yaml.safe_load((DATA / "hosts.yaml").read_text()))
+    return tuple(yaml.safe_load((PACKAGE / "engines" / "data" / "hosts.yaml").read_text()))
 
 
 def _family(model: Model) -> Mapping[str, Any]:
