@@ -177,5 +177,7 @@ def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(eng
     rows = zip(space.alternatives.accelerator, space.alternatives.precision, strict=True)
     assert {(int(card), int(pair)) for card, pair in rows} <= {(0, 0), (1, 0), (1, 1)}
     names = segment_names(space, build_segments(space))
-    own = rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
+    own = (
+        rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
+    )
     assert any(re.match(own, name) for name in names)
