@@ -131,8 +131,8 @@ def cheapest_with_a_draft() -> Any:
     8 sequences with the draft wait longest for both memories. A pass of the model and one of the draft, which proposes
     one of the two tokens, give 9/5 tokens. They launch 8 + 4 kernels of 4 us and read, at 2.5125 TB/s, 33e6 and 2.6e5
     weights of 2 bytes, with 4000 and 200 words of norms; each sequence brings 8e6 and 4e5 bytes of cache, 2 x 42,000
-    and 2100 words of activations. 48 + 26.479 us and 3.412 us a sequence, times 5/9, at $1.3/h, are 0.01494 + 8 x 0.00068
-    millionths of a dollar a step, less 0.01 for each token.
+    and 2100 words of activations. 48 + 26.479 us and 3.412 us a sequence, times 5/9, at $1.3/h, are 0.01494 + 8 x
+    0.00068 millionths of a dollar a step, less 0.01 for each token.
     """
 
     def choose(space: DesignSpace) -> Alternatives:
