@@ -110,27 +110,27 @@ def test_segments_range_over_multiples(engine: str) -> None:
         assert ((batch >= held.batch_min) & (batch <= held.batch_max)).all()
 
 
-def test_bisections_find_every_edge_among_multiples() -> None:
-    for step, start, count in itertools.product((1, 3, 8), (1, 2), (1, 2, 7, 12)):
-        batches = step * (start + np.arange(count))
-        lo, hi = np.full(count, batches[0]), np.full(count, batches[-1])
-        for steps in (step, np.full(count, step)):
-            asked: list[NDArray[np.float64]] = []
+@pytest.mark.parametrize("step", [1, 3, 8])
+@pytest.mark.parametrize(("start", "count"), list(itertools.product((1, 2), (1, 2, 7, 12))))
+def test_bisections_find_every_edge_among_multiples(step: int, start: int, count: int) -> None:
+    batches = step * (start + np.arange(count))
+    lo, hi = np.full(count, batches[0]), np.full(count, batches[-1])
+    asked: list[NDArray[np.float64]] = []
 
-            def upto(batch: NDArray[np.float64], asked: Any = asked, batches: Any = batches) -> NDArray[np.bool_]:
-                asked.append(batch)
-                return np.asarray(batch <= batches)
+    def below(batch: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.bool_]:
+        asked.append(batch)
+        return np.asarray(batch <= batches + rest)
 
-            def since(batch: NDArray[np.float64], asked: Any = asked, batches: Any = batches) -> NDArray[np.bool_]:
-                asked.append(batch)
-                return np.asarray(batch >= batches)
+    def above(batch: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.bool_]:
+        asked.append(batch)
+        return np.asarray(batch >= batches - rest)
 
-            assert last_true(upto, lo, hi, steps).tolist() == batches.tolist()
-            assert first_true(since, lo, hi, steps).tolist() == batches.tolist()
-            assert all((each % step == 0).all() for each in asked)
-            # What holds between two batches holds from the next on.
-            assert first_true(lambda batch: batch >= batches - 0.5, lo, hi, steps).tolist() == batches.tolist()
-            assert last_true(lambda batch: batch < batches + 0.5, lo, hi, steps).tolist() == batches.tolist()
+    for steps in (step, np.full(count, step)):
+        # An edge is a multiple, or lies between two.
+        for rest in (0.0, 0.5):
+            assert last_true(lambda batch, rest=rest: below(batch, rest), lo, hi, steps).tolist() == batches.tolist()
+            assert first_true(lambda batch, rest=rest: above(batch, rest), lo, hi, steps).tolist() == batches.tolist()
+    assert all((each % step == 0).all() for each in asked)
 
 
 def batches_of(cells: Cells, row: int) -> list[int]:
