@@ -115,7 +115,7 @@ def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
         degrees = degrees.take(np.zeros(0, dtype=np.intp))
     setups = capacity(request, degrees)
     whole = _has_whole_groups(request, setups)
-    holds_none = setups.batch_max < setups.batch_min
+    holds_none = ~_holds_some(request, setups)
     for reason, wrong in ((NOT_WHOLE, ~whole), (NO_MEMORY, whole & holds_none)):
         if wrong.any():
             reasons[reason] += int(wrong.sum())
@@ -135,6 +135,15 @@ def _has_whole_groups(request: SetupRequest, setups: Setups) -> NDArray[np.bool_
         listed = np.array(request.batches, dtype=np.int64)
         return np.asarray((listed % setups.batch_step[:, None] == 0).any(axis=1))
     return request.batch_max // setups.batch_step * setups.batch_step >= request.batch_min
+
+
+def _holds_some(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
+    """Whether some batch of the scenario is among those that each setup can hold."""
+    if request.batches is None:
+        return np.asarray(setups.batch_min <= setups.batch_max)
+    listed = np.array(request.batches, dtype=np.int64)
+    least, most, step = (column[:, None] for column in setups.batches)
+    return np.asarray(((listed >= least) & (listed <= most) & (listed % step == 0)).any(axis=1))
 
 
 def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:

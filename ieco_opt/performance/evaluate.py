@@ -286,8 +286,8 @@ def _shape(
     if not takes_cache(accelerator, kv_cache):
         message = f"found {kv_cache}, which needs 8-bit arithmetic, expected bf16 on {accelerator.name}"
         raise ScenarioError([table.fault(row, "kv_cache", message)])
-    precision = Precision(parsed(weights), kv_cache)
     try:
+        precision = Precision(parsed(weights), kv_cache)
         return architecture(model, precision, accelerator), precision
     except ScenarioError as error:
         raise ScenarioError([table.fault(row, "weights", fault.message) for fault in error.faults]) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -156,22 +157,27 @@ def test_the_reserve_is_counted_once_where_a_draft_runs_beside() -> None:
     assert built.drafts.setups.free_bytes.tolist() == pytest.approx(list(map(free_without_reserve, (1, 2))), rel=1e-12)
 
 
-def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits() -> None:
-    both = LLAMA | {"accelerators": ["A100-SXM-80GB", "H100-SXM"], "kv_cache": ["bf16", "fp8"]}
+@pytest.mark.parametrize("engine", ["any", "none"])
+def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(engine: str) -> None:
+    both = LLAMA | {"accelerators": ["A100-SXM-80GB", "H100-SXM"], "kv_cache": ["bf16", "fp8"], "engine": engine}
     space = design_space_of(resolve(load_scenario_mapping(both)))
+    engines = ("sglang", "trtllm", "vllm") if engine == "any" else (None,)
     sizes = {
-        (each.accelerator.name, each.precision.kv_cache): len(each.setups)
-        for each in space.families
+        (each.accelerator.name, each.precision.kv_cache, each.engine): len(each.setups)
+        for each in space.offered
         if isinstance(each.precision, Precision)
     }
     assert sizes == {
-        ("A100-SXM-80GB", "bf16"): 2,
-        ("A100-SXM-80GB", "fp8"): 0,
-        ("H100-SXM", "bf16"): 2,
-        ("H100-SXM", "fp8"): 2,
+        (card, cache, each): 0 if (card, cache) == ("A100-SXM-80GB", "fp8") else 2
+        for card in ("A100-SXM-80GB", "H100-SXM")
+        for cache in ("bf16", "fp8")
+        for each in engines
     }
-    assert space.counts.rejected["A100-SXM-80GB has no 8-bit arithmetic for a cache in fp8"] == 2
+    assert space.counts.rejected["A100-SXM-80GB has no 8-bit arithmetic for a cache in fp8"] == 2 * len(engines)
     rows = zip(space.alternatives.accelerator, space.alternatives.precision, strict=True)
     assert {(int(card), int(pair)) for card, pair in rows} <= {(0, 0), (1, 0), (1, 1)}
     names = segment_names(space, build_segments(space))
-    assert any("_rest_bf16_kv_fp8_tp1" in name for name in names)
+    own = (
+        rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
+    )
+    assert any(re.match(own, name) for name in names)
