@@ -268,15 +268,11 @@ def server_of(
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
-    texts = {
+    texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
         "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
-        "head": placed.hosts[0],
-        "head_port": str(HEAD_PORT + placed.instance),
-        "config": options_path(named.out_folder, named.name, profile),
-        "phase": placed.phase,
         "gpus": str(int(numbers["gpus"])),
     }
     return Server(
@@ -298,6 +294,16 @@ def server_of(
             *filter(None, [priced_otherwise(profile, row, facts, numbers)]),
         ),
     )
+
+
+def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str, str]:
+    """What flags say of where a server runs."""
+    return {
+        "head": placed.hosts[0],
+        "head_port": str(HEAD_PORT + placed.instance),
+        "config": options_path(named.out_folder, named.name, profile),
+        "phase": placed.phase,
+    }
 
 
 def _broken(
