@@ -170,6 +170,9 @@ def test_what_moves_where_groups_gather_the_tokens_of_all() -> None:
     assert told["feed_forward_allreduce_s"] == lines(all_reduce(2, 1, 8 / 2), all_reduce(2, 1, 8 / 2))
     latency, seconds = _one_way(2, 2, 8)
     assert told["expert_all_to_all_s"] == lines((2 * latency, 2 * seconds))
+    # Also where two ranks share an expert: the results of a group are reduced once.
+    shared = collectives(degrees(4, 2, 2, ALL_GATHER, dense=2, shared=2), shape)
+    assert shared["feed_forward_allreduce_s"] == told["feed_forward_allreduce_s"]
     # Four groups of one rank: a rank of the two nodes each, and nothing to reduce.
     told = collectives(degrees(4, 4, 4, ALL_GATHER, dense=1, shared=1), shape)
     assert set(told) == {"expert_all_to_all_s"}
