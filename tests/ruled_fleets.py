@@ -368,9 +368,8 @@ def _in_groups(rng: random.Random) -> Mapping:
         "attention_data_parallel": [2, 4],
         "batch": sorted(rng.sample(range(3, 40), 4)),
     }
-    workload = _priced(rng, design_space=space, engine="none", serving=rng.choice((["colocated"], ["disaggregated"])))
-    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [workload])
-    return _with_demand(rng, mapping, "decode" if workload["serving"] == ["disaggregated"] else "colocated")
+    workload = _priced(rng, design_space=space, engine="none", serving=["colocated"])
+    return _with_demand(rng, _fleet(rng, [_pool(rng, rented_by="gpu")], [workload]), "colocated")
 
 
 def _given_reserve(rng: random.Random) -> Mapping:

@@ -99,7 +99,7 @@ def _nothing_yet(question: Question, asked: AskedQuestion, under_way: Run) -> Ex
         confirmed=None,
         solver=config,
         statistics=ExplanationStatistics(0.0),
-        versions=versions(config.solver),
+        versions=versions(config.solver, question.pool.resolved),
         notes=scenario.notes(),
     )
 

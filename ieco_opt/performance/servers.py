@@ -36,7 +36,7 @@ class Served:
     Attributes
     ----------
     profiles
-        Servers that may run it, sorted by name; none: the equations alone.
+        Servers that may run it, in order of preference; none: the equations alone.
     reference
         How the scenario names the model, which says which checkpoint is loaded.
     """

@@ -69,9 +69,7 @@ class InstanceRow(Row):
         Generated tokens of one full instance; for prefill, prompt tokens.
     bound, gap, status
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
-    memory_per_gpu_gb, memory_limit_gb
-        Bytes / 1e9 on the most loaded GPU, and what the server may use there.
-    engine, engines, exchange, draft_mode, draft_model
+    engine, engines, exchange, draft_mode, draft_model, memory_per_gpu_gb, memory_limit_gb
     cache_tokens, weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
         As in :class:`~ieco_opt.results.deployment.Deployment`.
     """
@@ -359,7 +357,9 @@ class FleetResult(ShownAnswer, _Priced):
         found: FleetResult = installed_part(PLANNERS, "fleets", "plans fleets").with_relaxations(self)
         return found
 
-    def launch(self, *, engine: str, plan: int | None = None, folder: str | Path = ".") -> list[LaunchCommand]:
+    def launch(
+        self, *, engine: str | None = None, plan: int | None = None, folder: str | Path = "."
+    ) -> list[LaunchCommand]:
         """The commands that start all instances of a plan (from 1; its only one) and the routers before them.
 
         Engine, folder and errors are as of :meth:`ieco_opt.results.frontier.Frontier.launch`.

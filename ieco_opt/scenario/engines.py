@@ -10,17 +10,23 @@ from ieco_opt.catalog.types import Accelerator
 if TYPE_CHECKING:
     from ieco_opt.engines.profile import Profile
 
+PREFERENCE = ("vllm", "sglang", "trtllm")
+"""Order of the servers where a scenario asks for any: those with figures of memory first."""
+
 ANY, ALONE = "any", "none"
 """Every server that has a profile, and the equations alone."""
 
 
 def profiles_of(names: Sequence[str]) -> tuple[Profile, ...]:
-    """Profiles of the servers named, sorted by name; nothing for the equations alone."""
+    """Profiles of the servers named, in their order; nothing for the equations alone.
+
+    Of two servers that run a setup alike the first is priced, so that their order says which is preferred.
+    """
     if ALONE in names:
         return ()
-    from ieco_opt.engines.store import profile, profiles
+    from ieco_opt.engines.store import profile
 
-    return profiles() if ANY in names else tuple(profile(name) for name in sorted(names))
+    return tuple(profile(name) for name in (PREFERENCE if ANY in names else names))
 
 
 def unserved(profiles: Sequence[Profile], accelerators: Sequence[Accelerator]) -> Iterator[tuple[int, str]]:

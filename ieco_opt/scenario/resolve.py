@@ -33,7 +33,7 @@ class ResolvedScenario:
     precisions
         Every pair of weights and cache; empty in fidelity ``paper``.
     engines
-        Servers to choose from, sorted by name; empty for the equations alone and in fidelity ``paper``.
+        Servers to choose from, in order of preference; empty for the equations alone and in fidelity ``paper``.
     """
 
     scenario: Scenario

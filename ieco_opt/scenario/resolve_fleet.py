@@ -51,7 +51,7 @@ class ResolvedPool:
 class ResolvedWorkload:
     """A workload with its models; ``points`` are operating points, each with the pools it suits (by position).
 
-    ``engines`` are the servers to choose from, sorted by name; empty for the equations alone.
+    ``engines`` are the servers to choose from, in order of preference; empty for the equations alone.
     """
 
     workload: FleetWorkload

@@ -79,7 +79,10 @@ class PlanModel:
             return
         table = self._table(candidate, row)
         if table is None:
-            # A phase or a pool that the workload must not use: the check of the plan says so.
+            # Of a phase or a pool that the workload must not use the check of the plan says so.
+            others = sorted({shown(each.engine) for each in self._tables(candidate, row)})
+            if others:
+                yield f"engine: found {shown(row.engine)}, expected {' or '.join(others)}"
             return
         positions = [self._position(setups, row) for setups in table.setups]
         if all(at is None for at in positions):
@@ -110,16 +113,15 @@ class PlanModel:
                 yield f"engines: found {shown(row.engines)}, expected {shown(expected)}"
 
     def _table(self, candidate: Candidates, row: InstanceRow) -> SetupTable | None:
+        return next((each for each in self._tables(candidate, row) if each.engine == row.engine), None)
+
+    def _tables(self, candidate: Candidates, row: InstanceRow) -> Iterator[SetupTable]:
+        """Setups of the phase, precision and pool of a row, of any engine."""
         pool = self._pools[row.pool]
         for table in candidate.tables:
-            if (
-                table.phase.value == row.phase
-                and names_of(table.precision) == (row.weights, row.kv_cache)
-                and table.engine == row.engine
-                and pool in table.pools
-            ):
-                return table
-        return None
+            alike = table.phase.value == row.phase and names_of(table.precision) == (row.weights, row.kv_cache)
+            if alike and pool in table.pools:
+                yield table
 
     def _position(self, setups: DecodingSetups | PrefillSetups, row: InstanceRow) -> int | None:
         """Position of the setup that a row names."""

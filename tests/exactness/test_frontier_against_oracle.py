@@ -135,7 +135,7 @@ def _engine_faults(row: dict[str, Any], columns: dict[str, Any], oracle: OracleS
     if not isinstance(oracle.model, Model):
         return
     every = starting(oracle, row)
-    names = ",".join(each.engine for each in every)
+    names = ",".join(sorted(each.engine for each in every))
     if (columns["engines"] or "") != names:
         yield f"engines are {columns['engines']}, {names} for the oracle"
     if names and columns["engine"] != named(every, row["engine"]):

@@ -1343,7 +1343,7 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
     tokens = serving.resident_tokens(wanted, one.phase)
     at = (wanted.accelerator, one.precision, one.setup, one.batch, tokens)
     every = started(wanted.model, draft, *at, wanted.reserve, wanted.engine)
-    names = ",".join(each.engine for each in every)
+    names = ",".join(sorted(each.engine for each in every))
     found = [] if (row["engines"] or "") == names else [f"engines are {row['engines']}, expected {names}"]
     if one.phase != "colocated" or one.setup.engine not in names.split(","):
         # The instances of a disaggregated workload have one engine, which need not have the most room for each.

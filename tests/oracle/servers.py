@@ -22,9 +22,9 @@ from .common import Setup
 from .kinds import Kind, kind_of
 from .precision import Precision, recipe
 
-SERVERS = ("sglang", "trtllm", "vllm")
+SERVERS = ("vllm", "sglang", "trtllm")
 
-PACKAGE = Path(ieco_opt.__file__).parent
+DATA = Path(ieco_opt.__file__).parent / "engines" / "data"
 
 Engines = str | Sequence[str]
 
@@ -47,12 +47,12 @@ _NOT_IN_TRTLLM = frozenset({"int8", "mxfp8", "gptq", "int4_g64", "int4_g32"})
 
 
 def of_scenario(engine: Engines) -> tuple[str, ...]:
-    """Servers that a field ``engine`` names, sorted; ``none`` is no server, and stands for itself.
+    """Servers that a field ``engine`` names, the preferred ones first; ``none`` is no server, and stands for itself.
 
     One entry may stand alone or be the only one of a list.
     """
-    listed = {engine} if isinstance(engine, str) else set(engine)
-    return SERVERS if listed == {"any"} else tuple(sorted(listed))
+    listed = (engine,) if isinstance(engine, str) else tuple(engine)
+    return SERVERS if listed == ("any",) else listed
 
 
 def runs_on(engine: str, accelerator: Accelerator) -> bool:
@@ -64,30 +64,18 @@ def runs_on(engine: str, accelerator: Accelerator) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _families() -> tuple[Mapping[str, Any], ...]:
-    return tuple(yaml.safe_load((PACKAGE / "catalog" / "data" / "families.yaml").read_text()))
-
-
-@lru_cache(maxsize=1)
 def _hosts() -> tuple[Mapping[str, Any], ...]:
-    return tuple(yaml.safe_load((PACKAGE / "engines" / "data" / "hosts.yaml").read_text()))
-
-
-def _family(model: Model) -> Mapping[str, Any]:
-    fitting = [family for family in _families() if model.name.startswith(family["family"])]
-    return max(fitting, key=lambda family: len(family["family"]), default={})
+    return tuple(yaml.safe_load((DATA / "hosts.yaml").read_text()))
 
 
 def architecture(model: Model) -> str | None:
     """Class by which servers know the model."""
-    own: str | None = getattr(model, "hf_architecture", None)
-    return _family(model).get("architecture") if own is None else own
+    return model.hf_architecture
 
 
 def fp8_block(model: Model) -> int:
     """Width of the blocks of the model's FP8 checkpoint; 0 without blocks."""
-    own: int | None = getattr(model, "fp8_block", None)
-    return int(_family(model).get("block", 0) if own is None else own)
+    return model.fp8_block
 
 
 def machine_gpus(accelerator: Accelerator) -> int:

@@ -57,7 +57,7 @@ def started(
     reserve: Reserve,
     engine: servers.Engines,
 ) -> list[Started]:
-    """Servers of a scenario that start a setup with its exchange and so large a batch in their memory, sorted."""
+    """Servers that start a setup with its exchange and so large a batch in their memory, preferred first."""
     at, found = (precision, np.array(float(batch)), full_tokens, accelerator), []
     for run in servers.run_as(model, accelerator, precision, setup, engine):
         if run.engine == "none" or run.exchange != setup.exchange:

@@ -31,7 +31,7 @@ MIXTURE = replace(
         FeedForward(layers=5, width=256, shared=True),
     ),
 )
-BLOCKY = replace(MIXTURE, name="DeepSeek-V3 small")
+BLOCKY = replace(MIXTURE, name="blocky", hf_architecture="DeepseekV3ForCausalLM", fp8_block=128)
 """Known by the beginning of its name: DeepseekV3ForCausalLM with blocks of 128."""
 
 
@@ -45,8 +45,8 @@ def at(ranks: int, groups: int = 1, expert: int = 1, pipeline: int = 1, redundan
 
 def test_engines_of_a_scenario() -> None:
     assert servers.of_scenario("none") == ("none",)
-    assert servers.of_scenario("any") == ("sglang", "trtllm", "vllm")
-    assert servers.of_scenario(["vllm", "sglang"]) == ("sglang", "vllm")
+    assert servers.of_scenario("any") == ("vllm", "sglang", "trtllm")
+    assert servers.of_scenario(["sglang", "vllm"]) == ("sglang", "vllm")
     assert servers.of_scenario("vllm") == servers.of_scenario(["vllm"]) == ("vllm",)
     assert servers.of_scenario(["any"]) == servers.SERVERS
 
@@ -112,7 +112,10 @@ def test_rules_by_hand(engine: str, model: Model, setup: Setup, weights: str, ro
 
 
 def test_rules_of_classes_and_formats() -> None:
-    gpt_oss, qwen = replace(MIXTURE, name="gpt-oss-small"), replace(MIXTURE, name="Qwen3-30B-small")
+    gpt_oss, qwen = (
+        replace(MIXTURE, hf_architecture="GptOssForCausalLM"),
+        replace(MIXTURE, hf_architecture="Qwen3MoeForCausalLM"),
+    )
     assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4") == ["mxfp4"]
     assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4", replace(CARD, flops_4bit=4e6)) == []
     assert broken("sglang", gpt_oss, at(4), "mxfp4") == []
@@ -121,7 +124,7 @@ def test_rules_of_classes_and_formats() -> None:
     assert broken("trtllm", gpt_oss, at(4), "mxfp4", AMD) == ["accelerators"]
     few = replace(qwen, feed_forward=(FeedForward(layers=5, width=512, experts=4, active=2),))
     assert broken("vllm", few, at(8)) == ["more ranks than experts"]
-    assert broken("vllm", replace(few, name="other"), at(8)) == []
+    assert broken("vllm", replace(few, hf_architecture=None), at(8)) == []
     assert broken("vllm", MIXTURE, replace(at(4), layout="2d")) == ["layout"]
     # A width that no rank can share needs no sharing in MXFP4.
     odd = replace(gpt_oss, feed_forward=(FeedForward(layers=5, width=514, experts=8, active=2),))
@@ -144,7 +147,7 @@ def test_exchanges_by_the_table() -> None:
     def of(engine: str, *degrees: int) -> list[str]:
         return exchanges(MIXTURE, at(*degrees), engine)
 
-    assert [of(engine, 4, 1, 4) for engine in servers.SERVERS] == [["none", "all_to_all"], ["none"], ["none"]]
+    assert [of(engine, 4, 1, 4) for engine in servers.SERVERS] == [["none"], ["none", "all_to_all"], ["none"]]
     assert [of(engine, 4, 2, 4) for engine in servers.SERVERS] == [["all_gather", "all_to_all"]] * 3
     assert [of(engine, 4, 2, 2) for engine in ("sglang", "trtllm")] == [["all_gather"], ["all_gather", "all_to_all"]]
     assert [of(engine, 4, 2, 1) for engine in servers.SERVERS] == [["all_gather"]] * 3
@@ -261,11 +264,11 @@ def test_who_starts_and_who_names_a_point() -> None:
     together = next(row for row in rows if row["attention_data_parallel"] == 1 and row["exchange"] == "none")
     assert attaining(table, together) == {(engine, "none") for engine in servers.SERVERS}
     every = starting(case, together)
-    assert [each.engine for each in every] == ["sglang", "trtllm", "vllm"]
-    assert named(every, "vllm") == "sglang"
+    assert [each.engine for each in every] == ["vllm", "sglang", "trtllm"]
+    assert named(every, "sglang") == "vllm"
     # With reserves of their own, TensorRT-LLM and vLLM need more than SGLang or less; the roomier names it.
     roomy = replace(case, memory_reserve_gb="auto", accelerators=(replace(CARD, hbm_bytes=8e10),))
-    assert named(starting(roomy, together), "vllm") == "trtllm"
+    assert named(starting(roomy, together), "sglang") == "vllm"
     apart = next(row for row in rows if row["attention_data_parallel"] == 2)
     assert [each.engine for each in starting(case, apart)] == ["vllm"]
 
