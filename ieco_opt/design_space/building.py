@@ -159,7 +159,10 @@ def _on_the_same_ranks(degrees: Degrees, draft: Architecture, server: Server | N
     good = (degrees.pipeline_parallel == 1.0) & (expert <= draft.experts) & rules.divide(draft, own)
     if server is not None:
         good &= server.accepts_draft(degrees)
-        own = replace(own, spread=server.spread(own, draft.experts, degrees.spread.exchange))
+        # A dense model has no exchange that its draft could share.
+        usual = server.experts == 1
+        exchange = server.usual_exchange(own, draft.experts) if usual else degrees.spread.exchange
+        own = replace(own, spread=server.spread(own, draft.experts, exchange))
     rows = np.flatnonzero(good)
     return rows, own.take(rows)
 

@@ -161,6 +161,13 @@ def test_the_exchange_and_the_draft_model_decide_who_starts_a_deployment() -> No
         # A batch below the least is none.
         assert starting(whole, one, 1) == ()
 
+    # On four groups of one rank TensorRT-LLM does.
+    found = families(DEEPSEEK, design_space=degrees(4, 4, expert_parallel=[2]))[0]
+    told = {}
+    for row, number in enumerate(found[1].setups.degrees.spread.exchange):
+        told[EXCHANGES[number]] = starting(found, found[1].alternatives(np.array([row]), 0), 8)
+    assert told == {"all_gather": ("sglang", "trtllm"), "all_to_all": ("trtllm",)}
+
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.5, "max_draft_tokens": 2}
     found = families(LLAMA, speculation=speculation)[0]
     drafted, plain = found[0].alternatives(np.array([0]), 2, np.array([0])), found[0].alternatives(np.array([0]), 0)
@@ -282,6 +289,18 @@ def test_a_server_says_where_a_draft_model_stands_and_how() -> None:
         # A dense draft model is whole on each rank of a group of one, and over the stage for the equations alone.
         assert set(drafts.setups.degrees.spread.dense_ranks.tolist()) == {ranks}
         assert set(drafts.setups.degrees.spread.head_ranks.tolist()) == {ranks}
+
+
+@pytest.mark.parametrize(("groups", "exchange"), [(1, "none"), (2, "all_gather")])
+def test_experts_of_a_draft_model_beside_a_dense_model_are_reached_as_the_server_usually_does(
+    groups: int, exchange: str
+) -> None:
+    # The dense model has no exchange that the draft model could share.
+    blocks = [{"layers": 2, "width": 1024, "experts": 4, "active": 2}]
+    draft = own_draft("few experts", 8, *blocks) | {"vocabulary": 151_936}
+    drafts = with_draft(LLAMA | {"model": "Qwen3-8B"}, draft, degrees(2, groups), engine="trtllm").drafts
+    assert drafts is not None
+    assert [EXCHANGES[at] for at in drafts.setups.degrees.spread.exchange] == [exchange]
 
 
 def test_the_draft_model_is_charged_one_pass_less_than_tokens_are_verified() -> None:
