@@ -167,3 +167,10 @@ def test_an_accelerator_that_no_server_runs_on_is_refused(accelerator: str, engi
 def test_an_unknown_exchange_is_refused() -> None:
     with pytest.raises(ScenarioError, match=r"found 'ring', expected one of none, all_gather, all_to_all"):
         evaluated(EXPERTS | {"exchange": "ring"})
+
+
+def test_a_row_of_the_equations_alone_has_no_engine() -> None:
+    # So stand rows in files of results: their column is empty.
+    alone = evaluated(DENSE | {"engine": "none"}, EXPERTS | {"engine": "none"})
+    again = evaluated(DENSE | {"engine": None}, EXPERTS | {"engine": None})
+    pd.testing.assert_frame_equal(again, alone)
