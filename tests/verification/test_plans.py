@@ -27,6 +27,7 @@ FLEET: Mapping = {
         {
             "name": "chat",
             "model": "Llama-3.1-8B",
+            "engine": "none",
             "weights": ["fp8"],
             "requests_per_s": 60,
             "prompt_tokens": 3000,
