@@ -213,6 +213,8 @@ class Scenario(Strict):
         With every fault of the fields given.
     """
 
+    model_config = ConfigDict(json_schema_extra=engine_fields.WITHOUT_PROFILE)
+
     version: fields.Version = VERSION
     """Version of the file's format; 2 says that tensor_parallel counts the ranks of one attention group."""
 

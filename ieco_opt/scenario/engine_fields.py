@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
+from pydantic.config import JsonDict
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ieco_opt.scenario import fields
@@ -17,6 +18,14 @@ ProfileReference = Annotated[
 ]
 
 _WORDS = (ANY, ALONE, *PREFERENCE)
+
+_EITHER: JsonDict = {"anyOf": [{"enum": list(_WORDS)}, {"items": {"enum": list(_WORDS)}, "type": "array"}]}
+
+WITHOUT_PROFILE: JsonDict = {
+    "if": {"properties": {"profile": {"type": "null"}}},
+    "then": {"properties": {"engine": _EITHER}},
+}
+"""JSON Schema of the names that there are where a scenario or a workload brings no profile."""
 
 
 def _known(value: object, handler: ModelWrapValidatorHandler[str], info: ValidationInfo) -> str:
@@ -56,7 +65,7 @@ def _with_profile(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ..
 EngineName = Annotated[str, WrapValidator(_known)]
 Engines = Annotated[
     tuple[EngineName, ...],
-    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+    Field(json_schema_extra=fields.one_or_list),
     AfterValidator(fields.unique),
     AfterValidator(_alone),
     AfterValidator(_with_profile),

@@ -214,6 +214,13 @@ def choice(options: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
+def one_or_list(schema: JsonDict) -> None:
+    """Describe a list whose only entry may stand for it, as :func:`scalar_as_list` reads it."""
+    entry = schema.pop("items")
+    schema.pop("type")
+    schema["anyOf"] = [entry, {"type": "array", "items": entry, "minItems": 1, "uniqueItems": True}]
+
+
 _PRECISIONS = ", ".join(PRECISIONS)
 
 # Lengths are checked before the entries: Pydantic counts what is left of a list once wrong entries are gone.
@@ -263,7 +270,7 @@ Precisions = Annotated[
 KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
 KvCaches = Annotated[
     tuple[KvCache, ...],
-    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+    Field(json_schema_extra=one_or_list),
     AfterValidator(unique),
     listed("precisions ('bf16', 'fp8')"),
     BeforeValidator(scalar_as_list),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
@@ -118,6 +118,8 @@ OperatingPoints = Annotated[
 
 class FleetWorkload(Strict):
     """Requests of one model that have to be served."""
+
+    model_config = ConfigDict(json_schema_extra=engine_fields.WITHOUT_PROFILE)
 
     name: fields.Title
     """Name that results use."""
