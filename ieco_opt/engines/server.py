@@ -59,7 +59,7 @@ class Serving:
     memory_utilization
         Share of the accelerator's memory that the server may use.
     engines
-        Names of the servers that the scenario chose from.
+        Servers that the scenario chose from.
     """
 
     model: Model
@@ -69,7 +69,7 @@ class Serving:
     memory_utilization: float
     draft: Model | None = None
     draft_reference: str | Mapping[str, object] | None = None
-    engines: tuple[str, ...] = ()
+    engines: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +286,12 @@ def server_of(
         title=named.title,
         kind=named.kind,
         placed=placed,
-        broken=_broken(profile, row, facts, numbers, serving.engines if row.get("engine") else ()),
+        broken=_broken(profile, row, facts, numbers, [each.name for each in serving.engines if row.get("engine")]),
         not_expressible=(
             *missing,
             *(f"draft model: {each}" for each in draft_missing),
             *_unknown_memory(profile, row),
-            *filter(None, [priced_otherwise(profile, row, facts, numbers)]),
+            *filter(None, [priced_otherwise(profile, serving.engines, row, facts, numbers)]),
         ),
     )
 
