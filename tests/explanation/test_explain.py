@@ -312,6 +312,34 @@ def test_runner_ups_lose_what_they_say_and_differ_in_their_setups() -> None:
     assert len(setups) == 6
 
 
+def test_a_configuration_that_two_servers_run_alike_is_one() -> None:
+    # Of a dense model vLLM and SGLang run all of these alike; only their reserves differ.
+    both, one = ask(having(DENSE, engine=["sglang", "vllm"])), ask(having(DENSE, engine="vllm"))
+    assert both.chosen is not None
+    assert one.chosen is not None
+    decided = [each.to_dict() for each in (both.chosen, *(each.deployment for each in both.runner_ups))]
+    alone = [each.to_dict() for each in (one.chosen, *(each.deployment for each in one.runner_ups))]
+    assert len({tuple(each[name] for name in SETUP) for each in decided}) == 6
+    for found, expected in zip(decided, alone, strict=True):
+        assert [found[name] for name in SETUP] == [expected[name] for name in SETUP]
+        assert found["engines"] == "sglang,vllm"
+        assert found["latency_s"] == pytest.approx(expected["latency_s"], rel=EXACT)
+
+
+def test_a_configuration_that_two_servers_run_differently_is_two() -> None:
+    # With groups vLLM keeps the head once in each of them, SGLang once in all.
+    groups = having(BASES["experts"], model="gpt-oss-20b", weights=["mxfp4"], accelerators=["B200-SXM"])
+    space = {"stage_ranks": [4], "attention_data_parallel": [2], "expert_parallel": [4], "pipeline_parallel": [1]}
+    mapping = groups | {"engine": ["sglang", "vllm"], "design_space": space | {"batch": {"max": 64}}}
+    explanation = ask(mapping)
+    assert explanation.chosen is not None
+    found = [explanation.chosen, *(each.deployment for each in explanation.runner_ups)]
+    assert {(each.engine, each.exchange) for each in found} == {
+        (engine, exchange) for engine in ("sglang", "vllm") for exchange in ("all_gather", "all_to_all")
+    }
+    assert len(found) == 4
+
+
 CLASHES: dict[str, tuple[Mapping, set[str]]] = {
     "speed alone": (having(DENSE, limits__min_speed=5000.0), {"limits.min_speed"}),
     "cost alone": (

@@ -12,7 +12,15 @@ import highspy
 import pytest
 
 import ieco_opt
-from ieco_opt.fleet.columns import CacheForm, Column, Origin, cache_forms, conflicts, possible_modes
+from ieco_opt.fleet.columns import (
+    CacheForm,
+    Column,
+    Origin,
+    SetupTable,
+    cache_forms,
+    conflicts,
+    possible_modes,
+)
 from ieco_opt.fleet.dominance import nondominated
 from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.fleet.program.data import FleetProgramData
@@ -289,9 +297,9 @@ def test_only_pairs_that_could_be_used_together_can_be_late() -> None:
     assert cache_forms([sender, *receivers]) == [VLLM, SGLANG, IN_8_BITS]
 
 
-def test_a_workload_whose_phases_have_no_server_in_common_cannot_be_served() -> None:
-    # Decoding is slow but for two attention groups, which only vLLM has; prefill is left to SGLang by its experts.
-    space = OF_TWO_SERVERS["workloads"][0]["design_space"] | {"expert_parallel": [2]}
-    mapping = with_only(OF_TWO_SERVERS, engine="vllm", design_space=space)
-    with pytest.raises(ieco_opt.InfeasibleError, match=r"chat|w cannot be served"):
-        ieco_opt.plan(load_fleet_mapping(mapping))
+def test_a_workload_whose_phases_have_no_server_in_common_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if one server had prefill alone and another one decoding alone.
+    monkeypatch.setattr(SetupTable, "cache_form", property(lambda table: (table.phase.value, "bf16")))
+    expected = r"disaggregated \(prefill and decode instances need one engine and one kv_cache\)$"
+    with pytest.raises(ieco_opt.InfeasibleError, match=expected):
+        ieco_opt.plan(load_fleet_mapping(OF_TWO_SERVERS))
