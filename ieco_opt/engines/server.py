@@ -115,6 +115,8 @@ class Server:
         The first rule that the point breaks, in words; empty where it starts as it is.
     not_expressible
         What the server cannot be told, or is not known.
+    otherwise
+        What it does in another way than the point was priced, which is among them; empty where nothing is.
     """
 
     profile: Profile
@@ -129,6 +131,7 @@ class Server:
     placed: Placed
     broken: str = ""
     not_expressible: tuple[str, ...] = ()
+    otherwise: str = ""
 
     @property
     def nodes(self) -> int:
@@ -267,6 +270,7 @@ def server_of(
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
+    otherwise = priced_otherwise(profile, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
     texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
@@ -291,8 +295,9 @@ def server_of(
             *missing,
             *(f"draft model: {each}" for each in draft_missing),
             *_unknown_memory(profile, row),
-            *filter(None, [priced_otherwise(profile, row, facts, numbers)]),
+            *filter(None, [otherwise]),
         ),
+        otherwise=otherwise,
     )
 
 
