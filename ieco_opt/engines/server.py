@@ -320,9 +320,12 @@ def _broken(
     rule = accepts(profile, facts, numbers).reason()
     if rule is not None:
         return str(rule)
+    exchange = lacks_exchange(profile, row, facts, numbers)
+    if exchange:
+        return exchange
     if profile.name in asked and profile.name not in str(row.get("engines")).split(","):
         return "with what it keeps for itself, its memory does not hold the batch"
-    return lacks_exchange(profile, row, facts, numbers)
+    return ""
 
 
 def _numbers(
