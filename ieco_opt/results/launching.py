@@ -212,8 +212,8 @@ class _Deployments:
 def _own_profile(engine: str | None, title: str) -> Profile:
     """The profile of the server that a point was priced for."""
     if engine is None:
-        expected = "an engine to be named, since the point was priced for none"
-        raise ScenarioError.single(f"found nothing, expected {expected}", field=f"engine of {title}")
+        message = f"found nothing, expected the name of a server, since {title} was priced by the equations alone"
+        raise ScenarioError.single(message, field="engine")
     return profile(engine)
 
 
