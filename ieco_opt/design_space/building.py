@@ -64,7 +64,8 @@ def build_families(
     for number, server in enumerate(_servers(request, accelerator[1], precision[1])):
         family, rejected = _build(request, accelerator, precision, (number, server))
         families.append(family)
-        reasons.update(rejected)
+        # What no server can help is met by every server, and counted once.
+        reasons |= rejected
     return families, reasons
 
 
@@ -159,7 +160,10 @@ def _on_the_same_ranks(degrees: Degrees, draft: Architecture, server: Server | N
     good = (degrees.pipeline_parallel == 1.0) & (expert <= draft.experts) & rules.divide(draft, own)
     if server is not None:
         good &= server.accepts_draft(degrees)
-        own = replace(own, spread=server.spread(own, draft.experts, degrees.spread.exchange))
+        # A dense model has no exchange that its draft could share.
+        usual = server.experts == 1
+        exchange = server.usual_exchange(own, draft.experts) if usual else degrees.spread.exchange
+        own = replace(own, spread=server.spread(own, draft.experts, exchange))
     rows = np.flatnonzero(good)
     return rows, own.take(rows)
 

@@ -67,7 +67,7 @@ def priced_rows(
             best.feasible | fits,
         )
         starts |= accepted
-    best.columns["engines"] = np.array([",".join(each) for each in names], dtype=object)
+    best.columns["engines"] = np.array([",".join(sorted(each)) for each in names], dtype=object)
     return best
 
 
@@ -92,7 +92,7 @@ def _on_server(
     """Rows as one server runs them; ``None``: as the equations alone price them."""
     name, reserved = "none", "none"
     if server is not None:
-        asked, usual = numbers["exchange"], server.usual_exchange(degrees)
+        asked, usual = numbers["exchange"], server.usual_exchange(degrees, server.experts)
         degrees = server.laid_out(degrees, np.where(asked == USUAL, usual, asked).astype(np.int64))
         name, reserved = server.profile.name, server.profile.prices.reserve
     held = _memory(shape, accelerator, degrees, numbers, reserved)

@@ -82,15 +82,20 @@ class Server:
 
     def offers(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Which exchanges of experts it has for each setup, with a last axis over ``engines.EXCHANGES``."""
-        return exchanges(self.profile, self._columns(degrees), int(self.facts.numbers["experts"]))
+        return exchanges(self.profile, self._columns(degrees), self.experts)
 
-    def usual_exchange(self, degrees: Degrees) -> NDArray[np.int64]:
-        """What it does for each setup without being asked."""
-        return usual_exchange(self.profile, self._columns(degrees), int(self.facts.numbers["experts"]))
+    @property
+    def experts(self) -> int:
+        """Experts of a layer of the model; 1 for a dense one."""
+        return int(self.facts.numbers["experts"])
+
+    def usual_exchange(self, degrees: Degrees, experts: int) -> NDArray[np.int64]:
+        """What it does for each setup of a model of so many experts without being asked."""
+        return usual_exchange(self.profile, self._columns(degrees), experts)
 
     def laid_out(self, degrees: Degrees, exchange: NDArray[np.int64]) -> Degrees:
         """Setups as it runs them with an exchange of experts each."""
-        return replace(degrees, spread=self.spread(degrees, int(self.facts.numbers["experts"]), exchange))
+        return replace(degrees, spread=self.spread(degrees, self.experts, exchange))
 
     def spread(self, degrees: Degrees, experts: int, exchange: NDArray[np.int64]) -> Spread:
         """Layout of a model of so many experts in these degrees."""

@@ -134,7 +134,9 @@ def test_bisections_find_every_edge_among_multiples(step: int, start: int, count
 
 
 def batches_of(cells: Cells, row: int) -> list[int]:
-    """Every batch of the cells of one row, in order."""
+    """Every batch of the cells of one row, in order; both ends of a cell are batches."""
+    assert (cells.lo % cells.step == 0).all()
+    assert (cells.hi % cells.step == 0).all()
     found = [
         np.arange(lo, hi + 1, step).tolist()
         for at, lo, hi, step in zip(cells.row, cells.lo, cells.hi, cells.step, strict=True)
@@ -180,8 +182,6 @@ def test_parts_of_cells_are_all_their_batches_once(seed: int) -> None:
     cells = whole
     for _ in range(5):
         cells = split(cells)
-        assert (cells.lo % cells.step == 0).all()
-        assert (cells.hi % cells.step == 0).all()
         for at, (low, high, each) in enumerate(ranges):
             assert batches_of(cells, at) == list(range(low, high + 1, each))
     # Neighbours are one cell again, and a hole of one batch stays.

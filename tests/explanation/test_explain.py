@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from oracle import best, enumerate_deployments
+from oracle import Setup, best, enumerate_deployments, servers
 from oracle.enumeration import Deployments
 from random_scenarios import numbered
 
@@ -44,6 +44,7 @@ SETUP = (
     "redundant_experts",
     "attention_data_parallel",
     "draft_tokens",
+    "exchange",
 )
 
 DENSE: Mapping = {
@@ -235,20 +236,31 @@ def value_of(table: Any, objective: str) -> Any:
     return {"fastest": 1.0 / speed, "cheapest": cost, "preferred": cost / speed**3}[objective]
 
 
+def key_of(row: Mapping) -> tuple[object, ...]:
+    """What is decided but for the batch, and the ranks that share weights: servers that run it alike are one."""
+    degrees = (row["stage_ranks"], row["tensor_layout"], row["pipeline_parallel"], row["expert_parallel"])
+    run = Setup(*degrees, row["attention_data_parallel"], engine=row["engine"] or "none", exchange=row["exchange"])
+    return (*(row[name] for name in SETUP), servers.sharers(run))
+
+
 def setup_of(deployment: ieco_opt.Deployment) -> tuple[object, ...]:
-    columns = deployment.to_dict()
-    return tuple(columns[name] for name in SETUP)
+    return key_of(deployment.to_dict())
 
 
 def best_by_setup(table: Deployments, objective: str) -> list[float]:
     """Best value of every setup, in order."""
     # A 2-D layout of one rank is the 1-D one under another name.
     layout = np.where(table["stage_ranks"] == 1, "1d", table["tensor_layout"])
-    columns = [layout if name == "tensor_layout" else table[name] for name in SETUP]
+    names = ("stage_ranks", "engine", *SETUP)
+    columns = [layout if name == "tensor_layout" else table[name] for name in names]
     values: dict[tuple[object, ...], float] = {}
-    for *setup, value in zip(*columns, value_of(table, objective), strict=True):
-        values[tuple(setup)] = min(value, values.get(tuple(setup), math.inf))
-    return sorted(values.values())
+    for *decided, value in zip(*columns, value_of(table, objective), strict=True):
+        values[tuple(decided)] = min(value, values.get(tuple(decided), math.inf))
+    setups: dict[tuple[object, ...], float] = {}
+    for decided, value in values.items():
+        key = key_of(dict(zip(names, decided, strict=True)))
+        setups[key] = min(value, setups.get(key, math.inf))
+    return sorted(setups.values())
 
 
 @pytest.mark.parametrize("block", range(4))
