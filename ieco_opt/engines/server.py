@@ -264,9 +264,8 @@ def server_of(
         expected = "a point of fidelity deployable that was priced here"
         raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
-    kv_cache = str(row.get("kv_cache") or "bf16")
-    weights = parsed(str(row["weights"]))
-    facts = facts_of(serving.model, weights, accelerator, kv_cache=kv_cache, draft=draft, reference=serving.reference)
+    cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
+    facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
@@ -276,7 +275,7 @@ def server_of(
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
-        "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
+        "kv_cache": profile.kv_cache.get(cache, cache),
         "gpus": str(int(numbers["gpus"])),
     }
     return Server(
