@@ -58,7 +58,9 @@ def priced_otherwise(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts
     wrong = [part for name, part in parts.items() if float(getattr(ours, name)) != float(getattr(theirs, name))]
     if not wrong:
         return ""
-    return f"its figures: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    return (
+        f"its figures are others: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    )
 
 
 def _matters(name: str, facts: EngineFacts) -> bool:

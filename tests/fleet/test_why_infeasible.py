@@ -61,7 +61,8 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
             r"no operating point for its pools serves it colocated",
         ),
         (
-            MODELLED | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}, "engine": "none"},
+            MODELLED
+            | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}, "engine": "none"},
             {},
             r"no configuration of its design space can serve it disaggregated "
             r"\(prefill needs attention_data_parallel 1\)",
