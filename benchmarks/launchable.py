@@ -5,8 +5,8 @@
 Without results, the frontier or plan of every shipped scenario of fidelity deployable is computed first, which takes a
 minute. Rows of plans are types of instances. A row whose repository is not known counts: it starts once that is said.
 The column "own" counts the rows that start in the server that they were priced for, "any" those that start as priced in
-at least one, and "none" the others. With --lines the commands are written to one file for each scenario and engine, each with `# expect` and its point, and
-read back: a command that says another point than its own ends the benchmark.
+at least one, and "none" the others. With --lines the commands are written to one file for each scenario and engine,
+each with `# expect` and its point, and read back: a command that says another point than its own ends the benchmark.
 """
 
 from __future__ import annotations

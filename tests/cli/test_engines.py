@@ -1,4 +1,4 @@
-"""Servers on the command line: which of them a scenario asks, which card none runs on, and who starts what was found."""
+"""Servers on the command line: which of them a scenario asks, which card none runs on, and who starts what is found."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_a_card_that_no_server_runs_on_exits_with_2(tmp_path: Path, capsys: pyte
         captured = capsys.readouterr()
         assert captured.out == ""
         assert captured.err == (
-            f"error: {path}:3: accelerators[1]: found 'TPU-v6e', an accelerator of google, expected one of amd or nvidia "
-            "for vLLM or SGLang or TensorRT-LLM; engine: none prices the equations alone\n"
+            f"error: {path}:3: accelerators[1]: found 'TPU-v6e', an accelerator of google, expected one of amd or "
+            "nvidia for vLLM or SGLang or TensorRT-LLM; engine: none prices the equations alone\n"
         )
     assert run("solve", path, "--set", "engine=trtllm") == 2
     assert "expected one of nvidia for TensorRT-LLM; engine: none prices" in capsys.readouterr().err
@@ -187,7 +187,8 @@ def test_points_of_the_equations_alone_need_a_server_to_be_named(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        "error: --engine: found nothing, expected the name of a server, since experts was priced by the equations alone\n"
+        "error: --engine: found nothing, expected the name of a server, since experts was priced by the equations "
+        "alone\n"
     )
     for engine in ("vllm", "sglang", "trtllm"):
         assert run("launch", tmp_path / "front.json", "--engine", engine) == 0
