@@ -65,7 +65,9 @@ def priced_otherwise(
     wrong = [part for name, part in parts.items() if float(getattr(ours, name)) != float(getattr(theirs, name))]
     if not wrong:
         return ""
-    return f"its figures: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    return (
+        f"its figures are others: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    )
 
 
 def _profile_of(engine: object, asked: Sequence[Profile]) -> Profile | None:

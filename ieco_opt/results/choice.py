@@ -48,6 +48,6 @@ class Choice:
             same = [each for each in asked if self._by_name and each.name == self._chosen.name]
             return same[0] if same else self._chosen
         if engine is None:
-            expected = "an engine to be named, since the point was priced for none"
-            raise ScenarioError.single(f"found nothing, expected {expected}", field=f"engine of {title}")
+            message = f"found nothing, expected the name of a server, since {title} was priced by the equations alone"
+            raise ScenarioError.single(message, field="engine")
         return profile(engine, asked)
