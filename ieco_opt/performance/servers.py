@@ -24,9 +24,11 @@ from ieco_opt.engines import (
     usual_exchange,
 )
 from ieco_opt.engines.acceptance import ACCEPTED
+from ieco_opt.engines.expressions import parse
+from ieco_opt.engines.profile import Rule
 from ieco_opt.performance.degrees import Degrees
 
-FLAT_ONLY = "no server has two-dimensional tensor parallelism"
+FLAT_ONLY = Rule(parse("1 == 0", ()), "no server has two-dimensional tensor parallelism", "docs/engines.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,36 @@ class Server:
         reasons = Counter[str]()
         flat = ~degrees.two_dimensional
         if not flat.all():
-            reasons[FLAT_ONLY] += int((~flat).sum())
+            reasons[FLAT_ONLY.says] += int((~flat).sum())
         found = accepts(self.profile, self.facts, self._columns(degrees))
         for number, count in zip(*np.unique(found.broken[flat], return_counts=True), strict=True):
             if number != ACCEPTED:
-                reasons[f"{self.profile.title}: {found.rules[int(number)].says}"] += int(count)
+                reasons[self.words(found.rules[int(number)])] += int(count)
         return found.mask & flat, reasons
+
+    def refusal(self, degrees: Degrees, *, drafted: bool = False) -> Rule | None:
+        """The first rule that the degrees of one row break, with a draft model or without one; ``None`` if none."""
+        if degrees.two_dimensional[0]:
+            return FLAT_ONLY
+        columns = self._columns(degrees)
+        return accepts(self.profile, self.facts, self._drafted(columns, degrees) if drafted else columns).reason()
+
+    def words(self, rule: Rule) -> str:
+        """A rule in short words, with whose it is."""
+        return rule.says if rule is FLAT_ONLY else f"{self.profile.title}: {rule.says}"
 
     def accepts_draft(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Where it runs the draft model on the ranks of the model."""
-        columns = self._columns(degrees) | {
+        return accepts(self.profile, self.facts, self._drafted(self._columns(degrees), degrees)).mask
+
+    def _drafted(self, columns: dict[str, Any], degrees: Degrees) -> dict[str, Any]:
+        """Columns with those of a draft model on the same ranks."""
+        return columns | {
             "draft_tokens": np.asarray(2.0),
             "draft_tensor_parallel": degrees.tensor_parallel,
             "draft_attention_data_parallel": degrees.attention_data_parallel,
             "draft_pipeline_parallel": np.ones_like(degrees.stage_ranks),
         }
-        return accepts(self.profile, self.facts, columns).mask
 
     def with_exchanges(self, degrees: Degrees) -> Degrees:
         """Each setup once for every exchange of experts that the server has for it, laid out as it does."""
