@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.catalog.precision import takes_cache
 from ieco_opt.comparison.findings import Finding, not_offered, refused, ruled_out
 from ieco_opt.comparison.indicators import Array, Indices, Points
 from ieco_opt.comparison.ways import UNKNOWN, Way, exchange_named, rows_of, ways_of
-from ieco_opt.catalog.precision import takes_cache
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.building import TINY_EXPERTS
 from ieco_opt.design_space.families import Family
@@ -219,9 +219,9 @@ class _Judge:
         elif space.batches is not None and batch not in space.batches:
             yield not_offered(f"a batch of {batch:,.0f}, which is not listed", "design_space.batch")
         if whole_groups and batch % degrees.groups[0] != 0.0:
-            groups = f"{GROUPS} = {degrees.groups[0]:,.0f}"
-            rule = f"each attention group and micro-batch has equally many sequences: {_listing(_whole(batch, degrees))}"
-            yield ruled_out(f"a batch of {batch:,.0f}, which is no multiple of {groups}", rule, MODEL_RULES)
+            text = f"a batch of {batch:,.0f}, which is no multiple of {GROUPS} = {degrees.groups[0]:,.0f}"
+            rule = f"{text}: {' or '.join(map(str, _whole(batch, degrees)))} would be"
+            yield ruled_out(text, rule, MODEL_RULES)
 
 
 def _copies_offered(family: Family, degrees: Degrees, listed: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -243,10 +243,10 @@ def _nowhere(ways: Sequence[Way], degrees: Degrees, batch: float, tokens: int) -
     found = False
     for way in ways:
         family = way.family
-        rule = family.server.refusal(degrees, drafted=True) if tokens and family.server is not None else None
-        if rule is not None and family.server is not None:
+        refusal = None if not tokens or family.server is None else family.server.refusal(degrees, tokens)
+        if refusal is not None and family.server is not None:
             found = True
-            yield refused(f"no draft model beside it ({family.server.words(rule)})", rule)
+            yield refused(f"no draft model beside it ({family.server.words(refusal.rule)})", refusal)
         elif not _pass_is_covered(way):
             found = True
             yield ruled_out("no such configuration in the design space", TINY_EXPERTS, "docs/proof.md")

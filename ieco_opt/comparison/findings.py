@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ieco_opt.engines.profile import Rule
 from ieco_opt.pareto.resident import Resident
+from ieco_opt.performance.servers import Refusal
 from ieco_opt.results.comparison import Obstacle, Reason
 
 
@@ -21,6 +21,8 @@ class Finding:
         What says so in the scenario; empty where nothing there does.
     rule, source
         What says so of a server or of the model, with its expression and its source; empty where nothing does.
+    here
+        What the names of its expression stand for.
     held
         What the memory would have to hold, where it is over.
     """
@@ -31,6 +33,7 @@ class Finding:
     field: str = ""
     rule: str = ""
     source: str = ""
+    here: str = ""
     held: Resident | None = None
 
     def reason(self) -> Reason:
@@ -43,9 +46,10 @@ def not_offered(text: str, field: str = "") -> Finding:
     return Finding(Obstacle.NOT_OFFERED, text, field=field)
 
 
-def refused(text: str, rule: Rule) -> Finding:
-    """Something that a rule refuses, in short words."""
-    return Finding(Obstacle.NOT_OFFERED, text, rule=str(rule), source=rule.source)
+def refused(text: str, refusal: Refusal) -> Finding:
+    """Something that a rule of a server refuses, in short words."""
+    rule = refusal.rule
+    return Finding(Obstacle.NOT_OFFERED, text, rule=str(rule), source=rule.source, here=refusal.here)
 
 
 def ruled_out(text: str, rule: str, source: str) -> Finding:

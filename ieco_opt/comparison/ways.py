@@ -77,9 +77,9 @@ def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tup
         if family.server is None:
             found.append(Way(family, degrees))
             continue
-        rule = family.server.refusal(degrees)
-        if rule is not None:
-            broken.append(refused(family.server.words(rule), rule))
+        refusal = family.server.refusal(degrees)
+        if refusal is not None:
+            broken.append(refused(family.server.words(refusal.rule), refusal))
             continue
         offered = family.server.with_exchanges(degrees)
         exchange = _exchange(family, degrees)

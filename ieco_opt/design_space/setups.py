@@ -156,7 +156,8 @@ def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         listed = np.isin(ranks / sigma, choices.tensor_parallel)
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    choices_of = {int(degree): expert_choices(request.architecture, choices, int(degree)) for degree in np.unique(ranks[rows])}
+    distinct = np.unique(ranks[rows]).astype(int).tolist()
+    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in distinct}
     expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)
@@ -212,9 +213,7 @@ def _counted(
     return good
 
 
-def expert_choices(
-    architecture: Architecture, choices: DegreeChoices, stage_ranks: int
-) -> Sequence[tuple[int, int]]:
+def expert_choices(architecture: Architecture, choices: DegreeChoices, stage_ranks: int) -> Sequence[tuple[int, int]]:
     """Expert degrees of a stage of so many ranks, with redundant experts; in ``paper`` both degrees of its rule."""
     experts, listed = architecture.experts, choices.expert_parallel
     if experts == 1:

@@ -165,6 +165,9 @@ class _Judged:
         )
         weights, kv_cache = names_of(family.precision)
         pick, possible = told.pick, not told.findings
+        # What no server starts has no layout whose memory could be told.
+        refused = any(_weight(finding) > _MEMORY_WEIGHT for finding in told.findings)
+        shown = [each for each in told.findings if not (refused and each.obstacle is Obstacle.MEMORY)]
         return Verdict(
             accelerator=family.accelerator.name,
             weights=weights,
@@ -172,7 +175,7 @@ class _Judged:
             engine=family.engine,
             parallelism=told.parallelism,
             deployment=None if pick is None else self.search.described(pick),
-            forbidden=tuple(_forbidden(self.search.pool.resolved, finding) for finding in told.findings),
+            forbidden=tuple(_forbidden(self.search.pool.resolved, finding) for finding in shown),
             cheaper=self._better(pick, _CHEAPEST) if possible else None,
             faster=self._better(pick, _FASTEST) if possible else None,
             better=self._loss(pick, self.winner, self.search.goal) if possible else None,
@@ -259,6 +262,7 @@ def _forbidden(resolved: ResolvedScenario, finding: Finding) -> Forbidden:
         value=_value(resolved, finding.field),
         rule=finding.rule or None,
         source=finding.source or None,
+        here=finding.here or None,
         memory=None if finding.held is None else _need(finding.held),
     )
 

@@ -23,7 +23,7 @@ from ieco_opt.engines import (
     spread,
     usual_exchange,
 )
-from ieco_opt.engines.acceptance import ACCEPTED
+from ieco_opt.engines.acceptance import ACCEPTED, values_in
 from ieco_opt.engines.expressions import parse
 from ieco_opt.engines.profile import Rule
 from ieco_opt.performance.degrees import Degrees
@@ -48,6 +48,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A rule that a configuration breaks, and what the names of its expression stand for there."""
+
+    rule: Rule
+    values: Mapping[str, tuple[float, ...]]
+
+    @property
+    def here(self) -> str:
+        """The values in words."""
+        return ", ".join(f"{name} = {' and '.join(map('{:g}'.format, each))}" for name, each in self.values.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server, with what its rules need to know of one model, precision and accelerator."""
 
@@ -67,12 +80,15 @@ class Server:
                 reasons[self.words(found.rules[int(number)])] += int(count)
         return found.mask & flat, reasons
 
-    def refusal(self, degrees: Degrees, *, drafted: bool = False) -> Rule | None:
-        """The first rule that the degrees of one row break, with a draft model or without one; ``None`` if none."""
+    def refusal(self, degrees: Degrees, draft_tokens: int = 0) -> Refusal | None:
+        """The first rule that the degrees of one row break, with a draft model if it is to propose any tokens."""
         if degrees.two_dimensional[0]:
-            return FLAT_ONLY
+            return Refusal(FLAT_ONLY, {})
         columns = self._columns(degrees)
-        return accepts(self.profile, self.facts, self._drafted(columns, degrees) if drafted else columns).reason()
+        if draft_tokens:
+            columns = self._drafted(columns, degrees, draft_tokens)
+        rule = accepts(self.profile, self.facts, columns).reason()
+        return None if rule is None else Refusal(rule, values_in(rule, self.facts, columns))
 
     def words(self, rule: Rule) -> str:
         """A rule in short words, with whose it is."""
@@ -80,12 +96,12 @@ class Server:
 
     def accepts_draft(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Where it runs the draft model on the ranks of the model."""
-        return accepts(self.profile, self.facts, self._drafted(self._columns(degrees), degrees)).mask
+        return accepts(self.profile, self.facts, self._drafted(self._columns(degrees), degrees, 2)).mask
 
-    def _drafted(self, columns: dict[str, Any], degrees: Degrees) -> dict[str, Any]:
+    def _drafted(self, columns: dict[str, Any], degrees: Degrees, draft_tokens: int) -> dict[str, Any]:
         """Columns with those of a draft model on the same ranks."""
         return columns | {
-            "draft_tokens": np.asarray(2.0),
+            "draft_tokens": np.asarray(float(draft_tokens)),
             "draft_tensor_parallel": degrees.tensor_parallel,
             "draft_attention_data_parallel": degrees.attention_data_parallel,
             "draft_pipeline_parallel": np.ones_like(degrees.stage_ranks),

@@ -90,8 +90,9 @@ class Forbidden(Record):
         In short words.
     field, value
         Field of the scenario that says so and what it says; ``None`` where nothing there does.
-    rule, source
-        Rule of a server or of the model with its expression and source, and the source alone; ``None`` where none does.
+    rule, source, here
+        Rule of a server or of the model with its expression and source, the source alone, and what the names of the
+        expression stand for in this configuration; ``None`` where none does.
     memory
         What the memory would have to hold, where it is over.
     """
@@ -102,6 +103,7 @@ class Forbidden(Record):
     value: Text | None
     rule: Text | None
     source: Text | None
+    here: Text | None
     memory: MemoryNeed | None
 
 
@@ -200,7 +202,7 @@ class ConfigurationAnswer(Record):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as the JSON file holds it."""
-        values = {"format": FORMAT} | plain(self)
+        values: dict[str, Any] = {"format": FORMAT} | plain(self)
         values["scenario"] = self.scenario.to_mapping()
         values["asked"] |= {"text": str(self.asked)}
         return values
