@@ -7,22 +7,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.catalog.precision import takes_cache
+from ieco_opt.comparison.findings import Finding, not_offered, refused, ruled_out
 from ieco_opt.comparison.indicators import Array, Indices, Points
 from ieco_opt.comparison.ways import UNKNOWN, Way, exchange_named, rows_of, ways_of
 from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.building import TINY_EXPERTS
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
+from ieco_opt.design_space.setups import NO_CACHE
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.interface import NO_SERVER
 from ieco_opt.heuristics.pricing import offered_families
 from ieco_opt.pareto.resident import resident
 from ieco_opt.performance import rules
 from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.results.comparison import Obstacle, Reason
 from ieco_opt.scenario import ResolvedScenario
 
 NOT_DIVIDED = "heads, experts or layers do not divide"
+
+MODEL_RULES = "docs/performance-model.md"
+"""Where the rules stand that hold whatever the server."""
 
 GROUPS = "attention_data_parallel x pipeline_parallel"
 
@@ -43,8 +51,8 @@ class Verdicts:
 
     Attributes
     ----------
-    reasons
-        Empty where a proposal can be launched.
+    findings
+        Why a proposal cannot be launched; none where it can.
     latency_s, cost_usd_per_mtok
         What the scenario's performance model gives for what can be launched; NaN elsewhere.
     engine, exchange
@@ -52,16 +60,21 @@ class Verdicts:
         ``EXCHANGES``; ``NO_SERVER`` and ``UNKNOWN`` where the proposal names none and none of them runs it.
     """
 
-    reasons: tuple[tuple[Reason, ...], ...]
+    findings: tuple[tuple[Finding, ...], ...]
     latency_s: Array
     cost_usd_per_mtok: Array
     engine: Indices
     exchange: Indices
 
     @property
+    def reasons(self) -> tuple[tuple[Reason, ...], ...]:
+        """The same as results hold it."""
+        return tuple(tuple(each.reason() for each in findings) for findings in self.findings)
+
+    @property
     def deployable(self) -> Indices:
         """Positions of the proposals that can be launched."""
-        return np.array([row for row, reasons in enumerate(self.reasons) if not reasons], dtype=np.intp)
+        return np.array([row for row, findings in enumerate(self.findings) if not findings], dtype=np.intp)
 
     def points(self) -> Points:
         """Speed and cost of the proposals that can be launched."""
@@ -73,7 +86,7 @@ class Verdicts:
 class _Verdict:
     """The same of one proposal."""
 
-    reasons: tuple[Reason, ...]
+    findings: tuple[Finding, ...]
     engine: int
     exchange: int = UNKNOWN
     latency_s: float = np.nan
@@ -89,7 +102,7 @@ def judge(scenario: ResolvedScenario, proposals: Proposals) -> Verdicts:
     judge_one = _Judge(scenario)
     verdicts = [judge_one(proposals, row) for row in range(len(proposals))]
     return Verdicts(
-        reasons=tuple(each.reasons for each in verdicts),
+        findings=tuple(each.findings for each in verdicts),
         latency_s=np.array([each.latency_s for each in verdicts], dtype=float),
         cost_usd_per_mtok=np.array([each.cost_usd_per_mtok for each in verdicts], dtype=float),
         engine=np.array([each.engine for each in verdicts], dtype=np.intp),
@@ -129,19 +142,19 @@ class _Judge:
         found = None if reasons else self._cheapest(ways, batch, tokens, draft)
         if found is not None:
             return found
-        nowhere = "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
-        return _Verdict(
-            tuple(reasons) or (Reason(Obstacle.NOT_OFFERED, nowhere),),
-            named,
-            exchange_named(families[0], degrees, named=named != NO_SERVER),
-        )
+        reasons = reasons or list(_nowhere(ways, degrees, batch, tokens))
+        return _Verdict(tuple(reasons), named, exchange_named(families[0], degrees, named=named != NO_SERVER))
 
-    def _ways(self, families: Sequence[Family], degrees: Degrees, *, named: bool) -> tuple[list[Way], list[Reason]]:
+    def _ways(self, families: Sequence[Family], degrees: Degrees, *, named: bool) -> tuple[list[Way], list[Finding]]:
         """Ways in which servers run whole degrees; without any, why not."""
-        if rules.is_deployable(families[0].shape) and not rules.divide(families[0].shape, degrees)[0]:
-            return [], [Reason(Obstacle.NOT_OFFERED, f"degrees that the model cannot have ({NOT_DIVIDED})")]
-        ways, broken = ways_of(families, degrees, named=named)
-        return ways, [Reason(Obstacle.NOT_OFFERED, text) for text in dict.fromkeys(broken) if not ways]
+        shape = families[0].shape
+        if rules.is_deployable(shape):
+            broken = [words for words, holds in rules.divisions(shape, degrees) if not holds[0]]
+            if broken:
+                text = f"degrees that the model cannot have ({NOT_DIVIDED})"
+                return [], [ruled_out(text, "; ".join(dict.fromkeys(broken)), MODEL_RULES)]
+        ways, refusals = ways_of(families, degrees, named=named)
+        return ways, [] if ways else list(dict.fromkeys(refusals))
 
     def _cheapest(self, ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> _Verdict | None:
         """Of the ways that fit the fastest that meets the limits, else the fastest; ``None`` where none fits.
@@ -164,34 +177,101 @@ class _Judge:
         worth = (np.nan, np.nan) if missed else (latency_s, usd)
         return _Verdict(missed, way.engine, way.exchange, *worth)
 
-    def _not_offered(self, family: Family, degrees: Degrees, batch: float, tokens: int) -> Iterator[Reason]:
-        """Whole degrees and batches that the scenario does not list, and batches of no whole groups."""
-        space = self.scenario.design_space
+    def _not_offered(self, family: Family, degrees: Degrees, batch: float, tokens: int) -> Iterator[Finding]:
+        """What the scenario does not list or allow of whole degrees, batches and draft tokens."""
+        yield from self._degrees_not_offered(family, degrees)
+        yield from self._batch_not_offered(family, degrees, batch)
+        if tokens and tokens not in family.draft_range:
+            field = "speculation" if family.speculation is None else "speculation.max_draft_tokens"
+            yield not_offered(f"{tokens} draft tokens, which are not offered", field)
+        cache = None if family.precision is None else family.precision.kv_cache
+        if cache is not None and not takes_cache(family.accelerator, cache):
+            yield not_offered(NO_CACHE.format(family.accelerator.name), "kv_cache")
+
+    def _degrees_not_offered(self, family: Family, degrees: Degrees) -> Iterator[Finding]:
+        space, experts = self.scenario.design_space, family.shape.experts
         for name, label in {**_NAMES, "tensor_parallel": "tensor ranks of an attention group"}.items():
             value, listed = float(getattr(degrees, name)[0]), getattr(space, name)
-            if name != "expert_parallel" and listed is not None and value not in listed:
-                yield Reason(Obstacle.NOT_OFFERED, f"{value:.6g} {label}, where {_listing(listed)} are offered")
+            ignored = name == "expert_parallel" and experts == 1
+            if not ignored and listed is not None and value not in listed:
+                yield not_offered(f"{value:.6g} {label}, where {_listing(listed)} are offered", f"design_space.{name}")
+        copies = _copies_offered(family, degrees, space.redundant_experts)
+        if degrees.redundant_experts[0] not in copies:
+            text = f"{degrees.redundant_experts[0]:.6g} redundant experts, where {_listing(copies)} are offered"
+            yield not_offered(text, "design_space.redundant_experts")
         if degrees.gpus[0] > space.max_gpus:
-            yield Reason(Obstacle.NOT_OFFERED, f"{degrees.gpus[0]:,.0f} GPUs, where {space.max_gpus:,} are the most")
+            text = f"{degrees.gpus[0]:,.0f} GPUs, where {space.max_gpus:,} are the most"
+            yield not_offered(text, "design_space.max_gpus")
         layout = "2d" if degrees.two_dimensional[0] else "1d"
         said_by_servers = layout == "2d" and family.server is not None
         if layout not in space.tensor_layout and degrees.stage_ranks[0] > 1.0 and not said_by_servers:
-            yield Reason(Obstacle.NOT_OFFERED, f"the layout {layout}, which is not offered")
+            yield not_offered(f"the layout {layout}, which is not offered", "design_space.tensor_layout")
+
+    def _batch_not_offered(self, family: Family, degrees: Degrees, batch: float) -> Iterator[Finding]:
+        """A batch beyond the bounds, not of the list, or of no whole groups."""
+        space = self.scenario.design_space
         whole_groups = rules.is_deployable(family.shape)
         least = space.batch_min if whole_groups else max(space.batch_min, int(degrees.pipeline_parallel[0]))
         if not least <= batch <= space.batch_max:
-            yield Reason(Obstacle.NOT_OFFERED, f"a batch of {batch:,.0f}, where {least:,} to {space.batch_max:,} exist")
+            end = "min" if batch < least else "max"
+            field = "design_space.batch" if space.batches is not None else f"design_space.batch.{end}"
+            yield not_offered(f"a batch of {batch:,.0f}, where {least:,} to {space.batch_max:,} exist", field)
         elif space.batches is not None and batch not in space.batches:
-            yield Reason(Obstacle.NOT_OFFERED, f"a batch of {batch:,.0f}, which is not listed")
-        elif whole_groups and batch % degrees.groups[0] != 0.0:
+            yield not_offered(f"a batch of {batch:,.0f}, which is not listed", "design_space.batch")
+        if whole_groups and batch % degrees.groups[0] != 0.0:
             text = f"a batch of {batch:,.0f}, which is no multiple of {GROUPS} = {degrees.groups[0]:,.0f}"
-            yield Reason(Obstacle.NOT_OFFERED, text)
-        if tokens and tokens not in family.draft_range:
-            yield Reason(Obstacle.NOT_OFFERED, f"{tokens} draft tokens, which are not offered")
+            rule = f"{text}: {' or '.join(map(str, _whole(batch, degrees)))} would be"
+            yield ruled_out(text, rule, MODEL_RULES)
+
+
+def _copies_offered(family: Family, degrees: Degrees, listed: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Redundant experts that go with an expert degree: those listed, or the least with which experts divide."""
+    experts = family.shape.experts
+    if experts == 1 or not rules.is_deployable(family.shape):
+        return (0,)
+    return (-experts % int(degrees.expert_parallel[0]),) if listed is None else listed
+
+
+def _whole(batch: float, degrees: Degrees) -> tuple[int, ...]:
+    """The batches of whole groups next to one that is none."""
+    step = int(degrees.groups[0])
+    return tuple(each for each in (int(batch) // step * step, (int(batch) // step + 1) * step) if each)
+
+
+def _nowhere(ways: Sequence[Way], degrees: Degrees, batch: float, tokens: int) -> Iterator[Finding]:
+    """Why whole degrees that are offered and fit are no configuration, as far as that can be told."""
+    found = False
+    for way in ways:
+        family = way.family
+        refusal = None if not tokens or family.server is None else family.server.refusal(degrees, tokens)
+        if refusal is not None and family.server is not None:
+            found = True
+            yield refused(f"no draft model beside it ({family.server.words(refusal.rule)})", refusal)
+        elif not _pass_is_covered(way):
+            found = True
+            yield ruled_out("no such configuration in the design space", TINY_EXPERTS, "docs/proof.md")
+    if ways and not rules.is_deployable(ways[0].family.shape):
+        ruled = rules.paper_expert_parallel(
+            ways[0].family.shape, degrees.stage_ranks, batch / degrees.pipeline_parallel
+        )
+        if ruled[0] != degrees.expert_parallel[0] and not tokens:
+            found = True
+            rule_words = f"at this batch the paper takes {ruled[0]:.0f} expert ranks"
+            yield ruled_out("no such configuration in the design space", rule_words, MODEL_RULES)
+    if not found:
+        yield not_offered(
+            "no such configuration in the design space" + (" or no draft model fits beside it" if tokens else "")
+        )
+
+
+def _pass_is_covered(way: Way) -> bool:
+    family = way.family
+    time = pass_time(family.shape, family.accelerator, way.degrees, family.context.traffic(1.0, 0.0))
+    return bool(time.experts_are_concave()[0])
 
 
 def _refused(engine: int, text: str) -> _Verdict:
-    return _Verdict((Reason(Obstacle.NOT_OFFERED, text),), engine)
+    return _Verdict((not_offered(text),), engine)
 
 
 def _plain(degrees: Degrees) -> Degrees:
@@ -217,19 +297,19 @@ def _is_whole(value: float, least: int = 1) -> bool:
     return close and round(value) >= least
 
 
-def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Reason]:
+def _fractional(degrees: Degrees, batch: float | None, whose: str) -> Iterator[Finding]:
     """Numbers that are not whole; unknown degrees (NaN) are left out."""
     gpus = float(degrees.gpus[0])
     amounts = [(gpus, "GPUs")] if not whose else []
     amounts += [(float(getattr(degrees, name)[0]), f"{label}{whose}") for name, label in _NAMES.items()]
     for value, label in amounts:
         if not np.isnan(value) and not _is_whole(value):
-            yield Reason(Obstacle.FRACTIONAL, f"{_digits(value)} {label}")
+            yield Finding(Obstacle.FRACTIONAL, f"{_digits(value)} {label}")
     copies = float(degrees.redundant_experts[0])
     if not np.isnan(copies) and not _is_whole(copies, least=0):
-        yield Reason(Obstacle.FRACTIONAL, f"{_digits(copies)} redundant experts{whose}")
+        yield Finding(Obstacle.FRACTIONAL, f"{_digits(copies)} redundant experts{whose}")
     if batch is not None and not _is_whole(batch):
-        yield Reason(Obstacle.FRACTIONAL, f"a batch of {_digits(batch)}")
+        yield Finding(Obstacle.FRACTIONAL, f"a batch of {_digits(batch)}")
 
 
 def _digits(value: float) -> str:
@@ -238,7 +318,7 @@ def _digits(value: float) -> str:
     return text if not text.endswith(".00") else f"{value:,.6g}"
 
 
-def _memory(ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> list[Reason]:
+def _memory(ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> list[Finding]:
     """Memory that is over wherever it may run, by the least; on the most loaded GPU, or on average (``paper``)."""
     over = []
     for way in ways:
@@ -248,7 +328,7 @@ def _memory(ways: Sequence[Way], batch: float, tokens: int, draft: Degrees) -> l
             return []
         where = "on the most loaded GPU" if rules.is_deployable(way.family.shape) else "on average"
         text = f"memory over by {(held.used - held.usable) / 1e9:,.1f} GB ({100.0 * excess:.3g} %) {where}"
-        over.append(Reason(Obstacle.MEMORY, text, excess))
+        over.append(Finding(Obstacle.MEMORY, text, excess, held=held))
     return [min(over, key=lambda reason: reason.excess)]
 
 
@@ -293,7 +373,7 @@ def _draft_row(family: Family, setup: int, batch: float, draft: Degrees) -> int 
     return best if best >= 0 else None
 
 
-def _missed(limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float) -> Iterator[Reason]:
+def _missed(limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float) -> Iterator[Finding]:
     speed, throughput, power = 1.0 / latency, batch / latency, float(alternative.power_kw[0])
     for missed, name, found, limit, unit in (
         (speed < limits.min_speed, "min_speed", speed, limits.min_speed, "tokens/s"),
@@ -303,4 +383,5 @@ def _missed(limits: Limits, alternative: Alternatives, latency: float, cost: flo
         (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
     ):
         if missed:
-            yield Reason(Obstacle.LIMIT, f"{found:.4g} {unit} misses limits.{name} = {limit:g}")
+            text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
+            yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")

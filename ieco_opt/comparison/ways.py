@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ieco_opt.comparison.findings import Finding, not_offered, refused
 from ieco_opt.comparison.indicators import Indices
 from ieco_opt.design_space.families import Family
 from ieco_opt.engines.spread import EXCHANGES
@@ -60,7 +61,7 @@ def exchange_named(family: Family, degrees: Degrees, *, named: bool) -> int:
     return _exchange(family, degrees) if named or family.server is None else UNKNOWN
 
 
-def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tuple[list[Way], list[str]]:
+def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tuple[list[Way], list[Finding]]:
     """Every way in which servers run whole degrees of one row; and of those that do not, the rule that they break.
 
     Parameters
@@ -68,17 +69,17 @@ def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tup
     families
         Of one accelerator and precision, one for each server.
     named
-        Whether the degrees say which exchange of experts is meant.
+        Whether the degrees say which exchange of experts is meant; ``UNKNOWN`` says that any is.
     """
     found: list[Way] = []
-    broken: list[str] = []
+    broken: list[Finding] = []
     for family in families:
         if family.server is None:
             found.append(Way(family, degrees))
             continue
-        accepted, reasons = family.server.accepted(degrees)
-        if not accepted[0]:
-            broken += reasons
+        refusal = family.server.refusal(degrees)
+        if refusal is not None:
+            broken.append(refused(family.server.words(refusal.rule), refusal))
             continue
         offered = family.server.with_exchanges(degrees)
         exchange = _exchange(family, degrees)
@@ -86,7 +87,8 @@ def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tup
             offered.spread.exchange == exchange if named and exchange != UNKNOWN else np.ones(len(offered.gpus), bool)
         )
         if not wanted.any():
-            broken.append(f"{family.server.profile.title}: no exchange {EXCHANGES[exchange]} in these degrees")
+            words = f"{family.server.profile.title}: no exchange {EXCHANGES[exchange]} in these degrees"
+            broken.append(not_offered(words))
         found += [Way(family, offered.take(np.array([row]))) for row in np.flatnonzero(wanted)]
     return found, broken
 

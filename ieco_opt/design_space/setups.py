@@ -156,7 +156,8 @@ def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         listed = np.isin(ranks / sigma, choices.tensor_parallel)
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    choices_of = {int(degree): _expert_choices(request, int(degree)) for degree in np.unique(ranks[rows])}
+    distinct = np.unique(ranks[rows]).astype(int).tolist()
+    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in distinct}
     expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)
@@ -212,17 +213,17 @@ def _counted(
     return good
 
 
-def _expert_choices(request: SetupRequest, stage_ranks: int) -> Sequence[tuple[int, int]]:
+def expert_choices(architecture: Architecture, choices: DegreeChoices, stage_ranks: int) -> Sequence[tuple[int, int]]:
     """Expert degrees of a stage of so many ranks, with redundant experts; in ``paper`` both degrees of its rule."""
-    experts, listed = request.architecture.experts, request.choices.expert_parallel
+    experts, listed = architecture.experts, choices.expert_parallel
     if experts == 1:
         return ((1, 0),)
     degrees = range(1, min(experts, stage_ranks) + 1) if listed is None else listed
     splitting = [degree for degree in degrees if stage_ranks % degree == 0 and degree <= experts]
-    if not rules.is_deployable(request.architecture):
+    if not rules.is_deployable(architecture):
         ruled = sorted({1, min(stage_ranks, experts)}) if listed is None else splitting
         return [(degree, 0) for degree in ruled]
-    copies = request.choices.redundant_experts
+    copies = choices.redundant_experts
     if copies is None:
         return [(degree, -experts % degree) for degree in splitting]
     return [(degree, each) for degree in splitting for each in copies if (experts + each) % degree == 0]

@@ -71,12 +71,12 @@ def best(pool: Pool, bounds: Bounds, goal: Goal, rows: Rows | None = None) -> Pi
     if first is None:
         return None
     # Among those equal in the objective, the best in the other one.
-    tied = _tied(bounds, first, fastest=fastest)
-    second = _end(pool, pool.ranges(tied, rows), fastest=not fastest)
+    second = _end(pool, pool.ranges(tied(bounds, first, fastest=fastest), rows), fastest=not fastest)
     return second or first
 
 
-def _tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
+def tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
+    """Bounds that leave what is as fast as a deployment, or as cheap."""
     if fastest:
         return replace(bounds, min_speed=max(bounds.min_speed, STRICT / pick.latency_s))
     return replace(bounds, max_cost=min(bounds.max_cost, pick.cost / STRICT))

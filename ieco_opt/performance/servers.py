@@ -23,10 +23,12 @@ from ieco_opt.engines import (
     spread,
     usual_exchange,
 )
-from ieco_opt.engines.acceptance import ACCEPTED
+from ieco_opt.engines.acceptance import ACCEPTED, values_in
+from ieco_opt.engines.expressions import parse
+from ieco_opt.engines.profile import Rule
 from ieco_opt.performance.degrees import Degrees
 
-FLAT_ONLY = "no server has two-dimensional tensor parallelism"
+FLAT_ONLY = Rule(parse("1 == 0", ()), "no server has two-dimensional tensor parallelism", "docs/engines.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A rule that a configuration breaks, and what the names of its expression stand for there."""
+
+    rule: Rule
+    values: Mapping[str, tuple[float, ...]]
+
+    @property
+    def here(self) -> str:
+        """The values in words."""
+        return ", ".join(f"{name} = {' and '.join(map('{:g}'.format, each))}" for name, each in self.values.items())
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A server, with what its rules need to know of one model, precision and accelerator."""
 
@@ -58,22 +73,39 @@ class Server:
         reasons = Counter[str]()
         flat = ~degrees.two_dimensional
         if not flat.all():
-            reasons[FLAT_ONLY] += int((~flat).sum())
+            reasons[FLAT_ONLY.says] += int((~flat).sum())
         found = accepts(self.profile, self.facts, self._columns(degrees))
         for number, count in zip(*np.unique(found.broken[flat], return_counts=True), strict=True):
             if number != ACCEPTED:
-                reasons[f"{self.profile.title}: {found.rules[int(number)].says}"] += int(count)
+                reasons[self.words(found.rules[int(number)])] += int(count)
         return found.mask & flat, reasons
+
+    def refusal(self, degrees: Degrees, draft_tokens: int = 0) -> Refusal | None:
+        """The first rule that the degrees of one row break, with a draft model if it is to propose any tokens."""
+        if degrees.two_dimensional[0]:
+            return Refusal(FLAT_ONLY, {})
+        columns = self._columns(degrees)
+        if draft_tokens:
+            columns = self._drafted(columns, degrees, draft_tokens)
+        rule = accepts(self.profile, self.facts, columns).reason()
+        return None if rule is None else Refusal(rule, values_in(rule, self.facts, columns))
+
+    def words(self, rule: Rule) -> str:
+        """A rule in short words, with whose it is."""
+        return rule.says if rule is FLAT_ONLY else f"{self.profile.title}: {rule.says}"
 
     def accepts_draft(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Where it runs the draft model on the ranks of the model."""
-        columns = self._columns(degrees) | {
-            "draft_tokens": np.asarray(2.0),
+        return accepts(self.profile, self.facts, self._drafted(self._columns(degrees), degrees, 2)).mask
+
+    def _drafted(self, columns: dict[str, Any], degrees: Degrees, draft_tokens: int) -> dict[str, Any]:
+        """Columns with those of a draft model on the same ranks."""
+        return columns | {
+            "draft_tokens": np.asarray(float(draft_tokens)),
             "draft_tensor_parallel": degrees.tensor_parallel,
             "draft_attention_data_parallel": degrees.attention_data_parallel,
             "draft_pipeline_parallel": np.ones_like(degrees.stage_ranks),
         }
-        return accepts(self.profile, self.facts, columns).mask
 
     def with_exchanges(self, degrees: Degrees) -> Degrees:
         """Each setup once for every exchange of experts that the server has for it, laid out as it does."""
