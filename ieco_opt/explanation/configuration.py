@@ -216,10 +216,11 @@ def _degrees(resolved: ResolvedScenario, asked: AskedConfiguration, family: Fami
     if asked.redundant_experts is not None:
         choices = replace(choices, redundant_experts=(asked.redundant_experts,))
     experts = expert_choices(family.shape, choices, asked.stage_ranks)
-    if not experts or (family.shape.experts == 1 and asked.expert_parallel is not None):
-        # None goes with these ranks, or there is nothing to choose: what is named is judged as it is.
-        copies = asked.redundant_experts or 0
-        experts = [(degree, copies) for degree in choices.expert_parallel or (1,)]
+    dense = family.shape.experts == 1
+    if dense or not experts:
+        # There is nothing to choose, or nothing that goes with these ranks: what is named is judged as it is.
+        listed = None if dense and asked.expert_parallel is None else choices.expert_parallel
+        experts = [(degree, asked.redundant_experts or 0) for degree in listed or (1,)]
     layouts = [layout == "2d" for layout in choices.tensor_layout] if asked.stage_ranks > 1 else [False]
     rows = [(degree, copies, flat) for degree, copies in experts for flat in layouts]
     count = len(rows)
