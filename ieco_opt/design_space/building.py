@@ -64,7 +64,8 @@ def build_families(
     for number, server in enumerate(_servers(request, accelerator[1], precision[1])):
         family, rejected = _build(request, accelerator, precision, (number, server))
         families.append(family)
-        reasons.update(rejected)
+        # What no server can help is met by every server, and counted once.
+        reasons |= rejected
     return families, reasons
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,24 +33,31 @@ def lacks_exchange(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts, 
     return f"the point exchanges tokens by {wanted}, where {chosen.title} has {has or 'nothing'}"
 
 
-def priced_otherwise(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts, columns: Mapping[str, float]) -> str:
+def priced_otherwise(
+    chosen: Profile,
+    asked: Sequence[Profile],
+    row: Mapping[str, Any],
+    facts: EngineFacts,
+    columns: Mapping[str, float],
+) -> str:
     """What a server does in another way than the point was priced; empty where it does not, or where nobody knows.
 
     Parameters
     ----------
+    asked
+        Servers that the point was chosen from, some perhaps with profiles of the scenario's own.
     row
         The point: ``engine`` is the server that it was priced for, ``exchange`` how its experts get their tokens.
     """
     engine, exchange = row.get("engine"), row.get("exchange")
-    if engine == chosen.name or (facts.routed and exchange is None):
+    if facts.routed and exchange is None:
         return ""
     number = np.asarray(EXCHANGES.index(exchange) if exchange in EXCHANGES else NONE)
     experts = int(facts.numbers["experts"])
     ours = spread(chosen, columns, experts, number)
     if engine is None:
         theirs, who = Spread.over_all(np.asarray(columns["stage_ranks"])), "by the equations alone"
-    elif engine in NAMES:
-        priced_for = profile(engine)
+    elif (priced_for := _profile_of(engine, asked)) is not None:
         theirs, who = spread(priced_for, columns, experts, number), f"as {priced_for.title} runs it"
     else:
         return ""
@@ -58,7 +65,15 @@ def priced_otherwise(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts
     wrong = [part for name, part in parts.items() if float(getattr(ours, name)) != float(getattr(theirs, name))]
     if not wrong:
         return ""
-    return f"its figures: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    return (
+        f"its figures are others: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
+    )
+
+
+def _profile_of(engine: object, asked: Sequence[Profile]) -> Profile | None:
+    """The profile that a point was priced with; ``None`` where it is not known here."""
+    own = next((each for each in asked if each.name == engine), None)
+    return profile(str(engine)) if own is None and engine in NAMES else own
 
 
 def _matters(name: str, facts: EngineFacts) -> bool:

@@ -28,6 +28,8 @@ from ieco_opt.errors import Fault, ScenarioError
 
 _USUAL_PORT, _LAST_PORT = 8000, 65_535
 _MOST_DIGITS = 15
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_WORDS = ("any", "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
 _PRICE_COLUMNS = _EXCHANGE_COLUMNS | {"all_to_all"}
@@ -53,7 +55,7 @@ def profile_of(values: object, origin: Origin) -> Profile:
 
 
 def _built(section: Section) -> Profile:
-    name = section.text("engine")
+    name = _name(section)
     versions = section.section("versions")
     read, first, below = (versions.text(name) for name in ("read", "from", "below"))
     versions.done()
@@ -79,6 +81,15 @@ def _built(section: Section) -> Profile:
         router=_router(section.section("router")) if section.has("router") else None,
         file=section.origin.file or "",
     )
+
+
+def _name(section: Section) -> str:
+    """The name of the engine, which stands in lists and in the names of files."""
+    name = section.text("engine")
+    if section.has("engine") and name != "-" and (not _NAME.fullmatch(name) or name in _WORDS):
+        wanted = "a name of up to 40 lower-case letters, digits, hyphens and underscores"
+        section.fault("engine", f"found {found(name)}, expected {wanted}, and neither of {', '.join(_WORDS)}")
+    return name
 
 
 def _texts_by_name(section: Section, known: Collection[str] | None = None) -> dict[str, str]:

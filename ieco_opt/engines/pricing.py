@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ieco_opt.engines.acceptance import Columns, completed
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, Spread
+from ieco_opt.errors import ScenarioError
 
 
 def exchanges(profile: Profile, columns: Columns, experts: int) -> NDArray[np.bool_]:
@@ -56,14 +57,22 @@ def spread(profile: Profile, columns: Columns, experts: int, exchange: NDArray[n
         As of :func:`exchanges`.
     exchange
         Numbers in ``EXCHANGES``.
+
+    Raises
+    ------
+    ScenarioError
+        The profile gives a share of no ranks, or of more than a stage has.
     """
     values, shape = _values(columns, experts)
     values["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
     prices = profile.prices
 
     def over(name: str) -> NDArray[np.float64]:
-        ranks: Any = getattr(prices, name)(values)
-        return np.broadcast_to(np.asarray(ranks, dtype=float), shape)
+        ranks: Any = np.asarray(getattr(prices, name)(values), dtype=float)
+        wrong = ~((ranks >= 1.0) & (ranks <= values["stage_ranks"]))
+        if wrong.any():
+            _refuse(profile, name, ranks, values, wrong)
+        return np.broadcast_to(ranks, shape)
 
     return Spread(
         dense_ranks=over("dense_over"),
@@ -72,6 +81,14 @@ def spread(profile: Profile, columns: Columns, experts: int, exchange: NDArray[n
         head_ranks=over("head_over"),
         exchange=np.broadcast_to(exchange, shape),
     )
+
+
+def _refuse(profile: Profile, name: str, ranks: Any, values: dict[str, Any], wrong: NDArray[np.bool_]) -> NoReturn:
+    """Name the first configuration whose share of ranks no server could have."""
+    at = int(np.argmax(wrong))
+    shown, most = (float(np.broadcast_to(each, wrong.shape).reshape(-1)[at]) for each in (ranks, values["stage_ranks"]))
+    message = f"found {shown:g} of {most:g} ranks of a stage, expected 1 to {most:g}"
+    raise ScenarioError.single(message, file=profile.file or None, field=f"prices.{name}")
 
 
 def _values(columns: Columns, experts: int) -> tuple[dict[str, Any], tuple[int, ...]]:

@@ -59,7 +59,7 @@ class Serving:
     memory_utilization
         Share of the accelerator's memory that the server may use.
     engines
-        Names of the servers that the scenario chose from.
+        Servers that the scenario chose from.
     """
 
     model: Model
@@ -69,7 +69,7 @@ class Serving:
     memory_utilization: float
     draft: Model | None = None
     draft_reference: str | Mapping[str, object] | None = None
-    engines: tuple[str, ...] = ()
+    engines: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,8 @@ class Server:
         The first rule that the point breaks, in words; empty where it starts as it is.
     not_expressible
         What the server cannot be told, or is not known.
+    otherwise
+        What it does in another way than the point was priced, which is among them; empty where nothing is.
     """
 
     profile: Profile
@@ -129,6 +131,7 @@ class Server:
     placed: Placed
     broken: str = ""
     not_expressible: tuple[str, ...] = ()
+    otherwise: str = ""
 
     @property
     def nodes(self) -> int:
@@ -261,18 +264,18 @@ def server_of(
         expected = "a point of fidelity deployable that was priced here"
         raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
-    kv_cache = str(row.get("kv_cache") or "bf16")
-    weights = parsed(str(row["weights"]))
-    facts = facts_of(serving.model, weights, accelerator, kv_cache=kv_cache, draft=draft, reference=serving.reference)
+    cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
+    facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
+    otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
     texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
-        "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
+        "kv_cache": profile.kv_cache.get(cache, cache),
         "gpus": str(int(numbers["gpus"])),
     }
     return Server(
@@ -286,13 +289,14 @@ def server_of(
         title=named.title,
         kind=named.kind,
         placed=placed,
-        broken=_broken(profile, row, facts, numbers, serving.engines if row.get("engine") else ()),
+        broken=_broken(profile, row, facts, numbers, [each.name for each in serving.engines if row.get("engine")]),
         not_expressible=(
             *missing,
             *(f"draft model: {each}" for each in draft_missing),
             *_unknown_memory(profile, row),
-            *filter(None, [priced_otherwise(profile, row, facts, numbers)]),
+            *filter(None, [otherwise]),
         ),
+        otherwise=otherwise,
     )
 
 
@@ -315,9 +319,12 @@ def _broken(
     rule = accepts(profile, facts, numbers).reason()
     if rule is not None:
         return str(rule)
+    exchange = lacks_exchange(profile, row, facts, numbers)
+    if exchange:
+        return exchange
     if profile.name in asked and profile.name not in str(row.get("engines")).split(","):
         return "with what it keeps for itself, its memory does not hold the batch"
-    return lacks_exchange(profile, row, facts, numbers)
+    return ""
 
 
 def _numbers(

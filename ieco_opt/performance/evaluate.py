@@ -20,7 +20,7 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.evaluated import USUAL, priced_rows
 from ieco_opt.performance.reserve import ENGINES
 from ieco_opt.performance.servers import Served, Server, server_of
-from ieco_opt.scenario.engines import ANY, profiles_of, unserved
+from ieco_opt.scenario.engines import ALONE, ANY, profiles_of, unserved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,12 +168,19 @@ class _Table:
             )
 
     def with_words(self) -> _Table:
-        """The same table with optional words filled in, all of them known."""
+        """The same table with optional words filled in, all of them known.
+
+        An empty ``engine`` is that of rows which were priced by the equations alone.
+        """
+        points = self.points
+        if "engine" in points.columns:
+            points = points.assign(engine=points["engine"].fillna(ALONE))
+        table = _Table(points, self.fidelity, self.file)
         given = {
-            name: self.words(name, known) if name in self.points.columns else [default] * len(self.points)
+            name: table.words(name, known) if name in points.columns else [default] * len(points)
             for name, (default, known) in OPTIONAL_WORDS.items()
         }
-        return _Table(self.points.assign(**given), self.fidelity, self.file)
+        return _Table(points.assign(**given), self.fidelity, self.file)
 
     def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
         """Look up every name of a column once."""

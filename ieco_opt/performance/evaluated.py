@@ -67,7 +67,7 @@ def priced_rows(
             best.feasible | fits,
         )
         starts |= accepted
-    best.columns["engines"] = np.array([",".join(each) for each in names], dtype=object)
+    best.columns["engines"] = np.array([",".join(sorted(each)) for each in names], dtype=object)
     return best
 
 

@@ -14,8 +14,8 @@ from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import Launch, RoutedWorkload
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
-from ieco_opt.engines.store import profile
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.choice import Choice
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow
@@ -75,7 +75,8 @@ def launched(
     Parameters
     ----------
     engine
-        Name of a server, or a file; ``None``: the one that each point or instance was priced for.
+        Name of a server, also of one whose profile the answer brings, or a file; ``None``: the one that each point or
+        instance was priced for.
     points
         Numbers of points or plans in the order of the table, from 1; ``None``: all.
 
@@ -84,8 +85,7 @@ def launched(
     ScenarioError
         The engine is unknown, or the answer has nothing to launch.
     """
-    chosen = None if engine is None else profile(engine)
-    return _sorted_out(_launches(answer, chosen, points, options))
+    return _sorted_out(_launches(answer, engine, points, options))
 
 
 def servers_of(answer: Frontier | FleetResult, chosen: Profile | None) -> list[Server]:
@@ -94,7 +94,7 @@ def servers_of(answer: Frontier | FleetResult, chosen: Profile | None) -> list[S
 
 
 def _launches(
-    answer: Frontier | FleetResult, chosen: Profile | None, points: Sequence[int] | None, options: LaunchOptions
+    answer: Frontier | FleetResult, engine: Profile | str | None, points: Sequence[int] | None, options: LaunchOptions
 ) -> list[Launch]:
     count = len(answer)
     numbers = range(1, count + 1) if points is None else points
@@ -106,9 +106,9 @@ def _launches(
     stem = options.stem or slug(answer.scenario.name)
     named = replace(options, stem=stem)
     if isinstance(answer, FleetResult):
-        plans = _Fleet(answer, chosen, named)
+        plans = _Fleet(answer, engine, named)
         return [plans.launch(number) for number in numbers]
-    deployments = _Deployments(answer, chosen, named)
+    deployments = _Deployments(answer, engine, named)
     return [deployments.launch(number) for number in numbers]
 
 
@@ -164,13 +164,14 @@ def _sorted_out(made: Sequence[Launch]) -> Launched:
 class _Deployments:
     """Servers of the points of one scenario."""
 
-    def __init__(self, answer: Frontier, chosen: Profile | None, options: LaunchOptions) -> None:
+    def __init__(self, answer: Frontier, engine: Profile | str | None, options: LaunchOptions) -> None:
         resolved = resolve(answer.scenario)
         if not isinstance(resolved.model, Model):
             raise ScenarioError.single(
                 "found fidelity paper, which knows no server; expected deployable", field="fidelity"
             )
-        self._answer, self._profile, self._options = answer, chosen, options
+        self._answer, self._options = answer, options
+        self._choice = Choice(engine, resolved.engines)
         self._accelerators = {each.name: each for each in resolved.accelerators}
         speculation = answer.scenario.speculation
         workload = answer.scenario.workload
@@ -182,7 +183,7 @@ class _Deployments:
             memory_utilization=answer.scenario.memory_utilization,
             draft=resolved.draft if isinstance(resolved.draft, Model) else None,
             draft_reference=None if speculation is None else speculation.draft_model,
-            engines=tuple(each.name for each in resolved.engines),
+            engines=resolved.engines,
         )
 
     def launch(self, number: int) -> Launch:
@@ -193,7 +194,7 @@ class _Deployments:
         alone = len(self._answer) == 1
         title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"
         server = server_of(
-            self._profile or _own_profile(deployment.engine, title),
+            self._choice.of(deployment.engine, self._serving.engines, title),
             deployment.to_dict(),
             self._serving,
             accelerator,
@@ -207,14 +208,6 @@ class _Deployments:
             trust_remote_code=self._options.trust_remote_code,
         )
         return Launch(f"{title}: {_figures(deployment)}", (server,))
-
-
-def _own_profile(engine: str | None, title: str) -> Profile:
-    """The profile of the server that a point was priced for."""
-    if engine is None:
-        expected = "an engine to be named, since the point was priced for none"
-        raise ScenarioError.single(f"found nothing, expected {expected}", field=f"engine of {title}")
-    return profile(engine)
 
 
 def _machines(gpus: int, accelerator: Accelerator) -> list[tuple[str, Devices]]:
@@ -235,9 +228,10 @@ def _figures(deployment: Deployment) -> str:
 class _Fleet:
     """Servers of the plans of a fleet."""
 
-    def __init__(self, answer: FleetResult, chosen: Profile | None, options: LaunchOptions) -> None:
+    def __init__(self, answer: FleetResult, engine: Profile | str | None, options: LaunchOptions) -> None:
         resolved = resolve_fleet(answer.scenario)
-        self._answer, self._profile, self._options = answer, chosen, options
+        self._answer, self._options = answer, options
+        self._choice = Choice(engine, [each for workload in resolved.workloads for each in workload.engines])
         self._pools = {pool.name: pool for pool in resolved.pools}
         names = _Names()
         self._hosts = {name: names.of(name) for name in self._pools}
@@ -271,10 +265,11 @@ class _Fleet:
     def _server(self, row: InstanceRow, kind: str, instance: int, placed: Placed, names: _Names) -> Server:
         title = f"{kind}, {instance + 1} of {row.instances}"
         name = names.of(row.workload, row.phase, row.pool, row.instance_type, str(instance))
+        serving = _serving(self._workloads[row.workload], title)
         return server_of(
-            self._profile or _own_profile(row.engine, title),
+            self._choice.of(row.engine, serving.engines, title),
             row.to_dict(),
-            _serving(self._workloads[row.workload], title),
+            serving,
             self._pools[row.pool].accelerator,
             placed,
             Named(name, title, kind, self._options.out_folder),
@@ -332,7 +327,7 @@ def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
         memory_utilization=workload.memory_utilization,
         draft=resolved.draft if isinstance(resolved.draft, Model) else None,
         draft_reference=None if workload.speculation is None else workload.speculation.draft_model,
-        engines=tuple(each.name for each in resolved.engines),
+        engines=resolved.engines,
     )
 
 

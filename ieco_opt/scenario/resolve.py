@@ -12,7 +12,7 @@ from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
-from ieco_opt.scenario.engines import profiles_of, unserved
+from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
@@ -64,7 +64,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
-    engines = () if scenario.fidelity is Fidelity.PAPER else profiles_of(scenario.engine)
+    engines = _engines(scenario, faults)
     faults += _without_server(scenario, engines, accelerators)
     served = _served(scenario, models)
     faults += _unfit_models(scenario, served, [each for each in accelerators if each is not None])
@@ -83,6 +83,17 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         precisions=precisions(weights_of(scenario.weights, served[0].model), scenario.kv_cache) if served else (),
         engines=engines,
     )
+
+
+def _engines(scenario: Scenario, faults: list[Fault]) -> tuple[Profile, ...]:
+    """Servers to choose from; those of the package alone where the scenario's own profile is wrong."""
+    if scenario.fidelity is Fidelity.PAPER:
+        return ()
+    try:
+        return profiles_of(scenario.servers, own_profile(scenario.profile, ("profile",), scenario.origin))
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return ()
 
 
 def _served(scenario: Scenario, models: Sequence[Model | PaperModel | None]) -> list[Served]:

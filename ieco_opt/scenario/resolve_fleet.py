@@ -14,7 +14,7 @@ from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
-from ieco_opt.scenario.engines import profiles_of, unserved
+from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
@@ -164,7 +164,13 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
     served = [Served(model, ("model",), workload.model)] if isinstance(model, Model) else []
     if isinstance(draft, Model) and workload.speculation is not None:
         served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
-    engines = profiles_of(workload.engine)
+    engines = (
+        _collected(
+            lambda: profiles_of(workload.servers, own_profile(workload.profile, (*location, "profile"), fleet.origin)),
+            faults,
+        )
+        or ()
+    )
     if isinstance(model, Model):
         hardware = [pool.accelerator for at in allowed if (pool := pools[at]) is not None]
         faults += [

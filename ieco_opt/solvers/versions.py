@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 
+from ieco_opt.engines.profile import Profile
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.versions import Versions
 from ieco_opt.scenario import ResolvedFleet, ResolvedScenario
@@ -18,13 +20,21 @@ def versions(solver: str, asked: ResolvedScenario | ResolvedFleet) -> Versions:
 
 
 def engine_versions(asked: ResolvedScenario | ResolvedFleet) -> dict[str, str]:
-    """Versions that the rules of each server are for, by its name; of a fleet, of all workloads with a model."""
-    profiles = (
-        [profile for each in asked.workloads if each.model is not None for profile in each.engines]
-        if isinstance(asked, ResolvedFleet)
-        else asked.engines
-    )
-    return {each.name: each.version for each in sorted(profiles, key=lambda each: each.name)}
+    """Versions that the rules of each server are for, by its name; of a fleet, of all workloads with a model.
+
+    Workloads may bring profiles of one name and several versions.
+    """
+    found: dict[str, set[str]] = {}
+    for each in profiles_asked(asked):
+        found.setdefault(each.name, set()).add(each.version)
+    return {name: " or ".join(sorted(found[name])) for name in sorted(found)}
+
+
+def profiles_asked(asked: ResolvedScenario | ResolvedFleet) -> Sequence[Profile]:
+    """Servers that may be chosen; of a fleet, those of all workloads with a model."""
+    if isinstance(asked, ResolvedFleet):
+        return [profile for each in asked.workloads if each.model is not None for profile in each.engines]
+    return asked.engines
 
 
 def _packages() -> dict[str, str]:

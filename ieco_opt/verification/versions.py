@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ieco_opt.engines import profile
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Answer
 from ieco_opt.scenario import Fleet, ResolvedFleet, ResolvedScenario, Scenario
-from ieco_opt.solvers.versions import engine_versions
+from ieco_opt.solvers.versions import engine_versions, profiles_asked
 
 _NO_ENGINE = {"engine": ("none",)}
 
@@ -33,11 +32,12 @@ def of_the_engines(result: Answer, resolved: ResolvedScenario | ResolvedFleet) -
     if found.keys() != expected.keys():
         asked = ", ".join(expected) or "none"
         yield f"versions.engines: found {', '.join(found) or 'none'}, expected {asked}, which the scenario asks"
+    titles = {each.name: each.title for each in profiles_asked(resolved)}
     for name in sorted(found.keys() & expected.keys()):
         if found[name] != expected[name]:
             yield (
                 f"versions.engines.{name}: found {found[name]}, this version has the rules and prices of "
-                f"{profile(name).title} {expected[name]}: the figures were made with others, and are checked with these"
+                f"{titles[name]} {expected[name]}: the figures were made with others, and are checked with these"
             )
 
 

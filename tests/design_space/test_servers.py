@@ -58,9 +58,11 @@ def kept(found: list[Family]) -> dict[str | None, list[int]]:
     return {each.engine: each.setups.degrees.stage_ranks.astype(int).tolist() for each in found}
 
 
-def test_each_server_has_a_family_in_the_order_of_the_alphabet() -> None:
-    assert kept(families(LLAMA)[0]) == {"sglang": [1, 2], "trtllm": [1, 2], "vllm": [1, 2]}
-    assert list(kept(families(LLAMA, engine=["vllm", "sglang"])[0])) == ["sglang", "vllm"]
+def test_each_server_has_a_family_in_the_order_of_the_scenario() -> None:
+    assert kept(families(LLAMA)[0]) == {"vllm": [1, 2], "sglang": [1, 2], "trtllm": [1, 2]}
+    for order in (["vllm", "sglang"], ["sglang", "vllm"]):
+        assert list(kept(families(LLAMA, engine=order)[0])) == order
+    assert list(kept(families(LLAMA)[0])) == ["vllm", "sglang", "trtllm"]
     assert kept(families(LLAMA, engine="none")[0]) == {None: [1, 2]}
 
 
@@ -71,12 +73,12 @@ def test_the_server_with_most_room_keeps_a_setup_then_the_first() -> None:
     free = {each.engine: each.setups.free_bytes for each in found}
     assert (free["vllm"] == free["trtllm"]).all()
     assert ((free["sglang"] < free["vllm"]) == [True, False]).all()
-    assert kept(distinct(found)) == {"sglang": [2], "trtllm": [1], "vllm": []}
+    assert kept(distinct(found)) == {"vllm": [1], "sglang": [2], "trtllm": []}
     # In whatever order they are given, the first of equals.
-    assert kept(distinct(found[::-1])) == {"vllm": [1], "trtllm": [], "sglang": [2]}
+    assert kept(distinct(found[::-1])) == {"trtllm": [1], "sglang": [2], "vllm": []}
     equal = families(LLAMA, memory_reserve_gb=5)[0]
-    assert kept(distinct(equal)) == {"sglang": [1, 2], "trtllm": [], "vllm": []}
-    assert kept(distinct(found[:1])) == {"sglang": [1, 2]}
+    assert kept(distinct(equal)) == {"vllm": [1, 2], "sglang": [], "trtllm": []}
+    assert kept(distinct(found[:1])) == {"vllm": [1, 2]}
 
 
 def test_a_setup_that_is_run_otherwise_stays_beside() -> None:
@@ -86,8 +88,8 @@ def test_a_setup_that_is_run_otherwise_stays_beside() -> None:
     left = {each.engine: each.setups.degrees.spread for each in distinct(found)}
     said = {engine: [EXCHANGES[at] for at in spread.exchange] for engine, spread in left.items()}
     both = ["all_gather", "all_to_all"]
-    assert said == {"sglang": both, "trtllm": both, "vllm": []}
-    assert left["trtllm"].dense_ranks.tolist() == [1, 1]
+    assert said == {"vllm": both, "sglang": both, "trtllm": []}
+    assert left["vllm"].dense_ranks.tolist() == [1, 1]
     assert left["sglang"].dense_ranks.tolist() == [2, 2]
     assert left["sglang"].shared_ranks.tolist() == [2, 1]
     assert left["sglang"].embedding_ranks.tolist() == [1, 1]
@@ -97,7 +99,7 @@ def test_a_setup_that_takes_a_draft_model_stays_beside_one_that_does_not() -> No
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.5, "max_draft_tokens": 2}
     found = families(LLAMA, speculation=speculation)[0]
     assert all(each.drafts is not None and (each.drafts.of >= 0).all() for each in found)
-    assert kept(distinct(found)) == {"sglang": [2], "trtllm": [1], "vllm": []}
+    assert kept(distinct(found)) == {"vllm": [1], "sglang": [2], "trtllm": []}
 
     def without(family: Family, rows: list[int]) -> Family:
         assert family.drafts is not None
@@ -106,17 +108,17 @@ def test_a_setup_that_takes_a_draft_model_stays_beside_one_that_does_not() -> No
         return replace(family, drafts=replace(family.drafts, of=of))
 
     # The one with most room is kept, and of those that take a draft model the one with most room.
-    refused = [without(found[0], [1]), without(found[1], [0]), found[2]]
+    refused = [without(found[0], [0]), without(found[1], [1]), found[2]]
     left = distinct(refused)
-    assert kept(left) == {"sglang": [2], "trtllm": [1, 2], "vllm": [1]}
+    assert kept(left) == {"vllm": [1, 2], "sglang": [2], "trtllm": [1]}
     assert [each.drafts.of.tolist() for each in left if each.drafts is not None and each.drafts.of is not None] == [
-        [-1],
         [-1, 1],
+        [-1],
         [0],
     ]
     # Where none takes one, one is enough.
     nobody = [without(each, [0, 1]) for each in found]
-    assert kept(distinct(nobody)) == {"sglang": [2], "trtllm": [1], "vllm": []}
+    assert kept(distinct(nobody)) == {"vllm": [1], "sglang": [2], "trtllm": []}
 
 
 def test_servers_that_start_a_deployment_are_told_besides_the_one_that_is_priced() -> None:
@@ -139,7 +141,7 @@ def test_servers_that_start_a_deployment_are_told_besides_the_one_that_is_priced
         assert ",".join(space.engines_of(one, batch)) == expected
     assert {space.family_of(space.alternatives, row).engine for row in range(len(space.alternatives))} <= {
         "sglang",
-        "trtllm",
+        "vllm",
     }
     alone = space_of(LLAMA, engine="none")
     assert alone.engines_of(alone.alternatives, 1) == ()
@@ -148,33 +150,33 @@ def test_servers_that_start_a_deployment_are_told_besides_the_one_that_is_priced
 def test_the_exchange_and_the_draft_model_decide_who_starts_a_deployment() -> None:
     # SGLang sends tokens to experts only where a rank has whole ones; here two ranks share each.
     listed = degrees(4, 2, expert_parallel=[2])
-    (sglang, *others), _ = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=listed)
-    vllm = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=degrees(4, 2, expert_parallel=[4]))[0][2]
-    assert {EXCHANGES[at] for at in vllm.setups.degrees.spread.exchange} == {"all_gather", "all_to_all"}
+    shared = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=listed)[0]
     whole = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=degrees(4, 2, expert_parallel=[4]))[0]
+    vllm = whole[0]
+    assert {EXCHANGES[at] for at in vllm.setups.degrees.spread.exchange} == {"all_gather", "all_to_all"}
     for number in (1, 2):
         row = int(np.flatnonzero(vllm.setups.degrees.spread.exchange == number)[0])
         one = vllm.alternatives(np.array([row]), 0)
         assert starting(whole, one, 8) == ("sglang", "vllm")
         # In another number of experts' ranks it is another deployment.
-        assert starting([sglang, *others], one, 8) == ()
+        assert starting(shared, one, 8) == ()
         # A batch below the least is none.
         assert starting(whole, one, 1) == ()
 
     # On four groups of one rank TensorRT-LLM does.
     found = families(DEEPSEEK, design_space=degrees(4, 4, expert_parallel=[2]))[0]
     told = {}
-    for row, number in enumerate(found[1].setups.degrees.spread.exchange):
-        told[EXCHANGES[number]] = starting(found, found[1].alternatives(np.array([row]), 0), 8)
+    for row, number in enumerate(found[2].setups.degrees.spread.exchange):
+        told[EXCHANGES[number]] = starting(found, found[2].alternatives(np.array([row]), 0), 8)
     assert told == {"all_gather": ("sglang", "trtllm"), "all_to_all": ("trtllm",)}
 
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.5, "max_draft_tokens": 2}
     found = families(LLAMA, speculation=speculation)[0]
-    drafted, plain = found[0].alternatives(np.array([0]), 2, np.array([0])), found[0].alternatives(np.array([0]), 0)
+    drafted, plain = found[1].alternatives(np.array([0]), 2, np.array([0])), found[1].alternatives(np.array([0]), 0)
     assert starting(found, drafted, 1) == starting(found, plain, 1) == ("sglang", "trtllm", "vllm")
     refusing = families(LLAMA)[0]
-    assert starting([found[0], *refusing[1:]], drafted, 1) == ("sglang",)
-    assert starting([found[0], *refusing[1:]], plain, 1) == ("sglang", "trtllm", "vllm")
+    assert starting([refusing[0], found[1], refusing[2]], drafted, 1) == ("sglang",)
+    assert starting([refusing[0], found[1], refusing[2]], plain, 1) == ("sglang", "trtllm", "vllm")
     # The draft model takes room: the last batch of the plain one is too much beside it.
     last = int(plain.batch_max[0])
     assert "sglang" in starting(found, plain, last)

@@ -173,7 +173,7 @@ def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(eng
         for cache in ("bf16", "fp8")
         for each in engines
     }
-    assert space.counts.rejected["A100-SXM-80GB has no 8-bit arithmetic for a cache in fp8"] == 2 * len(engines)
+    assert space.counts.rejected["A100-SXM-80GB has no 8-bit arithmetic for a cache in fp8"] == 2
     rows = zip(space.alternatives.accelerator, space.alternatives.precision, strict=True)
     assert {(int(card), int(pair)) for card, pair in rows} <= {(0, 0), (1, 0), (1, 1)}
     names = segment_names(space, build_segments(space))

@@ -198,7 +198,7 @@ def _experts_of_vllm(asked: Asked) -> bool:
     return whole or _divides(asked.ranks, asked.widths("routed"))
 
 
-def _experts_of_sglang(asked: Asked) -> bool:
+def _experts_over_shards(asked: Asked) -> bool:
     return asked.form == "mxfp4" or _divides(asked.ranks // asked.spread, asked.widths("routed"))
 
 
@@ -252,7 +252,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "vllm": lambda asked: _divides(asked.degree, asked.widths("shared")),
         "sglang": lambda asked: _divides(asked.ranks, asked.widths("shared")),
     },
-    "routed experts": {"vllm": _experts_of_vllm, "sglang": _experts_of_sglang},
+    "routed experts": {"vllm": _experts_of_vllm, "sglang": _experts_over_shards, "trtllm": _experts_over_shards},
     "more ranks than experts": {
         "vllm": lambda asked: (
             architecture(asked.model) != "Qwen3MoeForCausalLM" or asked.degree <= most_experts(asked.model)
@@ -261,10 +261,14 @@ RULES: dict[str, dict[str, Rule]] = {
     "FP8 blocks, dense and shared": {
         "vllm": lambda asked: asked.degree == 1 or _in_blocks(asked, asked.degree, asked.widths("dense", "shared")),
         "sglang": lambda asked: asked.ranks == 1 or _in_blocks(asked, asked.ranks, asked.widths("dense", "shared")),
+        "trtllm": lambda asked: (
+            asked.ranks == 1 or asked.groups > 1 or _in_blocks(asked, asked.ranks, asked.widths("dense", "shared"))
+        ),
     },
     "FP8 blocks, routed experts": {
         "vllm": lambda asked: asked.spread > 1 or _in_blocks(asked, asked.ranks, asked.widths("routed")),
         "sglang": lambda asked: _in_blocks(asked, asked.ranks // asked.spread, asked.widths("routed")),
+        "trtllm": lambda asked: _in_blocks(asked, asked.ranks // asked.spread, asked.widths("routed")),
     },
     "mxfp4": {
         "vllm": lambda asked: asked.form != "mxfp4" or asked.accelerator.vendor != "amd" or asked.groups == 1,

@@ -1030,7 +1030,7 @@ def result_of_speculation() -> Mapping:
     space = priced()["design_space"] | {"tensor_parallel": [1, 2], "attention_data_parallel": [1, 2]}
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3}
     wanted = priced(serving=["colocated"], design_space=space | {"stage_ranks": [2]}, speculation=speculation)
-    wanted["engine"] = ["vllm", "trtllm"]
+    wanted["engine"] = ["trtllm", "vllm"]
     scenario = fleet([pool()], [wanted])
     case = read(scenario)
     one = next(

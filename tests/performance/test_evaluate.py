@@ -185,8 +185,10 @@ def run_by_hand(row: Row, used_share: float) -> tuple[Setup, bool]:
         return setup, held_by_hand(row, setup, used_share)["free_gb"] >= 0.0
     precision = OraclePrecision(row["weights"], row["kv_cache"])
     usual: dict[str, Setup] = {}
-    for each in servers.run_as(model, accelerator, precision, setup, engine):
-        usual.setdefault(each.engine, each)
+    # Of equally fast servers the first is named: those with figures of memory come first.
+    for name in ("vllm", "sglang", "trtllm") if engine == "any" else (engine,):
+        for each in servers.run_as(model, accelerator, precision, setup, name):
+            usual.setdefault(each.engine, each)
     fitting = [each for each in usual.values() if held_by_hand(row, each, used_share)["free_gb"] >= 0.0]
     if fitting:
         return min(fitting, key=lambda each: seconds_by_hand(row, each)), True

@@ -45,7 +45,7 @@ def told(*rows: Row) -> list[tuple[str, str, str, bool]]:
 
 
 def test_servers_that_run_a_row_alike_are_all_told_and_the_first_is_named() -> None:
-    assert told(DENSE) == [("sglang", "sglang,trtllm,vllm", "", True)]
+    assert told(DENSE) == [("vllm", "sglang,trtllm,vllm", "", True)]
     pd.testing.assert_frame_equal(ieco_opt.evaluate(pd.DataFrame([DENSE])), evaluated(DENSE), check_like=True)
     assert told(DENSE | {"engine": "vllm"}) == [("vllm", "vllm", "", True)]
     assert told(DENSE | {"engine": "none"}) == [("none", "", "", True)]
@@ -71,7 +71,7 @@ def test_the_fastest_server_that_starts_a_row_is_named() -> None:
     assert full[0][:2] == (more, more)
     assert [row[3] for row in full] == [True, False, False]
     # Where it fits nowhere, the first server that accepts it is shown.
-    assert full[2][:2] == ("sglang", "")
+    assert full[2][:2] == ("vllm", "")
 
 
 def test_an_empty_exchange_is_what_the_server_usually_does() -> None:
@@ -143,8 +143,8 @@ def test_batches_are_whole_groups_on_every_server() -> None:
         (
             "TPU-v5e",
             "any",
-            "found 'TPU-v5e', an accelerator of google, expected one of amd or nvidia for SGLang or TensorRT-LLM or "
-            "vLLM; engine: none prices the equations alone",
+            "found 'TPU-v5e', an accelerator of google, expected one of amd or nvidia for vLLM or SGLang or "
+            "TensorRT-LLM; engine: none prices the equations alone",
         ),
         (
             "MI300X",
@@ -167,3 +167,9 @@ def test_an_accelerator_that_no_server_runs_on_is_refused(accelerator: str, engi
 def test_an_unknown_exchange_is_refused() -> None:
     with pytest.raises(ScenarioError, match=r"found 'ring', expected one of none, all_gather, all_to_all"):
         evaluated(EXPERTS | {"exchange": "ring"})
+
+
+def test_a_row_of_the_equations_alone_has_no_engine() -> None:
+    # So stand rows in files of results: their column is empty.
+    for base in (DENSE, EXPERTS):
+        pd.testing.assert_frame_equal(evaluated(base | {"engine": None}), evaluated(base | {"engine": "none"}))

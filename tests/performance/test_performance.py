@@ -280,7 +280,8 @@ VLLM_RESERVE = 2.2 * 2**30 + 33 * 1000 * 1024
     [
         # 0.9 GiB, 33 bytes for each of 1,000 words and 1,024 sequences, and 1.3 GiB between GPUs. Of the three servers,
         # which run it alike, two have that much room, and SGLang less.
-        (1, {}, VLLM_RESERVE, "trtllm"),
+        (1, {}, VLLM_RESERVE, "vllm"),
+        (1, {"engine": ["trtllm", "sglang", "vllm"]}, VLLM_RESERVE, "trtllm"),
         (1, {"engine": "vllm"}, VLLM_RESERVE, "vllm"),
         (1, {"engine": ["vllm", "sglang"]}, VLLM_RESERVE, "vllm"),
         # 512 + 1.5 x 8,192 + 128 x 16 + 2 x 512 MiB, of which the 10 % left free are a part.
@@ -290,7 +291,7 @@ VLLM_RESERVE = 2.2 * 2**30 + 33 * 1000 * 1024
         (2, {}, (512 + 12_288 + 2048 + 1024 + 2304) * 2**20 - 0.1 * 85e9, "sglang"),
         (1, {"engine": "sglang", "memory_reserve_gb": 5}, 5e9, "sglang"),
         (1, {"engine": "none"}, 0.0, None),
-        (1, {"memory_reserve_gb": 0}, 0.0, "sglang"),
+        (1, {"memory_reserve_gb": 0}, 0.0, "vllm"),
     ],
     ids=str,
 )

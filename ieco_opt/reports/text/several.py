@@ -69,7 +69,7 @@ def _traits(frontier: Frontier) -> tuple[str, ...]:
         " or ".join(map(precision.label, scenario.weights)),
         workload(scenario),
         "cache " + " or ".join(scenario.kv_cache),
-        _ENGINES.get(scenario.engine, " or ".join(scenario.engine)),
+        _ENGINES.get(scenario.servers, " or ".join(scenario.servers)),
         "reserve " + _reserve(scenario),
         f"{wording.percent(scenario.memory_utilization)} of the memory",
         "no speculation" if scenario.speculation is None else "speculation",
