@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from ieco_opt.cli.main import main
+from ieco_opt.documents import destinations
+from ieco_opt.errors import ScenarioError
 
 SCENARIO = """
 version: 2
+kind: deployment
 name: small
 model: Llama-3.1-8B
 weights: [bf16]
@@ -77,16 +80,19 @@ def test_json_goes_to_the_screen_and_to_a_file(
 
 
 def test_a_file_that_cannot_be_written_is_said_and_the_text_is_shown(
-    scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(scenario, "--configuration", "TP4,B8", "--out", str(tmp_path / "why.csv")) == 2
     assert "why.csv" in capsys.readouterr().err
-    folder = tmp_path / "folder.json"
-    folder.mkdir()
-    assert run(scenario, "--configuration", "TP4,B8", "--out", str(folder), "--quiet") == 1
+
+    def full(path: Path, _content: bytes) -> None:
+        raise ScenarioError.single("no space left", file=str(path))
+
+    monkeypatch.setattr(destinations, "replace_file", full)
+    assert run(scenario, "--configuration", "TP4,B8", "--out", str(tmp_path / "why.json"), "--quiet") == 1
     written = capsys.readouterr()
     assert "why not TP4,B8?" in written.out
-    assert "folder.json" in written.err
+    assert "why.json: no space left" in written.err
 
 
 def test_what_is_saved_is_no_result(scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
