@@ -161,7 +161,6 @@ def test_deployments_say_server_exchange_and_draft_model() -> None:
             "draft_model: found Llama-3.2-3B, the performance model gives Llama",
         ),
         (fastest, {"draft_mode": None}, "draft_mode: found null, the performance model gives draft_model"),
-        (grouped, {"batch": 33}, "batch: found 33, expected a multiple of 2: groups and micro-batches are whole"),
     ],
 )
 def test_who_runs_a_deployment_and_how_is_all_that_is_named(
@@ -169,6 +168,15 @@ def test_who_runs_a_deployment_and_how_is_all_that_is_named(
 ) -> None:
     (problem,) = problems(with_points(answer(), (dataclasses.replace(answer()[0], **changes),)))
     assert problem.startswith(f"deployments[0]: {expected}")
+
+
+def test_a_batch_of_groups_that_are_not_whole_is_told() -> None:
+    one = grouped()[0]
+    odd = one.batch - 1
+    changed = dataclasses.replace(one, batch=odd, throughput_tokens_per_s=odd / one.latency_s)
+    assert problems(with_points(grouped(), (changed,)))[-1] == (
+        f"deployments[0]: batch: found {odd}, expected a multiple of 2: groups and micro-batches are whole"
+    )
 
 
 @pytest.mark.parametrize("unsure", [False, True])
