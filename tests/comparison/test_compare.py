@@ -207,7 +207,7 @@ ONE_GROUP = "this model runs with one attention group"
 def test_degrees_that_no_server_starts_say_the_rule_of_each() -> None:
     expected = {
         "vllm": [f"vLLM: {ONE_GROUP}"],
-        "any": [f"SGLang: {ONE_GROUP}", f"TensorRT-LLM: {ONE_GROUP}", f"vLLM: {ONE_GROUP}"],
+        "any": [f"vLLM: {ONE_GROUP}", f"SGLang: {ONE_GROUP}", f"TensorRT-LLM: {ONE_GROUP}"],
         "none": [],
     }
     for engine, texts in expected.items():
