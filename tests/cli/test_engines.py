@@ -30,8 +30,8 @@ EXPERTS: Mapping = {
         "batch": [8],
     },
 }
-"""Two points, TP1 DP8 and TP4. With eight groups vLLM alone sends tokens in int4 to their experts; SGLang has one. At this
-share of the memory SGLang has the most room on TP4."""
+"""Two points, TP1 DP8 and TP4. With eight groups vLLM alone sends tokens to experts in int4; SGLang has one group. At
+this share of the memory SGLang has the most room on TP4."""
 
 SHARED: Mapping = EXPERTS | {
     "name": "shared",
