@@ -26,7 +26,7 @@ def lacks_exchange(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts, 
     wanted = row.get("exchange")
     if wanted not in EXCHANGES or not facts.routed:
         return ""
-    offered = exchanges(chosen, columns, int(facts.numbers["experts"]))[()]
+    offered = exchanges(chosen, facts, columns)[()]
     if offered[EXCHANGES.index(wanted)]:
         return ""
     has = " or ".join(kind for kind, good in zip(EXCHANGES, offered, strict=True) if good)

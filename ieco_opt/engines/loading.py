@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import cast, get_args
 
 from ieco_opt.catalog.precision import FORMATS, KV_CACHES
 from ieco_opt.documents.origin import Origin, found
-from ieco_opt.engines.columns import DRAFT, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
+from ieco_opt.engines.columns import DRAFT, FACTS, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
 from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
     AttentionGroups,
@@ -31,8 +31,8 @@ _MOST_DIGITS = 15
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = ("any", "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
-_PRICE_COLUMNS = _EXCHANGE_COLUMNS | {"all_to_all"}
+_EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", *FACTS))
+_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "all_to_all"))
 
 
 def profile_of(values: object, origin: Origin) -> Profile:
@@ -140,10 +140,8 @@ def _rule(section: Section) -> Rule:
         architectures=section.texts("architectures"),
         not_precisions=section.texts("not_precisions"),
     )
-    for name in ("precisions", "not_precisions"):
-        unknown = [each for each in getattr(made, name) if each not in FORMATS]
-        if unknown:
-            section.fault(name, f"found {found(unknown[0])}, expected formats: {', '.join(FORMATS)}")
+    _check_formats(section, "precisions", made.precisions)
+    _check_formats(section, "not_precisions", made.not_precisions)
     section.done()
     return made
 
@@ -163,12 +161,24 @@ def _prices(section: Section) -> Prices:
 
 
 def _exchange(section: Section) -> Exchange:
-    kind = section.choice("kind", get_args(ExchangeKind))
     made = Exchange(
-        cast(ExchangeKind, kind), section.needed("when", _EXCHANGE_COLUMNS), section.text("source", "no source given")
+        kind=cast(ExchangeKind, section.choice("kind", get_args(ExchangeKind))),
+        when=section.needed("when", _EXCHANGE_COLUMNS),
+        source=section.text("source", "no source given"),
+        vendors=section.texts("vendors"),
+        precisions=section.texts("precisions"),
+        architectures=section.texts("architectures"),
+        not_architectures=section.texts("not_architectures"),
     )
+    _check_formats(section, "precisions", made.precisions)
     section.done()
     return made
+
+
+def _check_formats(section: Section, name: str, formats: Sequence[str]) -> None:
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown:
+        section.fault(name, f"found {found(unknown[0])}, expected formats: {', '.join(FORMATS)}")
 
 
 def _precisions(section: Section) -> tuple[dict[str, tuple[tuple[str, str], ...] | None], str]:

@@ -66,11 +66,29 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A way to bring tokens to their experts; ``when`` says where a server has it."""
+    """A way to bring tokens to their experts.
+
+    Attributes
+    ----------
+    when
+        Where a server has it.
+    vendors, precisions, architectures, not_architectures
+        What it is for; empty for all.
+    """
 
     kind: ExchangeKind
     when: Expression
     source: str
+    vendors: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    not_architectures: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What it is for, and what it is not, in words; empty for all."""
+        unless = tuple(f"not {each}" for each in self.not_architectures)
+        return (*self.vendors, *self.precisions, *self.architectures, *unless)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Server:
 
     def offers(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Which exchanges of experts it has for each setup, with a last axis over ``engines.EXCHANGES``."""
-        return exchanges(self.profile, self._columns(degrees), self.experts)
+        return exchanges(self.profile, self.facts, self._columns(degrees))
 
     @property
     def experts(self) -> int:

@@ -17,22 +17,26 @@ EXPERTS: Mapping = {
     "version": 2,
     "kind": "deployment",
     "name": "experts",
-    "model": "Mixtral-8x7B",
-    "weights": ["bf16"],
+    "model": "Mixtral-8x22B",
+    "weights": ["int4"],
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000, "output_tokens": 200},
+    "memory_utilization": 0.85,
     "design_space": {
-        "tensor_parallel": [4, 8],
-        "attention_data_parallel": [1],
+        "tensor_parallel": [1, 4],
+        "attention_data_parallel": [1, 8],
+        "stage_ranks": [4, 8],
         "pipeline_parallel": [1],
         "batch": [8],
     },
 }
-"""The fastest point exchanges tokens by all-to-all, which SGLang alone does within one attention group."""
+"""Two points, TP1 DP8 and TP4. With eight groups vLLM alone sends tokens to experts in int4; SGLang has one group. At
+this share of the memory SGLang has the most room on TP4."""
 
 SHARED: Mapping = EXPERTS | {
     "name": "shared",
     "model": "DeepSeek-V2-Lite",
+    "weights": ["bf16"],
     "design_space": {
         "tensor_parallel": [2],
         "attention_data_parallel": [2],
@@ -79,34 +83,49 @@ def rows(folder: Path, scenario: Mapping, capsys: pytest.CaptureFixture[str], en
 
 
 @pytest.mark.parametrize(
-    ("asked", "engine", "engines"),
+    ("asked", "engine", "engines", "exchange"),
     [
-        ("", "sglang", "sglang"),
-        ("any", "sglang", "sglang"),
-        ("[vllm, trtllm]", "vllm", "trtllm,vllm"),
-        ("[trtllm, vllm]", "trtllm", "trtllm,vllm"),
-        ("trtllm", "trtllm", "trtllm"),
-        ("none", None, None),
+        ("", "vllm", "vllm", "all_to_all"),
+        ("any", "vllm", "vllm", "all_to_all"),
+        ("[trtllm, vllm]", "vllm", "vllm", "all_to_all"),
+        ("[sglang, trtllm]", "trtllm", "trtllm", "all_gather"),
+        ("sglang", "sglang", "sglang", "none"),
+        ("none", None, None, "all_to_all"),
     ],
 )
 def test_solve_names_who_was_priced_and_who_starts_it(
-    asked: str, engine: str | None, engines: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    asked: str,
+    engine: str | None,
+    engines: str | None,
+    exchange: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write(tmp_path, EXPERTS)
     assert run("solve", path, "--format", "json", *(("--set", f"engine={asked}") if asked else ())) == 0
     answer = json.loads(capsys.readouterr().out)
     (found,) = answer["deployments"]
-    assert (found["engine"], found["engines"]) == (engine, engines)
-    # Within one group vLLM and TensorRT-LLM exchange nothing, and the equations alone know nothing but all-to-all.
-    assert found["exchange"] == ("none" if engine in ("vllm", "trtllm") else "all_to_all")
+    assert (found["engine"], found["engines"], found["exchange"]) == (engine, engines, exchange)
     assert (engine is None) == (answer["versions"]["engines"] == {})
     assert run("solve", path, *(("--set", f"engine={asked}") if asked else ())) == 0
     text = capsys.readouterr().out
     assert {name for name in ("vllm", "sglang", "trtllm") if name in text} == set((engines or "").split(",")) - {""}
 
 
+@pytest.mark.parametrize("order", [("vllm", "trtllm"), ("trtllm", "vllm")])
+def test_of_servers_that_run_a_point_alike_the_first_is_named(
+    order: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = rows(tmp_path, EXPERTS, capsys, f"[{', '.join(order)}]")[-1]
+    assert (found["engine"], found["engines"]) == (order[0], "trtllm,vllm")
+    assert (
+        run("solve", tmp_path / "experts.yaml", "--set", f"engine=[{', '.join(order)}]", "--objective", "cheapest") == 0
+    )
+    assert f"{order[0]}, also starts in {order[1]}" in capsys.readouterr().out
+
+
 def test_a_card_that_no_server_runs_on_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(tmp_path, TPU)
+    path = write(tmp_path, TPU, weights=["bf16"])
     for command in ("solve", "frontier", "explain", "compare"):
         assert run(command, path) == 2
         captured = capsys.readouterr()
@@ -133,23 +152,23 @@ def test_a_workload_whose_pools_no_server_runs_on_exits_with_2(
 
 def test_launch_takes_the_server_of_each_point(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = rows(tmp_path, EXPERTS, capsys)
-    assert (first["engine"], second["engine"], second["engines"]) == ("sglang", "vllm", "sglang,trtllm,vllm")
+    assert (first["engine"], second["engine"], second["engines"]) == ("vllm", "sglang", "sglang,trtllm,vllm")
     assert run("launch", tmp_path / "front.json", "--point", "all", "--format", "line") == 0
     one, other = capsys.readouterr().out.splitlines()
-    assert "python -m sglang.launch_server " in one
-    assert "--moe-a2a-backend deepep" in one
-    assert "vllm serve " in other
+    assert "vllm serve " in one
+    assert "--all2all-backend deepep_low_latency" in one
+    assert "python -m sglang.launch_server " in other
 
 
 def test_a_server_without_the_exchange_of_a_point_does_not_start_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows(tmp_path, EXPERTS, capsys)
-    assert run("launch", tmp_path / "front.json", "--engine", "vllm", "--point", "1", "--partial") == 2
+    assert run("launch", tmp_path / "front.json", "--engine", "trtllm", "--point", "1", "--partial") == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    said = "vLLM does not start it as it is: the point exchanges tokens by all_to_all, where vLLM has none\n"
-    assert said in captured.err
+    said = "TensorRT-LLM does not start it as it is: the point exchanges tokens by all_to_all, where TensorRT-LLM has"
+    assert f"{said} all_gather\n" in captured.err
     for engine in ("vllm", "sglang", "trtllm"):
         assert run("launch", tmp_path / "front.json", "--engine", engine, "--point", "2") == 0
 
@@ -181,8 +200,9 @@ def test_what_another_server_runs_otherwise_is_said(
 def test_points_of_the_equations_alone_need_a_server_to_be_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    space = EXPERTS["design_space"] | {"tensor_parallel": [2]}
-    rows(tmp_path, EXPERTS | {"model": "Llama-3.1-8B", "design_space": space}, capsys, "none")
+    space = {"tensor_parallel": [2], "attention_data_parallel": [1], "pipeline_parallel": [1], "batch": [8]}
+    llama = {"model": "Llama-3.1-8B", "weights": ["bf16"], "design_space": space}
+    rows(tmp_path, EXPERTS | llama, capsys, "none")
     assert run("launch", tmp_path / "front.json") == 2
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -150,8 +150,8 @@ def test_servers_that_start_a_deployment_are_told_besides_the_one_that_is_priced
 def test_the_exchange_and_the_draft_model_decide_who_starts_a_deployment() -> None:
     # SGLang sends tokens to experts only where a rank has whole ones; here two ranks share each.
     listed = degrees(4, 2, expert_parallel=[2])
-    shared = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=listed)[0]
-    whole = families(MIXTRAL | {"model": "DeepSeek-V2-Lite"}, design_space=degrees(4, 2, expert_parallel=[4]))[0]
+    shared = families(DEEPSEEK, design_space=listed)[0]
+    whole = families(DEEPSEEK, design_space=degrees(4, 2, expert_parallel=[4]))[0]
     vllm = whole[0]
     assert {EXCHANGES[at] for at in vllm.setups.degrees.spread.exchange} == {"all_gather", "all_to_all"}
     for number in (1, 2):
@@ -163,11 +163,11 @@ def test_the_exchange_and_the_draft_model_decide_who_starts_a_deployment() -> No
         # A batch below the least is none.
         assert starting(whole, one, 1) == ()
 
-    # On four groups of one rank TensorRT-LLM does.
-    found = families(DEEPSEEK, design_space=degrees(4, 4, expert_parallel=[2]))[0]
+    # With groups of one rank TensorRT-LLM does, where a token has no more experts than there are ranks of them.
+    found = families(DEEPSEEK, design_space=degrees(16, 16, expert_parallel=[8]))[0]
     told = {}
     for row, number in enumerate(found[2].setups.degrees.spread.exchange):
-        told[EXCHANGES[number]] = starting(found, found[2].alternatives(np.array([row]), 0), 8)
+        told[EXCHANGES[number]] = starting(found, found[2].alternatives(np.array([row]), 0), 16)
     assert told == {"all_gather": ("sglang", "trtllm"), "all_to_all": ("trtllm",)}
 
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.5, "max_draft_tokens": 2}

@@ -322,16 +322,46 @@ def sharers(setup: Setup) -> Sharers:
     return Sharers(stage, stage, stage, stage)
 
 
-def exchanges(model: Model, setup: Setup, engine: str) -> list[str]:
+_ALL_TO_ALL_IN_SGLANG = {
+    *(
+        f"{name}ForCausalLM"
+        for name in ("DeepseekV2", "DeepseekV3", "DeepseekV32", "Qwen2Moe", "Qwen3Moe", "Qwen3Next")
+    ),
+    *(f"{name}ForCausalLM" for name in ("Glm4Moe", "Glm4MoeLite", "GlmMoeDsa", "MiniMaxM2", "MiniMaxM3Sparse")),
+    *(f"{name}ForCausalLM" for name in ("NemotronH", "MiMoV2Flash", "BailingMoeV2")),
+    *(f"{name}ForConditionalGeneration" for name in ("KimiK25", "KimiK3", "Step3VL")),
+}
+
+
+def exchanges(asked: Asked, engine: str) -> list[str]:
     """Exchanges of experts that a server offers at these degrees; a dense model has none, which is empty."""
-    if most_experts(model) == 1:
+    if not asked.routed:
         return [""]
     if engine == "none":
         return ["all_to_all"]
-    found = ["none" if setup.sigma == 1 else "all_gather"]
-    whole = setup.expert == setup.stage_ranks
-    to_all = setup.expert > 1 and (whole if engine == "sglang" else setup.sigma > 1)
-    return [*found, "all_to_all"] if to_all else found
+    found = ["none" if asked.groups == 1 else "all_gather"]
+    return [*found, "all_to_all"] if asked.spread > 1 and _ALL_TO_ALL[engine](asked) else found
+
+
+def _to_all_in_sglang(asked: Asked) -> bool:
+    named = architecture(asked.model) in _ALL_TO_ALL_IN_SGLANG
+    nvidia = asked.accelerator.vendor in (None, "nvidia")
+    loads = asked.form == "bf16" or asked.block > 0
+    return named and nvidia and loads and asked.spread == asked.ranks
+
+
+def _to_all_in_trtllm(asked: Asked) -> bool:
+    active = max(block.active for block in asked.model.feed_forward)
+    biased = architecture(asked.model) == "GptOssForCausalLM"
+    loads = asked.form in ("bf16", "fp16", "fp8", "nvfp4")
+    return asked.groups > 1 and asked.spread >= active and loads and not biased
+
+
+_ALL_TO_ALL: dict[str, Rule] = {
+    "vllm": lambda asked: asked.groups > 1 and asked.model.width <= 8192,
+    "sglang": _to_all_in_sglang,
+    "trtllm": _to_all_in_trtllm,
+}
 
 
 def run_as(model: Model, accelerator: Accelerator, precision: Precision, setup: Setup, engine: Engines) -> list[Setup]:
@@ -341,7 +371,7 @@ def run_as(model: Model, accelerator: Accelerator, precision: Precision, setup: 
         replace(setup, engine=server, exchange=exchange)
         for server in of_scenario(engine)
         if accepts(server, asked)
-        for exchange in exchanges(model, setup, server)
+        for exchange in exchanges(asked, server)
     ]
 
 

@@ -145,15 +145,31 @@ def test_copies_by_the_table() -> None:
 
 
 def test_exchanges_by_the_table() -> None:
-    def of(engine: str, *degrees: int) -> list[str]:
-        return exchanges(MIXTURE, at(*degrees), engine)
+    def of(
+        engine: str, *degrees: int, model: Model = BLOCKY, weights: str = "fp8", card: Accelerator = CARD
+    ) -> list[str]:
+        return exchanges(Asked(model, card, Precision(weights), at(*degrees)), engine)
 
+    both = ["all_gather", "all_to_all"]
     assert [of(engine, 4, 1, 4) for engine in servers.SERVERS] == [["none"], ["none", "all_to_all"], ["none"]]
-    assert [of(engine, 4, 2, 4) for engine in servers.SERVERS] == [["all_gather", "all_to_all"]] * 3
-    assert [of(engine, 4, 2, 2) for engine in ("sglang", "trtllm")] == [["all_gather"], ["all_gather", "all_to_all"]]
+    assert [of(engine, 4, 2, 4) for engine in servers.SERVERS] == [both] * 3
+    assert [of(engine, 4, 2, 2) for engine in ("sglang", "trtllm")] == [["all_gather"], both]
+    # SGLang: known classes, NVIDIA, and formats that DeepGEMM has.
+    assert of("sglang", 4, 2, 4, weights="bf16") == both
+    assert of("sglang", 4, 2, 4, weights="nvfp4") == ["all_gather"]
+    assert of("sglang", 4, 2, 4, model=MIXTURE, weights="bf16") == ["all_gather"]
+    assert of("sglang", 4, 2, 4, model=replace(BLOCKY, fp8_block=0)) == ["all_gather"]
+    assert of("sglang", 4, 2, 4, card=AMD) == ["all_gather"]
+    # TensorRT-LLM: not more experts of a token than ranks of experts, no biases, and formats that its backend has.
+    many = replace(MIXTURE, feed_forward=(FeedForward(layers=5, width=512, experts=8, active=4),))
+    assert [of("trtllm", 4, 2, q, model=many) for q in (2, 4)] == [["all_gather"], both]
+    assert of("trtllm", 4, 2, 4, weights="mxfp4") == ["all_gather"]
+    assert of("trtllm", 4, 2, 4, model=replace(MIXTURE, hf_architecture="GptOssForCausalLM")) == ["all_gather"]
+    # vLLM: no wider than its kernels.
+    assert of("vllm", 4, 2, 4, model=replace(MIXTURE, width=8193)) == ["all_gather"]
     assert [of(engine, 4, 2, 1) for engine in servers.SERVERS] == [["all_gather"]] * 3
     assert of("none", 1, 1, 1) == ["all_to_all"]
-    assert exchanges(DENSE, at(4), "sglang") == [""]
+    assert of("sglang", 4, model=DENSE) == [""]
 
 
 def cheapest(kinds: int, hops: float, doublings: float, seconds: float) -> float:
@@ -249,7 +265,6 @@ def test_every_server_and_exchange_is_listed() -> None:
     found = set(zip(*(table[name].tolist() for name in names), strict=True))
     assert found == {
         *((1, engine, "none") for engine in servers.SERVERS),
-        (1, "sglang", "all_to_all"),
         *((2, "vllm", exchange) for exchange in ("all_gather", "all_to_all")),
         *((4, engine, exchange) for engine in ("trtllm", "vllm") for exchange in ("all_gather", "all_to_all")),
     }

@@ -101,7 +101,9 @@ def test_an_empty_exchange_is_what_the_server_usually_does() -> None:
         ({"exchange": "all_gather", "expert_parallel": 2}, "sglang"),
         ({"exchange": "all_to_all", "expert_parallel": 2}, ""),
         # One a rank.
-        ({"exchange": "all_to_all", "expert_parallel": 2, "attention_data_parallel": 4}, "trtllm"),
+        ({"exchange": "all_to_all", "expert_parallel": 8, "attention_data_parallel": 16, "gpus": 16}, "trtllm"),
+        # It sends a token to its six experts from no fewer ranks.
+        ({"exchange": "all_to_all", "expert_parallel": 4, "attention_data_parallel": 8, "gpus": 8}, ""),
     ],
     ids=str,
 )

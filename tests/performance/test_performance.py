@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import Setup, deployable
-from oracle.servers import exchanges
+from oracle.servers import Asked, exchanges
 from places import DATA
 
 import ieco_opt
@@ -379,7 +379,8 @@ def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, e
         model = catalog.model_from_mapping({**own, "tied_embeddings": tied, "feed_forward": blocks}, Collection.REAL)
         assert isinstance(model, Model)
         shape = architecture(model, Precision("fp8", "bf16"), accelerator)
-        for exchange in exchanges(model, Setup(4, "1d", stages, 4, groups, copies), engine):
+        asked = Asked(model, accelerator, Precision("fp8", "bf16"), Setup(4, "1d", stages, 4, groups, copies))
+        for exchange in exchanges(asked, engine):
             setup = Setup(4, "1d", stages, 4, groups, copies, engine, exchange)
             degrees = Degrees.plain(
                 4.0 * one, stages * one, 4.0 * one, groups * one, np.zeros(1, dtype=bool), copies * one
