@@ -334,10 +334,10 @@ def test_a_configuration_that_two_servers_run_differently_is_two() -> None:
     explanation = ask(mapping)
     assert explanation.chosen is not None
     found = [explanation.chosen, *(each.deployment for each in explanation.runner_ups)]
-    assert {(each.engine, each.exchange) for each in found} == {
-        (engine, exchange) for engine in ("sglang", "vllm") for exchange in ("all_gather", "all_to_all")
-    }
-    assert len(found) == 4
+    # SGLang has no all-to-all for this class.
+    expected = {("sglang", "all_gather"), ("vllm", "all_gather"), ("vllm", "all_to_all")}
+    assert {(each.engine, each.exchange) for each in found} == expected
+    assert len(found) == 3
 
 
 CLASHES: dict[str, tuple[Mapping, set[str]]] = {

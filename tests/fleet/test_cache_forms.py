@@ -180,9 +180,11 @@ def alternatives_of(mapping: Mapping, field: str) -> Iterator[Mapping]:
         yield with_only(mapping, **{field: [each]})
 
 
-@pytest.mark.parametrize(("mapping", "field"), [(OF_TWO_SERVERS, "engine"), (OF_TWO_CACHES, "kv_cache")])
+@pytest.mark.parametrize(
+    ("mapping", "field", "gained"), [(OF_TWO_SERVERS, "engine", 0.0), (OF_TWO_CACHES, "kv_cache", 0.4)]
+)
 def test_a_plan_takes_the_better_of_two_servers_or_caches_and_never_both(
-    mapping: Mapping, field: str, tmp_path: Path
+    mapping: Mapping, field: str, gained: float, tmp_path: Path
 ) -> None:
     found = ieco_opt.plan(load_fleet_mapping(mapping))
     rows = found[0].instances
@@ -190,11 +192,11 @@ def test_a_plan_takes_the_better_of_two_servers_or_caches_and_never_both(
     assert {row.phase for row in rows} == {"prefill", "decode"}
     alone = [ieco_opt.plan(load_fleet_mapping(each))[0].usd_per_hour for each in alternatives_of(mapping, field)]
     assert found[0].usd_per_hour == pytest.approx(min(alone))
-    # It matters: prefill of one and decoding of the other would cost less.
+    # With two caches it matters: prefill of one and decoding of the other would cost less.
     problem = problem_of(mapping)
     assert least_cost(problem, tmp_path) == pytest.approx(found[0].usd_per_hour)
     free = replace(problem, columns=tuple(replace(each, cache_form=None) for each in problem.columns))
-    assert least_cost(free, tmp_path) < found[0].usd_per_hour - 0.4
+    assert least_cost(free, tmp_path) <= found[0].usd_per_hour - gained
     assert ieco_opt.verify(found).problems == []
 
 

@@ -255,7 +255,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "routed experts": {"vllm": _experts_of_vllm, "sglang": _experts_over_shards, "trtllm": _experts_over_shards},
     "more ranks than experts": {
         "vllm": lambda asked: (
-            architecture(asked.model) != "Qwen3MoeForCausalLM" or asked.degree <= most_experts(asked.model)
+            not asked.routed
+            or architecture(asked.model) != "Qwen3MoeForCausalLM"
+            or asked.degree <= most_experts(asked.model)
         )
     },
     "FP8 blocks, dense and shared": {
