@@ -1,8 +1,8 @@
 """Time per output token of decoding alone, against measured configurations: the error that the documentation states.
 
 A table has the columns of a measurement: model, weights, accelerator, gpus_per_instance, expert_parallel,
-attention_data_parallel, disaggregated, prompt_tokens, output_tokens, batch, time_per_output_token_s. Rows whose prompts
-run on other instances are compared; a batch is a mean and at least 1.
+attention_data_parallel, engine, disaggregated, prompt_tokens, output_tokens, batch, time_per_output_token_s. Rows whose
+prompts run on other instances are compared, each priced on the server that it ran on; a batch is a mean and at least 1.
 
     .venv/bin/python benchmarks/decode_error.py ../shared/measured/decode.csv
 """
@@ -36,6 +36,7 @@ def points_of(measured: pd.DataFrame) -> pd.DataFrame:
             "model": measured["model"],
             "accelerator": measured["accelerator"],
             "weights": measured["weights"],
+            "engine": measured["engine"].map(server_of),
             "tensor_layout": "1d",
             "gpus": measured["gpus_per_instance"],
             "pipeline_parallel": 1,
@@ -47,6 +48,12 @@ def points_of(measured: pd.DataFrame) -> pd.DataFrame:
             "tokens_per_pass": 1,
         }
     )
+
+
+def server_of(measured: str) -> str:
+    """The server that a measurement says it ran on; any where it is none that is known here."""
+    known = {"vllm": "vllm", "sglang": "sglang", "trt": "trtllm"}
+    return next((engine for part, engine in known.items() if part in measured), "any")
 
 
 if __name__ == "__main__":

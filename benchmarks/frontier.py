@@ -29,7 +29,6 @@ from ieco_opt.design_space.dominance import Cells  # noqa: E402
 from ieco_opt.design_space.families import Family  # noqa: E402
 from ieco_opt.design_space.from_scenario import design_space_of  # noqa: E402
 from ieco_opt.design_space.segments import cut_where_protocols_change  # noqa: E402
-from ieco_opt.design_space.space import same_gpus  # noqa: E402
 from ieco_opt.scenario import resolve  # noqa: E402
 
 RUNS = 3
@@ -116,15 +115,12 @@ def segments_before(scenario: Scenario) -> int:
 
 
 def _segments(family: Family, draft_tokens: int) -> int:
-    if draft_tokens == 0:
-        pairs = [(np.arange(len(family.setups)), None)]
-    else:
-        pairs = [(np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))) for setups, drafts in same_gpus(family)]
+    pairs = [*family.pairs()] if draft_tokens else [(np.arange(len(family.setups)), None)]
     count = 0
     for setups, drafts in pairs:
         alternatives = family.alternatives(setups, draft_tokens, drafts)
-        exists = alternatives.batch_min <= alternatives.batch_max
-        cells = Cells(np.arange(len(setups)), alternatives.batch_min, alternatives.batch_max).where(exists)
+        least, most, step = alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
+        cells = Cells(np.arange(len(setups)), least, most, step).where(least <= most)
         count += len(cut_where_protocols_change(alternatives, cells))
     return count
 

@@ -2,10 +2,11 @@
 
     python benchmarks/launchable.py [--delta 0.05] [--reasons] [--lines FOLDER] [RESULT.json ...]
 
-Without results, the frontier or plan of every shipped scenario of fidelity deployable is computed first, which takes
-minutes. Rows of plans are types of instances. A row whose repository is not known counts: it starts once that is said.
-With --lines the commands are written to one file for each scenario and engine, each with `# expect` and its point, and
-read back: a command that says another point than its own ends the benchmark.
+Without results, the frontier or plan of every shipped scenario of fidelity deployable is computed first, which takes a
+minute. Rows of plans are types of instances. A row whose repository is not known counts: it starts once that is said.
+The column "own" counts the rows that start in the server that they were priced for, "any" those that start as priced in
+at least one, and "none" the others. With --lines the commands are written to one file for each scenario and engine,
+each with `# expect` and its point, and read back: a command that says another point than its own ends the benchmark.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def main() -> int:
     given = parser.parse_args()
     answers = [*loaded(given.results)] if given.results else [*computed(given.delta)]
     width = max((len(name) for name, _ in answers), default=0)
-    heads = (*NAMES, "any", "none")
+    heads = ("own", *NAMES, "any", "none")
     print("  ".join(["scenario".ljust(width), "rows".rjust(5), *(head.rjust(8) for head in heads)]))
     totals: Counter[str] = Counter()
     reasons: Counter[tuple[str, str]] = Counter()
@@ -85,20 +86,30 @@ def checked(answer: Answer) -> Frontier | FleetResult:
 
 
 def counted(answer: Frontier | FleetResult, reasons: Counter[tuple[str, str]]) -> Counter[str]:
-    """Rows that start as they are, by engine; in at least one; in none."""
+    """Rows that start as they are: in the server of their row; by engine; in at least one; in none."""
     starting: dict[str, set[str]] = {}
     for engine in NAMES:
         for server in servers_of(answer, profile(engine)):
             engines = starting.setdefault(server.kind, set())
-            if not server.broken:
+            reason = said(server)
+            if not reason:
                 engines.add(engine)
             else:
-                reasons[engine, said(server)] += 1
+                reasons[engine, reason] += 1
     counts: Counter[str] = Counter(rows=len(starting))
+    counts["own"] = len(starting.keys() & {server.kind for server in own(answer) if not said(server)})
     for engines in starting.values():
         counts.update(engines or {"none"})
         counts["any"] += bool(engines)
     return counts
+
+
+def own(answer: Frontier | FleetResult) -> list[Server]:
+    """The servers that rows were priced for; nothing where the equations alone were asked."""
+    try:
+        return servers_of(answer, None)
+    except ieco_opt.ScenarioError:
+        return []
 
 
 def write_lines(name: str, answer: Frontier | FleetResult, folder: Path) -> None:
@@ -129,7 +140,8 @@ def expecting(server: Server) -> Iterator[str]:
 
 
 def said(server: Server) -> str:
-    return server.broken.partition(" (")[0].partition(" [")[0]
+    """Why a row does not start as it was priced, without its figures; empty where it does."""
+    return server.broken.partition(" (")[0].partition(" [")[0] or server.otherwise
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "Comparison",
+    "ConfigurationAnswer",
     "Deployment",
     "Explanation",
     "Fleet",
@@ -20,6 +21,7 @@ __all__ = [
     "errors",
     "evaluate",
     "explain",
+    "explain_configuration",
     "export",
     "fleet_frontier",
     "frontier",
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         explain,
+        explain_configuration,
         export,
         fleet_frontier,
         frontier,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     )
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.results.comparison import Comparison
+    from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
     from ieco_opt.results.explanation import Explanation
     from ieco_opt.results.frontier import Frontier
@@ -64,6 +68,7 @@ _HOMES = {
     **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
     **dict.fromkeys(("Fleet", "Scenario"), "ieco_opt.scenario"),
     "Comparison": "ieco_opt.results.comparison",
+    "ConfigurationAnswer": "ieco_opt.results.configuration",
     "Deployment": "ieco_opt.results.deployment",
     "Explanation": "ieco_opt.results.explanation",
     "FleetResult": "ieco_opt.results.plan",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ieco_opt.programs.export import ExportedProgram
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.comparison import Budget, Comparison
+    from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
     from ieco_opt.results.explanation import Explanation
     from ieco_opt.results.frontier import Frontier
@@ -212,6 +213,28 @@ def explain(
 
     asked = _deployment(scenario, "explain")
     return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
+
+
+@one_at_a_time
+def explain_configuration(
+    scenario: Scenario | Fleet,
+    configuration: str,
+    *,
+    objective: ObjectiveName = "fastest",
+    preference: float = DEFAULT_PREFERENCE,
+    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    doing: Doing | None = None,
+) -> ConfigurationAnswer:
+    """Say why not a configuration such as ``TP8,DP2,PP1,B64``, or by how much it loses.
+
+    See :func:`ieco_opt.explanation.configuration.explain_configuration`.
+    """
+    from ieco_opt.explanation import explain_configuration
+
+    asked = _deployment(scenario, "explain_configuration")
+    return explain_configuration(
+        asked, configuration, objective=objective, preference=preference, solver_config=solver_config, doing=doing
+    )
 
 
 @one_at_a_time

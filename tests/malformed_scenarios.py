@@ -55,7 +55,7 @@ _TYPES = [
     _case("weights-format", "weights: [fp8]", "weights: [{head: fp7, rest: bf16}]", ":3: weights[0].head: "),
     _case("weights-no-rest", "weights: [fp8]", "weights: [{attention: fp8}]", ":3: weights[0]"),
     _case("kv-cache", "weights: [fp8]", "weights: [fp8]\nkv_cache: [int4]", ":4: kv_cache[0]: found 'int4', "),
-    _case("engine", "weights: [fp8]", "weights: [fp8]\nengine: tgi", ":4: engine: found 'tgi', "),
+    _case("engine", "weights: [fp8]", "weights: [fp8]\nengine: tgi", ":4: engine[0]: found 'tgi', "),
     _case("reserve", "weights: [fp8]", "weights: [fp8]\nmemory_reserve_gb: -1", ":4: memory_reserve_gb: found -1, "),
     _space("redundant", "redundant_experts: [-1]", "redundant_experts[0]"),
     _case(

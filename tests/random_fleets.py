@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from oracle import servers
 from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve, undominated
 from oracle.fleet_levels import best_plan
-from random_models import memory_fields, own_model, weights
+from random_models import engine_field, memory_fields, own_model, weights
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
@@ -217,6 +218,7 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
     workload: Mapping = {"name": name, **_model(rng)}
     workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
+    workload |= _engine(rng, workload, pools)
     if not _has_8_bits(workload, pools):
         workload.pop("kv_cache", None)
     if rng.random() < 0.15:
@@ -239,6 +241,17 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
     if "request_mix" not in workload and rng.random() < 0.25:
         workload["operating_points"] = _points_beside(rng, workload, pools)
     return workload
+
+
+def _engine(rng: random.Random, workload: Mapping, pools: Sequence[Mapping]) -> Mapping:
+    """Draw servers of which some runs on every pool of the workload."""
+    names = workload.get("pools", [pool["name"] for pool in pools])
+    cards = [catalog.accelerator(pool["accelerator"]) for pool in pools if pool["name"] in names]
+    while True:
+        found = engine_field(rng)
+        every = servers.of_scenario(found.get("engine", "any"))
+        if all(any(servers.runs_on(engine, card) for engine in every) for card in cards):
+            return found
 
 
 def _has_8_bits(workload: Mapping, pools: Sequence[Mapping]) -> bool:

@@ -14,12 +14,24 @@ Mapping = dict[str, Any]
 
 _COMMON = ("bf16", "fp8", "fp8", "fp4", "fp4", "fp4", "int4", "mxfp4", "mxfp4", "mxfp4", "nvfp4", "int8")
 _FORMATS = tuple(FORMATS)
+_DENSE_CLASSES = ("Qwen3ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "Exaone4ForCausalLM")
+_ROUTED_CLASSES = (
+    *("DeepseekV3ForCausalLM", "DeepseekV3ForCausalLM", "Qwen3MoeForCausalLM", "Qwen3MoeForCausalLM"),
+    *(
+        "GptOssForCausalLM",
+        "MiniMaxM2ForCausalLM",
+        "KimiLinearForCausalLM",
+        "MixtralForCausalLM",
+        "Qwen2MoeForCausalLM",
+    ),
+)
+_SERVERS = ("sglang", "trtllm", "vllm")
 _WINDOWS = (None, None, 100, 700, 3000)
 
 
 def own_model(rng: random.Random, *, most_layers: int = 40) -> Mapping:
     """Draw a small model: odd heads and layers, every kind of block and attention, alone or beside others."""
-    layers, heads = rng.randint(3, most_layers), rng.choice((6, 12, 16, 28))
+    layers, heads = rng.randint(3, most_layers), rng.choice((6, 12, 16, 24, 28, 32))
     model: Mapping = {
         "name": "own",
         "layers": layers,
@@ -36,17 +48,29 @@ def own_model(rng: random.Random, *, most_layers: int = 40) -> Mapping:
     if rng.random() < 0.35:
         model["attention"] = attention(rng, heads, model["width"])
     else:
-        model["blocks"] = _blocks(rng, layers, heads, model["width"])
-    return model | {"feed_forward": feed_forward(rng, layers)}
+        model["blocks"] = mixed_blocks(rng, layers, heads, model["width"])
+    model["feed_forward"] = feed_forward(rng, layers)
+    return model | known_to_servers(rng, model)
 
 
-def _blocks(rng: random.Random, layers: int, heads: int, width: int) -> list[Mapping]:
+def known_to_servers(rng: random.Random, model: Mapping) -> Mapping:
+    """Draw the class by which servers know a model, and the blocks of its FP8 checkpoint, or leave them out."""
+    found: Mapping = {}
+    if rng.random() < 0.7:
+        routed = any(block.get("experts", 1) > 1 for block in model["feed_forward"])
+        found["hf_architecture"] = rng.choice(_ROUTED_CLASSES if routed else _DENSE_CLASSES)
+    if rng.random() < 0.6:
+        found["fp8_block"] = rng.choice((128, 128, 128, 64, 0))
+    return found
+
+
+def mixed_blocks(rng: random.Random, layers: int, heads: int, width: int) -> list[Mapping]:
     """Draw two or three kinds of layers, some kind of attention among them."""
     counts = _split(rng, layers, rng.choice((2, 2, 3)))
     every = [attention(rng, heads, width) for _ in counts]
-    every[-1] = rng.choice((_windowed, _windowed, _recurrent, _recurrent, _recurrent, _recurrent, _none, attention))(
-        rng, heads, width
-    )
+    every[-1] = rng.choice(
+        (_windowed, _windowed, _windowed, _general, _recurrent, _recurrent, _recurrent, _none, attention)
+    )(rng, heads, width)
     rng.shuffle(every)
     return [{"layers": count, "attention": one} for count, one in zip(counts, every, strict=True)]
 
@@ -143,7 +167,7 @@ def _none(rng: random.Random, heads: int, width: int) -> Mapping:
 
 def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
     """Draw feed-forward blocks: dense, none, or routed with or without dense or bare layers and a shared expert."""
-    dense = {"width": rng.choice((2000, 6144)), "up": rng.choice((1, 2))}
+    dense = {"width": rng.choice((2000, 4608, 6144)), "up": rng.choice((1, 2))}
     if rng.random() < 0.35:
         bare = rng.choice((0, 0, layers // 2, layers - 1))
         blocks: list[Mapping] = [{"layers": layers - bare, **dense}]
@@ -152,10 +176,10 @@ def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
     routed = layers - leading
     experts, active = rng.choice((4, 6, 8, 10, 60)), rng.choice((1, 2, 3, 4))
     blocks = [{"layers": leading, **dense, **rng.choice(({}, {}, {"width": 0}))}] if leading else []
-    width = rng.choice((1000, 1400, 2880, 3072))
+    width = rng.choice((768, 1000, 1400, 1536, 2048, 2880, 3072))
     blocks.append({"layers": routed, "width": width, "experts": experts, "active": active})
     if rng.random() < 0.4:
-        blocks.append({"layers": routed, "width": rng.choice((1500, 1536)), "shared": True})
+        blocks.append({"layers": routed, "width": rng.choice((1500, 1536, 2048)), "shared": True})
     return blocks
 
 
@@ -167,7 +191,7 @@ def weights(rng: random.Random, models: Sequence[Model]) -> list[str | Mapping]:
     names = [
         name for name in rng.choice((_COMMON, _COMMON, _FORMATS)) if all(_published(each, name) for each in models)
     ]
-    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.15 and "fp4" in names else []
+    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.3 and "fp4" in names else []
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3)) - len(entries)):
         entry = recipe_mapping(rng) if not names or rng.random() < 0.25 else rng.choice(names)
         if label(entry) not in map(label, entries):
@@ -186,13 +210,24 @@ def recipe_mapping(rng: random.Random) -> Mapping:
     return {part: rng.choice(_FORMATS) for part in parts} | {"rest": rng.choice(("bf16", "bf16", "fp8", "nvfp4"))}
 
 
+def engine_field(rng: random.Random) -> Mapping:
+    """Draw the servers of a scenario: none or any in a quarter each, else one or a list of two."""
+    chance = rng.random()
+    if chance < 0.25:
+        return {"engine": "none"}
+    if chance < 0.5:
+        return rng.choice(({}, {"engine": "any"}))
+    if chance < 0.8:
+        one = rng.choice(_SERVERS)
+        return {"engine": rng.choice((one, one, [one]))}
+    return {"engine": rng.sample(_SERVERS, 2)}
+
+
 def memory_fields(rng: random.Random) -> Mapping:
-    """Draw precisions of the cache, the engine and the reserve, of which each may be left out."""
+    """Draw precisions of the cache and the reserve, of which each may be left out."""
     found: Mapping = {}
     if rng.random() < 0.6:
         found["kv_cache"] = rng.choice((["bf16"], ["fp8"], ["bf16", "fp8"], ["fp8", "bf16"], "fp8", "bf16"))
-    if rng.random() < 0.7:
-        found["engine"] = rng.choice(("any", "none", "none", "vllm", "sglang", "sglang", "trtllm"))
     if rng.random() < 0.3:
         found["memory_reserve_gb"] = rng.choice(("auto", 0, 0.5, 2.0, 5.5, 12))
     return found

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, pareto
-from oracle.enumeration import setups
+from oracle import OracleScenario, Setup, deployable, enumerate_deployments, pareto, servers
 from oracle.paper import resident_bytes as paper_resident_bytes
-from oracle.precision import Precision
+from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
-from random_models import memory_fields, own_model, weights
+from oracle.started import SETUP
+from random_models import engine_field, memory_fields, own_model, weights
+from random_servers import leaning
 
 import ieco_opt
 from ieco_opt import catalog
@@ -104,7 +105,7 @@ def numbered(number: int) -> tuple[Case, random.Random]:
 
 
 def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
-    """Draw the case of one seed, of which some are to be refused: too long for the model, or no cache of 8 bits."""
+    """Draw the case of one seed, of which some are to be refused: too long, no cache of 8 bits, or no server's card."""
     case, rng = numbered(number)
     if case.oracle.fidelity == "paper" or rng.random() > 0.2:
         return case, rng
@@ -113,6 +114,8 @@ def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
         mapping = mapping | {"model": mapping["model"] | {"max_context_tokens": full - rng.choice((0, 1))}}
     if not any(each.flops_8bit for each in case.oracle.accelerators):
         mapping = mapping | {"kv_cache": rng.choice((["fp8"], ["bf16", "fp8"]))}
+    if mapping.get("engine") != "none" and rng.random() < 0.2:
+        mapping = mapping | {"accelerators": [*mapping["accelerators"], "TPU-v5e"]}
     return Case(mapping, oracle_scenario(mapping)), rng
 
 
@@ -141,16 +144,16 @@ def _feasible(mapping: Mapping) -> bool:
 def _scenario(rng: random.Random) -> Mapping:
     """Draw all of a scenario but its limits."""
     paper = rng.random() < 0.25
-    mapping = _paper_scenario(rng) if paper else _real_scenario(rng)
+    mapping = _paper_scenario(rng) if paper else _real_scenario(rng, engine_field(rng))
     mapping["workload"] = {"context_tokens": rng.choice((0, 300, 1000, 8000, 100_000))}
     if rng.random() < (0.4 if paper else 0.3):
         mapping["speculation"] = {
-            "draft_model": _draft(rng, paper=paper),
+            "draft_model": _draft(rng, mapping, paper=paper),
             "acceptance": rng.choice((0.1, 0.5, 0.8, 0.95, 1.0)),
             "max_draft_tokens": rng.randint(2, 6),
         }
     if not paper:
-        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000))
+        mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000, 6000))
         mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
         mapping = _within_context(rng, mapping | memory_fields(rng))
         if not any(_accelerator(each, paper=False).flops_8bit for each in mapping["accelerators"]):
@@ -158,6 +161,12 @@ def _scenario(rng: random.Random) -> Mapping:
             mapping = mapping | {"kv_cache": rng.choice((["bf16"], ["bf16", "fp8"]))}
         mapping["weights"] = weights(rng, models(mapping))
     mapping["design_space"] = _design_space(rng, mapping)
+    own = isinstance(mapping["model"], dict) and "like" not in mapping["model"]
+    if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.75:
+        mapping = leaning(rng, mapping)
+        mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or [
+            {"rest": "bf16"}
+        ]
     return mapping
 
 
@@ -235,12 +244,13 @@ def _paper_scenario(rng: random.Random) -> Mapping:
     return {"fidelity": "paper", "model": model, "accelerators": accelerators}
 
 
-def _real_scenario(rng: random.Random) -> Mapping:
-    """Draw the model and the accelerators of fidelity ``deployable``."""
-    model = own_model(rng) if rng.random() < 0.75 else rng.choice(_REAL_MODELS)
-    accelerators: list[str | Mapping] = list(_some(rng, _REAL_ACCELERATORS, 1, 2))
+def _real_scenario(rng: random.Random, engine: Mapping) -> Mapping:
+    """Draw the model and the accelerators of fidelity ``deployable``, such that some server runs on all of them."""
+    model = own_model(rng) if rng.random() < 0.75 else _known_model(rng)
+    served = [name for name in _REAL_ACCELERATORS if _runs_on(engine, name)]
+    accelerators: list[str | Mapping] = list(_some(rng, served, 1, 2))
     chance = rng.random()
-    if chance < 0.15:
+    if chance < 0.15 and "MI300X" in served:
         accelerators = [{"like": "MI300X", "name": "other arithmetic", "vendor": "amd", "flops_4bit": 5e15}]
     elif chance < 0.3:
         # So little arithmetic that memory seldom hides it.
@@ -248,13 +258,43 @@ def _real_scenario(rng: random.Random) -> Mapping:
         accelerators = [{"like": "H100-SXM", "name": "slow arithmetic", **rates}]
     if rng.random() < 0.15:
         accelerators.append({"like": "H100-SXM", "name": "small nodes", "node_size": 3, "usd_per_gpu_hour": 1.9})
-    return {"model": model, "accelerators": accelerators}
+    return {"model": model, "accelerators": accelerators, **engine}
 
 
-def _draft(rng: random.Random, *, paper: bool) -> str | Mapping:
-    if rng.random() < 0.25:
-        return _own_paper_model(rng) if paper else own_model(rng) | {"name": "own draft"}
-    return rng.choice(_PAPER_DRAFTS if paper else _REAL_DRAFTS)
+def _runs_on(engine: Mapping, name: str) -> bool:
+    """Whether one of the servers runs on an accelerator of the catalog."""
+    every = servers.of_scenario(engine.get("engine", "any"))
+    return any(servers.runs_on(each, _accelerator(name, paper=False)) for each in every)
+
+
+def _known_model(rng: random.Random) -> str | Mapping:
+    """Draw a model of the catalog, some with another vocabulary, of which some have lost the name of their family."""
+    name = rng.choice(_REAL_MODELS)
+    if rng.random() < 0.7:
+        return name
+    return {"like": name, "vocabulary": rng.choice((50_000, 128_256)), **rng.choice(({}, {"name": "renamed"}))}
+
+
+def _draft(rng: random.Random, mapping: Mapping, *, paper: bool) -> str | Mapping:
+    """Draw a draft model; of servers' drafts, most have the vocabulary of the model."""
+    if paper:
+        return _own_paper_model(rng) if rng.random() < 0.25 else rng.choice(_PAPER_DRAFTS)
+    own = rng.random() < 0.4
+    draft: str | Mapping = own_model(rng, most_layers=12) | {"name": "own draft"} if own else rng.choice(_REAL_DRAFTS)
+    if mapping.get("engine") == "none" or rng.random() < 0.2:
+        return draft
+    vocabulary = _model(mapping["model"], paper=False).vocabulary
+    return {**draft, "vocabulary": vocabulary} if isinstance(draft, dict) else {"like": draft, "vocabulary": vocabulary}
+
+
+def _in_checkpoints(mapping: Mapping, entry: str | Mapping) -> bool:
+    """Whether all models are published in a precision."""
+    try:
+        for model in models(mapping):
+            recipe(model, label(entry), None)
+    except UnpublishedError:
+        return False
+    return True
 
 
 def _own_paper_model(rng: random.Random) -> Mapping:
@@ -284,6 +324,7 @@ def _own_paper_model(rng: random.Random) -> Mapping:
 def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
     """Draw degrees around the least that hold the weights, some of them odd or out of range."""
     paper = mapping.get("fidelity") == "paper"
+    alone = paper or mapping.get("engine") == "none"
     groups = sorted(_some(rng, (1, 2, 3, 4, 8), 1, 3))
     listed = _stage_lists(rng, _least_gpus(mapping, paper=paper), groups)
     expert: Any = "auto" if rng.random() < 0.7 else list(_some(rng, (1, 2, 3, 4, 8, 16), 1, 3))
@@ -293,7 +334,7 @@ def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
     return {
         **redundant,
         **listed,
-        "tensor_layout": list(rng.choice((("1d",), ("1d",), ("1d", "2d"), ("2d",)))),
+        "tensor_layout": list(rng.choice((("1d",), ("1d",), ("1d", "2d"), ("2d",))) if alone else _served_layout(rng)),
         "pipeline_parallel": sorted(
             {1, *_some(rng, (2, 3, 4, 8, 200), 0, 2)} if paper or rng.random() < 0.6 else _some(rng, (2, 3, 4, 8), 1, 2)
         ),
@@ -303,6 +344,11 @@ def _design_space(rng: random.Random, mapping: Mapping) -> Mapping:
         # Where nothing is listed, the default has stages enough of its own.
         "max_gpus": rng.choice((4, 16, 64, 512, 512, 512) if listed else (4, 8, 16, 16, 32, 64)),
     }
+
+
+def _served_layout(rng: random.Random) -> tuple[str, ...]:
+    """Draw layouts for servers, none of which has the second."""
+    return ("1d", "2d") if rng.random() < 0.15 else ("1d",)
 
 
 def _stage_lists(rng: random.Random, least: float, groups: Sequence[int]) -> Mapping:
@@ -368,18 +414,18 @@ def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> float:
-    """Give the memory of a GPU that a deployment needs, with any draft setup where it speculates."""
-    degrees = ("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    setup = Setup(*(row[name] for name in (*degrees, "redundant_experts")))
+    """Give the memory of a GPU that a deployment needs."""
+    setup = Setup(*(row[name] for name in SETUP), engine=row["engine"] or "none", exchange=row["exchange"])
     batch = np.array(float(row["batch"]))
     if isinstance(oracle.model, PaperModel):
         return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus
     accelerator = next(each for each in oracle.accelerators if each.name == row["accelerator"])
-    at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator, oracle.engine)
+    at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator)
     needed = float(deployable.resident_bytes(oracle.model, setup, *at))
     if row["draft_tokens"] and isinstance(oracle.draft_model, Model):
-        drafts = [draft for draft, _ in setups(oracle, oracle.draft_model) if draft.gpus == setup.gpus]
-        needed += float(deployable.resident_bytes(oracle.draft_model, rng.choice(drafts), *at))
+        small = servers.beside(oracle.model, oracle.draft_model, setup)
+        assert small is not None
+        needed += float(deployable.resident_bytes(oracle.draft_model, small, *at))
     return _least_memory(oracle, accelerator, setup, needed)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from oracle import deployable, serving
+from oracle import deployable, enumeration, servers, serving
 from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
@@ -205,7 +205,6 @@ def _prompts(rng: random.Random) -> Mapping:
         np.array(float(one.batch)),
         service.request.prompt_tokens,
         service.accelerator,
-        service.engine,
     )
     held = float(needed) + service.reserve.reserve_bytes(service.model, service.accelerator, one.setup)
     share = held / service.accelerator.hbm_bytes * rng.choice((0.8, 0.95, 0.999))
@@ -316,7 +315,6 @@ def _tight(rng: random.Random, phase: Phase = "decode", **changes: Any) -> Mappi
         np.array(float(rng.randint(1, 6))),
         serving.resident_tokens(service, phase),
         service.accelerator,
-        service.engine,
     )
     small = replace(service.accelerator, hbm_bytes=6e10)
     held = float(needed) + rng.choice((0.0, 0.9, 1.0)) * service.reserve.reserve_bytes(service.model, small, one.setup)
@@ -340,6 +338,38 @@ def _copied(rng: random.Random) -> Mapping:
     model = _own(rng) | {"feed_forward": mixture, "vocabulary": rng.choice((50_000, 250_000))}
     engine = rng.choice(("any", "vllm", "sglang", "trtllm"))
     return _tight(rng, rng.choice(("decode", "colocated")), model=model, design_space=space, engine=engine)
+
+
+def _exchanged(rng: random.Random) -> Mapping:
+    """Draw a fleet whose best prefill and decode instances are of another engine or cache each."""
+    block = {"layers": 32, "width": 1536, "experts": rng.choice((8, 64)), "active": rng.choice((2, 4))}
+    model = _own(rng) | {"feed_forward": [block], "vocabulary": rng.choice((50_000, 250_000))}
+    space = {**_COARSE, "tensor_parallel": rng.choice(([1, 2], [1], [2])), "attention_data_parallel": [1, 2, 4]}
+    speed = rng.choice((1e9, 1e10, 1e13))
+    card = {"like": "H100-SXM", "name": "quick", "inter_node_bytes_per_s": speed, "hbm_bytes": rng.choice((2e10, 3e10))}
+    workload = _priced(
+        rng,
+        model=model,
+        engine=rng.choice(("any", ["sglang", "vllm"])),
+        kv_cache=rng.choice((["bf16"], ["bf16", "fp8"])),
+        serving=["disaggregated"],
+        prompt_tokens=rng.choice((2000, 8000)),
+        design_space=space,
+    )
+    pools = [_pool(rng, number, rented_by="gpu", accelerator=card | {"name": f"quick{number}"}) for number in range(1)]
+    return _with_demand(rng, _fleet(rng, pools, [workload]), rng.choice(("prefill", "decode")))
+
+
+def _in_groups(rng: random.Random) -> Mapping:
+    """Draw a fleet whose few batches are seldom multiples of groups and stages."""
+    space = {
+        "tensor_parallel": [1],
+        "pipeline_parallel": rng.choice(([1], [1, 2])),
+        "attention_data_parallel": [2, 4],
+        "batch": sorted(rng.sample(range(3, 40), 4)),
+    }
+    workload = _priced(rng, design_space=space, engine="none", serving=["colocated"])
+    return _with_demand(rng, _fleet(rng, [_pool(rng, rented_by="gpu")], [workload]), "colocated")
 
 
 def _given_reserve(rng: random.Random) -> Mapping:
@@ -470,8 +500,20 @@ def _from_the_start(model: Any, load: Load) -> Any:
     return _HONEST_FLOP(model, replace(load, prompt_tokens=new, found=0.0))
 
 
-def _one_copy(model: Any, setup: Any, engine: str) -> deployable.Sharers:
-    return deployable.Sharers(setup.stage_ranks, setup.stage_ranks, setup.stage_ranks)
+def _one_copy(setup: Any) -> servers.Sharers:
+    return servers.Sharers(*[setup.stage_ranks] * 4)
+
+
+def _any_beside_any(listed: Any, phases: Any) -> list[list[int]]:
+    return [[index for index, kind in enumerate(listed) if kind.phase in phases]]
+
+
+def _as_many_proposals(decoding: Any) -> int:
+    return int(decoding.draft_tokens)
+
+
+def _parts_of_groups(scenario: Any, model: Any, sigma: int, pipeline: int) -> Any:
+    return scenario.batches >= pipeline
 
 
 def _nothing_read(kind: Any, setup: Any, word_bytes: float, load: Load) -> float:
@@ -563,6 +605,13 @@ RULES = {
     "the cache may be of 8 bits": Rule(_cached_in_8_bits, _first_workload(kv_cache=["bf16"])),
     "a window frees the cache": Rule(_windowed, _without_in_layers("window", None)),
     "a state takes memory": Rule(_stateful, _without_in_layers("state_bytes", 1)),
+    "a disaggregated workload has one engine and one cache": Rule(
+        _exchanged, _patched(brute_force, "alike_kinds", _any_beside_any)
+    ),
+    "batches are whole groups": Rule(_in_groups, _patched(enumeration, "_whole_groups", _parts_of_groups)),
+    "one token of a pass is the model's own": Rule(
+        _drafts, _patched(serving.Decoding, "proposed", property(_as_many_proposals))
+    ),
     "a server needs a reserve": Rule(_reserved, _first_workload(engine="none")),
     "attention groups have copies of what no expert routes to": Rule(
         _copied, _patched(deployable, "sharers", _one_copy)

@@ -9,19 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from oracle import OracleScenario, deployable, enumerate_deployments, enumeration, pareto, precision
+from oracle import OracleScenario, deployable, enumerate_deployments, enumeration, pareto, precision, reserve, servers
 from oracle.kinds import Kind
-from oracle.reserve import Reserve
+from oracle.started import DEGREES
 
 from ieco_opt.catalog.attention import LatentAttention
 from ieco_opt.catalog.types import Model
 
 Context = Callable[[], contextlib.AbstractContextManager[Any]]
 
-DECISION = (
-    *("accelerator", "weights", "kv_cache", "stage_ranks", "tensor_parallel", "tensor_layout", "pipeline_parallel"),
-    *("expert_parallel", "redundant_experts", "attention_data_parallel", "batch", "draft_tokens"),
-)
+DECISION = (*DEGREES, "engine", "exchange")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +107,61 @@ def _even_stages(model: Model, setup: Any) -> Iterator[tuple[float, Kind]]:
         yield stage * layers / model.layers, kind
 
 
-def _one_copy(model: Model, setup: Any, engine: str) -> deployable.Sharers:
-    return deployable.Sharers(setup.stage_ranks, setup.stage_ranks, setup.stage_ranks)
+def _one_copy(setup: Any) -> servers.Sharers:
+    return servers.Sharers(*[setup.stage_ranks] * 4)
 
 
-def _reserve_of_any(scenario: OracleScenario) -> Reserve:
-    return Reserve(scenario.memory_utilization, "any", scenario.memory_reserve_gb)
+def _without_copies_of(part: str) -> Switch:
+    """Let all ranks of a stage share one copy of a part."""
+
+    def of_a_part(setup: Any) -> servers.Sharers:
+        return replace(_SHARERS(setup), **{part: setup.stage_ranks})
+
+    return _sharers(of_a_part)
+
+
+def _sharers(other: Any) -> Switch:
+    @contextlib.contextmanager
+    def both() -> Iterator[None]:
+        with mock.patch.object(deployable, "sharers", other), mock.patch.object(servers, "sharers", other):
+            yield
+
+    return Switch(oracle=both)
+
+
+_SHARERS, _EXCHANGES, _SPECULATIVE = servers.sharers, servers.exchanges, enumeration.speculative_s
+
+
+def _all_to_all(*given: Any) -> list[str]:
+    return _EXCHANGES(*given)[:1] and ["" if _EXCHANGES(*given) == [""] else "all_to_all"]
+
+
+def _first_exchange(*given: Any) -> list[str]:
+    return _EXCHANGES(*given)[:1]
+
+
+def _as_many_proposals(main_s: Any, draft_s: Any, gamma: int, proposals: int, acceptance: float) -> Any:
+    return _SPECULATIVE(main_s, draft_s, gamma, gamma, acceptance)
+
+
+def _needs_nothing(*given: Any) -> float:
+    return 0.0
+
+
+def _parts_of_groups(scenario: OracleScenario, model: Any, sigma: int, pipeline: int) -> Any:
+    return scenario.batches >= pipeline
+
+
+def _drafts_anywhere(*given: Any) -> bool:
+    return True
+
+
+def _rule(row: str) -> Switch:
+    return Switch(oracle=lambda: mock.patch.dict(servers.RULES, {row: {}}))
+
+
+def _draft_rule(engine: str, other: Any) -> Switch:
+    return Switch(oracle=lambda: mock.patch.dict(servers.DRAFT_RULES, {engine: other}))
 
 
 def _whole_states(kind: Kind, tokens: float, word_bytes: float, *, share: float, state_share: float) -> float:
@@ -155,9 +201,26 @@ SWITCHES: Mapping[str, Switch] = {
     "values of another width": _of_layers(value_head_width=None),
     "redundant experts": _scenario(redundant_experts=(0,)),
     "a reserve": _scenario(memory_reserve_gb=0.0),
-    "a reserve of the engine's": _patched(OracleScenario, "reserve", property(_reserve_of_any)),
-    "attention groups have copies of what no expert routes to": _patched(deployable, "sharers", _one_copy),
+    "a reserve of the engine's": _patched(reserve, "sglang_bytes", _needs_nothing),
+    "ranks have copies of what no expert routes to": _sharers(_one_copy),
+    "batches are whole groups": _patched(enumeration, "_whole_groups", _parts_of_groups),
+    "the exchange is the server's": _patched(servers, "exchanges", _all_to_all),
+    "the exchange is a decision": _patched(servers, "exchanges", _first_exchange),
+    "one token of a pass is the model's own": _patched(enumeration, "speculative_s", _as_many_proposals),
     "a reserve that is given": _scenario(memory_reserve_gb="auto"),
     "contexts that a model was made for": _of_models(lambda model: replace(model, max_context_tokens=None)),
 }
 """Every rule of docs/performance-model.md that a scenario may turn on, and the oracle without it."""
+
+SERVER_SWITCHES: Mapping[str, Switch] = {
+    **{row: _rule(row) for row in servers.RULES if row not in ("accelerators", "layout")},
+    "a draft has what the server needs": Switch(
+        oracle=lambda: mock.patch.dict(servers.DRAFT_RULES, dict.fromkeys(servers.SERVERS, _drafts_anywhere))
+    ),
+    "no draft beside attention groups in SGLang": _draft_rule("sglang", servers.DRAFT_RULES["vllm"]),
+    "copies of dense layers": _without_copies_of("dense"),
+    "copies of shared experts": _without_copies_of("shared"),
+    "copies of the embedding": _without_copies_of("embedding"),
+    "copies of the head": _without_copies_of("head"),
+}
+"""Every row of the tables of docs/engines.md, and the oracle without it."""

@@ -95,20 +95,22 @@ LIMITS = Limits(min_speed=100.0, max_cost=50.0, max_throughput=200_000.0, min_th
 
 
 def _segments(mapping: Mapping, choose: Callable[[DesignSpace], Alternatives]) -> tuple[DesignSpace, Segments]:
-    """Segments of two alternatives, each on the batches 1 to 8, whether or not one is dominated."""
+    """Segments of two alternatives, each on all its batches up to 8, whether or not one is dominated."""
     space = design_space_of(resolve(Scenario(**mapping)))
-    cells = Cells(np.arange(2), np.array([1, 1]), np.array([8, 8]))
-    space = replace(space, alternatives=choose(space), cells=cells)
+    chosen = choose(space)
+    cells = Cells(np.arange(2), chosen.batch_step, np.array([8, 8]), chosen.batch_step)
+    space = replace(space, alternatives=chosen, cells=cells)
     return space, build_segments(space)
 
 
 def fastest_under_limits() -> Any:
-    """One GPU or two; with every limit, and both epsilons of a sweep.
+    """One GPU or two under a server; with every limit, and both epsilons of a sweep.
 
     One sequence on one GPU waits 58.27 + 3.22 us for memory; two GPUs take 77.14 + 1.65 us. No limit binds. Each rank
     reads two norms of 1000 words in each of two layers: 8000 bytes take 0.00318 of these microseconds.
     """
-    space, segments = _segments(TINY, lambda space: space.families[0].alternatives(np.arange(2), 0))
+    mapping = TINY | {"engine": "vllm"}
+    space, segments = _segments(mapping, lambda space: space.families[0].alternatives(np.arange(2), 0))
     return build_program(
         ProgramData(
             alternatives=segments.alternatives,
@@ -126,15 +128,35 @@ def fastest_under_limits() -> Any:
 def cheapest_with_a_draft() -> Any:
     """One GPU that decodes plainly or verifies 2 tokens of a draft: a row for each pair of their rooflines.
 
-    8 sequences with the draft wait longest for both memories: 0.0182 + 8 x 0.0007 millionths of a dollar a step, less
-    0.01 for each token.
+    8 sequences with the draft wait longest for both memories. A pass of the model and one of the draft, which proposes
+    one of the two tokens, give 9/5 tokens. They launch 8 + 4 kernels of 4 us and read, at 2.5125 TB/s, 33e6 and 2.6e5
+    weights of 2 bytes, with 4000 and 200 words of norms; each sequence brings 8e6 and 4e5 bytes of cache, 2 x 42,000
+    and 2100 words of activations. 48 + 26.479 us and 3.412 us a sequence, times 5/9, at $1.3/h, are 0.01494 + 8 x
+    0.00068 millionths of a dollar a step, less 0.01 for each token.
     """
 
     def choose(space: DesignSpace) -> Alternatives:
         family, one = space.families[0], np.array([0])
         return stack_rows([family.alternatives(one, 0), family.alternatives(one, 2, one)])
 
-    space, segments = _segments(TINY | {"speculation": DRAFT}, choose)
+    return _cheapest(*_segments(TINY | {"engine": "none", "speculation": DRAFT}, choose))
+
+
+def cheapest_of_whole_groups() -> Any:
+    """Two stages of one GPU, or two stages of two groups: batches of 2 m and of 4 m sequences, at most 8.
+
+    The first is cheaper, with m = 4. A pass launches 8 kernels of 4 us, reads 66,008,000 bytes, moves 8,084,000 for
+    each of m sequences at 2.5125 TB/s, and between the stages 2000 at 11.8 us + 20 ps a byte: 70.07 + 3.2575 m us. Two
+    GPUs at $1.3/h are paid 0.0506 + 4 x 0.00235 millionths of a dollar, less 0.01 for each of 8 tokens. Four GPUs cost
+    twice as much an hour, and their pass of m = 2 takes 82.72 us, as long as the 83.10 us of two.
+    """
+    degrees = {"stage_ranks": [1, 2], "pipeline_parallel": [2], "attention_data_parallel": [1, 2]}
+    mapping = TINY | {"engine": "none", "design_space": TINY["design_space"] | degrees}
+    return _cheapest(*_segments(mapping, lambda space: space.families[0].alternatives(np.array([0, 2]), 0)))
+
+
+def _cheapest(space: DesignSpace, segments: Segments) -> Any:
+    """One step of the iteration for the least cost, from a cent for a million tokens."""
     return build_program(
         ProgramData(
             alternatives=segments.alternatives,
@@ -224,6 +246,23 @@ def either_mode() -> Any:
     return build_fleet_program(FleetProgramData(replace(problem, late_pairs=(late,))))
 
 
+def caches_of_one_form() -> Any:
+    """Servers of two kinds, whose caches are of two forms.
+
+    The cheap GPUs of p for both phases would be $2/h, but there they run a and b: prefill on one of q for $2, decode on
+    one of p for $1, both b, is less than prefill on one of p and decode on two of q, both a.
+    """
+    servers = {("p", "prefill"): "a", ("q", "prefill"): "b", ("p", "decode"): "b", ("q", "decode"): "a"}
+    points = [_point(1 + (server == "a" and pool == "q"), 6, pool, phase) for (pool, phase), server in servers.items()]
+    pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=2)]
+    problem = _problem(pools, [_workload("chat", 4, points, serving=["disaggregated"])])
+    columns = [
+        replace(each, cache_form=(servers[problem.pools[each.pool].name, each.phase.value], "bf16"))
+        for each in problem.columns
+    ]
+    return build_fleet_program(FleetProgramData(replace(problem, columns=tuple(columns))))
+
+
 def _mixes(covered: Sequence[float | None] = (1.0, 1.0)) -> FleetProblem:
     """Two workloads of short and long requests; instances of one pool are good at these, of the other at those."""
 
@@ -311,12 +350,18 @@ def _scarce(family: Family, pool: Mapping, **limits: float) -> Any:
 STORED = (
     StoredProgram("deployment_fastest_under_limits", fastest_under_limits, 61.4893532338),
     StoredProgram(
-        "deployment_cheapest_with_a_draft", cheapest_with_a_draft, 0.0181931969781 + 8 * (0.000716744671703 - 0.01)
+        "deployment_cheapest_with_a_draft", cheapest_with_a_draft, 0.0149417677047 + 8 * (0.000684470241386 - 0.01)
+    ),
+    StoredProgram(
+        "deployment_cheapest_of_whole_groups",
+        cheapest_of_whole_groups,
+        0.0506074405749 + 4 * 0.00235264787175 - 8 * 0.01,
     ),
     StoredProgram("fleet_limits_and_replicas", limits_and_replicas, 8.0),
     StoredProgram("fleet_step_of_a_frontier", step_of_a_frontier, 5.0),
     StoredProgram("fleet_instances_that_share_nodes", instances_that_share_nodes, 7.0),
     StoredProgram("fleet_either_mode", either_mode, 6.0),
+    StoredProgram("fleet_caches_of_one_form", caches_of_one_form, 3.0),
     StoredProgram("fleet_mixes_of_requests", mixes_of_requests, 4.5),
     StoredProgram("fleet_greatest_slack", greatest_slack, -1.25),
     StoredProgram("fleet_greatest_slack_of_mixes", greatest_slack_of_mixes, -4.8),

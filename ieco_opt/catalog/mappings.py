@@ -77,6 +77,8 @@ def build_model(mapping: Mapping[str, object], source: str = USER) -> Model:
         recipes={name: dict(parts) for name, parts in checked.recipes.items()},
         published=checked.published,
         checkpoint=checked.checkpoint,
+        hf_architecture=checked.hf_architecture,
+        fp8_block=checked.fp8_block,
         notes=checked.notes,
         sources=_complete(sources, Model, source),
     )

@@ -165,6 +165,10 @@ class ModelInput(WithSources):
     """Precisions that there are checkpoints of; left out: any."""
     checkpoint: Precision | None = None
     """Precision that is taken where a scenario names none."""
+    hf_architecture: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")] | None = None
+    """Class by which servers know the model, as in its config.json; null where unknown."""
+    fp8_block: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Width of the blocks that share a scale in its FP8 checkpoints; 0: a scale for each channel or tensor."""
     notes: str = ""
     """Anything a reader should know."""
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
+from ieco_opt.catalog.families import family_of
 from ieco_opt.catalog.mappings import build_accelerator, build_model, build_paper_model
 from ieco_opt.catalog.repository_names import (
     KnownNames,
@@ -213,7 +214,15 @@ def _accelerators(collection: Collection) -> _Entries[Accelerator]:
 def _models(collection: Collection) -> _Entries[Model | PaperModel]:
     if collection is Collection.PAPER:
         return _entered(_paper_rows("paper_models.csv"), build_paper_model)
-    return _entered(_rows("models.yaml"), build_model)
+    return _entered(_rows("models.yaml"), _of_its_family)
+
+
+def _of_its_family(row: Row, source: str) -> Model:
+    """A model with what its family says: by which class servers know it, and the blocks of its FP8 checkpoints."""
+    family = family_of(row["name"])
+    said = {"hf_architecture": family.architecture or None, "fp8_block": family.block}
+    sources = dict.fromkeys(said, family.source) if family.name else {}
+    return build_model(said | row | {"sources": sources | row.get("sources", {})}, source)
 
 
 def _entered(

@@ -90,6 +90,10 @@ class Model:
         Precisions that there are checkpoints of; empty: any.
     checkpoint
         Precision of the checkpoint that the entry names, taken where a scenario names none.
+    hf_architecture
+        Class by which servers know the model, as in its ``config.json``; ``None`` where unknown.
+    fp8_block
+        Width of the blocks that share a scale in its FP8 checkpoints; 0 for a scale for each channel or tensor.
     """
 
     name: str
@@ -104,6 +108,8 @@ class Model:
     recipes: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     published: tuple[str, ...] = ()
     checkpoint: str | None = None
+    hf_architecture: str | None = None
+    fp8_block: int = 0
     notes: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 

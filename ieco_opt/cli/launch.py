@@ -25,7 +25,9 @@ _FORMATS = ("sh", "line", "yaml", "k8s", "compose", "json")
 @click.command("launch")
 @click.argument("result", type=click.Path(path_type=Path))
 @click.option(
-    "--engine", required=True, metavar="NAME|FILE", help="vllm, sglang, trtllm, or a profile in a .yaml file."
+    "--engine",
+    metavar="NAME|FILE",
+    help="vllm, sglang, trtllm, or a profile in a .yaml file.  [default: the one that each point was priced for]",
 )
 @click.option("--point", metavar="N|all", help="Point of the table (or plan), counted from 1, or all of them.")
 @click.option("--speed", type=float, metavar="S", help="The cheapest point that is at least so fast (tokens/s).")
@@ -56,7 +58,7 @@ _FORMATS = ("sh", "line", "yaml", "k8s", "compose", "json")
 @max_setups_option
 def command(
     result: Path,
-    engine: str,
+    engine: str | None,
     point: str | None,
     speed: float | None,
     cost: float | None,

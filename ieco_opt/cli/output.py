@@ -90,22 +90,40 @@ class Delivery:
         from ieco_opt.reports import figures
 
         unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
-        for fault in unwritten:
-            click.echo(f"error: {fault}", err=True)
-        if unwritten:
-            return ExitStatus.INTERNAL_ERROR
-        return ExitStatus.DONE if answer.stopped is None else ExitStatus.STOPPED
+        return _ended(unwritten) if answer.stopped is None or unwritten else ExitStatus.STOPPED
+
+    def deliver_record(self, as_json: Callable[[], str], as_table: Callable[[int], str]) -> ExitStatus:
+        """The same of what is no kind of saved file: its JSON, or a text for a terminal of so many columns."""
+        from ieco_opt.documents.destinations import replace_file
+
+        unwritten = _attempted(lambda out: replace_file(out, as_json().encode()), self.out)
+        if self.output_format == "json":
+            click.echo(as_json(), nl=False)
+        elif self.shows_tables or unwritten:
+            click.echo(as_table(_width()))
+        return _ended(unwritten)
 
     def _print(self, answer: Answer) -> None:
         from ieco_opt.reports.text import render, render_nodes
 
-        width = shutil.get_terminal_size((110, 24)).columns
+        width = _width()
         click.echo(render(answer, width))
         if self.nodes:
             plan: FleetResult = answer  # type: ignore[assignment]
             if not plan.is_frontier:
                 click.echo()
                 click.echo(render_nodes(plan[0], width))
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((110, 24)).columns
+
+
+def _ended(unwritten: list[Fault]) -> ExitStatus:
+    """Say what could not be written."""
+    for fault in unwritten:
+        click.echo(f"error: {fault}", err=True)
+    return ExitStatus.INTERNAL_ERROR if unwritten else ExitStatus.DONE
 
 
 def _attempted(write: Callable[[Path], object], path: Path | None) -> list[Fault]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ieco_opt.comparison.deployability import Verdicts
 from ieco_opt.comparison.indicators import Indices
+from ieco_opt.engines.spread import EXCHANGES
 from ieco_opt.heuristics import Proposals
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.comparison import Proposal
@@ -34,6 +35,8 @@ def proposals_of(
             accelerator=_listed(accelerators, int(proposals.accelerator[row])),
             weights=_listed([each.label for each in resolved.precisions], int(proposals.precision[row])),
             kv_cache=_listed([each.kv_cache for each in resolved.precisions], int(proposals.precision[row])),
+            engine=_listed([each.name for each in resolved.engines], int(verdicts.engine[row])),
+            exchange=_listed(EXCHANGES, int(verdicts.exchange[row])),
             batch=float(proposals.batch[row]),
             draft_tokens=int(proposals.draft_tokens[row]),
             reasons=reasons,

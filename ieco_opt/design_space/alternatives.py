@@ -1,4 +1,4 @@
-"""Alternatives: a setup, how far it speculates and in which draft setup; all that is left to choose is the batch."""
+"""Alternatives: a setup on a server, how far it speculates and in which draft setup; the batch is left to choose."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ class Alternatives:
 
     ``latency(B) = model_share * model(B) + draft_share * draft(B)``, where ``model`` is the pass that
     verifies ``draft_tokens`` tokens (0: plain decoding) and the draft of a plain alternative has share 0.
-    ``accelerator`` indexes the scenario's list and ``precision`` its pairs of weights and cache. ``batch_min`` and
-    ``batch_max`` bound the batches that exist and fit in memory.
+    ``accelerator`` and ``engine`` index the scenario's lists and ``precision`` its pairs of weights and cache.
+    ``batch_min`` and ``batch_max`` bound the batches that exist and fit in memory, all of them multiples of
+    ``batch_step``: groups and micro-batches are whole.
     """
 
     accelerator: Rows
     precision: Rows
+    engine: Rows
     degrees: Degrees
     draft_tokens: Integers
     draft_degrees: Degrees
@@ -36,6 +38,7 @@ class Alternatives:
     model_share: Array
     draft: PassTime
     draft_share: Array
+    batch_step: Integers
     batch_min: Integers
     batch_max: Integers
     usd_per_s: Array

@@ -57,18 +57,19 @@ class Staircase:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Batches lo..hi of alternative ``row``; shape (cells,)."""
+    """Batches lo, lo + step, ... hi of alternative ``row``; shape (cells,)."""
 
     row: Rows
     lo: Integers
     hi: Integers
+    step: Integers
 
     def __len__(self) -> int:
         return len(self.row)
 
     def where(self, keep: NDArray[np.bool_]) -> Cells:
         """Keep some cells."""
-        return Cells(self.row[keep], self.lo[keep], self.hi[keep])
+        return Cells(self.row[keep], self.lo[keep], self.hi[keep], self.step[keep])
 
 
 def batch_edges(batch_min: int, batch_max: int) -> Integers:
@@ -79,9 +80,9 @@ def batch_edges(batch_min: int, batch_max: int) -> Integers:
 
 
 def grid_cells(
-    edges: Integers, batch_min: Integers, batch_max: Integers, *, listed: bool
+    edges: Integers, batch_min: Integers, batch_max: Integers, step: Integers, *, listed: bool
 ) -> tuple[Integers, Integers, NDArray[np.bool_]]:
-    """Cut the batches of each row at ``edges``; with ``listed`` the edges are all the batches there are.
+    """Cut the batches of each row, multiples of its step, at ``edges``; if ``listed``, those are all there are.
 
     Returns
     -------
@@ -89,8 +90,9 @@ def grid_cells(
         Shape (rows, edges); where a cell does not exist, lo and hi are batches of the row all the same.
     """
     upper = edges if listed else np.concatenate([edges[1:] - 1, [np.iinfo(np.int64).max]])
-    lo = np.maximum(edges, batch_min[:, None])
-    hi = np.minimum(upper, batch_max[:, None])
+    each = step[:, None]
+    lo = np.maximum(-(-edges // each) * each, batch_min[:, None])
+    hi = np.minimum(upper // each * each, batch_max[:, None])
     exists = lo <= hi
     if listed:
         exists &= (lo == edges) & (hi == edges)
@@ -119,7 +121,7 @@ def nondominated(
         wide = left & (cells.hi > np.maximum(cells.lo, (_LAST_RATIO * cells.lo).astype(np.int64)))
         narrow = left & ~wide
         done.append((cells.where(narrow), fast[narrow], cheap[narrow]))
-        cells = _split(cells.where(wide))
+        cells = split(cells.where(wide))
     survivors = [narrow.where(~staircase.beats(fast, cheap)) for narrow, fast, cheap in done]
     return joined(survivors) if survivors else cells, staircase
 
@@ -130,21 +132,24 @@ def joined(parts: Sequence[Cells]) -> Cells:
         np.concatenate([part.row for part in parts]),
         np.concatenate([part.lo for part in parts]),
         np.concatenate([part.hi for part in parts]),
+        np.concatenate([part.step for part in parts]),
     )
 
 
 def merged(cells: Cells) -> Cells:
     """Join neighbouring cells of one alternative."""
     order = np.lexsort((cells.lo, cells.row))
-    row, lo, hi = cells.row[order], cells.lo[order], cells.hi[order]
+    row, lo, hi, step = (column[order] for column in (cells.row, cells.lo, cells.hi, cells.step))
     starts = np.ones(len(row), dtype=bool)
-    starts[1:] = (row[1:] != row[:-1]) | (lo[1:] > hi[:-1] + 1)
+    starts[1:] = (row[1:] != row[:-1]) | (lo[1:] > hi[:-1] + step[:-1])
     ends = np.concatenate([starts[1:], [True]]) if len(row) else starts
-    return Cells(row[starts], lo[starts], hi[ends])
+    return Cells(row[starts], lo[starts], hi[ends], step[starts])
 
 
-def _split(cells: Cells) -> Cells:
-    """Cut each cell into parts of about equal width."""
-    cuts = cells.lo[:, None] + ((cells.hi - cells.lo + 1)[:, None] * np.arange(_PARTS + 1)) // _PARTS
-    lo, hi = cuts[:, :-1].ravel(), cuts[:, 1:].ravel() - 1
-    return Cells(np.repeat(cells.row, _PARTS), lo, hi).where(lo <= hi)
+def split(cells: Cells) -> Cells:
+    """Cut each cell into parts of about as many batches."""
+    count = (cells.hi - cells.lo) // cells.step + 1
+    cuts = cells.lo[:, None] + (count[:, None] * np.arange(_PARTS + 1)) // _PARTS * cells.step[:, None]
+    step = np.repeat(cells.step, _PARTS)
+    lo, hi = cuts[:, :-1].ravel(), cuts[:, 1:].ravel() - step
+    return Cells(np.repeat(cells.row, _PARTS), lo, hi, step).where(lo <= hi)

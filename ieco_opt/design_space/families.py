@@ -1,9 +1,9 @@
-"""The setups of one accelerator and one precision, of the model and of its draft, with their pass times."""
+"""The setups of one accelerator, precision and server, of the model and of its draft, with their pass times."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,24 +11,16 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.design_space.alternatives import Alternatives, Rows
-from ieco_opt.design_space.setups import (
-    DegreeChoices,
-    Integers,
-    SetupRequest,
-    Setups,
-    enumerate_setups,
-)
-from ieco_opt.performance.architecture import Architecture, architecture
+from ieco_opt.design_space.setups import Integers, Setups
+from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
 from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.performance.servers import Server
 from ieco_opt.performance.traffic import Traffic, decode_traffic
-
-TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
-"""Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +56,16 @@ class DecodeContext:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """The draft model's own setups on the accelerator, at the precision of the model."""
+    """The draft model's setups on the accelerator, at the precision of the model.
+
+    ``of`` is the one that goes with each setup of the model, on its ranks, and -1 where none does; ``None`` in fidelity
+    ``paper``, where any on as many GPUs may.
+    """
 
     shape: Architecture
     setups: Setups
     time: PassTime
+    of: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,7 @@ class Family:
     """Setups that differ in degrees only.
 
     ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one among its pairs of weights and
-    cache (0 where it has none);
+    cache, ``engine_index`` one among its engines (0 where it has none).
     """
 
     accelerator: Accelerator
@@ -89,6 +86,13 @@ class Family:
     context: DecodeContext
     speculation: Speculation | None
     memory: ServerMemory
+    server: Server | None = None
+    engine_index: int = 0
+
+    @property
+    def engine(self) -> str | None:
+        """Name of the server; ``None`` for the equations alone."""
+        return None if self.server is None else self.server.profile.name
 
     @property
     def usable_bytes(self) -> float:
@@ -97,7 +101,7 @@ class Family:
 
     @property
     def draft_range(self) -> range:
-        """Numbers of draft tokens to choose from, besides none."""
+        """Tokens that a pass may verify, to choose from besides none."""
         return range(2, self.speculation.max_draft_tokens + 1) if self.speculation else range(0)
 
     def model_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
@@ -109,12 +113,19 @@ class Family:
         """Pass times of the model under any traffic."""
         return self._pass(self.shape, self.setups.degrees.take(rows), traffic)
 
+    def proposals(self, draft_tokens: int) -> int:
+        """Passes of the draft model for one that verifies ``draft_tokens``: the last of them is the model's own.
+
+        The paper charges one more (docs/performance-model.md, speculation).
+        """
+        return draft_tokens - 1 if draft_tokens and is_deployable(self.shape) else draft_tokens
+
     def draft_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
-        """Pass times of the draft model, which proposes one of ``draft_tokens`` of each sequence."""
+        """Pass times of the draft model, which proposes one token of each sequence."""
         assert self.drafts is not None
         if self.context.draft_prompts_per_token == 0.0:
             return self.drafts.time.take(rows)
-        prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / draft_tokens
+        prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / self.proposals(draft_tokens)
         return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), self.context.traffic(1.0, prompts))
 
     def _pass(self, shape: Architecture, degrees: Degrees, traffic: Traffic) -> PassTime:
@@ -131,16 +142,41 @@ class Family:
             return 1.0
         return float(speculation_factor(np.array(float(draft_tokens)), self.speculation.acceptance))
 
+    def pairs(self) -> Iterator[tuple[Rows, Rows]]:
+        """Rows of setups and of the draft setups that can stand beside them, pair by pair in lists of equal length."""
+        if self.drafts is None:
+            return
+        if self.drafts.of is not None:
+            rows = np.flatnonzero(self.drafts.of >= 0)
+            yield rows, self.drafts.of[rows]
+            return
+        for setups, drafts in self.same_gpus():
+            yield np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))
+
+    def same_gpus(self) -> list[tuple[Rows, Rows]]:
+        """Rows of model and draft setups that use equally many GPUs, any of which goes with any (``paper``)."""
+        if self.drafts is None:
+            return []
+        model, draft = self.setups.degrees.gpus, self.drafts.setups.degrees.gpus
+        return [(np.flatnonzero(model == gpus), np.flatnonzero(draft == gpus)) for gpus in np.intersect1d(model, draft)]
+
+    def beside(self, setup: int) -> Rows:
+        """Draft setups that can stand beside one setup."""
+        if self.drafts is None:
+            return np.zeros(0, dtype=np.intp)
+        if self.drafts.of is not None:
+            own = self.drafts.of[[setup]]
+            return own[own >= 0]
+        return np.flatnonzero(self.drafts.setups.degrees.gpus == self.setups.degrees.gpus[setup])
+
     def pair_fits(self, setups: Rows, drafts: Rows, batch: Array) -> NDArray[np.bool_]:
         """Where a draft setup can run beside a model setup at ``batch``; the arguments broadcast."""
         assert self.drafts is not None
         draft, model = self.drafts.setups, self.setups
         fits = (batch >= draft.batch_min[drafts]) & (batch <= draft.batch_max[drafts])
         if is_deployable(self.shape):
-            used = (
-                np.ceil(batch / model.degrees.attention_data_parallel[setups]) * model.cache_bytes[setups]
-                + np.ceil(batch / draft.degrees.attention_data_parallel[drafts]) * draft.cache_bytes[drafts]
-            )
+            sequences = batch / model.degrees.attention_data_parallel[setups]
+            used = sequences * model.cache_bytes[setups] + sequences * draft.cache_bytes[drafts]
             fits = fits & (used <= model.free_bytes[setups] + draft.free_bytes[drafts] - self.usable_bytes)
         return np.broadcast_to(fits, np.broadcast_shapes(setups.shape, drafts.shape, batch.shape))
 
@@ -176,13 +212,15 @@ class Family:
         return Alternatives(
             accelerator=np.full(count, self.accelerator_index),
             precision=np.full(count, self.precision_index),
+            engine=np.full(count, self.engine_index),
             degrees=degrees,
             draft_tokens=np.full(count, draft_tokens),
             draft_degrees=draft_degrees,
             model=model,
             model_share=np.full(count, factor),
             draft=draft,
-            draft_share=np.full(count, factor * draft_tokens),
+            draft_share=np.full(count, factor * self.proposals(draft_tokens)),
+            batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,
             usd_per_s=self.usd_per_s(setups),
@@ -191,78 +229,13 @@ class Family:
         )
 
     def _largest_pair_batch(self, setups: Rows, drafts: Rows, low: Integers, high: Integers) -> Integers:
-        """Largest batch at which each pair fits, low - 1 if there is none; bisection, since memory only grows."""
-        holds, fails = low - 1, high + 1
+        """Largest batch at which each pair fits, below ``low`` if there is none; bisection, since memory only grows."""
+        step = self.setups.batch_step[setups]
+        holds, fails = low // step - 1, high // step + 1
         while (fails - holds > 1).any():
             middle = (holds + fails) // 2
-            fits = self.pair_fits(setups, drafts, middle.astype(float)) | (middle < low)
+            fits = self.pair_fits(setups, drafts, (middle * step).astype(float)) | (middle * step < low)
             open_ = fails - holds > 1
             holds = np.where(open_ & fits, middle, holds)
             fails = np.where(open_ & ~fits, middle, fails)
-        return holds
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyRequest:
-    """What the families of one scenario have in common."""
-
-    model: Model | PaperModel
-    choices: DegreeChoices
-    batch_min: int
-    batch_max: int
-    context: DecodeContext
-    memory: ServerMemory
-    speculation: Speculation | None
-
-
-def build_family(
-    request: FamilyRequest,
-    accelerator: tuple[int, Accelerator],
-    precision: tuple[int, Precision | None],
-) -> tuple[Family, Counter[str]]:
-    """Enumerate the setups of one accelerator and precision, each given with its position in the scenario."""
-
-    def listed(shape: Architecture, memory: ServerMemory) -> tuple[Setups, Counter[str]]:
-        return enumerate_setups(
-            SetupRequest(
-                architecture=shape,
-                accelerator=accelerator[1],
-                choices=request.choices,
-                batch_min=request.batch_min,
-                batch_max=request.batch_max,
-                resident_tokens=request.context.cached_to,
-                memory=memory,
-                kv_cache=None if precision[1] is None else precision[1].kv_cache,
-            )
-        )
-
-    def priced(shape: Architecture, memory: ServerMemory) -> tuple[Setups, PassTime, Counter[str]]:
-        """Setups whose experts follow the model's assumptions, with their pass times."""
-        setups, reasons = listed(shape, memory)
-        time = pass_time(shape, accelerator[1], setups.degrees, request.context.traffic(1.0, 0.0))
-        good = time.experts_are_concave()
-        if not good.all():
-            reasons[TINY_EXPERTS] += int((~good).sum())
-        return setups.take(np.flatnonzero(good)), time.take(np.flatnonzero(good)), reasons
-
-    shape = architecture(request.model, precision[1], accelerator[1])
-    setups, _, reasons = priced(shape, request.memory)
-    drafts = None
-    if request.speculation is not None:
-        draft_shape = architecture(request.speculation.draft, precision[1], accelerator[1])
-        # The reserve of the server is counted once, beside the model.
-        draft_setups, draft_time, _ = priced(draft_shape, replace(request.memory, reserve_bytes=0.0))
-        drafts = Drafts(draft_shape, draft_setups, draft_time)
-    family = Family(
-        accelerator=accelerator[1],
-        accelerator_index=accelerator[0],
-        precision=precision[1],
-        precision_index=precision[0],
-        shape=shape,
-        setups=setups,
-        drafts=drafts,
-        context=request.context,
-        speculation=request.speculation,
-        memory=request.memory,
-    )
-    return family, reasons
+        return holds * step

@@ -6,11 +6,13 @@ import numpy as np
 
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.building import FamilyRequest
+from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
 from ieco_opt.performance.reserve import ServerMemory
+from ieco_opt.performance.servers import Served
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
 
@@ -46,6 +48,8 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         context=decode_context(resolved),
         memory=server_memory(scenario),
         speculation=speculation,
+        served=Served(resolved.engines, scenario.model),
+        batches=listed.batches,
     )
 
 
@@ -73,9 +77,9 @@ def decode_context(resolved: ResolvedScenario) -> DecodeContext:
 
 
 def server_memory(fields: Scenario | FleetWorkload) -> ServerMemory:
-    """What a server may fill, and what it keeps for itself."""
+    """What a server may fill, and what it keeps for itself where the scenario says so."""
     reserve = fields.memory_reserve_gb
-    return ServerMemory(fields.memory_utilization, fields.engine, None if reserve == "auto" else reserve * 1e9)
+    return ServerMemory(fields.memory_utilization, reserve_bytes=None if reserve == "auto" else reserve * 1e9)
 
 
 def limits_of(limits: ScenarioLimits) -> Limits:

@@ -8,7 +8,7 @@ chord, which is exact at both ends of the range.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +75,8 @@ class Segments:
         late = np.flatnonzero(self.latency_hi_s[alive] > latency_cap_s)
         if len(late):
             part = self.alternatives.take(alive[late])
-            hi[late] = last_true(lambda batch: part.latency_s(batch) <= latency_cap_s, lo[late], hi[late])
+            step = part.batch_step
+            hi[late] = last_true(lambda batch: part.latency_s(batch) <= latency_cap_s, lo[late], hi[late], step)
         dear = np.flatnonzero(self.cost_lo[alive] > cost_cap)
         if len(dear):
             costs = self.alternatives.take(alive[dear])
@@ -83,53 +84,60 @@ class Segments:
                 lambda batch: costs.cost_usd_per_mtok(costs.latency_s(batch), batch) <= cost_cap,
                 self.lo[alive[dear]],
                 self.hi[alive[dear]],
+                costs.batch_step,
             )
         left = lo <= hi
-        return Restriction(alive[left], lo[left], hi[left])
+        return Restriction(alive[left], lo[left], hi[left], self.alternatives.batch_step[alive[left]])
 
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """Segments that are left under some caps, and their batches lo..hi; arrays of shape (left,)."""
+    """Segments that are left under some caps, and their batches lo, lo + step, ... hi; arrays of shape (left,)."""
 
     segment: Rows
     lo: Integers
     hi: Integers
+    step: Integers
 
     def __len__(self) -> int:
         return len(self.segment)
 
     def split_at(self, position: int, batch: int) -> Restriction:
         """Cut one range into what is below ``batch``, ``batch`` alone and what is above."""
-        segment, lo, hi = self.segment[position], self.lo[position], self.hi[position]
-        parts = [(lo, batch - 1), (batch, batch), (batch + 1, hi)]
+        segment, lo, hi, step = (column[position] for column in (self.segment, self.lo, self.hi, self.step))
+        parts = [(lo, batch - step), (batch, batch), (batch + step, hi)]
         parts = [(low, high) for low, high in parts if low <= high]
         others = np.arange(len(self)) != position
         return Restriction(
             np.concatenate([self.segment[others], np.full(len(parts), segment)]),
             np.concatenate([self.lo[others], np.array([low for low, _ in parts])]),
             np.concatenate([self.hi[others], np.array([high for _, high in parts])]),
+            np.concatenate([self.step[others], np.full(len(parts), step)]),
         )
 
 
-def last_true(holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers) -> Integers:
-    """Largest batch in lo..hi where ``holds``, given that it holds at lo and, once false, stays false."""
-    good, bad = lo.copy(), hi + 1
+def last_true(
+    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers | int = 1
+) -> Integers:
+    """Largest of lo, lo + step, ... hi where ``holds``, given that it holds at lo and, once false, stays false."""
+    good, bad = np.zeros_like(lo), (hi - lo) // step + 1
     while (bad - good > 1).any():
         middle = (good + bad) // 2
-        holding = holds(middle.astype(float)) & (middle < bad)
+        holding = holds((lo + middle * step).astype(float)) & (middle < bad)
         good, bad = np.where(holding, middle, good), np.where(holding, bad, np.maximum(middle, good + 1))
-    return good
+    return np.asarray(lo + good * step)
 
 
-def first_true(holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers) -> Integers:
-    """Smallest batch in lo..hi where ``holds``, given that it holds at hi and, once true, stays true."""
-    bad, good = lo - 1, hi.copy()
+def first_true(
+    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers | int = 1
+) -> Integers:
+    """Smallest of lo, lo + step, ... hi where ``holds``, given that it holds at hi and, once true, stays true."""
+    bad, good = np.full_like(lo, -1), (hi - lo) // step
     while (good - bad > 1).any():
         middle = (good + bad + 1) // 2
-        holding = holds(middle.astype(float))
+        holding = holds((lo + middle * step).astype(float))
         good, bad = np.where(holding, middle, good), np.where(holding, bad, np.minimum(middle, good - 1))
-    return good
+    return np.asarray(lo + good * step)
 
 
 def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
@@ -167,21 +175,22 @@ def _protocol_changes(time: PassTime, row: int) -> Array:
 
 def cut_where_protocols_change(alternatives: Alternatives, cells: Cells, ask: Ask = go_on) -> Cells:
     """Cut each cell so that every collective runs one protocol on each part."""
-    rows, lows, highs = [], [], []
-    for row, lo, hi in zip(cells.row, cells.lo, cells.hi, strict=True):
+    rows, lows, highs, steps = [], [], [], []
+    for row, lo, hi, step in zip(cells.row, cells.lo, cells.hi, cells.step, strict=True):
         ask()
         changes = _protocol_changes(alternatives.model, row)
         if alternatives.draft_share[row]:
             changes = np.concatenate([changes, _protocol_changes(alternatives.draft, row)])
         inside = changes[(changes > lo) & (changes < hi)]
-        starts = np.unique(np.concatenate([[lo], np.floor(inside).astype(np.int64) + 1]))
+        starts = np.unique(np.concatenate([[lo], lo + (np.floor((inside - lo) / step).astype(np.int64) + 1) * step]))
         starts = starts[starts <= hi]
         rows.append(np.full(len(starts), row))
         lows.append(starts)
-        highs.append(np.concatenate([starts[1:] - 1, [hi]]))
+        highs.append(np.concatenate([starts[1:] - step, [hi]]))
+        steps.append(np.full(len(starts), step))
     if not rows:
         return cells
-    return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs))
+    return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs), np.concatenate(steps))
 
 
 def _cut_experts(alternatives: Alternatives, cells: Cells, ask: Ask) -> Cells:
@@ -202,9 +211,9 @@ def _cut_experts(alternatives: Alternatives, cells: Cells, ask: Ask) -> Cells:
             gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
         wide = (gap > CHORD_ERROR * part.latency_s(lo)) & (cells.hi > cells.lo)
         done.append(cells.where(~wide))
-        row, low, high = (column[wide] for column in (cells.row, cells.lo, cells.hi))
-        cut = (low + high) // 2
-        cells = Cells(np.concatenate([row, row]), np.concatenate([low, cut + 1]), np.concatenate([cut, high]))
+        row, low, high, step = (column[wide] for column in (cells.row, cells.lo, cells.hi, cells.step))
+        cut = low + (high - low) // step // 2 * step
+        cells = Cells(*map(np.concatenate, ([row, row], [low, cut + step], [cut, high], [step, step])))
     return joined(done) if done else cells
 
 
@@ -224,9 +233,9 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
     part = alternatives.take(cells.row)
     possible = upto(cells.lo.astype(float), part) & since(cells.hi.astype(float), part)
     cells, part = cells.where(possible), part.take(np.flatnonzero(possible))
-    hi = last_true(lambda batch: upto(batch, part), cells.lo, cells.hi)
-    lo = first_true(lambda batch: since(batch, part), cells.lo, cells.hi)
-    return Cells(cells.row, lo, hi).where(lo <= hi)
+    hi = last_true(lambda batch: upto(batch, part), cells.lo, cells.hi, cells.step)
+    lo = first_true(lambda batch: since(batch, part), cells.lo, cells.hi, cells.step)
+    return Cells(cells.row, lo, hi, cells.step).where(lo <= hi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +251,11 @@ class LatencyLines:
     arithmetic: Line
     draft_memory: Line
     draft_arithmetic: Line
+
+    def of_groups(self, step: Integers) -> LatencyLines:
+        """The same lines over batch / step, one step a segment."""
+        lines = {item.name: getattr(self, item.name) for item in fields(self)}
+        return LatencyLines(**{name: Line(line.intercept, line.slope * step) for name, line in lines.items()})
 
 
 def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> LatencyLines:

@@ -17,11 +17,15 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.servers import Server
 
 Integers = NDArray[np.int64]
 
 NO_MEMORY = "no batch of the design space fits in memory"
 """Why most setups that are none are none."""
+
+NOT_WHOLE = "no batch of the design space is a multiple of attention_data_parallel x pipeline_parallel"
+"""Why setups are none whose groups would get unequal shares of every batch."""
 
 NO_CACHE = "{} has no 8-bit arithmetic for a cache in fp8"
 """Why an accelerator has no setups with such a cache."""
@@ -52,12 +56,14 @@ class DegreeChoices:
 class Setups:
     """Setups that exist and hold at least one batch; every array has shape (setups,).
 
-    ``batch_min`` and ``batch_max`` bound the batches that fit without a draft model beside.
+    ``batch_min`` and ``batch_max`` bound the batches that fit without a draft model beside; they and all between are
+    multiples of ``batch_step``.
     ``free_bytes`` is what the server's reserve and the weights leave on the most loaded GPU, ``cache_bytes`` what one
     sequence takes there (``deployable``; both are zero in ``paper``, whose memory rule knows no draft).
     """
 
     degrees: Degrees
+    batch_step: Integers
     batch_min: Integers
     batch_max: Integers
     free_bytes: Array
@@ -66,6 +72,11 @@ class Setups:
     def __len__(self) -> int:
         return len(self.batch_min)
 
+    @property
+    def batches(self) -> tuple[Integers, Integers, Integers]:
+        """Least, most and step of the batches of each setup."""
+        return self.batch_min, self.batch_max, self.batch_step
+
     def take(self, rows: NDArray[np.intp]) -> Setups:
         """Keep the given setups, in the given order."""
         return take_rows(self, rows)
@@ -73,7 +84,11 @@ class Setups:
 
 @dataclass(frozen=True, slots=True)
 class SetupRequest:
-    """What bounds the setups of one model on one accelerator."""
+    """What bounds the setups of one model on one accelerator.
+
+    ``batches`` are those that the scenario lists, ``None`` for any between; ``server`` is who runs it, ``None`` for the
+    equations alone.
+    """
 
     architecture: Architecture
     accelerator: Accelerator
@@ -83,6 +98,8 @@ class SetupRequest:
     resident_tokens: float
     memory: ServerMemory
     kv_cache: str | None = None
+    batches: tuple[int, ...] | None = None
+    server: Server | None = None
 
     @property
     def admits_cache(self) -> bool:
@@ -96,14 +113,37 @@ def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
     if not request.admits_cache:
         reasons[NO_CACHE.format(request.accelerator.name)] += len(degrees.stage_ranks)
         degrees = degrees.take(np.zeros(0, dtype=np.intp))
+    setups = capacity(request, degrees)
+    whole = _has_whole_groups(request, setups)
+    holds_none = ~_holds_some(request, setups)
+    for reason, wrong in ((NOT_WHOLE, ~whole), (NO_MEMORY, whole & holds_none)):
+        if wrong.any():
+            reasons[reason] += int(wrong.sum())
+    return setups.take(np.flatnonzero(whole & ~holds_none)), reasons
+
+
+def capacity(request: SetupRequest, degrees: Degrees) -> Setups:
+    """The batches that each setup can hold; none where the least is above the most."""
     if rules.is_deployable(request.architecture):
-        setups = _deployable_capacity(request, degrees)
-    else:
-        setups = _paper_capacity(request, degrees)
-    holds_none = setups.batch_max < setups.batch_min
-    if holds_none.any():
-        reasons[NO_MEMORY] += int(holds_none.sum())
-    return setups.take(np.flatnonzero(~holds_none)), reasons
+        return _deployable_capacity(request, degrees)
+    return _paper_capacity(request, degrees)
+
+
+def _has_whole_groups(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
+    """Whether some batch of the scenario is a multiple of each step."""
+    if request.batches is not None:
+        listed = np.array(request.batches, dtype=np.int64)
+        return np.asarray((listed % setups.batch_step[:, None] == 0).any(axis=1))
+    return request.batch_max // setups.batch_step * setups.batch_step >= request.batch_min
+
+
+def _holds_some(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
+    """Whether some batch of the scenario is among those that each setup can hold."""
+    if request.batches is None:
+        return np.asarray(setups.batch_min <= setups.batch_max)
+    listed = np.array(request.batches, dtype=np.int64)
+    least, most, step = (column[:, None] for column in setups.batches)
+    return np.asarray(((listed >= least) & (listed <= most) & (listed % step == 0)).any(axis=1))
 
 
 def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
@@ -116,11 +156,12 @@ def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         listed = np.isin(ranks / sigma, choices.tensor_parallel)
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    choices_of = {int(degree): _expert_choices(request, int(degree)) for degree in np.unique(ranks[rows])}
+    distinct = np.unique(ranks[rows]).astype(int).tolist()
+    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in distinct}
     expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)
-    degrees = Degrees(
+    degrees = Degrees.plain(
         stage_ranks=ranks[repeated],
         pipeline_parallel=stages[repeated],
         expert_parallel=chosen[:, 0],
@@ -131,11 +172,14 @@ def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
     if len(rows) and not len(repeated):
         reasons["no listed expert_parallel divides stage_ranks, and the experts with those redundant"] += len(rows)
     if rules.is_deployable(request.architecture):
-        launchable = rules.launchable(request.architecture, degrees)
-        reason = "degrees that no server accepts (heads, experts or layers do not divide)"
-        _counted(reasons, reason, launchable)
-        degrees = degrees.take(np.flatnonzero(launchable))
-    return _without_twins(degrees), reasons
+        divide = rules.divide(request.architecture, degrees)
+        _counted(reasons, "heads, experts or layers do not divide", divide)
+        degrees = degrees.take(np.flatnonzero(divide))
+    degrees = _without_twins(degrees)
+    if request.server is None:
+        return degrees, reasons
+    accepted, refused = request.server.accepted(degrees)
+    return request.server.with_exchanges(degrees.take(np.flatnonzero(accepted))), reasons + refused
 
 
 def _combinations(choices: DegreeChoices) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
@@ -169,17 +213,17 @@ def _counted(
     return good
 
 
-def _expert_choices(request: SetupRequest, stage_ranks: int) -> Sequence[tuple[int, int]]:
+def expert_choices(architecture: Architecture, choices: DegreeChoices, stage_ranks: int) -> Sequence[tuple[int, int]]:
     """Expert degrees of a stage of so many ranks, with redundant experts; in ``paper`` both degrees of its rule."""
-    experts, listed = request.architecture.experts, request.choices.expert_parallel
+    experts, listed = architecture.experts, choices.expert_parallel
     if experts == 1:
         return ((1, 0),)
     degrees = range(1, min(experts, stage_ranks) + 1) if listed is None else listed
     splitting = [degree for degree in degrees if stage_ranks % degree == 0 and degree <= experts]
-    if not rules.is_deployable(request.architecture):
+    if not rules.is_deployable(architecture):
         ruled = sorted({1, min(stage_ranks, experts)}) if listed is None else splitting
         return [(degree, 0) for degree in ruled]
-    copies = request.choices.redundant_experts
+    copies = choices.redundant_experts
     if copies is None:
         return [(degree, -experts % degree) for degree in splitting]
     return [(degree, each) for degree in splitting for each in copies if (experts + each) % degree == 0]
@@ -196,12 +240,13 @@ def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
     free = memory.free_bytes(request.memory, request.architecture, request.accelerator, degrees)
     cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
-    sequences = _largest(lambda count: count * cache <= free, free, cache)
-    most = degrees.attention_data_parallel * sequences
+    stages, step = degrees.pipeline_parallel, degrees.groups
+    most = largest(lambda count: count * stages * cache <= free, free, stages * cache)
     return Setups(
         degrees=degrees,
-        batch_min=np.maximum(request.batch_min, degrees.pipeline_parallel).astype(np.int64),
-        batch_max=np.minimum(most, request.batch_max).astype(np.int64),
+        batch_step=step.astype(np.int64),
+        batch_min=(np.ceil(request.batch_min / step) * step).astype(np.int64),
+        batch_max=(np.minimum(most, request.batch_max // step) * step).astype(np.int64),
         free_bytes=free,
         cache_bytes=cache,
     )
@@ -210,7 +255,7 @@ def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
 def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Batches that the paper's memory rule and its rule of expert degrees admit."""
     shape, accelerator, stages = request.architecture, request.accelerator, degrees.pipeline_parallel
-    most = _largest(
+    most = largest(
         lambda batch: memory.paper_holds(shape, accelerator, degrees, batch, request.resident_tokens),
         degrees.gpus * accelerator.hbm_bytes - shape.weights_bytes(),
         shape.resident_bytes(request.resident_tokens) / stages,
@@ -226,6 +271,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     zeros = np.zeros_like(stages)
     return Setups(
         degrees=degrees,
+        batch_step=np.ones(len(stages), dtype=np.int64),
         batch_min=low.astype(np.int64),
         batch_max=high.astype(np.int64),
         free_bytes=zeros,
@@ -233,7 +279,7 @@ def _paper_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     )
 
 
-def _largest(holds: Callable[[Array], NDArray[np.bool_]], room: Array, each: Array) -> Array:
+def largest(holds: Callable[[Array], NDArray[np.bool_]], room: Array, each: Array) -> Array:
     """Largest count that ``holds``, near room / each; the quotient may round across an integer."""
     with np.errstate(divide="ignore", invalid="ignore"):
         guess = np.where(each > 0.0, np.floor(room / each), np.where(room >= 0.0, np.inf, -1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,20 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
     batch_edges,
     grid_cells,
+    joined,
     merged,
     nondominated,
 )
-from ieco_opt.design_space.families import Family, FamilyRequest, build_family
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.starting import starting
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.rows import stack_rows
 
@@ -54,6 +57,8 @@ class Counts:
 class DesignSpace:
     """Alternatives and the cells of batches that can be on the frontier.
 
+    ``families`` are those that the alternatives come from, ``offered`` all of them: also setups that another server
+    runs alike.
     ``points`` are deployments that exist and meet the limits: known incumbents, and the reason why what was
     dropped was dropped.
     """
@@ -66,7 +71,26 @@ class DesignSpace:
     limits: Limits
     listed_batches: bool
     families: tuple[Family, ...]
+    offered: tuple[Family, ...]
     counts: Counts
+
+    def family_of(self, alternatives: Alternatives, row: int = 0) -> Family:
+        """Where one of some alternatives comes from."""
+        return self.families[self._first(alternatives, row) + int(alternatives.engine[row])]
+
+    def engines_of(self, alternatives: Alternatives, batch: int, row: int = 0) -> tuple[str, ...]:
+        """Servers that start one of some alternatives at a batch, whatever they make of it."""
+        first = self._first(alternatives, row)
+        return starting(self.offered[first : first + self._engines], alternatives.take(np.array([row])), batch)
+
+    @property
+    def _engines(self) -> int:
+        return len(self.families) // (len(self.accelerators) * len(self.precisions))
+
+    def _first(self, alternatives: Alternatives, row: int) -> int:
+        """Position of the first family of an accelerator and precision."""
+        at = int(alternatives.accelerator[row]) * len(self.precisions) + int(alternatives.precision[row])
+        return at * self._engines
 
 
 def build_design_space(
@@ -79,12 +103,13 @@ def build_design_space(
 ) -> DesignSpace:
     """Enumerate the alternatives of a scenario and drop what is provably not on its frontier."""
     rejected = Counter[str]()
-    families = []
+    families, offered = [], []
     for accelerator in enumerate(accelerators):
         for precision in enumerate(precisions):
             ask(f"enumerating the configurations of {accelerator[1].name}")
-            family, reasons = build_family(request, accelerator, precision)
-            families.append(family)
+            found, reasons = build_families(request, accelerator, precision)
+            offered += found
+            families += distinct(found)
             rejected.update(reasons)
     edges = batch_edges(batch.least, batch.most) if batch.listed is None else np.array(batch.listed, dtype=np.int64)
     listed = batch.listed is not None
@@ -100,8 +125,8 @@ def build_design_space(
     for family in families:
         for draft_tokens in family.draft_range:
             ask(f"pricing {draft_tokens} draft tokens on {family.accelerator.name}")
-            found, staircase = _speculative(family, draft_tokens, edges, staircase, limits, ask, listed=listed)
-            spaces += found
+            pairs, staircase = _speculative(family, draft_tokens, edges, staircase, limits, ask, listed=listed)
+            spaces += pairs
     ask("dropping what is dominated")
     alternatives, cells = _together(spaces)
     cells, staircase = nondominated(alternatives, cells, staircase, limits, ask)
@@ -110,13 +135,14 @@ def build_design_space(
     used, rows = np.unique(cells.row, return_inverse=True)
     return DesignSpace(
         alternatives=alternatives.take(used),
-        cells=Cells(rows, cells.lo, cells.hi),
+        cells=Cells(rows, cells.lo, cells.hi, cells.step),
         points=staircase,
         accelerators=tuple(accelerators),
         precisions=tuple(precisions),
         limits=limits,
         listed_batches=listed,
         families=tuple(families),
+        offered=tuple(offered),
         counts=Counts(
             setups=sum(len(family.setups) for family in families),
             alternatives=len(alternatives),
@@ -128,9 +154,14 @@ def build_design_space(
 def _plain(family: Family, edges: Integers, *, listed: bool) -> tuple[Alternatives, Cells]:
     """Plain decoding in every setup, cut into first cells."""
     alternatives = family.alternatives(np.arange(len(family.setups)), 0)
-    lo, hi, exists = grid_cells(edges, alternatives.batch_min, alternatives.batch_max, listed=listed)
+    return alternatives, _first_cells(alternatives, edges, listed=listed)
+
+
+def _first_cells(alternatives: Alternatives, edges: Integers, *, listed: bool) -> Cells:
+    step = alternatives.batch_step
+    lo, hi, exists = grid_cells(edges, alternatives.batch_min, alternatives.batch_max, step, listed=listed)
     row, column = np.nonzero(exists)
-    return alternatives, Cells(row, lo[row, column], hi[row, column])
+    return Cells(row, lo[row, column], hi[row, column], step[row])
 
 
 def _seed(alternatives: Alternatives, cells: Cells, limits: Limits, staircase: Staircase) -> Staircase:
@@ -145,20 +176,23 @@ def _seed(alternatives: Alternatives, cells: Cells, limits: Limits, staircase: S
 
 def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternatives, Cells]:
     offsets = np.cumsum([0, *(len(alternatives) for alternatives, _ in spaces)])
-    cells = [Cells(cell.row + offset, cell.lo, cell.hi) for (_, cell), offset in zip(spaces, offsets[:-1], strict=True)]
-    return stack_rows([alternatives for alternatives, _ in spaces]), Cells(
-        np.concatenate([cell.row for cell in cells]),
-        np.concatenate([cell.lo for cell in cells]),
-        np.concatenate([cell.hi for cell in cells]),
-    )
+    cells = [replace(cell, row=cell.row + offset) for (_, cell), offset in zip(spaces, offsets[:-1], strict=True)]
+    return stack_rows([alternatives for alternatives, _ in spaces]), joined(cells)
 
 
 def _speculative(
     family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, ask: Ask, *, listed: bool
 ) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
-    """Pairs of model and draft setups on as many GPUs, cut into first cells that are not dominated already."""
+    """Pairs of model and draft setups, cut into first cells; in ``paper`` those that are not dominated already."""
     found = []
-    for setups, drafts in same_gpus(family):
+    if family.drafts is not None and family.drafts.of is not None:
+        for setups, drafts in family.pairs():
+            alternatives = family.alternatives(setups, draft_tokens, drafts)
+            cells = _first_cells(alternatives, edges, listed=listed)
+            staircase = _seed(alternatives, cells, limits, staircase)
+            found.append((alternatives, cells))
+        return found, staircase
+    for setups, drafts in family.same_gpus():
         ask()
         if np.isfinite(limits.max_throughput):
             alternatives, cells = _fastest_pairs(family, draft_tokens, setups, drafts, edges, ask, listed=listed)
@@ -166,15 +200,14 @@ def _speculative(
                 staircase = _seed(alternatives, cells, limits, staircase)
                 found.append((alternatives, cells))
             continue
-        lo, hi, exists = grid_cells(
-            edges, family.setups.batch_min[setups], family.setups.batch_max[setups], listed=listed
-        )
+        least, most, step = (column[setups] for column in family.setups.batches)
+        lo, hi, exists = grid_cells(edges, least, most, step, listed=listed)
         pairs = _promising_pairs(family, draft_tokens, setups, drafts, lo, hi, exists, staircase, limits)
         if len(pairs[0]):
             alternatives = family.alternatives(pairs[0], draft_tokens, pairs[1])
             low = np.maximum(pairs[2].lo, alternatives.batch_min[pairs[2].row])
             high = np.minimum(pairs[2].hi, alternatives.batch_max[pairs[2].row])
-            cells = Cells(pairs[2].row, low, high).where(low <= high)
+            cells = replace(pairs[2], lo=low, hi=high).where(low <= high)
             staircase = _seed(alternatives, cells, limits, staircase)
             found.append((alternatives, cells))
     return found, staircase
@@ -207,16 +240,8 @@ def _fastest_pairs(
             highs.append(int(batches[end]))
     chosen = np.array(pairs, dtype=np.intp).reshape(-1, 2)
     alternatives = family.alternatives(chosen[:, 0], draft_tokens, chosen[:, 1])
-    cells = Cells(np.array(rows, dtype=np.intp), np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64))
-    return alternatives, cells
-
-
-def same_gpus(family: Family) -> list[tuple[Rows, Rows]]:
-    """Rows of model and draft setups that use equally many GPUs."""
-    if family.drafts is None:
-        return []
-    model, draft = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
-    return [(np.flatnonzero(model == gpus), np.flatnonzero(draft == gpus)) for gpus in np.intersect1d(model, draft)]
+    lo, hi = np.array(lows, dtype=np.int64), np.array(highs, dtype=np.int64)
+    return alternatives, Cells(np.array(rows, dtype=np.intp), lo, hi, np.ones(len(rows), dtype=np.int64))
 
 
 def _promising_pairs(
@@ -249,5 +274,5 @@ def _promising_pairs(
     return (
         setups[key % len(setups)],
         drafts[key // len(setups)],
-        Cells(row, lo[model_row, cell], hi[model_row, cell]),
+        Cells(row, lo[model_row, cell], hi[model_row, cell], np.ones(len(row), dtype=np.int64)),
     )

@@ -119,6 +119,14 @@ def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
     return Accepted(broken == ACCEPTED, broken, rules)
 
 
+def values_in(rule: Rule, facts: EngineFacts, columns: Columns) -> dict[str, tuple[float, ...]]:
+    """What the names of a rule stand for in one configuration; several values where the model has several."""
+    known = {**facts.numbers, **{name: np.reshape(value, -1)[0] for name, value in completed(columns).items()}}
+    for table in TABLES:
+        known |= dict(zip(table, zip(*facts.tables.get(table, ()), strict=True), strict=False))
+    return {name: tuple(dict.fromkeys(np.atleast_1d(known[name]).tolist())) for name in sorted(rule.expression.names)}
+
+
 def completed(columns: Columns) -> dict[str, Any]:
     """Add what follows from the degrees, and what stands for nothing."""
     values: dict[str, Any] = {name: np.asarray(value, dtype=float) for name, value in columns.items()}

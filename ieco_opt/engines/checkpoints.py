@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ieco_opt import catalog
-from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, recipe
+from ieco_opt.catalog.families import Family, family_of
+from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, label, recipe
 from ieco_opt.catalog.types import Accelerator, Model
-from ieco_opt.engines.families import Family, family_of
 from ieco_opt.errors import ScenarioError
 
 PLACEHOLDER = "OWNER/REPOSITORY"
@@ -75,19 +75,28 @@ def checkpoint(
     own = _own_repository(reference, model)
     held = _held(own, model, accelerator)
     if own is not None and held is not None and held.formats == wanted.formats:
-        return Checkpoint(own, wanted_format, block=_block(wanted_format, family))
+        return Checkpoint(own, wanted_format, block=_block(wanted_format, model))
     named = weights if isinstance(weights, str) else wanted_format
-    usual = isinstance(weights, str) or recipe(model, wanted_format, accelerator).formats == wanted.formats
+    usual = isinstance(weights, str) or _is_usual(model, wanted, wanted_format, accelerator)
     published = _published(family, wanted_format, named, own, accelerator) if usual else None
     if published is not None:
-        return Checkpoint(published, wanted_format, block=_block(wanted_format, family))
+        return Checkpoint(published, wanted_format, block=_block(wanted_format, model))
     sixteen = held is not None and all(FORMATS[each].bits == 16.0 for each in held.formats)
-    missing = f"no repository of {model.name} in {wanted.short()} is known"
+    missing = f"no repository of {model.name} in {label(weights)} is known"
     if own is not None and sixteen and usual:
         return Checkpoint(own, wanted_format, online=True, missing=missing)
     if own is None:
         missing += "; name the model by its repository, such as owner/name"
-    return Checkpoint(None, wanted_format, block=_block(wanted_format, family), missing=missing)
+    return Checkpoint(None, wanted_format, block=_block(wanted_format, model), missing=missing)
+
+
+def _is_usual(model: Model, wanted: Recipe, fmt: str, accelerator: Accelerator) -> bool:
+    """Whether a recipe that was written down is the one that the name of its format stands for."""
+    try:
+        return recipe(model, fmt, accelerator).formats == wanted.formats
+    except ScenarioError:
+        # No checkpoint of the model has this format throughout.
+        return False
 
 
 def _own_repository(reference: str | Mapping[str, object] | None, model: Model) -> str | None:
@@ -122,5 +131,5 @@ def _published(family: Family, fmt: str, named: str, own: str | None, accelerato
     return template.replace("{repository}", own or "")
 
 
-def _block(fmt: str, family: Family) -> int:
-    return family.block if fmt == "fp8" else 0
+def _block(fmt: str, model: Model) -> int:
+    return model.fp8_block if fmt == "fp8" else 0

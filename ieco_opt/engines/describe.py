@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ieco_opt.catalog.tables import CatalogRow
-from ieco_opt.engines.profile import Profile, Rule, Said
+from ieco_opt.engines.profile import Exchange, Profile, Rule, Said
 from ieco_opt.engines.store import profiles
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
     for name in ("dense_over", "shared_over", "embedding_over", "head_over"):
         yield CatalogRow(name, getattr(prices, name).text, "ranks", prices.source)
     for exchange in prices.exchange:
-        yield CatalogRow(f"exchange_{exchange.kind}", exchange.when.text, "", exchange.source)
+        yield CatalogRow(f"exchange_{exchange.kind}", _exchange_text(exchange), "", exchange.source)
     for fmt, flags in profile.precisions.items():
         online = " ".join(f"{name} {value}" for name, value in flags or ())
         made = f"checkpoints, and while loading by {online}" if online else "checkpoints"
@@ -46,6 +46,10 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
 def _rule_text(rule: Rule) -> str:
     about = [*rule.vendors, *rule.precisions, *rule.architectures, *(f"not {each}" for each in rule.not_precisions)]
     return f"{rule.says}: {rule.expression.text}" + (f" ({', '.join(about)})" if about else "")
+
+
+def _exchange_text(exchange: Exchange) -> str:
+    return exchange.when.text + (f" ({', '.join(exchange.about)})" if exchange.about else "")
 
 
 def _said_text(said: Said) -> str:

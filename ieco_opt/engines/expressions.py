@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -109,8 +110,11 @@ def parse(text: object, columns: Collection[str]) -> Expression:
     if len(text) > MOST_LETTERS:
         raise ExpressionError(f"found {len(text)} characters, expected at most {MOST_LETTERS}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        with warnings.catch_warnings():
+            # Python warns of what it would rather not parse, such as `1or 2`: so does this, by refusing it.
+            warnings.simplefilter("error")
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError, Warning):
         raise ExpressionError(f"found {cut(text)!r}, expected {_EXPECTED}") from None
     names: set[str] = set()
     _check(tree, columns, names, 1)

@@ -9,7 +9,6 @@ from ieco_opt.catalog.attention import GeneralAttention, GroupedQueryAttention, 
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.checkpoints import Checkpoint, Weights, checkpoint
 from ieco_opt.engines.columns import ATTENTION, DENSE, DRAFT_ATTENTION, EXPERTS, SHARED
-from ieco_opt.engines.families import family_of
 
 Table = tuple[tuple[float, ...], ...]
 
@@ -87,7 +86,7 @@ def facts_of(
     }
     return EngineFacts(
         vendor=accelerator.vendor,
-        architecture=family_of(model.name).architecture,
+        architecture=model.hf_architecture or "",
         checkpoint=held,
         kv_cache=kv_cache,
         numbers={name: float(value) for name, value in numbers.items()},

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
 from typing import cast, get_args
 
 from ieco_opt.catalog.precision import FORMATS, KV_CACHES
 from ieco_opt.documents.origin import Origin, found
-from ieco_opt.engines.columns import DRAFT, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
+from ieco_opt.engines.columns import DRAFT, FACTS, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
 from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
     AttentionGroups,
     Exchange,
-    ExchangeKind,
     ModelClass,
     Prices,
     Profile,
@@ -24,12 +23,16 @@ from ieco_opt.engines.profile import (
     Sayings,
 )
 from ieco_opt.engines.sections import Section
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import Fault, ScenarioError
 
 _USUAL_PORT, _LAST_PORT = 8000, 65_535
 _MOST_DIGITS = 15
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_WORDS = ("any", "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts"))
+_EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", *FACTS))
+_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "all_to_all"))
 
 
 def profile_of(values: object, origin: Origin) -> Profile:
@@ -52,7 +55,7 @@ def profile_of(values: object, origin: Origin) -> Profile:
 
 
 def _built(section: Section) -> Profile:
-    name = section.text("engine")
+    name = _name(section)
     versions = section.section("versions")
     read, first, below = (versions.text(name) for name in ("read", "from", "below"))
     versions.done()
@@ -78,6 +81,15 @@ def _built(section: Section) -> Profile:
         router=_router(section.section("router")) if section.has("router") else None,
         file=section.origin.file or "",
     )
+
+
+def _name(section: Section) -> str:
+    """The name of the engine, which stands in lists and in the names of files."""
+    name = section.text("engine")
+    if section.has("engine") and name != "-" and (not _NAME.fullmatch(name) or name in _WORDS):
+        wanted = "a name of up to 40 lower-case letters, digits, hyphens and underscores"
+        section.fault("engine", f"found {found(name)}, expected {wanted}, and neither of {', '.join(_WORDS)}")
+    return name
 
 
 def _texts_by_name(section: Section, known: Collection[str] | None = None) -> dict[str, str]:
@@ -128,10 +140,8 @@ def _rule(section: Section) -> Rule:
         architectures=section.texts("architectures"),
         not_precisions=section.texts("not_precisions"),
     )
-    for name in ("precisions", "not_precisions"):
-        unknown = [each for each in getattr(made, name) if each not in FORMATS]
-        if unknown:
-            section.fault(name, f"found {found(unknown[0])}, expected formats: {', '.join(FORMATS)}")
+    _check_formats(section, "precisions", made.precisions)
+    _check_formats(section, "not_precisions", made.not_precisions)
     section.done()
     return made
 
@@ -143,7 +153,7 @@ def _prices(section: Section) -> Prices:
         embedding_over=section.needed("embedding_over", _PRICE_COLUMNS),
         head_over=section.needed("head_over", _PRICE_COLUMNS),
         exchange=tuple(_exchange(each) for each in section.sections("exchange")),
-        reserve=section.text("reserve", "any"),
+        reserve=section.choice("reserve", ("vllm", "sglang", "trtllm", "none"), "vllm"),
         source=section.text("source"),
     )
     section.done()
@@ -151,12 +161,24 @@ def _prices(section: Section) -> Prices:
 
 
 def _exchange(section: Section) -> Exchange:
-    kind = section.choice("kind", get_args(ExchangeKind))
     made = Exchange(
-        cast(ExchangeKind, kind), section.needed("when", _PRICE_COLUMNS), section.text("source", "no source given")
+        kind=cast(ExchangeKind, section.choice("kind", get_args(ExchangeKind))),
+        when=section.needed("when", _EXCHANGE_COLUMNS),
+        source=section.text("source", "no source given"),
+        vendors=section.texts("vendors"),
+        precisions=section.texts("precisions"),
+        architectures=section.texts("architectures"),
+        not_architectures=section.texts("not_architectures"),
     )
+    _check_formats(section, "precisions", made.precisions)
     section.done()
     return made
+
+
+def _check_formats(section: Section, name: str, formats: Sequence[str]) -> None:
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown:
+        section.fault(name, f"found {found(unknown[0])}, expected formats: {', '.join(FORMATS)}")
 
 
 def _precisions(section: Section) -> tuple[dict[str, tuple[tuple[str, str], ...] | None], str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ieco_opt.engines.expressions import Expression
+from ieco_opt.engines.spread import ExchangeKind
 
 AttentionGroups = Literal["one", "one_or_all", "divisors"]
-ExchangeKind = Literal["none", "all_gather", "all_to_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,29 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A way to bring tokens to their experts; ``when`` says where a server has it."""
+    """A way to bring tokens to their experts.
+
+    Attributes
+    ----------
+    when
+        Where a server has it.
+    vendors, precisions, architectures, not_architectures
+        What it is for; empty for all.
+    """
 
     kind: ExchangeKind
     when: Expression
     source: str
+    vendors: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    not_architectures: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What it is for, and what it is not, in words; empty for all."""
+        unless = tuple(f"not {each}" for each in self.not_architectures)
+        return (*self.vendors, *self.precisions, *self.architectures, *unless)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from ieco_opt.documents.origin import Location, Origin, found, shortened
 from ieco_opt.engines.expressions import Expression, ExpressionError, parse
 from ieco_opt.errors import Fault
 
+MOST_ENTRIES = 100
+
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -138,7 +140,11 @@ class Section:
         value = self.take(name)
         if value is not None and not isinstance(value, list):
             self.fault(name, f"found {found(value)}, expected a list of mappings")
-        for index, each in enumerate(value if isinstance(value, list) else ()):
+        listed = value if isinstance(value, list) else []
+        if len(listed) > MOST_ENTRIES:
+            # Every rule is asked about every configuration, whoever wrote it.
+            self.fault(name, f"found a list of {len(listed)} entries, expected at most {MOST_ENTRIES}")
+        for index, each in enumerate(listed[:MOST_ENTRIES]):
             at: Location = (*self.location, name, index)
             if isinstance(each, Mapping):
                 yield Section(each, self.origin, self.faults, at)

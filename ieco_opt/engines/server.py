@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from ieco_opt.catalog.precision import parsed
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts, derived
+from ieco_opt.engines.as_priced import lacks_exchange, priced_otherwise
 from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
@@ -57,6 +58,8 @@ class Serving:
         Of one request: what it has in the cache before its answer, and its answer.
     memory_utilization
         Share of the accelerator's memory that the server may use.
+    engines
+        Servers that the scenario chose from.
     """
 
     model: Model
@@ -66,6 +69,7 @@ class Serving:
     memory_utilization: float
     draft: Model | None = None
     draft_reference: str | Mapping[str, object] | None = None
+    engines: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ class Server:
         The first rule that the point breaks, in words; empty where it starts as it is.
     not_expressible
         What the server cannot be told, or is not known.
+    otherwise
+        What it does in another way than the point was priced, which is among them; empty where nothing is.
     """
 
     profile: Profile
@@ -125,6 +131,7 @@ class Server:
     placed: Placed
     broken: str = ""
     not_expressible: tuple[str, ...] = ()
+    otherwise: str = ""
 
     @property
     def nodes(self) -> int:
@@ -257,22 +264,18 @@ def server_of(
         expected = "a point of fidelity deployable that was priced here"
         raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
-    kv_cache = str(row.get("kv_cache") or "bf16")
-    weights = parsed(str(row["weights"]))
-    facts = facts_of(serving.model, weights, accelerator, kv_cache=kv_cache, draft=draft, reference=serving.reference)
+    cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
+    facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
     of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
+    otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
-    texts = {
+    texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
-        "kv_cache": profile.kv_cache.get(kv_cache, kv_cache),
-        "head": placed.hosts[0],
-        "head_port": str(HEAD_PORT + placed.instance),
-        "config": options_path(named.out_folder, named.name, profile),
-        "phase": placed.phase,
+        "kv_cache": profile.kv_cache.get(cache, cache),
         "gpus": str(int(numbers["gpus"])),
     }
     return Server(
@@ -286,16 +289,42 @@ def server_of(
         title=named.title,
         kind=named.kind,
         placed=placed,
-        broken=_broken(profile, row, facts, numbers),
-        not_expressible=(*missing, *(f"draft model: {each}" for each in draft_missing), *_unknown_memory(profile, row)),
+        broken=_broken(profile, row, facts, numbers, [each.name for each in serving.engines if row.get("engine")]),
+        not_expressible=(
+            *missing,
+            *(f"draft model: {each}" for each in draft_missing),
+            *_unknown_memory(profile, row),
+            *filter(None, [otherwise]),
+        ),
+        otherwise=otherwise,
     )
 
 
-def _broken(profile: Profile, row: Row, facts: EngineFacts, numbers: Mapping[str, float]) -> str:
+def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str, str]:
+    """What flags say of where a server runs."""
+    return {
+        "head": placed.hosts[0],
+        "head_port": str(HEAD_PORT + placed.instance),
+        "config": options_path(named.out_folder, named.name, profile),
+        "phase": placed.phase,
+    }
+
+
+def _broken(
+    profile: Profile, row: Row, facts: EngineFacts, numbers: Mapping[str, float], asked: Collection[str]
+) -> str:
+    """Why a server does not start a point; ``asked`` are those that the point's ``engines`` were looked for among."""
     if row.get("tensor_layout") == "2d":
         return "no server has two-dimensional tensor parallelism"
     rule = accepts(profile, facts, numbers).reason()
-    return "" if rule is None else str(rule)
+    if rule is not None:
+        return str(rule)
+    exchange = lacks_exchange(profile, row, facts, numbers)
+    if exchange:
+        return exchange
+    if profile.name in asked and profile.name not in str(row.get("engines")).split(","):
+        return "with what it keeps for itself, its memory does not hold the batch"
+    return ""
 
 
 def _numbers(

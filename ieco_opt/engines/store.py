@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -25,8 +26,13 @@ def is_profile_file(name: str) -> bool:
     return name.lower().endswith(_FILE_ENDINGS)
 
 
-def profile(name: str) -> Profile:
+def profile(name: str, own: Sequence[Profile] = ()) -> Profile:
     """Find a profile by the name of its engine, or read it from a file.
+
+    Parameters
+    ----------
+    own
+        Profiles that go before those of the package.
 
     Raises
     ------
@@ -36,12 +42,17 @@ def profile(name: str) -> Profile:
     if is_profile_file(name):
         return read_profile(Path(name))
     spelt = name.strip().casefold().replace("-", "").replace("_", "").replace("tensorrtllm", "trtllm")
+    by_name = {each.name: each for each in own}
+    for each in (name, name.strip().casefold(), spelt):
+        if each in by_name:
+            return by_name[each]
     if spelt in NAMES:
         return _shipped(spelt)
-    close = near(spelt, NAMES)
+    known = sorted({*NAMES, *by_name})
+    close = near(spelt, known)
     hint = f" (near: {close})" if close else ""
     raise ScenarioError.single(
-        f"found {found(name)}, expected one of {', '.join(NAMES)}, or a profile in a .yaml file{hint}", field="engine"
+        f"found {found(name)}, expected one of {', '.join(known)}, or a profile in a .yaml file{hint}", field="engine"
     )
 
 
@@ -58,11 +69,16 @@ def read_profile(path: Path) -> Profile:
     ScenarioError
         With every fault: file, line, field, what was found and what is expected.
     """
+    return profile_of(*file_values(path))
+
+
+def file_values(path: Path) -> tuple[object, Origin]:
+    """What stands in the file of a profile, and where; errors as of :func:`read_profile`, but for its fields."""
     text = read_text(path, expected="a profile of an engine in YAML")
     document = yaml_document.parse(text, str(path))
     if document.faults:
         raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
-    return profile_of(document.values, Origin(str(path), path.parent, document.lines))
+    return document.values, Origin(str(path), path.parent, document.lines)
 
 
 def says_engine(path: Path) -> bool:

@@ -14,7 +14,7 @@ from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
 from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
 from ieco_opt.pareto import run
-from ieco_opt.pareto.describe import names_of, rows_of
+from ieco_opt.pareto.describe import exchange_number, names_of, rows_of
 from ieco_opt.results.answer import Question as AskedQuestion
 from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
@@ -99,7 +99,7 @@ def _nothing_yet(question: Question, asked: AskedQuestion, under_way: Run) -> Ex
         confirmed=None,
         solver=config,
         statistics=ExplanationStatistics(0.0),
-        versions=versions(config.solver),
+        versions=versions(config.solver, question.pool.resolved),
         notes=scenario.notes(),
     )
 
@@ -185,6 +185,9 @@ def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     same &= rows_of(rows.degrees, item.parallelism)
     if item.draft is not None:
         same &= rows_of(rows.draft_degrees, item.draft)
+    family = [each.engine == item.engine for each in pool.families]
+    same &= np.array(family)[pool.family]
+    same &= rows.degrees.spread.exchange == exchange_number(pool.families[0], item.exchange)
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):
         raise SolverError("the solver's deployment is none of the scenario's configurations")

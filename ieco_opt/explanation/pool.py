@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.building import build_families, identity
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request
 from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import Counts, DesignSpace, same_gpus
+from ieco_opt.design_space.space import Counts, DesignSpace
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
-from ieco_opt.performance import memory, rules
+from ieco_opt.performance import memory
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.rows import stack_rows
 from ieco_opt.scenario import ResolvedScenario
@@ -104,7 +105,7 @@ class Pool:
     residents: Residents | None
     rejected: Counter[str]
     ask: Ask = go_on
-    _drafts: dict[tuple[int, int, float], FastestDrafts] = field(default_factory=dict)
+    _drafts: dict[tuple[int, int], FastestDrafts] = field(default_factory=dict)
 
     def ranges(self, bounds: Bounds, rows: Rows | None = None) -> Cells:
         """Batches of each alternative that meet all bounds; alternatives that have none are left out."""
@@ -116,7 +117,7 @@ class Pool:
         for holds in self._rising(bounds):
             self.ask()
             cells = _kept_from_above(cells, holds)
-        if np.isfinite(bounds.max_throughput):
+        if np.isfinite(bounds.max_throughput) and self.residents is None:
             return self._with_fastest_drafts(cells, bounds)
         return cells if bounds.batches is None else _ending_on(np.array(bounds.batches), cells)
 
@@ -137,13 +138,16 @@ class Pool:
             families = tuple(replace(each, memory=replace(each.memory, utilization=share)) for each in families)
         return DesignSpace(
             alternatives=alternatives,
-            cells=Cells(np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max),
+            cells=Cells(
+                np.arange(len(alternatives)), alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
+            ),
             points=Staircase(np.zeros(0), np.zeros(0)),
             accelerators=self.resolved.accelerators,
             precisions=self.resolved.precisions or (None,),
             limits=bounds.scenario_limits,
             listed_batches=False,
             families=families,
+            offered=families,
             counts=Counts(sum(len(each.setups) for each in self.families), len(alternatives), self.rejected),
         )
 
@@ -152,8 +156,13 @@ class Pool:
         return set(self.alternatives.gpus.astype(int).tolist())
 
     def setup_keys(self) -> Rows:
-        """A number for each alternative, equal where setup and number of draft tokens are."""
-        columns = np.stack([self.family, self.setup, self.alternatives.draft_tokens], axis=1)
+        """A number for each alternative, equal where setup and number of draft tokens are.
+
+        A setup that two servers run alike is one.
+        """
+        rows = self.alternatives
+        decided = np.stack([rows.accelerator, rows.precision, rows.draft_tokens], axis=1)
+        columns = np.hstack([decided, identity(rows.degrees)])
         keys: Rows = np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1)
         return keys
 
@@ -167,9 +176,10 @@ class Pool:
         few_enough = self.alternatives.gpus[rows] <= bounds.max_gpus
         if np.isfinite(bounds.max_power_kw):
             few_enough &= self.alternatives.power_kw[rows] <= bounds.max_power_kw
-        lo = np.maximum(self.alternatives.batch_min[rows], bounds.batch_min)
-        hi = np.minimum(self.alternatives.batch_max[rows], bounds.batch_max)
-        return Cells(rows, lo, hi).where(few_enough & (lo <= hi))
+        step = self.alternatives.batch_step[rows]
+        lo = np.maximum(self.alternatives.batch_min[rows], -(-bounds.batch_min // step) * step)
+        hi = np.minimum(self.alternatives.batch_max[rows], bounds.batch_max // step * step)
+        return Cells(rows, lo, hi, step).where(few_enough & (lo <= hi))
 
     def _falling(self, bounds: Bounds) -> list[Holds]:
         """Limits that a growing batch may break."""
@@ -193,7 +203,7 @@ class Pool:
         return limits
 
     def _with_fastest_drafts(self, cells: Cells, bounds: Bounds) -> Cells:
-        """Keep the batches at which the draft runs in its fastest setup that fits.
+        """Keep the batches at which the draft runs in its fastest setup that fits (``paper``).
 
         Without a cap on throughput slower drafts are simply dominated; under one they must not pass for a way to
         stay below it.
@@ -216,15 +226,15 @@ class Pool:
 
     def _fastest_drafts(self, family: int, setup: int, cells: Cells, bounds: Bounds) -> tuple[Integers, Rows]:
         """Batches from the first to the last of some cells of one setup, and the fastest draft setup at each."""
-        lo, hi, utilization = int(cells.lo.min()), int(cells.hi.max()), bounds.memory_utilization
+        lo, hi = int(cells.lo.min()), int(cells.hi.max())
         if bounds.batches is not None:
             listed = np.array([batch for batch in bounds.batches if lo <= batch <= hi])
-            return listed, _fastest_drafts(self.families[family], setup, listed, utilization)
-        key = (int(family), int(setup), utilization)
+            return listed, _fastest_drafts(self.families[family], setup, listed)
+        key = (int(family), int(setup))
         known = self._drafts.get(key)
         if known is None or not known.covers(lo, hi):
             batches = np.arange(lo, hi + 1)
-            known = FastestDrafts(lo, _fastest_drafts(self.families[family], setup, batches, utilization))
+            known = FastestDrafts(lo, _fastest_drafts(self.families[family], setup, batches))
             self._drafts[key] = known
         return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
 
@@ -238,13 +248,16 @@ def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
         batch_min=1,
         batch_max=MOST_BATCH,
         memory=replace(request.memory, utilization=1.0),
+        batches=None,
     )
-    families, rejected = [], Counter[str]()
+    families: list[Family] = []
+    rejected = Counter[str]()
     for accelerator in enumerate(resolved.accelerators):
         for precision in enumerate(resolved.precisions or (None,)):
             ask(f"enumerating the configurations of {accelerator[1].name}")
-            family, reasons = build_family(free, accelerator, precision)
-            families.append(family)
+            # Which of two servers has more room depends on the utilization, which may be changed: all of them stay.
+            found, reasons = build_families(free, accelerator, precision)
+            families += found
             rejected.update(reasons)
     parts = [part for index, family in enumerate(families) for part in _parts(index, family, ask)]
     residents = None
@@ -267,9 +280,8 @@ def _parts(index: int, family: Family, ask: Ask) -> list[tuple[int, Alternatives
     """Alternatives of one family with its index and their setup and draft rows: plain ones, then every pair."""
     plain = np.arange(len(family.setups))
     wanted = [(plain, 0, np.full(len(plain), -1))]
-    for setups, drafts in same_gpus(family):
-        pairs = np.repeat(setups, len(drafts)), np.tile(drafts, len(setups))
-        wanted += [(pairs[0], draft_tokens, pairs[1]) for draft_tokens in family.draft_range]
+    for setups, drafts in family.pairs():
+        wanted += [(setups, draft_tokens, drafts) for draft_tokens in family.draft_range]
     parts = []
     for setups, draft_tokens, drafts in wanted:
         ask(f"pricing the configurations of {family.accelerator.name}")
@@ -285,13 +297,13 @@ def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
     speculates = drafts >= 0
     if family.drafts is not None and speculates.any():
         draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees, family.memory.engine)
+        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
         draft_cache = family.drafts.setups.cache_bytes[drafts]
         draft_groups = draft_degrees.attention_data_parallel
     return Residents(
         reserve=family.memory.reserve(family.shape, family.accelerator, degrees),
         counts_whole_memory=np.full(count, family.memory.counts_whole_memory),
-        weights=memory.weight_bytes_per_gpu(family.shape, degrees, family.memory.engine),
+        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
         cache=family.setups.cache_bytes[setups],
         groups=degrees.attention_data_parallel,
         draft_weights=draft_weights,
@@ -308,8 +320,8 @@ def _kept_from_below(cells: Cells, holds: Holds) -> Cells:
     cut = np.flatnonzero(~holds(cells.hi.astype(float), cells.row))
     hi = cells.hi.copy()
     rows = cells.row[cut]
-    hi[cut] = last_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut])
-    return Cells(cells.row, cells.lo, hi)
+    hi[cut] = last_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
+    return replace(cells, hi=hi)
 
 
 def _kept_from_above(cells: Cells, holds: Holds) -> Cells:
@@ -318,31 +330,25 @@ def _kept_from_above(cells: Cells, holds: Holds) -> Cells:
     cut = np.flatnonzero(~holds(cells.lo.astype(float), cells.row))
     lo = cells.lo.copy()
     rows = cells.row[cut]
-    lo[cut] = first_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut])
-    return Cells(cells.row, lo, cells.hi)
+    lo[cut] = first_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
+    return replace(cells, lo=lo)
 
 
 def _ending_on(listed: Integers, cells: Cells) -> Cells:
     """Shrink each range to listed batches at both ends."""
-    first = np.searchsorted(listed, cells.lo)
-    last = np.searchsorted(listed, cells.hi, side="right") - 1
-    some = first <= last
-    return Cells(cells.row[some], listed[first[some]], listed[last[some]])
+    kept = [cells.where(np.zeros(len(cells), dtype=bool))]
+    for step in np.unique(cells.step):
+        part, whole = cells.where(cells.step == step), listed[listed % step == 0]
+        first = np.searchsorted(whole, part.lo)
+        last = np.searchsorted(whole, part.hi, side="right") - 1
+        some = first <= last
+        kept.append(replace(part.where(some), lo=whole[first[some]], hi=whole[last[some]]))
+    return joined(kept)
 
 
-def _fastest_drafts(family: Family, setup: int, batches: Integers, utilization: float) -> Rows:
-    """Draft setup that is the fastest to fit beside a setup at each batch, -1 where none does."""
-    assert family.drafts is not None
-    drafts = family.drafts
-    if rules.is_deployable(family.shape):
-        server = replace(family.memory, utilization=utilization)
-        beside, card = replace(server, reserve_bytes=0.0), family.accelerator
-        draft_free = memory.free_bytes(beside, drafts.shape, card, drafts.setups.degrees)
-        free = memory.free_bytes(server, family.shape, card, family.setups.degrees)
-        reserved = replace(drafts, setups=replace(drafts.setups, free_bytes=draft_free))
-        family = replace(family, memory=server, setups=replace(family.setups, free_bytes=free), drafts=reserved)
-    same = np.flatnonzero(drafts.setups.degrees.gpus == family.setups.degrees.gpus[setup])
-    fastest: Rows = family.fastest_drafts(np.array([setup]), same, batches.astype(float))[0]
+def _fastest_drafts(family: Family, setup: int, batches: Integers) -> Rows:
+    """Draft setup that is the fastest to fit beside a setup at each batch, -1 where none does (``paper``)."""
+    fastest: Rows = family.fastest_drafts(np.array([setup]), family.beside(setup), batches.astype(float))[0]
     return fastest
 
 
@@ -350,4 +356,5 @@ def _runs(row: int, batches: Integers, chosen: NDArray[np.bool_]) -> Cells:
     """Ranges of consecutive batches of one alternative on which ``chosen`` holds."""
     edges = np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]]))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
-    return Cells(np.full(len(starts), row), batches[starts], batches[ends])
+    ones = np.ones(len(starts), dtype=np.int64)
+    return Cells(np.full(len(starts), row), batches[starts], batches[ends], ones)

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
-from ieco_opt.design_space.dominance import STRICT, Cells
+from ieco_opt.design_space.dominance import STRICT, Cells, split
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.explanation.bounds import Bounds, Limit
 from ieco_opt.explanation.pool import Pool
 from ieco_opt.pareto.sweeps import preference
 from ieco_opt.performance.collectives import Array
-
-_PARTS = 4
 
 _LARGEST = 700.0
 """Difference of two logarithms beyond which the share between them is written as about 1e304."""
@@ -73,12 +71,12 @@ def best(pool: Pool, bounds: Bounds, goal: Goal, rows: Rows | None = None) -> Pi
     if first is None:
         return None
     # Among those equal in the objective, the best in the other one.
-    tied = _tied(bounds, first, fastest=fastest)
-    second = _end(pool, pool.ranges(tied, rows), fastest=not fastest)
+    second = _end(pool, pool.ranges(tied(bounds, first, fastest=fastest), rows), fastest=not fastest)
     return second or first
 
 
-def _tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
+def tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
+    """Bounds that leave what is as fast as a deployment, or as cheap."""
     if fastest:
         return replace(bounds, min_speed=max(bounds.min_speed, STRICT / pick.latency_s))
     return replace(bounds, max_cost=min(bounds.max_cost, pick.cost / STRICT))
@@ -108,9 +106,9 @@ def _preferred(pool: Pool, cells: Cells, bounds: Bounds, exponent: float) -> Pic
                 found = Pick(int(cells.row[most]), int(batch[most]), float(latency[most]), float(cost[most]))
         assert found is not None
         bound = _score(ends[0][1], ends[1][2], exponent)
-        inside = cells.hi - cells.lo > 1
+        inside = cells.hi - cells.lo > cells.step
         left = cells.where(inside & (bound > preference(found.latency_s, found.cost, exponent)))
-        cells = _split(Cells(left.row, left.lo + 1, left.hi - 1))
+        cells = split(replace(left, lo=left.lo + left.step, hi=left.hi - left.step))
     return found
 
 
@@ -120,15 +118,9 @@ def _score(latency_s: Array, cost: Array, exponent: float) -> Array:
 
 def _one_by_one(listed: Integers, cells: Cells) -> Cells:
     """Make a range of every listed batch."""
-    inside = (listed >= cells.lo[:, None]) & (listed <= cells.hi[:, None])
+    inside = (listed >= cells.lo[:, None]) & (listed <= cells.hi[:, None]) & (listed % cells.step[:, None] == 0)
     cell, batch = np.nonzero(inside)
-    return Cells(cells.row[cell], listed[batch], listed[batch])
-
-
-def _split(cells: Cells) -> Cells:
-    cuts = cells.lo[:, None] + ((cells.hi - cells.lo + 1)[:, None] * np.arange(_PARTS + 1)) // _PARTS
-    lo, hi = cuts[:, :-1].ravel(), cuts[:, 1:].ravel() - 1
-    return Cells(np.repeat(cells.row, _PARTS), lo, hi).where(lo <= hi)
+    return Cells(cells.row[cell], listed[batch], listed[batch], cells.step[cell])
 
 
 def reach(pool: Pool, bounds: Bounds, limit: Limit) -> float | int | None:
@@ -192,6 +184,7 @@ def _least_throughput(pool: Pool, others: Bounds) -> float | None:
 
 def _nearest(listed: Integers, cells: Cells) -> int:
     """Batch of some range that is the nearest to one of the list."""
-    inside = np.clip(listed, cells.lo[:, None], cells.hi[:, None])
+    step = cells.step[:, None]
+    inside = np.clip((listed + step // 2) // step * step, cells.lo[:, None], cells.hi[:, None])
     away = np.abs(inside - listed)
     return int(inside.ravel()[np.argmin(away)])

@@ -126,11 +126,12 @@ def runner_ups(question: Question, winner: Pick) -> Iterator[RunnerUp]:
         pick = best(question.pool, question.bounds, question.goal, np.flatnonzero(left))
         if pick is None:
             return
-        yield RunnerUp(question.described(pick), max(0.0, _loss(question.goal, pick, winner)))
+        yield RunnerUp(question.described(pick), max(0.0, loss(question.goal, pick, winner)))
         left &= keys != keys[pick.row]
 
 
-def _loss(goal: Goal, pick: Pick, winner: Pick) -> float:
+def loss(goal: Goal, pick: Pick, winner: Pick) -> float:
+    """How much slower, more expensive or lower in the objective a deployment is than a better one, as a share."""
     if goal.objective == "fastest":
         return 1.0 - winner.latency_s / pick.latency_s
     if goal.objective == "cheapest":

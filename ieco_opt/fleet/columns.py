@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.alternatives import Rows
+from ieco_opt.design_space.families import Family
 from ieco_opt.fleet.instances import PhaseSetups, Service
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedWorkload
@@ -24,20 +25,32 @@ _ROUNDED = 1.0 + 1e-12
 """A requirement can be the very figure of an instance, which then meets it whatever the last bits say."""
 
 
+CacheForm = tuple[str | None, str]
+"""Server and precision of a cache that moves from prefill to decode: both sides must have the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class SetupTable:
-    """Setups of one precision on one accelerator in one phase, priced for each request class in turn.
+    """Setups of one precision on one accelerator and server in one phase, priced for each request class in turn.
 
-    ``pools`` are those of that accelerator, by position. ``key`` numbers the setups alike in every class:
-    ``setups[c]`` row r has the number ``key[c][r]``.
+    ``pools`` are those of that accelerator, by position. ``engine`` is ``None`` for the equations alone. ``key``
+    numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``. ``offered`` are, for each
+    class, all setups of every server.
     """
 
     pools: tuple[int, ...]
     phase: Phase
     precision: Precision
+    engine: str | None
     setups: tuple[PhaseSetups, ...]
     key: tuple[Rows, ...]
     count: int
+    offered: tuple[tuple[Family, ...], ...]
+
+    @property
+    def cache_form(self) -> CacheForm | None:
+        """Which caches its instances send or receive; ``None`` where none moves."""
+        return None if self.phase is Phase.COLOCATED else (self.engine, self.precision.kv_cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,8 @@ class Column:
         Decode: seconds to receive the cache of a prompt, for each class.
     batch
         Sequences in flight for each class; 0 where unknown or not served.
+    cache_form
+        Which caches it sends or receives; ``None``: none, or any.
     """
 
     workload: int
@@ -113,15 +128,34 @@ class Column:
     transfer_s: tuple[float, ...]
     batch: tuple[int, ...]
     origin: Origin
+    cache_form: CacheForm | None = None
+
+    def goes_with(self, other: Column) -> bool:
+        """Whether caches can move between instances of two columns."""
+        return self.cache_form is None or other.cache_form is None or self.cache_form == other.cache_form
+
+
+def cache_forms(columns: Iterable[Column]) -> list[CacheForm]:
+    """Forms of caches that some columns send or receive, in the order of the columns."""
+    return list(dict.fromkeys(column.cache_form for column in columns if column.cache_form is not None))
 
 
 def possible_modes(modes: Sequence[str], classes: int, columns: Sequence[Column]) -> tuple[str, ...]:
     """Modes in whose every phase some column of one workload, to which all columns belong, serves each class."""
     served = {
-        (column.phase, each) for column in columns for each, served in enumerate(column.requests_per_s) if served > 0.0
+        (column.phase, each, column.cache_form)
+        for column in columns
+        for each, served in enumerate(column.requests_per_s)
+        if served > 0.0
     }
+    forms = [*cache_forms(columns), None]
     return tuple(
-        mode for mode in modes if all((phase, each) in served for phase in MODES[mode] for each in range(classes))
+        mode
+        for mode in modes
+        if any(
+            all({(phase, each, form), (phase, each, None)} & served for phase in MODES[mode] for each in range(classes))
+            for form in forms
+        )
     )
 
 
@@ -151,7 +185,9 @@ def conflicts(columns: Sequence[Column]) -> list[tuple[int, int]]:
         (one, other)
         for one in prefill
         for other in decode
-        if columns[one].workload == columns[other].workload and _late(columns[one], columns[other])
+        if columns[one].workload == columns[other].workload
+        and columns[one].goes_with(columns[other])
+        and _late(columns[one], columns[other])
     ]
 
 

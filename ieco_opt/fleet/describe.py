@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ieco_opt.fleet.columns import Column
+from ieco_opt.design_space.starting import starting
+from ieco_opt.fleet.columns import Column, SetupTable
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
 from ieco_opt.fleet.plan import Plan, allocated_gpus
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.speeds import with_attained_factor
-from ieco_opt.pareto.describe import component_seconds, parallelism_of
+from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_of, joined_engines, parallelism_of
 from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
@@ -158,7 +159,25 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
         else:
             found.append(_decoding_figures(column, setups, row, class_index, price))
     slowest = max(found, key=lambda each: each["latency_s"] or each["time_to_first_token_s"])
-    return slowest | {"weights": table.precision.label, "kv_cache": table.precision.kv_cache}
+    return slowest | {
+        "weights": table.precision.label,
+        "kv_cache": table.precision.kv_cache,
+        "engine": table.engine,
+        "engines": joined_engines(_starting(table, column, classes_served)),
+    }
+
+
+def _starting(table: SetupTable, column: Column, classes_served: list[int]) -> tuple[str, ...]:
+    """Servers that start the configuration with the batch of every class that it serves."""
+    common: set[str] | None = None
+    for class_index in classes_served:
+        setups, row = table.setups[class_index], np.array([column.origin.rows[class_index]])
+        alternative = (
+            setups.family.alternatives(row, 0) if isinstance(setups, PrefillSetups) else setups.alternatives.take(row)
+        )
+        found = starting(table.offered[class_index], alternative, column.batch[class_index])
+        common = set(found) if common is None else common & set(found)
+    return tuple(sorted(common or ()))
 
 
 def _point_figures(space: FleetSpace, column: Column, classes_served: list[int]) -> dict[str, Any]:
@@ -200,7 +219,9 @@ def _decoding_figures(
         "throughput_tokens_per_s": throughput,
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],
+        "exchange": exchange_of(family, alternative.degrees),
         "draft_tokens": int(alternative.draft_tokens[0]),
+        **draft_of(family, alternative),
         "mfu": _mfu(setups, throughput, useful, column.gpus),
         **resident_of(family, alternative, column.batch[class_index]).columns(),
         "parallelism": parallelism_of(alternative.degrees),
@@ -229,7 +250,10 @@ def _prefill_figures(
         "throughput_tokens_per_s": throughput,
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],
+        "exchange": exchange_of(setups.family, degrees),
         "draft_tokens": 0,
+        "draft_mode": None,
+        "draft_model": None,
         "mfu": _mfu(setups, column.requests_per_s[class_index], traffic, column.gpus),
         **resident(setups.family, degrees, column.batch[class_index]).columns(),
         "parallelism": parallelism_of(degrees),

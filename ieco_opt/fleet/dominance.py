@@ -9,7 +9,7 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.fleet.columns import Candidates, Column, any_conflict
+from ieco_opt.fleet.columns import CacheForm, Candidates, Column, any_conflict
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.serving import Phase
@@ -51,12 +51,13 @@ def nondominated(
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
     lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
-    alike: dict[tuple[int, Phase], list[Column]] = {}
+    alike: dict[tuple[int, Phase, CacheForm | None], list[Column]] = {}
     for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
         ask()
-        rivals = alike.setdefault((column.pool, column.phase), [])
+        # What goes with any cache replaces what needs one of its form, and not the other way round.
+        rivals = [one for form in {None, column.cache_form} for one in alike.get((column.pool, column.phase, form), ())]
         if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in rivals):
-            rivals.append(column)
+            alike.setdefault((column.pool, column.phase, column.cache_form), []).append(column)
             kept.append(column)
     return kept
 

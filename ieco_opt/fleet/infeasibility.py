@@ -34,6 +34,8 @@ _TRACE = 1e-6
 
 _FLOAT = 1e-9
 
+_NO_SERVICE = {"min_speed": None, "max_time_to_first_token_s": None}
+
 _LARGEST_FACTOR = 1e6
 _FACTOR_PRECISION = 1.001
 
@@ -160,11 +162,14 @@ def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
 def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> str:
     """What is asked for, and what of it could be had if the other were kept."""
     asked = candidate.workload.workload
-    if not _reaches(space, candidate, workload, {"min_speed": None, "max_time_to_first_token_s": None}):
+    if not _reaches(space, candidate, workload, _NO_SERVICE):
         serving = " or ".join(asked.serving)
         if asked.model is None:
             return f"no operating point for its pools serves it {serving}"
-        return f"no configuration of its design space can serve it {serving} (prefill needs attention_data_parallel 1)"
+        reason = "prefill needs attention_data_parallel 1"
+        if _serves(candidate, _of_any_form(space, candidate, workload)):
+            reason = "prefill and decode instances need one engine and one kv_cache"
+        return f"no configuration of its design space can serve it {serving} ({reason})"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
@@ -182,10 +187,21 @@ def _reachable(name: str, asked: float, best: str | None) -> str:
     return f"{name} {asked:g}" + ("" if best is None else f" ({best} could be met, all else kept)")
 
 
+def _of_any_form(space: FleetSpace, candidate: Candidates, workload: int) -> list[Column]:
+    """Columns without what is asked of speed and of time, as if caches of all servers and precisions were alike."""
+    columns = columns_at(_asking(candidate, _NO_SERVICE), workload, space.resolved.pools)
+    return [replace(column, cache_form=None) for column in columns]
+
+
 def _reaches(space: FleetSpace, candidate: Candidates, workload: int, changes: Mapping[str, float | None]) -> bool:
-    relaxed = candidate.workload.workload.model_copy(update=changes)
-    other = replace(candidate, workload=replace(candidate.workload, workload=relaxed))
+    other = _asking(candidate, changes)
     return _serves(other, columns_at(other, workload, space.resolved.pools))
+
+
+def _asking(candidate: Candidates, changes: Mapping[str, float | None]) -> Candidates:
+    """The candidates of a workload of which something else is asked."""
+    relaxed = candidate.workload.workload.model_copy(update=changes)
+    return replace(candidate, workload=replace(candidate.workload, workload=relaxed))
 
 
 def _least(reached: Callable[[float], bool]) -> float | None:

@@ -5,19 +5,15 @@ At a required speed the best batch of a setup is the largest one that meets it, 
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.families import Family, FamilyRequest, build_family
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.segments import last_true
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.space import same_gpus
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.pass_time import PassTime
@@ -107,8 +103,9 @@ class DecodingSetups:
             cap = np.minimum(cap, service.max_time_to_first_token_s / self.tokens_per_pass)
         alive = np.flatnonzero(rows.latency_s(rows.batch_min.astype(float)) <= cap)
         part = rows.take(alive)
-        most = last_true(lambda batch: part.latency_s(batch) <= cap[alive], part.batch_min, part.batch_max)
-        most = self._listed(most)
+        step = part.batch_step
+        most = last_true(lambda batch: part.latency_s(batch) <= cap[alive], part.batch_min, part.batch_max, step)
+        most = self._listed(most, step)
         batch = np.zeros(len(rows), dtype=np.int64)
         batch[alive] = np.where(most >= part.batch_min, most, 0)
         return self.at(batch, service.max_time_to_first_token_s)
@@ -135,12 +132,13 @@ class DecodingSetups:
         """Time to first token where prefill shares the passes."""
         return colocated_time_to_first_token_s(latency_s, batch, self.output_tokens, self.tokens_per_pass)
 
-    def _listed(self, batch: Integers) -> Integers:
-        """Largest listed batch up to each one, 0 if there is none."""
+    def _listed(self, batch: Integers, step: Integers) -> Integers:
+        """Largest listed batch up to each one that is a multiple of its step, 0 if there is none."""
         if self.batches is None:
             return batch
-        listed = np.array([0, *self.batches], dtype=np.int64)
-        return listed[np.searchsorted(listed, batch, side="right") - 1]
+        listed = np.array(self.batches, dtype=np.int64)
+        good = (listed <= batch[:, None]) & (listed % step[:, None] == 0)
+        return np.asarray(np.where(good, listed, 0).max(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,27 +181,20 @@ PhaseSetups = DecodingSetups | PrefillSetups
 
 
 def decoding_setups(
-    request: FamilyRequest,
-    accelerator: Accelerator,
-    precision: tuple[int, Precision],
-    phase: Phase,
-    output_tokens: float,
-    batches: tuple[int, ...] | None,
-    ask: Ask = go_on,
-) -> tuple[DecodingSetups, Counter[str]]:
-    """Price the setups of one precision on one pool for one class of requests, plain and with every draft setup."""
-    family, reasons = build_family(request, (0, accelerator), precision)
+    family: Family, phase: Phase, output_tokens: float, batches: tuple[int, ...] | None, ask: Ask = go_on
+) -> DecodingSetups:
+    """Price the setups of one family for one class of requests, plain and with every draft setup."""
     spaces = [family.alternatives(np.arange(len(family.setups)), 0)]
     for draft_tokens in family.draft_range:
-        for setups, drafts in same_gpus(family):
+        for setups, drafts in family.pairs():
             ask()
-            pairs = family.alternatives(np.repeat(setups, len(drafts)), draft_tokens, np.tile(drafts, len(setups)))
+            pairs = family.alternatives(setups, draft_tokens, drafts)
             spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
     alternatives = stack_rows(spaces)
     moved = np.zeros(len(alternatives))
     if phase is Phase.DECODE:
-        moved = transfer_s(family.shape, accelerator, alternatives.gpus, request.context.prompt_tokens)
-    priced = DecodingSetups(
+        moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)
+    return DecodingSetups(
         phase=phase,
         family=family,
         alternatives=alternatives,
@@ -212,25 +203,20 @@ def decoding_setups(
         transfer_s=moved,
         batches=batches,
     )
-    return priced, reasons
 
 
-def prefill_setups(
-    request: FamilyRequest, accelerator: Accelerator, precision: tuple[int, Precision]
-) -> tuple[PrefillSetups, Counter[str]]:
-    """Price the setups that prefill prompts of ``request.context.prompt_tokens`` and do nothing else."""
-    family, reasons = build_family(request, (0, accelerator), precision)
+def prefill_setups(family: Family) -> PrefillSetups:
+    """Price the setups of one family that prefill its prompts and do nothing else."""
     setups = family.setups
     # No prompt is split among attention groups, and every stage must hold one.
     whole = (setups.degrees.attention_data_parallel == 1.0) & (setups.batch_max >= setups.degrees.pipeline_parallel)
     family = replace(family, setups=setups.take(np.flatnonzero(whole)))
-    prompt_tokens, found = request.context.prompt_tokens, request.context.prefix_tokens
-    priced = PrefillSetups(
+    prompt_tokens, found = family.context.prompt_tokens, family.context.prefix_tokens
+    return PrefillSetups(
         family=family,
         time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens, found)),
-        transfer_s=transfer_s(family.shape, accelerator, family.setups.degrees.gpus, prompt_tokens),
+        transfer_s=transfer_s(family.shape, family.accelerator, family.setups.degrees.gpus, prompt_tokens),
     )
-    return priced, reasons
 
 
 def _degree_columns(degrees: Degrees) -> Integers:
@@ -240,5 +226,6 @@ def _degree_columns(degrees: Degrees) -> Integers:
         degrees.expert_parallel,
         degrees.attention_data_parallel,
         degrees.redundant_experts,
+        degrees.spread.exchange,
     ]
     return np.stack([column.astype(np.int64) for column in (*columns, degrees.two_dimensional)], axis=1)

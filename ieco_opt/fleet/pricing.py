@@ -13,7 +13,8 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.families import DecodeContext, FamilyRequest, Speculation
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
+from ieco_opt.design_space.families import DecodeContext, Family, Speculation
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
@@ -27,6 +28,7 @@ from ieco_opt.fleet.instances import (
     prefill_setups,
 )
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.servers import Served
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 
@@ -40,7 +42,8 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], 
         for accelerator, alike in _pools_of_hardware(workload, pools).items():
             reasons: Counter[str] = Counter()
             for precision in enumerate(workload.precisions):
-                tables += [_table(workload, alike, accelerator, precision, phase, reasons, ask) for phase in phases]
+                for phase in phases:
+                    tables += _tables(workload, alike, accelerator, precision, phase, reasons, ask)
             rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
@@ -128,7 +131,7 @@ def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]
     return found
 
 
-def _table(
+def _tables(
     workload: ResolvedWorkload,
     alike: tuple[int, ...],
     accelerator: Accelerator,
@@ -136,25 +139,50 @@ def _table(
     phase: Phase,
     reasons: Counter[str],
     ask: Ask,
-) -> SetupTable:
-    setups: list[PhaseSetups] = []
+) -> list[SetupTable]:
+    """A table for each server: what it runs for every class of requests.
+
+    Where a cache moves between instances, which server it is matters, so each has all of its setups; elsewhere setups
+    that several servers run alike are those of one.
+    """
+    offered: list[list[Family]] = []
     for request_class in workload.workload.classes:
         ask()
-        request = _family_request(workload, request_class, phase)
-        if phase is Phase.PREFILL:
-            priced, rejected = prefill_setups(request, accelerator, precision)
-            setups.append(priced)
-        else:
-            output, batches = float(request_class.output_tokens), workload.design_space.batches
-            decoding, rejected = decoding_setups(request, accelerator, precision, phase, output, batches, ask)
-            setups.append(decoding)
+        families, rejected = build_families(
+            _family_request(workload, request_class, phase), (0, accelerator), precision
+        )
+        offered.append(families)
         reasons.update(rejected)
+    chosen = [distinct(families) if phase is Phase.COLOCATED else families for families in offered]
+    tables = []
+    for server in range(len(offered[0])):
+        setups: list[PhaseSetups] = []
+        for request_class, families in zip(workload.workload.classes, chosen, strict=True):
+            ask()
+            if phase is Phase.PREFILL:
+                setups.append(prefill_setups(families[server]))
+            else:
+                output, batches = float(request_class.output_tokens), workload.design_space.batches
+                setups.append(decoding_setups(families[server], phase, output, batches, ask))
+        tables.append(_numbered(alike, phase, precision[1], setups, offered))
+    return tables
+
+
+def _numbered(
+    alike: tuple[int, ...],
+    phase: Phase,
+    precision: Precision,
+    setups: Sequence[PhaseSetups],
+    offered: Sequence[Sequence[Family]],
+) -> SetupTable:
+    """A table in which setups alike in every class have one number."""
     keys = [each.keys() for each in setups]
     _, number = np.unique(np.vstack(keys), axis=0, return_inverse=True)
     number = number.reshape(-1)
     parts = np.split(number, np.cumsum([len(key) for key in keys])[:-1])
     count = int(number.max()) + 1 if len(number) else 0
-    return SetupTable(alike, phase, precision[1], tuple(setups), tuple(parts), count)
+    families = tuple(map(tuple, offered))
+    return SetupTable(alike, phase, precision, setups[0].family.engine, tuple(setups), tuple(parts), count, families)
 
 
 def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:
@@ -162,7 +190,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     assert workload.model is not None
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
     found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
-    choices = degree_choices(listed)
+    choices, served = degree_choices(listed), Served(workload.engines, workload.workload.model)
     if phase is Phase.PREFILL:
         return FamilyRequest(
             model=workload.model,
@@ -172,6 +200,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
             context=DecodeContext(0.0, float(prompt), float(prompt), found),
             memory=memory,
             speculation=None,
+            served=served,
         )
     speculation = workload.workload.speculation
     return FamilyRequest(
@@ -191,6 +220,8 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
         speculation=None
         if speculation is None or workload.draft is None
         else Speculation(workload.draft, speculation.acceptance, speculation.max_draft_tokens),
+        served=served,
+        batches=listed.batches,
     )
 
 
@@ -219,6 +250,7 @@ def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable
                 transfer_s=tuple(moved[best].tolist()),
                 batch=tuple(batch[best].tolist()),
                 origin=Origin(at, tuple(row[best].tolist())),
+                cache_form=table.cache_form,
             )
 
 

@@ -246,7 +246,7 @@ class _Question:
                 solver_seconds=self.planner.solver_seconds,
                 seconds=seconds,
             ),
-            versions=versions(self.run.config.solver),
+            versions=versions(self.run.config.solver, self.space.resolved),
             notes=self.fleet.notes(),
         )
         result.planned_by(self.planner)

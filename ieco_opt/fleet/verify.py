@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from ieco_opt.fleet.columns import MODES
+from ieco_opt.performance.serving import Phase
 from ieco_opt.results.agreement import EXACT, exceeds, same, shown
 from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
@@ -145,6 +146,12 @@ def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[
                 found = f"serves {row.requests_per_s:.9g} of {row.capacity_requests_per_s:.9g}"
                 yield f"{phase} {row.instance_type}: {found}"
             yield from _late(row, workload)
+    forms = {
+        (row.engine, row.kv_cache) for row in rows if row.phase != Phase.COLOCATED.value and row.parallelism is not None
+    }
+    if len(forms) > 1:
+        found = " and ".join(sorted(f"{engine or 'no server'} with a cache in {cache}" for engine, cache in forms))
+        yield f"engine, kv_cache: found {found}, expected one of each where caches move"
 
 
 def _late(row: InstanceRow, workload: ResolvedWorkload) -> Iterator[str]:

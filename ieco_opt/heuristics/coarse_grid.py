@@ -18,7 +18,7 @@ from ieco_opt.solvers.run import Stopped
 
 @dataclass(frozen=True, slots=True)
 class CoarseGrid:
-    """All setups and numbers of draft tokens at the batches 1, 2, 4, 8, ...; of a list of batches, all of them."""
+    """All setups and numbers of draft tokens at 1, 2, 4, 8, ... sequences a group; of listed batches, all of them."""
 
     name: str = "coarse-grid"
 
@@ -46,8 +46,10 @@ def _price_family(archive: Archive, index: int) -> None:
 
 
 def powers_of_two(space: PricedSpace, family: int, setup: int) -> Indices:
-    """Powers of two that a setup holds; where the scenario lists its batches, those of the list instead."""
-    setups = space.families[family].setups
-    least, most = int(setups.batch_min[setup]), int(setups.batch_max[setup])
-    probed = 2 ** np.arange(most.bit_length()) if space.listed is None else space.listed
-    return probed[(probed >= least) & (probed <= most)].astype(np.intp)
+    """Batches that a setup holds, of 1, 2, 4, ... sequences in each attention group and micro-batch.
+
+    Where the scenario lists its batches, those of the list that are whole groups; in fidelity ``paper`` powers of two.
+    """
+    least, most, step = (int(column[setup]) for column in space.families[family].setups.batches)
+    probed = step * 2 ** np.arange((most // step).bit_length()) if space.listed is None else space.listed
+    return np.asarray(probed[(probed >= least) & (probed <= most) & (probed % step == 0)], dtype=np.intp)

@@ -28,9 +28,9 @@ class Scores:
 class Encoding:
     """Vectors of seven positions and a batch.
 
-    The positions are those of the family (accelerator and precision), ranks of a stage, pipeline and
-    attention-data-parallel degree, layout, expert-parallel degree among those that go with the others, and number of
-    draft tokens.
+    The positions are those of the family (accelerator, precision and server), ranks of a stage, pipeline and
+    attention-data-parallel degree, layout, expert-parallel degree with exchange of experts among those that go with the
+    others, and number of draft tokens.
     """
 
     def __init__(self, resolved: ResolvedScenario, space: PricedSpace) -> None:
@@ -61,7 +61,7 @@ class Encoding:
         self.most_batch = max((int(high.max()) for _, high in batches), default=1)
 
     def _table(self, family: int) -> Indices:
-        """Rows of setups by position of degrees, the last axis over expert degrees; -1 where there is none."""
+        """Rows of setups by position of degrees, the last axis over expert degrees and exchanges; -1 where none is."""
         degrees = self.space.families[family].setups.degrees
         columns = (
             degrees.stage_ranks,
@@ -70,7 +70,7 @@ class Encoding:
             degrees.two_dimensional,
         )
         found: dict[tuple[int, ...], list[int]] = {}
-        order = np.argsort(degrees.expert_parallel, kind="stable")
+        order = np.lexsort((degrees.spread.exchange, degrees.expert_parallel))
         positions = [
             np.array([int(np.flatnonzero(values == value)[0]) for value in column], dtype=np.intp)
             for values, column in zip(self._lists, columns, strict=True)
@@ -138,12 +138,13 @@ class Encoding:
 
     def random_batches(self, rng: np.random.Generator, family: Indices, setup: Indices) -> Array:
         """Batches between the least and the greatest that each setup holds."""
-        low, high = np.zeros(len(setup)), np.zeros(len(setup))
+        low, high, step = np.zeros(len(setup)), np.zeros(len(setup)), np.zeros(len(setup))
         for one in np.unique(family):
             rows = family == one
-            setups = self.space.families[int(one)].setups
-            low[rows], high[rows] = setups.batch_min[setup[rows]], setups.batch_max[setup[rows]]
-        return np.asarray(np.exp(rng.uniform(np.log(low), np.log(high + 1.0))))
+            low[rows], high[rows], step[rows] = (
+                column[setup[rows]] for column in self.space.families[int(one)].setups.batches
+            )
+        return np.asarray(np.exp(rng.uniform(np.log(low), np.log(high + step))))
 
     def _place(self, family: int, setup: int) -> NDArray[np.intp]:
         return np.asarray(np.argwhere(self._tables[family] == setup)[0])

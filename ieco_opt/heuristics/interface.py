@@ -15,6 +15,9 @@ from ieco_opt.performance.rows import stack_rows, take_rows
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
+NO_SERVER = -1
+"""In place of a server's position: the heuristic names none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
@@ -24,10 +27,13 @@ class Proposals:
     ----------
     accelerator, precision
         Positions in the scenario's list, and among its pairs of weights and cache (0 in fidelity ``paper``).
+    engine
+        Position among the scenario's servers, whose exchange of experts is part of ``degrees``; ``NO_SERVER`` where the
+        heuristic knows none: comparison takes the cheapest way in which a server of the scenario runs the degrees.
     degrees, batch
         Real-valued where the heuristic does not care for whole GPUs.
     draft_tokens
-        Tokens the draft model proposes at once, 0 without speculation.
+        Tokens that the model verifies in one pass, 0 without speculation.
     draft_degrees
         Setup of the draft model; NaN where it is unknown, or where there is none.
     latency_s, cost_usd_per_mtok
@@ -38,6 +44,7 @@ class Proposals:
 
     accelerator: NDArray[np.intp]
     precision: NDArray[np.intp]
+    engine: NDArray[np.intp]
     degrees: Degrees
     batch: Array
     draft_tokens: NDArray[np.int64]
@@ -70,12 +77,13 @@ def nondominated(latency_s: Array, cost: Array) -> NDArray[np.intp]:
 def absent_degrees(count: int) -> Degrees:
     """Degrees of setups that are not there."""
     none = np.full(count, np.nan)
-    return Degrees(none, none, none, none, np.zeros(count, dtype=bool), none)
+    return Degrees.plain(none, none, none, none, np.zeros(count, dtype=bool), none)
 
 
 def without(degrees: Degrees, absent: NDArray[np.bool_]) -> Degrees:
     """Degrees with NaN where there is no setup (of a draft model, say)."""
-    return Degrees(
+    return replace(
+        degrees,
         stage_ranks=np.where(absent, np.nan, degrees.stage_ranks),
         pipeline_parallel=np.where(absent, np.nan, degrees.pipeline_parallel),
         expert_parallel=np.where(absent, np.nan, degrees.expert_parallel),

@@ -11,8 +11,8 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.heuristics.interface import Proposals, joined, nondominated
-from ieco_opt.heuristics.pricing import families_of, no_proposals
+from ieco_opt.heuristics.interface import NO_SERVER, Proposals, joined, nondominated
+from ieco_opt.heuristics.pricing import no_proposals, offered_families
 from ieco_opt.heuristics.published_search import (
     RESOLUTION,
     Searches,
@@ -58,9 +58,12 @@ class PaperGrid:
 def searched(
     scenario: ResolvedScenario, resolution: int, known: Searches | None, ask: Ask = go_on, *, published_bounds: bool
 ) -> Iterator[tuple[Family, SearchResult]]:
-    """Search every accelerator with every precision, on the published grid or within the scenario's bounds."""
+    """Search every accelerator with every precision, on the published grid or within the scenario's bounds.
+
+    The search knows no servers: of each pair it is given the first family.
+    """
     space = scenario.design_space
-    for family in families_of(scenario, ask):
+    for family, *_ in tuple(offered_families(scenario, ask)):
         request = request_of(scenario, family, resolution)
         if not published_bounds:
             bounds = (float(space.batch_min), float(space.batch_max))
@@ -91,6 +94,7 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
         draft=None if family.drafts is None else family.drafts.shape,
         acceptance=speculation.acceptance if speculation else 0.0,
         max_draft_tokens=speculation.max_draft_tokens if speculation else 0,
+        verifies_own_token=deployable,
         layouts=scenario.design_space.tensor_layout,
         resolution=resolution,
     )
@@ -110,6 +114,7 @@ def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResu
     return Proposals(
         accelerator=np.full(len(gpus), family.accelerator_index),
         precision=np.full(len(gpus), family.precision_index),
+        engine=np.full(len(gpus), NO_SERVER),
         degrees=found.degrees,
         batch=found.batch,
         draft_tokens=found.draft_tokens,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.building import build_families, distinct
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.heuristics.interface import Proposals, absent_degrees, joined, nondominated, without
+from ieco_opt.heuristics.interface import NO_SERVER, Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
 from ieco_opt.performance.pass_time import PassTime
@@ -24,9 +26,10 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """Deployments to be priced, all of one family; every array has shape (decisions,).
+    """Deployments to be priced, all of one family, and so on one server; every array has shape (decisions,).
 
-    ``setup`` is a row of the family's setups, ``draft_tokens`` 0 without speculation.
+    ``setup`` is a row of the family's setups (degrees with an exchange of experts), ``draft_tokens`` 0 without
+    speculation.
     """
 
     family: int
@@ -37,7 +40,7 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What decisions are worth; inf where they do not fit in memory or their batch is not offered.
+    """What decisions are worth; inf where they do not fit in memory, or the batch is not offered or no whole groups.
 
     ``draft`` is a row of the family's draft setups, -1 without one. ``excess`` is 0 where every limit is met and
     otherwise by how much they are missed, as a sum of logarithms of ratios.
@@ -55,23 +58,34 @@ class Prices:
         return admitted
 
 
-def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, ...]:
-    """Every accelerator with every precision of a scenario, with all setups that hold a batch."""
+def offered_families(resolved: ResolvedScenario, ask: Ask = go_on) -> Iterator[tuple[Family, ...]]:
+    """For every accelerator with every precision of a scenario a family of each server, with all setups that it starts.
+
+    A setup holds at least one batch; one that several servers start is in the family of each.
+    """
     request, precisions = family_request(resolved), resolved.precisions or (None,)
-    families = []
     for accelerator in enumerate(resolved.accelerators):
         for precision in enumerate(precisions):
             ask()
-            families.append(build_family(request, accelerator, precision)[0])
-    return tuple(families)
+            yield tuple(build_families(request, accelerator, precision)[0])
+
+
+def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, ...]:
+    """The same families one after the other, each setup with one of the servers that run it alike."""
+    return tuple(family for offered in offered_families(resolved, ask) for family in distinct(offered))
 
 
 class PricedSpace:
-    """The design space of a scenario as a function from decisions to prices, which asks whether to go on."""
+    """The design space of a scenario as a function from decisions to prices, which asks whether to go on.
 
-    def __init__(self, resolved: ResolvedScenario, ask: Ask = go_on) -> None:
+    ``families`` are those of :func:`families_of`, or others of the scenario.
+    """
+
+    def __init__(
+        self, resolved: ResolvedScenario, ask: Ask = go_on, *, families: tuple[Family, ...] | None = None
+    ) -> None:
         self.ask = ask
-        self.families = families_of(resolved, ask)
+        self.families = families_of(resolved, ask) if families is None else families
         self.limits: Limits = limits_of(resolved.scenario.limits)
         listed = resolved.design_space.batches
         self.listed = None if listed is None else np.array(listed)
@@ -85,15 +99,14 @@ class PricedSpace:
         return family, np.concatenate([np.arange(size) for size in sizes]) if sizes else family
 
     def clipped(self, family: int, setup: Indices, batch: Array) -> Indices:
-        """Nearest batch that is offered and that each setup holds without a draft model."""
-        setups = self.families[family].setups
-        low, high = setups.batch_min[setup], setups.batch_max[setup]
-        nearest = np.clip(np.rint(batch), low, high).astype(np.intp)
+        """Nearest batch of whole groups that is offered and that each setup holds without a draft model."""
+        low, high, step = (column[setup] for column in self.families[family].setups.batches)
+        nearest = np.clip(np.rint(batch / step) * step, low, high).astype(np.intp)
         if self.listed is None:
             return nearest
         # Of the batches listed the nearest by ratio; one the setup does not hold stays and is priced as such.
         ratios = np.abs(np.log(self.listed[None, :] / np.maximum(nearest, 1)[:, None]))
-        held = (self.listed >= low[:, None]) & (self.listed <= high[:, None])
+        held = (self.listed >= low[:, None]) & (self.listed <= high[:, None]) & (self.listed % step[:, None] == 0)
         return np.asarray(self.listed[np.where(held, ratios, np.inf).argmin(axis=1)], dtype=np.intp)
 
     def price(self, decisions: Decisions) -> Prices:
@@ -101,7 +114,8 @@ class PricedSpace:
         family = self.families[decisions.family]
         setup, batch = decisions.setup, decisions.batch.astype(float)
         latency, draft = np.full(len(setup), np.inf), np.full(len(setup), -1)
-        held = (batch >= family.setups.batch_min[setup]) & (batch <= family.setups.batch_max[setup])
+        low, high, step = (column[setup] for column in family.setups.batches)
+        held = (batch >= low) & (batch <= high) & (decisions.batch % step == 0)
         if self.listed is not None:
             held &= np.isin(decisions.batch, self.listed)
         for tokens in np.unique(decisions.draft_tokens):
@@ -110,7 +124,7 @@ class PricedSpace:
             seconds = self._pass(decisions.family, int(tokens)).take(setup[rows]).latency_s(batch[rows])
             if tokens:
                 draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows], self.ask)
-                seconds = seconds + tokens * draft_s
+                seconds = seconds + family.proposals(int(tokens)) * draft_s
             latency[rows] = family.factor(int(tokens)) * seconds
         price = family.accelerator.usd_per_gpu_hour or np.nan
         gpus = family.setups.degrees.gpus[setup]
@@ -144,14 +158,13 @@ class PricedSpace:
 
 
 def _fastest_drafts(family: Family, setup: Indices, batch: Array, ask: Ask) -> tuple[Indices, Array]:
-    """Draft setup on as many GPUs that is the fastest to fit, and its pass; -1 and inf where none does."""
+    """Of the draft setups that can stand beside, the fastest to fit, and its pass; -1 and inf where none does."""
     assert family.drafts is not None
     draft, seconds = np.full(len(setup), -1), np.full(len(setup), np.inf)
-    model_gpus, draft_gpus = family.setups.degrees.gpus, family.drafts.setups.degrees.gpus
     for one in np.unique(setup):
         ask()
         rows = np.flatnonzero(setup == one)
-        options = np.flatnonzero(draft_gpus == model_gpus[one])
+        options = family.beside(int(one))
         if len(options):
             draft[rows] = family.fastest_drafts(np.array([one]), options, batch[rows])[0]
     found = np.flatnonzero(draft >= 0)
@@ -208,7 +221,16 @@ def no_proposals(evaluations: int = 0) -> Proposals:
     """Nothing, at some cost."""
     none, nowhere = np.zeros(0), np.zeros(0, dtype=np.intp)
     return Proposals(
-        nowhere, nowhere, absent_degrees(0), none, nowhere, absent_degrees(0), none, none, evaluations=evaluations
+        accelerator=nowhere,
+        precision=nowhere,
+        engine=nowhere,
+        degrees=absent_degrees(0),
+        batch=none,
+        draft_tokens=nowhere,
+        draft_degrees=absent_degrees(0),
+        latency_s=none,
+        cost_usd_per_mtok=none,
+        evaluations=evaluations,
     )
 
 
@@ -219,6 +241,7 @@ def _proposals(family: Family, decisions: Decisions, prices: Prices, rows: Indic
     return Proposals(
         accelerator=np.full(len(rows), family.accelerator_index),
         precision=np.full(len(rows), family.precision_index),
+        engine=np.full(len(rows), NO_SERVER if family.server is None else family.engine_index),
         degrees=family.setups.degrees.take(decisions.setup[rows]),
         batch=decisions.batch[rows].astype(float),
         draft_tokens=decisions.draft_tokens[rows],

@@ -42,8 +42,9 @@ class SearchRequest:
     ``cached_tokens`` are in the cache when an answer starts and ends; ``resident_tokens`` of each sequence fill memory,
     of which a GPU has ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch,
     as published, or of all sequences in flight where ``whole_batch_resident``.
-    ``draft``, where there is one, proposes up to ``max_draft_tokens`` tokens. ``batches`` are the least and the
-    greatest of the grid; by default those published.
+    With ``draft``, where there is one, a pass verifies up to ``max_draft_tokens`` tokens, one of which is the model's
+    own where it ``verifies_own_token``: the draft is charged a pass less. ``batches`` are the least and the greatest of
+    the grid; by default those published.
     """
 
     model: Architecture
@@ -57,6 +58,7 @@ class SearchRequest:
     draft: Architecture | None = None
     acceptance: float = 0.0
     max_draft_tokens: int = 0
+    verifies_own_token: bool = False
     most_gpus: float = LARGEST
     batches: tuple[float, float] | None = None
     layouts: tuple[str, ...] = ("1d", "2d")
@@ -109,11 +111,12 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
         draft = _fastest_setups(request, request.draft, 1, gpus, batch, everywhere, ask)
         for count in range(2, request.max_draft_tokens + 1):
             factor = float(speculation_factor(np.array(float(count)), request.acceptance))
+            draft_s = (count - request.verifies_own_token) * draft.latency_s
             # Verifying several tokens takes no less than decoding one.
-            least = factor * (passes[0].latency_s + count * draft.latency_s)
+            least = factor * (passes[0].latency_s + draft_s)
             wanted = _may_be_chosen(request, gpus, batch, latency, least)
             passes[count] = _fastest_setups(request, request.model, count, gpus, batch, wanted, ask)
-            speculative = factor * (passes[count].latency_s + count * draft.latency_s)
+            speculative = factor * (passes[count].latency_s + draft_s)
             better = speculative < latency
             latency = np.where(better, speculative, latency)
             draft_tokens[better] = count
@@ -280,7 +283,7 @@ class _Slab:
             self.priced[narrow] = pass_time(
                 self.model,
                 self.request.accelerator,
-                Degrees(
+                Degrees.plain(
                     self.stage_ranks,
                     self.stages,
                     expert_parallel,
@@ -312,7 +315,7 @@ def _degrees(shape: Architecture, gpus: Array, batch: Array, setups: _Best) -> D
     stage_ranks = gpus / setups.stages
     expert_parallel = rules.paper_expert_parallel(shape, stage_ranks, batch / setups.stages)
     none = np.zeros_like(stage_ranks)
-    return Degrees(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional, none)
+    return Degrees.plain(stage_ranks, setups.stages, expert_parallel, setups.scale_down, setups.two_dimensional, none)
 
 
 def _under_caps(request: SearchRequest, latency: Array, cost: Array, batch: Array) -> NDArray[np.intp]:

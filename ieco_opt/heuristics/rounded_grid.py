@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.interface import Proposals, joined
 from ieco_opt.heuristics.paper_grid import searched
 from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, no_proposals
@@ -28,9 +29,10 @@ _ROUNDED = ("stage_ranks", "pipeline_parallel", "attention_data_parallel")
 class RoundedGrid:
     """Round every degree and the batch of each point both up and down, price all combinations, keep the best.
 
-    Ranks of a stage, pipeline stages and attention groups go to their neighbours among those that the scenario offers,
-    with every expert degree that goes with them; a batch that does not fit goes down to the largest that does. The grid
-    ends at the scenario's GPUs and batches.
+    Ranks of a stage, pipeline stages and attention groups go to their neighbours among those that the scenario offers
+    and a server starts, on every server with every expert degree and exchange that goes with them, and the batch to
+    whole groups; one that does not fit goes down to the largest that does. The grid ends at the scenario's GPUs and
+    batches.
 
     Attributes
     ----------
@@ -50,24 +52,27 @@ class RoundedGrid:
         spent = 0
         with suppress(Stopped):
             grids = searched(scenario, self.resolution, self.searches, ask, published_bounds=False)
-            for index, (_, found) in enumerate(grids):
+            for searched_family, found in grids:
                 spent += found.evaluations
-                for decisions in _rounded(scenario, archive.space, index, found):
-                    archive.price(decisions)
+                for index, family in enumerate(archive.space.families):
+                    if _same_hardware(family, searched_family):
+                        for decisions in _rounded(archive.space, index, found):
+                            archive.price(decisions)
         return joined([archive.proposals(), no_proposals(spent)])
 
 
-def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found: SearchResult) -> list[Decisions]:
+def _same_hardware(one: Family, other: Family) -> bool:
+    """Whether families differ in their server at most."""
+    return (one.accelerator_index, one.precision_index) == (other.accelerator_index, other.precision_index)
+
+
+def _rounded(space: PricedSpace, family: int, found: SearchResult) -> list[Decisions]:
     """Launchable neighbours of the points of one search."""
-    setups, listed = space.families[family].setups, scenario.design_space
+    setups = space.families[family].setups
     if not len(setups):
         return []
     pairs: list[tuple[Indices, Indices]] = []
-    offered = (listed.possible_stage_ranks(), listed.pipeline_parallel, listed.attention_data_parallel)
-    around = [
-        _neighbours(np.array(values), getattr(found.degrees, name))
-        for name, values in zip(_ROUNDED, offered, strict=True)
-    ]
+    around = [_neighbours(np.unique(getattr(setups.degrees, name)), getattr(found.degrees, name)) for name in _ROUNDED]
     for ranks, stages, sigma in product(*around):
         same = (
             (setups.degrees.stage_ranks == ranks[:, None])
@@ -79,8 +84,9 @@ def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found:
     point = np.concatenate([pair[0] for pair in pairs])
     setup = np.concatenate([pair[1] for pair in pairs])
     chosen = []
-    for batch in (np.floor(found.batch), np.ceil(found.batch)):
-        clipped = space.clipped(family, setup, batch[point])
+    step = setups.batch_step[setup]
+    for to_whole in (np.floor, np.ceil):
+        clipped = space.clipped(family, setup, to_whole(found.batch[point] / step) * step)
         chosen.append(np.stack([setup, found.draft_tokens[point], clipped], axis=1))
     once = np.unique(np.concatenate(chosen), axis=0)
     decisions = Decisions(family, once[:, 0], once[:, 1], once[:, 2])
@@ -89,12 +95,12 @@ def _rounded(scenario: ResolvedScenario, space: PricedSpace, family: int, found:
     return [decisions, plain] if found.draft_tokens.any() else [decisions]
 
 
-def _neighbours(values: NDArray[np.int64], wanted: Array) -> tuple[Array, Array]:
+def _neighbours(values: Array, wanted: Array) -> tuple[Array, Array]:
     """Largest listed value that is no larger and smallest that is no smaller, or the nearest end of the list."""
     last = len(values) - 1
     below = np.clip(np.searchsorted(values, wanted * (1.0 + 1e-9), side="right") - 1, 0, last)
     above = np.clip(np.searchsorted(values, wanted * (1.0 - 1e-9), side="left"), 0, last)
-    return values[below].astype(float), values[above].astype(float)
+    return values[below], values[above]
 
 
 def _same_layout(setups: Degrees, wanted: Degrees) -> NDArray[np.bool_]:

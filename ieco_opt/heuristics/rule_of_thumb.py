@@ -15,7 +15,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.heuristics.coarse_grid import powers_of_two
 from ieco_opt.heuristics.interface import Proposals
-from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace
+from ieco_opt.heuristics.pricing import Archive, Decisions, Indices, PricedSpace, offered_families
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
@@ -30,15 +30,18 @@ class RuleOfThumb:
     """The fewest ranks of a stage in a node that hold 1.2 times the weights; beyond a node, full nodes as stages.
 
     Experts are spread over all ranks of a stage. Models with latent attention run it data-parallel over all ranks
-    (TP 1), others tensor-parallel (DP 1). Batches are powers of two. A draft model, where the scenario has one,
-    proposes as many tokens as it may, and plain decoding is tried beside it. Every accelerator and precision is tried.
+    (TP 1), others tensor-parallel (DP 1), as far as the server starts that. Batches are powers of two for each group. A
+    draft model, where the scenario has one, proposes as many tokens as it may, and plain decoding is tried beside it.
+    Every accelerator, precision and server is tried, with every exchange of experts that the server has.
     """
 
     name: str = "rule-of-thumb"
 
     def propose(self, scenario: ResolvedScenario, budget: Budget, ask: Ask = go_on) -> Proposals:  # noqa: ARG002
-        """One setup for each accelerator and precision, at every power of two; the budget is ignored."""
-        space = PricedSpace(scenario, ask)
+        """One setup for each accelerator, precision and server, at every power of two; the budget is ignored."""
+        # The rule looks at all that a server starts, also at what another one runs alike.
+        families = tuple(family for offered in offered_families(scenario, ask) for family in offered)
+        space = PricedSpace(scenario, ask, families=families)
         archive = Archive(space, Budget(evaluations=sys.maxsize))
         latent = _is_latent(scenario.model)
         with suppress(Stopped):
@@ -58,7 +61,7 @@ def _is_latent(model: Model | PaperModel) -> bool:
 
 
 def _setups(family: Family, *, latent: bool) -> Indices:
-    """Rows of the one setup that the rule picks; two where the paper's rule of experts splits its batches."""
+    """Rows of the one setup that the rule picks, one for each exchange; two where the paper's rule splits batches."""
     degrees, node = family.setups.degrees, family.accelerator.node_size
     groups = degrees.stage_ranks if latent else np.ones_like(degrees.stage_ranks)
     usual = np.flatnonzero((degrees.attention_data_parallel == groups) & ~degrees.two_dimensional)

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import KvCache, Precision
 from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, ExchangeKind
 from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
+from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
 
@@ -28,7 +31,7 @@ def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, .
 
 def _deployment(space: DesignSpace, point: Point) -> Deployment:
     row = space.alternatives.take(np.array([point.alternative]))
-    family = space.families[int(row.accelerator[0]) * len(space.precisions) + int(row.precision[0])]
+    family = space.family_of(row)
     batch = np.array([float(point.batch)])
     latency = float(row.latency_s(batch)[0])
     times = component_seconds(row, batch)
@@ -47,9 +50,13 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         accelerator=family.accelerator.name,
         weights=weights,
         kv_cache=kv_cache,
+        engine=family.engine,
+        engines=joined_engines(space.engines_of(row, point.batch)),
         parallelism=parallelism_of(row.degrees),
+        exchange=exchange_of(family, row.degrees),
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
+        **draft_of(family, row),
         mfu=float(model_flops_utilization(np.array(throughput), useful, np.array(gpus))),
         power_kw=None if np.isnan(power) else power,
         bottleneck=bottleneck_of(times),
@@ -66,6 +73,42 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
 def names_of(precision: Precision | None) -> tuple[str | None, KvCache | None]:
     """The columns ``weights`` and ``kv_cache`` of a precision; none in fidelity ``paper``."""
     return (None, None) if precision is None else (precision.label, precision.kv_cache)
+
+
+def joined_engines(engines: Sequence[str]) -> str | None:
+    """The column ``engines``: names separated by commas; ``None`` where no server was asked for."""
+    return ",".join(engines) or None
+
+
+def exchange_of(family: Family, degrees: Degrees, row: int = 0) -> ExchangeKind | None:
+    """The column ``exchange`` of a setup; ``None`` where there are no routed experts, and in fidelity ``paper``."""
+    if exchange_is_unsaid(family):
+        return None
+    return EXCHANGES[int(degrees.spread.exchange[row])]
+
+
+def exchange_number(family: Family, exchange: ExchangeKind | None) -> int:
+    """Number of an exchange in the setups of a family: the inverse of :func:`exchange_of`; -1 where it has none such.
+
+    Without experts servers have none, and the equations alone are written as the paper's.
+    """
+    if exchange is not None:
+        return -1 if exchange_is_unsaid(family) else EXCHANGES.index(exchange)
+    if not exchange_is_unsaid(family):
+        return -1
+    return ALL_TO_ALL if family.engine is None else NONE
+
+
+def exchange_is_unsaid(family: Family) -> bool:
+    """Whether the column ``exchange`` is empty: without routed experts, and in fidelity ``paper``."""
+    return family.shape.experts == 1 or not is_deployable(family.shape)
+
+
+def draft_of(family: Family, row: Alternatives) -> dict[str, Any]:
+    """The columns ``draft_mode`` and ``draft_model``; nothing without speculation."""
+    if int(row.draft_tokens[0]) == 0 or family.speculation is None:
+        return {"draft_mode": None, "draft_model": None}
+    return {"draft_mode": "draft_model", "draft_model": family.speculation.draft.name}
 
 
 def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class Prober:
                 raise SolverError("the solver calls infeasible what the performance model shows to be feasible")
             if solution.objective is None:
                 raise Stopped(self.run.reason("a limit ended a step before it found anything"))
-            decision = read_decision(model)
+            decision = read_decision(model, left.step)
             found = self._evaluated(left, decision.position, decision.batch)
             value = self._value(found, objective, reference_cost)
             scale = self._value(found, objective, 0.0)

@@ -58,13 +58,13 @@ def resident(family: Family, degrees: Degrees, batch: float, draft: Degrees | No
     shape = family.shape
     if not rules.is_deployable(shape):
         return _average(family, degrees, batch)
-    weights = float(memory.weight_bytes_per_gpu(shape, degrees, family.memory.engine)[0])
+    weights = float(memory.weight_bytes_per_gpu(shape, degrees)[0])
     reserve = float(family.memory.reserve(shape, family.accelerator, degrees)[0])
     per_token = float(memory.cache_bytes_per_token(shape, degrees)[0])
     draft_weights = draft_cache = 0.0
     if draft is not None:
         assert family.drafts is not None
-        draft_weights = float(memory.weight_bytes_per_gpu(family.drafts.shape, draft, family.memory.engine)[0])
+        draft_weights = float(memory.weight_bytes_per_gpu(family.drafts.shape, draft)[0])
         draft_cache = _cache(family, family.drafts.shape, draft, batch)
         per_token += float(memory.cache_bytes_per_token(family.drafts.shape, draft)[0])
     left = family.usable_bytes - weights - draft_weights - reserve

@@ -227,7 +227,7 @@ def _run(
         deployments=deployments,
         solver=run.config,
         statistics=statistics,
-        versions=versions(run.config.solver),
+        versions=versions(run.config.solver, resolved),
         notes=scenario.notes(),
     )
 

@@ -37,7 +37,7 @@ def section_3_5(model: PaperModel, accelerator: Accelerator, gpus: Array, batch:
     shape = paper_architecture(model)
     ones = np.ones_like(gpus)
     flops = paper_peak_flops(accelerator, model.weight_bytes)
-    degrees = Degrees(gpus, ones, ones, ones, np.ones(gpus.shape, dtype=bool), np.zeros_like(gpus))
+    degrees = Degrees.plain(gpus, ones, ones, ones, np.ones(gpus.shape, dtype=bool), np.zeros_like(gpus))
     time = pass_time(shape, accelerator, degrees, decode_traffic(1.0, context_tokens))
     layout = tensor_layout(gpus, degrees.two_dimensional, accelerator.node_size)
     block = shape.blocks[0]

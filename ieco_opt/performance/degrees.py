@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Fidelity
+from ieco_opt.engines.spread import Spread
 from ieco_opt.performance.architecture import Architecture, Block
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.rows import take_rows
@@ -19,7 +20,7 @@ class Degrees:
 
     ``stage_ranks`` counts the GPUs of one pipeline stage (the paper's T): ``tensor_parallel`` times
     ``attention_data_parallel``, and ``expert_parallel`` times ``expert_tensor_parallel``. ``redundant_experts``
-    counts copies of experts in each routed layer.
+    counts copies of experts in each routed layer. ``spread`` says how the server lays the model over the ranks.
     """
 
     stage_ranks: Array
@@ -28,6 +29,33 @@ class Degrees:
     attention_data_parallel: Array
     two_dimensional: NDArray[np.bool_]
     redundant_experts: Array
+    spread: Spread
+
+    @classmethod
+    def plain(
+        cls,
+        stage_ranks: Array,
+        pipeline_parallel: Array,
+        expert_parallel: Array,
+        attention_data_parallel: Array,
+        two_dimensional: NDArray[np.bool_],
+        redundant_experts: Array,
+    ) -> Degrees:
+        """Degrees as the equations alone price them: one copy of all weights but attention in each stage."""
+        return cls(
+            stage_ranks,
+            pipeline_parallel,
+            expert_parallel,
+            attention_data_parallel,
+            two_dimensional,
+            redundant_experts,
+            Spread.over_all(stage_ranks),
+        )
+
+    @property
+    def groups(self) -> Array:
+        """Sequences that a server's batch is a multiple of: one in each attention group and micro-batch."""
+        return self.attention_data_parallel * self.pipeline_parallel
 
     @property
     def gpus(self) -> Array:
@@ -57,8 +85,8 @@ def pace_of(architecture: Architecture, degrees: Degrees) -> Array:
     return stages * np.ceil(architecture.layers / stages) / architecture.layers
 
 
-def block_ranks(block: Block, degrees: Degrees) -> tuple[Array, Array]:
-    """Expert-parallel degree and tensor ranks of one feed-forward block."""
-    if block.experts == 1:
-        return np.ones_like(degrees.stage_ranks), degrees.stage_ranks
-    return degrees.expert_parallel, degrees.expert_tensor_parallel
+def block_ranks(block: Block, degrees: Degrees) -> Array:
+    """Tensor ranks that share one copy of a feed-forward block, or of one of its experts."""
+    if block.experts > 1:
+        return degrees.expert_tensor_parallel
+    return degrees.spread.shared_ranks if block.part == "shared_experts" else degrees.spread.dense_ranks

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ieco_opt import catalog
 from ieco_opt.catalog.precision import KV_CACHES, Precision, parsed, takes_cache
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import found
+from ieco_opt.engines.spread import EXCHANGES
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.performance import closed_forms, memory, rules
+from ieco_opt.performance import closed_forms
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.network import NETWORK_PARTS
-from ieco_opt.performance.pass_time import pass_time
-from ieco_opt.performance.reserve import ENGINES, reserve_bytes
-from ieco_opt.performance.traffic import decode_traffic
+from ieco_opt.performance.evaluated import USUAL, priced_rows
+from ieco_opt.performance.reserve import ENGINES
+from ieco_opt.performance.servers import Served, Server, server_of
+from ieco_opt.scenario.engines import ALONE, ANY, profiles_of, unserved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +49,11 @@ OPTIONAL_COLUMNS = {
 So it does with ``memory_reserve_gb``; where that is empty, the reserve is that of ``engine``.
 """
 
-OPTIONAL_WORDS = {"kv_cache": ("bf16", KV_CACHES), "engine": ("any", ENGINES)}
-"""Columns of words that fidelity ``deployable`` reads where they are given, with default and what they may be."""
+OPTIONAL_WORDS = {"kv_cache": ("bf16", KV_CACHES), "engine": (ANY, (ANY, *ENGINES))}
+"""Columns of words that fidelity ``deployable`` reads where they are given, with default and what they may be.
+
+So it does with ``exchange``, a name of ``engines.EXCHANGES``; where that is empty, a server does what it usually does.
+"""
 
 CLOSED_FORM_COLUMNS = ("equation", "model", "accelerator", "gpus", "batch", "context_tokens")
 """Columns of a table of closed forms, which is told by its column ``equation``."""
@@ -133,6 +135,16 @@ class _Table:
         filled = _Table(self.points.assign(**{column: self.points[column].fillna(0.0)}), self.fidelity, self.file)
         return np.where(empty, np.nan, filled.numbers(column) * 1e9)
 
+    def exchanges(self) -> Array:
+        """Numbers of the exchanges of experts; ``USUAL`` where a row does not say."""
+        if "exchange" not in self.points.columns:
+            return np.full(len(self.points), USUAL)
+        empty = self.points["exchange"].isna().to_numpy()
+        filled = self.points.assign(exchange=self.points["exchange"].fillna(EXCHANGES[0]))
+        words = _Table(filled, self.fidelity, self.file).words("exchange", EXCHANGES)
+        numbers: dict[str, float] = {name: float(number) for number, name in enumerate(EXCHANGES)}
+        return np.where(empty, USUAL, [numbers[word] for word in words])
+
     def words(self, column: str, allowed: Iterable[str]) -> list[str]:
         known = tuple(allowed)
         values = [str(value) for value in self.points[column]]
@@ -156,12 +168,19 @@ class _Table:
             )
 
     def with_words(self) -> _Table:
-        """The same table with optional words filled in, all of them known."""
+        """The same table with optional words filled in, all of them known.
+
+        An empty ``engine`` is that of rows which were priced by the equations alone.
+        """
+        points = self.points
+        if "engine" in points.columns:
+            points = points.assign(engine=points["engine"].fillna(ALONE))
+        table = _Table(points, self.fidelity, self.file)
         given = {
-            name: self.words(name, known) if name in self.points.columns else [default] * len(self.points)
+            name: table.words(name, known) if name in points.columns else [default] * len(points)
             for name, (default, known) in OPTIONAL_WORDS.items()
         }
-        return _Table(self.points.assign(**given), self.fidelity, self.file)
+        return _Table(points.assign(**given), self.fidelity, self.file)
 
     def named(self, column: str, look_up: Callable[[str, catalog.Collection], object]) -> dict[str, object]:
         """Look up every name of a column once."""
@@ -225,7 +244,7 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
     keys = ["model", "accelerator"]
     if deployable:
         numbers |= {name: table.optional(name) for name in OPTIONAL_COLUMNS}
-        numbers["reserve"] = table.reserves()
+        numbers |= {"reserve": table.reserves(), "exchange": table.exchanges()}
         table = table.with_words()
         keys += ["weights", *OPTIONAL_WORDS]
     columns: dict[str, Array] = {}
@@ -234,103 +253,48 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
         model, accelerator = models[str(key[0])], accelerators[str(key[1])]
         assert isinstance(model, Model | PaperModel)
         assert isinstance(accelerator, Accelerator)
-        shape = _shape(table, int(rows[0]), model, accelerator, key)
+        shape, precision = _shape(table, int(rows[0]), model, accelerator, key)
         part = {name: values[rows] for name, values in numbers.items()}
-        engine = str(key[-1]) if deployable else "none"
+        servers: list[Server | None] = [None]
+        if isinstance(model, Model) and precision is not None:
+            servers = _servers(table, int(rows[0]), model, precision, accelerator, key)
         # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
         with np.errstate(over="ignore", invalid="ignore"):
-            values, fits = _group(shape, accelerator, part, layout[rows], engine)
-        feasible[rows] = fits
-        for name, value in values.items():
-            columns.setdefault(name, np.zeros(len(table.points)))[rows] = value
+            found = priced_rows(shape, accelerator, part, layout[rows], servers)
+        feasible[rows] = found.feasible
+        for name, value in found.columns.items():
+            columns.setdefault(name, np.zeros(len(table.points), dtype=value.dtype))[rows] = value
     return table.points.assign(**columns, feasible=feasible)
+
+
+def _servers(
+    table: _Table,
+    row: int,
+    model: Model,
+    precision: Precision,
+    accelerator: Accelerator,
+    key: tuple[Hashable, ...],
+) -> list[Server | None]:
+    """Servers that rows may run on; the equations alone where none was asked for."""
+    profiles = profiles_of((str(key[4]),))
+    for _, message in unserved(profiles, [accelerator]):
+        raise ScenarioError([table.fault(row, "accelerator", message)])
+    served = Served(profiles, str(key[0]))
+    return [server_of(each, served, model, precision, accelerator, None) for each in profiles] or [None]
 
 
 def _shape(
     table: _Table, row: int, model: Model | PaperModel, accelerator: Accelerator, key: tuple[Hashable, ...]
-) -> Architecture:
+) -> tuple[Architecture, Precision | None]:
     """The model of some rows at their precision; wrong precisions are faults of the first of them."""
     if isinstance(model, PaperModel):
-        return architecture(model, None, accelerator)
+        return architecture(model, None, accelerator), None
     weights, kv_cache = str(key[2]), next(each for each in KV_CACHES if each == key[3])
     if not takes_cache(accelerator, kv_cache):
         message = f"found {kv_cache}, which needs 8-bit arithmetic, expected bf16 on {accelerator.name}"
         raise ScenarioError([table.fault(row, "kv_cache", message)])
     try:
-        return architecture(model, Precision(parsed(weights), kv_cache), accelerator)
+        precision = Precision(parsed(weights), kv_cache)
+        return architecture(model, precision, accelerator), precision
     except ScenarioError as error:
         raise ScenarioError([table.fault(row, "weights", fault.message) for fault in error.faults]) from None
-
-
-def _group(
-    shape: Architecture,
-    accelerator: Accelerator,
-    numbers: dict[str, Array],
-    two_dimensional: NDArray[np.bool_],
-    engine: str,
-) -> tuple[dict[str, Array], NDArray[np.bool_]]:
-    """Evaluate rows of one model, accelerator, precision and engine."""
-    stages, batch = numbers["pipeline_parallel"], numbers["batch"]
-    ranks = numbers["gpus"] / stages
-    deployable = rules.is_deployable(shape)
-    experts = numbers["expert_parallel"] if deployable else rules.paper_expert_parallel(shape, ranks, batch / stages)
-    copies = numbers["redundant_experts"] if deployable else np.zeros_like(ranks)
-    degrees = Degrees(ranks, stages, experts, numbers["attention_data_parallel"], two_dimensional, copies)
-    context = numbers["context_tokens"]
-    longest = context + numbers["output_tokens"] if deployable else context
-    time = pass_time(shape, accelerator, degrees, decode_traffic(numbers["tokens_per_pass"], context, longest))
-    parts = time.components(batch)
-    held: dict[str, Array] = {}
-    if deployable:
-        held = _memory(shape, accelerator, degrees, numbers, engine)
-        fits = _deployable_fits(shape, degrees, batch) & (held["free_gb"] >= 0.0)
-    else:
-        fits = rules.paper_fits(shape, accelerator, degrees, batch, context)
-    names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
-    return {
-        "expert_parallel": experts,
-        "tensor_parallel_feed_forward": degrees.expert_tensor_parallel,
-        "tensor_parallel_attention": degrees.tensor_parallel,
-        "tensor_parallel": degrees.tensor_parallel,
-        "expert_tensor_parallel": degrees.expert_tensor_parallel,
-        "stage_ranks": degrees.stage_ranks,
-        **{name: getattr(parts, name) for name in names},
-        **held,
-    }, fits
-
-
-def _memory(
-    shape: Architecture, accelerator: Accelerator, degrees: Degrees, numbers: dict[str, Array], engine: str
-) -> dict[str, Array]:
-    """What the most loaded GPU holds, in 1e9 bytes, and the tokens that there is room for."""
-    used_share, reserve = numbers["memory_utilization"], numbers["reserve"]
-    given = reserve_bytes(engine, shape, accelerator, degrees, used_share)
-    reserve = np.where(np.isnan(reserve), given, reserve)
-    weights = memory.weight_bytes_per_gpu(shape, degrees, engine)
-    tokens = numbers["context_tokens"] + numbers["output_tokens"]
-    per_sequence = memory.cache_bytes_per_sequence(shape, degrees, tokens)
-    cache = memory.sequences_per_gpu(degrees, numbers["batch"]) * per_sequence
-    left = used_share * accelerator.hbm_bytes - weights - reserve
-    return {
-        "cache_tokens": memory.cache_tokens(degrees, left, memory.cache_bytes_per_token(shape, degrees)),
-        "weights_gb": weights / 1e9,
-        "cache_gb": cache / 1e9,
-        "reserve_gb": reserve / 1e9,
-        "free_gb": (left - cache) / 1e9,
-    }
-
-
-def _deployable_fits(shape: Architecture, degrees: Degrees, batch: Array) -> NDArray[np.bool_]:
-    """Integer degrees and batch that a server accepts."""
-    whole = np.ones(len(batch), dtype=bool)
-    for values in (
-        degrees.stage_ranks,
-        degrees.pipeline_parallel,
-        degrees.expert_parallel,
-        degrees.attention_data_parallel,
-        batch,
-    ):
-        whole &= (values == np.floor(values)) & (values >= 1.0)
-    whole &= degrees.redundant_experts == np.floor(degrees.redundant_experts)
-    accepted = rules.launchable(shape, degrees) & (batch >= degrees.pipeline_parallel)
-    return np.asarray(whole & accepted)

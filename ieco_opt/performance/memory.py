@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,35 +28,14 @@ def paper_holds(
     return holds
 
 
-@dataclass(frozen=True, slots=True)
-class _Holders:
-    """Ranks that share one copy of dense layers and shared experts, of the embedding, and of the head."""
-
-    dense: Array
-    embedding: Array
-    head: Array
-
-
-def _holders(architecture: Architecture, degrees: Degrees, engine: str) -> _Holders:
-    """How a server spreads what is neither attention nor a routed expert (docs/performance-model.md).
-
-    vLLM and TensorRT-LLM keep a copy in each attention group of a mixture (vllm/models/deepseek_v2.py,
-    vocab_parallel_embedding.py); SGLang does so with the embedding alone.
-    """
-    stage, group = degrees.stage_ranks, degrees.tensor_parallel
-    if engine == "none" or architecture.experts == 1:
-        return _Holders(stage, stage, stage)
-    return _Holders(stage, group, stage) if engine == "sglang" else _Holders(group, group, group)
-
-
-def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees, engine: str) -> Array:
-    """Weights on the most loaded GPU, in bytes (``deployable``), as ``engine`` spreads them.
+def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees) -> Array:
+    """Weights on the most loaded GPU, in bytes (``deployable``).
 
     The largest stage has ceil(L / P) layers: of each kind of attention its share, rounded up, and of feed-forward
     blocks the heaviest. Attention weights are held by each of the sigma groups, experts are split over all ranks of
-    the stage, dense layers and embeddings over those of ``_holders``, norms and routers stand on every rank.
+    the stage, dense layers, shared experts and embeddings over those of ``degrees.spread``, norms and routers stand on
+    every rank.
     """
-    holders = _holders(architecture, degrees, engine)
     stage_layers = np.ceil(architecture.layers / degrees.pipeline_parallel)
     attention = np.zeros_like(stage_layers)
     for kind in architecture.attention:
@@ -66,8 +43,8 @@ def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees, engine: s
     routed = np.minimum(stage_layers, architecture.routed_layers)
     return np.asarray(
         attention * architecture.bytes_of("attention") / degrees.tensor_parallel
-        + _heaviest_layers(architecture, degrees, holders, stage_layers)
-        + _embedding_bytes(architecture, degrees, holders)
+        + _heaviest_layers(architecture, degrees, stage_layers)
+        + _embedding_bytes(architecture, degrees)
         + architecture.norm_bytes(stage_layers, routed)
     )
 
@@ -78,19 +55,19 @@ def _layers_of_stage(architecture: Architecture, kind: AttentionLayers, degrees:
     return np.asarray(np.minimum(kind.layers, np.ceil(stage_layers * kind.layers / architecture.layers)))
 
 
-def _embedding_bytes(architecture: Architecture, degrees: Degrees, holders: _Holders) -> Array:
+def _embedding_bytes(architecture: Architecture, degrees: Degrees) -> Array:
     """Both embeddings on a GPU where one stage has them, or the larger one; tied embeddings are one."""
-    embedding = architecture.embedding_params * architecture.bytes_of("embedding") / holders.embedding
-    head = architecture.embedding_params * architecture.bytes_of("head") / holders.head
+    embedding = architecture.embedding_params * architecture.bytes_of("embedding") / degrees.spread.embedding_ranks
+    head = architecture.embedding_params * architecture.bytes_of("head") / degrees.spread.head_ranks
     both = (degrees.pipeline_parallel == 1.0) & (not architecture.tied_embeddings)
     return np.where(both, embedding + head, np.maximum(embedding, head))
 
 
-def _heaviest_layers(architecture: Architecture, degrees: Degrees, holders: _Holders, stage_layers: Array) -> Array:
+def _heaviest_layers(architecture: Architecture, degrees: Degrees, stage_layers: Array) -> Array:
     """Bytes on a GPU of the feed-forward weights of the ``stage_layers`` heaviest layers of the model."""
     routed = [block for block in architecture.blocks if block.part != "feed_forward"]
     kinds: list[tuple[int, Array]] = [
-        (block.layers, block.params_per_expert * architecture.bytes_of(block.part) / holders.dense)
+        (block.layers, block.params_per_expert * architecture.bytes_of(block.part) / degrees.spread.dense_ranks)
         for block in architecture.blocks
         if block not in routed
     ]
@@ -101,7 +78,7 @@ def _heaviest_layers(architecture: Architecture, degrees: Degrees, holders: _Hol
             if block.experts > 1:
                 weights = weights + (block.experts + degrees.redundant_experts) * stored / degrees.stage_ranks
             else:
-                weights = weights + stored / holders.dense
+                weights = weights + stored / degrees.spread.shared_ranks
         kinds.append((max(block.layers for block in routed), weights))
     return _fill(stage_layers, kinds)
 
@@ -122,7 +99,7 @@ def _fill(stage_layers: Array, kinds: list[tuple[int, Array]]) -> Array:
 def free_bytes(server: ServerMemory, architecture: Architecture, accelerator: Accelerator, degrees: Degrees) -> Array:
     """Bytes that the server's reserve and the weights leave on the most loaded GPU (``deployable``)."""
     usable = server.usable_bytes(accelerator) - server.reserve(architecture, accelerator, degrees)
-    return np.asarray(usable - weight_bytes_per_gpu(architecture, degrees, server.engine))
+    return np.asarray(usable - weight_bytes_per_gpu(architecture, degrees))
 
 
 def cache_bytes_per_sequence(architecture: Architecture, degrees: Degrees, tokens: float | Array) -> Array:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from ieco_opt.catalog.types import Accelerator, Fidelity
-from ieco_opt.performance.architecture import Architecture
+from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL
+from ieco_opt.performance.architecture import Architecture, Block
 from ieco_opt.performance.collectives import Array, collective, tensor_layout
 from ieco_opt.performance.degrees import Degrees, block_ranks, pace_of
 
@@ -17,6 +20,23 @@ NETWORK_PARTS = (
 )
 
 
+@dataclass(slots=True)
+class _Collectives:
+    """The collectives of a pass, added one by one; ``bytes_per_word`` of a token in a pass of one sequence."""
+
+    accelerator: Accelerator
+    bytes_per_word: Array
+    found: list[tuple[str, Array, Array]] = field(default_factory=list)
+
+    def add(
+        self, part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
+    ) -> None:
+        """Add one that happens ``times`` a pass."""
+        moved = words_per_token * self.bytes_per_word
+        latency, slope = collective(self.accelerator, ranks, nodes, moved, all_reduce=all_reduce)
+        self.found.append((part, times[:, None] * latency, times[:, None] * slope))
+
+
 def network(
     architecture: Architecture, accelerator: Accelerator, degrees: Degrees, tokens_per_pass: float | Array
 ) -> list[tuple[str, Array, Array]]:
@@ -24,12 +44,8 @@ def network(
     pace = pace_of(architecture, degrees)
     words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
     square = np.where(degrees.two_dimensional, 1.0, 0.0)
-    collectives: list[tuple[str, Array, Array]] = []
-
-    def add(part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool) -> None:
-        latency, slope = collective(accelerator, ranks, nodes, words_per_token * words, all_reduce=all_reduce)
-        collectives.append((part, times[:, None] * latency, times[:, None] * slope))
-
+    collectives = _Collectives(accelerator, words)
+    add = collectives.add
     layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
     groups = 1.0 if architecture.fidelity is Fidelity.PAPER else degrees.attention_data_parallel
     share = layout.parallel * groups
@@ -38,32 +54,14 @@ def network(
     for times, size in reduced:
         add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
     for block in architecture.blocks:
-        expert_parallel, ranks = block_ranks(block, degrees)
-        layout = tensor_layout(ranks, degrees.two_dimensional, accelerator.node_size)
-        side_by_side = degrees.stage_ranks / layout.ranks
-        layers = block.layers * pace
-        for times, size in (
-            (layers, block.active * block.down * architecture.width),
-            (square * layers, block.active * block.up * block.width),
-        ):
-            add(
-                "feed_forward_allreduce_s",
-                times,
-                layout.ranks,
-                layout.nodes,
-                size / side_by_side,
-                all_reduce=True,
-            )
         if block.experts > 1:
-            ranks = np.minimum(block.active, expert_parallel)
-            add(
-                "expert_all_to_all_s",
-                2 * layers,
-                ranks,
-                np.ceil(ranks / accelerator.node_size),
-                architecture.width * ranks / degrees.stage_ranks,
-                all_reduce=False,
-            )
+            _exchange_of_experts(collectives, architecture, degrees, block)
+            continue
+        layers = block.layers * pace
+        if block.part == "shared_experts":
+            # Elsewhere their results are added before the routed experts' own are reduced.
+            layers = layers * (degrees.spread.exchange == ALL_TO_ALL)
+        _block_allreduces(collectives, architecture, degrees, block, layers)
     pair = np.full_like(degrees.stage_ranks, 2.0)
     add(
         "pipeline_transfer_s",
@@ -73,4 +71,48 @@ def network(
         architecture.width / degrees.stage_ranks,
         all_reduce=False,
     )
-    return collectives
+    return collectives.found
+
+
+def _block_allreduces(
+    collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block, times: Array
+) -> None:
+    """All-reduces among the ranks that share a block or an expert, a second one in the 2-D layout."""
+    node_size = collectives.accelerator.node_size
+    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, node_size)
+    side_by_side = degrees.stage_ranks / layout.ranks
+    square = np.where(degrees.two_dimensional, times, 0.0)
+    for each, size in (
+        (times, block.active * block.down * architecture.width),
+        (square, block.active * block.up * block.width),
+    ):
+        collectives.add(
+            "feed_forward_allreduce_s", each, layout.ranks, layout.nodes, size / side_by_side, all_reduce=True
+        )
+
+
+def _exchange_of_experts(collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block) -> None:
+    """What brings tokens to their experts and results back, by the exchange of each setup (docs/engines.md).
+
+    =============  ==========================  ===================================  ============================
+    exchange       moved twice a layer         words of a token                     reduced
+    =============  ==========================  ===================================  ============================
+    all_to_all     among min(A, Q) ranks       d min(A, Q) / T                      A d among the shards of one
+    all_gather     among the groups            d                                    d among the ranks of a group
+    none           nothing                     0                                    d among all ranks of a stage
+    =============  ==========================  ===================================  ============================
+    """
+    layers = block.layers * pace_of(architecture, degrees)
+    node_size = collectives.accelerator.node_size
+    exchange, ranks, size = degrees.spread.exchange, degrees.stage_ranks, float(architecture.width)
+    to_all, gathers = exchange == ALL_TO_ALL, exchange == ALL_GATHER
+    _block_allreduces(collectives, architecture, degrees, block, layers * to_all)
+    groups, stage_nodes = degrees.attention_data_parallel, np.ceil(ranks / node_size)
+    among = np.where(gathers, degrees.tensor_parallel, ranks)
+    nodes = np.ceil(among / node_size)
+    collectives.add("feed_forward_allreduce_s", layers * ~to_all, among, nodes, size * among / ranks, all_reduce=True)
+    reached = np.minimum(block.active, degrees.expert_parallel)
+    peers = np.where(gathers, groups, np.where(to_all, reached, 1.0))
+    nodes = np.where(gathers, np.minimum(groups, stage_nodes), np.ceil(peers / node_size))
+    words = np.where(gathers, size, size * peers / ranks)
+    collectives.add("expert_all_to_all_s", 2 * layers, peers, nodes, words, all_reduce=False)

@@ -200,7 +200,8 @@ def _memory(
     if architecture.fidelity is Fidelity.DEPLOYABLE:
         # Every rank of a stage reads norms and routers of its own.
         fixed = fixed + degrees.stage_ranks * architecture.norm_bytes(architecture.layers, architecture.routed_layers)
-    unembedding = architecture.bytes_of("head") * architecture.embedding_params
+    heads = degrees.stage_ranks / degrees.spread.head_ranks
+    unembedding = heads * architecture.bytes_of("head") * architecture.embedding_params
     cache = pace * _cache_reads(architecture, degrees, traffic) / stages
     seconds_per_byte = stages / (degrees.gpus * accelerator.hbm_bytes_per_s * accelerator.memory_cap)
     columns = (len(stages), len(log_idle))
@@ -228,14 +229,18 @@ def _attention_weights(architecture: Architecture, degrees: Degrees) -> tuple[Ar
 
 
 def _block_traffic(architecture: Architecture, block: Block, degrees: Degrees) -> tuple[Array, Array, Array]:
-    """Bytes of all weights of a block and of activations for each token; experts over those a token passes."""
-    _, ranks = block_ranks(block, degrees)
+    """Bytes of all weights of a block and of activations for each token; experts over those a token passes.
+
+    Ranks that hold a copy of their own read it; the tokens of a stage are divided among the copies.
+    """
+    ranks = block_ranks(block, degrees)
+    copies = 1.0 if block.experts > 1 else degrees.stage_ranks / ranks
     # Copies of experts are experts to the memory, and a token still passes as many.
     experts = block.experts + (degrees.redundant_experts if block.experts > 1 else 0.0 * degrees.stage_ranks)
     sparsity = block.sparsity * (experts / block.experts)
     scale = block.layers * experts * (block.up + block.down)
     matrix = Matrix(architecture.width, block.width)
-    weights = scale * architecture.bytes_of(block.part) * block.stored * matrix.params
+    weights = copies * scale * architecture.bytes_of(block.part) * block.stored * matrix.params
     activations = scale * architecture.activation_bytes * _activation_words(matrix, ranks) / sparsity
     return weights, activations, sparsity
 

@@ -15,10 +15,10 @@ from ieco_opt.performance.degrees import Degrees
 GIB = 2.0**30
 MIB = 2.0**20
 
-Engine = Literal["any", "none", "vllm", "sglang", "trtllm"]
+Engine = Literal["none", "vllm", "sglang", "trtllm"]
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
-"""Servers whose reserve is known by name, `any` of them, and `none`: the equations alone."""
+"""Servers whose reserve is known by name, and `none`: the equations alone."""
 
 _CONTEXT_BYTES = 0.9 * GIB
 _SAMPLER_BYTES = 33.0
@@ -62,7 +62,7 @@ def reserve_bytes(
 ) -> Array:
     """Bytes of each GPU that hold neither weights nor cache, shape (setups,); 0 for ``none``, the equations alone.
 
-    ``any`` and ``trtllm``, for which no figures are at hand, are taken as ``vllm`` (docs/performance-model.md).
+    ``trtllm``, for which no figures are at hand, is taken as ``vllm`` (docs/performance-model.md).
     """
     if engine == "none":
         return np.zeros_like(degrees.stage_ranks)

@@ -1,6 +1,8 @@
-"""Which degrees exist: the rules of experts, stages and servers, for both fidelities."""
+"""Which degrees exist by the model alone: the rules of heads, experts and stages, for both fidelities."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,18 +33,26 @@ def paper_fits(
     )
 
 
-def launchable(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_]:
-    """Degrees that a server accepts (``deployable``): heads, experts and layers divide as they must."""
-    ranks = degrees.tensor_parallel
-    accepted: NDArray[np.bool_] = (
-        (degrees.stage_ranks % degrees.attention_data_parallel == 0)
-        & ((architecture.experts + degrees.redundant_experts) % degrees.expert_parallel == 0)
-        & (degrees.stage_ranks % degrees.expert_parallel == 0)
-        & (degrees.pipeline_parallel <= architecture.layers)
-    )
-    for kind in architecture.attention:
-        accepted &= kind.heads % np.maximum(ranks, 1.0) == 0
+def divide(architecture: Architecture, degrees: Degrees) -> NDArray[np.bool_]:
+    """Whether heads, experts and layers divide as in ``deployable`` they must, whatever the server."""
+    accepted = np.ones(degrees.stage_ranks.shape, dtype=bool)
+    for _, holds in divisions(architecture, degrees):
+        accepted &= holds
     return accepted
+
+
+def divisions(architecture: Architecture, degrees: Degrees) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """What must divide, each in words with where it does."""
+    ranks, groups, experts = degrees.stage_ranks, degrees.attention_data_parallel, architecture.experts
+    yield "attention groups divide the ranks of a stage", ranks % groups == 0
+    routed = f"expert ranks divide the {experts} experts and their copies" if experts > 1 else "a dense model has EP 1"
+    yield routed, (experts + degrees.redundant_experts) % degrees.expert_parallel == 0
+    yield "expert ranks divide the ranks of a stage", ranks % degrees.expert_parallel == 0
+    layers = architecture.layers
+    yield f"each pipeline stage has one of the {layers} layers at least", degrees.pipeline_parallel <= layers
+    for kind in architecture.attention:
+        words = f"tensor ranks divide the {kind.heads} heads"
+        yield words, kind.heads % np.maximum(degrees.tensor_parallel, 1.0) == 0
 
 
 def is_deployable(architecture: Architecture) -> bool:

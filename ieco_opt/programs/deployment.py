@@ -1,7 +1,8 @@
 """The mixed-integer program of one deployment, in Pyomo.
 
-One binary per segment (a setup with its speculation and draft, on a range of batches) and one integer batch per
-segment: choose one segment and its batch. Latency is the larger of its memory and arithmetic lines, and so is the
+One binary per segment (a setup with its speculation and draft, on a range of batches) and one integer per segment, the
+sequences m of one attention group in a micro-batch: choose one segment and its m. The batch is m times the step of the
+segment (DP x PP; 1 in fidelity `paper`). Latency is the larger of its memory and arithmetic lines, and so is the
 cost of one decoding step. Units inside the program are microseconds, micro-dollars, tokens/s and kW, so that every
 coefficient lies between about 1e-6 and 1e7; the solver's tolerances are absolute.
 """
@@ -40,7 +41,7 @@ class ProgramData:
     Attributes
     ----------
     alternatives, lo, hi
-        One entry a segment: what it decides and the batches it ranges over.
+        One entry a segment: what it decides and the batches it ranges over, multiples of its ``batch_step``.
     limits
         Limits of the scenario.
     objective
@@ -69,11 +70,16 @@ def build_program(data: ProgramData) -> ConcreteModel:
     names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
     model.segments = pyo.Set(initialize=names, ordered=True)
     model.choose = pyo.Var(model.segments, domain=pyo.Binary)
-    most = dict(zip(names, data.hi.tolist(), strict=True))
-    model.batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=lambda _, segment: (0, most[segment]))
+    step = data.alternatives.batch_step
+    most = dict(zip(names, (data.hi // step).tolist(), strict=True))
+    model.group_batch = pyo.Var(
+        model.segments, domain=pyo.NonNegativeIntegers, bounds=lambda _, segment: (0, most[segment])
+    )
+    each = dict(zip(names, step.tolist(), strict=True))
+    model.batch = pyo.Expression(expr=pyo.quicksum(each[name] * model.group_batch[name] for name in names))
     model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
     model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
-    lines = latency_lines(data.alternatives, data.lo, data.hi)
+    lines = latency_lines(data.alternatives, data.lo, data.hi).of_groups(step)
     define_choice_constraint(model)
     define_batch_constraints(model, names, data)
     define_latency_constraints(model, names, lines)
@@ -92,27 +98,28 @@ def define_choice_constraint(model: Any) -> None:
 
 
 def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
-    """A batch of the chosen segment only: lo_r y_r <= b_r <= hi_r y_r.
+    """Sequences of the chosen segment only: lo_r y_r <= m_r <= hi_r y_r, with bounds in sequences of a group.
 
     Memory capacity of every GPU is in hi_r; so are, exactly, the limits that bound the batch.
     """
     import pyomo.environ as pyo
 
-    lo = dict(zip(names, data.lo.tolist(), strict=True))
-    hi = dict(zip(names, data.hi.tolist(), strict=True))
+    step = data.alternatives.batch_step
+    lo = dict(zip(names, (data.lo // step).tolist(), strict=True))
+    hi = dict(zip(names, (data.hi // step).tolist(), strict=True))
 
     def least(model: Any, segment: str) -> Any:
-        return lo[segment] * model.choose[segment] <= model.batch[segment]
+        return lo[segment] * model.choose[segment] <= model.group_batch[segment]
 
     def most(model: Any, segment: str) -> Any:
-        return model.batch[segment] <= hi[segment] * model.choose[segment]
+        return model.group_batch[segment] <= hi[segment] * model.choose[segment]
 
     model.batch_at_least = pyo.Constraint(model.segments, rule=least)
     model.batch_at_most = pyo.Constraint(model.segments, rule=most)
 
 
 def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyLines) -> None:
-    """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r b_r), one row a resource.
+    """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r m_r), one row a resource.
 
     Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
     """
@@ -129,7 +136,7 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
 def define_hourly_cost_constraints(
     model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives
 ) -> None:
-    """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r b_r), the same rows in micro-dollars."""
+    """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r m_r), the same rows in micro-dollars."""
     import pyomo.environ as pyo
 
     rows = _rooflines(lines)
@@ -141,26 +148,26 @@ def define_hourly_cost_constraints(
 
 
 def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
-    """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * sum_r b_r."""
+    """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * b with b = sum_r step_r m_r."""
     import pyomo.environ as pyo
 
     if np.isfinite(data.latency_cap_s):
         model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
-        model.cost_cap = pyo.Constraint(expr=model.step_cost_uusd <= data.cost_cap * pyo.quicksum(model.batch.values()))
+        model.cost_cap = pyo.Constraint(expr=model.step_cost_uusd <= data.cost_cap * model.batch)
 
 
 def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
     """Limits of the scenario, as rows.
 
-    speed: t <= 1 / min_speed; cost: z <= max_cost sum b; throughput: sum b >= floor t and sum b <= cap t;
+    speed: t <= 1 / min_speed; cost: z <= max_cost b; throughput: b >= floor t and b <= cap t, b = sum_r step_r m_r;
     power: sum_r power_r y_r <= cap. The throughput cap is exact only through hi_r, since t may exceed the
     latency of the chosen segment; the row is implied there and kept for readers of the program.
     """
     import pyomo.environ as pyo
 
     limits = data.limits
-    batch = pyo.quicksum(model.batch.values())
+    batch = model.batch
     if limits.min_speed > 0.0:
         model.min_speed = pyo.Constraint(expr=model.latency_us <= MICRO / limits.min_speed)
     if np.isfinite(limits.max_cost):
@@ -183,7 +190,7 @@ def define_objective(model: Any, data: ProgramData) -> None:
     if data.objective is Objective.LATENCY:
         expression = model.latency_us
     else:
-        expression = model.step_cost_uusd - data.reference_cost * pyo.quicksum(model.batch.values())
+        expression = model.step_cost_uusd - data.reference_cost * model.batch
     model.objective = pyo.Objective(expr=expression, sense=pyo.minimize)
 
 
@@ -195,12 +202,18 @@ class Decision:
     batch: int
 
 
-def read_decision(model: Any) -> Decision:
-    """Round the chosen segment and batch from a model whose variables hold a solution."""
+def read_decision(model: Any, steps: Integers) -> Decision:
+    """Round the chosen segment and its batch from a model whose variables hold a solution.
+
+    Parameters
+    ----------
+    steps
+        What a batch of each segment is a multiple of.
+    """
     chosen = [(name.value or 0.0) for name in model.choose.values()]
     position = int(np.argmax(chosen))
-    batch = list(model.batch.values())[position].value or 0.0
-    return Decision(position, round(batch))
+    groups = list(model.group_batch.values())[position].value or 0.0
+    return Decision(position, round(groups) * int(steps[position]))
 
 
 def _rooflines(lines: LatencyLines) -> dict[str, Line]:
@@ -218,9 +231,9 @@ def _rooflines(lines: LatencyLines) -> dict[str, Line]:
 
 
 def _along(model: Any, names: Sequence[str], line: Line) -> Any:
-    """sum_r (intercept_r y_r + slope_r b_r)."""
+    """sum_r (intercept_r y_r + slope_r m_r)."""
     from pyomo.core.expr.numeric_expr import LinearExpression
 
     coefficients = [*line.intercept.tolist(), *line.slope.tolist()]
-    variables = [model.choose[name] for name in names] + [model.batch[name] for name in names]
+    variables = [model.choose[name] for name in names] + [model.group_batch[name] for name in names]
     return LinearExpression(constant=0, linear_coefs=coefficients, linear_vars=variables)

@@ -6,11 +6,12 @@ import re
 
 from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
+from ieco_opt.engines.spread import EXCHANGES
 from ieco_opt.performance.degrees import Degrees
 
 
 def segment_names(space: DesignSpace, segments: Segments) -> list[str]:
-    """One name a segment: accelerator, precision, degrees, layout, speculation and batches.
+    """One name a segment: accelerator, precision, engine, degrees, layout, exchange, speculation and batches.
 
     ``H100_SXM_fp8_tp4_dp2_pp1_ep1_1d_b64_127`` runs TP 4, DP 2, PP 1, EP 1 (8 GPUs) on batches 64 to 127;
     ``_k4_tp2_dp1_pp4_ep1_1d`` before the batches means 4 draft tokens with that draft setup.
@@ -22,7 +23,12 @@ def _name(space: DesignSpace, segments: Segments, index: int) -> str:
     row = segments.alternatives
     accelerator = space.accelerators[int(row.accelerator[index])].name
     precision = space.precisions[int(row.precision[index])]
-    parts = [accelerator, *(() if precision is None else precision.short()), _degrees(segments, index, draft=False)]
+    family = space.family_of(row, index)
+    parts = [accelerator, *(() if precision is None else precision.short())]
+    parts += [each for each in (family.engine,) if each is not None]
+    parts.append(_degrees(segments, index, draft=False))
+    if family.engine is not None and family.shape.experts > 1:
+        parts.append(EXCHANGES[int(row.degrees.spread.exchange[index])])
     if row.draft_tokens[index]:
         parts += [f"k{row.draft_tokens[index]}", _degrees(segments, index, draft=True)]
     parts.append(f"b{segments.lo[index]}_{segments.hi[index]}")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from ieco_opt.documents.types import AboveZero, Count, Flag, FromZero, Number, Record, Text, Whole
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Deployment
@@ -85,6 +86,9 @@ class Proposal(Record):
         What the scenario's performance model gives; ``None`` where the proposal cannot be launched.
     nondominated
         Whether none of the same heuristic's other proposals that can be launched is better.
+    engine, exchange
+        The server that was priced, and its exchange of experts, as in rows of deployments: those of the proposal, or of
+        the cheapest way in which a server runs it. ``None`` where it names no server and none runs it.
     draft_tensor_parallel, ...
         ``None`` where the heuristic does not say, or where there is no draft model.
     reasons
@@ -107,6 +111,8 @@ class Proposal(Record):
     redundant_experts: FromZero
     stage_ranks: AboveZero
     tensor_layout: Literal["1d", "2d"]
+    engine: Text | None
+    exchange: ExchangeKind | None
     batch: Number
     draft_tokens: Count
     draft_tensor_parallel: AboveZero | None

@@ -15,9 +15,11 @@ from ieco_opt.documents.types import (
     Text,
     Whole,
 )
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
 
+DraftMode = Literal["draft_model"]
 Bottleneck = Literal["compute", "memory", "network", "launch overhead"]
 
 RESOURCES: dict[str, Bottleneck] = {
@@ -43,10 +45,18 @@ class Deployment(Row):
     weights, kv_cache
         Precisions of weights (a recipe of its own as ``experts=mxfp4,rest=bf16``) and cache; ``None`` in fidelity
         ``paper``, where the model's name says it.
+    engine, engines
+        Server that was priced, and all those of the scenario that start the configuration with this batch, sorted and
+        separated by commas; ``None`` where none was asked for.
     parallelism, draft
         Degrees of the model, and of the draft model (``None`` without speculation).
+    exchange
+        What brings tokens to their experts: ``none`` (every rank has every token), ``all_gather`` or ``all_to_all``;
+        ``None`` without routed experts and in fidelity ``paper``.
     draft_tokens
-        Tokens proposed at once by the draft model, 0 without speculation.
+        Tokens that the model verifies in one pass, its own next one among them; 0 without speculation.
+    draft_mode, draft_model
+        How tokens are proposed, ``draft_model``, and the name of that model; ``None`` without speculation.
     mfu
         Model FLOPs utilisation: useful FLOP/s over the peak.
     power_kw
@@ -84,9 +94,14 @@ class Deployment(Row):
     accelerator: Text
     weights: Text | None
     kv_cache: Literal["bf16", "fp8"] | None
+    engine: Text | None
+    engines: Text | None
     parallelism: Parallelism
+    exchange: ExchangeKind | None
     batch: Whole
     draft_tokens: Count
+    draft_mode: DraftMode | None
+    draft_model: Text | None
     mfu: FromZero
     power_kw: FromZero | None
     bottleneck: Bottleneck

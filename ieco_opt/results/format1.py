@@ -11,9 +11,9 @@ from dataclasses import asdict
 from typing import Any
 
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.results.earlier_models import FIRST_MODEL
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.format1_comparison import upgraded_comparison
-from ieco_opt.results.model1 import MODEL_VERSION
 from ieco_opt.scenario import load_fleet_mapping, load_scenario_mapping
 from ieco_opt.scenario.migrate import migrated_mapping
 from ieco_opt.scenario.resolved import resolved_names
@@ -53,7 +53,7 @@ def upgraded(values: Mapping[str, Any], file: str | None) -> dict[str, Any]:
     read["scenario"] = _migrated(scenario)
     read["resolved"] = _resolved(read["scenario"], file)
     versions = left.pop("versions", None)
-    read["versions"] = versions | {"model": MODEL_VERSION} if isinstance(versions, dict) else versions
+    read["versions"] = versions | {"model": FIRST_MODEL} if isinstance(versions, dict) else versions
     if later := sorted(left.keys() & read.keys()):
         raise ScenarioError([Fault(file, None, name, "unknown field in file format 1") for name in later])
     return {"format": FORMAT, "format_version": FORMAT_VERSION, **read, **left}

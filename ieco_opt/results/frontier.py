@@ -63,13 +63,13 @@ class Frontier(ShownAnswer, Answer):
             raise InfeasibleError(f"no deployment of the frontier costs at most ${max_cost:g} per million tokens")
         return max(cheap_enough, key=lambda item: item.speed_tokens_per_s)
 
-    def launch(self, *, engine: str, point: int | None = None, folder: str | Path = ".") -> LaunchCommand:
+    def launch(self, *, engine: str | None = None, point: int | None = None, folder: str | Path = ".") -> LaunchCommand:
         """The command that starts a deployment.
 
         Parameters
         ----------
         engine
-            ``vllm``, ``sglang``, ``trtllm`` or a profile in a file.
+            ``vllm``, ``sglang``, ``trtllm`` or a profile in a file; by default the one that the point was priced for.
         point
             Number of the deployment in the order of the table, from 1; may be left out where there is one.
         folder

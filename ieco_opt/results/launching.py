@@ -14,8 +14,8 @@ from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import Launch, RoutedWorkload
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
-from ieco_opt.engines.store import profile
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.choice import Choice
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow
@@ -66,7 +66,7 @@ class Launched:
 
 def launched(
     answer: Frontier | FleetResult,
-    engine: str,
+    engine: str | None = None,
     points: Sequence[int] | None = None,
     options: LaunchOptions = NO_OPTIONS,
 ) -> Launched:
@@ -74,6 +74,9 @@ def launched(
 
     Parameters
     ----------
+    engine
+        Name of a server, also of one whose profile the answer brings, or a file; ``None``: the one that each point or
+        instance was priced for.
     points
         Numbers of points or plans in the order of the table, from 1; ``None``: all.
 
@@ -82,17 +85,16 @@ def launched(
     ScenarioError
         The engine is unknown, or the answer has nothing to launch.
     """
-    chosen = profile(engine)
-    return _sorted_out(_launches(answer, chosen, points, options))
+    return _sorted_out(_launches(answer, engine, points, options))
 
 
-def servers_of(answer: Frontier | FleetResult, chosen: Profile) -> list[Server]:
+def servers_of(answer: Frontier | FleetResult, chosen: Profile | None) -> list[Server]:
     """Every server of every point or plan, also those that do not start as they are priced; errors as of `launched`."""
     return [server for launch in _launches(answer, chosen, None, NO_OPTIONS) for server in launch.servers]
 
 
 def _launches(
-    answer: Frontier | FleetResult, chosen: Profile, points: Sequence[int] | None, options: LaunchOptions
+    answer: Frontier | FleetResult, engine: Profile | str | None, points: Sequence[int] | None, options: LaunchOptions
 ) -> list[Launch]:
     count = len(answer)
     numbers = range(1, count + 1) if points is None else points
@@ -104,13 +106,13 @@ def _launches(
     stem = options.stem or slug(answer.scenario.name)
     named = replace(options, stem=stem)
     if isinstance(answer, FleetResult):
-        plans = _Fleet(answer, chosen, named)
+        plans = _Fleet(answer, engine, named)
         return [plans.launch(number) for number in numbers]
-    deployments = _Deployments(answer, chosen, named)
+    deployments = _Deployments(answer, engine, named)
     return [deployments.launch(number) for number in numbers]
 
 
-def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) -> LaunchCommand:
+def one_command(answer: Frontier, engine: str | None, point: int | None, folder: Path) -> LaunchCommand:
     """The command of one point of a frontier, whose file shall lie in a folder.
 
     Raises
@@ -121,12 +123,14 @@ def one_command(answer: Frontier, engine: str, point: int | None, folder: Path) 
     return _unrefused(answer, engine, point, folder)[0].servers[0].command()
 
 
-def all_commands(answer: FleetResult, engine: str, plan: int | None, folder: Path) -> list[LaunchCommand]:
+def all_commands(answer: FleetResult, engine: str | None, plan: int | None, folder: Path) -> list[LaunchCommand]:
     """The commands of all instances of a plan, and of the routers before them; errors as of :func:`one_command`."""
     return [command for launch in _unrefused(answer, engine, plan, folder) for command in launch.commands()]
 
 
-def _unrefused(answer: Frontier | FleetResult, engine: str, number: int | None, folder: Path) -> tuple[Launch, ...]:
+def _unrefused(
+    answer: Frontier | FleetResult, engine: str | None, number: int | None, folder: Path
+) -> tuple[Launch, ...]:
     if number is None and len(answer) > 1:
         what = "plans" if isinstance(answer, FleetResult) else "points"
         raise ScenarioError.single(f"found no choice among {len(answer)} {what}, expected one from 1", field="point")
@@ -160,13 +164,14 @@ def _sorted_out(made: Sequence[Launch]) -> Launched:
 class _Deployments:
     """Servers of the points of one scenario."""
 
-    def __init__(self, answer: Frontier, chosen: Profile, options: LaunchOptions) -> None:
+    def __init__(self, answer: Frontier, engine: Profile | str | None, options: LaunchOptions) -> None:
         resolved = resolve(answer.scenario)
         if not isinstance(resolved.model, Model):
             raise ScenarioError.single(
                 "found fidelity paper, which knows no server; expected deployable", field="fidelity"
             )
-        self._answer, self._profile, self._options = answer, chosen, options
+        self._answer, self._options = answer, options
+        self._choice = Choice(engine, resolved.engines)
         self._accelerators = {each.name: each for each in resolved.accelerators}
         speculation = answer.scenario.speculation
         workload = answer.scenario.workload
@@ -178,6 +183,7 @@ class _Deployments:
             memory_utilization=answer.scenario.memory_utilization,
             draft=resolved.draft if isinstance(resolved.draft, Model) else None,
             draft_reference=None if speculation is None else speculation.draft_model,
+            engines=resolved.engines,
         )
 
     def launch(self, number: int) -> Launch:
@@ -188,7 +194,7 @@ class _Deployments:
         alone = len(self._answer) == 1
         title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"
         server = server_of(
-            self._profile,
+            self._choice.of(deployment.engine, self._serving.engines, title),
             deployment.to_dict(),
             self._serving,
             accelerator,
@@ -222,9 +228,10 @@ def _figures(deployment: Deployment) -> str:
 class _Fleet:
     """Servers of the plans of a fleet."""
 
-    def __init__(self, answer: FleetResult, chosen: Profile, options: LaunchOptions) -> None:
+    def __init__(self, answer: FleetResult, engine: Profile | str | None, options: LaunchOptions) -> None:
         resolved = resolve_fleet(answer.scenario)
-        self._answer, self._profile, self._options = answer, chosen, options
+        self._answer, self._options = answer, options
+        self._choice = Choice(engine, [each for workload in resolved.workloads for each in workload.engines])
         self._pools = {pool.name: pool for pool in resolved.pools}
         names = _Names()
         self._hosts = {name: names.of(name) for name in self._pools}
@@ -258,10 +265,11 @@ class _Fleet:
     def _server(self, row: InstanceRow, kind: str, instance: int, placed: Placed, names: _Names) -> Server:
         title = f"{kind}, {instance + 1} of {row.instances}"
         name = names.of(row.workload, row.phase, row.pool, row.instance_type, str(instance))
+        serving = _serving(self._workloads[row.workload], title)
         return server_of(
-            self._profile,
+            self._choice.of(row.engine, serving.engines, title),
             row.to_dict(),
-            _serving(self._workloads[row.workload], title),
+            serving,
             self._pools[row.pool].accelerator,
             placed,
             Named(name, title, kind, self._options.out_folder),
@@ -280,7 +288,7 @@ class _Fleet:
                 yield RoutedWorkload(
                     name=names.of(summary.workload, "router"),
                     title=f"{summary.workload}, router",
-                    profile=self._profile,
+                    profile=prefill[0].profile,
                     prefill=tuple(prefill),
                     decode=tuple(decode),
                     out_folder=self._options.out_folder,
@@ -319,6 +327,7 @@ def _serving(resolved: ResolvedWorkload, title: str) -> Serving:
         memory_utilization=workload.memory_utilization,
         draft=resolved.draft if isinstance(resolved.draft, Model) else None,
         draft_reference=None if workload.speculation is None else workload.speculation.draft_model,
+        engines=resolved.engines,
     )
 
 

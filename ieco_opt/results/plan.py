@@ -19,9 +19,10 @@ from ieco_opt.documents.types import (
     Text,
     Whole,
 )
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
-from ieco_opt.results.deployment import Bottleneck
+from ieco_opt.results.deployment import Bottleneck, DraftMode
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
 from ieco_opt.results.shown import ShownAnswer, installed_part, launcher_of_results
@@ -68,8 +69,7 @@ class InstanceRow(Row):
         Generated tokens of one full instance; for prefill, prompt tokens.
     bound, gap, status
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
-    memory_per_gpu_gb, memory_limit_gb
-        Bytes / 1e9 on the most loaded GPU, and what the server may use there.
+    engine, engines, exchange, draft_mode, draft_model, memory_per_gpu_gb, memory_limit_gb
     cache_tokens, weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
         As in :class:`~ieco_opt.results.deployment.Deployment`.
     """
@@ -93,9 +93,14 @@ class InstanceRow(Row):
     accelerator: Text
     weights: Text | None
     kv_cache: Literal["bf16", "fp8"] | None
+    engine: Text | None
+    engines: Text | None
     parallelism: Parallelism | None
+    exchange: ExchangeKind | None
     batch: Whole | None
     draft_tokens: Count | None
+    draft_mode: DraftMode | None
+    draft_model: Text | None
     mfu: FromZero | None
     power_kw: FromZero | None
     bottleneck: Bottleneck | None
@@ -352,7 +357,9 @@ class FleetResult(ShownAnswer, _Priced):
         found: FleetResult = installed_part(PLANNERS, "fleets", "plans fleets").with_relaxations(self)
         return found
 
-    def launch(self, *, engine: str, plan: int | None = None, folder: str | Path = ".") -> list[LaunchCommand]:
+    def launch(
+        self, *, engine: str | None = None, plan: int | None = None, folder: str | Path = "."
+    ) -> list[LaunchCommand]:
         """The commands that start all instances of a plan (from 1; its only one) and the routers before them.
 
         Engine, folder and errors are as of :meth:`ieco_opt.results.frontier.Frontier.launch`.

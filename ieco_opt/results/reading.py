@@ -15,11 +15,11 @@ from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.answer import Answer, QuestionKind
 from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.model1 import completed, is_of_model_1
 from ieco_opt.results.places import place_of
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.wording import expected_of
@@ -35,9 +35,6 @@ KINDS: dict[QuestionKind, type[Answer]] = {
     "compare": Comparison,
 }
 """Records of answers, by what was asked."""
-
-_NO_ROWS = ("scenario", "resolved", "versions", "solver")
-"""Parts of a result that hold no configurations."""
 
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
 
@@ -78,8 +75,7 @@ def from_json(text: str, file: str | None = None, *, max_setups: int | None = No
     values = parse_mapping(text, file, _WRITTEN_BY_US)
     if values.get("format") in FORMATS_1 and _is(values.get("format_version"), 1):
         values, text = upgraded(values, file), ""
-    if is_of_model_1(values):
-        values = {name: part if name in _NO_ROWS else completed(part) for name, part in values.items()}
+    values = completed(values)
     # Scenarios of results are self-contained: one that names a file was not written by us.
     origin = Origin(file, files=False, max_setups=max_setups)
     try:

@@ -76,9 +76,11 @@ def _ends(answer: Any) -> Iterator[str]:
 
 def _line(point: Any) -> str:
     if hasattr(point, "speed_tokens_per_s"):
+        engine = "" if point.engine is None else f"{point.engine}, "
         return (
             f"{point.speed_tokens_per_s:.4g} tokens/s at ${point.cost_usd_per_mtok:.4g} per million tokens: "
-            f"{point.gpus} x {point.accelerator}, {point.parallelism.short()}, batch {point.batch:,} ({point.status})"
+            f"{point.gpus} x {point.accelerator}, {engine}{point.parallelism.short()}, batch {point.batch:,} "
+            f"({point.status})"
         )
     factor = f", speeds x {point.speed_factor:.4g}" if point.speed_factor != 1.0 else ""
     return f"${point.usd_per_hour:,.2f}/h, {point.gpus:,} GPUs{factor} ({point.status})"

@@ -17,6 +17,9 @@ class Versions(Record):
         Name of the solver in the configuration; HiGHS is called ``highs``.
     model
         Number of the performance model, which every change of its figures raises.
+    engines
+        Servers that the scenario asks, by name, each with the versions that its rules and prices are for, such as
+        ``>=0.33,<0.34``; empty for the equations alone.
     """
 
     ieco_opt: Text
@@ -25,3 +28,4 @@ class Versions(Record):
     python: Text
     solver: Text
     model: Whole
+    engines: dict[Text, Text]

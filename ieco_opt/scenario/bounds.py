@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from ieco_opt.catalog.types import Fidelity
 from ieco_opt.defaults import DEFAULT_MAX_SETUPS
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import ScenarioError
@@ -12,7 +13,7 @@ from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario, Speculat
 from ieco_opt.scenario.fleet import FleetWorkload
 
 _BATCHES_AT_ONCE = 256
-"""With speculation and a cap on throughput every batch of a range is looked at: so many cost as much as a setup."""
+"""In ``paper``, with speculation and a cap on throughput, every batch is looked at: so many cost as much as a setup."""
 
 _SHOWN = 4
 
@@ -26,7 +27,8 @@ def factors_of(scenario: Scenario, space: ResolvedDesignSpace) -> Factors:
     factors |= {"weights": max(1, len(scenario.weights)), "accelerators": len(scenario.accelerators)}
     factors |= {"kv_cache": len(scenario.kv_cache)}
     factors |= _of_speculation(scenario.speculation)
-    if space.batches is None and scenario.speculation is not None and scenario.limits.max_throughput is not None:
+    capped = scenario.fidelity is Fidelity.PAPER and scenario.limits.max_throughput is not None
+    if space.batches is None and scenario.speculation is not None and capped:
         factors["batch"] = math.ceil((space.batch_max - space.batch_min + 1) / _BATCHES_AT_ONCE)
     return factors
 

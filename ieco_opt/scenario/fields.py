@@ -140,7 +140,8 @@ def _plain_mapping(value: object) -> object:
     return _plain(value, (), [_MAX_INLINE_VALUES])
 
 
-def _kind_of_reference(value: object) -> str:
+def kind_of_reference(value: object) -> str:
+    """Tell mappings from names; what is neither counts as a name, whose refusal names both."""
     return "<mapping>" if isinstance(value, Mapping) else "<name>"
 
 
@@ -168,7 +169,8 @@ def _kind_of_reserve(value: object) -> str:
     return "<auto>" if isinstance(value, str) else "<number>"
 
 
-def _scalar_as_list(value: object) -> object:
+def scalar_as_list(value: object) -> object:
+    """Take one text for a list of it."""
     return [value] if isinstance(value, str) else value
 
 
@@ -212,6 +214,13 @@ def choice(options: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
+def one_or_list(schema: JsonDict) -> None:
+    """Describe a list whose only entry may stand for it, as :func:`scalar_as_list` reads it."""
+    entry = schema.pop("items")
+    schema.pop("type")
+    schema["anyOf"] = [entry, {"type": "array", "items": entry, "minItems": 1, "uniqueItems": True}]
+
+
 _PRECISIONS = ", ".join(PRECISIONS)
 
 # Lengths are checked before the entries: Pydantic counts what is left of a list once wrong entries are gone.
@@ -232,12 +241,12 @@ Inline = Annotated[dict[str, object], BeforeValidator(_plain_mapping)]
 ModelReference = Annotated[
     Annotated[Name, expecting("a name of the catalog, a file or a mapping"), Tag("<name>")]
     | Annotated[Inline, Tag("<mapping>")],
-    Discriminator(_kind_of_reference),
+    Discriminator(kind_of_reference),
 ]
 AcceleratorReference = Annotated[
     Annotated[Name, expecting("a name of the catalog or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")]
     | Annotated[Inline, Tag("<mapping>")],
-    Discriminator(_kind_of_reference),
+    Discriminator(kind_of_reference),
 ]
 Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), listed("accelerators")]
 
@@ -249,7 +258,7 @@ Precision = Annotated[
 ]
 WeightRecipe = Annotated[dict[str, str], BeforeValidator(_formats_by_part)]
 Weights = Annotated[
-    Annotated[Precision, Tag("<name>")] | Annotated[WeightRecipe, Tag("<mapping>")], Discriminator(_kind_of_reference)
+    Annotated[Precision, Tag("<name>")] | Annotated[WeightRecipe, Tag("<mapping>")], Discriminator(kind_of_reference)
 ]
 Precisions = Annotated[
     tuple[Weights, ...],
@@ -261,14 +270,10 @@ Precisions = Annotated[
 KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
 KvCaches = Annotated[
     tuple[KvCache, ...],
-    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+    Field(json_schema_extra=one_or_list),
     AfterValidator(unique),
     listed("precisions ('bf16', 'fp8')"),
-    BeforeValidator(_scalar_as_list),
-]
-EngineName = Annotated[
-    Literal["any", "none", "vllm", "sglang", "trtllm"],
-    expecting("'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+    BeforeValidator(scalar_as_list),
 ]
 Gigabytes = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("'auto', or a number from 0 to 1e6")]
 Reserve = Annotated[

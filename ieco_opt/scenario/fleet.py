@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
-from ieco_opt.scenario import fields
+from ieco_opt.scenario import engine_fields, fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.engines import asked
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
@@ -118,6 +119,8 @@ OperatingPoints = Annotated[
 class FleetWorkload(Strict):
     """Requests of one model that have to be served."""
 
+    model_config = ConfigDict(json_schema_extra=engine_fields.WITHOUT_PROFILE)
+
     name: fields.Title
     """Name that results use."""
 
@@ -131,8 +134,13 @@ class FleetWorkload(Strict):
     kv_cache: fields.KvCaches = ("bf16",)
     """Precisions of the cache that the solver may choose from."""
 
-    engine: fields.EngineName = "any"
-    """Server whose memory is reserved; none: no reserve."""
+    # Declared before the servers, which may name its engine.
+    profile: engine_fields.ProfileReference | None = None
+    """Profile of a server of your own: a file or a mapping; its engine is one of the servers, by default the only
+    one."""
+
+    engine: engine_fields.Engines = ("any",)
+    """Servers that the solver may choose from; any: all that are known; none: the equations alone."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
@@ -214,6 +222,8 @@ class FleetWorkload(Strict):
             faults.append((("weights",), given, "nothing without a model"))
         if self.model is None and self.speculation is not None:
             faults.append((("speculation",), {}, "nothing without a model"))
+        if self.model is None and self.profile is not None:
+            faults.append((("profile",), self.profile, "nothing without a model"))
         if self.max_instances is not None and self.max_instances < self.min_instances:
             expected = f"at least min_instances, which is {self.min_instances}"
             faults.append((("max_instances",), self.max_instances, expected))
@@ -222,6 +232,11 @@ class FleetWorkload(Strict):
         if faults:
             raise fields.refused_at(faults)
         return self
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Names of the servers that are asked, ``any`` or ``none``; of a profile that stands in it, its engine."""
+        return asked(self.engine, self.profile, said="engine" in self.model_fields_set)
 
     @property
     def classes(self) -> tuple[RequestClass, ...]:

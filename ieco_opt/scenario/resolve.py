@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location
+from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
+from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
@@ -30,6 +32,8 @@ class ResolvedScenario:
         The draft model, or ``None`` without speculation.
     precisions
         Every pair of weights and cache; empty in fidelity ``paper``.
+    engines
+        Servers to choose from, in order of preference; empty for the equations alone and in fidelity ``paper``.
     """
 
     scenario: Scenario
@@ -38,6 +42,7 @@ class ResolvedScenario:
     draft: Model | PaperModel | None
     design_space: ResolvedDesignSpace
     precisions: tuple[Precision, ...]
+    engines: tuple[Profile, ...]
 
 
 def resolve(scenario: Scenario) -> ResolvedScenario:
@@ -59,6 +64,8 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
+    engines = _engines(scenario, faults)
+    faults += _without_server(scenario, engines, accelerators)
     served = _served(scenario, models)
     faults += _unfit_models(scenario, served, [each for each in accelerators if each is not None])
     if faults:
@@ -74,7 +81,19 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         draft=models[1] if scenario.speculation else None,
         design_space=space,
         precisions=precisions(weights_of(scenario.weights, served[0].model), scenario.kv_cache) if served else (),
+        engines=engines,
     )
+
+
+def _engines(scenario: Scenario, faults: list[Fault]) -> tuple[Profile, ...]:
+    """Servers to choose from; those of the package alone where the scenario's own profile is wrong."""
+    if scenario.fidelity is Fidelity.PAPER:
+        return ()
+    try:
+        return profiles_of(scenario.servers, own_profile(scenario.profile, ("profile",), scenario.origin))
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return ()
 
 
 def _served(scenario: Scenario, models: Sequence[Model | PaperModel | None]) -> list[Served]:
@@ -139,6 +158,17 @@ def _repeated(scenario: Scenario, accelerators: Sequence[Accelerator | None]) ->
             )
             faults.append(scenario.origin.fault(("accelerators", index), message))
     return faults
+
+
+def _without_server(
+    scenario: Scenario, engines: Sequence[Profile], accelerators: Sequence[Accelerator | None]
+) -> list[Fault]:
+    known = {at: each for at, each in enumerate(accelerators) if each is not None}
+    positions = list(known)
+    return [
+        scenario.origin.fault(("accelerators", positions[at]), message)
+        for at, message in unserved(engines, list(known.values()))
+    ]
 
 
 def _without_price(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -10,9 +10,11 @@ from typing import TypeVar
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
 from ieco_opt.documents.origin import Location
+from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
+from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
@@ -47,13 +49,17 @@ class ResolvedPool:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedWorkload:
-    """A workload with its models; ``points`` are operating points, each with the pools it suits (by position)."""
+    """A workload with its models; ``points`` are operating points, each with the pools it suits (by position).
+
+    ``engines`` are the servers to choose from, in order of preference; empty for the equations alone.
+    """
 
     workload: FleetWorkload
     model: Model | PaperModel | None
     draft: Model | PaperModel | None
     design_space: ResolvedDesignSpace
     precisions: tuple[Precision, ...]
+    engines: tuple[Profile, ...]
     pools: tuple[int, ...]
     points: tuple[tuple[OperatingPoint, tuple[int, ...]], ...]
 
@@ -158,12 +164,20 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
     served = [Served(model, ("model",), workload.model)] if isinstance(model, Model) else []
     if isinstance(draft, Model) and workload.speculation is not None:
         served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
+    engines = (
+        _collected(
+            lambda: profiles_of(workload.servers, own_profile(workload.profile, (*location, "profile"), fleet.origin)),
+            faults,
+        )
+        or ()
+    )
     if isinstance(model, Model):
         hardware = [pool.accelerator for at in allowed if (pool := pools[at]) is not None]
         faults += [
             fleet.origin.fault((*location, *place), message)
             for place, message in complaints(workload.weights, workload.kv_cache, served, hardware, _requests(workload))
         ]
+        faults += _without_server(fleet, location, hardware, engines)
     if faults:
         raise ScenarioError(faults)
     return ResolvedWorkload(
@@ -174,9 +188,20 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         precisions=precisions(weights_of(workload.weights, model), workload.kv_cache)
         if isinstance(model, Model)
         else (),
+        engines=engines,
         pools=allowed,
         points=points,
     )
+
+
+def _without_server(
+    fleet: Fleet, location: Location, hardware: Sequence[Accelerator], engines: Sequence[Profile]
+) -> list[Fault]:
+    """Refuse a workload that no pool of its own can serve, since no server runs there."""
+    wrong = dict(unserved(engines, hardware))
+    if not wrong or len(wrong) < len(hardware):
+        return []
+    return [fleet.origin.fault((*location, "engine"), message) for message in dict.fromkeys(wrong.values())]
 
 
 def _requests(workload: FleetWorkload) -> Iterator[tuple[Location, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -11,14 +12,17 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario, Speculation
+from ieco_opt.scenario.engines import profile_values
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload
 from ieco_opt.scenario.operating_points import read_operating_points
 from ieco_opt.scenario.references import is_file, model_of
 
+Kind = TypeVar("Kind", Scenario, Fleet)
+
 
 def self_contained(scenario: Scenario) -> Scenario:
-    """Put mappings in the place of models that the scenario names as files.
+    """Put mappings in the place of the models and the profile that the scenario names as files.
 
     Raises
     ------
@@ -27,16 +31,19 @@ def self_contained(scenario: Scenario) -> Scenario:
     """
     faults: list[Fault] = []
     inlined = _Inliner(scenario.fidelity, scenario.origin, faults)
-    changes: dict[str, str | dict[str, object] | Speculation] = {"model": inlined.model(scenario.model, ("model",))}
+    changes: dict[str, object] = {"model": inlined.model(scenario.model, ("model",))}
     if scenario.speculation is not None:
         changes["speculation"] = inlined.speculation(scenario.speculation, ())
+    if isinstance(scenario.profile, str):
+        changes["profile"] = inlined.profile(scenario.profile, ("profile",))
     if faults:
         raise ScenarioError(faults)
-    return scenario.model_copy(update=changes)
+    copied = scenario.model_copy(update=changes)
+    return copied if scenario.profile == copied.profile else _again(copied, scenario.origin)
 
 
 def self_contained_fleet(fleet: Fleet) -> Fleet:
-    """Put mappings in the place of models and operating points that the fleet names as files.
+    """Put mappings in the place of models, profiles and operating points that the fleet names as files.
 
     Raises
     ------
@@ -52,14 +59,16 @@ def self_contained_fleet(fleet: Fleet) -> Fleet:
         raise ScenarioError(faults)
     if workloads == fleet.workloads:
         return fleet
-    # Names in tables that were just read are checked like those that stood in the scenario.
-    values = fleet.model_dump(exclude_unset=True) | {
-        "workloads": [each.model_dump(exclude_unset=True) for each in workloads]
-    }
+    return _again(fleet.model_copy(update={"workloads": workloads}), fleet.origin)
+
+
+def _again(scenario: Kind, origin: Origin) -> Kind:
+    """Check names in what was just read, and names of it, like those that stood in the scenario."""
+    schema = type(scenario)
     try:
-        return Fleet.model_validate(values, context=fleet.origin)
+        return schema.model_validate(scenario.model_dump(exclude_unset=True), context=origin)
     except ValidationError as error:
-        raise ScenarioError(faults_of(error, Fleet, fleet.origin)) from None
+        raise ScenarioError(faults_of(error, schema, origin)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,13 @@ class _Inliner:
             self.faults.extend(error.faults)
             return reference
 
+    def profile(self, file: str, location: Location) -> object:
+        try:
+            return profile_values(file, location, self.origin)
+        except ScenarioError as error:
+            self.faults.extend(error.faults)
+            return file
+
     def speculation(self, speculation: Speculation, location: Location) -> Speculation:
         draft = self.model(speculation.draft_model, (*location, "speculation", "draft_model"))
         return speculation.model_copy(update={"draft_model": draft})
@@ -89,6 +105,8 @@ class _Inliner:
             changes["model"] = self.model(workload.model, (*location, "model"))
         if workload.speculation is not None:
             changes["speculation"] = self.speculation(workload.speculation, location)
+        if isinstance(workload.profile, str):
+            changes["profile"] = self.profile(workload.profile, (*location, "profile"))
         if isinstance(workload.operating_points, str):
             try:
                 changes["operating_points"] = read_operating_points(

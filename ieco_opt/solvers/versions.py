@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from collections.abc import Sequence
 from importlib import metadata
 
+from ieco_opt.engines.profile import Profile
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.versions import Versions
+from ieco_opt.scenario import ResolvedFleet, ResolvedScenario
 
 _OTHERS = ("numpy", "pandas", "pydantic", "click", "matplotlib", "pyarrow", "pymoo", "scipy")
 
 
-def versions(solver: str) -> Versions:
-    """Versions as they are installed here, with the name of the solver that is used."""
-    return Versions(
-        ieco_opt=metadata.version("ieco_opt"),
-        pyomo=metadata.version("pyomo"),
-        highspy=metadata.version("highspy"),
-        python=platform.python_version(),
-        solver=solver,
-        model=MODEL_VERSION,
-    )
+def versions(solver: str, asked: ResolvedScenario | ResolvedFleet) -> Versions:
+    """Versions as they are installed here, with the name of the solver that is used and the servers that are asked."""
+    return Versions(**_packages(), solver=solver, model=MODEL_VERSION, engines=engine_versions(asked))
+
+
+def engine_versions(asked: ResolvedScenario | ResolvedFleet) -> dict[str, str]:
+    """Versions that the rules of each server are for, by its name; of a fleet, of all workloads with a model.
+
+    Workloads may bring profiles of one name and several versions.
+    """
+    found: dict[str, set[str]] = {}
+    for each in profiles_asked(asked):
+        found.setdefault(each.name, set()).add(each.version)
+    return {name: " or ".join(sorted(found[name])) for name in sorted(found)}
+
+
+def profiles_asked(asked: ResolvedScenario | ResolvedFleet) -> Sequence[Profile]:
+    """Servers that may be chosen; of a fleet, those of all workloads with a model."""
+    if isinstance(asked, ResolvedFleet):
+        return [profile for each in asked.workloads if each.model is not None for profile in each.engines]
+    return asked.engines
+
+
+def _packages() -> dict[str, str]:
+    installed = {name: metadata.version(name) for name in ("ieco_opt", "pyomo", "highspy")}
+    return installed | {"python": platform.python_version()}
 
 
 class InstalledVersions(dict[str, str | int]):
@@ -35,7 +53,7 @@ class InstalledVersions(dict[str, str | int]):
 
 def installed() -> InstalledVersions:
     """Versions that results depend on, and of optional packages where they are installed."""
-    found = InstalledVersions(asdict(versions("highs")))
+    found = InstalledVersions(_packages() | {"solver": "highs", "model": MODEL_VERSION})
     for package in _OTHERS:
         try:
             found[package] = metadata.version(package)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from ieco_opt.comparison.compare import measures, points_of
 from ieco_opt.comparison.deployability import judge
 from ieco_opt.comparison.proposals import proposals_of
+from ieco_opt.engines.spread import EXCHANGES
 from ieco_opt.heuristics import Proposals
+from ieco_opt.heuristics.interface import NO_SERVER
 from ieco_opt.pareto.describe import names_of
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.results.agreement import differences
@@ -43,6 +46,7 @@ def _proposed(heuristic: HeuristicResult, resolved: ResolvedScenario) -> Proposa
     """The proposals of a heuristic in numbers, as its records say them."""
     listed = heuristic.proposals
     accelerators = [each.name for each in resolved.accelerators]
+    servers = [each.name for each in resolved.engines]
     with np.errstate(divide="ignore"):
         latency = 1.0 / np.array([each.claimed_speed_tokens_per_s for each in listed], dtype=float)
     return Proposals(
@@ -51,7 +55,8 @@ def _proposed(heuristic: HeuristicResult, resolved: ResolvedScenario) -> Proposa
             [names_of(each) for each in resolved.precisions or (None,)],
             [(each.weights, each.kv_cache) for each in listed],
         ),
-        degrees=_degrees(listed, ""),
+        engine=np.array([_server(servers, each.engine) for each in listed], dtype=np.intp),
+        degrees=_exchanging(_degrees(listed, ""), listed),
         batch=np.array([each.batch for each in listed], dtype=float),
         draft_tokens=np.array([each.draft_tokens for each in listed], dtype=np.int64),
         draft_degrees=_degrees(listed, "draft_"),
@@ -67,8 +72,25 @@ def _positions(names: Sequence[Hashable], found: Sequence[Hashable]) -> NDArray[
     return np.array([known.get(name, len(names)) for name in found], dtype=np.intp)
 
 
+def _server(servers: Sequence[str], name: str | None) -> int:
+    """Position of a server; beyond the end of the list for one that it does not have."""
+    if name is None:
+        return NO_SERVER
+    return servers.index(name) if name in servers else len(servers)
+
+
+def _exchanging(degrees: Degrees, listed: Sequence[Proposal]) -> Degrees:
+    """The same degrees with the exchanges of experts of the records, as far as they say one."""
+    named = [each.exchange for each in listed]
+    plain = degrees.spread.exchange
+    found = [at if name is None else EXCHANGES.index(name) for name, at in zip(named, plain, strict=True)]
+    return replace(degrees, spread=replace(degrees.spread, exchange=np.array(found, dtype=np.int64)))
+
+
 def _degrees(listed: Sequence[Proposal], prefix: str) -> Degrees:
     values: dict[str, Any] = {
         name: np.array([getattr(each, prefix + name) for each in listed], dtype=float) for name in _DEGREES
     }
-    return Degrees(**values, two_dimensional=np.array([each.tensor_layout == "2d" for each in listed], dtype=bool))
+    return Degrees.plain(
+        **values, two_dimensional=np.array([each.tensor_layout == "2d" for each in listed], dtype=bool)
+    )

@@ -11,9 +11,18 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.design_space.alternatives import Alternatives
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.building import build_families
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
-from ieco_opt.pareto.describe import component_seconds, names_of, rows_of
+from ieco_opt.design_space.starting import starting
+from ieco_opt.pareto.describe import (
+    component_seconds,
+    draft_of,
+    exchange_number,
+    joined_engines,
+    names_of,
+    rows_of,
+)
 from ieco_opt.pareto.resident import resident_of
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
@@ -44,7 +53,10 @@ class DeploymentModel:
             yield from (f"deployments[{at}]: {problem}" for problem in self._wrong(deployment))
 
     def _wrong(self, one: Deployment) -> Iterator[str]:
-        key = (one.accelerator, one.weights, one.kv_cache, one.parallelism, one.draft_tokens, one.draft, one.batch)
+        key = (
+            *(one.accelerator, one.weights, one.kv_cache, one.engine, one.exchange),
+            *(one.parallelism, one.draft_tokens, one.draft, one.batch),
+        )
         if key not in self._known:
             self._known[key] = self._looked_up(one)
         known = self._known[key]
@@ -59,37 +71,50 @@ class DeploymentModel:
 
     def _looked_up(self, one: Deployment) -> tuple[dict[str, Any], tuple[str, ...]] | str:
         """Figures of a deployment and what it misses; or why it does not exist."""
-        family = self._families.get((one.accelerator, one.weights, one.kv_cache))
-        if family is None:
+        families = self._families.get((one.accelerator, one.weights, one.kv_cache))
+        if families is None:
             found = f"{one.accelerator}, {shown(one.weights)} and {shown(one.kv_cache)}"
             return f"accelerator, weights, kv_cache: found {found}, which the scenario does not list together"
+        family = families.get(one.engine)
+        if family is None:
+            expected = " or ".join(shown(each) for each in families)
+            return f"engine: found {shown(one.engine)}, expected {expected}"
         row = _row(family, one, self._resolved.design_space.batches)
         if isinstance(row, str):
             return row
-        return _figures(family, row, one.batch), tuple(_missed(self._resolved.scenario.limits, row, one.batch))
+        engines = joined_engines(starting(tuple(families.values()), row, one.batch))
+        figures = _figures(family, row, one.batch) | {"engines": engines}
+        return figures, tuple(_missed(self._resolved.scenario.limits, row, one.batch))
 
 
-def _families_of(resolved: ResolvedScenario) -> dict[tuple[str, str | None, str | None], Family]:
-    """The setups of every accelerator and precision of a scenario, by their names."""
+def _families_of(
+    resolved: ResolvedScenario,
+) -> dict[tuple[str, str | None, str | None], dict[str | None, Family]]:
+    """The setups of every accelerator and precision of a scenario by their names, and by server."""
     request, precisions = family_request(resolved), resolved.precisions or (None,)
     return {
-        (accelerator[1].name, *names_of(precision[1])): build_family(request, accelerator, precision)[0]
+        (accelerator[1].name, *names_of(precision[1])): {
+            family.engine: family for family in build_families(request, accelerator, precision)[0]
+        }
         for accelerator in enumerate(resolved.accelerators)
         for precision in enumerate(precisions)
     }
 
 
-def _position(degrees: Degrees, held: Parallelism) -> int | None:
+def _position(degrees: Degrees, held: Parallelism, exchange: int) -> int | None:
     """Row of the setup that a record names, if it is one of the scenario's."""
-    rows = np.flatnonzero(rows_of(degrees, held))
+    rows = np.flatnonzero(rows_of(degrees, held) & (degrees.spread.exchange == exchange))
     return int(rows[0]) if len(rows) else None
 
 
 def _row(family: Family, deployment: Deployment, listed: tuple[int, ...] | None) -> Alternatives | str:
     """The alternative that a deployment names if its batch exists and fits; otherwise what is not so."""
     held, draft, tokens, batch = deployment.parallelism, deployment.draft, deployment.draft_tokens, deployment.batch
-    setup = _position(family.setups.degrees, held)
+    exchange = exchange_number(family, deployment.exchange)
+    setup = _position(family.setups.degrees, held, exchange)
     if setup is None:
+        if rows_of(family.setups.degrees, held).any():
+            return f"exchange: found {shown(deployment.exchange)}, which the server does not do in {held.short()}"
         return f"{DEGREES}: found {held.short()}, which is not part of the scenario's design space, or does not fit"
     if tokens == 0 and draft is None:
         row = family.alternatives(np.array([setup]), 0)
@@ -97,16 +122,26 @@ def _row(family: Family, deployment: Deployment, listed: tuple[int, ...] | None)
         beside = "no draft model" if draft is None else "a draft model"
         return f"draft_tokens: found {tokens} with {beside}, which is not part of the scenario's design space"
     else:
-        position = _position(family.drafts.setups.degrees, draft)
-        if position is None or draft.gpus != held.gpus:
+        position = _draft_position(family, setup, draft)
+        if position is None:
             return f"draft_{DEGREES}: found {draft.short()}, which is not part of the scenario's design space"
         row = family.alternatives(np.array([setup]), tokens, np.array([position]))
-    low, high = int(row.batch_min[0]), int(row.batch_max[0])
+    low, high, step = int(row.batch_min[0]), int(row.batch_max[0]), int(row.batch_step[0])
     if not low <= batch <= high:
         return f"batch: found {batch}, expected {low} to {high}, which exist and fit in memory"
+    if batch % step:
+        return f"batch: found {batch}, expected a multiple of {step}: groups and micro-batches are whole"
     if listed is not None and batch not in listed:
         return f"batch: found {batch}, expected one of {', '.join(map(str, listed))}"
     return row
+
+
+def _draft_position(family: Family, setup: int, held: Parallelism) -> int | None:
+    """Row of the draft setup that a record names, if it can stand beside a setup of the model."""
+    assert family.drafts is not None
+    beside = family.beside(setup)
+    same = rows_of(family.drafts.setups.degrees.take(beside), held)
+    return int(beside[same][0]) if same.any() else None
 
 
 def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any]:
@@ -117,6 +152,7 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
     power = float(row.power_kw[0])
     return {
         "latency_s": float(latency[0]),
+        **draft_of(family, row),
         "cost_usd_per_mtok": float(row.cost_usd_per_mtok(latency, batch)[0]),
         "gpus": int(row.gpus[0]),
         "mfu": _mfu(family, row, float(latency[0]), batch),

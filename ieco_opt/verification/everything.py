@@ -73,8 +73,8 @@ def _short(ranges: Cells) -> Cells:
     done: list[Cells] = []
     while len(ranges):
         end = np.minimum(ranges.hi, 2 * ranges.lo)
-        done.append(Cells(ranges.row, ranges.lo, end))
-        ranges = Cells(ranges.row, end + 1, ranges.hi).where(end < ranges.hi)
+        done.append(replace(ranges, hi=end))
+        ranges = replace(ranges, lo=end + ranges.step).where(end < ranges.hi)
     return joined(done) if done else ranges
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.starting import starting
 from ieco_opt.fleet.columns import Candidates, SetupTable
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
-from ieco_opt.pareto.describe import component_seconds, names_of
+from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_number, names_of
 from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
@@ -77,7 +79,10 @@ class PlanModel:
             return
         table = self._table(candidate, row)
         if table is None:
-            # A phase or a pool that the workload must not use: the check of the plan says so.
+            # Of a phase or a pool that the workload must not use the check of the plan says so.
+            others = sorted({shown(each.engine) for each in self._tables(candidate, row)})
+            if others:
+                yield f"engine: found {shown(row.engine)}, expected {' or '.join(others)}"
             return
         positions = [self._position(setups, row) for setups in table.setups]
         if all(at is None for at in positions):
@@ -88,6 +93,7 @@ class PlanModel:
             return
         mixed = len(table.setups) > 1
         priced: list[_Priced] = []
+        engines: list[set[str]] = []
         for index, (setups, at) in enumerate(zip(table.setups, positions, strict=True)):
             if at is None:
                 continue
@@ -96,22 +102,26 @@ class PlanModel:
             if problem is not None:
                 yield problem
             elif batch:
+                engines.append(set(_starting(table, setups, index, at, batch)))
                 priced.append(
                     self._priced(setups, at, batch, row, self._received(candidate, plan, row, index, service))
                 )
         if priced:
             yield from _compared(row, priced)
+            expected = ",".join(sorted(set.intersection(*engines))) or None
+            if row.engines != expected:
+                yield f"engines: found {shown(row.engines)}, expected {shown(expected)}"
 
     def _table(self, candidate: Candidates, row: InstanceRow) -> SetupTable | None:
+        return next((each for each in self._tables(candidate, row) if each.engine == row.engine), None)
+
+    def _tables(self, candidate: Candidates, row: InstanceRow) -> Iterator[SetupTable]:
+        """Setups of the phase, precision and pool of a row, of any engine."""
         pool = self._pools[row.pool]
         for table in candidate.tables:
-            if (
-                table.phase.value == row.phase
-                and names_of(table.precision) == (row.weights, row.kv_cache)
-                and pool in table.pools
-            ):
-                return table
-        return None
+            alike = table.phase.value == row.phase and names_of(table.precision) == (row.weights, row.kv_cache)
+            if alike and pool in table.pools:
+                yield table
 
     def _position(self, setups: DecodingSetups | PrefillSetups, row: InstanceRow) -> int | None:
         """Position of the setup that a row names."""
@@ -119,7 +129,7 @@ class PlanModel:
         if known is None:
             known = {tuple(key): at for at, key in enumerate(setups.keys().tolist())}
             self._positions[id(setups)] = known
-        return known.get(_key(row))
+        return known.get(_key(row, setups.family))
 
     def _received(
         self, candidate: Candidates, plan: FleetPlan, row: InstanceRow, index: int, service: Service
@@ -159,16 +169,26 @@ def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
         yield f"{wrong.place}: found {shown(wrong.found)}, the performance model gives {shown(wrong.expected)}"
 
 
-def _key(row: InstanceRow) -> tuple[int, ...]:
+def _key(row: InstanceRow, family: Family) -> tuple[int, ...]:
     """The setup of a row in the order of ``PhaseSetups.keys``."""
+    exchange = exchange_number(family, row.exchange)
 
     def degrees(held: Parallelism | None) -> list[int]:
         if held is None:
-            return [0] * 6
+            return [0] * 7
         degrees = [held.stage_ranks, held.pipeline, held.expert, held.attention_data, held.redundant_experts]
-        return [*degrees, int(held.layout == "2d")]
+        return [*degrees, exchange, int(held.layout == "2d")]
 
     return (*degrees(row.parallelism), row.draft_tokens or 0, *degrees(row.draft))
+
+
+def _starting(
+    table: SetupTable, setups: DecodingSetups | PrefillSetups, class_index: int, at: int, batch: int
+) -> tuple[str, ...]:
+    """Servers that start the setup of a row for one class of requests."""
+    rows = np.array([at])
+    held = setups.family.alternatives(rows, 0) if isinstance(setups, PrefillSetups) else setups.alternatives.take(rows)
+    return starting(table.offered[class_index], held, batch)
 
 
 def _batch(setups: DecodingSetups | PrefillSetups, at: int, service: Service) -> int:
@@ -186,6 +206,9 @@ def _impossible(setups: DecodingSetups | PrefillSetups, at: int, batch: int, can
     low, high = int(setups.alternatives.batch_min[at]), int(setups.alternatives.batch_max[at])
     if not low <= batch <= high:
         return f"batch {batch} does not fit in memory, which holds {low} to {high}"
+    step = int(setups.alternatives.batch_step[at])
+    if batch % step:
+        return f"batch: found {batch}, expected a multiple of {step}: groups and micro-batches are whole"
     listed = candidate.workload.design_space.batches
     return None if listed is None or batch in listed else f"batch {batch} is not listed"
 
@@ -210,6 +233,7 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
         "throughput_tokens_per_s": throughput,
         "batch": batch,
         "draft_tokens": int(alternative.draft_tokens[0]),
+        **draft_of(family, alternative),
         "mfu": _mfu(setups, throughput, traffic, row.gpus),
         **resident_of(family, alternative, batch).columns(),
         **times,
@@ -233,6 +257,8 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
         "throughput_tokens_per_s": served * tokens,
         "batch": batch,
         "draft_tokens": 0,
+        "draft_mode": None,
+        "draft_model": None,
         "mfu": _mfu(setups, served, traffic, row.gpus),
         **resident(setups.family, setups.degrees.take(np.array([at])), batch).columns(),
         **times,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
@@ -24,6 +23,13 @@ from ieco_opt.verification.explanations import ExplanationModel
 from ieco_opt.verification.frontiers import of_the_guarantee, of_the_proof
 from ieco_opt.verification.plan_figures import PlanModel
 from ieco_opt.verification.report import Verification
+from ieco_opt.verification.versions import (
+    fleet_without_engines,
+    is_of_this_model,
+    of_the_engines,
+    of_the_model,
+    without_engines,
+)
 
 
 def verify(result: Answer | str | Path) -> Verification:
@@ -54,14 +60,16 @@ class Scene:
     @classmethod
     def of(cls, result: Answer) -> Scene:
         """Resolve the scenario of a result with the facts that it keeps, and price it where the model is the same."""
-        same_model = result.versions.model == MODEL_VERSION
+        same_model = is_of_this_model(result)
         if isinstance(result, FleetResult):
+            if not same_model:
+                return cls(resolve_fleet(fleet_without_engines(result.scenario)))
             fleet = resolve_fleet(result.scenario)
-            return cls(fleet, PlanModel(fleet) if same_model else None)
+            return cls(fleet, PlanModel(fleet))
         assert isinstance(result, Frontier | Explanation | Comparison)
-        resolved = resolve(result.scenario)
         if not same_model:
-            return cls(resolved)
+            return cls(resolve(without_engines(result.scenario)))
+        resolved = resolve(result.scenario)
         everything = Everything.of(resolved)
         return cls(resolved, DeploymentModel(resolved), everything, ExplanationModel(everything))
 
@@ -69,11 +77,9 @@ class Scene:
 def check(result: Answer, scene: Scene) -> Verification:
     """Check a result against its scenario, which is priced already."""
     report = Verification()
-    if result.versions.model != MODEL_VERSION:
-        report.problems.append(
-            f"versions.model: found {result.versions.model}, this version has the performance model "
-            f"{MODEL_VERSION}; figures of the model were not checked"
-        )
+    report.problems += of_the_model(result)
+    if is_of_this_model(result):
+        report.problems += of_the_engines(result, scene.resolved)
     # A file may hold any number: what overflows is infinite, and then found to be wrong.
     with np.errstate(all="ignore"):
         if isinstance(result, FleetResult):

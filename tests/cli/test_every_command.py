@@ -52,6 +52,7 @@ COMMANDS = (
     ("schema", "--kind", "fleet"),
     ("schema", "--kind", "result"),
     ("frontier", "whole.yaml", "--delta", "0.5", "--out", "whole.json"),
+    ("launch", "whole.json", "--point", "all"),
     *(("launch", "whole.json", "--engine", name, "--point", "all") for name in ("vllm", "sglang", "trtllm")),
     *(
         ("launch", "whole.json", "--engine", "trtllm", "--point", "1", "--format", form, "--out", "commands")
@@ -70,9 +71,15 @@ REPEATED = ("frontier", "solve", "plan", "plans", "explain", "compare")
 WHOLE = EXPERTS | {
     "name": "whole",
     "weights": ["bf16"],
-    "design_space": {"tensor_parallel": [4, 8], "attention_data_parallel": [1], "pipeline_parallel": [1], "batch": [8]},
+    "design_space": {
+        "tensor_parallel": [4, 8],
+        "attention_data_parallel": [1],
+        "pipeline_parallel": [1],
+        "expert_parallel": [1],
+        "batch": [8],
+    },
 }
-"""A scenario whose every point starts in every engine."""
+"""A scenario whose every point starts in every engine: no other exchange of experts than none can be chosen."""
 
 SCRIPT = """
 import json, sys

@@ -16,12 +16,14 @@ from click.testing import CliRunner
 from oracle import Setup, deployable
 from random_scenarios import random_case
 
-from ieco_opt import InfeasibleError, Scenario, ScenarioError, catalog, frontier
+from ieco_opt import InfeasibleError, Scenario, ScenarioError, catalog, frontier, verify
 from ieco_opt.catalog.types import Model
 from ieco_opt.cli.compare import command
 from ieco_opt.comparison import compare
 from ieco_opt.comparison.deployability import judge
-from ieco_opt.heuristics import Budget, Proposals
+from ieco_opt.comparison.ways import UNKNOWN
+from ieco_opt.engines.spread import EXCHANGES, ExchangeKind
+from ieco_opt.heuristics import NO_SERVER, Budget, Proposals
 from ieco_opt.heuristics.interface import absent_degrees
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.performance.degrees import Degrees
@@ -82,6 +84,8 @@ PROPOSAL_COLUMNS = {
     "redundant_experts",
     "stage_ranks",
     "tensor_layout",
+    "engine",
+    "exchange",
     "batch",
     "draft_tokens",
     "draft_tensor_parallel",
@@ -121,7 +125,8 @@ def proposals(*rows: tuple[float, float, float, float], tokens: int = 0, evaluat
     return Proposals(
         accelerator=first,
         precision=first,
-        degrees=Degrees(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool), np.zeros(count)),
+        engine=np.full(count, NO_SERVER),
+        degrees=Degrees.plain(ranks, stages, np.ones(count), groups, np.zeros(count, dtype=bool), np.zeros(count)),
         batch=batch,
         draft_tokens=np.full(count, tokens),
         draft_degrees=absent_degrees(count),
@@ -162,7 +167,7 @@ def test_fractions_are_named_with_their_amounts() -> None:
         ((6, 1, 1, 1), "6 ranks of a stage, where 2, 4, 8 are offered"),
         ((8, 2, 1, 4), "16 GPUs, where 8 are the most"),
         ((4, 1, 1, 25), "a batch of 25, where 1 to 24 exist"),
-        ((4, 2, 1, 1), "a batch of 1, where 2 to 24 exist"),
+        ((4, 2, 1, 1), "a batch of 1, which is no multiple of attention_data_parallel x pipeline_parallel = 2"),
         ((4, 1, 4, 1), "4 attention groups, where 1, 2 are offered"),
     ],
 )
@@ -170,11 +175,161 @@ def test_what_is_not_in_the_design_space_is_named(row: tuple[float, ...], text: 
     assert (Obstacle.NOT_OFFERED, text) in reasons_of(scenario(), *row)
 
 
-def test_degrees_that_no_server_accepts() -> None:
-    wanted = scenario(design_space={"stage_ranks": [3], "attention_data_parallel": [1]})
+@pytest.mark.parametrize("engine", ["any", "none"])
+def test_degrees_that_the_model_cannot_have(engine: str) -> None:
+    wanted = scenario(engine=engine, design_space={"stage_ranks": [3], "attention_data_parallel": [1]})
     assert reasons_of(wanted, 3, 1, 1, 1) == [
-        (Obstacle.NOT_OFFERED, "degrees that no server accepts (heads, experts or layers do not divide)")
+        (Obstacle.NOT_OFFERED, "degrees that the model cannot have (heads, experts or layers do not divide)")
     ]
+
+
+@pytest.mark.parametrize("engine", ["any", "none"])
+def test_a_batch_of_no_whole_groups_is_refused(engine: str) -> None:
+    wanted = scenario(engine=engine, model="Qwen3-32B", design_space={"batch": {"min": 1, "max": 24}})
+    text = "a batch of 6, which is no multiple of attention_data_parallel x pipeline_parallel = 4"
+    assert reasons_of(wanted, 4, 2, 2, 6) == [(Obstacle.NOT_OFFERED, text)]
+    assert reasons_of(wanted, 4, 2, 2, 8) == []
+    listed = scenario(engine=engine, model="Qwen3-32B", design_space={"batch": [6, 8]})
+    assert reasons_of(listed, 4, 2, 2, 6) == [(Obstacle.NOT_OFFERED, text)]
+    assert reasons_of(listed, 4, 2, 2, 4) == [(Obstacle.NOT_OFFERED, "a batch of 4, where 6 to 8 exist")]
+
+
+def test_fidelity_paper_needs_a_sequence_a_stage_but_no_whole_groups() -> None:
+    fields = {"fidelity": "paper", "model": "Llama 3 70B 8-bit", "accelerators": ["H100"], "weights": []}
+    wanted = scenario(**fields, design_space={"batch": {"min": 1, "max": 24}})
+    assert (Obstacle.NOT_OFFERED, "a batch of 1, where 2 to 24 exist") in reasons_of(wanted, 4, 2, 1, 1)
+    assert reasons_of(wanted, 4, 2, 1, 3) == []
+
+
+ONE_GROUP = "this model runs with one attention group"
+
+
+def test_degrees_that_no_server_starts_say_the_rule_of_each() -> None:
+    expected = {
+        "vllm": [f"vLLM: {ONE_GROUP}"],
+        "any": [f"vLLM: {ONE_GROUP}", f"SGLang: {ONE_GROUP}", f"TensorRT-LLM: {ONE_GROUP}"],
+        "none": [],
+    }
+    for engine, texts in expected.items():
+        found = reasons_of(scenario(engine=engine), 4, 1, 2, 8)
+        assert found == [(Obstacle.NOT_OFFERED, text) for text in texts]
+    # One server that starts them is enough: SGLang has attention groups for this class of dense models, vLLM has not.
+    text = f"vLLM: {ONE_GROUP}"
+    assert reasons_of(scenario(model="Qwen3-32B", engine="vllm"), 4, 1, 2, 8) == [(Obstacle.NOT_OFFERED, text)]
+    assert reasons_of(scenario(model="Qwen3-32B"), 4, 1, 2, 8) == []
+
+
+def test_the_layout_that_no_server_has_is_said_once() -> None:
+    bare = proposals((4, 1, 1, 8))
+    flat = replace(bare, degrees=replace(bare.degrees, two_dimensional=np.array([True])))
+    texts = {"any": "no server has two-dimensional tensor parallelism", "none": "the layout 2d, which is not offered"}
+    for engine, text in texts.items():
+        assert [reason.text for reason in judge(resolve(scenario(engine=engine)), flat).reasons[0]] == [text]
+    # Of a single rank it is no layout of its own.
+    one = scenario(model="Llama-3.2-1B", weights=["bf16"], design_space={"stage_ranks": [1]})
+    bare = proposals((1, 1, 1, 8))
+    flat = replace(bare, degrees=replace(bare.degrees, two_dimensional=np.array([True])))
+    assert judge(resolve(one), flat).reasons == ((),)
+
+
+def test_the_equations_alone_name_no_server() -> None:
+    """With ``engine: none`` heads, experts and layers are all the rules, whatever servers start."""
+    wanted = resolve(scenario(engine="none"))
+    found = judge(wanted, proposals((4, 1, 2, 8), (8, 1, 1, 8)))
+    assert found.reasons == ((), ())
+    assert found.engine.tolist() == [NO_SERVER, NO_SERVER]
+    named = judge(wanted, replace(proposals((4, 1, 2, 8)), engine=np.array([0])))
+    assert [reason.text for reason in named.reasons[0]] == ["a server that is not listed"]
+
+
+EXPERTS: dict[str, Any] = {
+    "model": "gpt-oss-120b",
+    "weights": ["mxfp4"],
+    "design_space": {
+        "stage_ranks": [4, 8],
+        "pipeline_parallel": [1],
+        "attention_data_parallel": [1, 4],
+        "batch": {"min": 1, "max": 64},
+        "max_gpus": 8,
+    },
+}
+"""Models whose experts servers exchange differently."""
+
+
+def spread_over(
+    found: Proposals, experts: float, engine: int = NO_SERVER, exchange: ExchangeKind = "none"
+) -> Proposals:
+    """The same proposals with another expert degree, on a server with an exchange."""
+    count = len(found)
+    spread = replace(found.degrees.spread, exchange=np.full(count, EXCHANGES.index(exchange)))
+    degrees = replace(found.degrees, expert_parallel=np.full(count, experts), spread=spread)
+    return replace(found, degrees=degrees, engine=np.full(count, engine))
+
+
+def test_a_proposal_without_a_server_is_judged_by_the_cheapest_way() -> None:
+    wanted = resolve(scenario(**EXPERTS))
+    bare = proposals((8, 1, 4, 16))
+    ways = {
+        (engine, exchange): judge(wanted, spread_over(bare, 8.0, engine, exchange))
+        for engine in range(len(wanted.engines))
+        for exchange in EXCHANGES
+    }
+    fits = {way: float(found.latency_s[0]) for way, found in ways.items() if not found.reasons[0]}
+    assert len(set(fits.values())) > 1
+    best = judge(wanted, spread_over(bare, 8.0))
+    assert best.latency_s[0] == min(fits.values())
+    assert fits[int(best.engine[0]), EXCHANGES[int(best.exchange[0])]] == best.latency_s[0]
+    # An exchange that a server does not have is said.
+    texts = {way: [reason.text for reason in found.reasons[0]] for way, found in ways.items() if found.reasons[0]}
+    vllm = [each.name for each in wanted.engines].index("vllm")
+    assert texts[vllm, "none"] == ["vLLM: no exchange none in these degrees"]
+
+
+def test_a_cap_on_throughput_takes_the_way_that_meets_it() -> None:
+    """The slower exchange may be what keeps a batch within the demand."""
+    bare = spread_over(proposals((8, 1, 4, 16)), 8.0)
+    free = resolve(scenario(**EXPERTS))
+    fast = judge(free, bare)
+    capped = resolve(scenario(**EXPERTS, limits={"max_throughput": 16.0 / float(fast.latency_s[0]) * (1.0 - 1e-9)}))
+    slow = judge(capped, bare)
+    assert slow.reasons == ((),)
+    assert slow.latency_s[0] > fast.latency_s[0]
+    assert (slow.engine[0], slow.exchange[0]) != (fast.engine[0], fast.exchange[0])
+
+
+@pytest.mark.parametrize("speculates", [False, True])
+def test_records_of_proposals_say_server_and_exchange_and_are_verified(speculates: bool) -> None:
+    fields: dict[str, Any] = EXPERTS
+    if speculates:
+        fields = {"speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 3}}
+    heuristics = [*chosen(["rule-of-thumb", "paper-grid"], 16), Fixed(proposals((4, 1, 1, 3), (8, 1, 4, 16)))]
+    result = compare(scenario(**fields), heuristics, delta=0.5)
+    assert verify(result).problems == []
+    assert from_json(result.to_json()) == result
+    rows = [each for heuristic in result.heuristics for each in heuristic.proposals]
+    assert all(each.engine in ("vllm", "sglang", "trtllm") for each in rows if each.deployable)
+    assert {each.exchange is None for each in rows if each.deployable} == {speculates}
+    thumb = result.heuristics[0]
+    wrong = replace(thumb, proposals=tuple(replace(each, exchange="all_gather") for each in thumb.proposals))
+    problems = " ".join(verify(replace(result, heuristics=(wrong, *result.heuristics[1:]))).problems)
+    assert "heuristics[0].proposals[0]" in problems
+
+
+@pytest.mark.parametrize("fields", [{}, EXPERTS, EXPERTS | {"engine": "none"}], ids=["dense", "servers", "none"])
+def test_the_degrees_of_the_exact_frontier_are_worth_what_it_says_without_naming_a_server(fields: Any) -> None:
+    exact = frontier(scenario(**fields), complete=True)
+    held = [(item.parallelism, item.batch) for item in exact]
+    found = proposals(*((at.stage_ranks, at.pipeline, at.attention_data, batch) for at, batch in held))
+    experts, copies = (np.array([getattr(at, n) for at, _ in held], float) for n in ("expert", "redundant_experts"))
+    found = replace(found, degrees=replace(found.degrees, expert_parallel=experts, redundant_experts=copies))
+    resolved = resolve(scenario(**fields))
+    verdicts = judge(resolved, found)
+    assert not any(verdicts.reasons)
+    assert verdicts.latency_s == pytest.approx([item.latency_s for item in exact], rel=1e-12)
+    assert [None if at == NO_SERVER else resolved.engines[at].name for at in verdicts.engine] == [
+        item.engine for item in exact
+    ]
+    assert [None if at == UNKNOWN else EXCHANGES[at] for at in verdicts.exchange] == [item.exchange for item in exact]
 
 
 @pytest.mark.parametrize("share", [1.0, 1.0 - 1e-6])

@@ -20,6 +20,8 @@ FIELDS: dict[str, Any] = {
         "feed_forward": [{"layers": 4, "width": 1000, "experts": 4, "active": 4}],
     },
     "weights": ["bf16"],
+    # Servers have copies of experts only where experts are spread.
+    "engine": "none",
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000},
 }

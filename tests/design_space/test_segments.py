@@ -51,7 +51,7 @@ DENSE = SCENARIO | {"model": "Llama-3.1-8B"}
 EXPERTS = SCENARIO | {"model": "gpt-oss-20b", "weights": ["mxfp4"]}
 DRAFTED = SCENARIO | {
     "model": "Qwen3-30B-A3B",
-    "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 4},
+    "speculation": {"draft_model": "Qwen3-0.6B", "acceptance": 0.8, "max_draft_tokens": 4},
 }
 
 
@@ -61,8 +61,10 @@ def space_of(mapping: dict[str, Any]) -> DesignSpace:
 
 def batches_of(segments: Segments) -> Array:
     """Take up to 25 batches of each segment, both ends among them; shape (segments, 25)."""
-    shares = np.linspace(0.0, 1.0, 25)
-    return np.floor(segments.lo[:, None] + (segments.hi - segments.lo)[:, None] * shares)
+    shares, step = np.linspace(0.0, 1.0, 25), segments.alternatives.batch_step[:, None]
+    assert (segments.lo % step[:, 0] == 0).all()
+    assert (segments.hi % step[:, 0] == 0).all()
+    return np.asarray(segments.lo[:, None] + np.floor((segments.hi - segments.lo)[:, None] // step * shares) * step)
 
 
 def value(lines: LatencyLines, batch: Array) -> Array:
@@ -105,8 +107,8 @@ def test_lines_of_experts_are_no_longer_exact_inside() -> None:
 
 def all_batches(segments: Segments, index: int) -> tuple[Array, Array, Array]:
     """Every batch of one segment, with latency and cost."""
-    batch = np.arange(segments.lo[index], segments.hi[index] + 1, dtype=float)[None, :]
     part = segments.alternatives.take(np.array([index]))
+    batch = np.arange(segments.lo[index], segments.hi[index] + 1, part.batch_step[0], dtype=float)[None, :]
     latency = part.latency_s(batch)
     return batch[0], latency[0], part.cost_usd_per_mtok(latency, batch)[0]
 
@@ -144,6 +146,9 @@ def test_bisections_find_every_edge() -> None:
     )
 
 
+STEPS = np.array([4, 3, 4])
+
+
 @pytest.mark.parametrize(
     ("batch", "parts"),
     [
@@ -153,15 +158,21 @@ def test_bisections_find_every_edge() -> None:
     ],
 )
 def test_split_at(batch: int, parts: list[tuple[int, int]]) -> None:
-    restriction = Restriction(np.array([4, 2, 8]), np.array([1, 5, 1]), np.array([3, 9, 1]))
+    restriction = Restriction(np.array([4, 2, 8]), np.array([1, 5, 1]), np.array([3, 9, 1]), np.ones(3, dtype=int))
     cut = restriction.split_at(1, batch)
     ranges = list(zip(cut.segment.tolist(), cut.lo.tolist(), cut.hi.tolist(), strict=True))
     assert ranges == [(4, 1, 3), (8, 1, 1), *((2, lo, hi) for lo, hi in parts)]
+    # The same of sequences of a group, where 3 groups have equally many, and 4.
+    of_groups = Restriction(restriction.segment, restriction.lo * [4, 3, 4], restriction.hi * [4, 3, 4], STEPS)
+    cut = of_groups.split_at(1, 3 * batch)
+    ranges = list(zip(cut.segment.tolist(), cut.lo.tolist(), cut.hi.tolist(), cut.step.tolist(), strict=True))
+    assert ranges == [(4, 4, 12, 4), (8, 4, 4, 4), *((2, 3 * lo, 3 * hi, 3) for lo, hi in parts)]
 
 
 def test_single_batches_cannot_be_split_further() -> None:
-    single = Restriction(np.array([0]), np.array([5]), np.array([5])).split_at(0, 5)
-    assert (single.segment.tolist(), single.lo.tolist(), single.hi.tolist()) == ([0], [5], [5])
+    for step in (1, 5):
+        single = Restriction(np.array([0]), np.array([5]), np.array([5]), np.array([step])).split_at(0, 5)
+        assert (single.segment.tolist(), single.lo.tolist(), single.hi.tolist()) == ([0], [5], [5])
 
 
 WIDE = SCENARIO | {
@@ -176,7 +187,7 @@ def wide_prober(monkeypatch: pytest.MonkeyPatch) -> Prober:
     monkeypatch.setattr("ieco_opt.design_space.segments._cut_experts", lambda _alternatives, cells, _ask: cells)
     space = space_of(WIDE)
     part = space.alternatives
-    cells = Cells(np.arange(len(part)), part.batch_min, part.batch_max)
+    cells = Cells(np.arange(len(part)), part.batch_min, part.batch_max, part.batch_step)
     return Prober(replace(space, cells=cells), Run(load_solver_config()))
 
 

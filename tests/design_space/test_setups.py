@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from ieco_opt import catalog
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.building import build_families
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.pareto.describe import parallelism_of
@@ -31,9 +33,9 @@ MIXTRAL = LLAMA | {"model": "Mixtral-8x7B", "engine": "none"}
 
 
 def family(fields: Mapping, **changes: Any) -> Family:
-    """Setups of the first accelerator and precision."""
+    """Setups of the first accelerator, precision and server."""
     resolved = resolve(load_scenario_mapping(fields | changes))
-    return build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[0]
+    return build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[0][0]
 
 
 def experts(space: Mapping, **changes: Any) -> list[tuple[int, int]]:
@@ -76,7 +78,7 @@ def test_a_dense_model_has_no_copies() -> None:
 def test_what_no_copies_complete_is_told() -> None:
     space = {"stage_ranks": [8], "attention_data_parallel": [1], "pipeline_parallel": [1], "expert_parallel": [8]}
     resolved = resolve(load_scenario_mapping(MIXTRAL | {"design_space": space | {"redundant_experts": [4]}}))
-    rejected = build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[1]
+    rejected = build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, resolved.precisions[0]))[1]
     assert dict(rejected) == {"no listed expert_parallel divides stage_ranks, and the experts with those redundant": 1}
 
 
@@ -115,11 +117,10 @@ SAMPLER = 33 * 1024 * 128256
 RESERVES: list[tuple[Mapping, float, float]] = [
     ({"engine": "none"}, 0.0, 0.0),
     ({"engine": "vllm"}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
-    ({}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
     ({"engine": "trtllm"}, 0.9 * GIB + SAMPLER, 2.2 * GIB + SAMPLER),
     ({"engine": "vllm", "memory_reserve_gb": 7.5}, 7.5e9, 7.5e9),
     ({"engine": "sglang", "memory_reserve_gb": 7.5}, 7.5e9, 7.5e9),
-    ({"memory_reserve_gb": 0}, 0.0, 0.0),
+    ({"engine": "trtllm", "memory_reserve_gb": 0}, 0.0, 0.0),
     # 512 + 1.5 x 8192 + 128 N + 2 x 256 MiB, of which 0.1 x 85e9 bytes are left free anyway.
     ({"engine": "sglang"}, 13440 * 2.0**20 - 8.5e9, 13568 * 2.0**20 - 8.5e9),
 ]
@@ -156,22 +157,27 @@ def test_the_reserve_is_counted_once_where_a_draft_runs_beside() -> None:
     assert built.drafts.setups.free_bytes.tolist() == pytest.approx(list(map(free_without_reserve, (1, 2))), rel=1e-12)
 
 
-def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits() -> None:
-    both = LLAMA | {"accelerators": ["A100-SXM-80GB", "H100-SXM"], "kv_cache": ["bf16", "fp8"]}
+@pytest.mark.parametrize("engine", ["any", "none"])
+def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(engine: str) -> None:
+    both = LLAMA | {"accelerators": ["A100-SXM-80GB", "H100-SXM"], "kv_cache": ["bf16", "fp8"], "engine": engine}
     space = design_space_of(resolve(load_scenario_mapping(both)))
+    engines = ("sglang", "trtllm", "vllm") if engine == "any" else (None,)
     sizes = {
-        (each.accelerator.name, each.precision.kv_cache): len(each.setups)
-        for each in space.families
+        (each.accelerator.name, each.precision.kv_cache, each.engine): len(each.setups)
+        for each in space.offered
         if isinstance(each.precision, Precision)
     }
     assert sizes == {
-        ("A100-SXM-80GB", "bf16"): 2,
-        ("A100-SXM-80GB", "fp8"): 0,
-        ("H100-SXM", "bf16"): 2,
-        ("H100-SXM", "fp8"): 2,
+        (card, cache, each): 0 if (card, cache) == ("A100-SXM-80GB", "fp8") else 2
+        for card in ("A100-SXM-80GB", "H100-SXM")
+        for cache in ("bf16", "fp8")
+        for each in engines
     }
     assert space.counts.rejected["A100-SXM-80GB has no 8-bit arithmetic for a cache in fp8"] == 2
     rows = zip(space.alternatives.accelerator, space.alternatives.precision, strict=True)
     assert {(int(card), int(pair)) for card, pair in rows} <= {(0, 0), (1, 0), (1, 1)}
     names = segment_names(space, build_segments(space))
-    assert any("_rest_bf16_kv_fp8_tp1" in name for name in names)
+    own = (
+        rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
+    )
+    assert any(re.match(own, name) for name in names)

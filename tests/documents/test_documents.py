@@ -138,8 +138,8 @@ for _ in range(3):
 print(len(read))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    # Models and accelerators of both collections, and names of models that share an architecture.
-    assert done.stdout.split() == ["0", "5"]
+    # Models and accelerators of both collections, names of models that share an architecture, and their classes.
+    assert done.stdout.split() == ["0", "6"]
 
 
 def test_tables_say_where_their_rows_begin() -> None:

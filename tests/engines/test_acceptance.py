@@ -63,11 +63,16 @@ CASES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
         {"vllm": "one expert rank or on all", "sglang": "", "trtllm": ""},
     ),
     # E4: blocks; Qwen3-235B has experts 1,536 wide, Qwen3-Coder 2,560.
-    ("Qwen3-235B-A22B", "fp8", {"tensor_parallel": 8}, {"vllm": "fp8_utils", "sglang": "fp8.py", "trtllm": ""}),
+    ("Qwen3-235B-A22B", "fp8", {"tensor_parallel": 8}, {"vllm": "fp8_utils", "sglang": "fp8.py", "trtllm": "14613"}),
     ("Qwen3-235B-A22B", "bf16", {"tensor_parallel": 8}, {"vllm": "", "sglang": "", "trtllm": ""}),
     ("Qwen3-235B-A22B", "fp8", {"tensor_parallel": 8, "expert_parallel": 8}, {"vllm": "", "sglang": "", "trtllm": ""}),
-    ("Qwen3-Coder-480B-A35B", "fp8", {"tensor_parallel": 8}, {"vllm": "blocks", "sglang": "blocks", "trtllm": ""}),
-    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32}, {"vllm": "dense layer", "sglang": "dense layer", "trtllm": ""}),
+    (
+        "Qwen3-Coder-480B-A35B",
+        "fp8",
+        {"tensor_parallel": 8},
+        {"vllm": "blocks", "sglang": "blocks", "trtllm": "blocks"},
+    ),
+    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32}, dict.fromkeys(("vllm", "sglang", "trtllm"), "dense layer")),
     ("DeepSeek-R1", "fp8", ALL, {"vllm": "", "sglang": "", "trtllm": ""}),
     # B1: whole groups and micro-batches.
     ("DeepSeek-V3", "fp8", ALL | {"batch": 17}, {"vllm": "whole", "sglang": "whole", "trtllm": "whole"}),

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ieco_opt import catalog
+from ieco_opt.catalog.families import family_of
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.checkpoints import Checkpoint, checkpoint, is_repository
-from ieco_opt.engines.families import family_of
 
 
 def found(reference: Any, weights: Any, accelerator: str = "H100-SXM", name: str = "") -> Checkpoint:

@@ -34,7 +34,7 @@ def test_a_shipped_profile_is_read_alike_with_and_without_lines(name: str, tmp_p
     assert read.name == name
 
 
-@pytest.mark.parametrize("file", [*NAMES, "families", "hosts"])
+@pytest.mark.parametrize("file", [*NAMES, "hosts"])
 def test_data_files_are_read_alike_by_both_parsers(file: str) -> None:
     text = text_of(file)
     assert yaml_document.parse(text, file).values == yaml_document.parse_trusted(text)

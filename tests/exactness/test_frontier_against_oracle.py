@@ -15,6 +15,7 @@ import pytest
 from oracle import OracleScenario, best, covers, enumerate_deployments, pareto
 from oracle.breakdown import breakdown, memory_faults
 from oracle.enumeration import Deployments
+from oracle.started import DEGREES, named, starting
 from random_scenarios import Case, numbered_or_refused, oracle_scenario
 
 import ieco_opt
@@ -25,22 +26,9 @@ from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 TOLERANCE = 1e-6
 ROUNDING = 1e-9
 SPEED, COST = "speed_tokens_per_s", "cost_usd_per_mtok"
-DECISION = (
-    "accelerator",
-    "weights",
-    "kv_cache",
-    "stage_ranks",
-    "tensor_parallel",
-    "tensor_layout",
-    "pipeline_parallel",
-    "expert_parallel",
-    "redundant_experts",
-    "attention_data_parallel",
-    "batch",
-    "draft_tokens",
-)
-TEXTS = ("weights", "kv_cache")
-"""Columns of the decision that the oracle leaves empty in fidelity ``paper``."""
+DECISION = (*DEGREES, "engine", "exchange")
+TEXTS = ("weights", "kv_cache", "engine", "exchange")
+"""Columns of the decision that the oracle leaves empty in fidelity ``paper``, and those of servers without one."""
 FIGURES = (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu")
 
 OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
@@ -121,6 +109,7 @@ def _point_faults(point: Deployment, table: Deployments, oracle: OracleScenario)
         if not np.isclose(columns[column], table[column][rows[0]], rtol=ROUNDING, atol=0.0):
             yield f"{column} is {columns[column]}, {table[column][rows[0]]} for the oracle"
     yield from _memory_faults(columns, oracle)
+    yield from _engine_faults({name: values[rows[0]].item() for name, values in table.items()}, columns, oracle)
     speed, cost = table[SPEED] / getattr(point, SPEED), table[COST] / getattr(point, COST)
     no_worse = (speed >= 1.0 - ROUNDING) & (cost <= 1.0 + ROUNDING)
     if (no_worse & ((speed > 1.0 + TOLERANCE) | (cost < 1.0 - TOLERANCE))).any():
@@ -139,6 +128,18 @@ def _memory_faults(columns: dict[str, Any], oracle: OracleScenario) -> list[str]
     draft = oracle.draft_model if isinstance(oracle.draft_model, Model) else None
     expected = breakdown(columns, oracle.reserve, accelerator, oracle.model, draft, oracle.full_tokens)
     return memory_faults(columns, expected)
+
+
+def _engine_faults(row: dict[str, Any], columns: dict[str, Any], oracle: OracleScenario) -> Iterator[str]:
+    """Who starts a deployment, and whether the one that names it has the most room of those that run it alike."""
+    if not isinstance(oracle.model, Model):
+        return
+    every = starting(oracle, row)
+    names = ",".join(sorted(each.engine for each in every))
+    if (columns["engines"] or "") != names:
+        yield f"engines are {columns['engines']}, {names} for the oracle"
+    if names and columns["engine"] != named(every, row["engine"]):
+        yield f"engine is {columns['engine']}, {named(every, row['engine'])} for the oracle"
 
 
 def _answer_faults(

@@ -192,7 +192,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _looser("max_throughput", 2.0): 15,
     _looser("max_power_kw", 4.0): 6,
     _without_limits: 35,
-    _lower_price: 9,
+    _lower_price: 7,
     _another_accelerator: 60,
     _more_precisions: 33,
     _both_caches: 20,
@@ -202,7 +202,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _more_degrees: 70,
     _more_gpus: 55,
     _more_memory: 20,
-    _longer_drafts: 25,
+    _longer_drafts: 22,
     _speculation: 20,
 }
 """Changes, and how many deployments of a range have something to widen at least."""

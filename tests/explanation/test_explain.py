@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from oracle import best, enumerate_deployments
+from oracle import Setup, best, enumerate_deployments, servers
 from oracle.enumeration import Deployments
 from random_scenarios import numbered
 
@@ -44,6 +44,7 @@ SETUP = (
     "redundant_experts",
     "attention_data_parallel",
     "draft_tokens",
+    "exchange",
 )
 
 DENSE: Mapping = {
@@ -235,20 +236,31 @@ def value_of(table: Any, objective: str) -> Any:
     return {"fastest": 1.0 / speed, "cheapest": cost, "preferred": cost / speed**3}[objective]
 
 
+def key_of(row: Mapping) -> tuple[object, ...]:
+    """What is decided but for the batch, and the ranks that share weights: servers that run it alike are one."""
+    degrees = (row["stage_ranks"], row["tensor_layout"], row["pipeline_parallel"], row["expert_parallel"])
+    run = Setup(*degrees, row["attention_data_parallel"], engine=row["engine"] or "none", exchange=row["exchange"])
+    return (*(row[name] for name in SETUP), servers.sharers(run))
+
+
 def setup_of(deployment: ieco_opt.Deployment) -> tuple[object, ...]:
-    columns = deployment.to_dict()
-    return tuple(columns[name] for name in SETUP)
+    return key_of(deployment.to_dict())
 
 
 def best_by_setup(table: Deployments, objective: str) -> list[float]:
     """Best value of every setup, in order."""
     # A 2-D layout of one rank is the 1-D one under another name.
     layout = np.where(table["stage_ranks"] == 1, "1d", table["tensor_layout"])
-    columns = [layout if name == "tensor_layout" else table[name] for name in SETUP]
+    names = ("stage_ranks", "engine", *SETUP)
+    columns = [layout if name == "tensor_layout" else table[name] for name in names]
     values: dict[tuple[object, ...], float] = {}
-    for *setup, value in zip(*columns, value_of(table, objective), strict=True):
-        values[tuple(setup)] = min(value, values.get(tuple(setup), math.inf))
-    return sorted(values.values())
+    for *decided, value in zip(*columns, value_of(table, objective), strict=True):
+        values[tuple(decided)] = min(value, values.get(tuple(decided), math.inf))
+    setups: dict[tuple[object, ...], float] = {}
+    for decided, value in values.items():
+        key = key_of(dict(zip(names, decided, strict=True)))
+        setups[key] = min(value, setups.get(key, math.inf))
+    return sorted(setups.values())
 
 
 @pytest.mark.parametrize("block", range(4))
@@ -298,6 +310,34 @@ def test_runner_ups_lose_what_they_say_and_differ_in_their_setups() -> None:
         ratio = runner_up.deployment.cost_usd_per_mtok / explanation.chosen.cost_usd_per_mtok
         assert runner_up.loss == pytest.approx(ratio - 1.0, rel=EXACT)
     assert len(setups) == 6
+
+
+def test_a_configuration_that_two_servers_run_alike_is_one() -> None:
+    # Of a dense model vLLM and SGLang run all of these alike; only their reserves differ.
+    both, one = ask(having(DENSE, engine=["sglang", "vllm"])), ask(having(DENSE, engine="vllm"))
+    assert both.chosen is not None
+    assert one.chosen is not None
+    decided = [each.to_dict() for each in (both.chosen, *(each.deployment for each in both.runner_ups))]
+    alone = [each.to_dict() for each in (one.chosen, *(each.deployment for each in one.runner_ups))]
+    assert len({tuple(each[name] for name in SETUP) for each in decided}) == 6
+    for found, expected in zip(decided, alone, strict=True):
+        assert [found[name] for name in SETUP] == [expected[name] for name in SETUP]
+        assert found["engines"] == "sglang,vllm"
+        assert found["latency_s"] == pytest.approx(expected["latency_s"], rel=EXACT)
+
+
+def test_a_configuration_that_two_servers_run_differently_is_two() -> None:
+    # With groups vLLM keeps the head once in each of them, SGLang once in all.
+    groups = having(BASES["experts"], model="gpt-oss-20b", weights=["mxfp4"], accelerators=["B200-SXM"])
+    space = {"stage_ranks": [4], "attention_data_parallel": [2], "expert_parallel": [4], "pipeline_parallel": [1]}
+    mapping = groups | {"engine": ["sglang", "vllm"], "design_space": space | {"batch": {"max": 64}}}
+    explanation = ask(mapping)
+    assert explanation.chosen is not None
+    found = [explanation.chosen, *(each.deployment for each in explanation.runner_ups)]
+    # SGLang has no all-to-all for this class.
+    expected = {("sglang", "all_gather"), ("vllm", "all_gather"), ("vllm", "all_to_all")}
+    assert {(each.engine, each.exchange) for each in found} == expected
+    assert len(found) == 3
 
 
 CLASHES: dict[str, tuple[Mapping, set[str]]] = {

@@ -24,6 +24,7 @@ POOL: Mapping = {"name": "p", "accelerator": "H100-SXM", "gpus": 16, "node_size"
 CHAT: Mapping = {
     "name": "chat",
     "model": "Llama-3.3-70B",
+    "engine": "none",
     "weights": ["fp8"],
     "requests_per_s": 3,
     "prompt_tokens": 3000,

@@ -61,10 +61,16 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
             r"no operating point for its pools serves it colocated",
         ),
         (
-            MODELLED | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}},
+            MODELLED
+            | {"serving": ["disaggregated"], "design_space": {"attention_data_parallel": [2]}, "engine": "none"},
             {},
             r"no configuration of its design space can serve it disaggregated "
             r"\(prefill needs attention_data_parallel 1\)",
+        ),
+        (
+            MODELLED | {"design_space": {"attention_data_parallel": [2]}},
+            {},
+            r"no configuration of its model fits \(p: \d+ x vLLM: this model runs with one attention group, \d+ x ",
         ),
         (LISTED | {"operating_points": [POINT | {"gpus": 24}]}, {}, r"its smallest instance \(24 GPUs\) does not fit"),
         (

@@ -13,12 +13,15 @@ from places import DATA
 
 from ieco_opt import Scenario, ScenarioError, evaluate, heuristics
 from ieco_opt.comparison.deployability import judge
-from ieco_opt.heuristics import Budget, Proposals
+from ieco_opt.heuristics import NO_SERVER, Budget, Proposals
+from ieco_opt.heuristics.coarse_grid import powers_of_two
+from ieco_opt.heuristics.encoding import Encoding
 from ieco_opt.heuristics.interface import joined, nondominated
 from ieco_opt.heuristics.paper_grid import PaperGrid
-from ieco_opt.heuristics.pricing import no_proposals
+from ieco_opt.heuristics.pricing import Decisions, PricedSpace, families_of, no_proposals
 from ieco_opt.heuristics.registry import chosen
 from ieco_opt.heuristics.rounded_grid import RoundedGrid, _neighbours
+from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.scenario import ResolvedScenario, resolve
 
 LAUNCHABLE = ("rounded-grid", "rule-of-thumb", "coarse-grid", "coordinate-descent", "random", "nsga2")
@@ -135,17 +138,144 @@ def test_rule_of_thumb_runs_latent_attention_data_parallel_and_spreads_the_exper
     assert set(degrees.stage_ranks) == set(degrees.attention_data_parallel) == set(degrees.expert_parallel) == {8.0}
 
 
+GROUPED = {
+    "model": "gpt-oss-120b",
+    "weights": ["mxfp4"],
+    "design_space": {
+        "stage_ranks": [4, 8],
+        "pipeline_parallel": [1, 3],
+        "attention_data_parallel": [1, 4],
+        "batch": {"min": 5, "max": 500},
+        "max_gpus": 24,
+    },
+}
+"""A model whose experts servers exchange in several ways; with groups of 1, 3, 4 and 12."""
+
+
 def test_coarse_grid_probes_powers_of_two() -> None:
-    proposals = propose("coarse-grid", scenario())
+    proposals = propose("coarse-grid", scenario(engine="none"))
     assert set(proposals.batch) <= {2.0**power for power in range(10)}
     # 16 degrees hold a batch, each at up to ten powers of two.
     assert proposals.evaluations <= 10 * 30
+
+
+@pytest.mark.parametrize("engine", ["any", "none"])
+def test_coarse_grid_probes_powers_of_two_of_whole_groups(engine: str) -> None:
+    space = PricedSpace(resolve(scenario(**GROUPED, engine=engine)))
+    steps = set()
+    for index, family in enumerate(space.families):
+        for row in range(len(family.setups)):
+            step = int(family.setups.degrees.groups[row])
+            least, most = int(family.setups.batch_min[row]), int(family.setups.batch_max[row])
+            expected = [step * 2**power for power in range(10) if least <= step * 2**power <= most]
+            assert powers_of_two(space, index, row).tolist() == expected
+            steps.add(step)
+    assert steps == {1, 3, 4, 12}
+
+
+@pytest.mark.parametrize("name", LAUNCHABLE)
+def test_batches_are_whole_groups(name: str) -> None:
+    found = propose(name, scenario(**GROUPED))
+    assert len(found)
+    assert (found.batch % found.degrees.groups == 0).all()
+
+
+@pytest.mark.parametrize("batches", [{"min": 5, "max": 500}, [7, 12, 30, 36, 100]])
+def test_a_batch_is_clipped_to_the_nearest_of_whole_groups(batches: Any) -> None:
+    space = PricedSpace(resolve(scenario(**GROUPED | {"design_space": GROUPED["design_space"] | {"batch": batches}})))
+    for index, family in enumerate(space.families):
+        for row in np.flatnonzero(family.setups.batch_step == 12):
+            wanted = np.array([0.3, 17.9, 18.1, 29.0, 1e6])
+            clipped = space.clipped(index, np.full(5, row), wanted).tolist()
+            assert clipped[:4] == ([12, 12, 24, 24] if isinstance(batches, dict) else [12, 12, 36, 36])
+            prices = space.price(Decisions(index, np.full(3, row), np.zeros(3, dtype=np.intp), np.array([12, 13, 30])))
+            assert np.isfinite(prices.latency_s).tolist() == [True, False, False]
+            return
+    pytest.fail("no setup of twelve groups")
+
+
+def test_every_setup_has_a_place_of_its_own_whatever_its_exchange() -> None:
+    wanted = resolve(scenario(**GROUPED))
+    space = PricedSpace(wanted)
+    encoding = Encoding(wanted, space)
+    family, setup = space.setups()
+    exchanges = [
+        space.families[one].setups.degrees.spread.exchange[row] for one, row in zip(family, setup, strict=True)
+    ]
+    assert len(set(exchanges)) == 3
+    positions = np.zeros((len(setup), len(encoding.sizes)), dtype=np.intp)
+    for row, (one, place) in enumerate(zip(family, setup, strict=True)):
+        positions[row, :6] = one, *encoding._place(int(one), int(place))
+    assert (positions < encoding.sizes).all()
+    for one in np.unique(family):
+        rows = family == one
+        assert encoding.setups_of(int(one), positions[rows], np.ones(rows.sum())).tolist() == setup[rows].tolist()
+
+
+def test_proposals_name_the_server_they_were_priced_on() -> None:
+    wanted = resolve(scenario(**GROUPED))
+    for name in LAUNCHABLE:
+        found = propose(name, scenario(**GROUPED))
+        assert ((found.engine >= 0) & (found.engine < len(wanted.engines))).all()
+        verdicts = judge(wanted, found)
+        assert (verdicts.engine.tolist(), verdicts.exchange.tolist()) == (
+            found.engine.tolist(),
+            found.degrees.spread.exchange.tolist(),
+        )
+    assert set(propose("paper-grid", scenario(**GROUPED)).engine) == {NO_SERVER}
+    assert set(propose("coarse-grid", scenario(**GROUPED, engine="none")).engine) == {NO_SERVER}
+
+
+def test_rule_of_thumb_asks_every_server() -> None:
+    """Each is asked for all that it starts, also where another one runs it alike."""
+    both = [propose("rule-of-thumb", scenario(engine=name)) for name in ("vllm", "trtllm")]
+    together = propose("rule-of-thumb", scenario(engine=["vllm", "trtllm"]))
+    assert together.evaluations == sum(each.evaluations for each in both)
+    assert set(together.degrees.tensor_parallel) == {2.0}
+
+
+@pytest.mark.parametrize(
+    ("fields", "passes"),
+    [({"engine": "none"}, 2), (PAPER | {"model": "Mistral Large 2"}, 3)],
+    ids=["deployable", "paper"],
+)
+def test_searches_charge_the_draft_as_the_fidelity_does(fields: dict[str, Any], passes: int) -> None:
+    """Of three tokens that a pass verifies one is the model's own; the paper charges the draft for it all the same."""
+    draft = "Llama-3.2-1B" if passes == 2 else "Llama 3 8B MQA"
+    wanted = resolve(scenario(**fields, speculation={"draft_model": draft, "acceptance": 0.8, "max_draft_tokens": 3}))
+    (family,) = families_of(wanted)
+    assert family.proposals(3) == passes
+    found = PaperGrid(16).propose(wanted, Budget())
+    (row, *_) = np.flatnonzero(found.draft_tokens == 3)
+    assert family.drafts is not None
+    seconds = [
+        float(
+            pass_time(
+                shape, family.accelerator, degrees.take(np.array([row])), family.context.traffic(tokens, 0.0)
+            ).latency_s(found.batch[[row]])[0]
+        )
+        for shape, degrees, tokens in (
+            (family.shape, found.degrees, 3.0),
+            (family.drafts.shape, found.draft_degrees, 1.0),
+        )
+    ]
+    expected = family.factor(3) * (seconds[0] + passes * seconds[1])
+    assert found.latency_s[row] == pytest.approx(expected, rel=1e-9)
 
 
 def test_rounding_tries_both_neighbours_and_the_ends() -> None:
     below, above = _neighbours(np.array([1, 2, 4, 8]), np.array([0.3, 1.0, 2.83, 8.0 - 1e-12, 100.0]))
     assert below.tolist() == [1, 1, 2, 8, 8]
     assert above.tolist() == [1, 1, 4, 8, 8]
+
+
+def test_rounded_grid_goes_to_what_a_server_starts() -> None:
+    """The search spreads attention over groups, which no server has for this model; all that fits is offered."""
+    searched = PaperGrid(24).propose(resolve(scenario()), Budget())
+    assert searched.degrees.attention_data_parallel.min() > 1.0
+    rounded = RoundedGrid(24).propose(resolve(scenario()), Budget())
+    assert set(rounded.degrees.attention_data_parallel) == {1.0}
+    assert rounded.degrees.stage_ranks.max() == 16.0
 
 
 def test_rounded_grid_finds_what_a_fine_grid_is_near_to() -> None:

@@ -7,15 +7,20 @@ classes, so that a mistake would have to be made twice to go unnoticed.
 from .enumeration import OracleScenario, enumerate_deployments
 from .frontier import best, coverage, covers, pareto
 from .physics import Components, Setup, evaluate
+from .started import attaining, named, started, starting
 
 __all__ = [
     "Components",
     "OracleScenario",
     "Setup",
+    "attaining",
     "best",
     "coverage",
     "covers",
     "enumerate_deployments",
     "evaluate",
+    "named",
     "pareto",
+    "started",
+    "starting",
 ]

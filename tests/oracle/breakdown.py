@@ -14,21 +14,25 @@ from . import deployable
 from .common import Setup
 from .precision import Precision
 from .reserve import Reserve
+from .servers import as_run, beside
 
 TOLERANCE = 1e-9
 """Relative; of GB left over, and of whole tokens, of what they are left from."""
 
 
-def setup_of(row: Mapping[str, Any], prefix: str = "") -> Setup:
-    """Setup of the model, or (prefix ``draft_``) of the draft, that the columns of a result say."""
-    return Setup(
-        stage_ranks=row[f"{prefix}tensor_parallel"] * row[f"{prefix}attention_data_parallel"],
-        layout=row[f"{prefix}tensor_layout"],
-        pipeline=row[f"{prefix}pipeline_parallel"],
-        expert=row[f"{prefix}expert_parallel"],
-        sigma=row[f"{prefix}attention_data_parallel"],
-        redundant=row[f"{prefix}redundant_experts"],
+def setup_of(row: Mapping[str, Any], model: Model) -> Setup:
+    """Setup of the model that the columns of a result say; ``engine`` is empty without a server."""
+    setup = Setup(
+        stage_ranks=row["tensor_parallel"] * row["attention_data_parallel"],
+        layout=row["tensor_layout"],
+        pipeline=row["pipeline_parallel"],
+        expert=row["expert_parallel"],
+        sigma=row["attention_data_parallel"],
+        redundant=row["redundant_experts"],
+        engine=row["engine"] or "none",
+        exchange=row["exchange"] or "",
     )
+    return as_run(model, setup)
 
 
 def breakdown(
@@ -41,17 +45,18 @@ def breakdown(
 ) -> dict[str, float]:
     """Columns of memory of a deployment or instance, whose other columns are given; nan where nothing can be said."""
     precision, batch = Precision(row["weights"], row["kv_cache"]), np.array(float(row["batch"]))
-    setup = setup_of(row)
-    weights = deployable.held_weights(model, setup, precision, accelerator, reserve.engine)
+    setup = setup_of(row, model)
+    weights = deployable.held_weights(model, setup, precision, accelerator)
     cache = float(deployable.held_cache(model, setup, precision, batch, full_tokens))
     token_bytes = deployable.logged_bytes_per_token(model, setup, precision)
     draft_weights = draft_cache = 0.0
     if row["draft_tokens"]:
         assert draft is not None
-        beside = setup_of(row, "draft_")
-        draft_weights = deployable.held_weights(draft, beside, precision, accelerator, reserve.engine)
-        draft_cache = float(deployable.held_cache(draft, beside, precision, batch, full_tokens))
-        token_bytes += deployable.logged_bytes_per_token(draft, beside, precision)
+        small = beside(model, draft, setup)
+        assert small is not None
+        draft_weights = deployable.held_weights(draft, small, precision, accelerator)
+        draft_cache = float(deployable.held_cache(draft, small, precision, batch, full_tokens))
+        token_bytes += deployable.logged_bytes_per_token(draft, small, precision)
     kept, usable = reserve.reserve_bytes(model, accelerator, setup), reserve.usable_bytes(accelerator)
     held = weights + cache + draft_weights + draft_cache + kept
     left = usable - weights - draft_weights - kept

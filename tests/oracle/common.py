@@ -25,7 +25,8 @@ class Setup:
     """How the GPUs of one instance share the work; degrees may be fractional in paper fidelity.
 
     ``stage_ranks`` is T of the equations, all ranks of one pipeline stage, and ``sigma`` the groups that attention
-    splits them into. ``redundant`` counts the experts that a layer holds beside its own.
+    splits them into. ``redundant`` counts the experts that a layer holds beside its own. ``engine`` is the server that
+    runs it (``none``: the equations alone) and ``exchange`` what brings tokens to their experts (empty: a dense model).
     """
 
     stage_ranks: float
@@ -34,6 +35,8 @@ class Setup:
     expert: float
     sigma: float
     redundant: int = 0
+    engine: str = "none"
+    exchange: str = "all_to_all"
 
     @property
     def tensor_parallel(self) -> float:

@@ -22,6 +22,7 @@ from .common import (
 )
 from .kinds import Kind, kind_of
 from .precision import Precision, precise, rate, recipe, stored_share, weight_bytes
+from .servers import sharers
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,12 @@ def token_s(model: Model, accelerator: Accelerator, precision: str | Precision, 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
 
-def expert_ranks(block: FeedForward, setup: Setup) -> float:
-    """Tensor ranks of one expert; blocks without routing are never expert parallel."""
-    return setup.stage_ranks / setup.expert if block.experts > 1 else setup.stage_ranks
+def block_ranks(block: FeedForward, setup: Setup) -> float:
+    """Ranks of a stage that share one copy of a block: of each expert, of dense layers and of shared experts."""
+    if block.experts > 1:
+        return setup.expert_tensor_parallel
+    copies = sharers(setup)
+    return copies.shared if block.shared else copies.dense
 
 
 def held_experts(block: FeedForward, setup: Setup) -> int:
@@ -154,11 +158,15 @@ def block_bytes(model: Model, block: FeedForward, setup: Setup, parts: dict[str,
     """Bytes that one layer's feed-forward block moves on all ranks of its stage."""
     if not block.width:
         return np.zeros_like(x)
-    d, f = model.width, block.width
+    d, f, ranks = model.width, block.width, block_ranks(block, setup)
+    if block.experts == 1:
+        copies = setup.stage_ranks / ranks * stored_bytes(block, parts) * d * f
+        once = model.activation_bytes * activation_words(d, f, x, ranks)
+        return np.asarray((block.up + block.down) * (copies + once))
     experts = held_experts(block, setup)
     s = experts / block.active
     touched = (1 - (1 - 1 / s) ** x) * experts
-    activations = model.activation_bytes * activation_words(d, f, x / s, expert_ranks(block, setup))
+    activations = model.activation_bytes * activation_words(d, f, x / s, ranks)
     return np.asarray(touched * (block.up + block.down) * (stored_bytes(block, parts) * d * f + activations))
 
 
@@ -203,7 +211,8 @@ def memory_s(
         moved = moved + block.layers * block_bytes(model, block, setup, parts, x)
     norms = weight_bytes(parts["norms"]) * norm_params(model, model.layers, routed_layers(model))
     moved = pace(model, setup) * (moved + setup.stage_ranks * norms)
-    moved = moved + weight_bytes(parts["head"]) * model.vocabulary * model.width
+    copies = setup.stage_ranks / sharers(setup).head
+    moved = moved + copies * weight_bytes(parts["head"]) * model.vocabulary * model.width
     return np.asarray(moved / (setup.stage_ranks * accelerator.hbm_bytes_per_s * accelerator.memory_cap))
 
 
@@ -230,13 +239,32 @@ def feed_forward_allreduce_s(model: Model, accelerator: Accelerator, setup: Setu
     for block in model.feed_forward:
         if not block.width:
             continue
-        r, n = reduce_layout(accelerator, setup.layout, expert_ranks(block, setup))
-        parallel = setup.stage_ranks / r
-        words = [block.active * block.down * model.width / parallel]
-        if setup.layout == "2d":
-            words.append(block.active * block.up * block.width / parallel)
-        seconds = seconds + block.layers * _allreduces_s(model, accelerator, r, n, words, x)
+        if block.experts > 1 and setup.exchange != "all_to_all":
+            seconds = seconds + block.layers * _gathered_allreduce_s(model, accelerator, setup, x)
+        elif not block.shared or setup.exchange == "all_to_all":
+            # Results of shared experts are otherwise added before those of the routed ones are reduced.
+            seconds = seconds + block.layers * _block_allreduce_s(model, block, accelerator, setup, x)
     return seconds
+
+
+def _block_allreduce_s(model: Model, block: FeedForward, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+    """Seconds of the all-reduces of one layer's block over the ranks that share a copy of it."""
+    r, n = reduce_layout(accelerator, setup.layout, block_ranks(block, setup))
+    parallel = setup.stage_ranks / r
+    words = [block.active * block.down * model.width / parallel]
+    if setup.layout == "2d":
+        words.append(block.active * block.up * block.width / parallel)
+    return _allreduces_s(model, accelerator, r, n, words, x)
+
+
+def _gathered_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+    """Seconds of the all-reduce of one layer's experts where every rank of a group has the tokens of all."""
+    ranks = setup.tensor_parallel
+    return _allreduces_s(model, accelerator, ranks, _nodes(accelerator, ranks), [model.width / setup.sigma], x)
+
+
+def _nodes(accelerator: Accelerator, ranks: float) -> int:
+    return math.ceil(ranks / accelerator.node_size)
 
 
 def _allreduces_s(model: Model, accelerator: Accelerator, r: float, n: float, words: list[float], x: Array) -> Array:
@@ -245,14 +273,24 @@ def _allreduces_s(model: Model, accelerator: Accelerator, r: float, n: float, wo
 
 
 def expert_all_to_all_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
-    """Seconds of sending tokens to their experts and back, over the layers that route."""
+    """Seconds of bringing tokens to their experts and back, over the layers that route."""
     seconds = np.zeros_like(x)
     for block in model.feed_forward:
-        if block.experts > 1:
-            ranks = min(block.active, setup.expert)
-            size = model.width * x * ranks * model.activation_bytes / setup.stage_ranks
-            seconds = seconds + 2 * block.layers * all_to_all_s(accelerator, ranks, size)
+        if block.experts > 1 and setup.exchange != "none":
+            seconds = seconds + 2 * block.layers * _one_way_s(model, block, accelerator, setup, x)
     return seconds
+
+
+def _one_way_s(model: Model, block: FeedForward, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+    """Seconds of bringing tokens to the experts of one layer, or their results back."""
+    if setup.exchange == "all_gather":
+        nodes = min(setup.sigma, _nodes(accelerator, setup.stage_ranks))
+        size = model.width * x * model.activation_bytes
+        return collective_s(accelerator, setup.sigma, nodes, size, all_reduce=False)
+    assert setup.exchange == "all_to_all"
+    ranks = min(block.active, setup.expert)
+    size = model.width * x * ranks * model.activation_bytes / setup.stage_ranks
+    return all_to_all_s(accelerator, ranks, size)
 
 
 def evaluate(
@@ -282,38 +320,15 @@ def evaluate(
 # --- what fits --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Sharers:
-    """Ranks of a stage that share one copy of the weights that no expert routes to.
-
-    ``layers`` share dense layers and shared experts, T_d; ``embedding`` and ``head`` are T_e and T_h.
-    """
-
-    layers: float
-    embedding: float
-    head: float
-
-
-def sharers(model: Model, setup: Setup, engine: str) -> Sharers:
-    """Ranks that share one copy where the engine runs the model: a group's own, or all of a stage."""
-    group, stage = setup.tensor_parallel, setup.stage_ranks
-    if not routed_layers(model) or engine == "none":
-        return Sharers(stage, stage, stage)
-    if engine == "sglang":
-        return Sharers(stage, group, stage)
-    return Sharers(group, group, group)
-
-
-def layer_kinds(model: Model, setup: Setup, parts: dict[str, str], engine: str) -> list[tuple[float, int]]:
+def layer_kinds(model: Model, setup: Setup, parts: dict[str, str]) -> list[tuple[float, int]]:
     """Feed-forward bytes of a layer on a GPU and the number of such layers, the heaviest kind first.
 
     Shared experts belong to every layer that routes.
     """
-    beside = sharers(model, setup, engine).layers
 
     def held(block: FeedForward) -> float:
         params = held_experts(block, setup) * (block.up + block.down) * model.width * block.width
-        ranks = setup.stage_ranks if block.experts > 1 else beside
+        ranks = setup.stage_ranks if block.experts > 1 else block_ranks(block, setup)
         return params * stored_bytes(block, parts) / ranks if params else 0.0
 
     shared = sum(held(block) for block in model.feed_forward if block.shared)
@@ -325,10 +340,10 @@ def layer_kinds(model: Model, setup: Setup, parts: dict[str, str], engine: str) 
     return sorted(found, reverse=True)
 
 
-def heaviest_feed_forward_bytes(model: Model, setup: Setup, parts: dict[str, str], layers: int, engine: str) -> float:
+def heaviest_feed_forward_bytes(model: Model, setup: Setup, parts: dict[str, str], layers: int) -> float:
     """Feed-forward bytes on a GPU of the heaviest choice of that many layers."""
     total, left = 0.0, layers
-    for held, count in layer_kinds(model, setup, parts, engine):
+    for held, count in layer_kinds(model, setup, parts):
         taken = min(left, count)
         total += taken * held
         left -= taken
@@ -343,18 +358,14 @@ def stage_kinds(model: Model, setup: Setup) -> Iterator[tuple[int, Kind]]:
 
 
 def held_weights(
-    model: Model,
-    setup: Setup,
-    precision: str | Precision,
-    accelerator: Accelerator | None = None,
-    engine: str = "any",
+    model: Model, setup: Setup, precision: str | Precision, accelerator: Accelerator | None = None
 ) -> float:
-    """Bytes of weights of the most loaded GPU where that engine runs the model."""
+    """Bytes of weights of the most loaded GPU where the setup's engine runs the model."""
     parts = recipe(model, precise(precision).weights, accelerator)
     stage = math.ceil(model.layers / setup.pipeline)
     attention = sum(layers * kind.params for layers, kind in stage_kinds(model, setup)) / setup.tensor_parallel
-    experts = heaviest_feed_forward_bytes(model, setup, parts, stage, engine)
-    ranks = sharers(model, setup, engine)
+    experts = heaviest_feed_forward_bytes(model, setup, parts, stage)
+    ranks = sharers(setup)
     ends = [weight_bytes(parts["embedding"]) / ranks.embedding, weight_bytes(parts["head"]) / ranks.head]
     both = setup.pipeline == 1 and not model.tied_embeddings
     embeddings = model.vocabulary * model.width * (sum(ends) if both else max(ends))
@@ -374,7 +385,7 @@ def held_per_sequence(model: Model, setup: Setup, precision: str | Precision, to
 
 def held_cache(model: Model, setup: Setup, precision: str | Precision, batch: Array, full_tokens: float) -> Array:
     """Bytes of the cache of the most loaded GPU when every sequence has reached its full length."""
-    return np.asarray(held_per_sequence(model, setup, precision, full_tokens) * np.ceil(batch / setup.sigma))
+    return np.asarray(held_per_sequence(model, setup, precision, full_tokens) * batch / setup.sigma)
 
 
 def resident_bytes(
@@ -384,10 +395,9 @@ def resident_bytes(
     batch: Array,
     full_tokens: float,
     accelerator: Accelerator | None = None,
-    engine: str = "any",
 ) -> Array:
     """Bytes of weights and cache that the most loaded GPU holds when every sequence has reached its full length."""
-    weights = held_weights(model, setup, precision, accelerator, engine)
+    weights = held_weights(model, setup, precision, accelerator)
     return np.asarray(weights + held_cache(model, setup, precision, batch, full_tokens))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import deployable, paper
+from . import deployable, paper, servers
 from .common import Array, Setup
 from .physics import evaluate
 from .precision import Precision, pairs
@@ -26,11 +26,7 @@ DEFAULT_STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleScenario:
-    """A deployment scenario as plain data; the names are those of scenario files, and None is what a file leaves out.
-
-    ``every_draft`` also lists the deployments whose draft runs in a slower setup than it could, which matter
-    only below a demand cap; otherwise the draft takes its fastest feasible setup at each batch.
-    """
+    """A deployment scenario as plain data, with the names of scenario files; None is what a file leaves out."""
 
     fidelity: Literal["paper", "deployable"]
     model: Model | PaperModel
@@ -51,14 +47,13 @@ class OracleScenario:
     draft_model: Model | PaperModel | None = None
     acceptance: float = 0.8
     max_draft_tokens: int = 5
-    every_draft: bool = False
     min_speed: float | None = None
     max_cost: float | None = None
     max_throughput: float | None = None
     min_throughput: float | None = None
     max_power_kw: float | None = None
     memory_utilization: float = 0.9
-    engine: str = "any"
+    engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
 
     @property
@@ -69,16 +64,26 @@ class OracleScenario:
     @property
     def reserve(self) -> Reserve:
         """What is not left for weights and cache."""
-        return Reserve(self.memory_utilization, self.engine, self.memory_reserve_gb)
+        return Reserve(self.memory_utilization, self.memory_reserve_gb)
 
     def too_long(self) -> bool:
-        """Whether the model was not made for so many tokens."""
-        return isinstance(self.model, Model) and exceeds_context(self.model, self.full_tokens)
+        """Whether the model or its draft was not made for so many tokens."""
+        both = (self.model, self.draft_model)
+        return any(isinstance(model, Model) and exceeds_context(model, self.full_tokens) for model in both)
+
+    def without_server(self) -> list[Accelerator]:
+        """Accelerators that none of the engines runs on."""
+        if self.fidelity == "paper":
+            return []
+        engines = servers.of_scenario(self.engine)
+        return [each for each in self.accelerators if not any(servers.runs_on(engine, each) for engine in engines)]
 
     def refused_field(self) -> str | None:
         """Name the field for which no configuration exists, whatever the design space and the memory."""
         if self.too_long():
             return "workload.context_tokens"
+        if self.without_server():
+            return f"accelerators[{self.accelerators.index(self.without_server()[0])}]"
         any_pair = any(_precisions(self, accelerator) for accelerator in self.accelerators)
         return None if any_pair else "kv_cache"
 
@@ -95,6 +100,44 @@ class Hosted:
     latency_s: Array
     resident_bytes: Array
     reserve_bytes: float = 0.0
+
+
+@dataclass(slots=True)
+class Pricing:
+    """Prices of models on one accelerator in one precision, each worked out once for all servers that run it alike."""
+
+    scenario: OracleScenario
+    accelerator: Accelerator
+    precision: Precision
+    known: dict[tuple[object, ...], tuple[Array, Array]] = field(default_factory=dict)
+
+    def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, tokens_per_pass: Sequence[int]) -> Hosted:
+        """Price a model in a setup."""
+        alike = (model.name, replace(setup, engine="none"), servers.sharers(setup), len(tokens_per_pass))
+        if alike not in self.known:
+            self.known[alike] = self._priced(model, setup, tokens_per_pass)
+        reserve = 0.0
+        if isinstance(model, Model):
+            reserve = self.scenario.reserve.reserve_bytes(model, self.accelerator, setup)
+        return Hosted(setup, exists, *self.known[alike], reserve)
+
+    def _priced(self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int]) -> tuple[Array, Array]:
+        """Latency and resident bytes at each batch."""
+        scenario, batch = self.scenario, self.scenario.batches.astype(float)
+        latency = evaluate(
+            model,
+            self.accelerator,
+            setup,
+            batch=batch,
+            context_tokens=scenario.context_tokens,
+            output_tokens=scenario.output_tokens,
+            tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
+            weights=self.precision,
+        ).latency_s
+        if isinstance(model, PaperModel):
+            return latency, paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
+        at = (self.precision, batch, scenario.full_tokens, self.accelerator)
+        return latency, deployable.resident_bytes(model, setup, *at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +159,8 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
         group
         for accelerator in scenario.accelerators
         for precision in _precisions(scenario, accelerator)
+        if not scenario.too_long() and not scenario.without_server()
         for group in _groups(scenario, accelerator, precision)
-        if not scenario.too_long()
     ]
     return _within_limits(scenario, _columns(groups))
 
@@ -134,7 +177,7 @@ def _precisions(scenario: OracleScenario, accelerator: Accelerator) -> list[Prec
 
 
 def setups(scenario: OracleScenario, model: Model | PaperModel) -> Iterator[tuple[Setup, Mask]]:
-    """Every setup of the design space that suits the model, and the batches at which it exists."""
+    """Every setup of the design space that suits the model, whoever runs it, and the batches at which it exists."""
     for ranks, sigma in _stages(scenario):
         if isinstance(model, Model) and not _divides_heads(model, ranks // sigma):
             continue
@@ -145,8 +188,15 @@ def setups(scenario: OracleScenario, model: Model | PaperModel) -> Iterator[tupl
                 continue
             for expert, redundant, exists in _expert_degrees(scenario, model, ranks, pipeline):
                 for layout in sorted(set(scenario.tensor_layout)):
-                    full = exists & (scenario.batches >= pipeline)
+                    full = exists & _whole_groups(scenario, model, sigma, pipeline)
                     yield Setup(ranks, layout, pipeline, expert, sigma, redundant), full
+
+
+def _whole_groups(scenario: OracleScenario, model: Model | PaperModel, sigma: int, pipeline: int) -> Mask:
+    """Batches of whole sequences for every group and micro-batch; the paper only wants a sequence for each stage."""
+    if isinstance(model, PaperModel):
+        return np.asarray(scenario.batches >= pipeline)
+    return np.asarray(scenario.batches % (sigma * pipeline) == 0)
 
 
 def _divides_heads(model: Model, degree: int) -> bool:
@@ -196,38 +246,6 @@ def redundant_experts(listed: Literal["auto"] | Sequence[int], experts: int, deg
     return [r for r in sorted(set(listed)) if (experts + r) % degree == 0]
 
 
-def _host(
-    scenario: OracleScenario,
-    model: Model | PaperModel,
-    accelerator: Accelerator,
-    precision: Precision,
-    tokens_per_pass: Sequence[int],
-) -> list[Hosted]:
-    batch = scenario.batches.astype(float)
-    hosted = []
-    for setup, exists in setups(scenario, model):
-        components = evaluate(
-            model,
-            accelerator,
-            setup,
-            batch=batch,
-            context_tokens=scenario.context_tokens,
-            output_tokens=scenario.output_tokens,
-            tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
-            weights=precision,
-        )
-        if isinstance(model, PaperModel):
-            resident = paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
-            hosted.append(Hosted(setup, exists, components.latency_s, resident))
-            continue
-        resident = deployable.resident_bytes(
-            model, setup, precision, batch, scenario.full_tokens, accelerator, scenario.engine
-        )
-        reserve = scenario.reserve.reserve_bytes(model, accelerator, setup)
-        hosted.append(Hosted(setup, exists, components.latency_s, resident, reserve))
-    return hosted
-
-
 def _fits(scenario: OracleScenario, accelerator: Accelerator, main: Hosted, draft: Hosted | None = None) -> Mask:
     """Whether the model fits, beside a draft in deployable fidelity; in the paper's each has to fit alone."""
     if scenario.fidelity == "paper":
@@ -238,17 +256,25 @@ def _fits(scenario: OracleScenario, accelerator: Accelerator, main: Hosted, draf
 
 def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> Iterator[Group]:
     lengths = [1]
-    drafts: list[Hosted] = []
     if scenario.draft_model is not None:
         lengths += range(2, scenario.max_draft_tokens + 1)
-        drafts = _host(scenario, scenario.draft_model, accelerator, precision, [1])
     token_s = _token_s(scenario, accelerator, precision)
-    for main in _host(scenario, scenario.model, accelerator, precision, lengths):
-        fits = main.exists & _fits(scenario, accelerator, main)
-        for draft_tokens, latency in _decodings(scenario, accelerator, main, drafts, lengths):
-            kept = fits & np.isfinite(latency)
-            batch = scenario.batches[kept]
-            yield Group(accelerator, precision, main.setup, draft_tokens, token_s, batch, latency[kept])
+    pricing = Pricing(scenario, accelerator, precision)
+    for degrees, exists in setups(scenario, scenario.model):
+        for setup in _ways(scenario, accelerator, precision, degrees):
+            main = pricing.host(scenario.model, setup, exists, lengths)
+            fits = main.exists & _fits(scenario, accelerator, main)
+            for draft_tokens, latency in _decodings(pricing, main, lengths):
+                kept = fits & np.isfinite(latency)
+                batch = scenario.batches[kept]
+                yield Group(accelerator, precision, main.setup, draft_tokens, token_s, batch, latency[kept])
+
+
+def _ways(scenario: OracleScenario, accelerator: Accelerator, precision: Precision, degrees: Setup) -> list[Setup]:
+    """Ways to run the degrees; the paper knows no servers."""
+    if isinstance(scenario.model, PaperModel):
+        return [replace(degrees, exchange="")]
+    return servers.run_as(scenario.model, accelerator, precision, degrees, scenario.engine)
 
 
 def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> float:
@@ -259,30 +285,43 @@ def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Prec
     return deployable.token_s(model, accelerator, precision, scenario.context_tokens, scenario.full_tokens)
 
 
-def _decodings(
-    scenario: OracleScenario,
-    accelerator: Accelerator,
-    main: Hosted,
-    drafts: list[Hosted],
-    lengths: list[int],
-) -> Iterator[tuple[int, Array]]:
+def _decodings(pricing: Pricing, main: Hosted, lengths: list[int]) -> Iterator[tuple[int, Array]]:
     """Draft tokens (0 without speculation) and latency at each batch, infinite where no draft fits."""
+    scenario = pricing.scenario
     yield 0, main.latency_s[0]
     draft_s = [
-        np.where(draft.exists & _fits(scenario, accelerator, main, draft), draft.latency_s[0], np.inf)
-        for draft in drafts
-        if draft.setup.gpus == main.setup.gpus
+        np.where(draft.exists & _fits(scenario, pricing.accelerator, main, draft), draft.latency_s[0], np.inf)
+        for draft in _drafts(pricing, main)
     ]
-    if draft_s and not scenario.every_draft:
-        draft_s = [np.min(draft_s, axis=0)]
+    if not draft_s:
+        return
+    # Only the paper leaves a choice: the fastest.
+    fastest = np.min(draft_s, axis=0)
     for row, gamma in enumerate(lengths[1:], start=1):
-        yield from ((gamma, speculative_s(main.latency_s[row], one, gamma, scenario.acceptance)) for one in draft_s)
+        proposals = gamma if scenario.fidelity == "paper" else gamma - 1
+        yield gamma, speculative_s(main.latency_s[row], fastest, gamma, proposals, scenario.acceptance)
 
 
-def speculative_s(main_s: Array, draft_s: Array, gamma: int, acceptance: float) -> Array:
-    """Seconds per accepted token when one pass verifies ``gamma`` tokens of the draft."""
+def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
+    """Where the draft may stand: on the model's tensor ranks, or in the paper anywhere on as many GPUs."""
+    scenario, draft = pricing.scenario, pricing.scenario.draft_model
+    if draft is None:
+        return
+    if isinstance(draft, PaperModel):
+        for setup, exists in setups(scenario, draft):
+            if setup.gpus == main.setup.gpus:
+                yield pricing.host(draft, setup, exists, [1])
+        return
+    assert isinstance(scenario.model, Model)
+    small = servers.beside(scenario.model, draft, main.setup)
+    if small is not None:
+        yield pricing.host(draft, small, main.exists, [1])
+
+
+def speculative_s(main_s: Array, draft_s: Array, gamma: int, proposals: int, acceptance: float) -> Array:
+    """Seconds per accepted token when one pass verifies ``gamma`` tokens after that many passes of the draft."""
     expected = float(gamma) if acceptance == 1 else (1 - acceptance**gamma) / (1 - acceptance)
-    return (main_s + gamma * draft_s) / expected
+    return (main_s + proposals * draft_s) / expected
 
 
 def _columns(groups: list[Group]) -> Deployments:
@@ -301,6 +340,8 @@ def _columns(groups: list[Group]) -> Deployments:
         "accelerator": repeat([g.accelerator.name for g in groups], str),
         "weights": repeat([g.precision.weights for g in groups], str),
         "kv_cache": repeat([g.precision.kv_cache for g in groups], str),
+        "engine": repeat(["" if g.setup.engine == "none" else g.setup.engine for g in groups], str),
+        "exchange": repeat([g.setup.exchange for g in groups], str),
         "tensor_parallel": repeat([g.setup.tensor_parallel for g in groups], int),
         "tensor_layout": repeat([g.setup.layout for g in groups], str),
         "pipeline_parallel": repeat([g.setup.pipeline for g in groups], int),

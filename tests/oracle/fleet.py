@@ -29,11 +29,12 @@ from numpy.typing import NDArray
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import serving
+from . import servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
 from .precision import Precision
 from .precision import listed as listed_entries
 from .serving import Decoding, Instance, Phase, Request, Service, Speculation
+from .started import named, started
 
 Scenario = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -43,12 +44,6 @@ TOLERANCE = 1e-9
 
 PROVEN = 1e-6
 """Relative gap below which a plan may be called optimal."""
-
-DRAFT_DEGREES = (
-    *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
-    *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
-    "draft_redundant_experts",
-)
 
 MOST_STEPS = 20_000
 """Steps of counting through one phase of a workload beyond which a fleet is not small."""
@@ -127,7 +122,11 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of instance: what it serves of each class of requests, and its parts of the time to first token."""
+    """One kind of instance: what it serves of each class of requests, and its parts of the time to first token.
+
+    ``runs`` are the engine and the precision of the cache of a priced kind, which all kinds of a disaggregated workload
+    have in common; an operating point goes with any.
+    """
 
     workload: str
     phase: Phase
@@ -138,6 +137,7 @@ class Kind:
     transfer_s: tuple[float, ...]
     label: str = ""
     rows: tuple[Row, ...] = field(default=(), compare=False)
+    runs: tuple[str, str] | None = None
 
     def pairs_with(self, other: Kind, cap: float | None) -> bool:
         """Whether this prefill kind may stand beside a decode kind: each class that both serve starts in time.
@@ -409,13 +409,21 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 pass_s=tuple(member.pass_s if member else 0.0 for member in members),
                 transfer_s=tuple(member.transfer_s if member else 0.0 for member in members),
                 label=f"{key[1:]}",
+                runs=_runs(next(member for member in members if member)),
             )
         )
     return found
 
 
+def _runs(instance: Instance) -> tuple[str, str]:
+    return instance.setup.engine, instance.kv_cache
+
+
 def undominated(listed: Sequence[Kind]) -> list[Kind]:
-    """Leave out kinds that another of the same workload, phase, pool and size is nowhere worse than."""
+    """Leave out kinds that another of the same workload, phase, pool and size is nowhere worse than.
+
+    Of two modes, only the colocated one lets kinds of any engine and cache stand beside one another.
+    """
     kept: list[Kind] = []
     for kind in sorted(listed, key=_figures, reverse=True):
         if not any(_replaces(other, kind) for other in kept):
@@ -430,6 +438,8 @@ def _figures(kind: Kind) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _replaces(one: Kind, other: Kind) -> bool:
     if (one.phase, one.pool, one.gpus) != (other.phase, other.pool, other.gpus):
+        return False
+    if one.phase != "colocated" and one.runs not in (None, other.runs):
         return False
     # A class that only the better kind serves could bring a pair that starts too late, so classes have to be the same.
     if [value > 0 for value in one.capacity] != [value > 0 for value in other.capacity]:
@@ -755,9 +765,26 @@ def _mode_counts(
     case: Case, workload: Workload, listed: Sequence[Kind], phases: tuple[Phase, ...]
 ) -> NDArray[np.int64]:
     """Counts of all kinds of a workload for each way to serve it in one mode."""
+    tables = [_counts_alike(case, workload, listed, phases, alike) for alike in alike_kinds(listed, phases)]
+    return np.concatenate(tables)
+
+
+def alike_kinds(listed: Sequence[Kind], phases: tuple[Phase, ...]) -> list[list[int]]:
+    """Kinds of these phases that may stand beside one another: all, or those of one engine and cache."""
+    mine = [index for index, kind in enumerate(listed) if kind.phase in phases]
+    families = {listed[index].runs for index in mine} - {None}
+    if len(phases) == 1 or len(families) < 2:
+        return [mine]
+    return [[index for index in mine if listed[index].runs in (None, family)] for family in sorted(families, key=str)]
+
+
+def _counts_alike(
+    case: Case, workload: Workload, listed: Sequence[Kind], phases: tuple[Phase, ...], alike: Sequence[int]
+) -> NDArray[np.int64]:
+    """Counts of all kinds for each way to serve a workload with some of them."""
     tables = []
     for phase in phases:
-        mine = [index for index, kind in enumerate(listed) if kind.phase == phase]
+        mine = [index for index in alike if listed[index].phase == phase]
         chosen = [listed[index] for index in mine]
         # Without kinds nothing is served: demand is positive.
         found = minimal_counts(case, chosen, need(workload, chosen)) if chosen else []
@@ -993,7 +1020,7 @@ class _Plan:
         if row["weights"] is None or workload.mapping.get("model") is None:
             return self._listed(workload, row)
         kind, faults = self._priced_in_mix(workload, row) if mixed(workload) else self._priced(workload, row)
-        return kind, faults + _degree_faults(row)
+        return kind, faults + _degree_faults(row, _model(workload.mapping["model"]))
 
     def _listed(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         place = (row["phase"], self.pools[row["pool"]], row["gpus"])
@@ -1019,7 +1046,7 @@ class _Plan:
         wanted = service(self.case, workload, self.pools[row["pool"]], request)
         phase = cast(Phase, row["phase"])
         return wanted, serving.price(
-            wanted, phase, _precision(row), setup_of(row, ""), row["batch"], _decoding(wanted, row)
+            wanted, phase, _precision(row), setup_of(row, wanted.model), row["batch"], _decoding(wanted, row)
         )
 
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
@@ -1031,10 +1058,13 @@ class _Plan:
             found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
         found += _throughput_faults(row, one, request)
         tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
+        if one.decoding.draft_tokens and one.decoding.draft_setup is None:
+            return None, [*found, "the draft cannot stand on the model's tensor ranks"]
+        found += _engine_faults(wanted, one, row)
         memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
         found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
-        return Kind(workload.name, one.phase, self.pools[row["pool"]], one.gpus, *parts), found
+        return Kind(workload.name, one.phase, self.pools[row["pool"]], one.gpus, *parts, runs=_runs(one)), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         """Find a row's kind among all; the batch that it states is that of one of the classes."""
@@ -1124,6 +1154,9 @@ class _Plan:
             mine = [row for row in rows if row["phase"] == phase]
             found += [f"{phase}: {fault}" for fault in self._phase(workload, mine)]
             capacity = min(capacity, self._capacity(workload, mine))
+        runs = {kind.runs for row in rows if (kind := self.kinds.get(_row_name(row)))} - {None}
+        if mode == "disaggregated" and len(runs) > 1:
+            found.append(f"instances exchange a cache but run as {sorted(runs, key=str)}")
         found += self._summary(workload, summary, rows, capacity)
         return [f"{workload.name}: {fault}" for fault in found]
 
@@ -1288,18 +1321,11 @@ def _precision(row: Row) -> Precision:
     return Precision(row["weights"], row["kv_cache"])
 
 
-def _degree_faults(row: Row) -> list[str]:
-    """Check the degrees that follow from others, of the model and of the draft; without a draft it has none."""
-    found = []
-    for prefix in ("", "draft_") if row["draft_tokens"] else ("",):
-        setup = setup_of(row, prefix)
-        found += _differ(f"{prefix}stage_ranks", row[f"{prefix}stage_ranks"], setup.stage_ranks)
-        stated = row[f"{prefix}expert_tensor_parallel"]
-        found += _differ(f"{prefix}expert_tensor_parallel", stated, setup.expert_tensor_parallel)
-    if row["draft_tokens"]:
-        return found
-    stray = [name for name in DRAFT_DEGREES if row[name] is not None]
-    return found + [f"{name} is {row[name]} without a draft" for name in stray]
+def _degree_faults(row: Row, model: Model) -> list[str]:
+    """Check the degrees that follow from others."""
+    setup = setup_of(row, model)
+    found = _differ("stage_ranks", row["stage_ranks"], setup.stage_ranks)
+    return found + _differ("expert_tensor_parallel", row["expert_tensor_parallel"], setup.expert_tensor_parallel)
 
 
 def _decoding(wanted: Service, row: Row) -> Decoding:
@@ -1307,7 +1333,23 @@ def _decoding(wanted: Service, row: Row) -> Decoding:
         return Decoding()
     assert wanted.speculation is not None
     tokens = row["draft_tokens"]
-    return Decoding(setup_of(row, "draft_"), tokens, wanted.speculation.expected_tokens(tokens))
+    small = servers.beside(wanted.model, wanted.speculation.draft, setup_of(row, wanted.model))
+    return Decoding(small, tokens, wanted.speculation.expected_tokens(tokens))
+
+
+def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
+    """Check who starts a row, and that the first of those that run it alike with the most room names it."""
+    draft = wanted.speculation.draft if wanted.speculation and one.decoding.draft_tokens else None
+    tokens = serving.resident_tokens(wanted, one.phase)
+    at = (wanted.accelerator, one.precision, one.setup, one.batch, tokens)
+    every = started(wanted.model, draft, *at, wanted.reserve, wanted.engine)
+    names = ",".join(sorted(each.engine for each in every))
+    found = [] if (row["engines"] or "") == names else [f"engines are {row['engines']}, expected {names}"]
+    if one.phase != "colocated" or one.setup.engine not in names.split(","):
+        # The instances of a disaggregated workload have one engine, which need not have the most room for each.
+        return found
+    name = named(every, one.setup.engine)
+    return found if name == one.setup.engine else [*found, f"engine is {one.setup.engine}, expected {name}"]
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

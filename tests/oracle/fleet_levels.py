@@ -38,6 +38,7 @@ from .fleet import (
     _compositions,
     _filled,
     _late_pairs,
+    alike_kinds,
     broken_limits,
     kinds,
     mixed,
@@ -207,11 +208,9 @@ def speed_factors(case: Case, workload: Workload) -> Iterator[float]:
 def _speeds(wanted: serving.Service, phase: serving.Phase) -> Iterator[float]:
     """Speeds of every setup at every batch at which it exists and fits."""
     for precision in wanted.precisions:
-        for setup, batch, exists in serving.phase_setups(wanted, phase, wanted.model):
-            for decoding, draft_exists in serving.decodings(wanted, phase, setup.gpus):
+        for setup, batch, exists in serving.phase_setups(wanted, phase, precision):
+            for decoding in serving.decodings(wanted, phase, setup):
                 usable = exists & serving.fits(wanted, phase, precision, setup, decoding, batch)
-                if draft_exists is not None:
-                    usable &= draft_exists
                 if usable.any():
                     latency = serving.generation_s(wanted, phase, precision, setup, decoding, batch[usable])
                     yield from (1 / latency).tolist()
@@ -294,9 +293,21 @@ def _mode_ways(
     workload: Workload, listed: Sequence[Kind], phases: tuple[serving.Phase, ...], stock: Sequence[int]
 ) -> tuple[Counted, Floats]:
     """Counts of all kinds of a workload for each way to serve it in one mode, and the slack."""
+    ways = [_ways_alike(workload, listed, phases, stock, alike) for alike in alike_kinds(listed, phases)]
+    return np.concatenate([counts for counts, _ in ways]), np.concatenate([slack for _, slack in ways])
+
+
+def _ways_alike(
+    workload: Workload,
+    listed: Sequence[Kind],
+    phases: tuple[serving.Phase, ...],
+    stock: Sequence[int],
+    alike: Sequence[int],
+) -> tuple[Counted, Floats]:
+    """Counts of all kinds for each way to serve a workload with some of them, and the slack."""
     tables, slacks = [], []
     for phase in phases:
-        mine = [index for index, kind in enumerate(listed) if kind.phase == phase]
+        mine = [index for index in alike if listed[index].phase == phase]
         found, slack = _phase_ways(workload, [listed[index] for index in mine], stock)
         table = np.zeros((len(found), len(listed)), dtype=np.int64)
         table[:, mine] = found

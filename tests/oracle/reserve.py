@@ -23,10 +23,9 @@ _SGLANG = (
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """The fields of a scenario that decide how much of the memory is left for weights and cache."""
+    """The fields of a scenario that decide how much of the memory is left; what a server needs is its own figure."""
 
     memory_utilization: float = 0.9
-    engine: str = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
 
     def usable_bytes(self, accelerator: Accelerator) -> float:
@@ -34,18 +33,18 @@ class Reserve:
         return self.memory_utilization * accelerator.hbm_bytes
 
     def reserve_bytes(self, model: Model, accelerator: Accelerator, setup: Setup) -> float:
-        """Bytes of the reserve on each GPU."""
+        """Bytes of the reserve on each GPU where the setup's engine runs the model."""
         if self.memory_reserve_gb != "auto":
             return 1e9 * self.memory_reserve_gb
-        if self.engine == "none":
+        if setup.engine == "none":
             return 0.0
-        if self.engine == "sglang":
+        if setup.engine == "sglang":
             return sglang_bytes(accelerator, setup, self.memory_utilization)
         return vllm_bytes(model, accelerator, setup)
 
 
 def vllm_bytes(model: Model, accelerator: Accelerator, setup: Setup) -> float:
-    """Reserve of vLLM."""
+    """Reserve of vLLM, and of TensorRT-LLM, for which there are no figures."""
     memory = accelerator.hbm_bytes / GIB
     many = memory >= 160 or (memory >= 70 and "a100" not in accelerator.name.lower())
     needed = 0.9 * GIB + 33 * model.vocabulary * (1024 if many else 256)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import deployable
+from . import deployable, servers
 from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """A draft model, the chance that one of its tokens is accepted, and the most tokens it proposes."""
+    """A draft model, the chance that one of its tokens is accepted, and the most tokens that a pass verifies."""
 
     draft: Model
     acceptance: float
@@ -73,7 +73,7 @@ class Service:
     batches: NDArray[np.int64] | None = None
     max_gpus: int = 512
     memory_utilization: float = 0.9
-    engine: str = "any"
+    engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
     min_speed: float | None = None
     max_time_to_first_token_s: float | None = None
@@ -92,7 +92,7 @@ class Service:
     @property
     def reserve(self) -> Reserve:
         """What is not left for weights and cache."""
-        return Reserve(self.memory_utilization, self.engine, self.memory_reserve_gb)
+        return Reserve(self.memory_utilization, self.memory_reserve_gb)
 
     @property
     def found_tokens(self) -> float:
@@ -107,7 +107,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """Plain decoding (no draft setup, 0 draft tokens, 1 token a pass), or one way of speculating."""
+    """Plain decoding (no draft setup, 0 draft tokens, 1 token a pass), or one way of speculating.
+
+    ``draft_tokens`` is the verify width, of which the draft proposes all but one.
+    """
 
     draft_setup: Setup | None = None
     draft_tokens: int = 0
@@ -117,6 +120,11 @@ class Decoding:
     def verified(self) -> int:
         """Generated tokens that one pass of the model carries for a sequence."""
         return max(1, self.draft_tokens)
+
+    @property
+    def proposed(self) -> int:
+        """Passes of the draft before each pass of the model."""
+        return max(0, self.draft_tokens - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +215,7 @@ def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: A
     speculation, setup = service.speculation, decoding.draft_setup
     assert speculation is not None
     assert setup is not None
-    prompts = decoding.expected / (service.request.output_tokens * decoding.draft_tokens)
+    prompts = decoding.expected / (service.request.output_tokens * decoding.proposed)
     load = passing(service, 1 + prompts * service.new_tokens, 1.0, prompts)
     return pass_s(speculation.draft, service.accelerator, setup, precision, batch, load)
 
@@ -241,7 +249,7 @@ def resident_tokens(service: Service, phase: Phase) -> float:
 def fits(service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array) -> Mask:
     """Whether the most loaded GPU holds the model, and the draft beside it, at each batch."""
     accelerator = service.accelerator
-    where = resident_tokens(service, phase), accelerator, service.engine
+    where = resident_tokens(service, phase), accelerator
     held = deployable.resident_bytes(service.model, setup, precision, batch, *where)
     if decoding.draft_setup is not None:
         assert service.speculation is not None
@@ -262,9 +270,9 @@ def meets(service: Service, phase: Phase, known: Figures) -> Mask:
     return met
 
 
-def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple[Setup, Array, Mask]]:
-    """Every setup of a model in a phase, with its batches and whether it exists at each."""
-    if exceeds_context(service.model, service.request.full_tokens):
+def phase_setups(service: Service, phase: Phase, precision: Precision) -> Iterator[tuple[Setup, Array, Mask]]:
+    """Every setup of the model in a phase, as servers run it, with its batches and whether it exists at each."""
+    if too_long(service):
         return
     prefill = phase == "prefill"
     sigmas = (1,) if prefill else service.attention_data_parallel
@@ -272,7 +280,7 @@ def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple
     batches = np.arange(1, max(service.pipeline_parallel) + 1) if prefill else service.all_batches
     space = OracleScenario(
         fidelity="deployable",
-        model=model,
+        model=service.model,
         accelerators=(service.accelerator,),
         batches=batches,
         tensor_parallel=service.tensor_parallel,
@@ -284,20 +292,27 @@ def phase_setups(service: Service, phase: Phase, model: Model) -> Iterator[tuple
         attention_data_parallel=sigmas,
         max_gpus=service.max_gpus,
     )
-    for setup, exists in setups(space, model):
-        full = exists & (batches == setup.pipeline) if prefill else exists
-        yield setup, batches.astype(float), full
+    for degrees, exists in setups(space, service.model):
+        full = exists & (batches == degrees.pipeline) if prefill else exists
+        for setup in servers.run_as(service.model, service.accelerator, precision, degrees, service.engine):
+            yield setup, batches.astype(float), full
 
 
-def decodings(service: Service, phase: Phase, gpus: float) -> Iterator[tuple[Decoding, Mask | None]]:
-    """Plain decoding, and every draft setup with every number of draft tokens; with where the draft exists."""
-    yield Decoding(), None
+def too_long(service: Service) -> bool:
+    """Whether the model or its draft was not made for so many tokens."""
+    drafts = () if service.speculation is None else (service.speculation.draft,)
+    return any(exceeds_context(model, service.request.full_tokens) for model in (service.model, *drafts))
+
+
+def decodings(service: Service, phase: Phase, setup: Setup) -> Iterator[Decoding]:
+    """Plain decoding, and every number of tokens that a draft on the model's tensor ranks may help to verify."""
+    yield Decoding()
     if service.speculation is None or phase == "prefill":
         return
-    for setup, _, exists in phase_setups(service, phase, service.speculation.draft):
-        if setup.gpus == gpus:
-            for tokens in range(2, service.speculation.max_draft_tokens + 1):
-                yield Decoding(setup, tokens, service.speculation.expected_tokens(tokens)), exists
+    small = servers.beside(service.model, service.speculation.draft, setup)
+    if small is not None:
+        for tokens in range(2, service.speculation.max_draft_tokens + 1):
+            yield Decoding(small, tokens, service.speculation.expected_tokens(tokens))
 
 
 def generation_s(
@@ -307,7 +322,7 @@ def generation_s(
     main = model_s(service, phase, precision, setup, decoding, batch)
     if decoding.draft_setup is None:
         return main
-    drafting = decoding.draft_tokens * draft_s(service, precision, decoding, batch)
+    drafting = decoding.proposed * draft_s(service, precision, decoding, batch)
     return np.asarray((main + drafting) / decoding.expected)
 
 
@@ -332,14 +347,12 @@ def faults(service: Service, instance: Instance) -> list[str]:
     at = np.array([float(instance.batch)])
     if instance.precision not in service.precisions:
         found.append(f"{instance.precision} is not listed, or not on this accelerator")
-    if not _exists(service, phase, service.model, instance.setup, instance.batch):
-        found.append(f"{instance.setup} does not exist at batch {instance.batch}")
+    if not _exists(service, phase, instance):
+        found.append(f"{instance.setup} does not exist at batch {instance.batch}, or no server starts it")
     if decoding.draft_setup is not None:
         assert service.speculation is not None
-        if not _exists(service, phase, service.speculation.draft, decoding.draft_setup, instance.batch):
-            found.append(f"draft {decoding.draft_setup} does not exist at batch {instance.batch}")
-        if decoding.draft_setup.gpus != instance.setup.gpus:
-            found.append("the draft has another number of GPUs")
+        if decoding.draft_setup != servers.beside(service.model, service.speculation.draft, instance.setup):
+            found.append(f"draft {decoding.draft_setup} is not on the model's tensor ranks")
         if not 2 <= decoding.draft_tokens <= service.speculation.max_draft_tokens:
             found.append(f"{decoding.draft_tokens} draft tokens are not allowed")
     if not fits(service, phase, instance.precision, instance.setup, decoding, at).all():
@@ -356,11 +369,9 @@ def instances(service: Service, phase: Phase) -> list[Instance]:
     """List each setup, with each way of decoding, at the largest batch that meets everything."""
     found = []
     for precision in service.precisions:
-        for setup, batch, exists in phase_setups(service, phase, service.model):
-            for decoding, draft_exists in decodings(service, phase, setup.gpus):
+        for setup, batch, exists in phase_setups(service, phase, precision):
+            for decoding in decodings(service, phase, setup):
                 usable = exists & fits(service, phase, precision, setup, decoding, batch)
-                if draft_exists is not None:
-                    usable &= draft_exists
                 if usable.any():
                     found += _largest(service, phase, precision, setup, decoding, batch[usable])
     return found
@@ -401,8 +412,8 @@ def _instance(
     )
 
 
-def _exists(service: Service, phase: Phase, model: Model, setup: Setup, batch: int) -> bool:
+def _exists(service: Service, phase: Phase, instance: Instance) -> bool:
     return any(
-        setup == other and bool((exists & (batches == batch)).any())
-        for other, batches, exists in phase_setups(service, phase, model)
+        instance.setup == setup and bool((exists & (batches == instance.batch)).any())
+        for setup, batches, exists in phase_setups(service, phase, instance.precision)
     )

@@ -14,8 +14,10 @@ import pytest
 from oracle import Setup, serving
 from oracle.breakdown import breakdown
 from oracle.fleet import (
+    Kind,
     Need,
     TooLargeError,
+    alike_kinds,
     cover_rows,
     fewest_nodes,
     kinds,
@@ -121,14 +123,14 @@ def test_degrees_of_the_phases() -> None:
     assert degrees("prefill", **neither) == {(1, 1), (2, 1), (4, 1)}
 
 
-def test_a_draft_has_degrees_of_its_own_in_the_same_space() -> None:
-    # Two GPUs of the model as two groups or as one; the draft likewise, whatever the model does.
-    lists: Mapping = {"tensor_parallel": (1, 2), "stage_ranks": (2,), "attention_data_parallel": (1, 2)}
-    found = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2), **lists), "decode")
-    stages = [
-        (one.setup.sigma, one.decoding.draft_setup.sigma if one.decoding.draft_setup else 0, one.gpus) for one in found
-    ]
-    assert sorted(stages) == [(1, 0, 2), (1, 1, 2), (1, 2, 2), (2, 0, 2), (2, 1, 2), (2, 2, 2)]
+def test_a_draft_stands_on_the_tensor_ranks_of_the_model() -> None:
+    # Two GPUs of the model as two groups or as one, or as two stages, which take no draft.
+    lists: Mapping = {"tensor_parallel": (1, 2), "attention_data_parallel": (1, 2), "pipeline_parallel": (1, 2)}
+    found = serving.instances(small_service(speculation=Speculation(DENSE, 0.5, 2), max_gpus=2, **lists), "decode")
+    drafted = [(one.setup, one.decoding.draft_setup) for one in found if one.decoding.draft_tokens]
+    assert [main for main, _ in drafted] == [small for _, small in drafted]
+    places = sorted((int(main.tensor_parallel), int(main.sigma), int(main.pipeline)) for main, _ in drafted)
+    assert places == [(1, 1, 1), (1, 2, 1), (2, 1, 1)]
 
 
 def test_colocated_by_hand() -> None:
@@ -179,8 +181,9 @@ def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
     assert decoding.expected == 1.5
     one = serving.price(small_service(speculation=speculation), phase, "fp8", ONE_GPU, 4, decoding)
     model = KERNEL_S + 4 * ((2 + absorbed) * PER_TOKEN + PER_ATTENDED * (2 * 20 + absorbed * 5)) / 1e6
-    draft = KERNEL_S + 4 * (1.375 * PER_TOKEN + PER_ATTENDED * (20 + 0.375 * 5)) / 1e6
-    latency = (model + 2 * draft) / 1.5
+    # The draft proposes one of the two, so all of those prompt tokens come with its one pass.
+    draft = KERNEL_S + 4 * (1.75 * PER_TOKEN + PER_ATTENDED * (20 + 0.75 * 5)) / 1e6
+    latency = (model + draft) / 1.5
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
     assert one.pass_s == pytest.approx(5 * latency if phase == "colocated" else 0, rel=1e-12)
 
@@ -729,9 +732,7 @@ NOTHING = dict.fromkeys(
         ),
         *("expert_parallel", "expert_tensor_parallel", "attention_data_parallel", "stage_ranks", "batch"),
         *("draft_tokens", "mfu", "bottleneck", "kernel_s", "network_s", "memory_s", "arithmetic_s"),
-        *("draft_tensor_parallel", "draft_tensor_layout", "draft_pipeline_parallel", "draft_expert_parallel"),
-        *("draft_expert_tensor_parallel", "draft_attention_data_parallel", "draft_stage_ranks"),
-        "draft_redundant_experts",
+        *("engine", "engines", "exchange"),
         *("speed_tokens_per_s", "time_to_first_token_s"),
     )
 )
@@ -953,21 +954,24 @@ def test_what_is_not_known_of_a_point_is_no_fault() -> None:
     assert simulate(result) == []
 
 
-def degree_columns(tensor: int, groups: int, prefix: str = "") -> Mapping:
+def degree_columns(tensor: int, groups: int) -> Mapping:
     """Degrees of a dense model in one stage."""
     given: Mapping = {"tensor_parallel": tensor, "attention_data_parallel": groups, "stage_ranks": tensor * groups}
     given |= {"tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1, "redundant_experts": 0}
-    return {prefix + name: value for name, value in (given | {"expert_tensor_parallel": tensor * groups}).items()}
+    return given | {"expert_tensor_parallel": tensor * groups}
 
 
 def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
     """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
     space = priced()["design_space"] | {"tensor_parallel": [1, tensor], "attention_data_parallel": [1, groups]}
-    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space)])
+    # No server has groups of a dense model of this class.
+    engine = "vllm" if groups == 1 else "none"
+    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)])
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
     setup = {"weights": "fp8", "kv_cache": "bf16", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
+    setup |= {"engine": "vllm", "engines": "vllm"} if groups == 1 else {"engine": "", "engines": ""}
     (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
     latency = 64 / (decode_capacity * 200)
     first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
@@ -1022,17 +1026,17 @@ def test_stage_ranks_may_exclude_what_tensor_parallel_allows() -> None:
 
 
 def result_of_speculation() -> Mapping:
-    """One colocated instance of two GPUs as one group, whose draft runs as two; priced by the oracle itself."""
+    """One colocated instance of two GPUs with a draft beside the model; priced by the oracle itself."""
     space = priced()["design_space"] | {"tensor_parallel": [1, 2], "attention_data_parallel": [1, 2]}
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.8, "max_draft_tokens": 3}
     wanted = priced(serving=["colocated"], design_space=space | {"stage_ranks": [2]}, speculation=speculation)
+    wanted["engine"] = ["trtllm", "vllm"]
     scenario = fleet([pool()], [wanted])
     case = read(scenario)
     one = next(
         one
         for one in serving.instances(service(case, case.workloads[0], 0, Request(2000, 200)), "colocated")
         if one.decoding.draft_tokens == 3
-        if (one.setup.sigma, one.decoding.draft_setup and one.decoding.draft_setup.sigma) == (1, 2)
     )
     rate = one.capacity_requests_per_s
     figures = {
@@ -1046,7 +1050,8 @@ def result_of_speculation() -> Mapping:
     figures |= {"capacity_requests_per_s": rate, "utilization": 1 / rate, "time_to_first_token_s": one.pass_s}
     figures |= {"latency_s": one.latency_s, "speed_tokens_per_s": 1 / one.latency_s}
     figures |= {"throughput_tokens_per_s": one.batch / one.latency_s}
-    figures |= degree_columns(2, 1) | degree_columns(1, 2, "draft_")
+    # Both need as much, and the first in the alphabet names it.
+    figures |= degree_columns(2, 1) | {"engine": "trtllm", "engines": "trtllm,vllm", "exchange": ""}
     wanted_of = service(case, case.workloads[0], 0, Request(2000, 200))
     draft = wanted_of.speculation.draft if wanted_of.speculation else None
     figures |= breakdown(figures, wanted_of.reserve, wanted_of.accelerator, wanted_of.model, draft, 2200)
@@ -1072,17 +1077,15 @@ def test_a_speculating_plan_has_no_faults() -> None:
         ("tensor_parallel", 1),
         ("stage_ranks", 1),
         ("expert_tensor_parallel", 1),
-        ("draft_tensor_parallel", 2),
-        ("draft_attention_data_parallel", 1),
-        ("draft_stage_ranks", 1),
-        ("draft_expert_tensor_parallel", 1),
-        ("draft_pipeline_parallel", 2),
-        ("draft_redundant_experts", 2),
-        ("draft_stage_ranks", None),
+        ("attention_data_parallel", 2),
+        ("redundant_experts", 2),
+        ("engine", "vllm"),
+        ("engine", "sglang"),
+        ("engines", "vllm"),
         ("draft_tokens", 2),
     ],
 )
-def test_every_wrong_degree_is_found(column: str, value: int | None) -> None:
+def test_every_wrong_degree_is_found(column: str, value: int | str) -> None:
     result = result_of_speculation()
     assert result["plans"][0]["instances"][0][column] != value
     result["plans"][0]["instances"][0][column] = value
@@ -1110,7 +1113,8 @@ def test_every_wrong_degree_is_found(column: str, value: int | None) -> None:
         _set(*PLAN, "instances", 1, "attention_data_parallel", to=2),
         _set(*PLAN, "instances", 1, "stage_ranks", to=1),
         _set(*PLAN, "instances", 1, "expert_tensor_parallel", to=1),
-        _set(*PLAN, "instances", 1, "draft_tensor_parallel", to=1),
+        _set(*PLAN, "instances", 1, "engine", to="trtllm"),
+        _set(*PLAN, "instances", 1, "engines", to="trtllm,vllm"),
         _set(*PLAN, "instances", 1, "latency_s", to=0.01),
         _set(*PLAN, "instances", 1, "speed_tokens_per_s", to=100.0),
         _set(*PLAN, "instances", 1, "throughput_tokens_per_s", to=100.0),
@@ -1132,6 +1136,32 @@ def test_every_wrong_price_is_found(change: Callable[[Mapping], None]) -> None:
     result = copy.deepcopy(result_of_a_priced_pair())
     change(result)
     assert simulate(result)
+
+
+def test_a_plan_whose_instances_cannot_exchange_a_cache_is_found() -> None:
+    result = copy.deepcopy(result_of_a_priced_pair())
+    result["scenario"]["workloads"][0]["engine"] = ["vllm", "trtllm"]
+    prefill, decode = result["plans"][0]["instances"]
+    for each in (prefill, decode):
+        each["engines"] = "trtllm,vllm"
+    assert simulate(result) == []
+    prefill["engine"] = "trtllm"
+    assert [fault.split(":")[1].strip() for fault in simulate(result) if "exchange" in fault] == ["w"]
+    decode["engine"] = "trtllm"
+    assert simulate(result) == []
+
+
+def test_prefill_and_decode_have_one_engine_and_one_cache() -> None:
+    def runs(engine: str, cache: str) -> tuple[str, str]:
+        return engine, cache
+
+    kind = {"workload": "w", "pool": 0, "gpus": 1, "capacity": (1.0,), "pass_s": (0.0,), "transfer_s": (0.0,)}
+    places = [("prefill", runs("vllm", "fp8")), ("decode", runs("sglang", "fp8")), ("decode", runs("vllm", "bf16"))]
+    places += [("decode", runs("vllm", "fp8")), ("prefill", None), ("colocated", runs("trtllm", "bf16"))]
+    listed: Any = [Kind(**kind, phase=phase, runs=run) for phase, run in places]  # type: ignore[arg-type]
+    found = alike_kinds(listed, ("prefill", "decode"))
+    assert sorted(found) == [[0, 3, 4], [1, 4], [2, 4]]
+    assert alike_kinds(listed, ("colocated",)) == [[5]]
 
 
 # --- random fleets ----------------------------------------------------------------------------------------------------

@@ -398,27 +398,35 @@ def test_copies_of_attention_groups_by_hand() -> None:
     setup = Setup(stage_ranks=8, layout="1d", pipeline=1, expert=8, sigma=8)
 
     def more(engine: str, model: Model = deepseek, at: Setup = setup) -> float:
-        plain = deployable.held_weights(model, at, "fp8", card, "none")
-        return deployable.held_weights(model, at, "fp8", card, engine) - plain
+        plain = deployable.held_weights(model, at, "fp8", card)
+        run = replace(at, engine=engine, exchange="all_gather")
+        return deployable.held_weights(model, run, "fp8", card) - plain
 
     # 58 shared experts and 3 dense layers of three matrices in 8.03 bits, and two embeddings in 16 bits.
     layers = 7168 * 3 * (58 * 2048 + 3 * 18_432) * 8.03 / 8
     end = 129_280 * 7168 * 2
     assert layers + 2 * end == pytest.approx(7.4642e9, rel=1e-5)
-    for engine in ("vllm", "trtllm", "any"):
+    for engine in ("vllm", "trtllm"):
         assert more(engine) == pytest.approx((layers + 2 * end) * 7 / 8, rel=1e-9)
     assert more("sglang") == pytest.approx(end * 7 / 8, rel=1e-9)
     # Of two groups of four ranks, each rank holds a quarter and not an eighth.
-    assert more("any", at=replace(setup, sigma=2)) == pytest.approx((layers + 2 * end) / 8, rel=1e-9)
-    assert more("any", at=replace(setup, sigma=1)) == 0
+    assert more("vllm", at=replace(setup, sigma=2)) == pytest.approx((layers + 2 * end) / 8, rel=1e-9)
+    assert more("vllm", at=replace(setup, sigma=1)) == 0
     # The heavier stage of two has 31 layers that route, each with its shared expert, and one of the embeddings.
     two = replace(setup, pipeline=2)
-    assert more("any", at=two) == pytest.approx((7168 * 3 * 31 * 2048 * 8.03 / 8 + end) * 7 / 8, rel=1e-9)
+    assert more("vllm", at=two) == pytest.approx((7168 * 3 * 31 * 2048 * 8.03 / 8 + end) * 7 / 8, rel=1e-9)
     # Of tied embeddings there is one matrix, of which SGLang has a copy in each group.
     tied = replace(deepseek, tied_embeddings=True)
-    assert more("any", tied) == pytest.approx((layers + end) * 7 / 8, rel=1e-9)
+    assert more("vllm", tied) == pytest.approx((layers + end) * 7 / 8, rel=1e-9)
     assert more("sglang", tied) == pytest.approx(end * 7 / 8, rel=1e-9)
-    assert [more(engine, llama) for engine in ("any", "vllm", "trtllm", "sglang")] == [0, 0, 0, 0]
+    # SGLang has each shared expert whole on every rank where tokens are sent to their experts.
+    shared = 7168 * 3 * 58 * 2048 * 8.03 / 8
+    sent = replace(setup, engine="sglang", exchange="all_to_all")
+    gathered = replace(sent, exchange="all_gather")
+    held = [deployable.held_weights(deepseek, each, "fp8", card) for each in (sent, gathered)]
+    assert held[0] - held[1] == pytest.approx(shared * 7 / 8, rel=1e-9)
+    alone = replace(setup, sigma=1)
+    assert [more(engine, llama, alone) for engine in ("vllm", "trtllm", "sglang")] == [0, 0, 0]
 
 
 def test_a_dense_layer_may_be_heavier_than_one_that_routes_where_each_group_has_a_copy() -> None:
@@ -426,43 +434,65 @@ def test_a_dense_layer_may_be_heavier_than_one_that_routes_where_each_group_has_
     dense = FeedForward(layers=2, width=40)
     mixed = replace(EXPERTS, feed_forward=(replace(EXPERTS.feed_forward[0], layers=3), dense))
     setup = Setup(4, "1d", 3, 2, 4)
-    held = {engine: deployable.held_weights(mixed, setup, "bf16", CHIP, engine) for engine in ("none", "any", "sglang")}
-    assert held["any"] - held["none"] == pytest.approx(2 * (1920 - 1152) + 160 * 3 / 4)
+    held = {
+        engine: deployable.held_weights(mixed, replace(setup, engine=engine, exchange="all_gather"), "bf16", CHIP)
+        for engine in ("none", "vllm", "sglang")
+    }
+    assert held["vllm"] - held["none"] == pytest.approx(2 * (1920 - 1152) + 160 * 3 / 4)
     assert held["sglang"] - held["none"] == pytest.approx(160 * 3 / 4)
 
 
-@pytest.mark.parametrize("engine", ["none", "any", "vllm", "trtllm", "sglang"])
-def test_each_model_has_the_copies_of_the_scenarios_engine(engine: str) -> None:
-    # One more byte than both hold at a batch of 4, or one less. The draft has no experts, and so no copies.
-    setup, batch = Setup(4, "1d", 1, 2, 4), np.array(4.0)
-    beside = replace(setup, expert=1)
-    copies = {"none": 0, "sglang": 160 * 3 / 4}.get(engine, 320 * 3 / 4)
-    both = float(deployable.resident_bytes(EXPERTS, setup, "bf16", batch, 30, CHIP, "none"))
-    both += copies + float(deployable.resident_bytes(DENSE, beside, "bf16", batch, 30, CHIP, "none"))
-    degrees: dict[str, Any] = {"stage_ranks": (4,), "attention_data_parallel": (4,), "expert_parallel": (2,)}
+@pytest.mark.parametrize(("engine", "copies"), [("none", 0), ("trtllm", 3 * (320 + 5 * 768) / 4), ("vllm", 0)])
+def test_each_model_has_the_copies_of_its_engine(engine: str, copies: float) -> None:
+    # One more byte than both hold at a batch of 4, or one less. The draft has dense layers, of which each group has a
+    # copy, as of both ends; the vLLM of this case has one group.
+    sigma = 1 if engine == "vllm" else 4
+    setup, batch = Setup(4, "1d", 1, 4, sigma), np.array(4.0)
+    small = replace(setup, expert=1)
+    both = float(deployable.resident_bytes(EXPERTS, replace(setup, redundant=2), "bf16", batch, 30, CHIP))
+    both += float(deployable.resident_bytes(DENSE, small, "bf16", batch, 30, CHIP))
+    both += copies + (0 if engine != "trtllm" else 320 * 3 / 4)
+    card = replace(CHIP, vendor="nvidia")
+    degrees: dict[str, Any] = {"stage_ranks": (4,), "attention_data_parallel": (sigma,), "expert_parallel": (4,)}
     degrees |= {"engine": engine, "memory_reserve_gb": 0.0, "batches": np.array([4])}
-    drafted = space(**degrees, draft_model=DENSE, max_draft_tokens=2, context_tokens=20, output_tokens=10)
-    row = {"weights": "bf16", "kv_cache": "bf16", "batch": 4, "draft_tokens": 2, "redundant_experts": 0}
-    row |= {"tensor_parallel": 1, "tensor_layout": "1d", "pipeline_parallel": 1, "attention_data_parallel": 4}
-    row |= {f"draft_{name}": value for name, value in row.items()} | {"expert_parallel": 2, "draft_expert_parallel": 1}
-    found = breakdown(row, drafted.reserve, CHIP, EXPERTS, DENSE, 30)
-    assert found["memory_per_gpu_gb"] * 1e9 == pytest.approx(both)
-    service = Service(model=EXPERTS, accelerator=CHIP, weights=("bf16",), request=Request(20, 10))
-    service = replace(service, engine=engine, memory_reserve_gb=0.0, speculation=serving.Speculation(DENSE, 0.5, 2))
+    drafted = space(**degrees, context_tokens=20, output_tokens=10)
+    assert {(s.expert, s.redundant) for s, _ in setups(drafted, EXPERTS)} == {(4, 2)}
+    # Two more experts let four ranks divide them; the draft has none.
+    drafted = replace(drafted, draft_model=DENSE, max_draft_tokens=2)
     for spare in (1, -1):
-        card = replace(CHIP, hbm_bytes=(both + spare) / 0.9)
-        table = enumerate_deployments(replace(drafted, accelerators=(card,)))
-        assert (2 in table["draft_tokens"]) == (spare > 0)
-        decoding = serving.Decoding(beside, 2, 1.5)
-        wanted_of = replace(service, accelerator=card)
-        assert serving.fits(wanted_of, "decode", Precision("bf16", "bf16"), setup, decoding, batch) == (spare > 0)
+        tight = replace(card, hbm_bytes=(both + spare) / 0.9)
+        table = enumerate_deployments(replace(drafted, accelerators=(tight,)))
+        assert (2 in table["draft_tokens"]) == (spare > 0), spare
+        service = Service(
+            model=EXPERTS,
+            accelerator=tight,
+            weights=("bf16",),
+            request=Request(20, 10),
+            stage_ranks=(4,),
+            pipeline_parallel=(1,),
+            attention_data_parallel=(sigma,),
+            expert_parallel=(4,),
+            batches=np.array([4]),
+            engine=engine,
+            memory_reserve_gb=0.0,
+            speculation=serving.Speculation(DENSE, 0.5, 2),
+        )
+        found = serving.instances(service, "decode")
+        assert any(one.decoding.draft_tokens for one in found) == (spare > 0)
+        if spare > 0:
+            row = {"weights": "bf16", "kv_cache": "bf16", "batch": 4, "draft_tokens": 2, "redundant_experts": 2}
+            row |= {"tensor_parallel": 4 // sigma, "tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 4}
+            row |= {"attention_data_parallel": sigma, "engine": engine, "exchange": found[0].setup.exchange}
+            memory = breakdown(row, service.reserve, tight, EXPERTS, DENSE, 30)
+            assert memory["memory_per_gpu_gb"] * 1e9 == pytest.approx(both)
 
 
 def test_reserves_by_hand() -> None:
     llama, setup, two = catalog.model("Llama-3.1-8B"), ONE, Setup(2, "1d", 1, 1, 1)
     assert isinstance(llama, Model)
     card = replace(H100, hbm_bytes=85e9)
-    vllm = Reserve(engine="vllm")
+    vllm, sglang = Reserve(), Reserve(memory_reserve_gb=3.5)
+    setup, two = replace(setup, engine="vllm"), replace(two, engine="vllm")
     alone = 0.9 * GIB + 33 * 128_256 * 1024
     assert vllm.reserve_bytes(llama, card, setup) == pytest.approx(alone)
     assert vllm.reserve_bytes(llama, card, two) == pytest.approx(alone + 1.3 * GIB)
@@ -471,10 +501,10 @@ def test_reserves_by_hand() -> None:
     assert vllm.reserve_bytes(llama, replace(card, hbm_bytes=69 * GIB), setup) == pytest.approx(few)
     assert vllm.reserve_bytes(llama, replace(card, name="A100", hbm_bytes=160 * GIB), setup) == pytest.approx(alone)
     assert vllm.reserve_bytes(EXPERTS, card, setup) == pytest.approx(1.9 * GIB + 33 * 10 * 1024)
-    assert Reserve().reserve_bytes(llama, card, two) == vllm.reserve_bytes(llama, card, two)
-    assert Reserve(engine="trtllm").reserve_bytes(llama, card, two) == vllm.reserve_bytes(llama, card, two)
-    assert Reserve(engine="none").reserve_bytes(llama, card, two) == 0
-    assert Reserve(engine="sglang", memory_reserve_gb=3.5).reserve_bytes(llama, card, two) == 3.5e9
+    of_trtllm = vllm.reserve_bytes(llama, card, replace(two, engine="trtllm"))
+    assert of_trtllm == vllm.reserve_bytes(llama, card, two)
+    assert vllm.reserve_bytes(llama, card, replace(two, engine="none")) == 0
+    assert sglang.reserve_bytes(llama, card, replace(two, engine="sglang")) == 3.5e9
 
 
 @pytest.mark.parametrize(
@@ -490,14 +520,15 @@ def test_reserves_by_hand() -> None:
 )
 def test_reserves_of_sglang_by_hand(gib: float, setup: Setup, needed_mib: float) -> None:
     card = replace(H100, hbm_bytes=gib * GIB)
-    found = [Reserve(share, "sglang").reserve_bytes(DENSE, card, setup) for share in (1.0, 0.95, 0.5)]
+    run = replace(setup, engine="sglang")
+    found = [Reserve(share).reserve_bytes(DENSE, card, run) for share in (1.0, 0.95, 0.5)]
     assert found == [needed_mib * MIB, pytest.approx(needed_mib * MIB - 0.05 * gib * GIB), 0]
 
 
 def test_the_reserve_is_kept_free_once() -> None:
     model_bytes = float(deployable.resident_bytes(DENSE, ONE, "bf16", np.array(4.0), 30))
     exact: dict[str, Any] = {"model": DENSE, "context_tokens": 20, "output_tokens": 10, "stage_ranks": (1,)}
-    exact |= {"engine": "any", "memory_reserve_gb": 5e-6}
+    exact |= {"engine": "none", "memory_reserve_gb": 5e-6}
     for spare, most in ((1e-6, 4), (-1e-6, 3)):
         card = replace(CHIP, hbm_bytes=(model_bytes + 5000 + spare) / 0.9)
         assert enumerate_deployments(space(**exact, accelerators=(card,)))["batch"].max() == most
@@ -510,9 +541,9 @@ def test_the_reserve_is_kept_free_once() -> None:
 def test_the_breakdown_by_hand() -> None:
     degrees = {"tensor_parallel": 1, "tensor_layout": "1d", "pipeline_parallel": 1, "expert_parallel": 1}
     degrees |= {"attention_data_parallel": 2, "redundant_experts": 0}
-    row = {"weights": "bf16", "kv_cache": "bf16", "batch": 5, "draft_tokens": 0, **degrees}
+    row = {"weights": "bf16", "kv_cache": "bf16", "batch": 6, "draft_tokens": 0, "engine": "", "exchange": ""} | degrees
     reserve, card = Reserve(0.5, memory_reserve_gb=5e-6), replace(CHIP, hbm_bytes=60_000)
-    # Two groups, each with all attention weights and half of the rest, and three of five sequences in one.
+    # Two groups, each with all attention weights and half of the rest, and three of six sequences in one.
     weights = 2 * (5 * 192 + (5 * 384 + 160) / 2 + 80)
     expected = {
         "weights_gb": weights,
@@ -527,7 +558,7 @@ def test_the_breakdown_by_hand() -> None:
     assert {name: found[name] * 1e9 for name in expected} == pytest.approx(expected)
     assert found["cache_tokens"] == (30_000 - weights - 5000) * 2 // 80
     assert memory_faults(found, found) == []
-    drafted = row | {"draft_tokens": 2} | {f"draft_{name}": value for name, value in degrees.items()}
+    drafted = row | {"draft_tokens": 2}
     both = breakdown(drafted, reserve, card, DENSE, DENSE, 30)
     assert both["draft_gb"] * 1e9 == pytest.approx(weights + 3 * 30 * 80)
     assert both["cache_tokens"] == (30_000 - 2 * weights - 5000) * 2 // 160
@@ -620,7 +651,7 @@ def test_a_draft_finds_as_much() -> None:
     speculation = serving.Speculation(DENSE, 0.5, 2)
     decoding = serving.Decoding(ONE, 2, 1.5)
     service = wanted(0.4, speculation=speculation)
-    load = Load(1 + 0.0375 * 6, 10, 30, 1.0, 0.0375, 10.0, 4.0)
+    load = Load(1 + 0.075 * 6, 10, 30, 1.0, 0.075, 10.0, 4.0)
     parts = deployable.evaluate(DENSE, CHIP, ONE, "bf16", np.array(4.0), load)
     assert serving.draft_s(service, Precision("bf16"), decoding, np.array(4.0)) == pytest.approx(float(parts.latency_s))
 

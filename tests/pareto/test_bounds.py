@@ -81,11 +81,13 @@ def test_what_lines_of_experts_underestimate_is_split_until_truth_and_bound_agre
     monkeypatch.setattr(segments, "CHORD_ERROR", 1.0)
     setup = {"stage_ranks": [8], "attention_data_parallel": [8], "expert_parallel": [8], "pipeline_parallel": [1]}
     mapping = EXPERTS | {
+        "engine": "none",
         "workload": {"context_tokens": 10, "output_tokens": 10},
         "design_space": setup | {"batch": {"min": 1, "max": 3000}},
     }
     prober = Prober(design_space_of(resolve(ieco_opt.Scenario(**mapping))), Run(SolverConfig()))
-    batch = np.arange(1.0, 3001.0)
+    # Whole groups: as many sequences in each of the 8.
+    batch = np.arange(8.0, 3001.0, 8.0)
     part = prober.segments.alternatives.take(np.zeros(len(batch), dtype=int))
     per_token = part.cost_usd_per_mtok(part.latency_s(batch), batch)
     solves = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import Setup, deployable
+from oracle.servers import Asked, exchanges
 from places import DATA
 
 import ieco_opt
@@ -19,6 +21,9 @@ from ieco_opt import Deployment, Scenario, catalog
 from ieco_opt.catalog import Collection
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.engines.pricing import spread
+from ieco_opt.engines.spread import EXCHANGES, Spread
+from ieco_opt.engines.store import profile
 from ieco_opt.performance import memory
 from ieco_opt.performance.architecture import architecture
 from ieco_opt.performance.closed_forms import section_2_2
@@ -151,11 +156,15 @@ def setups(draw: st.DrawFn) -> PassTime:
     experts = draw(st.sampled_from([degree for degree in range(1, shape.experts + 1) if tensor % degree == 0]))
     stages, two_dimensional = draw(st.integers(1, 9)), draw(st.booleans())
     copies = 0 if precision is None else draw(st.sampled_from((0, 1, 8)))
-    degrees = Degrees(
+    degrees = Degrees.plain(
         *(np.array([float(degree)]) for degree in (tensor, stages, experts, sigma)),
         np.array([two_dimensional]),
         np.array([float(copies)]),
     )
+    if precision is not None:
+        # Layouts of servers: weights over all ranks of a stage, over those of a group, or whole on each; any exchange.
+        ranks = [np.array([float(draw(st.sampled_from((tensor, attention_ranks, 1))))]) for _ in range(4)]
+        degrees = replace(degrees, spread=Spread(*ranks, np.array([draw(st.integers(0, len(EXCHANGES) - 1))])))
     context = float(draw(st.sampled_from((0, 1000, 100_000))))
     answer = 0.0 if precision is None else float(draw(st.sampled_from((0, 200, 5000))))
     traffic = decode_traffic(float(draw(st.integers(1, 6))), context, context + answer)
@@ -231,14 +240,14 @@ def assert_adds_up(found: Deployment) -> None:
 
 def test_memory_of_a_dense_model_by_hand() -> None:
     # Two stages of three and two layers; two attention groups of four ranks, each with its own copy.
-    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
+    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 8}
     attention = 3 * ((8 + 2 * 2) * 128 * 1024 + 1024 * 8 * 128) / 4
     feed_forward = 3 * 3 * 1024 * 2048 / 8
     assert attention + feed_forward == 4_325_376
     # 8.03 bits a weight; embeddings and norms have 16. A stage holds the first or the last of two embeddings, and
     # every rank two norms of each layer.
     weights = 4_325_376 * 8.03 / 8 + 2 * 1000 * 1024 / 8 + 2 * 3 * 2 * 1024
-    # Two heads on four ranks: each rank holds one. Four of seven sequences are in one group.
+    # Two heads on four ranks: each rank holds one. Four of eight sequences are in one group.
     cache = 3 * (2 * 1 * 128 * 2) * (100 + 50) * 4
     assert weights + cache == pytest.approx(5_531_484.16)
     found = only_deployment(DENSE, "fp8", space, engine="none")
@@ -261,25 +270,39 @@ def test_memory_of_a_dense_model_by_hand() -> None:
     assert mixed.weights == "attention=fp8,embedding=fp8,norms=fp16,rest=int4"
 
 
+# A model that SGLang runs with attention groups.
+GROUPED = DENSE | {"hf_architecture": "Qwen3ForCausalLM"}
+VLLM_RESERVE = 2.2 * 2**30 + 33 * 1000 * 1024
+
+
 @pytest.mark.parametrize(
-    ("fields", "reserve"),
+    ("groups", "fields", "reserve", "engine"),
     [
-        # 0.9 GiB, 33 bytes for each of 1,000 words and 1,024 sequences, and 1.3 GiB between GPUs.
-        ({}, 2.2 * 2**30 + 33 * 1000 * 1024),
-        ({"engine": "vllm"}, 2.2 * 2**30 + 33 * 1000 * 1024),
-        # 512 + 1.5 x 8,192 + 128 x 16 + 2 x 512 + 4.5 x 512 MiB, of which the 10 % left free are a part.
-        ({"engine": "sglang"}, (512 + 12_288 + 2048 + 1024 + 2304) * 2**20 - 0.1 * 85e9),
-        ({"engine": "sglang", "memory_reserve_gb": 5}, 5e9),
-        ({"engine": "none"}, 0.0),
-        ({"memory_reserve_gb": 0}, 0.0),
+        # 0.9 GiB, 33 bytes for each of 1,000 words and 1,024 sequences, and 1.3 GiB between GPUs. Of the three servers,
+        # which run it alike, two have that much room, and SGLang less.
+        (1, {}, VLLM_RESERVE, "vllm"),
+        (1, {"engine": ["trtllm", "sglang", "vllm"]}, VLLM_RESERVE, "trtllm"),
+        (1, {"engine": "vllm"}, VLLM_RESERVE, "vllm"),
+        (1, {"engine": ["vllm", "sglang"]}, VLLM_RESERVE, "vllm"),
+        # 512 + 1.5 x 8,192 + 128 x 16 + 2 x 512 MiB, of which the 10 % left free are a part.
+        (1, {"engine": "sglang"}, (512 + 12_288 + 2048 + 1024) * 2**20 - 0.1 * 85e9, "sglang"),
+        # 4.5 x 512 MiB more for groups.
+        (2, {"engine": "sglang"}, (512 + 12_288 + 2048 + 1024 + 2304) * 2**20 - 0.1 * 85e9, "sglang"),
+        (2, {}, (512 + 12_288 + 2048 + 1024 + 2304) * 2**20 - 0.1 * 85e9, "sglang"),
+        (1, {"engine": "sglang", "memory_reserve_gb": 5}, 5e9, "sglang"),
+        (1, {"engine": "none"}, 0.0, None),
+        (1, {"memory_reserve_gb": 0}, 0.0, "vllm"),
     ],
     ids=str,
 )
-def test_the_reserve_by_hand(fields: dict[str, object], reserve: float) -> None:
-    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": 2, "batch": 7}
-    found, bare = (only_deployment(DENSE, "fp8", space, **each) for each in (fields, {"engine": "none"}))
+def test_the_reserve_by_hand(groups: int, fields: dict[str, object], reserve: float, engine: str | None) -> None:
+    space = {"stage_ranks": 8, "pipeline_parallel": 2, "attention_data_parallel": groups, "batch": 8}
+    found, bare = (only_deployment(GROUPED, "fp8", space, **each) for each in (fields, {"engine": "none"}))
+    assert found.engine == engine
     assert found.reserve_gb == pytest.approx(reserve / 1e9, rel=1e-12)
-    assert found.memory_per_gpu_gb == pytest.approx(bare.memory_per_gpu_gb + reserve / 1e9, rel=1e-12)
+    # SGLang splits the embedding over the four ranks of a group and not over the eight of a stage.
+    copies = 2 * 1000 * 1024 * (1 / 4 - 1 / 8) if groups == 2 else 0.0
+    assert found.memory_per_gpu_gb == pytest.approx(bare.memory_per_gpu_gb + (reserve + copies) / 1e9, rel=1e-12)
     assert_adds_up(found)
 
 
@@ -300,11 +323,11 @@ def test_memory_of_experts_and_their_draft_by_hand() -> None:
     assert copied.parallelism.redundant_experts == 4
     assert copied.memory_per_gpu_gb == pytest.approx((125_219_840 + 3 * 2 * 3 * 2048 * 1024) / 1e9, rel=1e-12)
 
-    # Its draft on one stage of four ranks: both embeddings, its norms, and one of two heads on each rank.
-    draft = 2 * (5 * (12 * 128 * 1024 + 1024 * 1024) + 5 * 3 * 1024 * 2048 + 2 * 1000 * 1024) / 4
+    # Its draft on the same four ranks: both embeddings of the same words, its norms, and one of two heads on each rank.
+    draft = 2 * (5 * (12 * 128 * 1024 + 1024 * 1024) + 5 * 3 * 1024 * 2048 + 2 * 3000 * 1024) / 4
     draft += 2 * 5 * 2 * 1024
     draft += 5 * (2 * 1 * 128 * 2) * 150 * 7
-    speculation = {"draft_model": DENSE | {"layers": 5}, "acceptance": 1.0, "max_draft_tokens": 6}
+    speculation = {"draft_model": DENSE | {"vocabulary": 3000}, "acceptance": 1.0, "max_draft_tokens": 6}
     large = EXPERTS | {"layers": 40, "feed_forward": [{"layers": 40, "width": 1024, "experts": 8, "active": 2}]}
     both = only_deployment(large, "bf16", space | {"expert_parallel": 4}, speculation=speculation)
     weights = 2 * (40 * latent + 40 * 8 * 3 * 2048 * 1024 + 3000 * 2048) / 4
@@ -341,7 +364,7 @@ def test_largest_batch_by_hand(utilization: float, reserve_gb: float, most: int)
     assert ieco_opt.solve(scenario, objective="cheapest").batch == most
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang", "none"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm", "none"])
 @pytest.mark.parametrize("stages", [1, 2, 3, 5])
 def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, engine: str) -> None:
     blocks = [
@@ -352,12 +375,27 @@ def test_the_heaviest_stage_where_few_layers_have_a_shared_expert(stages: int, e
     attention = {"kind": "grouped_query", "query_heads": 16, "kv_heads": 4, "head_width": 64}
     own = {"name": "own", "layers": 12, "width": 1024, "vocabulary": 1000, "attention": attention}
     one, accelerator = np.ones(1), catalog.accelerator("H100-SXM")
-    for copies, groups, tied in itertools.product((0, 2), (1, 4), (False, True)):
+    for copies, groups, tied in itertools.product((0, 8), (1, 4), (False, True)):
         model = catalog.model_from_mapping({**own, "tied_embeddings": tied, "feed_forward": blocks}, Collection.REAL)
         assert isinstance(model, Model)
-        degrees = Degrees(4.0 * one, stages * one, one, groups * one, np.zeros(1, dtype=bool), copies * one)
         shape = architecture(model, Precision("fp8", "bf16"), accelerator)
-        held = memory.weight_bytes_per_gpu(shape, degrees, engine)
-        setup = Setup(4, "1d", stages, 1, groups, copies)
-        expected = deployable.held_weights(model, setup, "fp8", accelerator, engine)
-        assert held == pytest.approx([expected])
+        asked = Asked(model, accelerator, Precision("fp8", "bf16"), Setup(4, "1d", stages, 4, groups, copies))
+        for exchange in exchanges(asked, engine):
+            setup = Setup(4, "1d", stages, 4, groups, copies, engine, exchange)
+            degrees = Degrees.plain(
+                4.0 * one, stages * one, 4.0 * one, groups * one, np.zeros(1, dtype=bool), copies * one
+            )
+            if engine != "none":
+                number = np.array([EXCHANGES.index(exchange)])
+                degrees = replace(degrees, spread=spread_of(engine, degrees, number))
+            held = memory.weight_bytes_per_gpu(shape, degrees)
+            assert held == pytest.approx([deployable.held_weights(model, setup, "fp8", accelerator)])
+
+
+def spread_of(engine: str, degrees: Degrees, exchange: Any, experts: int = 8) -> Spread:
+    """How a server lays a model with experts over the ranks of a stage."""
+    columns = {
+        name: getattr(degrees, name)
+        for name in ("tensor_parallel", "attention_data_parallel", "pipeline_parallel", "expert_parallel")
+    }
+    return spread(profile(engine), columns | {"batch": degrees.groups}, experts, exchange)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import highspy
+import numpy as np
 import pytest
 from places import SCENARIOS
 from saved_results import DRAFTED
@@ -14,6 +16,7 @@ from stored_programs import TINY
 
 import ieco_opt
 from ieco_opt import InfeasibleError, Scenario, ScenarioError
+from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.programs.naming import segment_names
@@ -48,13 +51,34 @@ def test_less_than_the_least_cost_is_impossible(tmp_path: Path) -> None:
     assert optimum(path) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_names_say_the_setups_of_the_model_and_of_its_draft() -> None:
-    space = design_space_of(resolve(Scenario(**DRAFTED)))
+PAPER = {
+    "fidelity": "paper",
+    "model": "Llama 3 70B",
+    "accelerators": ["H100"],
+    "workload": {"context_tokens": 1000},
+    "design_space": {"stage_ranks": [2, 4, 8], "pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 64}},
+    "speculation": {"draft_model": "Llama 3 8B", "acceptance": 0.7, "max_draft_tokens": 3},
+}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "begins", "apart"),
+    [
+        (DRAFTED, "H100_SXM_fp8_(?:sglang|trtllm|vllm)", False),
+        (DRAFTED | {"engine": "none"}, "H100_SXM_fp8", False),
+        (PAPER, "H100", True),
+    ],
+    ids=["servers", "equations", "paper"],
+)
+def test_names_say_the_setups_of_the_model_and_of_its_draft(
+    scenario: dict[str, Any], begins: str, *, apart: bool
+) -> None:
+    space = design_space_of(resolve(Scenario(**scenario)))
     segments = build_segments(space)
     held = segments.alternatives
-    differing = 0
+    drafted = differing = 0
     for at, name in enumerate(segment_names(space, segments)):
-        found = re.fullmatch(rf"H100_SXM_fp8_{SETUP}(?:_k(\d)_{SETUP})?_b(\d+)_(\d+)", name)
+        found = re.fullmatch(rf"{begins}_{SETUP}(?:_k(\d)_{SETUP})?_b(\d+)_(\d+)", name)
         assert found is not None, name
         setups = [
             (
@@ -68,8 +92,26 @@ def test_names_say_the_setups_of_the_model_and_of_its_draft() -> None:
         assert found.groups()[:3] == setups[0]
         assert found.groups()[3:7] == ((str(tokens), *setups[1]) if tokens else (None,) * 4)
         assert found.groups()[7:] == (str(segments.lo[at]), str(segments.hi[at]))
+        drafted += bool(tokens)
         differing += bool(tokens) and setups[0] != setups[1]
-    assert differing > 0
+    assert drafted > 0
+    # Only in the paper a draft model has a setup of its own.
+    assert (differing > 0) == apart
+
+
+def test_names_say_the_server_and_its_exchange_of_experts() -> None:
+    groups = {"stage_ranks": [2], "attention_data_parallel": [2], "expert_parallel": [2], "pipeline_parallel": [1]}
+    fields = {"model": "DeepSeek-V2-Lite", "weights": ["fp8"], "accelerators": ["H100-SXM"]}
+    fields |= {"workload": {"context_tokens": 1000}, "design_space": groups | {"batch": [2]}}
+    for engine, begins in (("vllm", "vllm_"), ("none", "")):
+        space = design_space_of(resolve(Scenario(**fields, engine=engine)))
+        cells = Cells(np.arange(1), np.array([2]), np.array([2]), np.array([2]))
+        names = set()
+        for row in range(len(space.families[0].setups)):
+            one = replace(space, alternatives=space.families[0].alternatives(np.array([row]), 0), cells=cells)
+            names |= set(segment_names(one, build_segments(one)))
+        exchanges = ("_all_gather", "_all_to_all") if begins else ("",)
+        assert names == {f"H100_SXM_fp8_{begins}tp1_dp2_pp1_ep2_1d{each}_b2_2" for each in exchanges}
 
 
 def test_a_fleet_says_its_own_objective(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def test_speculation_has_a_row_for_each_pair_of_resources() -> None:
 
 
 DRAFTED = {
+    "engine": "none",
     "model": "Mixtral-8x7B",
     "weights": ["fp8", "bf16"],
     "accelerators": ["H100-SXM", "H200-SXM"],
@@ -85,10 +86,11 @@ def test_a_decision_is_rounded_and_not_cut_off(rounding: float) -> None:
     names = list(model.segments)
     for name in names:
         model.choose[name].set_value(rounding, skip_validation=True)
-        model.batch[name].set_value(rounding, skip_validation=True)
+        model.group_batch[name].set_value(rounding, skip_validation=True)
     model.choose[names[-1]].set_value(1.0 + rounding, skip_validation=True)
-    model.batch[names[-1]].set_value(3.0 + rounding, skip_validation=True)
-    assert read_decision(model) == Decision(len(names) - 1, 3)
+    model.group_batch[names[-1]].set_value(3.0 + rounding, skip_validation=True)
+    # Sequences of a group are whole, and the batch those of all groups.
+    assert read_decision(model, np.array([1, 4])) == Decision(len(names) - 1, 12)
 
 
 @pytest.mark.parametrize("limit", [1e-9, 0.5, 1.0])

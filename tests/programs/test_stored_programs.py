@@ -60,7 +60,7 @@ def assigned_components() -> Iterator[str]:
 
 def test_every_family_of_variables_and_constraints_is_in_a_stored_program() -> None:
     in_code = set(assigned_components())
-    assert {"one_segment", "batch", "demand", "balance", "packing", "loads"} <= in_code
+    assert {"one_segment", "group_batch", "demand", "balance", "packing", "loads"} <= in_code
     assert in_code - written_components() == set()
 
 

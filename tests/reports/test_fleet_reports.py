@@ -59,9 +59,14 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "accelerator": "H100-SXM",
         "weights": "fp8",
         "kv_cache": "bf16",
+        "engine": "vllm",
+        "engines": "sglang,vllm",
         "parallelism": Parallelism(gpus, 1, 1, 1, "1d"),
+        "exchange": None,
         "batch": 128,
         "draft_tokens": 0,
+        "draft_mode": None,
+        "draft_model": None,
         "mfu": 0.1,
         "power_kw": 0.7 * gpus,
         "bottleneck": "memory",
@@ -110,6 +115,8 @@ _FROM_A_TABLE = dict.fromkeys(
         "reserve_gb",
         "free_gb",
         "kv_cache",
+        "engine",
+        "engines",
         "parallelism",
     )
 )
@@ -243,7 +250,7 @@ def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
             solver_seconds=0.5,
             seconds=1.25,
         ),
-        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 2),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 3, {"vllm": ">=0.33,<0.34"}),
         "notes": ("a note",),
     }
     return FleetResult(**(values | changes))
@@ -356,13 +363,14 @@ by hand: $144.00/h, 72 GPUs, 50.4 kW
 least cost for 3 workloads on 3 pools; proven optimal: no plan is cheaper (bound $144.00/h, gap 0 %)
 
 Instances
-workload  phase      pool   instances  layout       weights  batch   draft  tokens/s   TTFT  load   cost
-                               x GPUs                               tokens     /user      s     %    $/h
-chat      colocated  alpha     3 x 4   TP4          fp8        128       5     50.00  0.250  75.0  24.00
-          colocated  beta      1 x 2   TP2          fp8        128       -     50.00  0.250  75.0   4.00
-code      decode     alpha     2 x 16  TP2 DP4 PP2  fp8        128       -     50.00  0.250  75.0  64.00
-          prefill    beta      1 x 8   TP8          fp8          1       -         -  0.250  75.0  16.00
-search    colocated  beta      2 x 4   measured     -            -       -         -      -  75.0  16.00
+workload  phase      pool   instances  engine  layout       weights  batch  tokens/s   TTFT  load   cost
+                               x GPUs                                          /user      s     %    $/h
+chat      colocated  alpha     3 x 4   vllm    TP4          fp8        128     50.00  0.250  75.0  24.00
+          colocated  beta      1 x 2   vllm    TP2          fp8        128     50.00  0.250  75.0   4.00
+code      decode     alpha     2 x 16  vllm    TP2 DP4 PP2  fp8        128     50.00  0.250  75.0  64.00
+          prefill    beta      1 x 8   vllm    TP8          fp8          1         -  0.250  75.0  16.00
+search    colocated  beta      2 x 4   -       measured     -            -         -      -  75.0  16.00
+not shown at this width: verify
 
 Workloads (requests/s)
 workload  serving        demand  required  capacity  slack  load  tokens/s   TTFT  GPUs  power   cost
@@ -401,7 +409,9 @@ def test_narrow_terminals_lose_columns_but_no_figures_of_the_others(width: int) 
     assert [line.split()[-1] for line in section(text, "Workloads")[2:5]] == ["28.00", "80.00", "16.00"]
     assert [line.split()[-1] for line in section(text, "Pools")[2:5]] == ["96.00", "48.00", "0.00"]
     assert ("TP2 DP4 PP2" in text, "fp8" in text, "0.250" in text) == (True, width == 140, width == 140)
-    assert ("not shown at this width: weights, " in text) == (width < 140)
+    left_out = "".join(section(text, "Instances")[7:8])
+    assert ("weights, " in left_out) == (width < 140)
+    assert ("engine, " in left_out) == (" vllm " not in text) == (width == 60)
     assert "$144.00/h, 72 GPUs, 50.4 kW" in text
     assert "(bound $144.00/h, gap 0 %)" in " ".join(text.split())
 
@@ -430,10 +440,25 @@ def test_names_of_two_columns_a_letter_stay_in_line() -> None:
 
 def test_what_every_row_has_in_common_stands_in_the_heading() -> None:
     text = render(ONE, 100)
-    assert "Instances (phase colocated, pool alpha, weights fp8)\n" in text
+    assert "Instances (phase colocated, pool alpha, engine vllm, weights fp8)\n" in text
     rows = (instances("chat", "alpha", 1, 4), instances("chat", "alpha", 1, 2))
     text = render(result(ONE_SCENARIO, plan(ONE_SCENARIO, *rows)), 100)
-    assert "Instances (all: phase colocated, pool alpha, weights fp8)\n" in text
+    assert "Instances (all: phase colocated, pool alpha, engine vllm, weights fp8)\n" in text
+
+
+def test_engines_and_exchanges_of_instances_are_columns_where_they_vary() -> None:
+    rows = (
+        instances(
+            "chat", "alpha", 1, 8, engine="sglang", exchange="all_to_all", parallelism=Parallelism(2, 4, 1, 8, "1d")
+        ),
+        instances("chat", "alpha", 1, 2, draft_tokens=4),
+    )
+    lines = section(render(result(ONE_SCENARIO, plan(ONE_SCENARIO, *rows)), 100), "Instances")
+    assert lines[0].split()[2:7] == ["engine", "layout", "exchange", "batch", "verify"]
+    assert [line.split()[4:9] for line in lines[2:3]] == [["sglang", "TP2", "DP4", "EP8", "all-to-all"]]
+    assert [line.split()[3:8] for line in lines[3:4]] == [["vllm", "TP2", "-", "128", "4"]]
+    none = tuple(replace(row, engine=None, engines=None, exchange=None) for row in rows)
+    assert "engine" not in render(result(ONE_SCENARIO, plan(ONE_SCENARIO, *none)), 100)
 
 
 def test_unknown_power_and_demand_without_headroom_take_no_column() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import io
 import itertools
 import json
@@ -61,9 +62,14 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "accelerator": "H100-SXM",
         "weights": "fp8",
         "kv_cache": "bf16",
+        "engine": "vllm",
+        "engines": "sglang,vllm",
         "parallelism": degrees(8),
+        "exchange": None,
         "batch": 8,
         "draft_tokens": 0,
+        "draft_mode": None,
+        "draft_model": None,
         "mfu": 0.0625,
         "power_kw": 5.6,
         "bottleneck": "memory",
@@ -95,6 +101,8 @@ SPECULATING = deployment(
     parallelism=degrees(2, data=4, pipeline=2),
     batch=4,
     draft_tokens=5,
+    draft_mode="draft_model",
+    draft_model="Llama-3.1-8B",
     power_kw=11.2,
     bottleneck="network",
     draft=degrees(2, data=2, pipeline=4, layout="2d"),
@@ -144,7 +152,7 @@ def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
             seconds=2.25,
             step_seconds=(0.5, 0.1),
         ),
-        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 2),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 3, {"vllm": ">=0.33,<0.34"}),
         "notes": ("a note",),
     }
     return Frontier(**(fields | changes))
@@ -171,12 +179,12 @@ def test_the_table_reads_like_this() -> None:
     assert (
         render(FRONT, 80)
         == """\
-by hand: Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of
-output
+by hand: Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and
+500 of output
 3 deployments, a (1 + 0.05)-approximate Pareto set: for every feasible
 deployment one of these is at most 5 % more expensive and 5 % slower
 
-tokens/s    cost  GPUs  layout       batch   draft  throughput     gap
+tokens/s    cost  GPUs  layout       batch  verify  throughput     gap
    /user  $/Mtok                            tokens    tokens/s
   200.00  3.3333    16  TP2 DP4 PP2      4       5       1,600  proven
    80.00  0.7500     8  TP8          1,024       -         640  proven
@@ -193,7 +201,7 @@ out are 1
 def test_a_wide_terminal_shows_every_column() -> None:
     table = render(FRONT, 120).split("\n\n")[1].splitlines()
     assert table == [
-        "tokens/s    cost  GPUs  layout       batch   draft  throughput  bottleneck  MFU   power  memory     gap",
+        "tokens/s    cost  GPUs  layout       batch  verify  throughput  bottleneck  MFU   power  memory     gap",
         "   /user  $/Mtok                            tokens    tokens/s                %      kW  GB/GPU",
         "  200.00  3.3333    16  TP2 DP4 PP2      4       5       1,600  network     6.2  11.200    18.0  proven",
         "   80.00  0.7500     8  TP8          1,024       -         640  memory      6.2   5.600    60.0  proven",
@@ -210,9 +218,52 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_what_varies_becomes_a_column_and_leaves_the_title() -> None:
     other = replace(MIDDLE, accelerator="H200-SXM", weights="bf16")
     text = render(frontier(SPECULATING, other), 120)
-    assert "Llama-3.3-70B, 2,000" in text.splitlines()[0]
+    assert "Llama-3.3-70B with vllm, 2,000" in text.splitlines()[0]
     assert "accelerator  weights  layout" in text
     assert "H200-SXM     bf16     TP8 " in text
+
+
+def test_engines_and_exchanges_that_vary_become_columns() -> None:
+    other = replace(MIDDLE, engine="sglang", engines="sglang", exchange="all_to_all", parallelism=degrees(2, 4, 1, 8))
+    alike = replace(other, speed_tokens_per_s=70.0, engine="trtllm", exchange="all_gather")
+    text = render(frontier(SPECULATING, other, alike, CHEAP), 120)
+    assert "Llama-3.3-70B in fp8 on H100-SXM, 2,000" in text.splitlines()[0]
+    assert [line.split()[3:8] for line in text.split("\n\n")[1].splitlines()] == [
+        ["engine", "layout", "exchange", "batch", "verify"],
+        ["tokens/s", "%", "kW"],
+        ["vllm", "TP2", "DP4", "PP2", "-"],
+        ["sglang", "TP2", "DP4", "EP8", "all-to-all"],
+        ["trtllm", "TP2", "DP4", "EP8", "all-gather"],
+        ["vllm", "TP1", "-", "64", "-"],
+    ]
+    narrow = " ".join(render(frontier(SPECULATING, other, CHEAP), 40).split())
+    assert "not shown at this width: engine, exchange, " in narrow
+    assert wording.configuration(other) == "8 x H100-SXM, fp8, sglang, TP2 DP4 EP8, all-to-all, batch 1,024"
+
+
+def test_the_equations_alone_know_no_engine() -> None:
+    bare = replace(CHEAP, engine=None, engines=None)
+    for result in (frontier(bare), frontier(bare, question=FASTEST, guarantee=SINGLE_ANSWER)):
+        for text in (render(result, 120), repr(result)):
+            assert "engine" not in text
+            assert "vllm" not in text
+            assert " with None" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"engines": "sglang,trtllm,vllm"}, "engine                    vllm, also starts in sglang and trtllm"),
+        ({"engines": "vllm"}, "engine                    vllm\n"),
+        ({"exchange": "none"}, "exchange of experts       none, every rank has every token"),
+        ({"exchange": "all_to_all"}, "exchange of experts       all-to-all"),
+        ({"draft_model": None}, "speculation               verify width 5, draft model TP2 DP2 PP4 2d"),
+    ],
+)
+def test_the_card_says_what_the_server_does(changes: dict[str, Any], expected: str) -> None:
+    card = render(frontier(replace(SPECULATING, **changes), question=PREFERRED, guarantee=SINGLE_ANSWER), 80)
+    assert expected in card
+    assert ("exchange" in card) == ("exchange" in changes)
 
 
 def test_an_unknown_power_is_a_dash() -> None:
@@ -273,7 +324,8 @@ def test_the_card_reads_like_this() -> None:
         render(SINGLE, 80)
         == """\
 by hand: the preferred deployment (greatest speed^3 / cost)
-Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
+Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and 500 of
+output
 
   speed                     200 output tokens/s/user
   TPOT                      5 ms (time per output token)
@@ -283,12 +335,14 @@ Llama-3.3-70B in fp8 on H100-SXM, 2,000 tokens of context and 500 of output
   GPUs                      16 x H100-SXM
   weights                   fp8
   cache                     bf16
+  engine                    vllm, also starts in sglang
   tensor parallel           2 (1d layout)
   attention data parallel   4
   pipeline parallel         2
   expert parallel           1
   batch                     4 sequences in flight
-  speculation               5 tokens drafted at once, draft model TP2 DP2 PP4 2d
+  speculation               verify width 5, draft model Llama-3.1-8B TP2 DP2 PP4
+                            2d
 
   memory per GPU            18 of 72 GB (25 %)
                             weights 12, cache 2, reserve 4, free 54
@@ -351,7 +405,7 @@ def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> N
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}
     assert str(table["draft_tensor_parallel"].dtype) == "Int64"
     assert table["draft_tensor_parallel"].tolist() == [2, pd.NA, pd.NA]
-    assert {str(table[name].dtype) for name in PROMISED[8:14] if name != "expert_tensor_parallel"} == {"int64"}
+    assert {str(table[name].dtype) for name in PROMISED[10:16] if name != "expert_tensor_parallel"} == {"int64"}
     assert table["tensor_parallel"].tolist() == [2, 8, 1]
     assert table["stage_ranks"].tolist() == table["expert_tensor_parallel"].tolist() == [8, 8, 1]
     uneven = rows_to_dataframe(Deployment, [replace(MIDDLE, parallelism=degrees(8, expert=3))])
@@ -371,7 +425,9 @@ def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     assert text == to_csv_text(frontier(awkward, CHEAP))
     head, first, second = text.splitlines()
     assert head == ",".join(DEPLOYMENT)
-    row, other = (dict(zip(DEPLOYMENT, line.split(","), strict=True)) for line in (first, second))
+    # The servers of one row are separated by commas.
+    row, other = (dict(zip(DEPLOYMENT, next(csv.reader([line])), strict=True)) for line in (first, second))
+    assert row["engines"] == other["engines"] == "sglang,vllm"
     for name in ("latency_s", "kernel_s", "network_s", "cost_usd_per_mtok"):
         assert float(row[name]) == getattr(awkward, name)
     assert (row["gpus"], row["draft_tensor_parallel"], other["draft_tensor_parallel"]) == ("16", "2", "")
@@ -489,7 +545,7 @@ VALUES = json.loads(to_json(FRONT))
         (("deployments", 0, "mfu"), 10**400, "deployments[0].mfu", "expected a number"),
         (("deployments", 2, "status"), "sure", "deployments[2].status", "found 'sure', expected one of optimal"),
         (("deployments", 2, "colour"), "red", "deployments[2].colour", "unknown field, expected one of speed_tokens"),
-        (("deployments", 2, "draft"), {}, "deployments[2].draft", "unknown field, expected perhaps draft_gb"),
+        (("deployments", 2, "draft"), {}, "deployments[2].draft", "unknown field, expected perhaps draft_model"),
         (
             ("deployments", 0, "draft_tensor_layout"),
             "3d",
@@ -819,7 +875,7 @@ def test_a_frontier_of_one_deployment_is_no_dot_in_an_empty_plane() -> None:
     assert [bar.get_width() for bar in memory.patches] == [72.0, 18.0]
     told = "\n".join(text.get_text() for text in axes.texts)
     assert "1 deployment, a (1 + 0.05)-approximate Pareto set" in told
-    assert "draft 5; proven optimal" in told
+    assert "vllm, TP2 DP4 PP2, batch 4, verify width 5; proven optimal" in told
     # What a stopped search left open is seen in a plane only.
     region = partial("time limit", Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0))
     assert drawn(axes_of(frontier(SPECULATING, guarantee=region))) == [(200.0, 10.0 / 3.0)]
@@ -949,6 +1005,16 @@ def test_results_of_one_name_are_told_apart_by_what_differs() -> None:
         "H200-SXM or B200-SXM",
     ]
     assert several.labels([FRONT, changed(speculation=None)]) == ["speculation", "no speculation"]
+    drafts = SCENARIO.speculation.model_copy(update={"acceptance": 0.5})  # type: ignore[union-attr]
+    assert several.labels([FRONT, changed(speculation=drafts)]) == [
+        "drafts of Llama-3.1-8B, acceptance 0.8, verify width up to 5",
+        "drafts of Llama-3.1-8B, acceptance 0.5, verify width up to 5",
+    ]
+    assert several.labels([FRONT, changed(kv_cache=("bf16", "fp8"))]) == ["cache bf16", "cache bf16 or fp8"]
+    engines = [FRONT, changed(engine=("none",)), changed(engine=("sglang", "vllm"))]
+    assert several.labels(engines) == ["any engine", "no engine", "sglang or vllm"]
+    assert several.labels([FRONT, changed(memory_reserve_gb=0.0)]) == ["reserve auto", "reserve 0 GB"]
+    assert several.labels([FRONT, changed(memory_utilization=0.95)]) == ["90 % of the memory", "95 % of the memory"]
     assert several.labels([FRONT, changed(limits=Limits(max_cost=2))]) == ["no limits", "max_cost 2"]
     assert several.labels([FRONT, SINGLE, SLOW]) == ["by hand", "by hand, preferred", "slow"]
     assert several.labels([FRONT, FRONT]) == ["by hand (1)", "by hand (2)"]

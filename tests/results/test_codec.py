@@ -33,12 +33,13 @@ TOP_LEVEL = ("format", "format_version", "question", "scenario", "resolved", "gu
 LAST = ("solver", "statistics", "versions", "notes")
 FORMAT_1 = sorted((DATA / "format1").glob("*.json"))
 MODEL_1 = sorted((DATA / "model1").glob("*.json"))
-"""Files of format 2 of performance model 1."""
+MODEL_2 = sorted((DATA / "model2").glob("*.json"))
+"""Files of format 2 of earlier performance models, as the versions with these models wrote them."""
 
 OTHERS: tuple[Any, ...] = ("text", 2.5, -1, 0, True, None, ["text"], {"text": 1}, 10**400)
 """Values of every type that JSON knows, in and out of the range of most fields."""
 
-NAMED = {"options", "rejected"}
+NAMED = {"options", "rejected", "engines"}
 """Mappings whose keys are no names of fields."""
 
 ANY_SIGN = {
@@ -66,6 +67,7 @@ ANY_NUMBER = {"value", "needed", "improves_from"}
 ANY_TEXT = {
     *("accelerator", "weights", "workload", "pool", "instance_type", "requirement", "unit", "limit", "step"),
     *("stopped", "name", "text", "solver", "ieco_opt", "pyomo", "highspy", "python"),
+    *("engine", "engines", "draft_model", "sglang", "trtllm", "vllm"),
 }
 """Text that is no word of a list."""
 
@@ -80,6 +82,7 @@ OPTIONAL = {
     *("memory_limit_gb", "tensor_parallel", "attention_data_parallel", "pipeline_parallel", "expert_parallel"),
     *("stage_ranks", "tensor_layout", "share", "kv_cache", "redundant_experts", "cache_tokens"),
     *("weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb"),
+    *("engine", "engines", "exchange", "draft_mode", "draft_model"),
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     "confirmed",
@@ -378,8 +381,8 @@ def test_faults_name_the_line(tmp_path: Any) -> None:
 
 def test_degrees_that_contradict_each_other_are_refused() -> None:
     values = to_mapping(result("frontier"))
-    values["deployments"][0]["stage_ranks"] += 1
-    assert refused(values) == {"deployments[0].stage_ranks": "found 9, expected 8, as the degrees say"}
+    values["deployments"][0]["stage_ranks"] = 9
+    assert refused(values) == {"deployments[0].stage_ranks": "found 9, expected 4, as the degrees say"}
 
 
 def test_a_parallelism_is_flat_and_whole() -> None:
@@ -407,14 +410,16 @@ def test_what_is_no_result_is_refused(text: str) -> None:
     assert all(fault.file == "file.json" for fault in caught.value.faults)
 
 
-OTHER_MODEL = "versions.model: found 1, this version has the performance model 2; figures of the model were not checked"
+OTHER_MODEL = (
+    "versions.model: found {}, this version has the performance model 3; figures of the model were not checked"
+)
 
 
 @pytest.mark.parametrize("path", FORMAT_1, ids=lambda path: path.stem)
 def test_files_of_format_1_are_read(path: Any) -> None:
     old, read = json.loads(path.read_text()), load_result(path)
     assert from_json(read.to_json()) == read  # type: ignore[attr-defined]
-    assert ieco_opt.verify(read).problems == [OTHER_MODEL]
+    assert ieco_opt.verify(read).problems == [OTHER_MODEL.format(1)]
     before, now = rows_of_format_1(old), rows_of(read)
     assert len(now) == len(before)
     for was, is_now in zip(before, now, strict=True):
@@ -451,7 +456,12 @@ def rows_of(answer: Answer) -> list[dict[str, Any]]:
     return rows + ([each["deployment"] for each in values["runner_ups"]] if isinstance(answer, Explanation) else [])
 
 
-MALFORMED = [*FORMAT_1, DATA / "model1" / "stopped.json", DATA / "model1" / "frontier.json"]
+MALFORMED = [
+    *FORMAT_1,
+    DATA / "model1" / "stopped.json",
+    DATA / "model1" / "frontier.json",
+    DATA / "model2" / "plan.json",
+]
 
 
 @pytest.mark.parametrize("path", MALFORMED, ids=lambda path: f"{path.parent.name} {path.stem}")
@@ -477,6 +487,7 @@ def flat_rows(values: Any) -> list[dict[str, Any]]:
 
 
 NO_ROWS = ("scenario", "resolved", "versions", "solver")
+UNKNOWN_TO_MODEL_2 = ("engine", "engines", "exchange")
 UNKNOWN_TO_MODEL_1 = ("cache_tokens", "weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb")
 
 
@@ -494,12 +505,47 @@ def test_rows_of_model_1_are_completed(path: Any) -> None:
             assert {row[name] for name in UNKNOWN_TO_MODEL_1} == {None}
 
 
-@pytest.mark.parametrize("path", MODEL_1, ids=lambda path: path.stem)
-def test_files_of_model_1_are_read_and_lose_nothing(path: Any) -> None:
+@pytest.mark.parametrize("path", FORMAT_1 + MODEL_1 + MODEL_2, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_rows_of_models_that_asked_no_server_are_completed(path: Any) -> None:
+    answer = load_result(path)
+    assert answer.versions.engines == {}
+    rows = [row for row in flat_rows(to_mapping(answer)) if "memory_per_gpu_gb" in row]
+    assert rows or path.stem in ("infeasible", "stopped")
+    drafts = set()
+    for row in rows:
+        assert {row[name] for name in UNKNOWN_TO_MODEL_2} == {None}
+        drafts.add((row["draft_mode"], row["draft_model"]))
+        assert (row["draft_mode"] is None) == (not row["draft_tokens"])
+    assert drafts <= {(None, None), ("draft_model", "Llama-3.2-1B")}
+    if path.parent.name == "model2" and path.stem in ("frontier", "plan", "explanation"):
+        assert ("draft_model", "Llama-3.2-1B") in drafts
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ({"like": "Llama-3.2-1B"}, "Llama-3.2-1B"),
+        ({"like": "Llama-3.2-1B", "name": "my-draft"}, "my-draft"),
+        ("llama-3.2-1b", "Llama-3.2-1B"),
+    ],
+    ids=repr,
+)
+def test_a_draft_model_of_model_2_has_the_name_that_the_scenario_gives_it(reference: Any, expected: str) -> None:
+    values = json.loads((DATA / "model2" / "frontier.json").read_text())
+    values["scenario"]["speculation"]["draft_model"] = reference
+    if isinstance(reference, str):
+        values["resolved"]["models"][reference] = values["resolved"]["models"].pop("Llama-3.2-1B")
+    drafts = {row.draft_model for row in from_json(json.dumps(values)).deployments}  # type: ignore[attr-defined]
+    assert drafts == {None, expected}
+
+
+@pytest.mark.parametrize("path", MODEL_1 + MODEL_2, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_files_of_earlier_models_are_read_and_lose_nothing(path: Any) -> None:
     old, read = json.loads(path.read_text()), load_result(path)
-    assert (old["format_version"], old["versions"]["model"]) == (2, 1)
+    model = int(path.parent.name[-1])
+    assert (old["format_version"], old["versions"]["model"]) == (2, model)
     assert from_json(read.to_json()) == read  # type: ignore[attr-defined]
-    assert ieco_opt.verify(read).problems == [OTHER_MODEL]
+    assert ieco_opt.verify(read).problems == [OTHER_MODEL.format(model)]
     before, now = flat_rows(old), flat_rows(to_mapping(read))
     assert len(before) == len(now)
     for was, is_now in zip(before, now, strict=True):
@@ -507,25 +553,36 @@ def test_files_of_model_1_are_read_and_lose_nothing(path: Any) -> None:
     assert to_mapping(read)["scenario"] == old["scenario"]
 
 
-@pytest.mark.parametrize("name", ["kv_cache", "redundant_experts", "draft_redundant_experts", "weights_gb", "free_gb"])
-def test_a_file_of_this_model_lacks_nothing(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "models"),
+    [
+        *(
+            (name, [1])
+            for name in ("kv_cache", "redundant_experts", "draft_redundant_experts", "weights_gb", "free_gb")
+        ),
+        *((name, [1, 2]) for name in ("engine", "engines", "exchange", "draft_mode", "draft_model")),
+    ],
+)
+def test_a_file_of_this_model_lacks_nothing(name: str, models: list[int]) -> None:
     values = to_mapping(result("frontier"))
     del values["deployments"][0][name]
-    assert refused(values).keys() == {f"deployments[0].{name}"}
-    values["versions"]["model"] = 1
-    assert refused(values) == {}
+    for model in (1, 2, 3, 4):
+        values["versions"]["model"] = model
+        assert refused(values).keys() == (set() if model in models else {f"deployments[0].{name}"})
     # True equals 1, but is no number of a model.
     values["versions"]["model"] = True
     assert f"deployments[0].{name}" in refused(values)
 
 
-@pytest.mark.parametrize("name", ["kv_cache", "weights_gb"])
-def test_what_a_file_of_model_1_says_stays(name: str) -> None:
+@pytest.mark.parametrize("model", [1, 2])
+@pytest.mark.parametrize(("name", "value"), [("kv_cache", "fp8"), ("weights_gb", 5.0), ("draft_model", "other")])
+def test_what_a_file_of_an_earlier_model_says_stays(name: str, value: Any, model: int) -> None:
     values = to_mapping(result("frontier"))
-    values["versions"]["model"] = 1
-    values["deployments"][0][name] = {"kv_cache": "fp8", "weights_gb": 5.0}[name]
+    values["versions"]["model"] = model
+    values["deployments"][0][name] = value
     read = from_json(json.dumps(values))
-    assert getattr(read.deployments[0], name) == values["deployments"][0][name]
+    assert getattr(read.deployments[0], name) == value  # type: ignore[attr-defined]
+    assert read.versions.engines.keys() == {"sglang", "trtllm", "vllm"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

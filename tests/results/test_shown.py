@@ -79,13 +79,16 @@ def test_the_ends_of_a_result_are_named(kind: str) -> None:
     for line, point in zip(lines[3:], ends, strict=False):
         if isinstance(point, Deployment):
             figures = f"{point.speed_tokens_per_s:.4g} tokens/s at ${point.cost_usd_per_mtok:.4g} per million tokens: "
-            assert line.startswith(f"{figures}{point.gpus} x {point.accelerator}, TP{point.parallelism.tensor}")
+            assert line.startswith(f"{figures}{point.gpus} x {point.accelerator}, {point.engine}, TP")
         else:
             assert line.startswith(f"${point.usd_per_hour:,.2f}/h, {point.gpus} GPUs")
         assert line.endswith(f"({point.status})")
     others = lines[3 + len(ends) :]
     told = {
-        "comparison": [f"{name}: finds 0 % of the points" for name in ("rule-of-thumb", "paper-grid")],
+        "comparison": [
+            f"{each.name}: finds {100.0 * each.share_found:.3g} % of the points"
+            for each in getattr(answer, "heuristics", ())
+        ],
         "infeasible": ["no deployment meets limits.min_speed"],
     }
     assert others == told.get(kind, [])

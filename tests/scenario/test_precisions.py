@@ -90,7 +90,7 @@ def test_scenarios_keep_what_they_said() -> None:
     said: Mapping = {
         "weights": ["bf16", {"rest": "fp8"}],
         "kv_cache": ["fp8"],
-        "engine": "sglang",
+        "engine": ["sglang", "vllm"],
         "memory_reserve_gb": 2.5,
     }
     for scenario in (deployment(**said), fleet(**said).workloads[0]):
@@ -104,7 +104,7 @@ def test_scenarios_keep_what_they_said() -> None:
 
 def test_defaults() -> None:
     for scenario in (deployment(), fleet().workloads[0]):
-        assert (scenario.kv_cache, scenario.engine, scenario.memory_reserve_gb) == (("bf16",), "any", "auto")
+        assert (scenario.kv_cache, scenario.engine, scenario.memory_reserve_gb) == (("bf16",), ("any",), "auto")
     assert fleet().workloads[0].prefix_hit == 0.0
     assert deployment(memory_reserve_gb="auto") == deployment()
 
@@ -146,7 +146,13 @@ REFUSED: list[tuple[Mapping, str, str]] = [
     ({"kv_cache": ["bf16", "bf16"]}, "kv_cache[1]", "found 'bf16', expected each entry once"),
     ({"kv_cache": []}, "kv_cache", "found a list of 0 entries, expected 1 to 4096 precisions ('bf16', 'fp8')"),
     ({"kv_cache": 8}, "kv_cache", "found 8, expected a list of precisions ('bf16', 'fp8')"),
-    ({"engine": "tgi"}, "engine", "found 'tgi', expected 'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+    ({"engine": "tgi"}, "engine[0]", "found 'tgi', expected 'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+    ({"engine": ["vllm", "tgi"]}, "engine[1]", "found 'tgi', expected 'any', 'none', 'vllm', 'sglang' or 'trtllm'"),
+    ({"engine": ["vllm", "vllm"]}, "engine[1]", "found 'vllm', expected each entry once"),
+    ({"engine": ["vllm", "any"]}, "engine[1]", "found 'any', expected it alone"),
+    ({"engine": ["none", "sglang"]}, "engine[0]", "found 'none', expected it alone"),
+    ({"engine": []}, "engine", "found a list of 0 entries, expected 1 to 4096 servers ('vllm', 'sglang', 'trtllm')"),
+    ({"engine": 3}, "engine", "found 3, expected a list of servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none'"),
     ({"memory_reserve_gb": -1}, "memory_reserve_gb", "found -1, expected 'auto', or a number from 0 to 1e6"),
     ({"memory_reserve_gb": "none"}, "memory_reserve_gb", "found 'none', expected 'auto', or a number from 0 to 1e6"),
     ({"memory_reserve_gb": True}, "memory_reserve_gb", "found true, expected 'auto', or a number from 0 to 1e6"),

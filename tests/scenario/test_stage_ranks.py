@@ -10,8 +10,9 @@ import pytest
 
 import ieco_opt
 from ieco_opt.catalog.precision import Precision
+from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.dominance import Cells
-from ieco_opt.design_space.families import Family, build_family
+from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.heuristics import Budget, get
@@ -30,20 +31,24 @@ Mapping = dict[str, Any]
 
 
 def scenario(space: Mapping, **changes: Any) -> Scenario:
+    """A scenario of the equations alone, with batches of which the most groups, 32, have one sequence each, or two."""
     fields: Mapping = {
         "version": 2,
         "model": "Llama-3.1-8B",
         "weights": ["fp8"],
         "accelerators": ["H100-SXM"],
+        "engine": "none",
         "workload": {"context_tokens": 1000},
-        "design_space": {"pipeline_parallel": [1], "batch": {"max": 4}} | space,
+        "design_space": {"pipeline_parallel": [1], "batch": {"max": 64}} | space,
     }
     return Scenario(**{name: value for name, value in (fields | changes).items() if value is not None})
 
 
 def family(space: Mapping, **changes: Any) -> Family:
     resolved = resolve(scenario(space, **changes))
-    return build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, Precision("fp8", "bf16")))[0]
+    families, _ = build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, Precision("fp8", "bf16")))
+    (found,) = families
+    return found
 
 
 def pairs(space: Mapping, **changes: Any) -> list[tuple[int, int]]:
@@ -74,6 +79,13 @@ def test_both_lists_restrict(space: Mapping, expected: list[tuple[int, int]]) ->
     assert pairs(space) == expected
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+@pytest.mark.parametrize(("space", "expected"), LISTED)
+def test_servers_keep_one_group_of_a_dense_model(space: Mapping, expected: list[tuple[int, int]], engine: str) -> None:
+    # Up to eight ranks, and without blocks of FP8, no other rule is about Llama.
+    assert pairs(space, engine=engine) == [(tp, dp) for tp, dp in expected if dp == 1]
+
+
 def test_tensor_parallel_need_be_no_power_of_two() -> None:
     # The third example of the documentation, with a model whose 24 heads three ranks can share.
     space = {"stage_ranks": [6], "attention_data_parallel": [1, 2, 4]}
@@ -95,12 +107,11 @@ def test_the_experts_are_spread_over_the_whole_stage() -> None:
 
 
 def test_paper_fidelity_follows_the_same_rules() -> None:
+    paper = {"fidelity": "paper", "model": "Llama 3 8B", "weights": None, "accelerators": ["H100"], "engine": None}
     for space, expected in LISTED:
-        given = scenario(
-            space | {"tensor_layout": ["1d"]}, fidelity="paper", model="Llama 3 8B", weights=None, accelerators=["H100"]
-        )
+        given = scenario(space | {"tensor_layout": ["1d"]}, **paper)
         resolved = resolve(given)
-        built, _ = build_family(family_request(resolved), (0, resolved.accelerators[0]), (0, None))
+        (built,), _ = build_families(family_request(resolved), (0, resolved.accelerators[0]), (0, None))
         degrees = built.setups.degrees
         assert list(zip(degrees.tensor_parallel, degrees.attention_data_parallel, strict=True)) == expected
 
@@ -173,7 +184,7 @@ def test_names_in_programs_say_tp_and_dp_and_are_unique() -> None:
     # All cells of all setups, also of those that others beat.
     space = design_space_of(resolve(scenario({"stage_ranks": [8], "pipeline_parallel": [1, 2]}, model="Mixtral-8x7B")))
     every = space.families[0].alternatives(np.arange(len(space.families[0].setups)), 0)
-    cells = Cells(np.arange(len(every)), every.batch_min, every.batch_max)
+    cells = Cells(np.arange(len(every)), every.batch_min, every.batch_max, every.batch_step)
     names = segment_names(space, build_segments(replace(space, alternatives=every, cells=cells)))
     assert len(set(names)) == len(names) >= len(every) == 2 * 4 * 4
     assert any(name.startswith("H100_SXM_fp8_tp2_dp4_pp1_ep8_1d_b") for name in names)
@@ -207,7 +218,7 @@ def test_files_without_a_version_are_told_what_changed(space: Mapping, told: boo
 
 
 def test_fidelity_paper_is_told_too() -> None:
-    fields = {"fidelity": "paper", "model": "Llama 3 8B", "weights": None, "accelerators": ["H100"]}
+    fields = {"fidelity": "paper", "model": "Llama 3 8B", "weights": None, "accelerators": ["H100"], "engine": None}
     space = {"tensor_parallel": [8]}
     notes = scenario(space, version=None, memory_utilization=0.5, **fields).notes()
     assert [note.split(":")[0] for note in notes] == [

@@ -134,6 +134,13 @@ def test_there_is_one_way_from_a_field_to_a_file() -> None:
 
 
 LONG = list(range(1, 401))
+PAPER = {
+    "kind": "deployment",
+    "fidelity": "paper",
+    "model": "Llama 3 70B",
+    "accelerators": ["H100"],
+    "workload": {"context_tokens": 1000},
+}
 TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
     "degrees": (
         with_field(DEPLOYMENT, ("design_space",), {"tensor_parallel": LONG, "attention_data_parallel": LONG}),
@@ -171,9 +178,13 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
         "(stage_ranks 400 x max_draft_tokens 64 x attention_data_parallel 6 x pipeline_parallel 5)",
     ),
     "every batch of a range": (
-        with_field(DEPLOYMENT, ("design_space",), {"batch": {"max": 1_000_000}})
-        | {"speculation": DRAFT | {"draft_model": "Llama-3.1-8B"}, "limits": {"max_throughput": 1e5}},
-        7 * 6 * 5 * 5 * 3907,
+        PAPER
+        | {
+            "design_space": {"batch": {"max": 1_000_000}},
+            "speculation": DRAFT | {"draft_model": "Llama 3 8B"},
+            "limits": {"max_throughput": 1e5},
+        },
+        7 * 6 * 5 * 2 * 5 * 3907,
         "(batch 3,907 x stage_ranks 7 x attention_data_parallel 6 x pipeline_parallel 5 x others)",
     ),
     "a workload": (
@@ -198,6 +209,12 @@ def test_lists_that_multiply_to_too_much_are_refused_at_once(name: str) -> None:
         f"found lists for {count:,} configurations to price {lists}, expected at most 500,000; shorten "
     )
     assert message.endswith("or raise max_setups (--max-setups)")
+
+
+def test_batches_do_not_count_where_the_draft_model_stands_on_the_ranks_of_the_model() -> None:
+    mapping, _, _ = TOO_MUCH["every batch of a range"]
+    resolve(load_scenario_mapping(DEPLOYMENT | {name: mapping[name] for name in ("design_space", "limits")}
+                                  | {"speculation": DRAFT | {"draft_model": "Llama-3.1-8B"}}))  # fmt: skip
 
 
 def test_workloads_add_up() -> None:

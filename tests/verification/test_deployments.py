@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -118,6 +119,64 @@ def test_a_speculation_that_is_not_listed_is_all_that_is_named(changes: dict[str
     assert problems(with_points(fastest(), (one,))) == [
         f"deployments[0]: draft_tokens: found {found}, which is not part of the scenario's design space"
     ]
+
+
+@cache
+def grouped() -> Frontier:
+    """The cheapest deployment of experts over two attention groups, in vLLM or SGLang."""
+    space = {"tensor_parallel": [1], "attention_data_parallel": [2], "expert_parallel": [2], "pipeline_parallel": [1]}
+    given = DRAFTED | {"model": "gpt-oss-20b", "weights": ["mxfp4"], "engine": ["vllm", "sglang"], "limits": {}}
+    del given["speculation"]
+    return run.answer(
+        ieco_opt.Scenario(**given | {"design_space": space | {"batch": {"max": 64}}}), objective="cheapest"
+    )
+
+
+def test_deployments_say_server_exchange_and_draft_model() -> None:
+    one, drafted = grouped()[0], fastest()[0]
+    assert problems(grouped()) == problems(fastest()) == []
+    assert (one.parallelism.attention_data, one.batch % 2) == (2, 0)
+    assert one.engine in {"vllm", "sglang"}
+    assert one.engine in str(one.engines).split(",")
+    assert one.exchange in {"all_gather", "all_to_all"}
+    assert (one.draft_mode, one.draft_model) == (None, None)
+    assert drafted.engines == "sglang,trtllm,vllm"
+    assert (drafted.exchange, drafted.draft_mode, drafted.draft_model) == (None, "draft_model", "Llama-3.2-1B")
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes", "expected"),
+    [
+        (grouped, {"engine": "trtllm"}, "engine: found trtllm, expected "),
+        (grouped, {"engine": None}, "engine: found null, expected "),
+        (grouped, {"engines": "trtllm"}, "engines: found trtllm, the performance model gives "),
+        (grouped, {"engines": None}, "engines: found null, the performance model gives "),
+        (fastest, {"engines": "sglang,vllm"}, "engines: found sglang,vllm, the performance model gives sglang,trtllm,"),
+        (grouped, {"exchange": "none"}, "exchange: found none, which the server does not do in TP1 DP2 EP2"),
+        (grouped, {"exchange": None}, "exchange: found null, which the server does not do in TP1 DP2 EP2"),
+        (fastest, {"exchange": "all_gather"}, "exchange: found all_gather, which the server does not do in TP4"),
+        (
+            fastest,
+            {"draft_model": "Llama-3.2-3B"},
+            "draft_model: found Llama-3.2-3B, the performance model gives Llama",
+        ),
+        (fastest, {"draft_mode": None}, "draft_mode: found null, the performance model gives draft_model"),
+    ],
+)
+def test_who_runs_a_deployment_and_how_is_all_that_is_named(
+    answer: Callable[[], Frontier], changes: dict[str, Any], expected: str
+) -> None:
+    (problem,) = problems(with_points(answer(), (dataclasses.replace(answer()[0], **changes),)))
+    assert problem.startswith(f"deployments[0]: {expected}")
+
+
+def test_a_batch_of_groups_that_are_not_whole_is_told() -> None:
+    one = grouped()[0]
+    odd = one.batch - 1
+    changed = dataclasses.replace(one, batch=odd, throughput_tokens_per_s=odd / one.latency_s)
+    assert problems(with_points(grouped(), (changed,)))[-1] == (
+        f"deployments[0]: batch: found {odd}, expected a multiple of 2: groups and micro-batches are whole"
+    )
 
 
 @pytest.mark.parametrize("unsure", [False, True])

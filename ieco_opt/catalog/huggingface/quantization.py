@@ -15,6 +15,8 @@ from ieco_opt.catalog.precision import FORMATS, REST
 from ieco_opt.documents.origin import found, shortened
 
 _LONGEST_PATTERN = 300
+_LARGEST_BLOCK = 4096
+
 _MAIN_PARTS = ("experts", "feed_forward", "attention", "shared_experts")
 """Parts whose format names a checkpoint's precision: the first of them that is quantised."""
 
@@ -100,6 +102,14 @@ def recipe_fields(config: Config, document: Config, modules_of: Callable[[str], 
     head = _explicit_head(given)
     recipe = {part: each for part, each in formats.items() if each != wide} | ({"head": head} if head else {})
     return {"checkpoint": name, "recipes": {name: {**recipe, REST: wide}}} if recipe else {"checkpoint": wide}
+
+
+def fp8_block(document: Mapping[str, object]) -> int:
+    """Width of the blocks of weights that share a scale in FP8; 0 where none are told."""
+    given = document.get("quantization_config")
+    sizes = given.get("weight_block_size") if isinstance(given, Mapping) else None
+    widest = max(sizes) if isinstance(sizes, list) and sizes and all(type(each) is int for each in sizes) else 0
+    return widest if 0 < widest <= _LARGEST_BLOCK else 0
 
 
 def _mentioned(given: object) -> str:

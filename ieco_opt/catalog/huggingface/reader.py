@@ -19,7 +19,7 @@ from ieco_opt.catalog.huggingface.feed_forward import EXPERTS
 from ieco_opt.catalog.huggingface.keys import Config, Mappings
 from ieco_opt.catalog.huggingface.layers import Attentions, attention_fields, feed_forward_rows
 from ieco_opt.catalog.huggingface.modules import modules, spelling_in
-from ieco_opt.catalog.huggingface.quantization import recipe_fields
+from ieco_opt.catalog.huggingface.quantization import fp8_block, recipe_fields
 from ieco_opt.documents.origin import found, shortened
 from ieco_opt.errors import ScenarioError
 
@@ -105,6 +105,8 @@ def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
         **attention_fields(attentions),
         "feed_forward": feed_forward_rows(feed_forwards),
         "max_context_tokens": _max_context(config),
+        "hf_architecture": _class_name(_architecture(document)),
+        "fp8_block": fp8_block(document),
         "notes": known.notes,
     }
     config.refuse_unread(_SHAPES)
@@ -163,6 +165,11 @@ def _architecture(document: Mapping[str, object]) -> str:
         return named
     kind = str(document.get("model_type") or "")
     return BY_MODEL_TYPE.get(kind) or _inner_architecture(_inner(document)[1], kind)
+
+
+def _class_name(architecture: str) -> str | None:
+    """The architecture, where it is the name of a class and not a type of models."""
+    return architecture if architecture[:1].isupper() and architecture.isidentifier() else None
 
 
 def _inner(document: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:

@@ -21,6 +21,7 @@ from ieco_opt.fleet.program.data import (
     position,
 )
 from ieco_opt.fleet.program.packing import define_packing_constraints
+from ieco_opt.fleet.program.pairing import define_cache_form_constraints, define_pairing_constraints
 from ieco_opt.fleet.space import FleetProblem, PoolData
 from ieco_opt.performance.serving import Phase
 
@@ -38,6 +39,7 @@ def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
     define_mix_constraints(model, data)
     define_replica_constraints(model, data)
     define_pairing_constraints(model, data)
+    define_cache_form_constraints(model, data)
     define_capacity_constraints(model, data)
     define_packing_constraints(model, data)
     define_payment_constraints(model, data)
@@ -157,23 +159,6 @@ def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
 
     model.min_instances = pyo.Constraint([(at, phase.value) for at, phase in least], rule=at_least)
     model.max_instances = pyo.Constraint([(at, phase.value) for at, phase in most], rule=at_most)
-
-
-def define_pairing_constraints(model: Any, data: FleetProgramData) -> None:
-    """Pairs that miss the time to first token: x_i <= most_i z_i and x_j <= most_j (1 - z_i), z_i binary."""
-    import pyomo.environ as pyo
-
-    problem, names = data.problem, list(model.columns)
-    pairs = [(names[one], names[other]) for one, other in problem.late_pairs]
-    model.late = pyo.Var(sorted({one for one, _ in pairs}), domain=pyo.Binary)
-    model.late_prefill = pyo.Constraint(
-        list(model.late),
-        rule=lambda model, one: model.instances[one] <= model.instances[one].ub * model.late[one],
-    )
-    model.late_decode = pyo.Constraint(
-        pairs,
-        rule=lambda model, one, other: model.instances[other] <= model.instances[other].ub * (1 - model.late[one]),
-    )
 
 
 def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:

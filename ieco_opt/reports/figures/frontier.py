@@ -147,7 +147,7 @@ def _markers(frontier: Frontier) -> dict[str, str]:
 
 
 def _variant(item: Deployment, frontier: Frontier) -> str:
-    """Accelerator and precisions, as far as the deployments differ in them."""
+    """Accelerator, precisions and engine, as far as the deployments differ in them."""
     parts = []
     if len({other.accelerator for other in frontier.deployments}) > 1:
         parts.append(item.accelerator)
@@ -155,6 +155,8 @@ def _variant(item: Deployment, frontier: Frontier) -> str:
         parts.append(item.weights or "no precision")
     if len({other.kv_cache for other in frontier.deployments}) > 1:
         parts.append(f"cache {item.kv_cache}")
+    if len({other.engine for other in frontier.deployments}) > 1:
+        parts.append(item.engine or "no engine")
     return ", ".join(parts)
 
 

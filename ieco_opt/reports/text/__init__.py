@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ieco_opt.results.answer import Answer
+    from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.plan import FleetPlan
 
 
@@ -41,3 +42,10 @@ def render_nodes(plan: FleetPlan, width: int = 100) -> str:
     from ieco_opt.reports.text import fleet_nodes
 
     return fleet_nodes.render_nodes(plan, width)
+
+
+def render_configuration(answer: ConfigurationAnswer, width: int = 100) -> str:
+    """Put what becomes of a configuration that was asked about into text."""
+    from ieco_opt.reports.text import configuration
+
+    return configuration.render(answer, width)

@@ -58,17 +58,31 @@ def _decisions(deployment: Deployment) -> list[str]:
         lines.append(_line("weights", deployment.weights))
     if deployment.kv_cache is not None:
         lines.append(_line("cache", deployment.kv_cache))
+    if deployment.engine is not None:
+        lines.append(_line("engine", _engine(deployment.engine, deployment.engines)))
     lines += [
         _line("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
         _line("attention data parallel", str(held.attention_data)),
         _line("pipeline parallel", str(held.pipeline)),
         _line("expert parallel", wording.expert_degree(held)),
-        _line("batch", f"{deployment.batch:,} sequences in flight"),
     ]
+    if deployment.exchange is not None:
+        lines.append(_line("exchange of experts", wording.EXCHANGE_WORDS[deployment.exchange]))
+    lines.append(_line("batch", f"{deployment.batch:,} sequences in flight"))
+    return [*lines, _line("speculation", _speculation(deployment))]
+
+
+def _engine(priced: str, starting: str | None) -> str:
+    """The server that was priced, and the others that start the same."""
+    others = [name for name in (starting or "").split(",") if name not in ("", priced)]
+    return f"{priced}, also starts in {' and '.join(others)}" if others else priced
+
+
+def _speculation(deployment: Deployment) -> str:
     if deployment.draft is None:
-        return [*lines, _line("speculation", "none")]
-    layout = deployment.draft.short()
-    return [*lines, _line("speculation", f"{deployment.draft_tokens} tokens drafted at once, draft model {layout}")]
+        return "none"
+    draft = f"draft model {deployment.draft_model or ''}".rstrip()
+    return f"verify width {deployment.draft_tokens}, {draft} {deployment.draft.short()}"
 
 
 def _resources(deployment: Deployment) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from ieco_opt.explanation.bounds import Limit
 from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.table import indented
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import (
     Explanation,
@@ -31,7 +31,7 @@ def render(explanation: Explanation, width: int = 80) -> str:
     width = max(width, LEAST_WIDTH)
     infeasible_subset = explanation.infeasible_subset
     parts = _feasible(explanation) if infeasible_subset is None else _infeasible(explanation, infeasible_subset)
-    return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts if lines)
+    return "\n\n".join("\n".join(indented(line, width) for line in lines) for lines in parts if lines)
 
 
 def outward(limit: Limit, value: float) -> str:
@@ -41,11 +41,6 @@ def outward(limit: Limit, value: float) -> str:
     rounding = ROUND_FLOOR if limit.is_least else ROUND_CEILING
     text = f"{Context(prec=_DIGITS, rounding=rounding).create_decimal(Decimal(value)):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _wrapped(line: str, width: int) -> str:
-    indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(line, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
 def _feasible(explanation: Explanation) -> list[list[str]]:

@@ -11,6 +11,7 @@ from ieco_opt.reports.text.table import LEAST_WIDTH, Column, shortened, wrapped
 from ieco_opt.reports.text.table_columns import (
     SPEED,
     counts,
+    exchanges,
     hourly_costs,
     numbers,
     powers,
@@ -18,6 +19,7 @@ from ieco_opt.reports.text.table_columns import (
     speaking,
     speeds,
     unrepeated,
+    verify_widths,
     words,
 )
 from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
@@ -25,7 +27,7 @@ from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
 
 _KEY = "tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs"
 
-_FOLDED = ("phase", "pool", "weights", "cache")
+_FOLDED = ("phase", "pool", "weights", "cache", "engine")
 """Columns that go into the heading where every row says the same."""
 
 
@@ -70,11 +72,13 @@ def _instances(plan: FleetPlan) -> TitledTable:
         words("phase", (row.phase for row in rows)),
         words("pool", (row.pool for row in rows)),
         Column("instances", "x GPUs", _products(rows)),
+        words("engine", (row.engine or "-" for row in rows)),
         words("layout", map(_layout, rows)),
+        *exchanges([row.exchange for row in rows]),
         words("weights", (row.weights or "-" for row in rows)),
         *_caches(rows),
         counts("batch", "", [row.batch for row in rows]),
-        counts("draft", "tokens", [row.draft_tokens or None for row in rows]),
+        *verify_widths([row.draft_tokens for row in rows]),
         speeds([row.speed_tokens_per_s for row in rows]),
         numbers("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
         shares("load", [row.utilization for row in rows]),
@@ -83,7 +87,7 @@ def _instances(plan: FleetPlan) -> TitledTable:
     same = [column for column in columns if column.name in _FOLDED and len(set(column.cells)) == 1]
     about = ", ".join(f"{column.name} {column.cells[0]}" for column in same if column.cells[0] != "-")
     heading = f"Instances ({'all: ' if len(rows) > 1 else ''}{about})" if about else "Instances"
-    narrow = ("draft", "weights", "TTFT", "batch", SPEED, "load", "layout")
+    narrow = ("exchange", "verify", "weights", "TTFT", "batch", SPEED, "load", "engine", "layout")
     return TitledTable(heading, [column for column in speaking(columns) if column not in same], narrow)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.deployment import render_card
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, left_out, not_shown, thinned, wrapped
-from ieco_opt.reports.text.table_columns import counts, gaps, numbers, speeds, words
+from ieco_opt.reports.text.table_columns import counts, exchanges, gaps, numbers, speeds, verify_widths, words
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 
-_LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "draft", "weights")
+_LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "exchange", "verify", "weights", "engine")
 """Columns that a narrow terminal does without, in this order."""
 
 
@@ -50,10 +50,12 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
         columns.append(words("weights", (item.weights or "-" for item in shown)))
     if _varies(item.kv_cache for item in every):
         columns.append(words("cache", (item.kv_cache or "-" for item in shown)))
+    if _varies(item.engine for item in every):
+        columns.append(words("engine", (item.engine or "-" for item in shown)))
     columns.append(words("layout", (item.parallelism.short() for item in shown)))
+    columns += exchanges([item.exchange for item in shown])
     columns.append(counts("batch", "", [item.batch for item in shown]))
-    if any(item.draft_tokens for item in shown):
-        columns.append(counts("draft", "tokens", [item.draft_tokens or None for item in shown]))
+    columns += verify_widths([item.draft_tokens for item in shown])
     throughput = tuple(f"{item.throughput_tokens_per_s:,.0f}" for item in shown)
     columns.append(Column("throughput", "tokens/s", throughput))
     columns.append(words("bottleneck", (item.bottleneck for item in shown)))

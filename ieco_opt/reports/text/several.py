@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.catalog import precision
+from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.wording import name_of, warning, workload
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.scenario import Scenario
 
 _IN_HEADING = 5
 """Traits that are told where they are common to all; the others are only told where they differ."""
@@ -40,6 +42,22 @@ def labels(frontiers: Sequence[Frontier]) -> list[str]:
     ]
 
 
+_ENGINES: dict[tuple[str, ...], str] = {("any",): "any engine", ("none",): "no engine"}
+
+
+def _reserve(scenario: Scenario) -> str:
+    given = scenario.memory_reserve_gb
+    return given if isinstance(given, str) else f"{given:g} GB"
+
+
+def _drafts(scenario: Scenario) -> str:
+    asked = scenario.speculation
+    if asked is None:
+        return ""
+    width = f"verify width up to {asked.max_draft_tokens}"
+    return f"drafts of {name_of(asked.draft_model)}, acceptance {asked.acceptance:g}, {width}"
+
+
 def _traits(frontier: Frontier) -> tuple[str, ...]:
     """What results may differ in, that which matters most first; empty where there is nothing to say."""
     scenario = frontier.scenario
@@ -50,7 +68,12 @@ def _traits(frontier: Frontier) -> tuple[str, ...]:
         " or ".join(map(name_of, scenario.accelerators)),
         " or ".join(map(precision.label, scenario.weights)),
         workload(scenario),
+        "cache " + " or ".join(scenario.kv_cache),
+        _ENGINES.get(scenario.servers, " or ".join(scenario.servers)),
+        "reserve " + _reserve(scenario),
+        f"{wording.percent(scenario.memory_utilization)} of the memory",
         "no speculation" if scenario.speculation is None else "speculation",
+        _drafts(scenario),
         ", ".join(f"{name} {value:g}" for name, value in limits.items()) or "no limits",
         frontier.question.objective or "",
     )

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.table import Column
 
@@ -58,6 +59,17 @@ def powers(values: Sequence[float | None]) -> Column:
 def hourly_costs(values: Sequence[float]) -> Column:
     """A column of $/h."""
     return Column("cost", "$/h", tuple(f"{value:,.2f}" for value in values))
+
+
+def exchanges(kinds: Sequence[ExchangeKind | None]) -> list[Column]:
+    """A column of what brings tokens to their experts; no column where every rank has every token."""
+    cells = ["-" if kind in (None, "none") else wording.EXCHANGE_WORDS[kind] for kind in kinds]
+    return [words("exchange", cells)] if set(cells) - {"-"} else []
+
+
+def verify_widths(widths: Sequence[int | None]) -> list[Column]:
+    """A column of the tokens that one pass verifies; no column without speculation."""
+    return [counts("verify", "tokens", [width or None for width in widths])] if any(widths) else []
 
 
 def gaps(proven: Sequence[tuple[str, float]]) -> Column:

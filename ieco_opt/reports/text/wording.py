@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import RESOURCES, Deployment
@@ -20,6 +21,14 @@ LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": 
 """What the letters of a layout stand for."""
 
 
+EXCHANGE_WORDS: dict[ExchangeKind, str] = {
+    "none": "none, every rank has every token",
+    "all_gather": "all-gather",
+    "all_to_all": "all-to-all",
+}
+"""What brings tokens to their experts."""
+
+
 def letters_in(layouts: Sequence[str]) -> list[str]:
     """Say in a line what the letters of some layouts mean, as far as they occur; no line without layouts."""
     meanings = [f"{name} {word}" for name, word in LAYOUT_WORDS.items() if any(name in each for each in layouts)]
@@ -33,9 +42,14 @@ def configuration(deployment: Deployment) -> str:
         parts.append(deployment.weights)
     if deployment.kv_cache not in (None, "bf16"):
         parts.append(f"cache {deployment.kv_cache}")
-    parts += [deployment.parallelism.short(), f"batch {deployment.batch:,}"]
+    if deployment.engine is not None:
+        parts.append(deployment.engine)
+    parts.append(deployment.parallelism.short())
+    if deployment.exchange not in (None, "none"):
+        parts.append(EXCHANGE_WORDS[deployment.exchange])
+    parts.append(f"batch {deployment.batch:,}")
     if deployment.draft_tokens:
-        parts.append(f"draft {deployment.draft_tokens}")
+        parts.append(f"verify width {deployment.draft_tokens}")
     return ", ".join(parts)
 
 
@@ -85,14 +99,16 @@ def name_of(reference: str | Mapping[str, object]) -> str:
 
 
 def subject(frontier: Frontier | Comparison) -> str:
-    """Model, precision, accelerator and workload; what varies among the deployments is left to them."""
+    """Model, precision, accelerator, engine and workload; what varies among the deployments is left to them."""
     scenario = frontier.scenario
     weights = {item.weights for item in frontier.deployments if item.weights is not None}
     accelerators = {item.accelerator for item in frontier.deployments} or set(map(name_of, scenario.accelerators))
     caches = {item.kv_cache for item in frontier.deployments}
+    engines = {item.engine for item in frontier.deployments}
     precision = f" in {weights.pop()}" if len(weights) == 1 else ""
     precision += f" with a cache in {caches.pop()}" if len(caches) == 1 and caches & {"fp8"} else ""
     where = f" on {accelerators.pop()}" if len(accelerators) == 1 else ""
+    where += f" with {engines.pop()}" if len(engines) == 1 and None not in engines else ""
     return f"{name_of(scenario.model)}{precision}{where}, {workload(scenario)}"
 
 

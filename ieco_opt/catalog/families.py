@@ -50,5 +50,5 @@ def _families() -> tuple[Family, ...]:
             },
             source=row["source"],
         )
-        for row in packaged_rows("ieco_opt.engines", "families.yaml")
+        for row in packaged_rows("ieco_opt.catalog", "families.yaml")
     )

@@ -1,0 +1,234 @@
+"""The families of a scenario: for each accelerator and precision one of every server that may run the model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.catalog.precision import Precision
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.design_space.alternatives import Rows
+from ieco_opt.design_space.families import DecodeContext, Drafts, Family, Speculation
+from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_setups
+from ieco_opt.performance import rules
+from ieco_opt.performance.architecture import Architecture, architecture
+from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.reserve import ENGINES, ServerMemory
+from ieco_opt.performance.servers import Served, Server, server_of
+
+TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
+"""Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyRequest:
+    """What the families of one scenario have in common."""
+
+    model: Model | PaperModel
+    choices: DegreeChoices
+    batch_min: int
+    batch_max: int
+    context: DecodeContext
+    memory: ServerMemory
+    speculation: Speculation | None
+    served: Served
+    batches: tuple[int, ...] | None = None
+
+    @property
+    def draft(self) -> Model | PaperModel | None:
+        """The draft model, where there is one."""
+        return None if self.speculation is None else self.speculation.draft
+
+
+Numbered = tuple[int, Accelerator]
+NumberedPrecision = tuple[int, Precision | None]
+
+
+def build_families(
+    request: FamilyRequest, accelerator: Numbered, precision: NumberedPrecision
+) -> tuple[list[Family], Counter[str]]:
+    """Enumerate the setups of one accelerator and precision, each given with its position in the scenario.
+
+    Returns
+    -------
+    families, reasons
+        One family of each server in the order of ``request.served``, or the one of the equations alone; and how many
+        setups are none, by reason.
+    """
+    families, reasons = [], Counter[str]()
+    for number, server in enumerate(_servers(request, accelerator[1], precision[1])):
+        family, rejected = _build(request, accelerator, precision, (number, server))
+        families.append(family)
+        # What no server can help is met by every server, and counted once.
+        reasons |= rejected
+    return families, reasons
+
+
+def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precision | None) -> Sequence[Server | None]:
+    model, draft = request.model, request.draft
+    if not request.served.profiles or precision is None:
+        return (None,)
+    assert isinstance(model, Model)
+    assert draft is None or isinstance(draft, Model)
+    return [
+        server_of(profile, request.served, model, precision, accelerator, draft) for profile in request.served.profiles
+    ]
+
+
+def _build(
+    request: FamilyRequest,
+    accelerator: Numbered,
+    precision: NumberedPrecision,
+    numbered_server: tuple[int, Server | None],
+) -> tuple[Family, Counter[str]]:
+    number, server = numbered_server
+    shape = architecture(request.model, precision[1], accelerator[1])
+    asked = SetupRequest(
+        architecture=shape,
+        accelerator=accelerator[1],
+        choices=request.choices,
+        batch_min=request.batch_min,
+        batch_max=request.batch_max,
+        resident_tokens=request.context.cached_to,
+        memory=_memory(request.memory, server),
+        kv_cache=None if precision[1] is None else precision[1].kv_cache,
+        batches=request.batches,
+        server=server,
+    )
+    setups, reasons = enumerate_setups(asked)
+    setups, _, tiny = _priced(request, asked, setups)
+    reasons[TINY_EXPERTS] += tiny
+    family = Family(
+        accelerator=accelerator[1],
+        accelerator_index=accelerator[0],
+        precision=precision[1],
+        precision_index=precision[0],
+        shape=shape,
+        setups=setups,
+        drafts=_drafts(request, asked, setups, precision[1]),
+        context=request.context,
+        speculation=request.speculation,
+        memory=asked.memory,
+        server=server,
+        engine_index=number,
+    )
+    return family, +reasons
+
+
+def _memory(memory: ServerMemory, server: Server | None) -> ServerMemory:
+    """What the server keeps for itself."""
+    name = "none" if server is None else server.profile.prices.reserve
+    return replace(memory, engine=next(each for each in ENGINES if each == name))
+
+
+def _priced(request: FamilyRequest, asked: SetupRequest, setups: Setups) -> tuple[Setups, PassTime, int]:
+    """Setups whose experts follow the model's assumptions, with their pass times, and how many do not."""
+    time = pass_time(asked.architecture, asked.accelerator, setups.degrees, request.context.traffic(1.0, 0.0))
+    good = np.flatnonzero(time.experts_are_concave())
+    return setups.take(good), time.take(good), len(setups) - len(good)
+
+
+def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precision: Precision | None) -> Drafts | None:
+    if request.speculation is None:
+        return None
+    shape = architecture(request.speculation.draft, precision, asked.accelerator)
+    # The reserve of the server is counted once, beside the model.
+    of_draft = replace(asked, architecture=shape, memory=replace(asked.memory, reserve_bytes=0.0), server=None)
+    if not rules.is_deployable(shape):
+        free, _ = enumerate_setups(of_draft)
+        free, time, _ = _priced(request, of_draft, free)
+        return Drafts(shape, free, time)
+    rows, degrees = _on_the_same_ranks(setups.degrees, shape, asked.server)
+    beside = capacity(of_draft, degrees)
+    time = pass_time(shape, asked.accelerator, degrees, request.context.traffic(1.0, 0.0))
+    good = np.flatnonzero(time.experts_are_concave() & (beside.batch_min <= beside.batch_max))
+    of = np.full(len(setups), -1)
+    of[rows[good]] = np.arange(len(good))
+    return Drafts(shape, beside.take(good), time.take(good), of)
+
+
+def _on_the_same_ranks(degrees: Degrees, draft: Architecture, server: Server | None) -> tuple[Rows, Degrees]:
+    """Setups that a draft model can stand beside, and its degrees there: the same ranks, one stage, no copies."""
+    routed = draft.experts > 1
+    expert = degrees.expert_parallel if routed else np.ones_like(degrees.expert_parallel)
+    own = replace(degrees, expert_parallel=expert, redundant_experts=np.zeros_like(expert))
+    good = (degrees.pipeline_parallel == 1.0) & (expert <= draft.experts) & rules.divide(draft, own)
+    if server is not None:
+        good &= server.accepts_draft(degrees)
+        # A dense model has no exchange that its draft could share.
+        usual = server.experts == 1
+        exchange = server.usual_exchange(own, draft.experts) if usual else degrees.spread.exchange
+        own = replace(own, spread=server.spread(own, draft.experts, exchange))
+    rows = np.flatnonzero(good)
+    return rows, own.take(rows)
+
+
+def distinct(families: Sequence[Family]) -> list[Family]:
+    """Leave each setup to one of the servers that run it alike: the one with most room for the cache, else the first.
+
+    Two servers run a setup alike if degrees, exchange of experts and the ranks that share weights are the same. Every
+    batch that fits beside a larger reserve fits beside a smaller one, so nothing is lost. A setup that takes a draft
+    model stays beside one that does not.
+    """
+    if len(families) < 2:
+        return list(families)
+    owner = np.repeat(np.arange(len(families)), [len(each.setups) for each in families])
+    row = np.concatenate([np.arange(len(each.setups)) for each in families])
+    _, key = np.unique(np.vstack([identity(each.setups.degrees) for each in families]), axis=0, return_inverse=True)
+    free = np.concatenate([each.setups.free_bytes for each in families])
+    drafted = np.concatenate([_takes_draft(each) for each in families])
+    kept = _first_of_each(key.reshape(-1), free, owner, np.ones(len(key), dtype=bool))
+    # Where the one with most room takes no draft model, the one with most room that does stays too.
+    refused = np.isin(key.reshape(-1), key.reshape(-1)[kept & ~drafted]) & drafted
+    kept |= _first_of_each(key.reshape(-1), free, owner, refused)
+    return [_taken(each, row[kept & (owner == at)]) for at, each in enumerate(families)]
+
+
+def identity(degrees: Degrees) -> NDArray[np.float64]:
+    """What decides the time of a pass, one row a setup."""
+    spread = degrees.spread
+    columns = (
+        degrees.stage_ranks,
+        degrees.pipeline_parallel,
+        degrees.expert_parallel,
+        degrees.attention_data_parallel,
+        degrees.two_dimensional,
+        degrees.redundant_experts,
+        spread.dense_ranks,
+        spread.shared_ranks,
+        spread.embedding_ranks,
+        spread.head_ranks,
+        spread.exchange,
+    )
+    return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
+
+
+def _takes_draft(family: Family) -> NDArray[np.bool_]:
+    if family.drafts is None or family.drafts.of is None:
+        return np.zeros(len(family.setups), dtype=bool)
+    return np.asarray(family.drafts.of >= 0)
+
+
+def _first_of_each(
+    key: NDArray[np.intp], free: NDArray[np.float64], owner: NDArray[np.intp], among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Of the setups with one key the one with most room, of equal ones that of the first family."""
+    order = np.lexsort((owner, -free, key))
+    order = order[among[order]]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = key[order][1:] != key[order][:-1]
+    kept = np.zeros(len(key), dtype=bool)
+    kept[order[first]] = True
+    return kept
+
+
+def _taken(family: Family, rows: Rows) -> Family:
+    drafts = family.drafts
+    if drafts is not None and drafts.of is not None:
+        drafts = replace(drafts, of=drafts.of[rows])
+    return replace(family, setups=family.setups.take(rows), drafts=drafts)

@@ -1,0 +1,298 @@
+"""The oracle's servers against figures by hand: rules, copies, exchanges of experts, and who names a configuration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle import OracleScenario, Setup, deployable, enumerate_deployments, named, servers, starting
+from oracle.deployable import Load
+from oracle.precision import Precision
+from oracle.servers import Asked, Sharers, beside, broken_rules, exchanges, sharers
+from oracle.started import attaining
+from small_chip import CHIP, DENSE
+
+from ieco_opt import catalog
+from ieco_opt.catalog.attention import AttentionBlock, GroupedQueryAttention
+from ieco_opt.catalog.types import Accelerator, FeedForward, Model
+
+CARD = replace(CHIP, vendor="nvidia", node_size=8)
+AMD = replace(CARD, vendor="amd", flops_4bit=4e6)
+EIGHT_HEADS = (AttentionBlock(5, GroupedQueryAttention(query_heads=8, kv_heads=8, head_width=2)),)
+MIXTURE = replace(
+    DENSE,
+    name="mixture",
+    blocks=EIGHT_HEADS,
+    feed_forward=(
+        FeedForward(layers=5, width=512, experts=8, active=2),
+        FeedForward(layers=5, width=256, shared=True),
+    ),
+)
+BLOCKY = replace(MIXTURE, name="blocky", hf_architecture="DeepseekV3ForCausalLM", fp8_block=128)
+"""Known by the beginning of its name: DeepseekV3ForCausalLM with blocks of 128."""
+
+
+def broken(engine: str, model: Model, setup: Setup, weights: str = "bf16", card: Accelerator = CARD) -> list[str]:
+    return broken_rules(engine, Asked(model, card, Precision(weights), setup))
+
+
+def at(ranks: int, groups: int = 1, expert: int = 1, pipeline: int = 1, redundant: int = 0) -> Setup:
+    return Setup(ranks, "1d", pipeline, expert, groups, redundant)
+
+
+def test_engines_of_a_scenario() -> None:
+    assert servers.of_scenario("none") == ("none",)
+    assert servers.of_scenario("any") == ("vllm", "sglang", "trtllm")
+    assert servers.of_scenario(["sglang", "vllm"]) == ("sglang", "vllm")
+    assert servers.of_scenario("vllm") == servers.of_scenario(["vllm"]) == ("vllm",)
+    assert servers.of_scenario(["any"]) == servers.SERVERS
+
+
+def test_classes_and_blocks_are_those_of_the_longest_family() -> None:
+    known = {name: catalog.model(name) for name in ("Qwen3-8B", "Qwen3-30B-A3B", "DeepSeek-V3", "Llama-3.1-8B")}
+    models = {name: model for name, model in known.items() if isinstance(model, Model)}
+    assert {name: servers.architecture(model) for name, model in models.items()} == {
+        "Qwen3-8B": "Qwen3ForCausalLM",
+        "Qwen3-30B-A3B": "Qwen3MoeForCausalLM",
+        "DeepSeek-V3": "DeepseekV3ForCausalLM",
+        "Llama-3.1-8B": "LlamaForCausalLM",
+    }
+    assert [servers.fp8_block(models[name]) for name in ("DeepSeek-V3", "Llama-3.1-8B")] == [128, 0]
+    assert servers.architecture(DENSE) is None
+
+
+def test_machines_of_an_instance() -> None:
+    sizes = {"GB200-NVL72": 4, "H100-SXM": 8, "H100-NVL": 8, "MI210": 8}
+    assert {name: servers.machine_gpus(catalog.accelerator(name)) for name in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "setup", "weights", "rows"),
+    [
+        ("vllm", DENSE, at(2, 2), "bf16", ["attention groups"]),
+        ("vllm", MIXTURE, at(4, 2), "bf16", []),
+        ("sglang", MIXTURE, at(4, 2), "bf16", ["attention groups"]),
+        ("sglang", BLOCKY, at(4, 2), "bf16", []),
+        ("trtllm", MIXTURE, at(4, 2), "bf16", ["attention groups"]),
+        ("trtllm", MIXTURE, at(4, 4), "bf16", []),
+        ("trtllm", DENSE, at(2, 2), "bf16", ["attention groups"]),
+        ("trtllm", DENSE, at(2), "gptq", ["weights"]),
+        ("vllm", DENSE, at(2), "gptq", []),
+        # Two KV heads on three ranks; 16 columns in three parts.
+        ("vllm", DENSE, at(3), "bf16", ["KV heads", "dense layers"]),
+        ("vllm", MIXTURE, at(4, 1, 2), "bf16", ["routed experts"]),
+        ("sglang", MIXTURE, at(4, 1, 2), "bf16", []),
+        ("vllm", BLOCKY, at(8), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
+        ("vllm", BLOCKY, at(8, 1, 8), "fp8", ["FP8 blocks, dense and shared"]),
+        ("vllm", BLOCKY, at(8, 8, 8), "fp8", []),
+        ("vllm", BLOCKY, at(8, 1, 1), "bf16", []),
+        ("sglang", BLOCKY, at(8, 8, 8), "fp8", ["FP8 blocks, dense and shared"]),
+        ("sglang", BLOCKY, at(8, 1, 1), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
+        ("sglang", BLOCKY, at(2, 1, 1), "fp8", []),
+        ("trtllm", BLOCKY, at(8, 1, 1), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
+        ("trtllm", BLOCKY, at(8, 8, 8), "fp8", []),
+        ("vllm", MIXTURE, at(4, 1, 1, 1, 2), "bf16", ["redundant experts"]),
+        ("vllm", MIXTURE, at(4, 1, 4, 1, 4), "bf16", []),
+        ("vllm", MIXTURE, at(4, 1, 4, 1, 4), "awq", ["redundant experts"]),
+        ("sglang", MIXTURE, at(4, 1, 4, 1, 4), "awq", []),
+        # 12 GPUs on two machines.
+        ("vllm", MIXTURE, at(4, 1, 4, 3), "bf16", []),
+        ("sglang", MIXTURE, at(4, 1, 4, 3), "bf16", ["several machines"]),
+        ("sglang", MIXTURE, at(8, 1, 8, 2), "bf16", []),
+        # 10 GPUs in five stages, and 24 in three groups, on three machines.
+        ("trtllm", MIXTURE, at(2, 1, 2, 9), "bf16", []),
+        ("vllm", MIXTURE, at(24, 2, 8, 1), "bf16", ["KV heads", "routed experts", "several machines"]),
+    ],
+)
+def test_rules_by_hand(engine: str, model: Model, setup: Setup, weights: str, rows: list[str]) -> None:
+    found = [row for row in broken(engine, model, setup, weights) if row != "shared experts"]
+    assert found == [row for row in rows if row != "shared experts"]
+
+
+def test_rules_of_classes_and_formats() -> None:
+    gpt_oss, qwen = (
+        replace(MIXTURE, hf_architecture="GptOssForCausalLM"),
+        replace(MIXTURE, hf_architecture="Qwen3MoeForCausalLM"),
+    )
+    assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4") == ["mxfp4"]
+    assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4", replace(CARD, flops_4bit=4e6)) == []
+    assert broken("sglang", gpt_oss, at(4), "mxfp4") == []
+    assert broken("vllm", gpt_oss, at(4, 2, 4), "mxfp4", AMD) == ["mxfp4"]
+    assert broken("vllm", gpt_oss, at(4, 2, 4), "mxfp4") == []
+    assert broken("trtllm", gpt_oss, at(4), "mxfp4", AMD) == ["accelerators"]
+    few = replace(qwen, feed_forward=(FeedForward(layers=5, width=512, experts=4, active=2),))
+    assert broken("vllm", few, at(8)) == ["more ranks than experts"]
+    assert broken("vllm", replace(few, hf_architecture=None), at(8)) == []
+    assert broken("vllm", MIXTURE, replace(at(4), layout="2d")) == ["layout"]
+    # A width that no rank can share needs no sharing in MXFP4.
+    odd = replace(gpt_oss, feed_forward=(FeedForward(layers=5, width=514, experts=8, active=2),))
+    assert [broken("vllm", odd, at(4), weights) for weights in ("mxfp4", "bf16")] == [[], ["routed experts"]]
+
+
+def test_copies_by_the_table() -> None:
+    for engine, exchange, expected in (
+        ("vllm", "all_gather", (4, 4, 4, 4)),
+        ("sglang", "all_gather", (8, 8, 4, 8)),
+        ("sglang", "all_to_all", (8, 1, 4, 8)),
+        ("trtllm", "all_gather", (1, 1, 1, 1)),
+        ("none", "all_to_all", (8, 8, 8, 8)),
+    ):
+        assert sharers(replace(at(8, 2, 8), engine=engine, exchange=exchange)) == Sharers(*expected)
+    assert sharers(replace(at(8), engine="trtllm", exchange="none")) == Sharers(8, 8, 8, 8)
+
+
+def test_exchanges_by_the_table() -> None:
+    def of(
+        engine: str, *degrees: int, model: Model = BLOCKY, weights: str = "fp8", card: Accelerator = CARD
+    ) -> list[str]:
+        return exchanges(Asked(model, card, Precision(weights), at(*degrees)), engine)
+
+    both = ["all_gather", "all_to_all"]
+    assert [of(engine, 4, 1, 4) for engine in servers.SERVERS] == [["none"], ["none", "all_to_all"], ["none"]]
+    assert [of(engine, 4, 2, 4) for engine in servers.SERVERS] == [both] * 3
+    assert [of(engine, 4, 2, 2) for engine in ("sglang", "trtllm")] == [["all_gather"], both]
+    # SGLang: known classes, NVIDIA, and formats that DeepGEMM has.
+    assert of("sglang", 4, 2, 4, weights="bf16") == both
+    assert of("sglang", 4, 2, 4, weights="nvfp4") == ["all_gather"]
+    assert of("sglang", 4, 2, 4, model=MIXTURE, weights="bf16") == ["all_gather"]
+    assert of("sglang", 4, 2, 4, model=replace(BLOCKY, fp8_block=0)) == ["all_gather"]
+    assert of("sglang", 4, 2, 4, card=AMD) == ["all_gather"]
+    # TensorRT-LLM: not more experts of a token than ranks of experts, no biases, and formats that its backend has.
+    many = replace(MIXTURE, feed_forward=(FeedForward(layers=5, width=512, experts=8, active=4),))
+    assert [of("trtllm", 4, 2, q, model=many) for q in (2, 4)] == [["all_gather"], both]
+    assert of("trtllm", 4, 2, 4, weights="mxfp4") == ["all_gather"]
+    assert of("trtllm", 4, 2, 4, model=replace(MIXTURE, hf_architecture="GptOssForCausalLM")) == ["all_gather"]
+    # vLLM: no wider than its kernels.
+    assert of("vllm", 4, 2, 4, model=replace(MIXTURE, width=8193)) == ["all_gather"]
+    assert [of(engine, 4, 2, 1) for engine in servers.SERVERS] == [["all_gather"]] * 3
+    assert of("none", 1, 1, 1) == ["all_to_all"]
+    assert of("sglang", 4, model=DENSE) == [""]
+
+
+def cheapest(kinds: int, hops: float, doublings: float, seconds: float) -> float:
+    """Cheapest protocol, where ``seconds`` is the bandwidth term before the factor."""
+    return min(
+        kinds * (0.6e-6 * hops + 5e-6 * doublings) + 6.8e-6 + seconds / 0.5,
+        kinds * (1.25e-6 * hops + 8.5e-6 * doublings) + 14e-6 + seconds / 0.95,
+        kinds * (28e-6 * hops + 28e-6 * doublings) + seconds,
+    )
+
+
+def network(setup: Setup, batch: int) -> tuple[float, float]:
+    """Seconds of the all-reduces of feed-forward blocks and of what brings tokens to experts, on nodes of two."""
+    parts = deployable.evaluate(MIXTURE, CHIP, setup, "bf16", np.array(float(batch)), Load(1.0, 0, 0, 1.0))
+    return float(parts.feed_forward_allreduce_s), float(parts.expert_all_to_all_s)
+
+
+def test_collectives_of_each_exchange_by_hand() -> None:
+    x = 6
+    # Four ranks on two nodes; no second all-reduce of shared experts.
+    every = 5 * cheapest(2, 1, 1, 8 * x * 2 / (4 * 1e5))
+    assert network(replace(at(4, 1, 4), engine="vllm", exchange="none"), x) == pytest.approx((every, 0))
+    # Two groups of two: one rank of each on two nodes gathers all tokens; inside, each reduces its half.
+    gathered = 2 * 5 * cheapest(1, 0, 1, 8 * x * 2 / (2 * 1e5) / 2)
+    inside = 5 * cheapest(2, 1, 0, 8 / 2 * x * 2 / (2 * 1e6))
+    at_two = replace(at(4, 2, 4), engine="vllm", exchange="all_gather")
+    assert network(at_two, x) == pytest.approx((inside, gathered))
+    # Each token to two experts; shared experts are reduced in their group, in SGLang on each rank alone.
+    sent = 2 * 5 * cheapest(1, 1, 0, (8 * x * 2 * 2 / 4) / (2 * 1e6) / 2)
+    shared = 5 * cheapest(2, 1, 0, (8 / 2) * x * 2 / (2 * 1e6))
+    to_all = replace(at_two, exchange="all_to_all")
+    assert network(to_all, x) == pytest.approx((shared, sent))
+    assert network(replace(to_all, engine="sglang"), x) == pytest.approx((0, sent))
+
+
+def test_memory_of_copies_by_hand() -> None:
+    load, batch = Load(1.0, 0, 0, 1.0), np.array(6.0)
+    run = {engine: replace(at(4, 2, 4), engine=engine, exchange="all_gather") for engine in ("none", "vllm", "trtllm")}
+    run["none"] = replace(run["none"], exchange="all_to_all")
+    seconds = {
+        engine: float(deployable.evaluate(MIXTURE, CARD, setup, "bf16", batch, load).memory_s)
+        for engine, setup in run.items()
+    }
+
+    def moved(ranks: int) -> float:
+        t1 = min(max(math.sqrt(8 * ranks / 256), 1.0), ranks)
+        shared = 3 * (4 / ranks * 2 * 8 * 256 + 2 * 6 * (t1 * 256 + ranks / t1 * 8))
+        return 5 * shared + 4 / ranks * 2 * 80
+
+    for engine, ranks in (("vllm", 2), ("trtllm", 1)):
+        more = (moved(ranks) - moved(4)) / (4 * 0.8 * 1e5)
+        assert seconds[engine] - seconds["none"] == pytest.approx(more, rel=1e-9)
+
+
+def test_where_a_draft_stands() -> None:
+    draft = replace(MIXTURE, name="draft")
+    main = replace(at(4, 2, 4), engine="vllm", exchange="all_to_all")
+    assert beside(MIXTURE, draft, main) == main
+    assert beside(MIXTURE, replace(DENSE, blocks=EIGHT_HEADS), main) == replace(main, expert=1, exchange="")
+    assert beside(MIXTURE, draft, replace(main, pipeline=2)) is None
+    assert beside(MIXTURE, draft, replace(main, engine="sglang")) is None
+    assert beside(MIXTURE, replace(draft, vocabulary=11), main) is None
+    assert beside(MIXTURE, replace(draft, vocabulary=11), replace(main, engine="none")) is not None
+    six = (FeedForward(layers=5, width=512, experts=6, active=2),)
+    assert beside(MIXTURE, replace(draft, feed_forward=six), main) is None
+    three = (AttentionBlock(5, GroupedQueryAttention(query_heads=6, kv_heads=3, head_width=2)),)
+    assert beside(MIXTURE, replace(draft, blocks=three), main) is None
+    assert beside(MIXTURE, replace(draft, blocks=three), replace(main, engine="none")) is not None
+    # A model without experts leaves a draft with some what the groups need.
+    alone = replace(at(4), engine="vllm", exchange="")
+    placed = beside(replace(DENSE, blocks=EIGHT_HEADS), draft, alone)
+    assert placed == replace(alone, exchange="none")
+
+
+def scenario(**changes: Any) -> OracleScenario:
+    given: dict[str, Any] = {
+        "fidelity": "deployable",
+        "model": MIXTURE,
+        "accelerators": (replace(CARD, hbm_bytes=1e9),),
+        "weights": ("bf16",),
+        "batches": np.array([4, 6, 8]),
+        "stage_ranks": (4,),
+        "attention_data_parallel": (1, 2, 4),
+        "memory_reserve_gb": 0.0,
+        "engine": "any",
+    }
+    return OracleScenario(**given | changes)
+
+
+def test_every_server_and_exchange_is_listed() -> None:
+    table = enumerate_deployments(scenario(expert_parallel=(4,)))
+    names = ("attention_data_parallel", "engine", "exchange")
+    found = set(zip(*(table[name].tolist() for name in names), strict=True))
+    assert found == {
+        *((1, engine, "none") for engine in servers.SERVERS),
+        *((2, "vllm", exchange) for exchange in ("all_gather", "all_to_all")),
+        *((4, engine, exchange) for engine in ("trtllm", "vllm") for exchange in ("all_gather", "all_to_all")),
+    }
+    assert set(table["batch"][table["attention_data_parallel"] == 4]) == {4, 8}
+    alone = enumerate_deployments(scenario(expert_parallel=(4,), engine="none"))
+    assert set(zip(alone["engine"].tolist(), alone["exchange"].tolist(), strict=True)) == {("", "all_to_all")}
+
+
+def test_who_starts_and_who_names_a_point() -> None:
+    case = scenario(expert_parallel=(4,))
+    table = enumerate_deployments(case)
+    rows = [{name: values[index].item() for name, values in table.items()} for index in range(table["batch"].size)]
+    together = next(row for row in rows if row["attention_data_parallel"] == 1 and row["exchange"] == "none")
+    assert attaining(table, together) == {(engine, "none") for engine in servers.SERVERS}
+    every = starting(case, together)
+    assert [each.engine for each in every] == ["vllm", "sglang", "trtllm"]
+    assert named(every, "sglang") == "vllm"
+    # With reserves of their own, TensorRT-LLM and vLLM need more than SGLang or less; the roomier names it.
+    roomy = replace(case, memory_reserve_gb="auto", accelerators=(replace(CARD, hbm_bytes=8e10),))
+    assert named(starting(roomy, together), "sglang") == "vllm"
+    apart = next(row for row in rows if row["attention_data_parallel"] == 2)
+    assert [each.engine for each in starting(case, apart)] == ["vllm"]
+
+
+def test_a_card_that_no_server_runs_on() -> None:
+    tpu = catalog.accelerator("TPU-v5e")
+    first = "accelerators[0]"
+    for engine, card, field in (("any", tpu, first), ("trtllm", AMD, first), ("none", tpu, None)):
+        case = scenario(engine=engine, accelerators=(card,))
+        assert case.refused_field() == field
+        assert enumerate_deployments(case)["batch"].size == 0 or field is None
