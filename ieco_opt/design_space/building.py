@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from ieco_opt.design_space.families import DecodeContext, Drafts, Family, Specul
 from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_setups
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
-from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.degrees import DECIDING, Degrees
 from ieco_opt.performance.pass_time import PassTime, pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import Served, Server, server_of
@@ -191,20 +191,8 @@ def distinct(families: Sequence[Family]) -> list[Family]:
 
 def identity(degrees: Degrees) -> NDArray[np.float64]:
     """What decides the time of a pass, one row a setup."""
-    spread = degrees.spread
-    columns = (
-        degrees.stage_ranks,
-        degrees.pipeline_parallel,
-        degrees.expert_parallel,
-        degrees.attention_data_parallel,
-        degrees.two_dimensional,
-        degrees.redundant_experts,
-        spread.dense_ranks,
-        spread.shared_ranks,
-        spread.embedding_ranks,
-        spread.head_ranks,
-        spread.exchange,
-    )
+    columns = [getattr(degrees, name) for name in DECIDING]
+    columns += [getattr(degrees.spread, item.name) for item in fields(degrees.spread)]
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
 
 
