@@ -338,10 +338,8 @@ def _draft_beside(way: Way, draft: Degrees) -> Degrees | None:
     drafts = way.family.drafts
     if drafts is None:
         return None
-    setups = (
-        same_setups(way.family.setups.degrees, way.degrees) if drafts.of is not None else np.zeros(0, dtype=np.intp)
-    )
-    if len(setups):
+    setups = same_setups(way.family.setups.degrees, way.degrees)
+    if drafts.of is not None and len(setups):
         beside = way.family.beside(int(setups[0]))
         return drafts.setups.degrees.take(beside) if len(beside) else None
     return None if np.isnan(draft.gpus[0]) else draft

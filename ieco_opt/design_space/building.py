@@ -19,7 +19,7 @@ from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
 from ieco_opt.performance.pass_time import PassTime, pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
-from ieco_opt.performance.servers import Served, Server, server_of
+from ieco_opt.performance.servers import EngineChoices, Server
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -27,7 +27,10 @@ TINY_EXPERTS = "shards of experts so small that their activations outweigh their
 
 @dataclass(frozen=True, slots=True)
 class FamilyRequest:
-    """What the families of one scenario have in common."""
+    """What the families of one scenario have in common.
+
+    Batches are every integer from ``batch_min`` to ``batch_max``, or those of ``batches``.
+    """
 
     model: Model | PaperModel
     choices: DegreeChoices
@@ -36,7 +39,7 @@ class FamilyRequest:
     context: DecodeContext
     memory: ServerMemory
     speculation: Speculation | None
-    served: Served
+    engines: EngineChoices
     batches: tuple[int, ...] | None = None
 
     @property
@@ -57,7 +60,7 @@ def build_families(
     Returns
     -------
     families, reasons
-        One family of each server in the order of ``request.served``, or the one of the equations alone; and how many
+        One family of each server in the order of ``request.engines``, or the one of the equations alone; and how many
         setups are none, by reason.
     """
     families, reasons = [], Counter[str]()
@@ -71,13 +74,11 @@ def build_families(
 
 def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precision | None) -> Sequence[Server | None]:
     model, draft = request.model, request.draft
-    if not request.served.profiles or precision is None:
+    if not request.engines.profiles or precision is None:
         return (None,)
     assert isinstance(model, Model)
     assert draft is None or isinstance(draft, Model)
-    return [
-        server_of(profile, request.served, model, precision, accelerator, draft) for profile in request.served.profiles
-    ]
+    return request.engines.servers(model, precision, accelerator, draft)
 
 
 def _build(
