@@ -10,13 +10,14 @@ import numpy as np
 from ieco_opt.catalog.precision import takes_cache
 from ieco_opt.comparison.findings import Finding, not_offered, refused, ruled_out
 from ieco_opt.comparison.indicators import Array, Indices, Points
-from ieco_opt.comparison.ways import UNKNOWN, Way, exchange_named, rows_of, ways_of
+from ieco_opt.comparison.ways import UNKNOWN, Way, exchange_named, ways_of
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.building import TINY_EXPERTS
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import NO_CACHE
+from ieco_opt.design_space.starting import same_setups
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.interface import NO_SERVER
 from ieco_opt.heuristics.pricing import offered_families
@@ -337,8 +338,8 @@ def _draft_beside(way: Way, draft: Degrees) -> Degrees | None:
     drafts = way.family.drafts
     if drafts is None:
         return None
-    setups = rows_of(way.family.setups.degrees, way.degrees) if drafts.of is not None else np.zeros(0, dtype=np.intp)
-    if len(setups):
+    setups = same_setups(way.family.setups.degrees, way.degrees)
+    if drafts.of is not None and len(setups):
         beside = way.family.beside(int(setups[0]))
         return drafts.setups.degrees.take(beside) if len(beside) else None
     return None if np.isnan(draft.gpus[0]) else draft
@@ -347,7 +348,7 @@ def _draft_beside(way: Way, draft: Degrees) -> Degrees | None:
 def _alternative(way: Way, batch: float, tokens: int, draft: Degrees) -> Alternatives | None:
     """The alternative of the design space that a whole proposal names, if its batch exists and fits."""
     family = way.family
-    for setup in rows_of(family.setups.degrees, way.degrees):
+    for setup in same_setups(family.setups.degrees, way.degrees):
         drafts = None
         if tokens:
             row = _draft_row(family, int(setup), batch, draft)
@@ -367,7 +368,7 @@ def _draft_row(family: Family, setup: int, batch: float, draft: Degrees) -> int 
         return None
     if not np.isnan(draft.gpus[0]):
         assert family.drafts is not None
-        rows = rows_of(family.drafts.setups.degrees.take(options), draft, any_exchange=True)
+        rows = same_setups(family.drafts.setups.degrees.take(options), draft, any_exchange=True)
         return int(options[rows[0]]) if len(rows) else None
     best = int(family.fastest_drafts(np.array([setup]), options, np.array([batch]))[0, 0])
     return best if best >= 0 else None

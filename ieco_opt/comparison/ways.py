@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ieco_opt.comparison.findings import Finding, not_offered, refused
-from ieco_opt.comparison.indicators import Indices
 from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.starting import same_setups
 from ieco_opt.engines.spread import EXCHANGES
 from ieco_opt.heuristics.interface import NO_SERVER
 from ieco_opt.performance.degrees import Degrees
@@ -17,14 +17,6 @@ from ieco_opt.performance.rules import is_deployable
 
 UNKNOWN = -1
 """In place of an exchange of experts: the model has none, or it is not known."""
-
-_COMPARED = (
-    "stage_ranks",
-    "pipeline_parallel",
-    "expert_parallel",
-    "attention_data_parallel",
-    "redundant_experts",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class Way:
     @property
     def room(self) -> float:
         """Bytes of the most loaded GPU that a server's reserve and the weights leave; 0 where no batch fits."""
-        setups = rows_of(self.family.setups.degrees, self.degrees)
+        setups = same_setups(self.family.setups.degrees, self.degrees)
         return float(self.family.setups.free_bytes[setups[0]]) if len(setups) else 0.0
 
 
@@ -91,13 +83,3 @@ def ways_of(families: Sequence[Family], degrees: Degrees, *, named: bool) -> tup
             broken.append(not_offered(words))
         found += [Way(family, offered.take(np.array([row]))) for row in np.flatnonzero(wanted)]
     return found, broken
-
-
-def rows_of(listed: Degrees, wanted: Degrees, *, any_exchange: bool = False) -> Indices:
-    """Setups with the degrees of one row, and with its exchange of experts unless any will do."""
-    same = (listed.two_dimensional == wanted.two_dimensional) | (listed.stage_ranks == 1.0)
-    for name in _COMPARED:
-        same = same & (getattr(listed, name) == getattr(wanted, name))
-    if not any_exchange:
-        same = same & (listed.spread.exchange == wanted.spread.exchange)
-    return np.flatnonzero(same)

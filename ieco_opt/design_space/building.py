@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,10 @@ from ieco_opt.design_space.families import DecodeContext, Drafts, Family, Specul
 from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_setups
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
-from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.degrees import DECIDING, Degrees
 from ieco_opt.performance.pass_time import PassTime, pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
-from ieco_opt.performance.servers import Served, Server, server_of
+from ieco_opt.performance.servers import EngineChoices, Server
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -27,7 +27,10 @@ TINY_EXPERTS = "shards of experts so small that their activations outweigh their
 
 @dataclass(frozen=True, slots=True)
 class FamilyRequest:
-    """What the families of one scenario have in common."""
+    """What the families of one scenario have in common.
+
+    Batches are every integer from ``batch_min`` to ``batch_max``, or those of ``batches``.
+    """
 
     model: Model | PaperModel
     choices: DegreeChoices
@@ -36,7 +39,7 @@ class FamilyRequest:
     context: DecodeContext
     memory: ServerMemory
     speculation: Speculation | None
-    served: Served
+    engines: EngineChoices
     batches: tuple[int, ...] | None = None
 
     @property
@@ -57,7 +60,7 @@ def build_families(
     Returns
     -------
     families, reasons
-        One family of each server in the order of ``request.served``, or the one of the equations alone; and how many
+        One family of each server in the order of ``request.engines``, or the one of the equations alone; and how many
         setups are none, by reason.
     """
     families, reasons = [], Counter[str]()
@@ -71,13 +74,11 @@ def build_families(
 
 def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precision | None) -> Sequence[Server | None]:
     model, draft = request.model, request.draft
-    if not request.served.profiles or precision is None:
+    if not request.engines.profiles or precision is None:
         return (None,)
     assert isinstance(model, Model)
     assert draft is None or isinstance(draft, Model)
-    return [
-        server_of(profile, request.served, model, precision, accelerator, draft) for profile in request.served.profiles
-    ]
+    return request.engines.servers(model, precision, accelerator, draft)
 
 
 def _build(
@@ -191,20 +192,8 @@ def distinct(families: Sequence[Family]) -> list[Family]:
 
 def identity(degrees: Degrees) -> NDArray[np.float64]:
     """What decides the time of a pass, one row a setup."""
-    spread = degrees.spread
-    columns = (
-        degrees.stage_ranks,
-        degrees.pipeline_parallel,
-        degrees.expert_parallel,
-        degrees.attention_data_parallel,
-        degrees.two_dimensional,
-        degrees.redundant_experts,
-        spread.dense_ranks,
-        spread.shared_ranks,
-        spread.embedding_ranks,
-        spread.head_ranks,
-        spread.exchange,
-    )
+    columns = [getattr(degrees, name) for name in DECIDING]
+    columns += [getattr(degrees.spread, item.name) for item in fields(degrees.spread)]
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
 
 

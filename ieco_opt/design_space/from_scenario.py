@@ -10,22 +10,20 @@ from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
-from ieco_opt.design_space.space import BatchChoices, DesignSpace, build_design_space
+from ieco_opt.design_space.space import DesignSpace, build_design_space
 from ieco_opt.performance.reserve import ServerMemory
-from ieco_opt.performance.servers import Served
+from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
 
 
 def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on) -> DesignSpace:
     """Enumerate and prune the alternatives of a scenario, under its own limits or under others."""
-    scenario, listed = resolved.scenario, resolved.design_space
     return build_design_space(
         family_request(resolved),
         resolved.accelerators,
         resolved.precisions or (None,),
-        BatchChoices(listed.batch_min, listed.batch_max, listed.batches),
-        limits_of(scenario.limits) if limits is None else limits,
+        limits_of(resolved.scenario.limits) if limits is None else limits,
         ask,
     )
 
@@ -48,7 +46,7 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         context=decode_context(resolved),
         memory=server_memory(scenario),
         speculation=speculation,
-        served=Served(resolved.engines, scenario.model),
+        engines=EngineChoices(resolved.engines, scenario.model),
         batches=listed.batches,
     )
 

@@ -32,15 +32,6 @@ from ieco_opt.performance.rows import stack_rows
 
 
 @dataclass(frozen=True, slots=True)
-class BatchChoices:
-    """Batches of a scenario: every integer from ``least`` to ``most``, or those ``listed``."""
-
-    least: int
-    most: int
-    listed: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """What enumeration and dominance counted.
 
@@ -97,7 +88,6 @@ def build_design_space(
     request: FamilyRequest,
     accelerators: Sequence[Accelerator],
     precisions: Sequence[Precision | None],
-    batch: BatchChoices,
     limits: Limits,
     ask: Ask = go_on,
 ) -> DesignSpace:
@@ -111,8 +101,8 @@ def build_design_space(
             offered += found
             families += distinct(found)
             rejected.update(reasons)
-    edges = batch_edges(batch.least, batch.most) if batch.listed is None else np.array(batch.listed, dtype=np.int64)
-    listed = batch.listed is not None
+    listed = request.batches is not None
+    edges = np.array(request.batches, dtype=np.int64) if listed else batch_edges(request.batch_min, request.batch_max)
     plain = []
     for family in families:
         ask(f"pricing the configurations of {family.accelerator.name}")

@@ -8,21 +8,18 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.families import Family
-from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.degrees import DECIDING, Degrees
 
 
-def same_setups(listed: Degrees, wanted: Degrees, row: int = 0) -> Rows:
-    """Rows of ``listed`` with the degrees and the exchange of experts of one row of ``wanted``."""
-    same = listed.spread.exchange == wanted.spread.exchange[row]
-    for name in (
-        "stage_ranks",
-        "attention_data_parallel",
-        "pipeline_parallel",
-        "expert_parallel",
-        "redundant_experts",
-        "two_dimensional",
-    ):
-        same = same & (getattr(listed, name) == getattr(wanted, name)[row])
+def same_setups(listed: Degrees, wanted: Degrees, *, any_exchange: bool = False) -> Rows:
+    """Rows of ``listed`` with the degrees of the one row of ``wanted``, and with its exchange unless any will do."""
+    same = np.ones(len(listed.stage_ranks), dtype=bool)
+    for name in DECIDING:
+        alike = getattr(listed, name) == getattr(wanted, name)
+        # One rank has no layout.
+        same &= alike | (listed.stage_ranks == 1.0) if name == "two_dimensional" else alike
+    if not any_exchange:
+        same &= listed.spread.exchange == wanted.spread.exchange
     return np.flatnonzero(same)
 
 

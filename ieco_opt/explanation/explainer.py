@@ -179,14 +179,13 @@ def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     families = [
         index
         for index, family in enumerate(pool.families)
-        if (family.accelerator.name, *names_of(family.precision)) == (item.accelerator, item.weights, item.kv_cache)
+        if (family.accelerator.name, *names_of(family.precision), family.engine)
+        == (item.accelerator, item.weights, item.kv_cache, item.engine)
     ]
     same = np.isin(pool.family, families) & (rows.draft_tokens == item.draft_tokens)
     same &= rows_of(rows.degrees, item.parallelism)
     if item.draft is not None:
         same &= rows_of(rows.draft_degrees, item.draft)
-    family = [each.engine == item.engine for each in pool.families]
-    same &= np.array(family)[pool.family]
     same &= rows.degrees.spread.exchange == exchange_number(pool.families[0], item.exchange)
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):

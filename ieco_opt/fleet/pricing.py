@@ -28,7 +28,7 @@ from ieco_opt.fleet.instances import (
     prefill_setups,
 )
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.servers import Served
+from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 
@@ -190,7 +190,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     assert workload.model is not None
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
     found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
-    choices, served = degree_choices(listed), Served(workload.engines, workload.workload.model)
+    choices, engines = degree_choices(listed), EngineChoices(workload.engines, workload.workload.model)
     if phase is Phase.PREFILL:
         return FamilyRequest(
             model=workload.model,
@@ -200,7 +200,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
             context=DecodeContext(0.0, float(prompt), float(prompt), found),
             memory=memory,
             speculation=None,
-            served=served,
+            engines=engines,
         )
     speculation = workload.workload.speculation
     return FamilyRequest(
@@ -220,7 +220,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
         speculation=None
         if speculation is None or workload.draft is None
         else Speculation(workload.draft, speculation.acceptance, speculation.max_draft_tokens),
-        served=served,
+        engines=engines,
         batches=listed.batches,
     )
 

@@ -13,6 +13,16 @@ from ieco_opt.performance.architecture import Architecture, Block
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.rows import take_rows
 
+DECIDING = (
+    "stage_ranks",
+    "pipeline_parallel",
+    "expert_parallel",
+    "attention_data_parallel",
+    "two_dimensional",
+    "redundant_experts",
+)
+"""Columns of ``Degrees`` that decide all others but the layout on a server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Degrees:

@@ -19,7 +19,7 @@ from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.evaluated import USUAL, priced_rows
 from ieco_opt.performance.reserve import ENGINES
-from ieco_opt.performance.servers import Served, Server, server_of
+from ieco_opt.performance.servers import EngineChoices, Server
 from ieco_opt.scenario.engines import ALONE, ANY, profiles_of, unserved
 
 if TYPE_CHECKING:
@@ -279,8 +279,7 @@ def _servers(
     profiles = profiles_of((str(key[4]),))
     for _, message in unserved(profiles, [accelerator]):
         raise ScenarioError([table.fault(row, "accelerator", message)])
-    served = Served(profiles, str(key[0]))
-    return [server_of(each, served, model, precision, accelerator, None) for each in profiles] or [None]
+    return [*EngineChoices(profiles, str(key[0])).servers(model, precision, accelerator)] or [None]
 
 
 def _shape(

@@ -32,8 +32,8 @@ FLAT_ONLY = Rule(parse("1 == 0", ()), "no server has two-dimensional tensor para
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """The models of a scenario, as its fields name them.
+class EngineChoices:
+    """The servers that a scenario chooses from, and how it names the model that they run.
 
     Attributes
     ----------
@@ -43,8 +43,22 @@ class Served:
         How the scenario names the model, which says which checkpoint is loaded.
     """
 
-    profiles: tuple[Profile, ...] = ()
-    reference: str | Mapping[str, Any] | None = None
+    profiles: tuple[Profile, ...]
+    reference: str | Mapping[str, Any] | None
+
+    def servers(
+        self, model: Model, precision: Precision, accelerator: Accelerator, draft: Model | None = None
+    ) -> list[Server]:
+        """Each server with what its rules need to know of one model, precision and accelerator."""
+        facts = facts_of(
+            model,
+            precision.weights,
+            accelerator,
+            kv_cache=precision.kv_cache,
+            draft=draft,
+            reference=self.reference,
+        )
+        return [Server(profile, facts, accelerator) for profile in self.profiles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +158,3 @@ class Server:
             "nodes": np.ceil(degrees.gpus / host_size(self.accelerator)),
             "node_size": np.asarray(float(self.accelerator.node_size)),
         }
-
-
-def server_of(
-    profile: Profile, served: Served, model: Model, precision: Precision, accelerator: Accelerator, draft: Model | None
-) -> Server:
-    """A server for one model, precision and accelerator."""
-    facts = facts_of(
-        model,
-        precision.weights,
-        accelerator,
-        kv_cache=precision.kv_cache,
-        draft=draft,
-        reference=served.reference,
-    )
-    return Server(profile, facts, accelerator)
