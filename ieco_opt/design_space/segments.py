@@ -266,7 +266,8 @@ def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> Lat
         ("model", alternatives.model, alternatives.model_share),
         ("draft", alternatives.draft, alternatives.draft_share),
     ):
-        launch = Line(time.kernel_s, np.zeros_like(share)) + _chord(time.network_s, low, high)
+        launch = Line(time.kernel_s, time.attention_slope_s + time.prompt_slope_s)
+        launch = launch + _chord(time.network_s, low, high)
         parts[name] = tuple(
             line.scaled(share)
             for line in (launch, _chord(time.memory_s, low, high), _chord(time.arithmetic_s, low, high))

@@ -210,6 +210,7 @@ def paper_architecture(model: PaperModel) -> Architecture:
         attended_flop=4.0 * attended_words * heads,
         index_flop=0.0,
         state_flop=0.0,
+        prompt_attended_flop=4.0 * attended_words * heads,
     )
     return Architecture(
         name=model.name,

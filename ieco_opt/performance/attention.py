@@ -57,6 +57,8 @@ class AttentionLayers:
         FLOP of one token against one token that it attends to, and against one that the indexer looks at.
     state_flop
         FLOP of one token on the state.
+    prompt_attended_flop
+        FLOP of one token of a prompt against one before it: heads of latent attention are expanded there.
     """
 
     layers: int
@@ -72,6 +74,7 @@ class AttentionLayers:
     attended_flop: float
     index_flop: float
     state_flop: float
+    prompt_attended_flop: float
 
     @property
     def params(self) -> int:
@@ -96,12 +99,15 @@ class AttentionLayers:
         attended = self.attended_flop * mean_capped(start, end, self.attended_tokens)
         return attended + self.index_flop * mean_capped(start, end, np.inf) + self.state_flop
 
-    def prompt_flop(self, start: float | Array, end: float | Array) -> Array:
-        """FLOP of the tokens of a prompt at positions ``start`` to ``end``, each attending to those before it."""
+    def prompt_flop(self, start: float | Array, end: float | Array, *, expanded: bool = False) -> Array:
+        """FLOP of the tokens of a prompt at positions ``start`` to ``end``, each attending to those before it.
+
+        ``expanded``: with the heads of latent attention written out, as servers do it for prompts.
+        """
         attended = capped_sum(end, self.attended_tokens) - capped_sum(start, self.attended_tokens)
         looked_at = capped_sum(end, np.inf) - capped_sum(start, np.inf)
         return np.asarray(
-            self.attended_flop * attended
+            (self.prompt_attended_flop if expanded else self.attended_flop) * attended
             + self.index_flop * looked_at
             + self.state_flop * (np.asarray(end) - np.asarray(start))
         )
@@ -148,6 +154,7 @@ def attention_layers(block: AttentionBlock, width: int, word_bytes: float) -> At
         attended_flop=flop / compression,
         index_flop=0.0 if indexer is None else 2.0 * indexer.heads * indexer.head_width / compression,
         state_flop=0.0 if recurrent is None else STATE_FLOP_PER_WORD * recurrent.state_words,
+        prompt_attended_flop=_expanded_flop(attention, flop) / compression,
     )
 
 
@@ -166,3 +173,11 @@ def _sizes(attention: Attention, matrices: tuple[Matrix, ...]) -> tuple[int, int
             return attention.input_width, attention.heads, attention.heads, 0.0
         case NoAttention():
             return 0, 0, 1, 0.0
+
+
+def _expanded_flop(attention: Attention, absorbed: float) -> float:
+    """FLOP of one token against one entry where the heads of latent attention are written out."""
+    if isinstance(attention, LatentAttention):
+        widths = attention.nope_head_width + attention.rope_head_width + attention.value_head_width
+        return 2.0 * attention.query_heads * widths
+    return absorbed

@@ -1,8 +1,9 @@
-"""Collectives and transfers of a pass: what each takes, and how often it happens."""
+"""Collectives and transfers of a pass: what each moves, and how often it happens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -19,32 +20,75 @@ NETWORK_PARTS = (
     "pipeline_transfer_s",
 )
 
+CollectiveKind = Literal["all_reduce", "exchange", "transfer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Collective:
+    """One collective of every setup; arrays have shape (setups,).
+
+    Attributes
+    ----------
+    part
+        Component of the time that it belongs to.
+    times
+        How often it happens in a pass.
+    ranks, nodes
+        Ranks that take part, and the nodes that they sit on (real-valued in the 2-D layout).
+    words_per_token
+        What one token of a micro-batch moves.
+    activation_bytes, micro_batches
+        Bytes of a word, and the micro-batches that a batch is split into.
+    """
+
+    part: str
+    kind: CollectiveKind
+    times: Array
+    ranks: Array
+    nodes: Array
+    words_per_token: Array
+    activation_bytes: float
+    micro_batches: Array
+
+    def moved_bytes(self, tokens: float | Array) -> Array:
+        """Bytes of one micro-batch for each sequence that brings so many ``tokens``."""
+        return np.asarray(self.words_per_token * (self.activation_bytes * tokens / self.micro_batches))
+
+    def published(self, accelerator: Accelerator, tokens: float | Array) -> tuple[Array, Array]:
+        """Latency and slope under each published protocol, times how often it happens."""
+        latency, slope = collective(
+            accelerator,
+            self.ranks,
+            self.nodes,
+            self.moved_bytes(tokens),
+            all_reduce=self.kind == "all_reduce",
+        )
+        return self.times[:, None] * latency, self.times[:, None] * slope
+
 
 @dataclass(slots=True)
 class _Collectives:
-    """The collectives of a pass, added one by one; ``bytes_per_word`` of a token in a pass of one sequence."""
+    """The collectives of a pass, added one by one."""
 
-    accelerator: Accelerator
-    bytes_per_word: Array
-    found: list[tuple[str, Array, Array]] = field(default_factory=list)
+    node_size: int
+    activation_bytes: float
+    micro_batches: Array
+    found: list[Collective] = field(default_factory=list)
 
     def add(
-        self, part: str, times: Array, ranks: Array, nodes: Array, words_per_token: Array, *, all_reduce: bool
+        self, part: str, kind: CollectiveKind, times: Array, ranks: Array, nodes: Array, words_per_token: Array
     ) -> None:
         """Add one that happens ``times`` a pass."""
-        moved = words_per_token * self.bytes_per_word
-        latency, slope = collective(self.accelerator, ranks, nodes, moved, all_reduce=all_reduce)
-        self.found.append((part, times[:, None] * latency, times[:, None] * slope))
+        words = np.asarray(words_per_token)
+        found = Collective(part, kind, times, ranks, nodes, words, self.activation_bytes, self.micro_batches)
+        self.found.append(found)
 
 
-def network(
-    architecture: Architecture, accelerator: Accelerator, degrees: Degrees, tokens_per_pass: float | Array
-) -> list[tuple[str, Array, Array]]:
-    """All collectives of a pass: component, latency and slope, each times how often it happens."""
+def network(architecture: Architecture, accelerator: Accelerator, degrees: Degrees) -> list[Collective]:
+    """All collectives of a pass."""
     pace = pace_of(architecture, degrees)
-    words = architecture.activation_bytes * tokens_per_pass / degrees.pipeline_parallel
     square = np.where(degrees.two_dimensional, 1.0, 0.0)
-    collectives = _Collectives(accelerator, words)
+    collectives = _Collectives(accelerator.node_size, architecture.activation_bytes, degrees.pipeline_parallel)
     add = collectives.add
     layout = tensor_layout(degrees.tensor_parallel, degrees.two_dimensional, accelerator.node_size)
     groups = 1.0 if architecture.fidelity is Fidelity.PAPER else degrees.attention_data_parallel
@@ -52,7 +96,7 @@ def network(
     reduced = [(architecture.attention_layers * pace, architecture.width)]
     reduced += [(square * kind.layers * pace, kind.outputs) for kind in architecture.attention if kind.matrices]
     for times, size in reduced:
-        add("attention_allreduce_s", times, layout.ranks, layout.nodes, size / share, all_reduce=True)
+        add("attention_allreduce_s", "all_reduce", times, layout.ranks, layout.nodes, size / share)
     for block in architecture.blocks:
         if block.experts > 1:
             _exchange_of_experts(collectives, architecture, degrees, block)
@@ -63,14 +107,8 @@ def network(
             layers = layers * (degrees.spread.exchange == ALL_TO_ALL)
         _block_allreduces(collectives, architecture, degrees, block, layers)
     pair = np.full_like(degrees.stage_ranks, 2.0)
-    add(
-        "pipeline_transfer_s",
-        degrees.pipeline_parallel - 1.0,
-        pair,
-        pair,
-        architecture.width / degrees.stage_ranks,
-        all_reduce=False,
-    )
+    crossings = degrees.pipeline_parallel - 1.0
+    add("pipeline_transfer_s", "transfer", crossings, pair, pair, architecture.width / degrees.stage_ranks)
     return collectives.found
 
 
@@ -78,17 +116,15 @@ def _block_allreduces(
     collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block, times: Array
 ) -> None:
     """All-reduces among the ranks that share a block or an expert, a second one in the 2-D layout."""
-    node_size = collectives.accelerator.node_size
-    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, node_size)
+    layout = tensor_layout(block_ranks(block, degrees), degrees.two_dimensional, collectives.node_size)
     side_by_side = degrees.stage_ranks / layout.ranks
     square = np.where(degrees.two_dimensional, times, 0.0)
     for each, size in (
         (times, block.active * block.down * architecture.width),
         (square, block.active * block.up * block.width),
     ):
-        collectives.add(
-            "feed_forward_allreduce_s", each, layout.ranks, layout.nodes, size / side_by_side, all_reduce=True
-        )
+        words = size / side_by_side
+        collectives.add("feed_forward_allreduce_s", "all_reduce", each, layout.ranks, layout.nodes, words)
 
 
 def _exchange_of_experts(collectives: _Collectives, architecture: Architecture, degrees: Degrees, block: Block) -> None:
@@ -103,16 +139,16 @@ def _exchange_of_experts(collectives: _Collectives, architecture: Architecture, 
     =============  ==========================  ===================================  ============================
     """
     layers = block.layers * pace_of(architecture, degrees)
-    node_size = collectives.accelerator.node_size
+    node_size = collectives.node_size
     exchange, ranks, size = degrees.spread.exchange, degrees.stage_ranks, float(architecture.width)
     to_all, gathers = exchange == ALL_TO_ALL, exchange == ALL_GATHER
     _block_allreduces(collectives, architecture, degrees, block, layers * to_all)
     groups, stage_nodes = degrees.attention_data_parallel, np.ceil(ranks / node_size)
     among = np.where(gathers, degrees.tensor_parallel, ranks)
     nodes = np.ceil(among / node_size)
-    collectives.add("feed_forward_allreduce_s", layers * ~to_all, among, nodes, size * among / ranks, all_reduce=True)
+    collectives.add("feed_forward_allreduce_s", "all_reduce", layers * ~to_all, among, nodes, size * among / ranks)
     reached = np.minimum(block.active, degrees.expert_parallel)
     peers = np.where(gathers, groups, np.where(to_all, reached, 1.0))
     nodes = np.where(gathers, np.minimum(groups, stage_nodes), np.ceil(peers / node_size))
     words = np.where(gathers, size, size * peers / ranks)
-    collectives.add("expert_all_to_all_s", 2 * layers, peers, nodes, words, all_reduce=False)
+    collectives.add("expert_all_to_all_s", "exchange", 2 * layers, peers, nodes, words)

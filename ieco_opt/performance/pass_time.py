@@ -31,6 +31,8 @@ class Components:
     pipeline_transfer_s: Array
     memory_s: Array
     arithmetic_s: Array
+    attention_s: Array
+    prompt_s: Array
 
     @property
     def network_s(self) -> Array:
@@ -44,8 +46,9 @@ class Components:
 
     @property
     def latency_s(self) -> Array:
-        """Kernel launches + network + max(memory, arithmetic)."""
-        return self.kernel_s + self.network_s + np.maximum(self.memory_s, self.arithmetic_s)
+        """Kernel launches + network + max(memory, arithmetic) + attention + prompts."""
+        overlapping = np.maximum(self.memory_s, self.arithmetic_s)
+        return self.kernel_s + self.network_s + overlapping + (self.attention_s + self.prompt_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,13 @@ class PassTime:
     """Coefficients of the pass time in the batch B, for ``setups`` setups.
 
     time(B) = kernel + sum_k min_p (network_latency[k, p] + network_slope[k, p] B)
-              + max(memory(B), arithmetic_slope B)
+              + max(memory(B), arithmetic_slope B) + (attention_slope + prompt_slope) B
     memory(B) = memory_fixed + memory_slope B + sum_j U_j(B) (expert_fixed[j] + expert_slope[j] B)
     U_j(B) = 1 - exp(expert_log_idle[j] B), the expected share of experts that a batch touches
 
     Shapes: (setups,) for scalars of a setup, (setups, collectives, protocols) for the network and
-    (setups, blocks) for experts. ``network_part`` names the component of each collective.
+    (setups, blocks) for experts. ``network_part`` names the component of each collective. Attention over the cache and
+    prompts stand apart where a calibration says what they take; else they are in memory and arithmetic.
     """
 
     kernel_s: Array
@@ -71,6 +75,8 @@ class PassTime:
     expert_slope_s: Array
     expert_log_idle: Array
     arithmetic_slope_s: Array
+    attention_slope_s: Array
+    prompt_slope_s: Array
 
     def __len__(self) -> int:
         return len(self.kernel_s)
@@ -106,12 +112,17 @@ class PassTime:
         """Seconds of arithmetic at ``batch`` of shape (setups, ...)."""
         return _lift(self.arithmetic_slope_s, batch) * batch
 
+    def apart_s(self, batch: Array) -> Array:
+        """Seconds of attention and prompts that overlap with nothing, at ``batch`` of shape (setups, ...)."""
+        return _lift(self.attention_slope_s + self.prompt_slope_s, batch) * batch
+
     def latency_s(self, batch: Array) -> Array:
         """Seconds of the pass at ``batch`` of shape (setups, ...)."""
         return (
             _lift(self.kernel_s, batch)
             + self.network_s(batch)
             + np.maximum(self.memory_s(batch), self.arithmetic_s(batch))
+            + self.apart_s(batch)
         )
 
     def components(self, batch: Array) -> Components:
@@ -120,6 +131,8 @@ class PassTime:
             kernel_s=np.broadcast_to(_lift(self.kernel_s, batch), batch.shape),
             memory_s=self.memory_s(batch),
             arithmetic_s=self.arithmetic_s(batch),
+            attention_s=_lift(self.attention_slope_s, batch) * batch,
+            prompt_s=_lift(self.prompt_slope_s, batch) * batch,
             **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
         )
 
@@ -149,15 +162,19 @@ def pass_time(architecture: Architecture, accelerator: Accelerator, degrees: Deg
 
     Figures of ``traffic`` are scalars or have shape (setups,).
     """
-    collectives = network(architecture, accelerator, degrees, traffic.tokens)
+    collectives = network(architecture, accelerator, degrees)
+    lines = [each.published(accelerator, traffic.tokens) for each in collectives]
     memory = _memory(architecture, accelerator, degrees, traffic)
+    apart = np.zeros_like(degrees.stage_ranks)
     return PassTime(
         kernel_s=4 * architecture.layers * accelerator.kernel_launch_s * pace_of(architecture, degrees),
-        network_latency_s=np.stack([latency for _, latency, _ in collectives], axis=1),
-        network_slope_s=np.stack([slope for _, _, slope in collectives], axis=1),
-        network_part=tuple(part for part, _, _ in collectives),
+        network_latency_s=np.stack([latency for latency, _ in lines], axis=1),
+        network_slope_s=np.stack([slope for _, slope in lines], axis=1),
+        network_part=tuple(each.part for each in collectives),
         **memory,
         arithmetic_slope_s=arithmetic_s(architecture, accelerator, degrees, traffic),
+        attention_slope_s=apart,
+        prompt_slope_s=apart,
     )
 
 
