@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from itertools import groupby, pairwise
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from ieco_opt.catalog.schema_fields import Bandwidth, Count, Delay, Name, Positive, Share, Strict, WithSources, fault
 
 KERNEL_CLASSES = ("bf16", "fp8", "fp4", "int4")
 """Kinds of kernels by the weights that they take: 16 bits, 8 bits, 4-bit floats, 4-bit integers (weight-only)."""
@@ -18,8 +23,9 @@ _CLASS_OF_FORMAT = {
     "mxfp4": "fp4",
 }
 
-EXCHANGE_KINDS = ("all_gather", "all_to_all")
-"""Exchanges of experts that move tokens before the experts and results after them."""
+_MOST_KERNELS = 3
+
+Factor = Annotated[float, Field(ge=0.1, le=10)]
 
 
 def kernel_class(weight_format: str) -> int:
@@ -27,91 +33,168 @@ def kernel_class(weight_format: str) -> int:
     return KERNEL_CLASSES.index(_CLASS_OF_FORMAT.get(weight_format, "int4"))
 
 
-@dataclass(frozen=True, slots=True)
-class ByWeights:
+class ByWeights(Strict):
     """A share of a peak for each kind of kernels of ``KERNEL_CLASSES``."""
 
-    bf16: float
-    fp8: float
-    fp4: float
-    int4: float
+    bf16: Share
+    """Weights in 16 bits."""
+    fp8: Share
+    """Weights in 8 bits."""
+    fp4: Share
+    """4-bit floats, with their scales."""
+    int4: Share
+    """4-bit integers, which compute in 16 bits."""
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter([getattr(self, item.name) for item in fields(self)])
-
-
-@dataclass(frozen=True, slots=True)
-class LayerKernels:
-    """Launch time of kernels that only some layers have, as a share of that of a plain layer.
-
-    Attributes
-    ----------
-    experts
-        Routing: layers with routed experts.
-    latent_attention
-        Layers with latent attention.
-    quantised_experts
-        Dynamic quantisation: every layer of a model whose routed experts are in 8 bits.
-    weight_only_experts
-        Layers with routed experts in 4 bits which compute in 16.
-    """
-
-    experts: float
-    latent_attention: float
-    quantised_experts: float
-    weight_only_experts: float
+    @property
+    def values(self) -> list[float]:
+        """The shares in the order of ``KERNEL_CLASSES``."""
+        return [self.bf16, self.fp8, self.fp4, self.int4]
 
 
-@dataclass(frozen=True, slots=True)
-class AllReduceLine:
-    """An all-reduce kernel: seconds that it takes at least, and bytes of the message that it moves in a second."""
+class LayerKernels(Strict):
+    """Launch time of kernels that only some layers have, as a share of that of a plain layer."""
 
-    seconds: float
-    bytes_per_s: float
+    experts: Delay
+    """Routing, in layers with routed experts."""
+    latent_attention: Delay
+    """Projections of latent attention, in layers that have it."""
+    quantised_experts: Delay
+    """Dynamic quantisation, in every layer of a model whose routed experts compute in 8 bits."""
+    weight_only_experts: Delay
+    """Unpacking, in layers whose routed experts are in 4 bits and compute in 16."""
+
+    @property
+    def values(self) -> list[float]:
+        """The shares in the order of the fields."""
+        return [self.experts, self.latent_attention, self.quantised_experts, self.weight_only_experts]
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """An exchange of experts: seconds of one, and the share of the link bandwidth that it moves tokens at."""
+class AllReduceKernel(Strict):
+    """One kernel of an all-reduce: seconds + bytes of the message / bytes_per_s."""
 
-    seconds: float
-    bandwidth_share: float
+    ranks: Annotated[int, Field(ge=2, le=1024)]
+    """Ranks of one node that take part."""
+    seconds: Delay
+    """What it takes at least."""
+    bytes_per_s: Bandwidth
+    """Bytes of the message that it moves in a second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Constants of one generation of accelerators (docs/performance-model.md, calibrated).
+class Exchange(Strict):
+    """An exchange of experts; a layer has two."""
 
-    Attributes
-    ----------
-    step_s, layer_s
-        Seconds of a pass and of a plain layer that are spent whatever the batch.
-    engines
-        Factors on ``layer_s`` by the name that measurements call a server.
-    linear_share, expert_share, cache_share
-        Shares of the peak memory bandwidth at which weights outside and in routed experts and the cache are read.
-    decode_share, attention_share, prefill_share, prefill_attention_share
-        Shares of the peak arithmetic of weights and of attention (of its 16-bit rate) of generated tokens and prompts.
-    all_reduce
-        Kernels by the number of ranks in one node; the quickest counts. Empty: the published protocols.
-    error
-        Median and 90th percentile of the relative error of a time per output token, by cross-validation.
-    """
+    seconds: Delay
+    """What one takes at least."""
+    bandwidth_share: Share
+    """Share of the link bandwidth that tokens move at."""
 
-    name: str
-    accelerators: tuple[str, ...]
-    step_s: float
-    layer_s: float
+
+class FittedOn(Strict):
+    """The measurements behind a profile, which are also the range in which it was validated."""
+
+    source: str
+    """Where they come from."""
+    rows: Count
+    """Measured rows of these accelerators."""
+    configurations: Count
+    """Configurations of models, servers and degrees among them."""
+    median_error: Positive
+    """Median of the absolute relative error of a time per output token, cross-validated by configuration."""
+    p90_error: Positive
+    """Its 90th percentile."""
+    models: tuple[Name, ...]
+    """Models that were measured."""
+    weights: tuple[Name, ...]
+    """Precisions of weights that were measured."""
+    gpus: tuple[Count, Count]
+    """Fewest and most GPUs of an instance."""
+    batch_per_gpu: tuple[Positive, Positive]
+    """Fewest and most sequences in flight for each GPU."""
+    context_tokens: tuple[Positive, Positive]
+    """Shortest and longest mean context."""
+
+
+class Calibration(WithSources):
+    """Constants of one generation of accelerators (docs/performance-model.md, calibrated)."""
+
+    name: Name
+    """What to call it: generation and date."""
+    accelerators: tuple[Name, ...] = ()
+    """Accelerators of the catalog that it is taken for where a scenario does not say."""
+    like: tuple[Name, ...] = ()
+    """Accelerators without measurements that are taken to be alike."""
+    step_s: Delay
+    """Seconds of a pass that are spent whatever the model."""
+    layer_s: Delay
+    """Seconds of launches in a plain layer."""
     layer_kernels: LayerKernels
+    """Further launches, as shares of `layer_s`."""
+    engines: dict[str, Factor] = {}
+    """Factors on `layer_s` by the name that measurements call a server."""
+    pairs: dict[str, dict[str, Factor]] = {}
+    """Further factors by server and model."""
     linear_share: ByWeights
+    """Share of the memory bandwidth at which weights outside routed experts are read."""
     expert_share: ByWeights
-    cache_share: float
+    """Share of the memory bandwidth at which routed experts are read."""
+    cache_share: Share
+    """Share of the memory bandwidth at which the cache is read."""
     decode_share: ByWeights
-    attention_share: float
+    """Share of the peak arithmetic of weights in decoding."""
+    attention_share: Share
+    """Share of the 16-bit arithmetic of attention in decoding."""
     prefill_share: ByWeights
-    prefill_attention_share: float
-    all_reduce: Mapping[int, tuple[AllReduceLine, ...]]
+    """Share of the peak arithmetic of weights in prompts."""
+    prefill_attention_share: Share
+    """Share of the 16-bit arithmetic of attention in prompts."""
+    all_reduce: tuple[AllReduceKernel, ...] = ()
+    """Kernels of so many ranks in one node, of which the quickest counts; none: the published protocols."""
     all_gather: Exchange
+    """Tokens of all groups to every rank, and shares of the results back."""
     all_to_all: Exchange
-    engines: Mapping[str, float] = field(default_factory=dict)
-    error: tuple[float, float] = (0.3, 0.5)
+    """Tokens to the ranks of their experts, and results back."""
+    fitted_on: FittedOn | None = None
+    """Measurements; null: none, the constants are assumed."""
+
+    @field_validator("all_reduce")
+    @classmethod
+    def _never_quicker_with_more_ranks(cls, kernels: tuple[AllReduceKernel, ...]) -> tuple[AllReduceKernel, ...]:
+        table = by_ranks(kernels)
+        for ranks, listed in table.items():
+            if len(listed) > _MOST_KERNELS:
+                raise fault(f"found {len(listed)} kernels of {ranks} ranks, expected at most {_MOST_KERNELS}")
+        for fewer, more in pairwise(table):
+            for kernel in table[more]:
+                if not any(_no_quicker(kernel, other) for other in table[fewer]):
+                    raise fault(
+                        f"found a kernel of {more} ranks ({kernel.seconds:g} s, {kernel.bytes_per_s:g} bytes/s) that is"
+                        f" quicker than those of {fewer} ranks, expected none that is quicker with more ranks"
+                    )
+        return kernels
+
+    def layer_factor(self, engine: str | None, model: str) -> float:
+        """Factor on ``layer_s`` of a server and a model; 1 where it is not named or not known."""
+        if engine is None:
+            return 1.0
+        return self.engines.get(engine, 1.0) * self.pairs.get(engine, {}).get(model, 1.0)
+
+
+def by_ranks(kernels: Iterable[AllReduceKernel]) -> dict[int, list[AllReduceKernel]]:
+    """Kernels by their number of ranks, fewest first, the one that starts quickest first."""
+    ordered = sorted(kernels, key=lambda each: (each.ranks, each.seconds))
+    return {ranks: list(each) for ranks, each in groupby(ordered, key=lambda kernel: kernel.ranks)}
+
+
+def calibration_from_mapping(mapping: Mapping[str, object]) -> Calibration:
+    """Make a profile of a mapping.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        With every fault found.
+    """
+    return Calibration.model_validate(mapping, strict=False)
+
+
+def _no_quicker(kernel: AllReduceKernel, other: AllReduceKernel) -> bool:
+    return kernel.seconds >= other.seconds and kernel.bytes_per_s <= other.bytes_per_s

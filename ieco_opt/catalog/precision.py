@@ -76,9 +76,13 @@ class Recipe:
     label: str
     formats: tuple[str, ...]
 
+    def name_of(self, part: str) -> str:
+        """Name of the format of a part."""
+        return self.formats[PARTS.index(part)]
+
     def format_of(self, part: str) -> WeightFormat:
         """Format of a part."""
-        return FORMATS[self.formats[PARTS.index(part)]]
+        return FORMATS[self.name_of(part)]
 
     def bytes_of(self, part: str) -> float:
         """Bytes of one weight of a part, scales included."""

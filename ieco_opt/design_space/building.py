@@ -17,7 +17,8 @@ from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, ca
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
-from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
 

@@ -16,7 +16,8 @@ from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import PassTime, idle_pass, pass_time
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.times import PassTime, idle_pass
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.servers import Server

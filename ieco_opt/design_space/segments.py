@@ -20,7 +20,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.performance.times import PassTime
 
 CHORD_ERROR = 1e-4
 """Largest relative error of the line below the latency of experts, inside a segment; 0 at its ends."""

@@ -15,7 +15,7 @@ from ieco_opt.explanation.pool import Pool
 from ieco_opt.explanation.search import Goal, Pick, best, reach
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
-from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.performance.times import PassTime
 from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.explanation import LimitEffect, Loosened, RunnerUp, TimeShare
 from ieco_opt.results.guarantee import Status

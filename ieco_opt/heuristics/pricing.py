@@ -17,7 +17,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics.interface import NO_SERVER, Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
-from ieco_opt.performance.pass_time import PassTime
+from ieco_opt.performance.times import PassTime
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 

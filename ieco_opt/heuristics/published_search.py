@@ -20,7 +20,8 @@ from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
-from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import decode_traffic
 from ieco_opt.solvers.run import Stopped
 

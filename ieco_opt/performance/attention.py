@@ -59,6 +59,8 @@ class AttentionLayers:
         FLOP of one token on the state.
     prompt_attended_flop
         FLOP of one token of a prompt against one before it: heads of latent attention are expanded there.
+    latent
+        Whether keys and values are projected up from a latent entry, which takes kernels of its own.
     """
 
     layers: int
@@ -75,6 +77,7 @@ class AttentionLayers:
     index_flop: float
     state_flop: float
     prompt_attended_flop: float
+    latent: bool = False
 
     @property
     def params(self) -> int:
@@ -155,6 +158,7 @@ def attention_layers(block: AttentionBlock, width: int, word_bytes: float) -> At
         index_flop=0.0 if indexer is None else 2.0 * indexer.heads * indexer.head_width / compression,
         state_flop=0.0 if recurrent is None else STATE_FLOP_PER_WORD * recurrent.state_words,
         prompt_attended_flop=_expanded_flop(attention, flop) / compression,
+        latent=isinstance(attention, LatentAttention),
     )
 
 

@@ -66,6 +66,14 @@ class Collective:
         return self.times[:, None] * latency, self.times[:, None] * slope
 
 
+    def published_per_byte(self, accelerator: Accelerator) -> tuple[Array, Array]:
+        """Latency, and seconds of a byte, under each published protocol, times how often it happens."""
+        latency, per_byte = collective(
+            accelerator, self.ranks, self.nodes, np.ones_like(self.ranks), all_reduce=self.kind == "all_reduce"
+        )
+        return self.times[:, None] * latency, self.times[:, None] * per_byte
+
+
 @dataclass(slots=True)
 class _Collectives:
     """The collectives of a pass, added one by one."""

@@ -31,8 +31,8 @@ class Traffic:
     cached_from: Figure
     cached_to: Figure
     prompts: Figure = 0.0
-    prompt_tokens: float = 0.0
-    prefix_tokens: float = 0.0
+    prompt_tokens: Figure = 0.0
+    prefix_tokens: Figure = 0.0
 
     def with_prompts(self, prompts: float, prompt_tokens: float, prefix_tokens: float = 0.0) -> Traffic:
         """Add prompts; each token of one attends to those before it."""

@@ -19,7 +19,8 @@ from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL, NONE, Spread
 from ieco_opt.performance import memory
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import decode_traffic
 
 # One layer in two is dense. 192 attention weights a layer, 384 of the dense one, 24 x 4 of each of 4 experts, 192 of

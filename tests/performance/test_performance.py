@@ -30,7 +30,8 @@ from ieco_opt.performance.closed_forms import section_2_2
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.evaluate import SETUP_COLUMNS
 from ieco_opt.performance.network import NETWORK_PARTS
-from ieco_opt.performance.pass_time import PassTime, pass_time
+from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import decode_traffic
 
 SAMPLE = DATA / "setup_points_sample.csv"

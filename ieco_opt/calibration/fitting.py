@@ -1,0 +1,194 @@
+"""Fitting calibration profiles to measurements: robust errors of logarithms, with priors.
+
+The residual of a row is the logarithm of predicted over measured time in units of ``ROW_ERROR``; beyond one unit it
+counts linearly (pseudo-Huber). Each constant is fitted as its logarithm and has a prior at the value of its base
+profile: what the rows do not say stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.calibration.measurements import Measurements
+from ieco_opt.calibration.parameters import ENGINE, FITTED, PAIR, Parameters, parameters_of
+from ieco_opt.calibration.pricing import group_rows, some_of, stacked_terms
+from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
+from ieco_opt.errors import ScenarioError
+from ieco_opt.performance.calibrated import Terms, combined
+from ieco_opt.performance.collectives import Array
+
+ROW_ERROR = 0.1
+"""Relative error of a row from which on it counts linearly."""
+
+FOLDS = 5
+
+IDENTIFIED = 0.8
+"""A constant whose standard error is above this share of its prior's is one that the rows do not say."""
+
+_MOST_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows to fit to; arrays have shape (rows,).
+
+    Attributes
+    ----------
+    rows
+        Positions in the table of measurements.
+    configuration
+        Number of the configuration of each row.
+    """
+
+    profiles: tuple[Calibration, ...]
+    parameters: Parameters
+    terms: Terms
+    rows: NDArray[np.intp]
+    batch: Array
+    measured: Array
+    configuration: NDArray[np.int64]
+    left_out: dict[int, str]
+
+    def take(self, kept: NDArray[np.intp]) -> Problem:
+        """The same with some of the rows."""
+        return Problem(
+            self.profiles,
+            self.parameters.of_rows(kept),
+            some_of(self.terms, kept),
+            self.rows[kept],
+            self.batch[kept],
+            self.measured[kept],
+            self.configuration[kept],
+            self.left_out,
+        )
+
+    def predicted(self, logarithms: Array) -> Array:
+        """Time per output token of each row."""
+        return combined(self.terms, self.parameters.constants(logarithms)).latency_s(self.batch)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted constants, in the order of ``Parameters.parameters``.
+
+    ``standard_errors`` are those of the logarithms; ``identified`` where the rows say more than the prior.
+    """
+
+    logarithms: Array
+    standard_errors: Array
+    identified: NDArray[np.bool_]
+
+
+def problem_of(measurements: Measurements, profiles: Sequence[Calibration], profile_of_row: Sequence[int]) -> Problem:
+    """What is to be fitted: ``profile_of_row`` gives the profile of each row of the table, -1 for none."""
+    found = group_rows(measurements)
+    numbers = np.asarray(profile_of_row, dtype=np.intp)
+    groups = [group for group in found.groups if numbers[group.rows[0]] >= 0]
+    by_name = {group.accelerator.name: profiles[int(numbers[group.rows[0]])] for group in groups}
+    terms, rows, batch = stacked_terms(groups, lambda accelerator: by_name[accelerator.name])
+    table = measurements.rows.iloc[rows]
+    models = [group.model for group in groups for _ in group.rows]
+    left_out = dict(found.left_out)
+    left_out |= {int(row): "no profile is fitted for its accelerator" for row in np.flatnonzero(numbers < 0)}
+    return Problem(
+        profiles=tuple(profiles),
+        parameters=parameters_of(profiles, numbers[rows], table["engine"].tolist(), models),
+        terms=terms,
+        rows=rows,
+        batch=batch,
+        measured=table["time_per_output_token_s"].to_numpy(dtype=float),
+        configuration=_configurations(measurements)[rows],
+        left_out=left_out,
+    )
+
+
+def _configurations(measurements: Measurements) -> NDArray[np.int64]:
+    """Number of the configuration of each row: that of the column ``config``, or what else makes one."""
+    table = measurements.rows
+    columns = ["model", "weights", "accelerator", "engine", "gpus_per_instance", "tensor_parallel"]
+    columns += ["attention_data_parallel", "expert_parallel", "pipeline_parallel", "disaggregated"]
+    if (table["config"] != "").all():
+        columns = ["config", "model", "accelerator"]
+    return np.asarray(table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy())
+
+
+def fitted(problem: Problem, start: Array | None = None) -> Fit:
+    """Fit all parameters of a problem.
+
+    Raises
+    ------
+    ScenarioError
+        SciPy is not installed.
+    """
+    least_squares = _least_squares()
+    listed = problem.parameters.parameters
+    prior = np.log([each.prior for each in listed])
+    spread = np.array([each.spread for each in listed])
+    most = np.log([each.most for each in listed])
+    logarithm = np.log(problem.measured)
+
+    def residuals(point: Array) -> Array:
+        error = (np.log(problem.predicted(point)) - logarithm) / ROW_ERROR
+        robust = np.sign(error) * np.sqrt(2.0 * (np.sqrt(1.0 + error**2) - 1.0))
+        return np.concatenate([robust, (point - prior) / spread])
+
+    first = np.minimum(prior if start is None else start, most - 1e-6)
+    bounds = (np.full(len(prior), -np.inf), most)
+    found = least_squares(residuals, first, bounds=bounds, x_scale=spread, max_nfev=_MOST_STEPS, ftol=1e-6)
+    jacobian = np.asarray(found.jac)
+    errors = np.sqrt(np.diag(np.linalg.inv(jacobian.T @ jacobian)))
+    return Fit(np.asarray(found.x), errors, errors < IDENTIFIED * spread)
+
+
+def _least_squares() -> Any:
+    try:
+        from scipy.optimize import least_squares
+    except ModuleNotFoundError:
+        message = "fitting needs scipy, which is not installed; install it with pip install 'ieco_opt[calibrate]'"
+        raise ScenarioError.single(message) from None
+    return least_squares
+
+
+def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, seed: int = 0) -> Array:
+    """Time of each row as predicted by a fit to the rows of other labels, shape (rows,).
+
+    ``labels`` tell what is left out together; by default a fifth of the configurations, drawn at random.
+    """
+    if labels is None:
+        count = int(problem.configuration.max()) + 1
+        fold = np.random.default_rng(seed).permutation(count) % min(FOLDS, max(2, count))
+        labels = fold[problem.configuration]
+    start = fitted(problem).logarithms
+    times = np.empty(len(problem.measured))
+    for label in np.unique(labels):
+        inside, outside = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
+        if not len(outside):
+            return np.full(len(times), np.nan)
+        point = fitted(problem.take(outside), start).logarithms
+        times[inside] = problem.take(inside).predicted(point)
+    return times
+
+
+def profiles_of_fit(problem: Problem, fit: Fit) -> list[Calibration]:
+    """The base profiles with fitted constants, rounded to four digits."""
+    mappings = [each.model_dump() for each in problem.profiles]
+    by_name = {entry.name: entry for entries in FITTED.values() for entry in entries}
+    for parameter, logarithm in zip(problem.parameters.parameters, fit.logarithms, strict=True):
+        value = float(f"{np.exp(logarithm):.4g}")
+        for profile in parameter.profiles:
+            mapping = mappings[profile]
+            kind, _, rest = parameter.name.partition(".")
+            if kind == ENGINE:
+                mapping[ENGINE][rest] = value
+            elif kind == PAIR:
+                engine, _, model = rest.partition(".")
+                mapping[PAIR].setdefault(engine, {})[model] = value
+            else:
+                entry = by_name[parameter.name]
+                (mapping[kind] if entry.entry else mapping)[entry.entry or kind] = value
+    return [calibration_from_mapping(each) for each in mappings]

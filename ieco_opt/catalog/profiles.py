@@ -1,0 +1,101 @@
+"""Calibration profiles by name: those of the package, and files of the user's own."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.documents import yaml_document
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import Location, Origin, dotted, found
+from ieco_opt.documents.text_file import read_text
+from ieco_opt.errors import Fault, ScenarioError
+
+_FOLDER = "profiles"
+_FILE_ENDINGS = (".yaml", ".yml")
+
+
+def is_calibration_file(name: str) -> bool:
+    """Whether a profile is named as a file, by its ending."""
+    return name.lower().endswith(_FILE_ENDINGS)
+
+
+@cache
+def calibrations() -> tuple[Calibration, ...]:
+    """Every profile of the package, by name."""
+    folder = resources.files("ieco_opt.catalog").joinpath("data", _FOLDER)
+    files = sorted((each for each in folder.iterdir() if each.name.endswith(".yaml")), key=lambda each: each.name)
+    return tuple(
+        calibration_from_mapping(_mapping(yaml_document.parse_trusted(each.read_text(encoding="utf-8"))))
+        for each in files
+    )
+
+
+def calibration(name: str) -> Calibration:
+    """Find a profile by its name, or read it from a file.
+
+    Raises
+    ------
+    ScenarioError
+        The name is none, or the file has faults: all of them.
+    """
+    if is_calibration_file(name):
+        return read_calibration(Path(name))
+    by_name = {each.name: each for each in calibrations()}
+    if name in by_name:
+        return by_name[name]
+    close = near(name, sorted(by_name))
+    hint = f" (near: {close})" if close else ""
+    raise ScenarioError.single(
+        f"found {found(name)}, expected one of {', '.join(by_name)}, or a profile in a .yaml file{hint}",
+        field="profile",
+    )
+
+
+def calibration_of(accelerator: Accelerator) -> Calibration | None:
+    """The profile of the package that was fitted on an accelerator, or else is taken to be alike."""
+    for listed in ("accelerators", "like"):
+        for each in calibrations():
+            if accelerator.name in getattr(each, listed):
+                return each
+    return None
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a profile that a user wrote, or that `calibrate` did.
+
+    Raises
+    ------
+    ScenarioError
+        With every fault: file, line, field, what was found and what is expected.
+    """
+    document = yaml_document.parse(read_text(path, expected="a calibration profile in YAML"), str(path))
+    if document.faults:
+        raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
+    if not isinstance(document.values, dict):
+        message = f"found {found(document.values)}, expected a calibration profile: a mapping"
+        raise ScenarioError.single(message, file=str(path))
+    origin = Origin(str(path), path.parent, document.lines)
+    try:
+        return calibration_from_mapping(document.values)
+    except ValidationError as error:
+        raise ScenarioError([_fault(each, origin) for each in error.errors()]) from None
+
+
+def _fault(error: object, origin: Origin) -> Fault:
+    assert isinstance(error, dict)
+    location: Location = tuple(part for part in error["loc"] if part != "[key]")
+    message = str(error["msg"])
+    if not message.startswith("found"):
+        message = f"found {found(error.get('input'))}, expected: {message[:1].lower()}{message[1:]}"
+    return origin.fault(location, message)
+
+
+def _mapping(values: object) -> dict[str, object]:
+    assert isinstance(values, dict)
+    return values
