@@ -61,20 +61,19 @@ class Origin:
 
     def fault(self, location: Location, message: str) -> Fault:
         """Build the fault of a field, with the line of the innermost field around it that has one."""
-        line = self._line_of(location)
+        around = self._nearest(location)
+        line = None if around is None else self.lines[around]
         return Fault(COMMAND_LINE if self._overridden(location) else self.file, line, dotted(location), message)
-
-    def _line_of(self, location: Location) -> int | None:
-        """Line of the innermost field around a location that has one."""
-        return self.lines.get(self._innermost(location))
 
     def _overridden(self, location: Location) -> bool:
         """Whether a field, or one around it, was set on the command line."""
-        return self.lines.get(self._innermost(location), 0) is None
+        around = self._nearest(location)
+        return around is not None and self.lines[around] is None
 
-    def _innermost(self, location: Location) -> Location:
+    def _nearest(self, location: Location) -> Location | None:
+        """The innermost field around a location of which a line is known; the scenario as a whole is none."""
         around = (location[:length] for length in range(len(location), 0, -1))
-        return next((each for each in around if each in self.lines), ())
+        return next((each for each in around if each in self.lines), None)
 
     def path_of(self, name: str, location: Location, expected: str) -> pathlib.Path:
         """Path of a file that the scenario names: the only way from a field to a file.
