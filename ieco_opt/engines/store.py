@@ -42,8 +42,11 @@ def profile(name: str, own: Sequence[Profile] = ()) -> Profile:
     ScenarioError
         The name is none, or the file has faults: all of them.
     """
-    if is_profile_file(name):
-        return read_profile(Path(name))
+    return read_profile(Path(name)) if is_profile_file(name) else profile_named(name, own)
+
+
+def profile_named(name: str, own: Sequence[Profile] = ()) -> Profile:
+    """Find a profile by the name of its engine alone, which never is a file; parameters and errors as of `profile`."""
     spelt = name.strip().casefold().replace("-", "").replace("_", "").replace("tensorrtllm", "trtllm")
     by_name = {each.name: each for each in own}
     for each in (name, name.strip().casefold(), spelt):

@@ -42,13 +42,13 @@ def profiles_of(engines: Sequence[str | Profile]) -> tuple[Profile, ...]:
     """
     if ALONE in engines:
         return ()
-    from ieco_opt.engines.store import profile
+    from ieco_opt.engines.store import profile_named
 
     own = {each.name: each for each in engines if not isinstance(each, str)}
     names: list[str] = []
     for each in engines:
         names += PREFERENCE if each == ANY else [each if isinstance(each, str) else each.name]
-    return tuple(own.get(name) or profile(name) for name in dict.fromkeys(names))
+    return tuple(own.get(name) or profile_named(name) for name in dict.fromkeys(names))
 
 
 def with_profiles(engines: Sequence[Engine], location: Location, origin: Origin) -> tuple[str | Profile, ...]:

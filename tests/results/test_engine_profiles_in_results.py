@@ -102,6 +102,17 @@ def test_another_profile_of_the_same_name_is_told_where_it_prices_otherwise(tmp_
     assert "it was priced as My server runs it, and My server spreads dense layers over other ranks" in unsaid
 
 
+@pytest.mark.parametrize("name", ["mine.yaml", "/mine"])
+def test_a_row_names_no_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(TEXT)
+    (tmp_path / "mine").write_text(TEXT)
+    answer = ieco_opt.frontier(ieco_opt.Scenario(**DEPLOYMENT), points=2)
+    file = str(tmp_path / "mine.yaml") if name == "mine.yaml" else f"{tmp_path}{name}"
+    edited = dataclasses.replace(answer, deployments=tuple(dataclasses.replace(each, engine=file) for each in answer))
+    with pytest.raises(ScenarioError, match="expected one of sglang, trtllm, vllm"):
+        edited.launch(point=1)
+
+
 def test_edited_versions_are_told() -> None:
     answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"engine": own_profile()})), points=2)
     edited = dataclasses.replace(answer, versions=dataclasses.replace(answer.versions, engines={"mine": ">=9,<10"}))
