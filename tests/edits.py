@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
+from own_profiles import own_profile
 
 Path = tuple[str | int, ...]
 
@@ -70,7 +71,12 @@ LIKELY: dict[str, SearchStrategy[Any]] = {
         st.sampled_from(["fp8", [{"attention": "fp8", "rest": "int4"}], [{"experts": "mxfp4"}], [{"rest": "fp7"}]]),
     ),
     "kv_cache": st.sampled_from(["fp8", ["bf16"], ["bf16", "fp8"], ["fp4"]]),
-    "engine": st.sampled_from(["any", "none", "vllm", "sglang", "trtllm", "tgi"]),
+    "engine": st.sampled_from(
+        [
+            *("any", "none", "vllm", "sglang", "trtllm", "tgi", "mine.yaml", own_profile()),
+            *(["any", own_profile()], ["vllm", own_profile(port=0)], [own_profile(), own_profile()]),
+        ]
+    ).map(copy.deepcopy),
     "memory_reserve_gb": st.one_of(st.just("auto"), st.floats(0.0, 100.0)),
     "redundant_experts": st.sampled_from(["auto", [0], [0, 8], [-1]]),
     "accelerators": st.lists(st.sampled_from(["H100", "MI300X", "L40S", "TPU-v5e"]), min_size=1, max_size=2),

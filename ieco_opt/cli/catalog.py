@@ -86,7 +86,7 @@ def show_command(name: str, collection: str) -> None:
     """Show every value of NAME, a model, an accelerator or an engine, with its source.
 
     NAME is a name of the catalog or a file that describes a model: a Hugging Face config.json, or a model in YAML or
-    JSON. A YAML file with a field `engine` is the profile of an engine.
+    JSON. A file with a field `engine` is an engine profile.
     """
     rows = _rows(name, collection)
     width = max(len(row.field) for row in rows)

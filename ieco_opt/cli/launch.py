@@ -27,7 +27,7 @@ _FORMATS = ("sh", "line", "yaml", "k8s", "compose", "json")
 @click.option(
     "--engine",
     metavar="NAME|FILE",
-    help="vllm, sglang, trtllm, or a profile in a .yaml file.  [default: the one that each point was priced for]",
+    help="vllm, sglang, trtllm, or an engine profile in a file.  [default: the one that each point was priced for]",
 )
 @click.option("--point", metavar="N|all", help="Point of the table (or plan), counted from 1, or all of them.")
 @click.option("--speed", type=float, metavar="S", help="The cheapest point that is at least so fast (tokens/s).")

@@ -40,7 +40,8 @@ class Origin:
     file
         Name of the file as the user gave it, or ``None`` where the scenario came from Python.
     folder
-        Folder that relative file names in the scenario start from.
+        Folder that relative file names in the scenario start from; those of overridden fields start from the working
+        directory.
     lines
         Line of each field, counted from 1; ``None`` for fields overridden on the command line.
     known
@@ -60,12 +61,19 @@ class Origin:
 
     def fault(self, location: Location, message: str) -> Fault:
         """Build the fault of a field, with the line of the innermost field around it that has one."""
-        name = dotted(location)
-        for length in range(len(location), 0, -1):
-            if location[:length] in self.lines:
-                line = self.lines[location[:length]]
-                return Fault(self.file if line is not None else COMMAND_LINE, line, name, message)
-        return Fault(self.file, None, name, message)
+        around = self._nearest(location)
+        line = None if around is None else self.lines[around]
+        return Fault(COMMAND_LINE if self._overridden(location) else self.file, line, dotted(location), message)
+
+    def _overridden(self, location: Location) -> bool:
+        """Whether a field, or one around it, was set on the command line."""
+        around = self._nearest(location)
+        return around is not None and self.lines[around] is None
+
+    def _nearest(self, location: Location) -> Location | None:
+        """The innermost field around a location of which a line is known; the scenario as a whole is none."""
+        around = (location[:length] for length in range(len(location), 0, -1))
+        return next((each for each in around if each in self.lines), None)
 
     def path_of(self, name: str, location: Location, expected: str) -> pathlib.Path:
         """Path of a file that the scenario names: the only way from a field to a file.
@@ -83,9 +91,11 @@ class Origin:
         if not self.files:
             message = f"found {found(name)}, expected no name of a file: this scenario may not name any"
             raise ScenarioError([self.fault(location, message)])
-        path = self.folder / name
+        # What was typed is meant from where it was typed.
+        folder = pathlib.Path() if self._overridden(location) else self.folder
+        path = folder / name
         if not path.is_file():
-            where = f"that exists in {printable(str(self.folder))}"
+            where = f"that exists in {printable(str(folder))}"
             raise ScenarioError([self.fault(location, f"found {found(name)}, expected {expected} {where}")])
         return path
 

@@ -44,7 +44,7 @@ def profile_of(values: object, origin: Origin) -> Profile:
         With every fault of the file.
     """
     if not isinstance(values, Mapping):
-        raise ScenarioError.single(f"found {found(values)}, expected a profile: a mapping", file=origin.file)
+        raise ScenarioError.single(f"found {found(values)}, expected an engine profile: a mapping", file=origin.file)
     faults: list[Fault] = []
     section = Section(values, origin, faults)
     built = _built(section)

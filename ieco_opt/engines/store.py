@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from ieco_opt.documents import yaml_document
+from ieco_opt.documents import json_document, yaml_document
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Origin, dotted, found
 from ieco_opt.documents.packaged import packaged_text
@@ -18,12 +18,15 @@ from ieco_opt.errors import Fault, ScenarioError
 NAMES = ("sglang", "trtllm", "vllm")
 """Engines that the package knows, sorted."""
 
-_FILE_ENDINGS = (".yaml", ".yml")
+EXPECTED = "an engine profile in YAML or JSON"
+"""What a file that is named as a profile should be, for messages."""
+
+_FILE_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def is_profile_file(name: str) -> bool:
-    """Whether an engine is named as a file, by its ending."""
-    return name.lower().endswith(_FILE_ENDINGS)
+    """Whether an engine is named as a file, by its ending or a slash."""
+    return name.lower().endswith(_FILE_ENDINGS) or "/" in name
 
 
 def profile(name: str, own: Sequence[Profile] = ()) -> Profile:
@@ -39,8 +42,11 @@ def profile(name: str, own: Sequence[Profile] = ()) -> Profile:
     ScenarioError
         The name is none, or the file has faults: all of them.
     """
-    if is_profile_file(name):
-        return read_profile(Path(name))
+    return read_profile(Path(name)) if is_profile_file(name) else profile_named(name, own)
+
+
+def profile_named(name: str, own: Sequence[Profile] = ()) -> Profile:
+    """Find a profile by the name of its engine alone, which never is a file; parameters and errors as of `profile`."""
     spelt = name.strip().casefold().replace("-", "").replace("_", "").replace("tensorrtllm", "trtllm")
     by_name = {each.name: each for each in own}
     for each in (name, name.strip().casefold(), spelt):
@@ -52,7 +58,8 @@ def profile(name: str, own: Sequence[Profile] = ()) -> Profile:
     close = near(spelt, known)
     hint = f" (near: {close})" if close else ""
     raise ScenarioError.single(
-        f"found {found(name)}, expected one of {', '.join(known)}, or a profile in a .yaml file{hint}", field="engine"
+        f"found {found(name)}, expected one of {', '.join(known)}, or an engine profile in a file{hint}",
+        field="engine",
     )
 
 
@@ -74,7 +81,9 @@ def read_profile(path: Path) -> Profile:
 
 def file_values(path: Path) -> tuple[object, Origin]:
     """What stands in the file of a profile, and where; errors as of :func:`read_profile`, but for its fields."""
-    text = read_text(path, expected="a profile of an engine in YAML")
+    text = read_text(path, expected=EXPECTED)
+    if path.suffix.lower() == ".json":
+        return json_document.parse(text, str(path)), Origin(str(path), path.parent, json_document.lines_of(text))
     document = yaml_document.parse(text, str(path))
     if document.faults:
         raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
@@ -82,9 +91,9 @@ def file_values(path: Path) -> tuple[object, Origin]:
 
 
 def says_engine(path: Path) -> bool:
-    """Whether a YAML file is a profile: a mapping with the field ``engine``; false where it cannot be read."""
+    """Whether a file is a profile: a mapping with the field ``engine``; false where it cannot be read."""
     try:
-        values = yaml_document.parse(read_text(path), str(path)).values
+        values, _ = file_values(path)
     except ScenarioError:
         return False
     return isinstance(values, dict) and "engine" in values and "accepts" in values

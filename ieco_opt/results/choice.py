@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.engines.profile import Profile
-from ieco_opt.engines.store import is_profile_file, profile
+from ieco_opt.engines.store import is_profile_file, profile, profile_named
 from ieco_opt.errors import ScenarioError
 
 
@@ -50,4 +50,5 @@ class Choice:
         if engine is None:
             message = f"found nothing, expected the name of a server, since {title} was priced by the equations alone"
             raise ScenarioError.single(message, field="engine")
-        return profile(engine, asked)
+        # A row may come from a stranger, who names no file.
+        return profile_named(engine, asked)

@@ -1,7 +1,8 @@
 """Results of earlier performance models: what their rows and versions lack, before they are read.
 
 Model 1 knew neither precisions of the cache nor what memory is made of. Model 2 asked no server. What such a file lacks
-is filled in with what was the case, or with nothing where it is not known.
+is filled in with what was the case, or with nothing where it is not known. The first scenarios of model 3 kept an
+engine profile beside their servers, which stands among them now.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from ieco_opt.results.comparison import Proposal
 FIRST_MODEL = 1
 """Number of the performance model of every file of format 1, which did not say it."""
 
+_FIRST_WITH_SERVERS = 3
+
 _NO_ROWS = ("scenario", "resolved", "versions", "solver")
 """Parts of a result that hold no configurations."""
 
@@ -26,6 +29,8 @@ _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """The same result in the columns of today; one of today's model as it is, so that nothing it lacks is made up."""
     number = _number_of_model(values)
+    if number == _FIRST_WITH_SERVERS:
+        return values | {"scenario": _with_profiles_among_servers(values.get("scenario"))}
     if number not in (1, 2):
         return values
     names = _draft_models(values)
@@ -45,6 +50,24 @@ def _number_of_model(values: Mapping[str, Any]) -> object:
 
 
 _Row = dict[str, Any]
+
+
+def _with_profiles_among_servers(scenario: Any) -> Any:
+    """A scenario of model 3, a deployment or a fleet, whose ``profile`` of an engine stands in ``engine``."""
+    if not isinstance(scenario, dict):
+        return scenario
+    workloads = scenario.get("workloads")
+    if isinstance(workloads, list):
+        scenario = scenario | {"workloads": [_with_profiles_among_servers(each) for each in workloads]}
+    profile = scenario.get("profile")
+    # Every profile of an engine says which it is, and what that accepts.
+    if not isinstance(profile, Mapping) or not {"engine", "accepts"} <= profile.keys():
+        return scenario
+    name, asked = profile["engine"], scenario.get("engine")
+    listed = asked if isinstance(asked, list) else [name if asked is None else asked]
+    servers = [profile if each == name else each for each in listed]
+    rest = {key: each for key, each in scenario.items() if key != "profile"}
+    return rest | {"engine": servers if profile in servers else [*servers, profile]}
 
 
 def _rows(value: Any, complete: Callable[[_Row], _Row]) -> Any:

@@ -69,7 +69,8 @@ class Frontier(ShownAnswer, Answer):
         Parameters
         ----------
         engine
-            ``vllm``, ``sglang``, ``trtllm`` or a profile in a file; by default the one that the point was priced for.
+            ``vllm``, ``sglang``, ``trtllm`` or an engine profile in a file; by default the one that the point was
+            priced for.
         point
             Number of the deployment in the order of the table, from 1; may be left out where there is one.
         folder

@@ -20,7 +20,7 @@ from ieco_opt.catalog.precision import label
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import engine_fields, fields
-from ieco_opt.scenario.engines import asked
+from ieco_opt.scenario.engines import spoken
 from ieco_opt.scenario.faults import RaisesScenarioError
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.version import VERSION, notes_on_version
@@ -28,7 +28,6 @@ from ieco_opt.scenario.version import VERSION, notes_on_version
 DEFAULT_BATCH_MAX = 16_384
 DEFAULT_MAX_GPUS = 512
 
-_NO_SERVER = "in fidelity paper, which knows no server"
 _STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 _PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
 _ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
@@ -213,8 +212,6 @@ class Scenario(Strict):
         With every fault of the fields given.
     """
 
-    model_config = ConfigDict(json_schema_extra=engine_fields.WITHOUT_PROFILE)
-
     version: fields.Version = VERSION
     """Version of the file's format; 2 says that tensor_parallel counts the ranks of one attention group."""
 
@@ -240,13 +237,9 @@ class Scenario(Strict):
     kv_cache: fields.KvCaches = ("bf16",)
     """Precisions of the cache that the solver may choose from."""
 
-    # Declared before the servers, which may name its engine.
-    profile: engine_fields.ProfileReference | None = None
-    """Profile of a server of your own: a file or a mapping; its engine is one of the servers, by default the only
-    one."""
-
     engine: engine_fields.Engines = ("any",)
-    """Servers that the solver may choose from; any: all that are known; none: the equations alone."""
+    """Servers that the solver may choose from: names, or engine profiles of your own as files or mappings; any: all
+    that the package knows; none: the equations alone."""
 
     accelerators: fields.Accelerators
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
@@ -285,9 +278,9 @@ class Scenario(Strict):
                 expected = "none in fidelity paper, where the model's name says the precision"
                 faults.append((("weights",), [label(entry) for entry in self.weights], expected))
             if "engine" in self.model_fields_set:
-                faults.append((("engine",), ", ".join(self.engine), f"nothing {_NO_SERVER}"))
-            if self.profile is not None:
-                faults.append((("profile",), self.profile, f"none {_NO_SERVER}"))
+                faults.append(
+                    (("engine",), ", ".join(self.servers), "nothing in fidelity paper, which knows no server")
+                )
             if faults:
                 raise fields.refused_at(faults)
         return self
@@ -304,8 +297,8 @@ class Scenario(Strict):
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Names of the servers that are asked, ``any`` or ``none``; of a profile that stands in it, its engine."""
-        return asked(self.engine, self.profile, said="engine" in self.model_fields_set)
+        """Names of the servers that are asked, ``any`` or ``none``; of an engine profile, its engine."""
+        return spoken(self.engine)
 
     def with_max_setups(self, most: int) -> Scenario:
         """The same scenario, which may list so many configurations (see ``bounds.DEFAULT_MAX_SETUPS``)."""

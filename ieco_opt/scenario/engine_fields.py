@@ -1,74 +1,90 @@
-"""Types of the fields that say which servers a scenario asks: names, and a profile of its own."""
+"""Type of the field that says which servers a scenario asks: names, and engine profiles of its own."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WrapValidator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 from pydantic.config import JsonDict
-from pydantic.functional_validators import ModelWrapValidatorHandler
 
+from ieco_opt.documents.origin import Location
 from ieco_opt.scenario import fields
-from ieco_opt.scenario.engines import ALONE, ANY, PREFERENCE, name_in
+from ieco_opt.scenario.engines import ALONE, ANY, PREFERENCE, Engine, name_in
 
-ProfileReference = Annotated[
-    Annotated[fields.Name, fields.expecting("a profile of a server, as a file or a mapping"), Tag("<name>")]
-    | Annotated[fields.Inline, Tag("<mapping>")],
-    Discriminator(fields.kind_of_reference),
-]
+MOST_PROFILES = 8
+"""Most engine profiles of one list: each multiplies the work, which the bound on configurations does not count."""
 
 _WORDS = (ANY, ALONE, *PREFERENCE)
 
-_EITHER: JsonDict = {"anyOf": [{"enum": list(_WORDS)}, {"items": {"enum": list(_WORDS)}, "type": "array"}]}
-
-WITHOUT_PROFILE: JsonDict = {
-    "if": {"properties": {"profile": {"type": "null"}}},
-    "then": {"properties": {"engine": _EITHER}},
-}
-"""JSON Schema of the names that there are where a scenario or a workload brings no profile."""
+_NAMES: JsonDict = {"anyOf": [{"enum": list(_WORDS)}, {"pattern": r"/|\.([yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$"}]}
+"""JSON Schema of the names that there are, and of files."""
 
 
-def _known(value: object, handler: ModelWrapValidatorHandler[str], info: ValidationInfo) -> str:
-    """Refuse names that neither the package nor the scenario's own profile has.
+def _known(value: str) -> str:
+    """Refuse what is neither a name nor a file."""
+    from ieco_opt.engines.store import is_profile_file
 
-    A profile that is a file is not read yet, and one that is wrong has no name: then any text may be right.
-    """
-    profile = info.data.get("profile", "")
-    own = name_in(profile)
-    known = (*_WORDS, *(() if own is None or own in _WORDS else (own,)))
-    open_ended = profile is not None and own is None
-    if isinstance(value, str) and (value in known or open_ended):
-        return handler(value)
-    *others, last = map(repr, known)
-    raise fields.refusal(value, f"{', '.join(others)} or {last}")
+    if value not in _WORDS and not is_profile_file(value):
+        raise ValueError
+    return value
 
 
-def _alone(value: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse servers beside a word that stands for all of them, or for none."""
-    wrong = [((at,), each, "it alone") for at, each in enumerate(value) if each in (ANY, ALONE) and len(value) > 1]
+def _each_once(value: tuple[Engine, ...]) -> tuple[Engine, ...]:
+    """Refuse entries that repeat an earlier one, and a second profile of one engine."""
+    fields.unique(tuple(each if isinstance(each, str) else f"[{at}]" for at, each in enumerate(value)))
+    first = dict[str, int]()
+    for at, each in enumerate(value):
+        name = name_in(each)
+        if name is not None and first.setdefault(name, at) != at:
+            raise fields.refused_at([((at, "engine"), name, "one profile of each engine")])
+    return value
+
+
+def _few(value: tuple[Engine, ...]) -> tuple[Engine, ...]:
+    own = sum(each not in _WORDS for each in value)
+    if own > MOST_PROFILES:
+        raise fields.refused_at([((), value, f"at most {MOST_PROFILES} engine profiles in it")])
+    return value
+
+
+def _together(value: tuple[Engine, ...]) -> tuple[Engine, ...]:
+    """Refuse servers beside a word that stands for all of the package, or for none."""
+    wrong: list[tuple[Location, object, str]] = []
+    for at, each in enumerate(value):
+        if each == ALONE and len(value) > 1:
+            wrong.append(((at,), each, "it alone"))
+        if each == ANY and any(other in _WORDS for other in value if other != ANY):
+            wrong.append(((at,), each, "it alone, or with engine profiles of your own"))
     if wrong:
         raise fields.refused_at(wrong)
     return value
 
 
-def _with_profile(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse servers that leave out the one whose profile the scenario brings."""
-    profile = info.data.get("profile")
-    own = name_in(profile)
-    if profile is not None and value == (ALONE,):
-        raise fields.refusal(ALONE, "a server, since there is a profile of one")
-    if own is not None and ANY not in value and own not in value:
-        raise fields.refusal(", ".join(value), f"{own!r} among them, the engine of the profile")
-    return value
+def _entry_as_list(value: object) -> object:
+    """Take one name, file or mapping for a list of it."""
+    return [value] if isinstance(value, str) or fields.kind_of_reference(value) == "<mapping>" else value
 
 
-EngineName = Annotated[str, WrapValidator(_known)]
+EngineEntry = Annotated[
+    Annotated[
+        fields.Name,
+        Field(json_schema_extra=_NAMES),
+        AfterValidator(_known),
+        fields.expecting(
+            f"{', '.join(map(repr, _WORDS))}, or an engine profile: a file (.yaml, .yml, .json, or with a slash) or a "
+            "mapping"
+        ),
+        Tag("<name>"),
+    ]
+    | Annotated[fields.Inline, Tag("<mapping>")],
+    Discriminator(fields.kind_of_reference),
+]
 Engines = Annotated[
-    tuple[EngineName, ...],
+    tuple[EngineEntry, ...],
     Field(json_schema_extra=fields.one_or_list),
-    AfterValidator(fields.unique),
-    AfterValidator(_alone),
-    AfterValidator(_with_profile),
-    fields.listed("servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none' alone"),
-    BeforeValidator(fields.scalar_as_list),
+    AfterValidator(_each_once),
+    AfterValidator(_few),
+    AfterValidator(_together),
+    fields.listed("servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none', or engine profiles (files or mappings)"),
+    BeforeValidator(_entry_as_list),
 ]

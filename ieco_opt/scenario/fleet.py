@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_validator, model_validator
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import engine_fields, fields
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
-from ieco_opt.scenario.engines import asked
+from ieco_opt.scenario.engines import is_file, spoken
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
@@ -119,8 +119,6 @@ OperatingPoints = Annotated[
 class FleetWorkload(Strict):
     """Requests of one model that have to be served."""
 
-    model_config = ConfigDict(json_schema_extra=engine_fields.WITHOUT_PROFILE)
-
     name: fields.Title
     """Name that results use."""
 
@@ -134,13 +132,9 @@ class FleetWorkload(Strict):
     kv_cache: fields.KvCaches = ("bf16",)
     """Precisions of the cache that the solver may choose from."""
 
-    # Declared before the servers, which may name its engine.
-    profile: engine_fields.ProfileReference | None = None
-    """Profile of a server of your own: a file or a mapping; its engine is one of the servers, by default the only
-    one."""
-
     engine: engine_fields.Engines = ("any",)
-    """Servers that the solver may choose from; any: all that are known; none: the equations alone."""
+    """Servers that the solver may choose from: names, or engine profiles of your own as files or mappings; any: all
+    that the package knows; none: the equations alone."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
@@ -222,8 +216,9 @@ class FleetWorkload(Strict):
             faults.append((("weights",), given, "nothing without a model"))
         if self.model is None and self.speculation is not None:
             faults.append((("speculation",), {}, "nothing without a model"))
-        if self.model is None and self.profile is not None:
-            faults.append((("profile",), self.profile, "nothing without a model"))
+        if self.model is None:
+            own = [(at, each) for at, each in enumerate(self.engine) if is_file(each) or not isinstance(each, str)]
+            faults += [(("engine", at), each, "no engine profile without a model") for at, each in own]
         if self.max_instances is not None and self.max_instances < self.min_instances:
             expected = f"at least min_instances, which is {self.min_instances}"
             faults.append((("max_instances",), self.max_instances, expected))
@@ -235,8 +230,8 @@ class FleetWorkload(Strict):
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """Names of the servers that are asked, ``any`` or ``none``; of a profile that stands in it, its engine."""
-        return asked(self.engine, self.profile, said="engine" in self.model_fields_set)
+        """Names of the servers that are asked, ``any`` or ``none``; of an engine profile, its engine."""
+        return spoken(self.engine)
 
     @property
     def classes(self) -> tuple[RequestClass, ...]:

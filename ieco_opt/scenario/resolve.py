@@ -12,7 +12,7 @@ from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
-from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
+from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
 from ieco_opt.scenario.self_contained import self_contained
@@ -86,11 +86,11 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
 
 
 def _engines(scenario: Scenario, faults: list[Fault]) -> tuple[Profile, ...]:
-    """Servers to choose from; those of the package alone where the scenario's own profile is wrong."""
+    """Servers to choose from; none where an engine profile of the scenario is wrong."""
     if scenario.fidelity is Fidelity.PAPER:
         return ()
     try:
-        return profiles_of(scenario.servers, own_profile(scenario.profile, ("profile",), scenario.origin))
+        return profiles_of(with_profiles(scenario.engine, ("engine",), scenario.origin))
     except ScenarioError as error:
         faults.extend(error.faults)
         return ()

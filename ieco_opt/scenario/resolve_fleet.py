@@ -14,7 +14,7 @@ from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
-from ieco_opt.scenario.engines import own_profile, profiles_of, unserved
+from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
@@ -166,7 +166,7 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
     engines = (
         _collected(
-            lambda: profiles_of(workload.servers, own_profile(workload.profile, (*location, "profile"), fleet.origin)),
+            lambda: profiles_of(with_profiles(workload.engine, (*location, "engine"), fleet.origin)),
             faults,
         )
         or ()

@@ -12,7 +12,8 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario, Speculation
-from ieco_opt.scenario.engines import profile_values
+from ieco_opt.scenario.engines import Engine, profile_values
+from ieco_opt.scenario.engines import is_file as is_engine_file
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload
 from ieco_opt.scenario.operating_points import read_operating_points
@@ -22,7 +23,7 @@ Kind = TypeVar("Kind", Scenario, Fleet)
 
 
 def self_contained(scenario: Scenario) -> Scenario:
-    """Put mappings in the place of the models and the profile that the scenario names as files.
+    """Put mappings in the place of the models and the engine profiles that the scenario names as files.
 
     Raises
     ------
@@ -34,16 +35,16 @@ def self_contained(scenario: Scenario) -> Scenario:
     changes: dict[str, object] = {"model": inlined.model(scenario.model, ("model",))}
     if scenario.speculation is not None:
         changes["speculation"] = inlined.speculation(scenario.speculation, ())
-    if isinstance(scenario.profile, str):
-        changes["profile"] = inlined.profile(scenario.profile, ("profile",))
+    if any(map(is_engine_file, scenario.engine)):
+        changes["engine"] = inlined.engines(scenario.engine, ("engine",))
     if faults:
         raise ScenarioError(faults)
     copied = scenario.model_copy(update=changes)
-    return copied if scenario.profile == copied.profile else _again(copied, scenario.origin)
+    return copied if scenario.engine == copied.engine else _again(copied, scenario.origin)
 
 
 def self_contained_fleet(fleet: Fleet) -> Fleet:
-    """Put mappings in the place of models, profiles and operating points that the fleet names as files.
+    """Put mappings in the place of models, engine profiles and operating points that the fleet names as files.
 
     Raises
     ------
@@ -88,12 +89,17 @@ class _Inliner:
             self.faults.extend(error.faults)
             return reference
 
-    def profile(self, file: str, location: Location) -> object:
+    def engines(self, engines: tuple[Engine, ...], location: Location) -> tuple[Engine, ...]:
+        return tuple(self._engine(each, (*location, at)) for at, each in enumerate(engines))
+
+    def _engine(self, engine: Engine, location: Location) -> Engine:
+        if not isinstance(engine, str) or not is_engine_file(engine):
+            return engine
         try:
-            return profile_values(file, location, self.origin)
+            return profile_values(engine, location, self.origin)
         except ScenarioError as error:
             self.faults.extend(error.faults)
-            return file
+            return engine
 
     def speculation(self, speculation: Speculation, location: Location) -> Speculation:
         draft = self.model(speculation.draft_model, (*location, "speculation", "draft_model"))
@@ -105,8 +111,8 @@ class _Inliner:
             changes["model"] = self.model(workload.model, (*location, "model"))
         if workload.speculation is not None:
             changes["speculation"] = self.speculation(workload.speculation, location)
-        if isinstance(workload.profile, str):
-            changes["profile"] = self.profile(workload.profile, (*location, "profile"))
+        if any(map(is_engine_file, workload.engine)):
+            changes["engine"] = self.engines(workload.engine, (*location, "engine"))
         if isinstance(workload.operating_points, str):
             try:
                 changes["operating_points"] = read_operating_points(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import warnings
 from pathlib import Path
 
@@ -76,11 +77,14 @@ def test_own_profiles_go_before_those_of_the_package(tmp_path: Path) -> None:
         assert profile(name, [mine, other]) is other
         assert profile(name, [mine]) is profile("vllm")
     assert profile("Mine", [other, mine]) is mine
-    with pytest.raises(ScenarioError, match=r"expected one of mine, sglang, trtllm, vllm, or a profile.*near: mine"):
+    with pytest.raises(
+        ScenarioError, match=r"expected one of mine, sglang, trtllm, vllm, or an engine profile.*near: mine"
+    ):
         profile("mien", [mine])
-    path = tmp_path / "own.yaml"
-    path.write_text(TEXT, encoding="utf-8")
-    assert profile(str(path), [mine]) == dataclasses.replace(mine, file=str(path))
+    for file, text in (("own.yaml", TEXT), ("vllm", TEXT), ("own.JSON", json.dumps(own_profile(), indent="\t"))):
+        path = tmp_path / file
+        path.write_text(text, encoding="utf-8")
+        assert profile(str(path), [mine]) == dataclasses.replace(mine, file=str(path))
 
 
 @pytest.mark.parametrize("name", ["Mine", "-mine", "mi ne", "mine.yaml", "any", "none", "m" * 41, "é"])

@@ -80,7 +80,7 @@ def test_every_rule_says_where_it_was_read(chosen: Profile) -> None:
 def test_names_are_taken_as_people_write_them() -> None:
     assert profile("vLLM") is profile("vllm")
     assert profile("TensorRT-LLM") is profile("trtllm")
-    with pytest.raises(ScenarioError, match=r"expected one of sglang, trtllm, vllm, or a profile.*near: vllm"):
+    with pytest.raises(ScenarioError, match=r"expected one of sglang, trtllm, vllm, or an engine profile.*near: vllm"):
         profile("vlm")
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_profile_is_refused(text: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match=r"own.yaml: cannot be read.*expected a profile"):
+    with pytest.raises(ScenarioError, match=r"own.yaml: cannot be read.*expected an engine profile"):
         profile(str(tmp_path / "own.yaml"))
 
 

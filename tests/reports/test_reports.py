@@ -1012,7 +1012,8 @@ def test_results_of_one_name_are_told_apart_by_what_differs() -> None:
     ]
     assert several.labels([FRONT, changed(kv_cache=("bf16", "fp8"))]) == ["cache bf16", "cache bf16 or fp8"]
     engines = [FRONT, changed(engine=("none",)), changed(engine=("sglang", "vllm"))]
-    assert several.labels(engines) == ["any engine", "no engine", "sglang or vllm"]
+    engines.append(changed(engine=("any", {"engine": "mine"})))
+    assert several.labels(engines) == ["any engine", "no engine", "sglang or vllm", "any engine or mine"]
     assert several.labels([FRONT, changed(memory_reserve_gb=0.0)]) == ["reserve auto", "reserve 0 GB"]
     assert several.labels([FRONT, changed(memory_utilization=0.95)]) == ["90 % of the memory", "95 % of the memory"]
     assert several.labels([FRONT, changed(limits=Limits(max_cost=2))]) == ["no limits", "max_cost 2"]

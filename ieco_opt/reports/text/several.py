@@ -42,7 +42,7 @@ def labels(frontiers: Sequence[Frontier]) -> list[str]:
     ]
 
 
-_ENGINES: dict[tuple[str, ...], str] = {("any",): "any engine", ("none",): "no engine"}
+_ENGINES = {"any": "any engine", "none": "no engine"}
 
 
 def _reserve(scenario: Scenario) -> str:
@@ -69,7 +69,7 @@ def _traits(frontier: Frontier) -> tuple[str, ...]:
         " or ".join(map(precision.label, scenario.weights)),
         workload(scenario),
         "cache " + " or ".join(scenario.kv_cache),
-        _ENGINES.get(scenario.servers, " or ".join(scenario.servers)),
+        " or ".join(_ENGINES.get(each, each) for each in scenario.servers),
         "reserve " + _reserve(scenario),
         f"{wording.percent(scenario.memory_utilization)} of the memory",
         "no speculation" if scenario.speculation is None else "speculation",

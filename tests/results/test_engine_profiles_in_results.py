@@ -1,4 +1,4 @@
-"""Results of scenarios that bring a profile: they keep it, and are checked and launched with it."""
+"""Results of scenarios that bring an engine profile: they keep it, and are checked and launched with it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ import ieco_opt
 from ieco_opt.cli.main import main
 from ieco_opt.engines import profile
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.encoding import to_mapping
 from ieco_opt.results.launching import launched
+from ieco_opt.results.reading import from_json
 
+STARTED = TEXT.replace('[vllm, serve, "{model}"]', '[mine, serve, "{model}"]')
 OTHER = own_profile(
     say=own_profile()["say"] | {"command": ["my-server", "start", "{model}"]},
     versions={"read": "1", "from": "1", "below": "2"},
@@ -24,9 +27,9 @@ OTHER = own_profile(
 
 
 def front(tmp_path: Path, **changes: object) -> Path:
-    (tmp_path / "mine.yaml").write_text(TEXT.replace('[vllm, serve, "{model}"]', '[mine, serve, "{model}"]'))
+    (tmp_path / "mine.yaml").write_text(STARTED)
     path = tmp_path / "scenario.yaml"
-    path.write_text(json.dumps(DEPLOYMENT | {"profile": "mine.yaml"} | changes))
+    path.write_text(json.dumps(DEPLOYMENT | {"engine": "mine.yaml"} | changes))
     scenario = ieco_opt.load_scenario(path)
     assert isinstance(scenario, ieco_opt.Scenario)
     saved = tmp_path / "front.json"
@@ -58,7 +61,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 def test_a_result_needs_no_file_of_its_profile(call: Call, tmp_path: Path) -> None:
     saved = front(tmp_path)
     values = json.loads(saved.read_text())
-    assert values["scenario"]["profile"]["engine"] == "mine"
+    assert values["scenario"]["engine"] == [own_profile(STARTED)]
     assert values["versions"]["engines"] == {"mine": VERSION}
     assert {each["engine"] for each in values["deployments"]} == {"mine"}
     answer = ieco_opt.load_result(saved)
@@ -72,11 +75,11 @@ def test_a_result_needs_no_file_of_its_profile(call: Call, tmp_path: Path) -> No
     assert " vllm serve " in said
     code, said, error = call("launch", saved, "--point", "1", "--engine", "mien")
     assert (code, said) == (2, "")
-    assert "found 'mien', expected one of mine, sglang, trtllm, vllm, or a profile" in error
+    assert "found 'mien', expected one of mine, sglang, trtllm, vllm, or an engine profile in a file" in error
 
 
 def test_a_profile_of_a_shipped_name_is_what_the_result_means_by_it(tmp_path: Path) -> None:
-    scenario = ieco_opt.Scenario(**(DEPLOYMENT | {"profile": OTHER | {"engine": "vllm"}, "engine": ["vllm", "sglang"]}))
+    scenario = ieco_opt.Scenario(**(DEPLOYMENT | {"engine": [OTHER | {"engine": "vllm"}, "sglang"]}))
     answer = ieco_opt.frontier(scenario, points=2)
     assert answer.versions.engines == {"sglang": profile("sglang").version, "vllm": ">=1,<2"}
     assert ieco_opt.verify(answer).problems == []
@@ -90,7 +93,7 @@ def test_a_profile_of_a_shipped_name_is_what_the_result_means_by_it(tmp_path: Pa
 def test_another_profile_of_the_same_name_is_told_where_it_prices_otherwise(tmp_path: Path) -> None:
     own = own_profile()
     prices = own["prices"] | {"dense_over": "1"}
-    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"profile": own | {"prices": prices}})), points=2)
+    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"engine": own | {"prices": prices}})), points=2)
     number = next(at for at, each in enumerate(answer, start=1) if each.gpus == 2)
     assert launched(answer, "mine", [number]).unsaid == ()
     path = tmp_path / "file.yaml"
@@ -99,8 +102,19 @@ def test_another_profile_of_the_same_name_is_told_where_it_prices_otherwise(tmp_
     assert "it was priced as My server runs it, and My server spreads dense layers over other ranks" in unsaid
 
 
+@pytest.mark.parametrize("name", ["mine.yaml", "/mine"])
+def test_a_row_names_no_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(TEXT)
+    (tmp_path / "mine").write_text(TEXT)
+    answer = ieco_opt.frontier(ieco_opt.Scenario(**DEPLOYMENT), points=2)
+    file = str(tmp_path / "mine.yaml") if name == "mine.yaml" else f"{tmp_path}{name}"
+    edited = dataclasses.replace(answer, deployments=tuple(dataclasses.replace(each, engine=file) for each in answer))
+    with pytest.raises(ScenarioError, match="expected one of sglang, trtllm, vllm"):
+        edited.launch(point=1)
+
+
 def test_edited_versions_are_told() -> None:
-    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"profile": own_profile()})), points=2)
+    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"engine": own_profile()})), points=2)
     edited = dataclasses.replace(answer, versions=dataclasses.replace(answer.versions, engines={"mine": ">=9,<10"}))
     (problem,) = ieco_opt.verify(edited).problems
     assert problem.startswith("versions.engines.mine: found >=9,<10, ")
@@ -113,7 +127,7 @@ def test_edited_versions_are_told() -> None:
 def test_an_edited_profile_is_not_what_the_figures_were_made_with(tmp_path: Path) -> None:
     saved = front(tmp_path)
     values = json.loads(saved.read_text())
-    values["scenario"]["profile"]["prices"]["dense_over"] = "1"
+    values["scenario"]["engine"][0]["prices"]["dense_over"] = "1"
     saved.write_text(json.dumps(values))
     assert any("latency_s: found" in each for each in ieco_opt.verify(ieco_opt.load_result(saved)).problems)
 
@@ -121,9 +135,9 @@ def test_an_edited_profile_is_not_what_the_figures_were_made_with(tmp_path: Path
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ("/etc/passwd", "scenario.profile: found '/etc/passwd', expected no name of a file"),
-        (own_profile(port=0), "profile.port: found 0, expected a whole number"),
-        ({"engine": "mine"}, "profile.prices.dense_over: missing"),
+        ("/etc/passwd", "scenario.engine[0]: found '/etc/passwd', expected no name of a file"),
+        (own_profile(port=0), "engine[0].port: found 0, expected a whole number"),
+        ({"engine": "mine"}, "engine[0].prices.dense_over: missing"),
         (own_profile(engine="vllm"), "versions.engines"),
     ],
     ids=["file", "port", "empty", "name"],
@@ -134,7 +148,7 @@ def test_a_result_with_another_profile_ends_with_words(
 ) -> None:
     saved = front(tmp_path)
     values = json.loads(saved.read_text())
-    values["scenario"]["profile"] = edit
+    values["scenario"]["engine"] = edit
     saved.write_text(json.dumps(values))
     code, _, error = call(command, saved, *(["--point", "1"] if command == "launch" else []))
     assert code in (1, 2)
@@ -142,12 +156,12 @@ def test_a_result_with_another_profile_ends_with_words(
 
 
 def fleet(**second: object) -> dict[str, Any]:
-    (chat,) = workload(profile=own_profile())["workloads"]
+    (chat,) = workload(engine=own_profile())["workloads"]
     return FLEET | {"workloads": [chat, FLEET["workloads"][0] | {"name": "other"} | second]}
 
 
 def test_every_workload_has_its_own_profile(tmp_path: Path) -> None:
-    answer = ieco_opt.plan(ieco_opt.Fleet(**fleet(profile=OTHER)))
+    answer = ieco_opt.plan(ieco_opt.Fleet(**fleet(engine=OTHER)))
     assert answer.versions.engines == {"mine": f"{VERSION} or >=1,<2"}
     assert ieco_opt.verify(answer).problems == []
     for engine in (None, "mine"):
@@ -167,3 +181,34 @@ def test_a_profile_of_one_workload_starts_the_others_where_it_is_named() -> None
     assert {each.argv[0] for each in answer.launch()} == {"vllm", "python"}
     with pytest.raises(ScenarioError, match="expected one of mine, sglang, trtllm, vllm"):
         answer.launch(engine="other")
+
+
+@pytest.mark.parametrize(
+    ("engine", "expected"),
+    [
+        (None, [OTHER]),
+        (["any"], ["any", OTHER]),
+        ("any", ["any", OTHER]),
+        (["mine", "sglang"], [OTHER, "sglang"]),
+        (["vllm", "mine"], ["vllm", OTHER]),
+    ],
+    ids=repr,
+)
+def test_a_profile_that_model_3_kept_beside_the_servers_is_one_of_them(engine: object, expected: list[object]) -> None:
+    former = {"profile": OTHER} | ({} if engine is None else {"engine": engine})
+    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"engine": expected})), points=2)
+    values = to_mapping(answer)
+    rest = {name: part for name, part in values["scenario"].items() if name != "engine"}
+    assert from_json(json.dumps(values | {"scenario": rest | former})) == answer
+    planned = ieco_opt.plan(ieco_opt.Fleet(**fleet(engine=expected)))
+    values = to_mapping(planned)
+    chat, other = values["scenario"]["workloads"]
+    values["scenario"]["workloads"] = [chat, {name: other[name] for name in other if name != "engine"} | former]
+    assert from_json(json.dumps(values)) == planned
+
+
+def test_any_other_profile_of_a_saved_scenario_is_no_engine() -> None:
+    values = to_mapping(ieco_opt.frontier(ieco_opt.Scenario(**DEPLOYMENT), points=2))
+    values["scenario"]["profile"] = {"engine": "mine"}
+    with pytest.raises(ScenarioError, match=r"scenario\.profile"):
+        from_json(json.dumps(values))
