@@ -1,0 +1,147 @@
+"""Calibration profiles of the catalog: fitted to measured decode times, cross-validated by configuration, and written.
+
+The priors are `benchmarks/calibration_priors/`: one profile a generation. All generations are fitted together, since
+they share what is no property of the hardware. Clean rows are those whose prompts run elsewhere, and those with about
+920 prompt and 7,370 output tokens.
+
+    .venv/bin/python benchmarks/calibration.py ../shared/measured/decode.csv            # figures
+    .venv/bin/python benchmarks/calibration.py ../shared/measured/decode.csv --write    # and the profiles
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from ieco_opt import catalog
+from ieco_opt.calibration.fitting import Problem, cross_validated, fitted, problem_of, profiles_of_fit
+from ieco_opt.calibration.measurements import Measurements, read_measurements
+from ieco_opt.calibration.pricing import group_rows, predicted
+from ieco_opt.catalog.calibration import Calibration
+from ieco_opt.catalog.profiles import read_calibration
+
+HERE = Path(__file__).parent
+PROFILES = HERE.parent / "ieco_opt" / "catalog" / "data" / "profiles"
+SHUFFLES = 3
+
+
+def main() -> None:
+    """Print the errors of the fit, cross-validated and leaving models and accelerators out; write it if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measurements", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the profiles into the catalog")
+    parser.add_argument("--source", default="SemiAnalysis InferenceX, dump of 2026-07-20 (Apache-2.0)")
+    arguments = parser.parse_args()
+    measurements = read_measurements(arguments.measurements)
+    priors = [read_calibration(path) for path in sorted((HERE / "calibration_priors").glob("*.yaml"))]
+    problem = problem_of(measurements, priors, _profile_of_rows(measurements, priors))
+    table = measurements.rows.iloc[problem.rows].reset_index(drop=True)
+    times = [cross_validated(problem, seed=seed) for seed in range(SHUFFLES)]
+    errors = np.stack(times) / problem.measured - 1.0
+    clean = _clean(table)
+    _print_all(measurements, problem, table, times, errors, clean)
+    if arguments.write:
+        _write(problem, table, errors, arguments.source)
+
+
+def _print_all(
+    measurements: Measurements,
+    problem: Problem,
+    table: pd.DataFrame,
+    times: Sequence[NDArray[np.float64]],
+    errors: NDArray[np.float64],
+    clean: NDArray[np.bool_],
+) -> None:
+    published = predicted(group_rows(measurements), len(measurements.rows), lambda _: None)[problem.rows]
+    uncalibrated = published / problem.measured - 1.0
+    within = fitted(problem)
+    print(f"{len(table)} rows, {problem.configuration.max() + 1} configurations, {len(problem.left_out)} left out")
+    print(f"{len(within.logarithms)} parameters, {int(within.identified.sum())} identified; errors in %")
+    _line("published constants, clean", uncalibrated[clean])
+    _line("published constants, all", uncalibrated)
+    in_sample = problem.predicted(within.logarithms) / problem.measured - 1.0
+    _line("in sample, clean", in_sample[clean])
+    _line("in sample, all", in_sample)
+    _line(f"cross-validated ({SHUFFLES} shuffles), clean", errors[:, clean])
+    _line(f"cross-validated ({SHUFFLES} shuffles), all", errors)
+    ranked = [_pairs_ranked(table, each) for each in times]
+    print(f"pairs that differ by over 20 % ranked rightly: {np.mean(ranked):.1%}")
+    for column in ("model", "accelerator", "weights", "engine"):
+        for name, rows in table.groupby(column).indices.items():
+            _line(f"  {column} {name} ({len(rows)})", errors[:, rows])
+    for column in ("model", "accelerator"):
+        left = cross_validated(problem, table[column].to_numpy()) / problem.measured - 1.0
+        _line(f"one {column} left out, clean", left[clean])
+
+
+def _line(what: str, errors: NDArray[np.float64]) -> None:
+    size = np.abs(errors)
+    print(
+        f"{what:50s} median {np.median(size):6.1%}  90th {np.quantile(size, 0.9):6.1%}  bias {np.median(errors):+6.1%}"
+    )
+
+
+def _clean(table: pd.DataFrame) -> NDArray[np.bool_]:
+    long_answers = (table["output_tokens"] > 5_000) & (table["prompt_tokens"] < 2_000)
+    return np.asarray((table["disaggregated"] == 1) | long_answers)
+
+
+def _pairs_ranked(table: pd.DataFrame, predicted_s: NDArray[np.float64]) -> float:
+    right = total = 0
+    measured = table["time_per_output_token_s"].to_numpy(dtype=float)
+    for rows in table.groupby("model").indices.values():
+        ratio = np.log(measured[rows][:, None] / measured[rows])
+        apart = ratio > np.log(1.2)
+        guess = predicted_s[rows][:, None] > predicted_s[rows]
+        right, total = right + int((apart & guess).sum()), total + int(apart.sum())
+    return right / total
+
+
+def _profile_of_rows(measurements: Measurements, profiles: Sequence[Calibration]) -> list[int]:
+    names = [catalog.accelerator(name).name for name in measurements.rows["accelerator"]]
+    numbers = {name: at for at, each in enumerate(profiles) for name in each.accelerators}
+    return [numbers.get(name, -1) for name in names]
+
+
+def _write(problem: Problem, table: pd.DataFrame, errors: NDArray[np.float64], source: str) -> None:
+    accelerators = table["accelerator"].map(lambda name: catalog.accelerator(name).name)
+    models = table["model"].map(lambda name: catalog.model(name).name)
+    context = table["prompt_tokens"] + table["output_tokens"] / 2.0
+    per_gpu = problem.batch / table["gpus_per_instance"]
+    for each in profiles_of_fit(problem, fitted(problem)):
+        rows = np.flatnonzero(accelerators.isin(each.accelerators))
+        size = np.abs(errors[:, rows])
+        mapping = each.model_dump(exclude_defaults=True) | {
+            "fitted_on": {
+                "source": source,
+                "rows": len(rows),
+                "configurations": len(np.unique(problem.configuration[rows])),
+                "median_error": round(float(np.median(size)), 3),
+                "p90_error": round(float(np.quantile(size, 0.9)), 3),
+                "models": sorted(set(models.iloc[rows])),
+                "weights": sorted(set(table["weights"].iloc[rows])),
+                **{
+                    name: [float(f"{low:.3g}"), float(f"{high:.3g}")]
+                    for name, low, high in (
+                        ("batch_per_gpu", per_gpu.iloc[rows].min(), per_gpu.iloc[rows].max()),
+                        ("context_tokens", context.iloc[rows].min(), context.iloc[rows].max()),
+                    )
+                },
+                "gpus": [int(bound) for bound in table["gpus_per_instance"].iloc[rows].agg(["min", "max"])],
+            }
+        }
+        # Through JSON: tuples are lists there, as YAML needs them.
+        plain = yaml.safe_load(Calibration.model_validate(mapping, strict=False).model_dump_json(exclude_defaults=True))
+        text = yaml.safe_dump(plain, sort_keys=False, width=120, default_flow_style=None)
+        header = "# Written by benchmarks/calibration.py --write; the priors are in benchmarks/calibration_priors/.\n"
+        (PROFILES / f"{each.name}.yaml").write_text(header + text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
