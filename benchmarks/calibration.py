@@ -23,7 +23,7 @@ from ieco_opt import catalog
 from ieco_opt.calibration.fitting import Problem, cross_validated, fitted, problem_of, profiles_of_fit
 from ieco_opt.calibration.measurements import Measurements, read_measurements
 from ieco_opt.calibration.pricing import group_rows, predicted
-from ieco_opt.catalog.calibration import Calibration
+from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.profiles import read_calibration
 
 HERE = Path(__file__).parent
@@ -137,7 +137,7 @@ def _write(problem: Problem, table: pd.DataFrame, errors: NDArray[np.float64], s
             }
         }
         # Through JSON: tuples are lists there, as YAML needs them.
-        plain = yaml.safe_load(Calibration.model_validate(mapping, strict=False).model_dump_json(exclude_defaults=True))
+        plain = yaml.safe_load(calibration_from_mapping(mapping).model_dump_json(exclude_defaults=True))
         text = yaml.safe_dump(plain, sort_keys=False, width=120, default_flow_style=None)
         header = "# Written by benchmarks/calibration.py --write; the priors are in benchmarks/calibration_priors/.\n"
         (PROFILES / f"{each.name}.yaml").write_text(header + text, encoding="utf-8")

@@ -129,9 +129,9 @@ class Calibration(WithSources):
     """Seconds of launches in a plain layer."""
     layer_kernels: LayerKernels
     """Further launches, as shares of `layer_s`."""
-    engines: dict[str, Factor] = {}
+    engines: dict[str, Factor] = Field(default={})
     """Factors on `layer_s` by the name that measurements call a server."""
-    pairs: dict[str, dict[str, Factor]] = {}
+    pairs: dict[str, dict[str, Factor]] = Field(default={})
     """Further factors by server and model."""
     linear_share: ByWeights
     """Share of the memory bandwidth at which weights outside routed experts are read."""
@@ -193,7 +193,14 @@ def calibration_from_mapping(mapping: Mapping[str, object]) -> Calibration:
     pydantic.ValidationError
         With every fault found.
     """
-    return Calibration.model_validate(mapping, strict=False)
+    return Calibration.model_validate(_frozen(mapping))
+
+
+def _frozen(value: object) -> object:
+    """Lists of YAML and JSON as the tuples that strict fields take."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_frozen, value))
+    return {name: _frozen(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _no_quicker(kernel: AllReduceKernel, other: AllReduceKernel) -> bool:

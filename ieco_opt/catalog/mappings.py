@@ -135,7 +135,8 @@ def memory_fields(item: Model | PaperModel | Accelerator) -> tuple[str, ...]:
 
 
 def _names(kind: type[Any]) -> Iterable[str]:
-    return (field.name for field in fields(kind))
+    """Fields of an entry; a calibration is no figure of an accelerator, but what a scenario prices it with."""
+    return (field.name for field in fields(kind) if field.name != "calibration")
 
 
 def _nested(part: Any) -> dict[str, object]:

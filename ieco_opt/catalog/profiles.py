@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -59,11 +60,16 @@ def calibration(name: str) -> Calibration:
 
 def calibration_of(accelerator: Accelerator) -> Calibration | None:
     """The profile of the package that was fitted on an accelerator, or else is taken to be alike."""
-    for listed in ("accelerators", "like"):
-        for each in calibrations():
-            if accelerator.name in getattr(each, listed):
-                return each
-    return None
+    return fitting(accelerator, calibrations())
+
+
+def fitting(accelerator: Accelerator, profiles: Iterable[Calibration]) -> Calibration | None:
+    """The first of some profiles that names an accelerator as fitted on, or else as alike."""
+    listed = tuple(profiles)
+    return next(
+        (each for each in listed if accelerator.name in each.accelerators),
+        next((each for each in listed if accelerator.name in each.like), None),
+    )
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -77,14 +83,17 @@ def read_calibration(path: Path) -> Calibration:
     document = yaml_document.parse(read_text(path, expected="a calibration profile in YAML"), str(path))
     if document.faults:
         raise ScenarioError([Fault(str(path), line, dotted(at), message) for at, line, message in document.faults])
-    if not isinstance(document.values, dict):
-        message = f"found {found(document.values)}, expected a calibration profile: a mapping"
-        raise ScenarioError.single(message, file=str(path))
-    origin = Origin(str(path), path.parent, document.lines)
+    return calibration_in(document.values, Origin(str(path), path.parent, document.lines))
+
+
+def calibration_in(values: object, origin: Origin) -> Calibration:
+    """Make a profile of what stands in a file or a scenario; errors as of :func:`read_calibration`."""
+    if not isinstance(values, Mapping):
+        raise ScenarioError([origin.fault((), f"found {found(values)}, expected a calibration profile: a mapping")])
     try:
-        return calibration_from_mapping(document.values)
+        return calibration_from_mapping(values)
     except ValidationError as error:
-        raise ScenarioError([_fault(each, origin) for each in error.errors()]) from None
+        raise ScenarioError([_fault(each, origin) for each in error.errors(include_url=False)]) from None
 
 
 def _fault(error: object, origin: Origin) -> Fault:

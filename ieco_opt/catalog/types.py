@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from ieco_opt.catalog.attention import AttentionBlock
+
+if TYPE_CHECKING:
+    from ieco_opt.catalog.calibration import Calibration
 
 
 class Fidelity(StrEnum):
@@ -30,6 +34,7 @@ class Accelerator:
     Bandwidths of the two networks are all-reduce bandwidths (half of the unidirectional link bandwidth).
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
     ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
+    ``calibration`` is the profile that it is priced with; ``None``: the published constants.
     ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
     a user did not say it.
     """
@@ -51,6 +56,7 @@ class Accelerator:
     power_w: float | None = None
     idle_power_w: float | None = None
     vendor: str | None = None
+    calibration: Calibration | None = field(default=None, hash=False)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

@@ -11,8 +11,8 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok
-from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.times import PassTime
 
 Rows = NDArray[np.intp]
 

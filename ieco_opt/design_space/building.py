@@ -18,9 +18,9 @@ from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
 from ieco_opt.performance.pass_time import pass_time
-from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
+from ieco_opt.performance.times import PassTime
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""

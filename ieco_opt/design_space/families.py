@@ -17,10 +17,10 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import speculation_factor, usd_per_second
 from ieco_opt.performance.pass_time import pass_time
-from ieco_opt.performance.times import PassTime, idle_pass
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.servers import Server
+from ieco_opt.performance.times import PassTime, idle_pass
 from ieco_opt.performance.traffic import Traffic, decode_traffic
 
 

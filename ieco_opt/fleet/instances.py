@@ -16,13 +16,13 @@ from ieco_opt.design_space.segments import last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.rows import stack_rows
 from ieco_opt.performance.serving import (
     Phase,
     colocated_time_to_first_token_s,
     transfer_s,
 )
+from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import prefill_traffic
 
 

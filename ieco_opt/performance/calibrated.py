@@ -275,9 +275,7 @@ def _linear_reads(architecture: Architecture, degrees: Degrees, pace: Array) -> 
     norms = degrees.stage_ranks * architecture.norm_bytes(architecture.layers, architecture.routed_layers)
     found[:, _class_of(architecture, "norms")] += pace * norms
     heads = degrees.stage_ranks / degrees.spread.head_ranks
-    found[:, _class_of(architecture, "head")] += (
-        heads * architecture.bytes_of("head") * architecture.embedding_params
-    )
+    found[:, _class_of(architecture, "head")] += heads * architecture.bytes_of("head") * architecture.embedding_params
     return found
 
 

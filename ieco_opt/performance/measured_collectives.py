@@ -19,9 +19,9 @@ def all_reduce_lines(
     Parameters
     ----------
     kernels
-        Those of one node, by their ranks. A number of ranks between two of them takes the larger one. Beyond all of them,
-        and over several nodes, the published protocols over whole nodes count, no quicker than the largest measured:
-        so the result never falls with the ranks.
+        Those of one node, by their ranks. A number of ranks between two of them takes the larger one. Beyond all of
+        them, and over several nodes, the published protocols over whole nodes count, no quicker than the largest
+        measured: so the result never falls with the ranks.
     ranks, nodes
         Shape (setups,).
 

@@ -65,7 +65,6 @@ class Collective:
         )
         return self.times[:, None] * latency, self.times[:, None] * slope
 
-
     def published_per_byte(self, accelerator: Accelerator) -> tuple[Array, Array]:
         """Latency, and seconds of a byte, under each published protocol, times how often it happens."""
         latency, per_byte = collective(

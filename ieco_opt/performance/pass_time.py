@@ -7,6 +7,7 @@ import numpy as np
 from ieco_opt.catalog.types import Accelerator, Fidelity
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.arithmetic import arithmetic_s
+from ieco_opt.performance.calibrated import calibrated_pass
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees, pace_of
 from ieco_opt.performance.network import network
@@ -18,8 +19,11 @@ from ieco_opt.performance.traffic import Traffic
 def pass_time(architecture: Architecture, accelerator: Accelerator, degrees: Degrees, traffic: Traffic) -> PassTime:
     """Coefficients of the pass time of each setup, under what each sequence of the batch brings to a pass.
 
-    Figures of ``traffic`` are scalars or have shape (setups,).
+    Figures of ``traffic`` are scalars or have shape (setups,). Where the accelerator has a calibration profile, its
+    constants count.
     """
+    if accelerator.calibration is not None and architecture.fidelity is Fidelity.DEPLOYABLE:
+        return calibrated_pass(architecture, accelerator, accelerator.calibration, degrees, traffic)
     collectives = network(architecture, accelerator, degrees)
     lines = [each.published(accelerator, traffic.tokens) for each in collectives]
     memory = _memory(architecture, accelerator, degrees, traffic)

@@ -15,7 +15,11 @@ from ieco_opt.performance.rows import take_rows
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """Seconds of one pass, each array shaped like the batch it was evaluated at."""
+    """Seconds of one pass, each array shaped like the batch it was evaluated at.
+
+    ``latency_s`` is at most the sum of the others, and at least kernels + network + max(memory, arithmetic): with a
+    calibration the memory of attention and the arithmetic of prompts overlap with nothing.
+    """
 
     kernel_s: Array
     attention_allreduce_s: Array
@@ -24,8 +28,7 @@ class Components:
     pipeline_transfer_s: Array
     memory_s: Array
     arithmetic_s: Array
-    attention_s: Array
-    prompt_s: Array
+    latency_s: Array
 
     @property
     def network_s(self) -> Array:
@@ -36,12 +39,6 @@ class Components:
             + self.expert_all_to_all_s
             + self.pipeline_transfer_s
         )
-
-    @property
-    def latency_s(self) -> Array:
-        """Kernel launches + network + max(memory, arithmetic) + attention + prompts."""
-        overlapping = np.maximum(self.memory_s, self.arithmetic_s)
-        return self.kernel_s + self.network_s + overlapping + (self.attention_s + self.prompt_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,9 @@ class PassTime:
         """Every component at ``batch`` of shape (setups, ...)."""
         return Components(
             kernel_s=np.broadcast_to(_lift(self.kernel_s, batch), batch.shape),
-            memory_s=self.memory_s(batch),
-            arithmetic_s=self.arithmetic_s(batch),
-            attention_s=_lift(self.attention_slope_s, batch) * batch,
-            prompt_s=_lift(self.prompt_slope_s, batch) * batch,
+            memory_s=self.memory_s(batch) + _lift(self.attention_slope_s, batch) * batch,
+            arithmetic_s=self.arithmetic_s(batch) + _lift(self.prompt_slope_s, batch) * batch,
+            latency_s=self.latency_s(batch),
             **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
         )
 

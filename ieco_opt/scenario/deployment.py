@@ -19,7 +19,8 @@ from pydantic import (
 from ieco_opt.catalog.precision import label
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
-from ieco_opt.scenario import engine_fields, fields
+from ieco_opt.scenario import calibration_fields, engine_fields, fields
+from ieco_opt.scenario.calibrations import PUBLISHED
 from ieco_opt.scenario.engines import spoken
 from ieco_opt.scenario.faults import RaisesScenarioError
 from ieco_opt.scenario.model_notes import notes_on_models
@@ -241,6 +242,10 @@ class Scenario(Strict):
     """Servers that the solver may choose from: names, or engine profiles of your own as files or mappings; any: all
     that the package knows; none: the equations alone."""
 
+    profile: calibration_fields.Profiles = (PUBLISHED,)
+    """Calibration: auto (the profile of each accelerator's generation), profiles as names, files or mappings, or
+    paper-constants."""
+
     accelerators: fields.Accelerators
     """Accelerators that the solver may choose from: names of the catalog or mappings."""
 
@@ -281,6 +286,9 @@ class Scenario(Strict):
                 faults.append(
                     (("engine",), ", ".join(self.servers), "nothing in fidelity paper, which knows no server")
                 )
+            if "profile" in self.model_fields_set:
+                expected = "nothing in fidelity paper, whose constants are the paper's"
+                faults.append((("profile",), self.profile, expected))
             if faults:
                 raise fields.refused_at(faults)
         return self

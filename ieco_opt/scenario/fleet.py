@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_vali
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
-from ieco_opt.scenario import engine_fields, fields
+from ieco_opt.scenario import calibration_fields, engine_fields, fields
+from ieco_opt.scenario.calibrations import PUBLISHED
 from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
 from ieco_opt.scenario.engines import is_file, spoken
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
@@ -283,6 +284,10 @@ class Fleet(Strict):
 
     workloads: Workloads
     """What has to be served."""
+
+    profile: calibration_fields.Profiles = (PUBLISHED,)
+    """Calibration: auto (the profile of each accelerator's generation), profiles as names, files or mappings, or
+    paper-constants."""
 
     limits: FleetLimits = FleetLimits()
     """What a plan must meet."""

@@ -11,6 +11,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
+from ieco_opt.scenario.calibrations import calibrated, in_place
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
@@ -61,6 +62,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         faults.extend(error.faults)
     models = _models(scenario, faults)
     accelerators = _accelerators(scenario, faults)
+    scenario, accelerators = _calibrated(scenario, accelerators, faults)
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
@@ -142,6 +144,19 @@ def _accelerators(scenario: Scenario, faults: list[Fault]) -> list[Accelerator |
             faults.extend(error.faults)
             accelerators.append(None)
     return accelerators
+
+
+def _calibrated(
+    scenario: Scenario, accelerators: list[Accelerator | None], faults: list[Fault]
+) -> tuple[Scenario, list[Accelerator | None]]:
+    """Accelerators with the profiles that they are priced with, which then stand in the scenario as mappings."""
+    try:
+        found = calibrated(accelerators, scenario.profile, scenario.origin)
+        held = in_place(scenario.profile, accelerators, scenario.origin)
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return scenario, accelerators
+    return scenario if held == scenario.profile else scenario.model_copy(update={"profile": held}), found
 
 
 def _repeated(scenario: Scenario, accelerators: Sequence[Accelerator | None]) -> list[Fault]:

@@ -13,6 +13,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
+from ieco_opt.scenario.calibrations import calibrated, in_place
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
@@ -85,6 +86,7 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
     faults: list[Fault] = []
     fleet = _collected(partial(self_contained_fleet, fleet), faults) or fleet
     pools = [_collected(partial(_pool, fleet, at), faults) for at in range(len(fleet.pools))]
+    fleet, pools = _calibrated(fleet, pools, faults)
     workloads = [_collected(partial(_workload, fleet, at, pools), faults) for at in range(len(fleet.workloads))]
     if faults:
         # A wrong model file is met twice: once to put it into the fleet, once as the workload's model.
@@ -96,6 +98,24 @@ def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
     )
     bounds.check(fleet.origin, _factors(resolved))
     return resolved
+
+
+def _calibrated(
+    fleet: Fleet, pools: list[ResolvedPool | None], faults: list[Fault]
+) -> tuple[Fleet, list[ResolvedPool | None]]:
+    """Pools whose accelerators have their calibration, and the fleet with its profiles as mappings."""
+    hardware = [None if pool is None else pool.accelerator for pool in pools]
+    try:
+        found = calibrated(hardware, fleet.profile, fleet.origin)
+        held = in_place(fleet.profile, hardware, fleet.origin)
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return fleet, pools
+    priced = [
+        pool if pool is None or each is None else replace(pool, accelerator=each)
+        for pool, each in zip(pools, found, strict=True)
+    ]
+    return fleet if held == fleet.profile else fleet.model_copy(update={"profile": held}), priced
 
 
 def _factors(resolved: ResolvedFleet) -> Iterator[tuple[Location, bounds.Factors]]:
