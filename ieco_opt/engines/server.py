@@ -14,7 +14,7 @@ from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts, derived
 from ieco_opt.engines.as_priced import lacks_exchange, priced_otherwise
-from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint
+from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, Weights, checkpoint, is_repository
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.facts import EngineFacts, facts_of
@@ -267,12 +267,13 @@ def server_of(
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
-    of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
+    of_draft = None if draft is None else _checkpoint_of_draft(serving, draft, facts, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
     texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
+        "draft_mode": profile.drafts.get(facts.draft_mode, ""),
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
         "kv_cache": profile.kv_cache.get(cache, cache),
@@ -298,6 +299,20 @@ def server_of(
         ),
         otherwise=otherwise,
     )
+
+
+def _checkpoint_of_draft(
+    serving: Serving, draft: Model, facts: EngineFacts, weights: Weights, accelerator: Accelerator
+) -> Checkpoint:
+    """Where the weights of a draft lie; an MTP layer is in the model's own repository, which says what is missing."""
+    reference = serving.draft_reference
+    if facts.draft_mode == "draft_model":
+        return checkpoint(reference, draft, weights, accelerator)
+    if facts.draft_mode == "mtp":
+        return Checkpoint(facts.checkpoint.repository, facts.checkpoint.format)
+    named = reference if isinstance(reference, str) and is_repository(reference) else None
+    missing = "" if named else "no repository of the EAGLE-3 head is known; name it in speculation.draft_model"
+    return Checkpoint(named, "bf16", missing=missing)
 
 
 def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ieco_opt.catalog.types import DraftMode
 from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import (
     AboveZero,
@@ -22,7 +23,7 @@ from ieco_opt.documents.types import (
 from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
-from ieco_opt.results.deployment import Bottleneck, DraftMode
+from ieco_opt.results.deployment import Bottleneck
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
 from ieco_opt.results.shown import ShownAnswer, installed_part, launcher_of_results

@@ -54,8 +54,13 @@ def _drafts(scenario: Scenario) -> str:
     asked = scenario.speculation
     if asked is None:
         return ""
-    width = f"verify width up to {asked.max_draft_tokens}"
-    return f"drafts of {name_of(asked.draft_model)}, acceptance {asked.acceptance:g}, {width}"
+    draft = wording.DRAFTS[asked.mode] if asked.draft_model is None else name_of(asked.draft_model)
+    measured = asked.measured
+    if measured is None:
+        return f"drafts of {draft}, acceptance {asked.acceptance:g}, verify width up to {asked.max_draft_tokens}"
+    tokens = ", ".join(f"{drafts}: {each:g}" for drafts, each in measured.items())
+    width = "" if asked.max_draft_tokens is None else f", verify width up to {asked.max_draft_tokens}"
+    return f"drafts of {draft}, accepted tokens {tokens}{width}"
 
 
 def _traits(frontier: Frontier) -> tuple[str, ...]:
