@@ -66,6 +66,11 @@ def describe(name: str) -> list[CatalogRow]:
     ]
 
 
+def written(accepted_tokens: Mapping[int, float]) -> str:
+    """Tokens of a pass by the number of proposals, on one line."""
+    return ", ".join(f"{drafts}: {tokens:g}" for drafts, tokens in accepted_tokens.items())
+
+
 def to_dataframe() -> pd.DataFrame:
     """Tabulate the measured sets, one row each."""
     import pandas as pd
@@ -76,9 +81,7 @@ def to_dataframe() -> pd.DataFrame:
                 "name": each.name,
                 "model": each.model,
                 "mode": each.mode,
-                "accepted_tokens": ", ".join(
-                    f"{drafts}: {tokens:g}" for drafts, tokens in each.accepted_tokens.items()
-                ),
+                "accepted_tokens": written(each.accepted_tokens),
                 "source": each.source,
             }
             for each in _sets().values()

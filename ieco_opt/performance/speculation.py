@@ -52,7 +52,7 @@ NO_YIELD = Yield(max_draft_tokens=0)
 def yield_of(
     acceptance: float | None, accepted_tokens: Mapping[int, float] | None, max_draft_tokens: int | None
 ) -> Yield:
-    """The yield of what a scenario says; without ``max_draft_tokens`` all that ``accepted_tokens`` lists may be chosen."""
+    """The yield of what a scenario says; without ``max_draft_tokens`` all of ``accepted_tokens`` may be chosen."""
     if accepted_tokens is None:
         assert acceptance is not None
         assert max_draft_tokens is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.catalog import precision
+from ieco_opt.catalog.acceptance import written
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.wording import name_of, warning, workload
 from ieco_opt.results.frontier import Frontier
@@ -58,9 +59,8 @@ def _drafts(scenario: Scenario) -> str:
     measured = asked.measured
     if measured is None:
         return f"drafts of {draft}, acceptance {asked.acceptance:g}, verify width up to {asked.max_draft_tokens}"
-    tokens = ", ".join(f"{drafts}: {each:g}" for drafts, each in measured.items())
     width = "" if asked.max_draft_tokens is None else f", verify width up to {asked.max_draft_tokens}"
-    return f"drafts of {draft}, accepted tokens {tokens}{width}"
+    return f"drafts of {draft}, accepted tokens {written(measured)}{width}"
 
 
 def _traits(frontier: Frontier) -> tuple[str, ...]:
