@@ -14,7 +14,7 @@ from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts, derived
 from ieco_opt.engines.as_priced import lacks_exchange, priced_otherwise
-from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, Weights, checkpoint, is_repository
+from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint_of_draft
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.facts import EngineFacts, facts_of
@@ -267,7 +267,7 @@ def server_of(
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
-    of_draft = None if draft is None else _checkpoint_of_draft(serving, draft, facts, weights, accelerator)
+    of_draft = checkpoint_of_draft(serving.draft_reference, draft, facts.checkpoint, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
@@ -299,20 +299,6 @@ def server_of(
         ),
         otherwise=otherwise,
     )
-
-
-def _checkpoint_of_draft(
-    serving: Serving, draft: Model, facts: EngineFacts, weights: Weights, accelerator: Accelerator
-) -> Checkpoint:
-    """Where the weights of a draft lie; an MTP layer is in the model's own repository, which says what is missing."""
-    reference = serving.draft_reference
-    if facts.draft_mode == "draft_model":
-        return checkpoint(reference, draft, weights, accelerator)
-    if facts.draft_mode == "mtp":
-        return Checkpoint(facts.checkpoint.repository, facts.checkpoint.format)
-    named = reference if isinstance(reference, str) and is_repository(reference) else None
-    missing = "" if named else "no repository of the EAGLE-3 head is known; name it in speculation.draft_model"
-    return Checkpoint(named, "bf16", missing=missing)
 
 
 def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str, str]:
