@@ -29,8 +29,8 @@ Row = Mapping[str, Any]
 HEAD_PORT = 20000
 """At which nodes of one SGLang server meet."""
 
+_UNPRICED = "found no precision or no degrees, expected a point of fidelity deployable that was priced here"
 _MEMORY = ("weights_gb", "reserve_gb", "memory_limit_gb")
-
 _SLUG = re.compile(r"[^a-z0-9]+")
 _LONGEST_SLUG = 50
 
@@ -261,8 +261,7 @@ def server_of(
         The row has no precision or no degrees: nothing can be launched.
     """
     if any(row.get(each) is None for each in ("weights", "tensor_parallel", "batch")):
-        expected = "a point of fidelity deployable that was priced here"
-        raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
+        raise ScenarioError.single(_UNPRICED, field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
@@ -337,7 +336,6 @@ def _numbers(
     numbers |= {each: _number(row.get(each), nan) for each in DRAFT}
     numbers |= derived(numbers)
     memory = {each: _number(row.get(each), nan) for each in _MEMORY}
-    known = all(value == value for value in memory.values())
     return (
         numbers
         | memory
@@ -349,7 +347,7 @@ def _numbers(
             "memory_utilization": serving.memory_utilization,
             "kv_cache_8bit": row.get("kv_cache") == "fp8",
             "all_to_all": row.get("exchange") == "all_to_all",
-            "memory_known": known,
+            "memory_known": all(value == value for value in memory.values()),
             "prefill": placed.phase == "prefill",
             "decode": placed.phase == "decode",
             "reached_from_outside": not placed.alone,

@@ -70,8 +70,7 @@ class InstanceRow(Row):
         Generated tokens of one full instance; for prefill, prompt tokens.
     bound, gap, status
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
-    engine, engines, exchange, draft_mode, draft_model, memory_per_gpu_gb, memory_limit_gb
-    cache_tokens, weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
+    engine ... free_gb
         As in :class:`~ieco_opt.results.deployment.Deployment`.
     """
 
