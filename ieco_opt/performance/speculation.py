@@ -36,6 +36,11 @@ class Yield:
             return tuple(range(2, self.max_draft_tokens + 1))
         return tuple(drafts + 1 for drafts, _ in self.accepted_tokens if drafts < self.max_draft_tokens)
 
+    @property
+    def said_by(self) -> str:
+        """The field of a scenario that says which numbers of tokens there are."""
+        return "max_draft_tokens" if self.accepted_tokens is None else "accepted_tokens"
+
     def passes_per_token(self, draft_tokens: int) -> float:
         """Passes that verify for one token; 1 where ``draft_tokens`` is 0: there is no speculation."""
         if draft_tokens == 0:

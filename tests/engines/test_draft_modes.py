@@ -15,7 +15,7 @@ from ieco_opt.engines.store import NAMES
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.launching import servers_of
-from ieco_opt.scenario import Scenario, load_scenario_mapping, resolve
+from ieco_opt.scenario import Scenario, load_fleet_mapping, load_scenario_mapping, resolve
 
 R1 = {"model": "DeepSeek-R1", "accelerators": ["H200-SXM"]}
 LLAMA = {"model": "Llama-3.3-70B", "accelerators": ["H100-SXM"]}
@@ -59,10 +59,10 @@ def test_a_point_is_said_and_read_back(model: dict[str, Any], speculation: dict[
         found = read(server.profile, command.argv, command.files, known)
         assert found == {name: int(server.numbers[name]) for name in (*POINT, *(DRAFT if mode else ()))}
         assert read_draft_mode(server.profile, command.argv, command.files) == mode
-    assert ieco_opt.verify(front).ok
+    assert ieco_opt.verify(front).holds
 
 
-def test_words_of_the_commands(tmp_path: Path) -> None:
+def test_words_of_the_commands() -> None:
     for model, speculation in ((R1, MTP), (LLAMA, EAGLE)):
         mode = speculation["mode"]
         for engine in NAMES:
@@ -148,13 +148,14 @@ def test_a_named_set_stands_in_the_result_as_its_numbers() -> None:
     assert again == scenario
 
 
-def test_only_listed_widths_are_chosen() -> None:
+def test_only_listed_widths_are_chosen(tmp_path: Path) -> None:
     front = _drafted(_scenario(R1, {"mode": "mtp", "accepted_tokens": {1: 1.9, 3: 3.5}, "max_draft_tokens": 3}))
     assert {each.draft_tokens for each in front} <= {0, 2}
     explained = ieco_opt.explain_configuration(
         _scenario(R1, {"mode": "mtp", "accepted_tokens": {1: 1.9, 3: 3.5}}), "TP8,B16,K3"
     )
-    assert "accepted_tokens" in str(explained)
+    explained.to_json(tmp_path / "why.json")
+    assert "speculation.accepted_tokens" in (tmp_path / "why.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_a_fleet_speculates_with_a_head_in_both_ways_of_serving() -> None:
         {"mode": "mtp", "acceptance": alpha, "max_draft_tokens": 3},
         {"mode": "mtp", "accepted_tokens": {1: 1 + alpha, 2: 1 + alpha + alpha**2}},
     ):
-        fleet = load_scenario_mapping(
+        fleet = load_fleet_mapping(
             {
                 "kind": "fleet",
                 "version": 2,
@@ -208,7 +209,7 @@ def test_a_fleet_speculates_with_a_head_in_both_ways_of_serving() -> None:
             }
         )
         result = ieco_opt.plan(fleet)  # type: ignore[arg-type]
-        assert ieco_opt.verify(result).ok
+        assert ieco_opt.verify(result).holds
         decoding = [row for row in result[0].instances if row.phase != "prefill"]
         assert {(row.draft_mode, row.draft_model) for row in decoding} == {("mtp", None)}
         plans.append([(row.instance_type, row.instances, row.usd_per_hour) for row in result[0].instances])
