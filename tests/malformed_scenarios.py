@@ -197,6 +197,37 @@ _SPECULATION = [
         "max_draft_tokens: 65",
         ":11: speculation.max_draft_tokens: ",
     ),
+    *(
+        _case(
+            f"accepted-{name}",
+            "acceptance: 0.8, max_draft_tokens: 5",
+            given,
+            f":11: speculation.{field}: found {found}",
+        )
+        for name, given, field, found in (
+            ("and-acceptance", "acceptance: 0.8, accepted_tokens: {1: 1.5}", "acceptance", "0.8"),
+            ("neither", "max_draft_tokens: 5", "acceptance", "nothing"),
+            ("no-width", "acceptance: 0.8", "max_draft_tokens", "nothing"),
+            ("beyond", "accepted_tokens: {1: 2.5}", "accepted_tokens.1", "2.5"),
+            ("below", "accepted_tokens: {2: 0.5}", "accepted_tokens.2", "0.5"),
+            ("falls", "accepted_tokens: {1: 1.7, 2: 2.2, 3: 2.1}", "accepted_tokens.3", "2.1"),
+            ("text", "accepted_tokens: {1: much}", "accepted_tokens.1", "'much'"),
+            ("zero-drafts", "accepted_tokens: {0: 1}", "accepted_tokens.0", "'0'"),
+            ("many-drafts", "accepted_tokens: {64: 2}", "accepted_tokens.64", "'64'"),
+            ("empty", "accepted_tokens: {}", "accepted_tokens", "a mapping"),
+            ("unknown-set", "accepted_tokens: nope", "accepted_tokens", "'nope'"),
+            ("none-left", "accepted_tokens: {3: 2}, max_draft_tokens: 3", "max_draft_tokens", "3"),
+            ("mode", "acceptance: 0.8, max_draft_tokens: 5, mode: medusa", "mode", "'medusa'"),
+            ("mtp-and-draft", "acceptance: 0.8, max_draft_tokens: 5, mode: mtp", "draft_model", "'Llama-3.1-8B'"),
+            (
+                "head-no-repository",
+                "acceptance: 0.8, max_draft_tokens: 5, mode: eagle3",
+                "draft_model",
+                "'Llama-3.1-8B'",
+            ),
+        )
+    ),
+    _case("mtp-without", "draft_model: Llama-3.1-8B", "mode: mtp", ":11: speculation.mode: found mtp"),
     _case(
         "speculation-true",
         "{draft_model: Llama-3.1-8B, acceptance: 0.8, max_draft_tokens: 5}",

@@ -79,6 +79,7 @@ def build_model(mapping: Mapping[str, object], source: str = USER) -> Model:
         checkpoint=checked.checkpoint,
         hf_architecture=checked.hf_architecture,
         fp8_block=checked.fp8_block,
+        mtp_layers=checked.mtp_layers,
         notes=checked.notes,
         sources=_complete(sources, Model, source),
     )

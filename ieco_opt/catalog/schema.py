@@ -169,6 +169,8 @@ class ModelInput(WithSources):
     """Class by which servers know the model, as in its config.json; null where unknown."""
     fp8_block: Annotated[int, Field(ge=0, le=4096)] = 0
     """Width of the blocks that share a scale in its FP8 checkpoints; 0: a scale for each channel or tensor."""
+    mtp_layers: Annotated[int, Field(ge=0, le=100)] = 0
+    """Layers of its checkpoints that predict several tokens; 0: none is known."""
     notes: str = ""
     """Anything a reader should know."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ieco_opt.catalog.attention import AttentionBlock
 
@@ -100,6 +100,8 @@ class Model:
         Class by which servers know the model, as in its ``config.json``; ``None`` where unknown.
     fp8_block
         Width of the blocks that share a scale in its FP8 checkpoints; 0 for a scale for each channel or tensor.
+    mtp_layers
+        Layers of its checkpoints that predict several tokens; 0 where none is known.
     """
 
     name: str
@@ -116,8 +118,37 @@ class Model:
     checkpoint: str | None = None
     hf_architecture: str | None = None
     fp8_block: int = 0
+    mtp_layers: int = 0
     notes: str = ""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+DraftMode = Literal["draft_model", "mtp", "eagle3"]
+"""What proposes tokens: a model of its own, a multi-token-prediction layer of the model, or an EAGLE-3 head for it."""
+
+DRAFT_MODES: tuple[DraftMode, ...] = get_args(DraftMode)
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Model):
+    """A draft of one layer that sits on a model, as a model with the rows of its own output for a vocabulary.
+
+    Attributes
+    ----------
+    mode
+        ``mtp`` or ``eagle3``.
+    joining_params
+        Weights that every rank holds whole and every pass of the head reads: they join embedding and state.
+    fusing_params
+        The same, but read once a round, by the pass of the model that verifies: they join states of several layers.
+    borrowed
+        Parts that are the model's own and take no memory.
+    """
+
+    mode: DraftMode = "mtp"
+    joining_params: int = 0
+    fusing_params: int = 0
+    borrowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

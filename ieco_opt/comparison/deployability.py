@@ -183,7 +183,7 @@ class _Judge:
         yield from self._degrees_not_offered(family, degrees)
         yield from self._batch_not_offered(family, degrees, batch)
         if tokens and tokens not in family.draft_range:
-            field = "speculation" if family.speculation is None else "speculation.max_draft_tokens"
+            field = "speculation" if family.speculation is None else f"speculation.{family.speculation.tokens.said_by}"
             yield not_offered(f"{tokens} draft tokens, which are not offered", field)
         cache = None if family.precision is None else family.precision.kv_cache
         if cache is not None and not takes_cache(family.accelerator, cache):

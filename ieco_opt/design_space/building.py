@@ -145,7 +145,8 @@ def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precisi
         free, _ = enumerate_setups(of_draft)
         free, time, _ = _priced(request, of_draft, free)
         return Drafts(shape, free, time)
-    rows, degrees = _on_the_same_ranks(setups.degrees, shape, asked.server)
+    with_copies = request.speculation.mode == "mtp"
+    rows, degrees = _on_the_same_ranks(setups.degrees, shape, asked.server, with_copies=with_copies)
     beside = capacity(of_draft, degrees)
     time = pass_time(shape, asked.accelerator, degrees, request.context.traffic(1.0, 0.0))
     good = np.flatnonzero(time.experts_are_concave() & (beside.batch_min <= beside.batch_max))
@@ -154,11 +155,14 @@ def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precisi
     return Drafts(shape, beside.take(good), time.take(good), of)
 
 
-def _on_the_same_ranks(degrees: Degrees, draft: Architecture, server: Server | None) -> tuple[Rows, Degrees]:
-    """Setups that a draft model can stand beside, and its degrees there: the same ranks, one stage, no copies."""
+def _on_the_same_ranks(
+    degrees: Degrees, draft: Architecture, server: Server | None, *, with_copies: bool
+) -> tuple[Rows, Degrees]:
+    """Setups that a draft can stand beside, and its degrees there: the same ranks, one stage, and copies or none."""
     routed = draft.experts > 1
     expert = degrees.expert_parallel if routed else np.ones_like(degrees.expert_parallel)
-    own = replace(degrees, expert_parallel=expert, redundant_experts=np.zeros_like(expert))
+    copies = degrees.redundant_experts if routed and with_copies else np.zeros_like(expert)
+    own = replace(degrees, expert_parallel=expert, redundant_experts=copies)
     good = (degrees.pipeline_parallel == 1.0) & (expert <= draft.experts) & rules.divide(draft, own)
     if server is not None:
         good &= server.accepts_draft(degrees)

@@ -9,28 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, DraftMode, Head, Model, PaperModel
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.setups import Integers, Setups
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import speculation_factor, usd_per_second
+from ieco_opt.performance.economics import usd_per_second
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.servers import Server
+from ieco_opt.performance.speculation import Yield
 from ieco_opt.performance.times import PassTime, idle_pass
 from ieco_opt.performance.traffic import Traffic, decode_traffic
 
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """A draft model and how often its proposals are accepted."""
+    """A draft and what its proposals yield."""
 
     draft: Model | PaperModel
-    acceptance: float
-    max_draft_tokens: int
+    tokens: Yield
+
+    @property
+    def mode(self) -> DraftMode:
+        """What the draft is."""
+        return self.draft.mode if isinstance(self.draft, Head) else "draft_model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +106,16 @@ class Family:
         return self.memory.usable_bytes(self.accelerator)
 
     @property
-    def draft_range(self) -> range:
+    def draft_range(self) -> tuple[int, ...]:
         """Tokens that a pass may verify, to choose from besides none."""
-        return range(2, self.speculation.max_draft_tokens + 1) if self.speculation else range(0)
+        return self.speculation.tokens.widths if self.speculation else ()
 
     def model_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
         """Pass times of the model that decodes, or verifies ``draft_tokens`` of each sequence."""
         prompts = self.context.prompts_per_token / self.factor(draft_tokens)
-        return self.timed(rows, self.context.traffic(float(max(1, draft_tokens)), prompts))
+        traffic = self.context.traffic(float(max(1, draft_tokens)), prompts)
+        shape = self.shape if self.drafts is None or not draft_tokens else self.shape.fusing(self.drafts.shape)
+        return self._pass(shape, self.setups.degrees.take(rows), traffic)
 
     def timed(self, rows: Rows, traffic: Traffic) -> PassTime:
         """Pass times of the model under any traffic."""
@@ -138,10 +145,8 @@ class Family:
         return usd_per_second(self.setups.degrees.gpus[rows], np.array(np.nan if price is None else price))
 
     def factor(self, draft_tokens: int) -> float:
-        """Passes for one token when ``draft_tokens`` are proposed; 1 without speculation."""
-        if self.speculation is None or draft_tokens == 0:
-            return 1.0
-        return float(speculation_factor(np.array(float(draft_tokens)), self.speculation.acceptance))
+        """Passes for one token when ``draft_tokens`` are verified at once; 1 without speculation."""
+        return 1.0 if self.speculation is None else self.speculation.tokens.passes_per_token(draft_tokens)
 
     def pairs(self) -> Iterator[tuple[Rows, Rows]]:
         """Rows of setups and of the draft setups that can stand beside them, pair by pair in lists of equal length."""

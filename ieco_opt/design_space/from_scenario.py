@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ieco_opt.catalog.types import Fidelity
+from ieco_opt.catalog.types import Fidelity, Model, PaperModel
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.design_space.families import DecodeContext, Speculation
@@ -13,8 +13,10 @@ from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import DesignSpace, build_design_space
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.servers import EngineChoices
+from ieco_opt.performance.speculation import yield_of
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
+from ieco_opt.scenario import Speculation as AskedSpeculation
 
 
 def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on) -> DesignSpace:
@@ -31,13 +33,6 @@ def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, as
 def family_request(resolved: ResolvedScenario) -> FamilyRequest:
     """What the setups of a scenario have in common."""
     scenario, listed = resolved.scenario, resolved.design_space
-    speculation = None
-    if scenario.speculation is not None and resolved.draft is not None:
-        speculation = Speculation(
-            draft=resolved.draft,
-            acceptance=scenario.speculation.acceptance,
-            max_draft_tokens=scenario.speculation.max_draft_tokens,
-        )
     return FamilyRequest(
         model=resolved.model,
         choices=degree_choices(listed),
@@ -45,10 +40,17 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         batch_max=listed.batch_max,
         context=decode_context(resolved),
         memory=server_memory(scenario),
-        speculation=speculation,
+        speculation=speculation_of(scenario.speculation, resolved.draft),
         engines=EngineChoices(resolved.engines, scenario.model),
         batches=listed.batches,
     )
+
+
+def speculation_of(asked: AskedSpeculation | None, draft: Model | PaperModel | None) -> Speculation | None:
+    """The draft that a scenario or a workload looked up, and what its proposals yield there; ``None`` without one."""
+    if asked is None or draft is None:
+        return None
+    return Speculation(draft, yield_of(asked.acceptance, asked.measured, asked.max_draft_tokens))
 
 
 def degree_choices(listed: ResolvedDesignSpace) -> DegreeChoices:

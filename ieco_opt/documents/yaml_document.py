@@ -16,6 +16,10 @@ from ieco_opt.errors import Fault, ScenarioError
 _MAX_DEPTH = 30
 _MAX_VALUES = 50_000
 _CORE = "tag:yaml.org,2002:"
+_NAMES = frozenset({_CORE + "str", _CORE + "merge"})
+_NUMBERS = frozenset({_CORE + "int"})
+NUMBERED = frozenset({"accepted_tokens"})
+"""Fields whose own fields are named by whole numbers; they are read as the text that stands there, as in JSON."""
 _LONGEST_INTEGER = 40
 _LONGEST_PROBLEM = 160
 _LONGEST_LINE = 100_000
@@ -97,7 +101,7 @@ def parse(text: str, file: str | None, field_name: str = "") -> Document:
     try:
         root = _Loader(text).get_single_node()
         if root is not None:
-            document.values = _Constructor(document).value(root, ())
+            document.values = _Constructor(document, field_name.rpartition(".")[2]).value(root, ())
     except yaml.YAMLError as error:
         raise ScenarioError([_syntax_fault(error, text, file, field_name)]) from None
     except _TooMuchError as error:
@@ -122,8 +126,9 @@ def _syntax_fault(error: yaml.YAMLError, text: str, file: str | None, field_name
 class _Constructor:
     """Turns nodes into plain values, noting lines and faults in a document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, within: str = "") -> None:
         self._document = document
+        self._within = within
         self._left = _MAX_VALUES
 
     def value(self, node: Node, location: Location) -> object:
@@ -145,10 +150,14 @@ class _Constructor:
         self._fault(location, node, f"found the tag {found(node.tag.replace(_CORE, '!!'))}, expected a plain value")
         return None
 
+    def _tags_of_names(self, location: Location) -> frozenset[str]:
+        """Tags of what may name a field of a mapping."""
+        return _NAMES | _NUMBERS if (location[-1] if location else self._within) in NUMBERED else _NAMES
+
     def _mapping(self, node: MappingNode, location: Location) -> dict[str, object]:
         values: dict[str, object] = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, ScalarNode) or key_node.tag not in {_CORE + "str", _CORE + "merge"}:
+            if not isinstance(key_node, ScalarNode) or key_node.tag not in self._tags_of_names(location):
                 shown = found(key_node.value) if isinstance(key_node, ScalarNode) else "a list or a mapping"
                 self._fault(location, key_node, f"found {shown} as the name of a field, expected text")
                 continue

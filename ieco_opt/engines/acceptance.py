@@ -76,6 +76,9 @@ def _general_rules(profile: Profile, facts: EngineFacts) -> Iterator[Rule]:
         yield Rule(_NEVER, f"{profile.title} loads no {facts.checkpoint.format}", profile.precision_source)
     if facts.kv_cache not in profile.kv_cache:
         yield Rule(_NEVER, f"{profile.title} keeps no cache in {facts.kv_cache}", f"{profile.file}: kv_cache")
+    if facts.draft_mode != "draft_model" and facts.draft_mode not in profile.drafts:
+        says = f"{profile.title} has no drafts of mode {facts.draft_mode}"
+        yield Rule(parse("draft_tokens == 0", RULE_COLUMNS), says, f"{profile.file}: drafts")
     model_class = class_of(profile, facts)
     if model_class is None:
         yield Rule(_NEVER, f"{profile.title} does not run this kind of model", f"{profile.file}: classes")
@@ -91,6 +94,7 @@ def _applies(rule: Rule, facts: EngineFacts) -> bool:
         and (not rule.precisions or fmt in rule.precisions)
         and fmt not in rule.not_precisions
         and (not rule.architectures or facts.architecture in rule.architectures)
+        and facts.architecture not in rule.not_architectures
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ieco_opt import catalog
 from ieco_opt.catalog.families import Family, family_of
 from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, label, recipe
-from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.catalog.types import Accelerator, Head, Model
 from ieco_opt.errors import ScenarioError
 
 PLACEHOLDER = "OWNER/REPOSITORY"
@@ -88,6 +88,28 @@ def checkpoint(
     if own is None:
         missing += "; name the model by its repository, such as owner/name"
     return Checkpoint(None, wanted_format, block=_block(wanted_format, model), missing=missing)
+
+
+def checkpoint_of_draft(
+    reference: str | Mapping[str, object] | None,
+    draft: Model | None,
+    of_model: Checkpoint,
+    weights: Weights,
+    accelerator: Accelerator,
+) -> Checkpoint | None:
+    """Find the repository of a draft; ``None`` without one.
+
+    An MTP layer lies in the repository of the model, whose checkpoint says what is missing there.
+    """
+    if draft is None:
+        return None
+    if not isinstance(draft, Head):
+        return checkpoint(reference, draft, weights, accelerator)
+    if draft.mode == "mtp":
+        return Checkpoint(of_model.repository, of_model.format)
+    named = reference if isinstance(reference, str) and is_repository(reference) else None
+    missing = "" if named else "no repository of the EAGLE-3 head is known; name it in speculation.draft_model"
+    return Checkpoint(named, "bf16", missing=missing)
 
 
 def _is_usual(model: Model, wanted: Recipe, fmt: str, accelerator: Accelerator) -> bool:

@@ -30,11 +30,23 @@ EXPERTS = ("expert_width",)
 TABLES = (ATTENTION, DRAFT_ATTENTION, DENSE, SHARED, EXPERTS)
 """Facts that a model may have several of: a rule about one holds for all, and for none where there are none."""
 
-FACTS = ("layers", "width", "vocabulary", "experts", "active_experts", "block", "four_bit", "draft_vocabulary")
+FACTS = (
+    "layers",
+    "width",
+    "vocabulary",
+    "experts",
+    "active_experts",
+    "block",
+    "four_bit",
+    "mtp_layers",
+    "draft_vocabulary",
+    "mtp",
+    "eagle3",
+)
 """Facts that a model has one of.
 
 ``experts`` is 1 for a dense model, ``block`` the width of the FP8 blocks of the checkpoint (0: none), ``four_bit``
-whether the accelerator has arithmetic of 4 bits.
+whether the accelerator has arithmetic of 4 bits, ``mtp`` and ``eagle3`` whether the draft is such a head.
 """
 
 RULE_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *(name for table in TABLES for name in table)))
@@ -61,7 +73,18 @@ SAID_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *WORKLOAD, *SWITCHES
 """What a flag may say."""
 
 TEXTS = frozenset(
-    {"model", "draft_model", "draft_quantization", "kv_cache", "head", "head_port", "config", "phase", "gpus"}
+    {
+        "model",
+        "draft_mode",
+        "draft_model",
+        "draft_quantization",
+        "kv_cache",
+        "head",
+        "head_port",
+        "config",
+        "phase",
+        "gpus",
+    }
 )
 """Texts that stand in braces in what a server and its benchmark say."""
 

@@ -39,12 +39,15 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
         online = " ".join(f"{name} {value}" for name, value in flags or ())
         made = f"checkpoints, and while loading by {online}" if online else "checkpoints"
         yield CatalogRow(f"precision_{fmt}", made, "", profile.precision_source)
+    for mode, word in profile.drafts.items():
+        yield CatalogRow(f"draft_{mode}", word, "", profile.file)
     for said in (*profile.say.flags, *profile.say.config):
         yield CatalogRow(f"says_{said.name}", _said_text(said), "", "")
 
 
 def _rule_text(rule: Rule) -> str:
-    about = [*rule.vendors, *rule.precisions, *rule.architectures, *(f"not {each}" for each in rule.not_precisions)]
+    unless = (f"not {each}" for each in (*rule.not_precisions, *rule.not_architectures))
+    about = [*rule.vendors, *rule.precisions, *rule.architectures, *unless]
     return f"{rule.says}: {rule.expression.text}" + (f" ({', '.join(about)})" if about else "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ieco_opt.catalog.attention import GeneralAttention, GroupedQueryAttention, LatentAttention, RecurrentAttention
-from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.catalog.types import Accelerator, DraftMode, Head, Model
 from ieco_opt.engines.checkpoints import Checkpoint, Weights, checkpoint
 from ieco_opt.engines.columns import ATTENTION, DENSE, DRAFT_ATTENTION, EXPERTS, SHARED
 
@@ -31,6 +31,8 @@ class EngineFacts:
         Facts of ``columns.FACTS`` by name.
     tables
         Rows of each of ``columns.TABLES``: kinds of attention, widths of dense layers, shared and routed experts.
+    draft_mode
+        What proposes tokens, where something does.
     """
 
     vendor: str | None
@@ -39,6 +41,8 @@ class EngineFacts:
     kv_cache: str
     numbers: Mapping[str, float]
     tables: Mapping[tuple[str, ...], Table] = field(default_factory=dict)
+
+    draft_mode: DraftMode = "draft_model"
 
     @property
     def routed(self) -> bool:
@@ -66,6 +70,7 @@ def facts_of(
     """
     held = checkpoint(reference, model, weights, accelerator)
     blocks = model.feed_forward
+    head = draft if isinstance(draft, Head) else None
     numbers = {
         "layers": model.layers,
         "width": model.width,
@@ -74,7 +79,11 @@ def facts_of(
         "active_experts": max((block.active for block in blocks), default=1),
         "block": held.block,
         "four_bit": accelerator.flops_4bit is not None,
-        "draft_vocabulary": 0 if draft is None else draft.vocabulary,
+        "mtp_layers": model.mtp_layers,
+        # Heads propose tokens of the model, whatever the rows of their own output.
+        "draft_vocabulary": 0 if draft is None else model.vocabulary if head else draft.vocabulary,
+        "mtp": head is not None and head.mode == "mtp",
+        "eagle3": head is not None and head.mode == "eagle3",
     }
     dense = {(block.width,) for block in blocks if block.experts == 1 and not block.shared and block.width}
     tables = {
@@ -91,6 +100,7 @@ def facts_of(
         kv_cache=kv_cache,
         numbers={name: float(value) for name, value in numbers.items()},
         tables=tables,
+        draft_mode="draft_model" if head is None else head.mode,
     )
 
 

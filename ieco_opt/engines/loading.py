@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import cast, get_args
 
 from ieco_opt.catalog.precision import FORMATS, KV_CACHES
+from ieco_opt.catalog.types import DRAFT_MODES
 from ieco_opt.documents.origin import Origin, found
 from ieco_opt.engines.columns import DRAFT, FACTS, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
 from ieco_opt.engines.expressions import Expression, parse
@@ -76,6 +77,7 @@ def _built(section: Section) -> Profile:
         precisions=precisions,
         precision_source=precision_source,
         kv_cache=_texts_by_name(section.section("kv_cache"), KV_CACHES),
+        drafts=_texts_by_name(section.section("drafts"), DRAFT_MODES) if section.has("drafts") else {},
         say=_sayings(section.section("say")),
         benchmark=_sayings(section.section("benchmark")),
         router=_router(section.section("router")) if section.has("router") else None,
@@ -139,6 +141,7 @@ def _rule(section: Section) -> Rule:
         precisions=section.texts("precisions"),
         architectures=section.texts("architectures"),
         not_precisions=section.texts("not_precisions"),
+        not_architectures=section.texts("not_architectures"),
     )
     _check_formats(section, "precisions", made.precisions)
     _check_formats(section, "not_precisions", made.not_precisions)

@@ -47,8 +47,8 @@ class Rule:
         Where the server's code has it.
     vendors, precisions, architectures
         What the rule is about; empty for all.
-    not_precisions
-        Precisions that it is not about.
+    not_precisions, not_architectures
+        Precisions and classes of models that it is not about.
     """
 
     expression: Expression
@@ -58,6 +58,7 @@ class Rule:
     precisions: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
     not_precisions: tuple[str, ...] = ()
+    not_architectures: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rule = f" ({self.expression.text})" if self.expression.names else ""
@@ -205,6 +206,8 @@ class Profile:
         Formats that it loads, each with the flags that quantise a 16-bit checkpoint at loading (``None``: it cannot).
     kv_cache
         What it calls each precision of the cache.
+    drafts
+        What the server calls each mode of drafts that it has; without any it has draft models alone.
     file
         Where the profile was read from.
     """
@@ -224,6 +227,7 @@ class Profile:
     precisions: Mapping[str, tuple[tuple[str, str], ...] | None]
     precision_source: str
     kv_cache: Mapping[str, str]
+    drafts: Mapping[str, str]
     say: Sayings
     benchmark: Sayings
     router: Router | None

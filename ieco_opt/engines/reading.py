@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ieco_opt.catalog.types import DRAFT_MODES, DraftMode
 from ieco_opt.documents import json_document, yaml_document
 from ieco_opt.documents.origin import found
 from ieco_opt.engines.columns import DRAFT, POINT
@@ -42,16 +43,32 @@ def read(
     ScenarioError
         The words are no command of this profile, a flag is unknown or wrong, or a column does not follow from them.
     """
+    return _columns(profile, _all_heard(profile, argv, files or {}), dict(known or {}))
+
+
+def read_draft_mode(profile: Profile, argv: Sequence[str], files: Mapping[str, str] | None = None) -> DraftMode | None:
+    """Read what proposes tokens from a command of a profile; ``None`` where nothing does. As :func:`read`."""
+    for entry, value in _all_heard(profile, argv, files or {}):
+        if entry.text == "{draft_mode}" and value is not None:
+            mode = next((mode for mode in DRAFT_MODES if profile.drafts.get(mode) == value), None)
+            if mode is None:
+                raise _fault(profile, f"found {found(value)} for {entry.name}, expected a word for a draft")
+            return mode
+    return None
+
+
+def _all_heard(profile: Profile, argv: Sequence[str], files: Mapping[str, str]) -> list[tuple[Said, object]]:
+    """Each entry of the flags and of the file with its value as given."""
     given = dict(_flags(profile, argv))
     entries = list(_heard(profile.say.flags, given))
     path = given.get("config")
     if profile.say.config:
-        if path is None or path not in (files or {}):
+        if path is None or path not in files:
             raise _fault(profile, f"found no file {found(path)}, expected the one that the command names")
-        values = _flat(yaml_document.parse((files or {})[path], path).values, "")
+        values = _flat(yaml_document.parse(files[path], path).values, "")
         _refuse_unknown(profile, values, profile.say.config)
         entries += _heard(profile.say.config, values)
-    return _columns(profile, entries, dict(known or {}))
+    return entries
 
 
 def _flags(profile: Profile, argv: Sequence[str]) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts, derived
 from ieco_opt.engines.as_priced import lacks_exchange, priced_otherwise
-from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint
+from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint_of_draft
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.facts import EngineFacts, facts_of
@@ -29,8 +29,8 @@ Row = Mapping[str, Any]
 HEAD_PORT = 20000
 """At which nodes of one SGLang server meet."""
 
+_UNPRICED = "found no precision or no degrees, expected a point of fidelity deployable that was priced here"
 _MEMORY = ("weights_gb", "reserve_gb", "memory_limit_gb")
-
 _SLUG = re.compile(r"[^a-z0-9]+")
 _LONGEST_SLUG = 50
 
@@ -261,18 +261,18 @@ def server_of(
         The row has no precision or no degrees: nothing can be launched.
     """
     if any(row.get(each) is None for each in ("weights", "tensor_parallel", "batch")):
-        expected = "a point of fidelity deployable that was priced here"
-        raise ScenarioError.single(f"found no precision or no degrees, expected {expected}", field=named.title)
+        raise ScenarioError.single(_UNPRICED, field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
     numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
-    of_draft = None if draft is None else checkpoint(serving.draft_reference, draft, weights, accelerator)
+    of_draft = checkpoint_of_draft(serving.draft_reference, draft, facts.checkpoint, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
     texts = _texts_of_place(profile, placed, named) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
+        "draft_mode": profile.drafts.get(facts.draft_mode, ""),
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
         "kv_cache": profile.kv_cache.get(cache, cache),
@@ -336,7 +336,6 @@ def _numbers(
     numbers |= {each: _number(row.get(each), nan) for each in DRAFT}
     numbers |= derived(numbers)
     memory = {each: _number(row.get(each), nan) for each in _MEMORY}
-    known = all(value == value for value in memory.values())
     return (
         numbers
         | memory
@@ -348,7 +347,7 @@ def _numbers(
             "memory_utilization": serving.memory_utilization,
             "kv_cache_8bit": row.get("kv_cache") == "fp8",
             "all_to_all": row.get("exchange") == "all_to_all",
-            "memory_known": known,
+            "memory_known": all(value == value for value in memory.values()),
             "prefill": placed.phase == "prefill",
             "decode": placed.phase == "decode",
             "reached_from_outside": not placed.alone,

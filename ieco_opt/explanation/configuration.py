@@ -28,6 +28,7 @@ from ieco_opt.pareto import run
 from ieco_opt.pareto.describe import names_of, parallelism_of, rows_of
 from ieco_opt.pareto.resident import Resident
 from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.speculation import yield_of
 from ieco_opt.results.comparison import Obstacle
 from ieco_opt.results.configuration import (
     AskedConfiguration,
@@ -280,7 +281,10 @@ def _value(resolved: ResolvedScenario, field: str) -> str | None:
     holders = {"design_space": resolved.design_space, "limits": resolved.scenario.limits}
     if scope == "speculation":
         speculation = resolved.scenario.speculation
-        return "none" if speculation is None else str(speculation.max_draft_tokens)
+        if speculation is None:
+            return "none"
+        widths = yield_of(speculation.acceptance, speculation.measured, speculation.max_draft_tokens).widths
+        return f"{widths[-1]}" if name == "max_draft_tokens" else ", ".join(map(str, widths))
     if scope == "kv_cache":
         return ", ".join(dict.fromkeys(each.kv_cache for each in resolved.precisions))
     if scope not in holders:

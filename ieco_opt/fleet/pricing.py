@@ -14,8 +14,8 @@ from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
-from ieco_opt.design_space.families import DecodeContext, Family, Speculation
-from ieco_opt.design_space.from_scenario import degree_choices, server_memory
+from ieco_opt.design_space.families import DecodeContext, Family
+from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
 from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
@@ -202,7 +202,6 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
             speculation=None,
             engines=engines,
         )
-    speculation = workload.workload.speculation
     return FamilyRequest(
         model=workload.model,
         choices=choices,
@@ -217,9 +216,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
             draft_prompts_per_token=1.0 / output,
         ),
         memory=memory,
-        speculation=None
-        if speculation is None or workload.draft is None
-        else Speculation(workload.draft, speculation.acceptance, speculation.max_draft_tokens),
+        speculation=speculation_of(workload.workload.speculation, workload.draft),
         engines=engines,
         batches=listed.batches,
     )

@@ -21,6 +21,7 @@ from ieco_opt.heuristics.published_search import (
     search,
 )
 from ieco_opt.performance.rules import is_deployable
+from ieco_opt.performance.speculation import NO_YIELD
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
 
@@ -92,8 +93,7 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
         whole_batch_resident=deployable,
         max_throughput=limits_of(scenario.scenario.limits).max_throughput,
         draft=None if family.drafts is None else family.drafts.shape,
-        acceptance=speculation.acceptance if speculation else 0.0,
-        max_draft_tokens=speculation.max_draft_tokens if speculation else 0,
+        tokens=speculation.tokens if speculation else NO_YIELD,
         verifies_own_token=deployable,
         layouts=scenario.design_space.tensor_layout,
         resolution=resolution,

@@ -19,8 +19,9 @@ from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import cost_usd_per_mtok, speculation_factor, usd_per_second
+from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
 from ieco_opt.performance.pass_time import pass_time
+from ieco_opt.performance.speculation import NO_YIELD, Yield
 from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import decode_traffic
 from ieco_opt.solvers.run import Stopped
@@ -43,7 +44,7 @@ class SearchRequest:
     ``cached_tokens`` are in the cache when an answer starts and ends; ``resident_tokens`` of each sequence fill memory,
     of which a GPU has ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch,
     as published, or of all sequences in flight where ``whole_batch_resident``.
-    With ``draft``, where there is one, a pass verifies up to ``max_draft_tokens`` tokens, one of which is the model's
+    With ``draft``, where there is one, a pass verifies one of the numbers of ``tokens``, one of which is the model's
     own where it ``verifies_own_token``: the draft is charged a pass less. ``batches`` are the least and the greatest of
     the grid; by default those published.
     """
@@ -57,8 +58,7 @@ class SearchRequest:
     whole_batch_resident: bool = False
     max_throughput: float = np.inf
     draft: Architecture | None = None
-    acceptance: float = 0.0
-    max_draft_tokens: int = 0
+    tokens: Yield = NO_YIELD
     verifies_own_token: bool = False
     most_gpus: float = LARGEST
     batches: tuple[float, float] | None = None
@@ -110,13 +110,14 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
     draft = None
     if request.draft is not None:
         draft = _fastest_setups(request, request.draft, 1, gpus, batch, everywhere, ask)
-        for count in range(2, request.max_draft_tokens + 1):
-            factor = float(speculation_factor(np.array(float(count)), request.acceptance))
+        verifying = request.model.fusing(request.draft)
+        for count in request.tokens.widths:
+            factor = request.tokens.passes_per_token(count)
             draft_s = (count - request.verifies_own_token) * draft.latency_s
             # Verifying several tokens takes no less than decoding one.
             least = factor * (passes[0].latency_s + draft_s)
             wanted = _may_be_chosen(request, gpus, batch, latency, least)
-            passes[count] = _fastest_setups(request, request.model, count, gpus, batch, wanted, ask)
+            passes[count] = _fastest_setups(request, verifying, count, gpus, batch, wanted, ask)
             speculative = factor * (passes[count].latency_s + draft_s)
             better = speculative < latency
             latency = np.where(better, speculative, latency)

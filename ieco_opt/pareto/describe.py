@@ -108,7 +108,9 @@ def draft_of(family: Family, row: Alternatives) -> dict[str, Any]:
     """The columns ``draft_mode`` and ``draft_model``; nothing without speculation."""
     if int(row.draft_tokens[0]) == 0 or family.speculation is None:
         return {"draft_mode": None, "draft_model": None}
-    return {"draft_mode": "draft_model", "draft_model": family.speculation.draft.name}
+    mode = family.speculation.mode
+    # An MTP layer has no name but its model's.
+    return {"draft_mode": mode, "draft_model": None if mode == "mtp" else family.speculation.draft.name or None}
 
 
 def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], np.dtype[np.float64]]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from ieco_opt.catalog.attention import Matrix
 from ieco_opt.catalog.parameters import CACHE_BYTES, active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.precision import Precision, Recipe, WeightFormat, recipe
-from ieco_opt.catalog.types import Accelerator, FeedForward, Fidelity, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, FeedForward, Fidelity, Head, Model, PaperModel
 from ieco_opt.performance.attention import AttentionLayers, attention_layers
 from ieco_opt.performance.collectives import Array
 
@@ -62,6 +62,12 @@ class Architecture:
         Layers by their attention.
     rest_flop_per_token
         Projections and embeddings of one token in ``paper``.
+    joining_params
+        Weights that every rank holds whole and reads in every pass, besides norms and routers: what joins states.
+    fusing_params
+        The same, but read by others (docs/performance-model.md, heads).
+    borrowed
+        Embeddings that stand in memory as another model's.
     """
 
     name: str
@@ -77,6 +83,9 @@ class Architecture:
     total_params: int
     blocks: tuple[Block, ...]
     rest_flop_per_token: float = 0.0
+    joining_params: int = 0
+    fusing_params: int = 0
+    borrowed: tuple[str, ...] = ()
 
     @property
     def experts(self) -> int:
@@ -103,9 +112,22 @@ class Architecture:
         return self.weight_bytes if self.recipe is None else self.recipe.bytes_of(part)
 
     def norm_bytes(self, layers: float | Array, routed_layers: float | Array) -> Array:
-        """Bytes of the norms of ``layers`` and of the routers of ``routed_layers``."""
+        """Bytes of the norms of ``layers``, of the routers of ``routed_layers`` and of what joins states."""
         params = 2.0 * np.asarray(layers) * self.width + np.asarray(routed_layers) * self.width * self.experts
-        return np.asarray(params * self.bytes_of("norms"))
+        return np.asarray((params + self.joining_params) * self.bytes_of("norms"))
+
+    @property
+    def fusing_bytes(self) -> float:
+        """Bytes on every rank of the weights that join states once a round."""
+        return self.fusing_params * self.bytes_of("norms")
+
+    def fusing(self, head: Architecture) -> Architecture:
+        """The same model in a pass that verifies for a head: it joins states for it, if the head needs that."""
+        return replace(self, joining_params=head.fusing_params) if head.fusing_params else self
+
+    def embedding_bytes(self, part: str) -> float:
+        """Bytes in memory of one copy of an embedding, ``embedding`` or ``head``."""
+        return 0.0 if part in self.borrowed else self.embedding_params * self.bytes_of(part)
 
     @property
     def feed_forward_flop_per_token(self) -> float:
@@ -134,9 +156,9 @@ class Architecture:
             block.layers * block.experts * block.params_per_expert * block.stored * self.bytes_of(block.part)
             for block in self.blocks
         )
-        head = self.bytes_of("head")
-        embeddings = self.embedding_params * (head if self.tied_embeddings else head + self.bytes_of("embedding"))
-        return attention + feed_forward + embeddings + float(self.norm_bytes(self.layers, self.routed_layers))
+        embedding = 0.0 if self.tied_embeddings else self.embedding_bytes("embedding")
+        whole = float(self.norm_bytes(self.layers, self.routed_layers)) + self.fusing_bytes
+        return attention + feed_forward + self.embedding_bytes("head") + embedding + whole
 
     def layer_flop(self) -> list[PartFlop]:
         """FLOP of one token in the weights of all layers, by part."""
@@ -235,7 +257,17 @@ def architecture(model: Model | PaperModel, precision: Precision | None, acceler
         return paper_architecture(model)
     if precision is None:
         raise ValueError(f"{model.name}: a precision is needed for a model of the real collection")
-    return deployable_architecture(model, recipe(model, precision.weights, accelerator), precision.kv_cache)
+    return deployable_architecture(model, _recipe(model, precision.weights, accelerator), precision.kv_cache)
+
+
+def _recipe(model: Model, weights: str | Mapping[str, str], accelerator: Accelerator) -> Recipe:
+    """Formats of the parts; checkpoints of EAGLE-3 heads are in 16 bits, and so are MTP layers of those in NVFP4."""
+    if isinstance(model, Head) and model.mode == "eagle3":
+        return recipe(model, "bf16", accelerator)
+    usual = recipe(model, weights, accelerator)
+    if not isinstance(model, Head):
+        return usual
+    return replace(usual, formats=tuple("bf16" if each == "nvfp4" else each for each in usual.formats))
 
 
 def deployable_architecture(model: Model, recipe: Recipe, kv_cache: str) -> Architecture:
@@ -254,6 +286,9 @@ def deployable_architecture(model: Model, recipe: Recipe, kv_cache: str) -> Arch
         attention=tuple(attention_layers(block, model.width, word_bytes) for block in model.blocks),
         total_params=total_params(model),
         blocks=tuple(_deployable_block(block, model.width, recipe) for block in model.feed_forward if block.width > 0),
+        joining_params=model.joining_params if isinstance(model, Head) else 0,
+        fusing_params=model.fusing_params if isinstance(model, Head) else 0,
+        borrowed=model.borrowed if isinstance(model, Head) else (),
     )
 
 

@@ -46,6 +46,7 @@ def weight_bytes_per_gpu(architecture: Architecture, degrees: Degrees) -> Array:
         + _heaviest_layers(architecture, degrees, stage_layers)
         + _embedding_bytes(architecture, degrees)
         + architecture.norm_bytes(stage_layers, routed)
+        + architecture.fusing_bytes
     )
 
 
@@ -57,8 +58,8 @@ def _layers_of_stage(architecture: Architecture, kind: AttentionLayers, degrees:
 
 def _embedding_bytes(architecture: Architecture, degrees: Degrees) -> Array:
     """Both embeddings on a GPU where one stage has them, or the larger one; tied embeddings are one."""
-    embedding = architecture.embedding_params * architecture.bytes_of("embedding") / degrees.spread.embedding_ranks
-    head = architecture.embedding_params * architecture.bytes_of("head") / degrees.spread.head_ranks
+    embedding = architecture.embedding_bytes("embedding") / degrees.spread.embedding_ranks
+    head = architecture.embedding_bytes("head") / degrees.spread.head_ranks
     both = (degrees.pipeline_parallel == 1.0) & (not architecture.tied_embeddings)
     return np.where(both, embedding + head, np.maximum(embedding, head))
 

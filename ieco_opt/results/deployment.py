@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ieco_opt.catalog.types import DraftMode
 from ieco_opt.documents.types import (
     AboveZero,
     AboveZeroOrInfinite,
@@ -19,7 +20,6 @@ from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
 
-DraftMode = Literal["draft_model"]
 Bottleneck = Literal["compute", "memory", "network", "launch overhead"]
 
 RESOURCES: dict[str, Bottleneck] = {
@@ -56,7 +56,8 @@ class Deployment(Row):
     draft_tokens
         Tokens that the model verifies in one pass, its own next one among them; 0 without speculation.
     draft_mode, draft_model
-        How tokens are proposed, ``draft_model``, and the name of that model; ``None`` without speculation.
+        How tokens are proposed, and the name of the draft model or the repository of the head; ``None`` without
+        speculation, and the name also where there is none.
     mfu
         Model FLOPs utilisation: useful FLOP/s over the peak.
     power_kw

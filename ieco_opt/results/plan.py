@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ieco_opt.catalog.types import DraftMode
 from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import (
     AboveZero,
@@ -22,7 +23,7 @@ from ieco_opt.documents.types import (
 from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
-from ieco_opt.results.deployment import Bottleneck, DraftMode
+from ieco_opt.results.deployment import Bottleneck
 from ieco_opt.results.guarantee import Status
 from ieco_opt.results.parallelism import Parallelism, Row
 from ieco_opt.results.shown import ShownAnswer, installed_part, launcher_of_results
@@ -69,8 +70,7 @@ class InstanceRow(Row):
         Generated tokens of one full instance; for prefill, prompt tokens.
     bound, gap, status
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
-    engine, engines, exchange, draft_mode, draft_model, memory_per_gpu_gb, memory_limit_gb
-    cache_tokens, weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
+    engine ... free_gb
         As in :class:`~ieco_opt.results.deployment.Deployment`.
     """
 

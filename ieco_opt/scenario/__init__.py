@@ -7,7 +7,6 @@ from ieco_opt.scenario.deployment import (
     Limits,
     ResolvedDesignSpace,
     Scenario,
-    Speculation,
     Workload,
 )
 from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, RequestClass
@@ -16,6 +15,7 @@ from ieco_opt.scenario.load import load_deployment, load_fleet, load_fleet_mappi
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.resolve import ResolvedScenario, resolve
 from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
+from ieco_opt.scenario.speculation import Speculation
 
 __all__ = [
     "BatchRange",

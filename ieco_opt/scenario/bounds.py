@@ -9,8 +9,9 @@ from ieco_opt.catalog.types import Fidelity
 from ieco_opt.defaults import DEFAULT_MAX_SETUPS
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario, Speculation
+from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.fleet import FleetWorkload
+from ieco_opt.scenario.speculation import Speculation
 
 _BATCHES_AT_ONCE = 256
 """In ``paper``, with speculation and a cap on throughput, every batch is looked at: so many cost as much as a setup."""
@@ -93,4 +94,4 @@ def _of_space(space: ResolvedDesignSpace) -> Factors:
 
 def _of_speculation(speculation: Speculation | None) -> Factors:
     """Numbers of draft tokens, none among them."""
-    return {} if speculation is None else {"max_draft_tokens": speculation.max_draft_tokens}
+    return {} if speculation is None else {"max_draft_tokens": speculation.choices}

@@ -30,6 +30,14 @@ def _together(value: tuple[Profile, ...]) -> tuple[Profile, ...]:
     return value
 
 
+def _is_calibration(value: dict[str, object]) -> dict[str, object]:
+    """Refuse what is no calibration profile, with every fault where it stands."""
+    from ieco_opt.catalog.calibration import calibration_from_mapping
+
+    calibration_from_mapping(value)
+    return value
+
+
 def _entry_as_list(value: object) -> object:
     """Take one name, file or mapping for a list of it."""
     return [value] if isinstance(value, str) or fields.kind_of_reference(value) == "<mapping>" else value
@@ -41,7 +49,7 @@ ProfileEntry = Annotated[
         fields.expecting(f"{AUTOMATIC!r}, {PUBLISHED!r}, or a calibration profile: a name, a file or a mapping"),
         Tag("<name>"),
     ]
-    | Annotated[fields.Inline, Tag("<mapping>")],
+    | Annotated[fields.Inline, AfterValidator(_is_calibration), Tag("<mapping>")],
     Discriminator(fields.kind_of_reference),
 ]
 Profiles = Annotated[

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -22,8 +20,9 @@ from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import calibration_fields, engine_fields, fields
 from ieco_opt.scenario.calibrations import PUBLISHED
 from ieco_opt.scenario.engines import spoken
-from ieco_opt.scenario.faults import RaisesScenarioError
 from ieco_opt.scenario.model_notes import notes_on_models
+from ieco_opt.scenario.speculation import Speculation
+from ieco_opt.scenario.strict import Strict
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 DEFAULT_BATCH_MAX = 16_384
@@ -32,12 +31,6 @@ DEFAULT_MAX_GPUS = 512
 _STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 _PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
 _ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
-
-
-class Strict(BaseModel, metaclass=RaisesScenarioError):
-    """Base of all parts of a scenario; constructors raise ``ScenarioError`` and nothing else."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 class Workload(Strict):
@@ -165,19 +158,6 @@ class DesignSpace(Strict):
         )
 
 
-class Speculation(Strict):
-    """Speculative decoding, which the solver may use or leave."""
-
-    draft_model: fields.ModelReference
-    """Draft model: a name of the catalog, a file or a mapping."""
-
-    acceptance: fields.Share
-    """Probability that one proposed token is accepted."""
-
-    max_draft_tokens: fields.DraftTokens
-    """Most tokens that the model verifies in one pass: its own next one, and those that the draft model proposed."""
-
-
 class Limits(Strict):
     """What a deployment must meet; a field left out is no limit."""
 
@@ -289,6 +269,7 @@ class Scenario(Strict):
             if "profile" in self.model_fields_set:
                 expected = "nothing in fidelity paper, whose constants are the paper's"
                 faults.append((("profile",), self.profile, expected))
+            faults += self.speculation.unknown_to_paper() if self.speculation is not None else ()
             if faults:
                 raise fields.refused_at(faults)
         return self
@@ -319,7 +300,7 @@ class Scenario(Strict):
         unsaid = "version" not in self.model_fields_set and self.design_space.meant_otherwise_before
         meanings = notes_on_version(["design_space.tensor_parallel"] if unsaid else [])
         if self.fidelity is Fidelity.DEPLOYABLE:
-            draft = None if self.speculation is None else self.speculation.draft_model
+            draft = None if self.speculation is None else self.speculation.looked_up
             return *meanings, *notes_on_models(self.model, draft, self.weights)
         given = {
             "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,

@@ -12,11 +12,13 @@ from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import calibration_fields, engine_fields, fields
 from ieco_opt.scenario.calibrations import PUBLISHED
-from ieco_opt.scenario.deployment import DesignSpace, Speculation, Strict
+from ieco_opt.scenario.deployment import DesignSpace
 from ieco_opt.scenario.engines import is_file, spoken
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
+from ieco_opt.scenario.speculation import Speculation
+from ieco_opt.scenario.strict import Strict
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
@@ -349,7 +351,7 @@ class Fleet(Strict):
             size = pool.node_size
             yield from notes_on_nodes(pool.name, pool.accelerator, pool.gpus, size, pool.rented_by, self._origin)
         for workload in self.workloads:
-            draft = None if workload.speculation is None else workload.speculation.draft_model
+            draft = None if workload.speculation is None else workload.speculation.looked_up
             if workload.model is not None:
                 yield from (
                     f"workload {workload.name}: {note}"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import model_validator
 
 from ieco_opt.scenario import fields
-from ieco_opt.scenario.deployment import Strict
+from ieco_opt.scenario.strict import Strict
 
 
 class Pool(Strict):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Head, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.calibrations import calibrated, in_place
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
+from ieco_opt.scenario.drafts import draft_of
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
@@ -99,10 +100,12 @@ def _engines(scenario: Scenario, faults: list[Fault]) -> tuple[Profile, ...]:
 
 
 def _served(scenario: Scenario, models: Sequence[Model | PaperModel | None]) -> list[Served]:
-    """The model and its draft where both are of the real collection, each with the field that names it."""
+    """The model and its draft model where they are of the real collection, each with the field that names it."""
     draft = None if scenario.speculation is None else scenario.speculation.draft_model
     named: list[tuple[Location, object]] = [(("model",), scenario.model), (("speculation", "draft_model"), draft)]
-    known = [Served(model, *named[at]) for at, model in enumerate(models) if isinstance(model, Model)]
+    # A head is held to what its model is.
+    known = [Served(each, *named[at]) for at, each in enumerate(models) if isinstance(each, Model)]
+    known = [each for each in known if not isinstance(each.model, Head)]
     return known if known and known[0].place == ("model",) else []
 
 
@@ -119,17 +122,20 @@ def _unfit_models(scenario: Scenario, served: Sequence[Served], accelerators: Se
 
 
 def _models(scenario: Scenario, faults: list[Fault]) -> list[Model | PaperModel | None]:
-    """Look up the model and, with speculation, the draft model; ``None`` stands for one that is wrong."""
-    wanted: dict[Location, str | dict[str, object]] = {("model",): scenario.model}
-    if scenario.speculation is not None:
-        wanted["speculation", "draft_model"] = scenario.speculation.draft_model
+    """Look up the model and, with speculation, its draft; ``None`` stands for one that is wrong."""
     models: list[Model | PaperModel | None] = []
-    for location, reference in wanted.items():
+
+    def add(look_up: Callable[[], Model | PaperModel | None]) -> None:
         try:
-            models.append(model_of(reference, location, scenario.fidelity, scenario.origin))
+            models.append(look_up())
         except ScenarioError as error:
             faults.extend(error.faults)
             models.append(None)
+
+    fidelity, origin, speculation = scenario.fidelity, scenario.origin, scenario.speculation
+    add(lambda: model_of(scenario.model, ("model",), fidelity, origin))
+    if speculation is not None:
+        add(lambda: draft_of(speculation, models[0], ("speculation",), fidelity, origin))
     return models
 
 

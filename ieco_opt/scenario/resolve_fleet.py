@@ -8,13 +8,14 @@ from functools import partial
 from typing import TypeVar
 
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator, Fidelity, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Head, Model, PaperModel
 from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
 from ieco_opt.scenario.calibrations import calibrated, in_place
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
+from ieco_opt.scenario.drafts import draft_of
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
 from ieco_opt.scenario.pool import Pool
@@ -176,14 +177,15 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         return _collected(lambda: model_of(reference, place, Fidelity.DEPLOYABLE, fleet.origin), faults)
 
     model = None if workload.model is None else looked_up(workload.model, "model")
-    draft = None
-    if workload.speculation is not None:
-        draft = looked_up(workload.speculation.draft_model, "speculation", "draft_model")
+    draft, speculation = None, workload.speculation
+    if speculation is not None:
+        at: Location = (*location, "speculation")
+        draft = _collected(lambda: draft_of(speculation, model, at, Fidelity.DEPLOYABLE, fleet.origin), faults)
     allowed = tuple(at for at, pool in enumerate(fleet.pools) if workload.pools is None or pool.name in workload.pools)
     points = _points(fleet, index, pools, allowed, faults)
     served = [Served(model, ("model",), workload.model)] if isinstance(model, Model) else []
-    if isinstance(draft, Model) and workload.speculation is not None:
-        served.append(Served(draft, ("speculation", "draft_model"), workload.speculation.draft_model))
+    if speculation is not None and isinstance(draft, Model) and not isinstance(draft, Head):
+        served.append(Served(draft, ("speculation", "draft_model"), speculation.draft_model))
     engines = (
         _collected(
             lambda: profiles_of(with_profiles(workload.engine, (*location, "engine"), fleet.origin)),

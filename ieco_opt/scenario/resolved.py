@@ -87,7 +87,7 @@ def _all_references(scenario: Scenario | Fleet) -> tuple[References, References]
 def _references(scenario: Scenario) -> tuple[References, References]:
     models: References = [(scenario.model, ("model",))]
     if scenario.speculation is not None:
-        models.append((scenario.speculation.draft_model, ("speculation", "draft_model")))
+        models.append((scenario.speculation.looked_up, ("speculation", "draft_model")))
     return models, [(each, ("accelerators", at)) for at, each in enumerate(scenario.accelerators)]
 
 
@@ -99,7 +99,7 @@ def _references_of_fleet(fleet: Fleet) -> tuple[References, References]:
         place: Location = ("workloads", at)
         models.append((workload.model, (*place, "model")))
         if workload.speculation is not None:
-            models.append((workload.speculation.draft_model, (*place, "speculation", "draft_model")))
+            models.append((workload.speculation.looked_up, (*place, "speculation", "draft_model")))
         points = workload.operating_points if isinstance(workload.operating_points, tuple) else ()
         accelerators += [
             (point.accelerator, (*place, "operating_points", row, "accelerator"))

@@ -11,13 +11,14 @@ from ieco_opt import catalog
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.scenario.deployment import Scenario, Speculation
+from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.engines import Engine, profile_values
 from ieco_opt.scenario.engines import is_file as is_engine_file
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload
 from ieco_opt.scenario.operating_points import read_operating_points
 from ieco_opt.scenario.references import is_file, model_of
+from ieco_opt.scenario.speculation import Speculation
 
 Kind = TypeVar("Kind", Scenario, Fleet)
 
@@ -102,8 +103,12 @@ class _Inliner:
             return engine
 
     def speculation(self, speculation: Speculation, location: Location) -> Speculation:
-        draft = self.model(speculation.draft_model, (*location, "speculation", "draft_model"))
-        return speculation.model_copy(update={"draft_model": draft})
+        changes: dict[str, object] = {}
+        if speculation.looked_up is not None:
+            changes["draft_model"] = self.model(speculation.looked_up, (*location, "speculation", "draft_model"))
+        if isinstance(speculation.accepted_tokens, str):
+            changes["accepted_tokens"] = speculation.measured
+        return speculation.model_copy(update=changes)
 
     def workload(self, workload: FleetWorkload, location: Location) -> FleetWorkload:
         changes: dict[str, object] = {}

@@ -41,6 +41,8 @@ JOINED: Mapping[str, str] = {
 
 
 _LAYER_COUNTS = ("num_nextn_predict_layers", "mtp_num_hidden_layers")
+_MTP_COUNTS = (*_LAYER_COUNTS, "num_mtp_modules", "mtp_num_layers")
+_MOST_MTP_LAYERS = 100
 _OF_THE_TARGET = ("mlp_layer_types", "moe_layer_freq", "indexer_types", "max_window_layers")
 
 
@@ -71,3 +73,10 @@ def joined(config: Config, attentions: Attentions) -> Attentions:
     first, *others = attentions
     added = 2 * config.count("hidden_size") ** 2 + number(first, "extra_params")
     return [{**first, "extra_params": added}, *others]
+
+
+def mtp_layers(config: Config) -> int:
+    """Layers of a model's checkpoint that predict several tokens; servers leave them out unless they are asked."""
+    counts = [config.get(key) for key in _MTP_COUNTS]
+    known = [count for count in counts if isinstance(count, int) and 0 < count <= _MOST_MTP_LAYERS]
+    return int(known[0]) if known else 0

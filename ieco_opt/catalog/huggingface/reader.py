@@ -107,6 +107,7 @@ def mapping_from_config(document: Mapping[str, object], name: str) -> Mappings:
         "max_context_tokens": _max_context(config),
         "hf_architecture": _class_name(_architecture(document)),
         "fp8_block": fp8_block(document),
+        "mtp_layers": 0 if known.draft else drafts.mtp_layers(config),
         "notes": known.notes,
     }
     config.refuse_unread(_SHAPES)

@@ -81,7 +81,7 @@ def _engine(priced: str, starting: str | None) -> str:
 def _speculation(deployment: Deployment) -> str:
     if deployment.draft is None:
         return "none"
-    draft = f"draft model {deployment.draft_model or ''}".rstrip()
+    draft = f"{wording.DRAFTS[deployment.draft_mode or 'draft_model']} {deployment.draft_model or ''}".rstrip()
     return f"verify width {deployment.draft_tokens}, {draft} {deployment.draft.short()}"
 
 

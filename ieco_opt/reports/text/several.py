@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.catalog import precision
+from ieco_opt.catalog.acceptance import written
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.wording import name_of, warning, workload
 from ieco_opt.results.frontier import Frontier
@@ -54,8 +55,12 @@ def _drafts(scenario: Scenario) -> str:
     asked = scenario.speculation
     if asked is None:
         return ""
-    width = f"verify width up to {asked.max_draft_tokens}"
-    return f"drafts of {name_of(asked.draft_model)}, acceptance {asked.acceptance:g}, {width}"
+    draft = wording.DRAFTS[asked.mode] if asked.draft_model is None else name_of(asked.draft_model)
+    measured = asked.measured
+    if measured is None:
+        return f"drafts of {draft}, acceptance {asked.acceptance:g}, verify width up to {asked.max_draft_tokens}"
+    width = "" if asked.max_draft_tokens is None else f", verify width up to {asked.max_draft_tokens}"
+    return f"drafts of {draft}, accepted tokens {written(measured)}{width}"
 
 
 def _traits(frontier: Frontier) -> tuple[str, ...]:

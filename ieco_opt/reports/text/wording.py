@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ieco_opt.catalog.types import DraftMode
 from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
@@ -20,6 +21,9 @@ _CLOSED = 1e-9
 LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
 """What the letters of a layout stand for."""
 
+
+DRAFTS: dict[DraftMode, str] = {"draft_model": "draft model", "mtp": "MTP layer", "eagle3": "EAGLE-3 head"}
+"""What proposes tokens."""
 
 EXCHANGE_WORDS: dict[ExchangeKind, str] = {
     "none": "none, every rank has every token",
