@@ -196,18 +196,20 @@ def _in_range(part: pd.DataFrame, group: Group, profile: Calibration | None) -> 
         return np.zeros(len(part), dtype=bool)
     fitted, first = profile.fitted_on, part.iloc[0]
     named = {group.model, first["model"]} & {*fitted.models} and first["weights"] in fitted.weights
-    gpus, batch, prompt, output = (
-        part[name].to_numpy(dtype=float) for name in ("gpus_per_instance", "batch", "prompt_tokens", "output_tokens")
+    gpus, prompt, output = (
+        part[name].to_numpy(dtype=float) for name in ("gpus_per_instance", "prompt_tokens", "output_tokens")
     )
-    ranges = ((gpus, fitted.gpus), (batch / gpus, fitted.batch_per_gpu), (prompt + output / 2.0, fitted.context_tokens))
+    # As it is priced, which is also what profiles say of the rows that they were fitted on.
+    per_gpu = group.batch / gpus
+    ranges = ((gpus, fitted.gpus), (per_gpu, fitted.batch_per_gpu), (prompt + output / 2.0, fitted.context_tokens))
     inside = np.full(len(part), bool(named))
     for values, (least, most) in ranges:
-        # Ends of ranges are written with few digits.
+        # Ends of ranges are written with three digits.
         inside &= (values >= least * (1.0 - _ROUNDING)) & (values <= most * (1.0 + _ROUNDING))
     return inside
 
 
-_ROUNDING = 1e-3
+_ROUNDING = 5e-3
 
 
 def _summary(rows: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from ieco_opt.reports.figures import style
 from ieco_opt.reports.text.validation import heading
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -37,7 +38,7 @@ def draw(validation: Validation) -> Figure:
 
     known = validation.table["left_out"] == ""
     if not known.any():
-        raise ScenarioError.single("found no row with a prediction, expected at least one to draw")
+        raise ScenarioError.single("found no row with a prediction, expected one to draw", file=validation.file)
     table, names = validation.table[known.to_numpy()], validation.names[known.to_numpy()]
     measured = 1e3 * table["time_per_output_token_s"].to_numpy(dtype=float)
     predicted = 1e3 * table["predicted_time_per_output_token_s"].to_numpy(dtype=float)
@@ -48,7 +49,7 @@ def draw(validation: Validation) -> Figure:
     style.logarithmic(axes.xaxis, low, high, "measured time per output token (ms)")
     style.logarithmic(axes.yaxis, low, high, "predicted time per output token (ms)")
     style.grid(axes)
-    keys = _equal(axes, low, high, float(table["expected_error"].max()))
+    keys = _equal(axes, low, high, table["expected_error"])
     keys = [*_points(axes, names["accelerator"].to_numpy(), measured, predicted), style.space(), *keys]
     style.title(axes, validation.file, [*heading(validation)[1:], _errors(validation)], letters=_LETTERS)
     figure.legend(
@@ -73,13 +74,14 @@ def _errors(validation: Validation) -> str:
     )
 
 
-def _equal(axes: Axes, low: float, high: float, widest: float) -> list[Any]:
+def _equal(axes: Axes, low: float, high: float, expected: pd.Series[float]) -> list[Any]:
     """The line of equal times and the band of the largest expected error; returns their keys."""
+    widest, alike = float(expected.max()), expected.max() == expected.min()
     ends = np.array([low, high])
     band = axes.fill_between(ends, ends * (1.0 - widest), ends * (1.0 + widest), color=_BAND, linewidth=0.0, zorder=1)
     (line,) = axes.plot(ends, ends, color="0.4", linewidth=0.9, zorder=2)
     line.set_label("equal")
-    band.set_label(f"expected error, ±{100.0 * widest:.0f} %")
+    band.set_label(f"expected error, {'' if alike else 'up to '}±{100.0 * widest:.0f} %")
     return [line, band]
 
 
