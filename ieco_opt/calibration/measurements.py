@@ -136,5 +136,6 @@ class _Checked:
     def refuse(self, name: str, cells: pd.Series[Any], wrong: NDArray[np.bool_], expected: str) -> None:
         """Note the cells of a column that are wrong."""
         for row in np.flatnonzero(wrong)[:_MOST_FAULTS].tolist():
-            message = f"found {found(cells.iloc[row])}, expected {expected}"
+            cell = "an empty cell" if cells.isna().iloc[row] else found(cells.iloc[row])
+            message = f"found {cell}, expected {expected}"
             self.faults.append(Fault(self.file, self.lines[row], name, message))

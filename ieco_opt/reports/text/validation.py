@@ -7,7 +7,7 @@ from typing import Any
 
 from ieco_opt.calibration.ranking import APART
 from ieco_opt.calibration.validation import Validation
-from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, not_shown, shortened, wrapped
+from ieco_opt.reports.text.table import Column, fitting, joined, not_shown, shortened, wrapped
 from ieco_opt.reports.text.table_columns import unrepeated, words
 from ieco_opt.reports.text.wording import counted
 
@@ -17,13 +17,14 @@ _SHOWN = ("accelerator", "model", "weights", "engine")
 _LEFT_OUT_FIRST = ("within", "bias")
 """Columns that a narrow terminal does without, in this order."""
 
-_MOST_NAME = 24
+_MOST_NAME = 20
+_LEAST_WIDTH = 60
 _MOST_REASONS = 5
 
 
 def render(validation: Validation, width: int = 100) -> str:
     """Put errors, ranks and regret into text for a terminal of ``width`` columns."""
-    width = max(width, LEAST_WIDTH)
+    width = max(width, _LEAST_WIDTH)
     columns = _columns(validation)
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
     lines = [*not_shown(columns, kept), *_choices(validation), *_in_range(validation), *left_out(validation)]
