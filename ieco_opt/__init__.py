@@ -32,6 +32,7 @@ __all__ = [
     "plot",
     "show_versions",
     "solve",
+    "validate",
     "verify",
 ]
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         plot,
         show_versions,
         solve,
+        validate,
         verify,
     )
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ieco_opt.calibration.validation import Validation
     from ieco_opt.fleet.sweeps import Progress as FleetProgress
     from ieco_opt.heuristics import Heuristic
     from ieco_opt.pareto.sweeps import Progress
@@ -194,6 +195,29 @@ def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, f
     from ieco_opt.performance.evaluate import evaluate
 
     return evaluate(points, fidelity, file=file)
+
+
+def validate(measurements: pd.DataFrame | str | PathLike[str], profile: str = "auto") -> Validation:
+    """Compare predicted with measured times per output token; see :func:`ieco_opt.calibration.validation.validate`.
+
+    Parameters
+    ----------
+    measurements
+        A table with the columns of docs/calibration.md, or a CSV file of it.
+    profile
+        ``auto``, the name of a calibration profile, its .yaml file, or ``paper-constants``.
+
+    Raises
+    ------
+    ScenarioError
+        The measurements or the profile are wrong.
+    """
+    from ieco_opt.calibration.measurements import measurements_of, read_measurements
+    from ieco_opt.calibration.validation import validate
+
+    if isinstance(measurements, str | PathLike):
+        return validate(read_measurements(Path(measurements)), profile)
+    return validate(measurements_of(measurements), profile)
 
 
 @one_at_a_time

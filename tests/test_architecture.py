@@ -28,6 +28,7 @@ ORDER = (
     "scenario",
     "results",
     "performance",
+    "calibration",
     "design_space",
     "programs",
     "solvers",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found, shortened
@@ -30,12 +32,14 @@ OPTIONAL = {
     "pipeline_parallel": 1.0,
     "disaggregated": 0.0,
 }
-"""Columns of numbers that may be left out, with their defaults."""
+"""Columns of numbers that may be left out, with their defaults; all but ``disaggregated`` are above 0."""
 
 OPTIONAL_WORDS = ("config", "kv_cache", "exchange")
 """Columns of words that may be left out. ``config`` tells configurations apart, which are left out together."""
 
 _MOST_FAULTS = 20
+
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,22 @@ def read_measurements(path: Path) -> Measurements:
     """
     import pandas as pd
 
-    text = read_text(path, expected="a table of measurements in CSV")
-    csv_table.check(text, str(path))
-    table = pd.read_csv(io.StringIO(text))
-    return measurements_of(table, str(path))
+    text = read_text(path, expected="a table of measurements in CSV", most_bytes=None)
+    lines = csv_table.parse(text, str(path)).lines
+    # Columns of mixed kinds are refused below with their lines; pandas would only warn.
+    table = pd.read_csv(io.StringIO(text), low_memory=False)
+    return measurements_of(table, str(path), lines)
 
 
-def measurements_of(table: pd.DataFrame, file: str = "measurements") -> Measurements:
+def measurements_of(
+    table: pd.DataFrame, file: str = "measurements", lines: Sequence[int] | None = None
+) -> Measurements:
     """Check a table of measurements and complete what may be left out.
+
+    Parameters
+    ----------
+    lines
+        Line of the file on which each row begins; by default they follow the header without gaps.
 
     Raises
     ------
@@ -80,18 +92,16 @@ def measurements_of(table: pd.DataFrame, file: str = "measurements") -> Measurem
         raise ScenarioError([Fault(file, 1, missing[0], message)])
     if table.empty:
         raise ScenarioError([Fault(file, None, "", "found no rows, expected measurements")])
-    faults: list[Fault] = []
-    columns: dict[str, object] = {}
-    for name in NUMBERS:
-        columns[name] = _numbers(table[name], name, file, faults, above=0.0)
+    checked = _Checked(file, _lines(table, lines), [])
+    columns: dict[str, object] = {name: checked.numbers(name, table[name]) for name in NUMBERS}
     for name, default in OPTIONAL.items():
         given = table[name] if name in table.columns else pd.Series(default, index=table.index)
-        given = given.where(given.notna(), default)
-        columns[name] = _numbers(given, name, file, faults, above=-1.0, empty=name == "tensor_parallel")
+        filled = given.where(given.notna(), default)
+        columns[name] = checked.numbers(name, filled, empty=np.isnan(default), zero=default == 0.0)
     for name in WORDS:
-        _refuse(table, name, table[name].isna().to_numpy(), "a name", file, faults)
-    if faults:
-        raise ScenarioError(faults[:_MOST_FAULTS])
+        checked.refuse(name, table[name], table[name].isna().to_numpy(), "a name")
+    if checked.faults:
+        raise ScenarioError(checked.faults[:_MOST_FAULTS])
     words = {name: table[name].astype(str) for name in WORDS}
     for name in OPTIONAL_WORDS:
         cells = table[name] if name in table.columns else pd.Series("", index=table.index)
@@ -99,29 +109,33 @@ def measurements_of(table: pd.DataFrame, file: str = "measurements") -> Measurem
     return Measurements(pd.DataFrame({**words, **columns}, index=table.index).reset_index(drop=True), table, file)
 
 
-def _numbers(
-    cells: pd.Series[float], name: str, file: str, faults: list[Fault], *, above: float, empty: bool = False
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    import pandas as pd
-
-    values: np.ndarray[tuple[int], np.dtype[np.float64]] = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
-    good = np.isfinite(values) & (values > above)
-    if empty:
-        good |= cells.isna().to_numpy()
-    expected = "a number above 0" if above == 0.0 else "a number from 0 on"
-    _refuse(pd.DataFrame({name: cells}), name, ~good, expected, file, faults)
-    return values
+def _lines(table: pd.DataFrame, lines: Sequence[int] | None) -> Sequence[int]:
+    # Line 1 of a CSV file holds the names of the columns.
+    return range(2, 2 + len(table)) if lines is None or len(lines) != len(table) else lines
 
 
-def _refuse(
-    table: pd.DataFrame,
-    name: str,
-    wrong: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    expected: str,
-    file: str,
-    faults: list[Fault],
-) -> None:
-    for row in np.flatnonzero(wrong)[:_MOST_FAULTS]:
-        cell = table[name].iloc[int(row)]
-        # Line 1 of a CSV file holds the names of the columns.
-        faults.append(Fault(file, int(row) + 2, name, f"found {found(cell)}, expected {expected}"))
+@dataclass(frozen=True)
+class _Checked:
+    """Cells of a table as they are read, and the faults that were found."""
+
+    file: str
+    lines: Sequence[int]
+    faults: list[Fault]
+
+    def numbers(self, name: str, cells: pd.Series[float], *, empty: bool = False, zero: bool = False) -> Numbers:
+        """Numbers of a column: above 0, or also 0; or also missing."""
+        import pandas as pd
+
+        values: Numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+        good = np.isfinite(values) & ((values >= 0.0) if zero else (values > 0.0))
+        if empty:
+            good |= cells.isna().to_numpy()
+        self.refuse(name, cells, ~good, "a number from 0 on" if zero else "a number above 0")
+        return values
+
+    def refuse(self, name: str, cells: pd.Series[Any], wrong: NDArray[np.bool_], expected: str) -> None:
+        """Note the cells of a column that are wrong."""
+        for row in np.flatnonzero(wrong)[:_MOST_FAULTS].tolist():
+            cell = "an empty cell" if cells.isna().iloc[row] else found(cells.iloc[row])
+            message = f"found {cell}, expected {expected}"
+            self.faults.append(Fault(self.file, self.lines[row], name, message))

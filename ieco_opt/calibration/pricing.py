@@ -13,7 +13,7 @@ from ieco_opt import catalog
 from ieco_opt.calibration.measurements import Measurements
 from ieco_opt.calibration.runs import run_of
 from ieco_opt.catalog.calibration import Calibration
-from ieco_opt.catalog.precision import KV_CACHES, KvCache, Precision, parsed
+from ieco_opt.catalog.precision import KV_CACHES, KvCache, Precision, parsed, takes_cache
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.origin import found
 from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL, EXCHANGES
@@ -66,15 +66,35 @@ def group_rows(measurements: Measurements) -> Rows:
     """
     table = measurements.rows
     groups: list[Group] = []
-    left_out: dict[int, str] = {}
+    left_out = _impossible(table)
+    possible = np.setdiff1d(np.arange(len(table)), [*left_out])
     keys = ["model", "accelerator", "weights", "engine", "kv_cache", "exchange", "disaggregated"]
-    for positions in table.groupby(keys, sort=False).indices.values():
-        rows = np.asarray(positions, dtype=np.intp)
+    for positions in table.iloc[possible].groupby(keys, sort=False).indices.values():
+        rows = possible[np.asarray(positions, dtype=np.intp)]
         try:
             groups.append(_group(table.iloc[rows], rows))
         except ScenarioError as error:
-            left_out |= dict.fromkeys(map(int, rows), error.faults[0].message)
+            fault = error.faults[0]
+            left_out |= dict.fromkeys(rows.tolist(), f"{fault.field}: {fault.message}".removeprefix(": "))
     return Rows(tuple(groups), left_out)
+
+
+def _impossible(table: pd.DataFrame) -> dict[int, str]:
+    """Rows whose degrees do not divide their GPUs: no server runs like that, so something was misread."""
+    gpus, stages = table["gpus_per_instance"], table["pipeline_parallel"]
+    ranks = gpus / stages
+    faults = (
+        ("gpus_per_instance", gpus % 1 != 0, "a whole number"),
+        ("pipeline_parallel", ranks % 1 != 0, "a divisor of gpus_per_instance"),
+        ("tensor_parallel", ranks / table["tensor_parallel"].fillna(1.0) % 1 != 0, "a divisor of the GPUs of a stage"),
+        ("attention_data_parallel", ranks / table["attention_data_parallel"] % 1 != 0, "a divisor of these GPUs"),
+        ("expert_parallel", table["expert_parallel"] > ranks, "at most the GPUs of a stage"),
+    )
+    left_out: dict[int, str] = {}
+    for name, wrong, expected in faults:
+        for row in np.flatnonzero(wrong).tolist():
+            left_out.setdefault(row, f"{name}: found {table[name].iloc[row]:g}, expected {expected}")
+    return left_out
 
 
 def _group(part: pd.DataFrame, rows: NDArray[np.intp]) -> Group:
@@ -84,7 +104,7 @@ def _group(part: pd.DataFrame, rows: NDArray[np.intp]) -> Group:
     accelerator = catalog.accelerator(str(first["accelerator"]))
     assert isinstance(model, Model)
     run = run_of(engine, accelerator)
-    precision = Precision(parsed(str(first["weights"])), _cache(kv_cache) if kv_cache else run.kv_cache)
+    precision = Precision(parsed(str(first["weights"])), _cache(kv_cache, accelerator) if kv_cache else run.kv_cache)
     shape = architecture(model, precision, accelerator)
     numbers = {name: part[name].to_numpy(dtype=float) for name in part.columns if part[name].dtype.kind in "fi"}
     degrees = _degrees(numbers)
@@ -107,11 +127,13 @@ def _group(part: pd.DataFrame, rows: NDArray[np.intp]) -> Group:
     )
 
 
-def _cache(name: str) -> KvCache:
-    for each in KV_CACHES:
+def _cache(name: str, accelerator: Accelerator) -> KvCache:
+    possible = [each for each in KV_CACHES if takes_cache(accelerator, each)]
+    for each in possible:
         if each == name:
             return each
-    raise ScenarioError.single(f"found {found(name)}, expected one of {', '.join(KV_CACHES)}", field="kv_cache")
+    message = f"found {found(name)}, expected one of {', '.join(possible)} on {accelerator.name}"
+    raise ScenarioError.single(message, field="kv_cache")
 
 
 def _degrees(numbers: dict[str, Array]) -> Degrees:

@@ -36,6 +36,7 @@ _COMMANDS = {
     "migrate": ("ieco_opt.cli.migrate", "Scenario files of version 1 rewritten to version 2."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
+    "validate": ("ieco_opt.cli.validate", "Predicted against measured times per output token."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),
 }
 

@@ -16,6 +16,8 @@ from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.errors import Fault, ScenarioError, printable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ieco_opt.reports.text.progress import Shown
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.plan import FleetResult
@@ -102,6 +104,32 @@ class Delivery:
         elif self.shows_tables or unwritten:
             click.echo(as_table(_width()))
         return _ended(unwritten)
+
+    def deliver_rows(
+        self,
+        rows: pd.DataFrame,
+        as_json: Callable[[], str],
+        as_table: Callable[[int], str],
+        draw: Callable[[Path], object],
+    ) -> ExitStatus:
+        """The same of a table about which there is more to say: .json has everything, .csv and .parquet its rows."""
+        from ieco_opt.documents.destinations import replace_file
+        from ieco_opt.results.writing import csv_text, write_table
+
+        def write(out: Path) -> None:
+            if out.suffix.lower() == ".json":
+                replace_file(out, as_json().encode())
+            else:
+                write_table(rows, out)
+
+        unwritten = _attempted(write, self.out)
+        if self.output_format == "json":
+            click.echo(as_json(), nl=False)
+        elif self.output_format == "csv":
+            click.echo(csv_text(rows), nl=False)
+        elif self.shows_tables or unwritten:
+            click.echo(as_table(_width()))
+        return _ended(unwritten + _attempted(draw, self.plot))
 
     def _print(self, answer: Answer) -> None:
         from ieco_opt.reports.text import render, render_nodes

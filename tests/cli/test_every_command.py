@@ -45,6 +45,7 @@ COMMANDS = (
     *(("verify", f"{name}.json") for name in ("frontier", "solve", "plan", "plans", "explain", "compare")),
     OLD,
     ("evaluate", str(DATA / "setup_points_sample.csv"), "--fidelity", "paper", "--out", "points.csv"),
+    ("validate", "measured.csv", "--out", "rows.json", "--plot", "rows.svg"),
     ("export", "small.yaml", "--out", "program.lp"),
     ("export", "fleet.yaml", "--out", "program.mps"),
     ("migrate", "old.yaml"),
@@ -64,6 +65,11 @@ COMMANDS = (
     ("catalog", "show", "H100"),
 )
 """Every command, with every kind of file that it reads or writes."""
+
+MEASURED = """\
+model,weights,accelerator,engine,gpus_per_instance,prompt_tokens,output_tokens,batch,time_per_output_token_s
+Llama-3.1-8B,fp8,H100,vllm,1,1000,100,4,0.006
+"""
 
 REPEATED = ("frontier", "solve", "plan", "plans", "explain", "compare")
 """Results that are asked for twice."""
@@ -110,6 +116,7 @@ def write_scenarios(folder: Path) -> None:
     }
     for name, values in files.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    (folder / "measured.csv").write_text(MEASURED, encoding="utf-8")
 
 
 def test_no_command_opens_a_socket(tmp_path: Path, sockets: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

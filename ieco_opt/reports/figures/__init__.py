@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ieco_opt.calibration.validation import Validation
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.frontier import Frontier
 
-__all__ = ["figure_of", "overlay", "save", "save_overlay"]
+__all__ = ["figure_of", "overlay", "save", "save_overlay", "save_validation"]
 
 
 def figure_of(result: Answer) -> Figure:
@@ -133,6 +134,18 @@ def save_overlay(results: Sequence[Answer], path: str | Path) -> Figure:
         lambda: several.heading(_frontiers(results))[0],
         lambda width: "\n\n\n".join(text.render(each, width) for each in results),
     )
+
+
+def save_validation(validation: Validation, path: str | Path) -> Figure:
+    """Like :func:`save` for predicted against measured times."""
+    from ieco_opt.reports.figures import validation as picture
+    from ieco_opt.reports.text import validation as text
+
+    def draw() -> Figure:
+        _load_library()
+        return picture.draw(validation)
+
+    return _saved(draw, path, lambda: validation.file, lambda width: text.render(validation, width))
 
 
 def _saved(
