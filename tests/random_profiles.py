@@ -43,7 +43,7 @@ def between(rng: random.Random, least: float, most: float) -> float:
 def delay(rng: random.Random, usual: float, largest: float, *, most: float) -> float:
     """Draw a delay or a factor: none, the most there may be, or in between."""
     chance = rng.random()
-    if chance < 0.1:
+    if chance < 0.0:
         return 0.0
     return most if chance < 0.13 else between(rng, usual, largest)
 

@@ -101,7 +101,8 @@ def setup_of(rng: random.Random, model: Model) -> Setup:
     pipeline = rng.choice((1, 1, 2, 3))
     engine = rng.choice(("none", "vllm", "sglang", "trtllm"))
     layout = rng.choice(("1d", "1d", "2d")) if engine == "none" else "1d"
-    exchange = "all_to_all" if engine == "none" else rng.choice(EXCHANGES)
+    exchanges = ("all_to_all", "all_to_all" if engine == "none" else "none" if sigma == 1 else "all_gather")
+    exchange = rng.choice(exchanges)
     return as_run(model, Setup(ranks, layout, pipeline, expert, sigma, redundant, engine, exchange))
 
 
