@@ -30,8 +30,8 @@ def random_profile(rng: random.Random) -> Mapping:
         "prefill_share": shares(rng),
         "prefill_attention_share": share(rng),
         "all_reduce": [] if rng.random() < 0.2 else kernels(rng),
-        "all_gather": {"seconds": delay(rng, 1e-6, 1e-4, most=1.0), "bandwidth_share": share(rng)},
-        "all_to_all": {"seconds": delay(rng, 1e-6, 1e-4, most=1.0), "bandwidth_share": share(rng)},
+        "all_gather": {"seconds": start(rng), "bandwidth_share": share(rng)},
+        "all_to_all": {"seconds": start(rng), "bandwidth_share": share(rng)},
     }
 
 
@@ -43,9 +43,14 @@ def between(rng: random.Random, least: float, most: float) -> float:
 def delay(rng: random.Random, usual: float, largest: float, *, most: float) -> float:
     """Draw a delay or a factor: none, the most there may be, or in between."""
     chance = rng.random()
-    if chance < 0.0:
+    if chance < 0.1:
         return 0.0
     return most if chance < 0.13 else between(rng, usual, largest)
+
+
+def start(rng: random.Random) -> float:
+    """Draw what a collective takes at least (seconds)."""
+    return 0.1 if rng.random() < 0.03 else between(rng, 1e-7, 1e-4)
 
 
 def share(rng: random.Random) -> float:
@@ -71,7 +76,7 @@ def kernels(rng: random.Random) -> list[Mapping]:
                 seconds = like["seconds"] * rng.choice((1.0, rng.uniform(1.0, 3.0)))
                 bytes_per_s = like["bytes_per_s"] / rng.choice((1.0, rng.uniform(1.0, 3.0)))
             else:
-                seconds, bytes_per_s = delay(rng, 1e-6, 3e-5, most=0.1), between(rng, 1e9, 2e12)
+                seconds, bytes_per_s = start(rng), between(rng, 1e9, 2e12)
             now.append({"ranks": ranks, "seconds": seconds, "bytes_per_s": max(1e6, bytes_per_s)})
         found += now
         before = now

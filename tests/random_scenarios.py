@@ -219,6 +219,7 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         memory_utilization=mapping.get("memory_utilization", 0.9),
         engine=mapping.get("engine", "any"),
         memory_reserve_gb=mapping.get("memory_reserve_gb", "auto"),
+        profile=mapping.get("profile"),
         **chosen,
         **mapping.get("limits", {}),
     )

@@ -363,6 +363,7 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
         prefix_hit=_given(mapping, "prefix_hit", 0.0),
         engine=_given(mapping, "engine", "any"),
         memory_reserve_gb=_given(mapping, "memory_reserve_gb", "auto"),
+        profile=_given(mapping, "profile", None),
         request=request,
         batches=_batches(batches),
         memory_utilization=_given(mapping, "memory_utilization", 0.9),
