@@ -132,7 +132,8 @@ def all_reduce_lines(
     lines = sorted((seconds, per_byte) for count, seconds, per_byte in kernels if count == taken)
     if enough and nodes <= 1:
         return lines
-    protocols = protocol_lines(accelerator, nodes * accelerator.node_size, nodes, all_reduce=True)
+    full = ranks if nodes <= 1 else nodes * accelerator.node_size
+    protocols = protocol_lines(accelerator, full, nodes, all_reduce=True)
     if accelerator.topology is Topology.TORUS:
         protocols = protocols * 3
     padded = [lines[0]] * (3 - len(lines)) + lines

