@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, calibrated
+from oracle import Setup, calibrated, deployable
 from oracle.common import Components
 from oracle.deployable import Load
 from oracle.precision import Precision, label
@@ -19,7 +19,7 @@ from random_models import own_model, weights
 from random_profiles import MOST_RANKS, kernels, random_profile
 
 from ieco_opt import catalog
-from ieco_opt.catalog import Collection
+from ieco_opt.catalog import Collection, profiles
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.precision import Precision as ModelPrecision
 from ieco_opt.catalog.types import Accelerator, Model, Topology
@@ -197,6 +197,29 @@ def changes(profile: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
+@pytest.mark.parametrize(
+    "accelerator", list(map(catalog.accelerator, catalog.accelerator_names())), ids=lambda each: each.name
+)
+def test_auto_is_the_profile_that_the_catalog_finds(accelerator: Accelerator) -> None:
+    expected = profiles.calibration_of(accelerator)
+    found = calibrated.profile_of("auto", accelerator)
+    assert (found and found["name"]) == (expected and expected.name)
+    if found is not None:
+        assert calibrated.profile_of(found["name"], accelerator) == found
+        case = replace(drawn(0), accelerator=accelerator, profile=dict(found))
+        assert not faults(case)
+
+
+@pytest.mark.parametrize("given", [None, "paper-constants"])
+def test_without_a_profile_a_pass_is_that_of_the_paper_constants(given: str | None) -> None:
+    case = drawn(1)
+    profile = calibrated.profile_of(given, case.accelerator)
+    assert profile is None
+    at = (case.model, case.accelerator, case.setup, case.precision, BATCHES, case.load)
+    assert calibrated.evaluate(*at, profile).latency_s.tolist() == deployable.evaluate(*at).latency_s.tolist()
+    assert calibrated.profile_of(case.profile, case.accelerator) is case.profile
+
+
 @pytest.mark.xfail(strict=True, reason="a collective all of whose lines start at once is taken for none")
 def test_a_start_of_no_seconds_still_moves_bytes() -> None:
     """Collectives of a profile may start at once, and take the time of their bytes then."""
@@ -231,8 +254,9 @@ def table_of(seed: int) -> Calibration:
 @pytest.mark.parametrize("accelerator", SWITCHED, ids=lambda each: each.name)
 def test_an_all_reduce_never_falls_with_the_ranks(accelerator: Accelerator) -> None:
     nodes = np.ceil(RANKS / accelerator.node_size)
-    for seed in range(TABLES):
-        start, per_byte = all_reduce_lines(accelerator, table_of(seed).all_reduce, RANKS, nodes)
+    shipped = [each for each in profiles.calibrations() if each.all_reduce]
+    for seed, profile in enumerate([*map(table_of, range(TABLES)), *shipped]):
+        start, per_byte = all_reduce_lines(accelerator, profile.all_reduce, RANKS, nodes)
         assert start.shape == per_byte.shape == (RANKS.size, 3)
         seconds = (start[..., None] + per_byte[..., None] * MESSAGES).min(axis=1)
         falls = np.diff(seconds, axis=0) < -1e-12 * seconds[1:]
