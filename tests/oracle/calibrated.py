@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,24 +43,34 @@ def _shipped() -> tuple[Profile, ...]:
 
 
 def profile_of(given: Any, accelerator: Accelerator) -> Profile | None:
-    """Find what the field ``profile`` of a scenario means on an accelerator; None: the constants of the paper."""
+    """Find what the field ``profile`` of a scenario means on an accelerator; None: the constants of the paper.
+
+    One profile counts for all accelerators; of several each for those that it names.
+    """
+    if isinstance(given, list | tuple):
+        if len(given) == 1:
+            return profile_of(given[0], accelerator)
+        read = [profile_of(each, accelerator) for each in given]
+        return _naming([each for each in read if each is not None], accelerator)
     if given is None or given == "paper-constants":
         return None
     if isinstance(given, Mapping):
         return given
     if given == "auto":
-        ordered = [
-            each for field in ("accelerators", "like") for each in _shipped() if _lists(each, field, accelerator)
-        ]
-        return ordered[0] if ordered else None
+        return _naming(_shipped(), accelerator)
     if str(given).lower().endswith((".yaml", ".yml")):
         read: Profile = yaml.safe_load(Path(given).read_text())
         return read
     return next(each for each in _shipped() if each["name"] == given)
 
 
-def _lists(profile: Profile, field: str, accelerator: Accelerator) -> bool:
-    return accelerator.name in profile.get(field, ())
+def _naming(every: Sequence[Profile], accelerator: Accelerator) -> Profile | None:
+    """First of some profiles that was fitted on an accelerator, or else is taken for it."""
+    for field in ("accelerators", "like"):
+        for profile in every:
+            if accelerator.name in profile.get(field, ()):
+                return profile
+    return None
 
 
 def kind_of_weights(form: str) -> str:
