@@ -18,6 +18,7 @@ from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
 from oracle.started import SETUP
 from random_models import engine_field, memory_fields, own_model, weights
+from random_profiles import random_profile
 from random_servers import leaning
 
 import ieco_opt
@@ -98,15 +99,18 @@ class Case:
         )
 
 
-def numbered(number: int) -> tuple[Case, random.Random]:
-    """Draw the case of one seed; what is asked about it may come from the same source of choices."""
+def numbered(number: int, profile: Mapping | None = None) -> tuple[Case, random.Random]:
+    """Draw the case of one seed; what is asked about it may come from the same source of choices.
+
+    With a calibration profile, the case is priced with it, but for fidelity ``paper``.
+    """
     rng = random.Random(number)  # noqa: S311 - chance, not secrets
-    return random_case(rng), rng
+    return random_case(rng, profile), rng
 
 
 def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
     """Draw the case of one seed, of which some are to be refused: too long, no cache of 8 bits, or no server's card."""
-    case, rng = numbered(number)
+    case, rng = numbered(number, _profile(number))
     if case.oracle.fidelity == "paper" or rng.random() > 0.2:
         return case, rng
     mapping, full = case.mapping, int(case.oracle.full_tokens)
@@ -119,13 +123,21 @@ def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
     return Case(mapping, oracle_scenario(mapping)), rng
 
 
-def random_case(rng: random.Random) -> Case:
+def _profile(number: int) -> Mapping | None:
+    """Draw the calibration profile of a third of the cases."""
+    rng = random.Random(f"profile {number}")  # noqa: S311 - chance, not secrets
+    return random_profile(rng) if rng.random() < 1 / 3 else None
+
+
+def random_case(rng: random.Random, profile: Mapping | None = None) -> Case:
     """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
     mapping = _scenario(rng)
     for _ in range(5):
         if _feasible(mapping) or rng.random() < 0.1:
             break
         mapping = _scenario(rng)
+    if profile is not None and mapping.get("fidelity") != "paper":
+        mapping["profile"] = profile
     if rng.random() < 0.7:
         mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
@@ -219,6 +231,7 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         memory_utilization=mapping.get("memory_utilization", 0.9),
         engine=mapping.get("engine", "any"),
         memory_reserve_gb=mapping.get("memory_reserve_gb", "auto"),
+        profile=mapping.get("profile"),
         **chosen,
         **mapping.get("limits", {}),
     )

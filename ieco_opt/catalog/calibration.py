@@ -180,8 +180,8 @@ class Calibration(WithSources):
 
 
 def by_ranks(kernels: Iterable[AllReduceKernel]) -> dict[int, list[AllReduceKernel]]:
-    """Kernels by their number of ranks, fewest first, the one that starts quickest first."""
-    ordered = sorted(kernels, key=lambda each: (each.ranks, each.seconds))
+    """Kernels by their number of ranks, fewest first, the one that starts quickest (then the widest) first."""
+    ordered = sorted(kernels, key=lambda each: (each.ranks, each.seconds, -each.bytes_per_s))
     return {ranks: list(each) for ranks, each in groupby(ordered, key=lambda kernel: kernel.ranks)}
 
 

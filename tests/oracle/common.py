@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,8 @@ class Components:
     pipeline_transfer_s: Array
     memory_s: Array
     arithmetic_s: Array
+    attention_s: Array = field(default_factory=lambda: np.zeros(()))
+    prompt_s: Array = field(default_factory=lambda: np.zeros(()))
 
     @property
     def network_s(self) -> Array:
@@ -78,8 +81,9 @@ class Components:
 
     @property
     def latency_s(self) -> Array:
-        """Kernel launches, network, and the longer of memory and arithmetic (seconds)."""
-        return self.kernel_s + self.network_s + np.maximum(self.memory_s, self.arithmetic_s)
+        """Kernel launches, network, the longer of memory and arithmetic, and what overlaps with nothing (seconds)."""
+        overlapping = np.maximum(self.memory_s, self.arithmetic_s)
+        return self.kernel_s + self.network_s + overlapping + self.attention_s + self.prompt_s
 
 
 def activation_words(m: float, k: float, tokens: Array, ranks: float) -> Array:
@@ -97,24 +101,58 @@ def reduce_layout(accelerator: Accelerator, layout: str, ranks: float) -> tuple[
     return math.sqrt(ranks), math.sqrt(nodes)
 
 
+def protocol_lines(
+    accelerator: Accelerator, ranks: float, nodes: float, *, all_reduce: bool
+) -> list[tuple[float, float]]:
+    """Seconds, and seconds for each byte, of every published protocol of a collective among more than one rank."""
+    rounds = 2 if all_reduce else 1
+    share = 1.0 if all_reduce else 0.5
+    if accelerator.topology is Topology.TORUS:
+        per_byte = share * (ranks - 1) / (ranks * accelerator.inter_node_bytes_per_s)
+        return [(rounds * (ranks - 1) * 1e-6, per_byte)]
+    inside = (ranks - nodes) / (ranks * accelerator.intra_node_bytes_per_s)
+    between = (nodes - 1) / (ranks * accelerator.inter_node_bytes_per_s)
+    slowest = share * max(inside, between)
+    hops, doublings = ranks / nodes - 1, math.log2(nodes)
+    return [
+        (rounds * (per_hop * hops + per_doubling * doublings) + once, slowest / factor)
+        for per_hop, per_doubling, once, factor in PROTOCOLS
+    ]
+
+
+def quickest_s(lines: Sequence[tuple[float, float]], size_bytes: Array) -> Array:
+    """Seconds of the quickest line for each size."""
+    return np.asarray(np.min([start + per_byte * size_bytes for start, per_byte in lines], axis=0))
+
+
 def collective_s(accelerator: Accelerator, ranks: float, nodes: float, size_bytes: Array, *, all_reduce: bool) -> Array:
     """Seconds of one collective that moves ``size_bytes``."""
     if ranks <= 1:
         return np.zeros_like(size_bytes)
-    rounds = 2 if all_reduce else 1
-    share = 1.0 if all_reduce else 0.5
-    if accelerator.topology is Topology.TORUS:
-        bandwidth = share * (ranks - 1) * size_bytes / (ranks * accelerator.inter_node_bytes_per_s)
-        return np.asarray(rounds * (ranks - 1) * 1e-6 + bandwidth)
-    inside = (ranks - nodes) / (ranks * accelerator.intra_node_bytes_per_s)
-    between = (nodes - 1) / (ranks * accelerator.inter_node_bytes_per_s)
-    slowest = share * max(inside, between) * size_bytes
-    hops, doublings = ranks / nodes - 1, math.log2(nodes)
-    choices = [
-        rounds * (per_hop * hops + per_doubling * doublings) + once + slowest / factor
-        for per_hop, per_doubling, once, factor in PROTOCOLS
-    ]
-    return np.asarray(np.min(choices, axis=0))
+    return quickest_s(protocol_lines(accelerator, ranks, nodes, all_reduce=all_reduce), size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What collectives take by the published protocols (seconds)."""
+
+    accelerator: Accelerator
+
+    def all_reduce_s(self, ranks: float, nodes: float, size_bytes: Array) -> Array:
+        """One all-reduce."""
+        return collective_s(self.accelerator, ranks, nodes, size_bytes, all_reduce=True)
+
+    def all_gather_s(self, ranks: float, nodes: float, size_bytes: Array) -> Array:
+        """One exchange of experts, where every rank gets the tokens of all groups."""
+        return collective_s(self.accelerator, ranks, nodes, size_bytes, all_reduce=False)
+
+    def all_to_all_s(self, ranks: float, nodes: float, size_bytes: Array) -> Array:
+        """One exchange of experts, where tokens go to the ranks of theirs."""
+        return collective_s(self.accelerator, ranks, nodes, size_bytes, all_reduce=False)
+
+    def transfer_s(self, size_bytes: Array) -> Array:
+        """One transfer between two pipeline stages."""
+        return point_to_point_s(self.accelerator, size_bytes)
 
 
 def peak_flops(accelerator: Accelerator, bits: float) -> float:

@@ -14,10 +14,8 @@ from .common import (
     Array,
     Components,
     Setup,
+    Wires,
     activation_words,
-    all_to_all_s,
-    collective_s,
-    point_to_point_s,
     reduce_layout,
 )
 from .kinds import Kind, kind_of
@@ -219,78 +217,90 @@ def memory_s(
 # --- network ----------------------------------------------------------------------------------------------------------
 
 
-def attention_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def attention_allreduce_s(model: Model, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of the attention all-reduces of all layers, each over one group's sequences."""
     ranks = setup.tensor_parallel
-    r, n = reduce_layout(accelerator, setup.layout, ranks)
+    r, n = reduce_layout(wires.accelerator, setup.layout, ranks)
     seconds = np.zeros_like(x)
     for layers, kind in kinds(model):
         words = [float(model.width)]
         if setup.layout == "2d":
             words = [model.width * r / ranks, kind.wide_words * r / ranks]
         if has_attention(kind):
-            seconds = seconds + layers * _allreduces_s(model, accelerator, r, n, words, x / setup.sigma)
+            seconds = seconds + layers * _allreduces_s(model, wires, r, n, words, x / setup.sigma)
     return seconds
 
 
-def feed_forward_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def feed_forward_allreduce_s(model: Model, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of the feed-forward all-reduces of all layers, each block its own."""
     seconds = np.zeros_like(x)
     for block in model.feed_forward:
         if not block.width:
             continue
         if block.experts > 1 and setup.exchange != "all_to_all":
-            seconds = seconds + block.layers * _gathered_allreduce_s(model, accelerator, setup, x)
+            seconds = seconds + block.layers * _gathered_allreduce_s(model, wires, setup, x)
         elif not block.shared or setup.exchange == "all_to_all":
             # Results of shared experts are otherwise added before those of the routed ones are reduced.
-            seconds = seconds + block.layers * _block_allreduce_s(model, block, accelerator, setup, x)
+            seconds = seconds + block.layers * _block_allreduce_s(model, block, wires, setup, x)
     return seconds
 
 
-def _block_allreduce_s(model: Model, block: FeedForward, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def _block_allreduce_s(model: Model, block: FeedForward, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of the all-reduces of one layer's block over the ranks that share a copy of it."""
-    r, n = reduce_layout(accelerator, setup.layout, block_ranks(block, setup))
+    r, n = reduce_layout(wires.accelerator, setup.layout, block_ranks(block, setup))
     parallel = setup.stage_ranks / r
     words = [block.active * block.down * model.width / parallel]
     if setup.layout == "2d":
         words.append(block.active * block.up * block.width / parallel)
-    return _allreduces_s(model, accelerator, r, n, words, x)
+    return _allreduces_s(model, wires, r, n, words, x)
 
 
-def _gathered_allreduce_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def _gathered_allreduce_s(model: Model, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of the all-reduce of one layer's experts where every rank of a group has the tokens of all."""
     ranks = setup.tensor_parallel
-    return _allreduces_s(model, accelerator, ranks, _nodes(accelerator, ranks), [model.width / setup.sigma], x)
+    return _allreduces_s(model, wires, ranks, _nodes(wires.accelerator, ranks), [model.width / setup.sigma], x)
 
 
 def _nodes(accelerator: Accelerator, ranks: float) -> int:
     return math.ceil(ranks / accelerator.node_size)
 
 
-def _allreduces_s(model: Model, accelerator: Accelerator, r: float, n: float, words: list[float], x: Array) -> Array:
+def _allreduces_s(model: Model, wires: Wires, r: float, n: float, words: list[float], x: Array) -> Array:
     a = model.activation_bytes
-    return np.asarray(sum(collective_s(accelerator, r, n, k * x * a, all_reduce=True) for k in words))
+    return np.asarray(sum(wires.all_reduce_s(r, n, k * x * a) for k in words))
 
 
-def expert_all_to_all_s(model: Model, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def expert_all_to_all_s(model: Model, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of bringing tokens to their experts and back, over the layers that route."""
     seconds = np.zeros_like(x)
     for block in model.feed_forward:
         if block.experts > 1 and setup.exchange != "none":
-            seconds = seconds + 2 * block.layers * _one_way_s(model, block, accelerator, setup, x)
+            seconds = seconds + 2 * block.layers * _one_way_s(model, block, wires, setup, x)
     return seconds
 
 
-def _one_way_s(model: Model, block: FeedForward, accelerator: Accelerator, setup: Setup, x: Array) -> Array:
+def _one_way_s(model: Model, block: FeedForward, wires: Wires, setup: Setup, x: Array) -> Array:
     """Seconds of bringing tokens to the experts of one layer, or their results back."""
     if setup.exchange == "all_gather":
-        nodes = min(setup.sigma, _nodes(accelerator, setup.stage_ranks))
+        nodes = min(setup.sigma, _nodes(wires.accelerator, setup.stage_ranks))
         size = model.width * x * model.activation_bytes
-        return collective_s(accelerator, setup.sigma, nodes, size, all_reduce=False)
+        return wires.all_gather_s(setup.sigma, nodes, size)
     assert setup.exchange == "all_to_all"
     ranks = min(block.active, setup.expert)
     size = model.width * x * ranks * model.activation_bytes / setup.stage_ranks
-    return all_to_all_s(accelerator, ranks, size)
+    return wires.all_to_all_s(ranks, _nodes(wires.accelerator, ranks), size)
+
+
+def network_s(model: Model, wires: Wires, setup: Setup, x: Array) -> dict[str, Array]:
+    """Seconds of every collective and transfer of a micro-batch of ``x`` tokens, by component."""
+    slow = pace(model, setup)
+    transfer = wires.transfer_s(model.width * x * model.activation_bytes / setup.stage_ranks)
+    return {
+        "attention_allreduce_s": slow * attention_allreduce_s(model, wires, setup, x),
+        "feed_forward_allreduce_s": slow * feed_forward_allreduce_s(model, wires, setup, x),
+        "expert_all_to_all_s": slow * expert_all_to_all_s(model, wires, setup, x),
+        "pipeline_transfer_s": (setup.pipeline - 1) * transfer,
+    }
 
 
 def evaluate(
@@ -305,13 +315,9 @@ def evaluate(
     micro_batch = batch / setup.pipeline
     x = micro_batch * load.carried
     slow = pace(model, setup)
-    transfer = point_to_point_s(accelerator, model.width * x * model.activation_bytes / setup.stage_ranks)
     return Components(
         kernel_s=np.full_like(x, slow * 4 * model.layers * accelerator.kernel_launch_s),
-        attention_allreduce_s=slow * attention_allreduce_s(model, accelerator, setup, x),
-        feed_forward_allreduce_s=slow * feed_forward_allreduce_s(model, accelerator, setup, x),
-        expert_all_to_all_s=slow * expert_all_to_all_s(model, accelerator, setup, x),
-        pipeline_transfer_s=(setup.pipeline - 1) * transfer,
+        **network_s(model, Wires(accelerator), setup, x),
         memory_s=memory_s(model, accelerator, setup, precision, micro_batch, load),
         arithmetic_s=arithmetic_s(model, accelerator, setup, precision, micro_batch, load),
     )

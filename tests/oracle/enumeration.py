@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import deployable, paper, servers
+from . import calibrated, deployable, paper, servers
 from .common import Array, Setup
 from .physics import evaluate
 from .precision import Precision, pairs
@@ -55,6 +55,7 @@ class OracleScenario:
     memory_utilization: float = 0.9
     engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
+    profile: Any = None
 
     @property
     def full_tokens(self) -> float:
@@ -133,6 +134,7 @@ class Pricing:
             output_tokens=scenario.output_tokens,
             tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
             weights=self.precision,
+            profile=calibrated.profile_of(scenario.profile, self.accelerator),
         ).latency_s
         if isinstance(model, PaperModel):
             return latency, paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)

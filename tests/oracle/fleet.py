@@ -185,6 +185,7 @@ class Case:
     max_power_kw: float | None
     max_gpus: int | None
     objective: str
+    profile: Any = None
 
 
 def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
@@ -201,6 +202,7 @@ def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
         max_power_kw=limits.get("max_power_kw"),
         max_gpus=limits.get("max_gpus"),
         objective=mapping.get("objective") or "cost",
+        profile=mapping.get("profile"),
     )
 
 
@@ -363,6 +365,7 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
         prefix_hit=_given(mapping, "prefix_hit", 0.0),
         engine=_given(mapping, "engine", "any"),
         memory_reserve_gb=_given(mapping, "memory_reserve_gb", "auto"),
+        profile=case.profile,
         request=request,
         batches=_batches(batches),
         memory_utilization=_given(mapping, "memory_utilization", 0.9),

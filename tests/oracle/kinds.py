@@ -25,7 +25,8 @@ class Kind:
 
     ``heads`` have to be split evenly over the ranks of a group; ``kv_heads`` may be copied. ``words`` are those that a
     token leaves in the cache, ``window`` what the cache keeps and ``cap`` what a token attends to, in tokens.
-    ``key_bytes`` and ``index_flop`` are those of an indexer for each token that it looks at.
+    ``key_bytes`` and ``index_flop`` are those of an indexer for each token that it looks at. ``expanded_flop`` is what
+    a pair of tokens of a prompt takes where a calibrated server expands the heads of latent attention.
     """
 
     matrices: tuple[tuple[int, int], ...] = ()
@@ -40,6 +41,17 @@ class Kind:
     index_flop: float = 0.0
     state_bytes: float = 0.0
     state_flop: float = 0.0
+    expanded_flop: float | None = None
+
+    @property
+    def latent(self) -> bool:
+        """Whether keys and values are compressed into one head."""
+        return self.expanded_flop is not None
+
+    @property
+    def prompt_flop(self) -> float:
+        """FLOP of a pair of tokens of a prompt with a calibration profile."""
+        return self.flop if self.expanded_flop is None else self.expanded_flop
 
     @property
     def params(self) -> int:
@@ -143,6 +155,7 @@ def _latent(given: LatentAttention, width: int) -> Kind:
         words=latent + rope,
         cap=_cap(None, given.indexer, 1),
         flop=2 * heads * (2 * latent + rope),
+        expanded_flop=2 * heads * (given.nope_head_width + rope + given.value_head_width),
         key_bytes=_key_bytes(given.indexer, 1),
         index_flop=_index_flop(given.indexer, 1),
     )

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import deployable, paper
+from . import calibrated, paper
+from .calibrated import Profile
 from .common import Components, Setup
 from .deployable import Load
 from .precision import Precision
@@ -25,6 +26,7 @@ def evaluate(
     output_tokens: float = 0,
     tokens_per_pass: ArrayLike = 1,
     weights: str | Precision = "",
+    profile: Profile | None = None,
 ) -> Components:
     """Time one pass of one micro-batch while an answer is generated; the kind of model decides the fidelity.
 
@@ -38,9 +40,11 @@ def evaluate(
         Tokens per sequence in this pass; broadcast against ``batch``.
     weights
         Precision of the weights, with one of the cache or in 16 bits; empty for a model of the paper.
+    profile
+        Calibration profile; None: the constants of the paper, which fidelity ``paper`` has whatever is given.
     """
     sequences, tokens = np.asarray(batch, dtype=float), np.asarray(tokens_per_pass, dtype=float)
     if isinstance(model, PaperModel):
         return paper.evaluate(model, accelerator, setup, sequences, context_tokens, tokens)
     load = Load(tokens, context_tokens, context_tokens + output_tokens, tokens)
-    return deployable.evaluate(model, accelerator, setup, weights, sequences, load)
+    return calibrated.evaluate(model, accelerator, setup, weights, sequences, load, profile)

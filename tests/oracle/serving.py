@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import deployable, servers
+from . import calibrated, deployable, servers
 from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
@@ -75,6 +75,7 @@ class Service:
     memory_utilization: float = 0.9
     engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
+    profile: Any = None
     min_speed: float | None = None
     max_time_to_first_token_s: float | None = None
     speculation: Speculation | None = None
@@ -190,11 +191,11 @@ def passing(
     return Load(carried, first, last, generated, prompts, request.prompt_tokens, service.found_tokens)
 
 
-def pass_s(
-    model: Model, accelerator: Accelerator, setup: Setup, precision: Precision, batch: Array, load: Load
-) -> Array:
-    """Seconds of a pass."""
-    return deployable.evaluate(model, accelerator, setup, precision, batch, load).latency_s
+def pass_s(service: Service, model: Model, setup: Setup, precision: Precision, batch: Array, load: Load) -> Array:
+    """Seconds of a pass of the service's model or of its draft."""
+    accelerator = service.accelerator
+    profile = calibrated.profile_of(service.profile, accelerator)
+    return calibrated.evaluate(model, accelerator, setup, precision, batch, load, profile).latency_s
 
 
 def model_s(
@@ -207,7 +208,7 @@ def model_s(
         prompts = decoding.expected / service.request.output_tokens if phase == "colocated" else 0.0
         carried = decoding.verified + prompts * service.new_tokens
         load = passing(service, carried, decoding.verified, prompts)
-    return pass_s(service.model, service.accelerator, setup, precision, batch, load)
+    return pass_s(service, service.model, setup, precision, batch, load)
 
 
 def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array) -> Array:
@@ -217,7 +218,7 @@ def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: A
     assert setup is not None
     prompts = decoding.expected / (service.request.output_tokens * decoding.proposed)
     load = passing(service, 1 + prompts * service.new_tokens, 1.0, prompts)
-    return pass_s(speculation.draft, service.accelerator, setup, precision, batch, load)
+    return pass_s(service, speculation.draft, setup, precision, batch, load)
 
 
 def transfer_s(service: Service, precision: Precision, gpus: float) -> float:

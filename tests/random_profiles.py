@@ -1,0 +1,84 @@
+"""Random calibration profiles: every field within its bounds, most of them where measurements would lie."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+Mapping = dict[str, Any]
+
+KINDS = ("bf16", "fp8", "fp4", "int4")
+MOST_RANKS = 1024
+
+
+def random_profile(rng: random.Random) -> Mapping:
+    """Draw a profile; a fifth has no kernels of all-reduces."""
+    return {
+        "name": "drawn",
+        "step_s": delay(rng, 1e-5, 1e-2, most=10.0),
+        "layer_s": delay(rng, 1e-6, 1e-4, most=10.0),
+        "layer_kernels": {
+            name: delay(rng, 0.01, 2.0, most=10.0)
+            for name in ("experts", "latent_attention", "quantised_experts", "weight_only_experts")
+        },
+        "linear_share": shares(rng),
+        "expert_share": shares(rng),
+        "cache_share": share(rng),
+        "decode_share": shares(rng),
+        "attention_share": share(rng),
+        "prefill_share": shares(rng),
+        "prefill_attention_share": share(rng),
+        "all_reduce": [] if rng.random() < 0.2 else kernels(rng),
+        "all_gather": {"seconds": start(rng), "bandwidth_share": share(rng)},
+        "all_to_all": {"seconds": start(rng), "bandwidth_share": share(rng)},
+    }
+
+
+def between(rng: random.Random, least: float, most: float) -> float:
+    """Draw a number whose logarithm is uniform."""
+    return math.exp(rng.uniform(math.log(least), math.log(most)))
+
+
+def delay(rng: random.Random, usual: float, largest: float, *, most: float) -> float:
+    """Draw a delay or a factor: none, the most there may be, or in between."""
+    chance = rng.random()
+    if chance < 0.1:
+        return 0.0
+    return most if chance < 0.13 else between(rng, usual, largest)
+
+
+def start(rng: random.Random) -> float:
+    """Draw what a collective takes at least (seconds)."""
+    return 0.1 if rng.random() < 0.03 else between(rng, 1e-7, 1e-4)
+
+
+def share(rng: random.Random) -> float:
+    """Draw a share of a peak."""
+    return rng.choice((1e-3, 1.0)) if rng.random() < 0.1 else between(rng, 0.01, 1.0)
+
+
+def shares(rng: random.Random) -> dict[str, float]:
+    """Draw a share for each kind of weights."""
+    return {kind: share(rng) for kind in KINDS}
+
+
+def kernels(rng: random.Random) -> list[Mapping]:
+    """Draw one to three kernels for each of some numbers of ranks; with more ranks none is quicker."""
+    counts = sorted(rng.sample((2, 3, 4, 6, 8, 16, 32, 72, MOST_RANKS), rng.choice((1, 2, 3, 3, 4))))
+    found: list[Mapping] = []
+    before: list[Mapping] = []
+    for ranks in counts:
+        now = []
+        for _ in range(rng.choice((1, 2, 3))):
+            if before:
+                like = rng.choice(before)
+                seconds = like["seconds"] * rng.choice((1.0, rng.uniform(1.0, 3.0)))
+                bytes_per_s = like["bytes_per_s"] / rng.choice((1.0, rng.uniform(1.0, 3.0)))
+            else:
+                seconds, bytes_per_s = start(rng), between(rng, 1e9, 2e12)
+            now.append({"ranks": ranks, "seconds": seconds, "bytes_per_s": max(1e6, bytes_per_s)})
+        found += now
+        before = now
+    rng.shuffle(found)
+    return found
