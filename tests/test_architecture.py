@@ -37,6 +37,7 @@ ORDER = (
     "comparison",
     "explanation",
     "verification",
+    "calibration",
     "reports",
     "api",
     "__init__",
