@@ -169,9 +169,7 @@ def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, see
     ``labels`` tell what is left out together; by default a fifth of the configurations, drawn at random.
     """
     if labels is None:
-        count = int(problem.configuration.max()) + 1
-        fold = np.random.default_rng(seed).permutation(count) % min(FOLDS, max(2, count))
-        labels = fold[problem.configuration]
+        labels = folds(problem.configuration, seed=seed)
     start = fitted(problem).logarithms
     times = np.empty(len(problem.measured))
     for label in np.unique(labels):
@@ -181,6 +179,13 @@ def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, see
         point = fitted(problem.take(outside), start).logarithms
         times[inside] = problem.take(inside).predicted(point)
     return times
+
+
+def folds(numbers: NDArray[np.int64], *, seed: int = 0) -> NDArray[np.int64]:
+    """Fold of each row; rows of one number stay together, and there are at least two folds where there can be."""
+    found, position = np.unique(numbers, return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(found)) % FOLDS
+    return np.asarray(fold[position])
 
 
 def profiles_of_fit(problem: Problem, fit: Fit) -> list[Calibration]:

@@ -167,7 +167,9 @@ class _Found:
         of_pair = calibration.pairs.get(engine, {}).get(model, 1.0)
         return (
             self._factor(Parameter(f"{ENGINE}.{engine}", (profile,), of_engine, ENGINE_SPREAD, engine=engine)),
-            self._factor(Parameter(f"{PAIR}.{engine}.{model}", (profile,), of_pair, PAIR_SPREAD, np.inf, engine, model)),
+            self._factor(
+                Parameter(f"{PAIR}.{engine}.{model}", (profile,), of_pair, PAIR_SPREAD, engine=engine, model=model)
+            ),
         )
 
     def _factor(self, parameter: Parameter) -> int:
