@@ -17,9 +17,11 @@ from ieco_opt.calibration.gathering import Gathered, LeftOut, gathered
 from ieco_opt.calibration.setup import Setups
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.profiles import calibration, calibration_of
+from ieco_opt.documents.json_document import json_text
 from ieco_opt.documents.origin import found, shortened
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.writing import table_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from ieco_opt.performance.collectives import Array
 
 _Made = TypeVar("_Made")
+
+DEFAULT_NAME = "calibrated"
+"""What a new profile is called where nothing is said."""
 
 LEAST_ROWS = 2
 FEW_ROWS = 10
@@ -91,6 +96,19 @@ class Calibrated:
         """The new profile as YAML."""
         return yaml_text(self.profile.model_dump(mode="json", exclude_defaults=True))
 
+    def to_json(self) -> str:
+        """Everything but the rows, as JSON."""
+        return json_text(
+            {
+                "profile": self.profile.model_dump(mode="json", exclude_defaults=True),
+                "base": self.base.name,
+                "kept_together": self.kept_together,
+                "errors": table_rows(self.errors),
+                "constants": table_rows(self.constants),
+                "left_out": [{"place": each.place, "reason": each.reason} for each in self.left_out],
+            }
+        )
+
     def notes(self) -> list[str]:
         """What to know of rows, cross-validation, and constants that the rows do not say."""
         lines = [f"left out: {line}" for line in _by_reason(self.left_out)]
@@ -109,7 +127,7 @@ def calibrate(
     *,
     profile: Calibration | str | None = None,
     setup: Setups | None = None,
-    name: str = "calibrated",
+    name: str = DEFAULT_NAME,
 ) -> Calibrated:
     """Fit a profile to measurements, with a prior at its base.
 

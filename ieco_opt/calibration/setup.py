@@ -46,6 +46,11 @@ class Setups(Setup):
         common = Setup(**self.model_dump(exclude={"files"}))
         return self.files[name].over(common) if name in self.files else common
 
+    def under(self, given: Setup) -> Setups:
+        """Let something that holds for all files come first."""
+        files = {name: given.over(each) for name, each in self.files.items()}
+        return Setups(**given.over(self.of("")).model_dump(exclude_none=True), files=files)
+
 
 def setup_of(mapping: Mapping[str, object], origin: Origin) -> Setups:
     """Check a setup; numbers may be written as text, as the metadata of a benchmark are.
