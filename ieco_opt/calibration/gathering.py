@@ -11,6 +11,7 @@ from ieco_opt.calibration.bench_files import row_of, runs_of
 from ieco_opt.calibration.measurements import Measurements, measurements_of, read_measurements
 from ieco_opt.calibration.setup import Setups
 from ieco_opt.documents.destinations import kind_of
+from ieco_opt.documents.origin import shortened
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import ScenarioError
 
@@ -74,18 +75,23 @@ def gathered(sources: Sequence[Path | pd.DataFrame], setup: Setups) -> Gathered:
 
     parts: list[tuple[Measurements, list[str]]] = []
     left_out: list[LeftOut] = []
+    read: set[str] = set()
     for source in sources:
         if isinstance(source, pd.DataFrame):
             name = f"table {len(parts) + 1}"
             parts.append(_with_lines(measurements_of(source, name), name))
             continue
         for path, named in files_of([source]):
+            read.add(path.name)
             try:
                 parts += _read(path, setup, left_out)
             except _NoMeasurementsError as error:
                 if named:
                     raise ScenarioError(error.faults) from None
                 left_out.append(LeftOut(str(path), error.faults[0].message))
+    if unread := sorted(set(setup.files) - read):
+        message = f"found columns of {shortened(unread)}, expected names of files that are read"
+        raise ScenarioError.single(message, field="setup")
     if not parts:
         reason = f" ({left_out[0].place}: {left_out[0].reason})" if left_out else ""
         raise ScenarioError.single(f"found no measured rows{reason}, expected some", field="measurements")

@@ -33,7 +33,8 @@ class Setup(Strict):
 
     def over(self, other: Setup) -> Setup:
         """Complete it by what another says."""
-        return Setup(**(other.model_dump(exclude_none=True) | self.model_dump(exclude_none=True)))
+        said = other.model_dump(exclude_none=True) | self.model_dump(exclude_none=True)
+        return Setup(**{name: value for name, value in said.items() if name in Setup.model_fields})
 
 
 class Setups(Setup):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ieco_opt.calibration.calibrate import BASE, CROSS_VALIDATED, FITTED, MEASURED, PREDICTED, Calibrated
 from ieco_opt.reports.figures import glyphs, style
-from ieco_opt.reports.text.calibration import error_words, render_calibration
+from ieco_opt.reports.text.calibration import render_calibration, spread_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,18 +34,17 @@ def draw(calibrated: Calibrated) -> Figure:
     times = calibrated.rows[[MEASURED, PREDICTED[BASE], PREDICTED[FITTED]]].to_numpy(dtype=float) * _MS
     low, high = float(times.min()) / _MARGIN, float(times.max()) * _MARGIN
     errors = {str(row["prediction"]): row for row in calibrated.errors.to_dict("records")}
-    captions = {
-        BASE: (f"before: {calibrated.base.name}", [error_words(errors[BASE])]),
-        FITTED: (
-            f"after: {calibrated.profile.name}",
-            [error_words(errors[FITTED]), f"cross-validated: {error_words(errors[CROSS_VALIDATED])}"],
-        ),
-    }
-    for at, (which, (name, lines)) in enumerate(captions.items()):
+    panels = (
+        (BASE, f"before: {calibrated.base.name}", f"{len(times)} rows"),
+        (FITTED, f"after: {calibrated.profile.name}", f"cross-validated: {spread_words(errors[CROSS_VALIDATED])}"),
+    )
+    for at, (which, name, further) in enumerate(panels):
         axes = style.panel(figure, _LEFT + at * (_SIDE + _BETWEEN), _BOTTOM, _SIDE, _SIDE)
         _scales(axes, low, high)
         _points(axes, calibrated, PREDICTED[which])
-        style.title(axes, name, lines, letters=62)
+        error = errors[which]
+        words = f"{spread_words(error)}, bias {error['bias']:+.1%}"
+        style.title(axes, name, [words, further], letters=62)
         if at:
             axes.legend(
                 loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=style.SMALL, borderaxespad=0.0

@@ -30,9 +30,9 @@ def render_calibration(calibrated: Calibrated, width: int) -> str:
     return "\n\n".join(parts)
 
 
-def error_words(row: Mapping[Any, Any]) -> str:
-    """Median, 90th percentile and bias of one prediction."""
-    return f"median {row['median']:.1%}, nine in ten within {row['p90']:.1%}, bias {row['bias']:+.1%}"
+def spread_words(row: Mapping[Any, Any]) -> str:
+    """Median and 90th percentile of the error of one prediction."""
+    return f"median {row['median']:.1%}, nine in ten within {row['p90']:.1%}"
 
 
 def _errors(calibrated: Calibrated) -> TitledTable:
