@@ -17,6 +17,7 @@ __all__ = [
     "ScenarioError",
     "SolverConfig",
     "SolverError",
+    "calibrate",
     "compare",
     "errors",
     "evaluate",
@@ -39,6 +40,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ieco_opt import errors
     from ieco_opt.api import (
+        calibrate,
         compare,
         evaluate,
         explain,

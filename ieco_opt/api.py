@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ieco_opt.calibration.calibrate import Calibrated
     from ieco_opt.calibration.validation import Validation
+    from ieco_opt.catalog.calibration import Calibration
     from ieco_opt.fleet.sweeps import Progress as FleetProgress
     from ieco_opt.heuristics import Heuristic
     from ieco_opt.pareto.sweeps import Progress
@@ -286,6 +288,37 @@ def compare(
         solver_config=solver_config,
         progress=progress,
         doing=doing,
+    )
+
+
+def calibrate(
+    measurements: str | Path | pd.DataFrame | Sequence[str | Path | pd.DataFrame],
+    *,
+    profile: Calibration | str | Path | None = None,
+    setup: Mapping[str, object] | None = None,
+    name: str | None = None,
+) -> Calibrated:
+    """Move a calibration profile by measurements; see :func:`ieco_opt.calibration.calibrate.calibrate`.
+
+    Parameters
+    ----------
+    measurements
+        Tables, files or folders, one or several.
+    setup
+        Columns that the files of benchmarks do not say, as a setup file names them.
+    """
+    import pandas as pd
+
+    from ieco_opt.calibration.calibrate import DEFAULT_NAME, calibrate
+    from ieco_opt.calibration.setup import setup_of
+    from ieco_opt.documents.origin import Origin
+
+    listed = [measurements] if isinstance(measurements, str | Path | pd.DataFrame) else measurements
+    return calibrate(
+        [Path(each) if isinstance(each, str) else each for each in listed],
+        profile=str(profile) if isinstance(profile, Path) else profile,
+        setup=setup_of(setup or {}, Origin()),
+        name=name or DEFAULT_NAME,
     )
 
 

@@ -38,6 +38,7 @@ ORDER = (
     "comparison",
     "explanation",
     "verification",
+    "calibration",
     "reports",
     "api",
     "__init__",

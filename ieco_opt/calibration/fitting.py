@@ -85,16 +85,25 @@ class Fit:
 
 
 def problem_of(measurements: Measurements, profiles: Sequence[Calibration], profile_of_row: Sequence[int]) -> Problem:
-    """What is to be fitted: ``profile_of_row`` gives the profile of each row of the table, -1 for none."""
+    """What is to be fitted: ``profile_of_row`` gives the profile of each row of the table, -1 for none.
+
+    Raises
+    ------
+    ScenarioError
+        No row is left; with the reason of the first that was left out.
+    """
     found = group_rows(measurements)
     numbers = np.asarray(profile_of_row, dtype=np.intp)
     groups = [group for group in found.groups if numbers[group.rows[0]] >= 0]
+    left_out = {int(row): "no profile is fitted for its accelerator" for row in np.flatnonzero(numbers < 0)}
+    left_out |= found.left_out
+    if not groups:
+        reason = left_out[min(left_out)]
+        raise ScenarioError.single(f"found no row that can be fitted ({reason})", file=measurements.file)
     by_name = {group.accelerator.name: profiles[int(numbers[group.rows[0]])] for group in groups}
     terms, rows, batch = stacked_terms(groups, lambda accelerator: by_name[accelerator.name])
     table = measurements.rows.iloc[rows]
     models = [group.model for group in groups for _ in group.rows]
-    left_out = dict(found.left_out)
-    left_out |= {int(row): "no profile is fitted for its accelerator" for row in np.flatnonzero(numbers < 0)}
     return Problem(
         profiles=tuple(profiles),
         parameters=parameters_of(profiles, numbers[rows], table["engine"].tolist(), models),
@@ -160,9 +169,7 @@ def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, see
     ``labels`` tell what is left out together; by default a fifth of the configurations, drawn at random.
     """
     if labels is None:
-        count = int(problem.configuration.max()) + 1
-        fold = np.random.default_rng(seed).permutation(count) % min(FOLDS, max(2, count))
-        labels = fold[problem.configuration]
+        labels = folds(problem.configuration, seed=seed)
     start = fitted(problem).logarithms
     times = np.empty(len(problem.measured))
     for label in np.unique(labels):
@@ -174,6 +181,13 @@ def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, see
     return times
 
 
+def folds(numbers: NDArray[np.int64], *, seed: int = 0) -> NDArray[np.int64]:
+    """Fold of each row; rows of one number stay together, and there are at least two folds where there can be."""
+    found, position = np.unique(numbers, return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(len(found)) % FOLDS
+    return np.asarray(fold[position])
+
+
 def profiles_of_fit(problem: Problem, fit: Fit) -> list[Calibration]:
     """The base profiles with fitted constants, rounded to four digits."""
     mappings = [each.model_dump() for each in problem.profiles]
@@ -182,13 +196,11 @@ def profiles_of_fit(problem: Problem, fit: Fit) -> list[Calibration]:
         value = float(f"{np.exp(logarithm):.4g}")
         for profile in parameter.profiles:
             mapping = mappings[profile]
-            kind, _, rest = parameter.name.partition(".")
-            if kind == ENGINE:
-                mapping[ENGINE][rest] = value
-            elif kind == PAIR:
-                engine, _, model = rest.partition(".")
-                mapping[PAIR].setdefault(engine, {})[model] = value
+            if parameter.model:
+                mapping[PAIR].setdefault(parameter.engine, {})[parameter.model] = value
+            elif parameter.engine:
+                mapping[ENGINE][parameter.engine] = value
             else:
                 entry = by_name[parameter.name]
-                (mapping[kind] if entry.entry else mapping)[entry.entry or kind] = value
+                (mapping[entry.field] if entry.entry else mapping)[entry.entry or entry.field] = value
     return [calibration_from_mapping(each) for each in mappings]

@@ -86,13 +86,15 @@ ENGINE, PAIR = "engines", "pairs"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One number that is fitted: which, of which profiles, with its prior."""
+    """One number that is fitted: which, of which profiles, with its prior; a factor also of which server and model."""
 
     name: str
     profiles: tuple[int, ...]
     prior: float
     spread: float
     most: float = np.inf
+    engine: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class _Found:
     def __init__(self) -> None:
         self.parameters: list[Parameter] = []
         self.fixed: list[float] = []
-        self.known: dict[tuple[str, int], int] = {}
+        self.known: dict[tuple[str, str, int], int] = {}
 
     def constant(self, entry: Fitted, profiles: Sequence[Calibration]) -> NDArray[np.intp]:
         """Where each profile has a constant."""
@@ -165,14 +167,16 @@ class _Found:
         of_engine = calibration.engines.get(engine, 1.0)
         of_pair = calibration.pairs.get(engine, {}).get(model, 1.0)
         return (
-            self._factor(f"{ENGINE}.{engine}", profile, of_engine, ENGINE_SPREAD),
-            self._factor(f"{PAIR}.{engine}.{model}", profile, of_pair, PAIR_SPREAD),
+            self._factor(Parameter(f"{ENGINE}.{engine}", (profile,), of_engine, ENGINE_SPREAD, engine=engine)),
+            self._factor(
+                Parameter(f"{PAIR}.{engine}.{model}", (profile,), of_pair, PAIR_SPREAD, engine=engine, model=model)
+            ),
         )
 
-    def _factor(self, name: str, profile: int, prior: float, spread: float) -> int:
-        key = (name, profile)
+    def _factor(self, parameter: Parameter) -> int:
+        key = (parameter.engine, parameter.model, parameter.profiles[0])
         if key not in self.known:
-            self.parameters.append(Parameter(name, (profile,), prior, spread))
+            self.parameters.append(parameter)
             self.known[key] = len(self.parameters) - 1
         return self.known[key]
 

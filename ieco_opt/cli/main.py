@@ -25,6 +25,7 @@ from ieco_opt.errors import (
 )
 
 _COMMANDS = {
+    "calibrate": ("ieco_opt.cli.calibrate", "A calibration profile moved by measurements of your own."),
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
     "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),

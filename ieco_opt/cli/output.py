@@ -94,15 +94,38 @@ class Delivery:
         unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
         return _ended(unwritten) if answer.stopped is None or unwritten else ExitStatus.STOPPED
 
-    def deliver_record(self, as_json: Callable[[], str], as_table: Callable[[int], str]) -> ExitStatus:
-        """The same of what is no kind of saved file: its JSON, or a text for a terminal of so many columns."""
+    def deliver_record(
+        self,
+        as_json: Callable[[], str],
+        as_table: Callable[[int], str],
+        *,
+        as_csv: Callable[[], str] | None = None,
+        as_file: Callable[[], str] | None = None,
+        draw: Callable[[Path], object] | None = None,
+    ) -> ExitStatus:
+        """The same of what is no kind of saved file: its JSON, or a text for a terminal of so many columns.
+
+        Parameters
+        ----------
+        as_csv
+            The text of ``--format csv``, where the command has it.
+        as_file
+            What ``--out`` writes; by default the JSON.
+        draw
+            Draws to a file, where the command has ``--plot``.
+        """
         from ieco_opt.documents.destinations import replace_file
 
-        unwritten = _attempted(lambda out: replace_file(out, as_json().encode()), self.out)
+        content = as_file or as_json
+        unwritten = _attempted(lambda out: replace_file(out, content().encode()), self.out)
         if self.output_format == "json":
             click.echo(as_json(), nl=False)
+        elif self.output_format == "csv" and as_csv is not None:
+            click.echo(as_csv(), nl=False)
         elif self.shows_tables or unwritten:
             click.echo(as_table(_width()))
+        if draw is not None:
+            unwritten += _attempted(draw, self.plot)
         return _ended(unwritten)
 
     def deliver_rows(
