@@ -40,7 +40,6 @@ __all__ = [
 if TYPE_CHECKING:
     from ieco_opt import errors
     from ieco_opt.api import (
-        calibrate,
         compare,
         evaluate,
         explain,
@@ -54,9 +53,9 @@ if TYPE_CHECKING:
         plot,
         show_versions,
         solve,
-        validate,
         verify,
     )
+    from ieco_opt.calibration.facade import calibrate, validate
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.configuration import ConfigurationAnswer
@@ -71,6 +70,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
     **dict.fromkeys(("Fleet", "Scenario"), "ieco_opt.scenario"),
+    **dict.fromkeys(("calibrate", "validate"), "ieco_opt.calibration.facade"),
     "Comparison": "ieco_opt.results.comparison",
     "ConfigurationAnswer": "ieco_opt.results.configuration",
     "Deployment": "ieco_opt.results.deployment",

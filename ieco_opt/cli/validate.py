@@ -29,7 +29,7 @@ def command(
     pipeline_parallel, disaggregated, kv_cache, exchange, config. Others are passed through. --out writes every
     row with its prediction, its error, and why it was left out.
     """
-    from ieco_opt import api
+    from ieco_opt.calibration import facade
     from ieco_opt.cli.output import Delivery
     from ieco_opt.documents.json_document import json_text
     from ieco_opt.reports import figures
@@ -37,7 +37,7 @@ def command(
 
     delivery = Delivery(out, output_format, quiet, plot)
     delivery.check()
-    result = api.validate(measurements, profile)
+    result = facade.validate(measurements, profile)
     return delivery.deliver_rows(
         result.to_dataframe(),
         lambda: json_text(result.to_mapping()),
