@@ -184,12 +184,12 @@ def _based(rows: Gathered, profile: Calibration | str | None) -> tuple[Calibrati
         base = _shipped([name for name in known.values() if name is not None])
     listed = {*base.accelerators, *base.like}
     # A base that is taken for other accelerators than it was fitted on moves to those of the rows.
-    is_named = profile is not None and not listed & set(known.values())
+    is_elsewhere = not listed & set(known.values())
     reasons: dict[int, str] = {}
     numbers = np.zeros(len(table), dtype=np.intp)
     for row, spelt in enumerate(table["accelerator"]):
         name = known[spelt]
-        if name is not None and name not in listed and not is_named:
+        if name is not None and name not in listed and not is_elsewhere:
             reasons[row] = f"found the accelerator {name}, expected one of {base.name} ({shortened(sorted(listed))})"
             numbers[row] = -1
     return base, numbers, reasons
