@@ -62,7 +62,9 @@ def read_measurements(path: Path) -> Measurements:
     import pandas as pd
 
     text = read_text(path, expected="a table of measurements in CSV", most_bytes=None)
-    lines = csv_table.parse(text, str(path)).lines
+    cells = csv_table.parse(text, str(path))
+    # Lines of nothing but spaces are no rows for pandas.
+    lines = [line for line, row in zip(cells.lines, cells.rows, strict=True) if not "".join(row.values()).isspace()]
     # Columns of mixed kinds are refused below with their lines; pandas would only warn.
     table = pd.read_csv(io.StringIO(text), low_memory=False)
     return measurements_of(table, str(path), lines)

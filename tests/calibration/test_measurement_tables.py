@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from places import ROOT
 
 import ieco_opt
-from ieco_opt.calibration.measurements import read_measurements
+from ieco_opt.calibration.measurements import NUMBERS, OPTIONAL, OPTIONAL_WORDS, WORDS, read_measurements
+from ieco_opt.calibration.validation import ADDED
 
 HEADER = (
     "model,weights,accelerator,engine,gpus_per_instance,prompt_tokens,output_tokens,batch,time_per_output_token_s,"
@@ -44,6 +47,16 @@ def test_faults_name_the_line_of_the_file(line: str, message: str, tmp_path: Pat
     assert str(fault) == f"{path}:6: {message}"
 
 
+@pytest.mark.parametrize("empty", ["   ", ",,,,,,,,,,", '""'])
+def test_lines_that_look_empty_are_refused_or_passed_over(empty: str, tmp_path: Path) -> None:
+    path = file_of(tmp_path, HEADER, GOOD, empty, GOOD, GOOD.replace("0.006", "fast"))
+    with pytest.raises(ieco_opt.ScenarioError) as caught:
+        read_measurements(path)
+    assert {fault.file for fault in caught.value.faults} == {str(path)}
+    assert any("found 'fast'" in fault.message for fault in caught.value.faults)
+    assert all(fault.line in (3, 5) for fault in caught.value.faults)
+
+
 def test_a_file_may_be_larger_than_a_scenario(tmp_path: Path) -> None:
     assert len(read_measurements(file_of(tmp_path, HEADER, *[GOOD] * 20_000)).rows) == 20_000
 
@@ -74,3 +87,10 @@ def test_rows_that_cannot_be_priced_are_left_out_alone(change: dict[str, Any], r
     found = ieco_opt.validate(pd.DataFrame([row, row | change, row])).table
     assert found["left_out"].tolist() == ["", reason, ""]
     assert found["predicted_time_per_output_token_s"].isna().tolist() == [False, True, False]
+
+
+def test_the_page_names_every_column() -> None:
+    page = (ROOT / "docs" / "calibration.md").read_text("utf-8")
+    tables = "\n".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`(\w+)`", tables))
+    assert {*WORDS, *NUMBERS, *OPTIONAL, *OPTIONAL_WORDS, *ADDED} <= named

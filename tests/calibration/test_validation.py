@@ -228,6 +228,16 @@ def cost(row: dict[Any, Any], time: str) -> float:
     return float(row["gpus_per_instance"] * row[time] / row["mean_batch"])
 
 
+def test_of_equally_cheap_rows_the_quickest_by_prediction_is_picked() -> None:
+    one = {"model": "a", "accelerator": "x", "prompt_tokens": 1.0, "output_tokens": 1.0, "expected_error": 0.1}
+    quick = one | {"gpus_per_instance": 2, "mean_batch": 2.0, PREDICTED: 1.0, MEASURED: 1.0}
+    slow = one | {"gpus_per_instance": 2, "mean_batch": 4.0, PREDICTED: 2.0, MEASURED: 3.0}
+    slowest = one | {"gpus_per_instance": 2, "mean_batch": 1.0, PREDICTED: 9.0, MEASURED: 3.0}
+    found = regret_of(pd.DataFrame([slow, quick, slowest]))
+    # Always the quick one, whose cost is 1; the slow one costs 1 too by prediction, but really 1.5.
+    assert (found.asked, found.unanswered, found.p90, found.slower) == (3, 0.0, 0.0, 0.0)
+
+
 def test_perfect_predictions_have_no_regret() -> None:
     rows = priced(np.random.default_rng(1), 40)
     found = regret_of(rows.assign(**{PREDICTED: rows[MEASURED]}))
