@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from typing import Any
 
 import pytest
-from oracle.fleet import simulate, solve
+from oracle.fleet import TooLargeError, simulate, solve
 from random_fleets import numbered_fleet, numbered_larger_fleet
+from random_profiles import random_profile
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError
@@ -63,6 +65,27 @@ def test_the_optimum_is_that_of_the_brute_force(group: int) -> None:
 
 
 @pytest.mark.usefixtures("cbc")
+def test_the_optimum_with_a_calibration_profile_is_that_of_the_brute_force() -> None:
+    different = 0
+    for seed in range(40):
+        plain = numbered_fleet(seed)
+        profile = random_profile(random.Random(seed))  # noqa: S311 - chance, not secrets
+        mapping = {**plain, "profile": profile}
+        try:
+            expected = solve(mapping)
+        except TooLargeError:
+            continue
+        found = planned(mapping)
+        assert (expected is None) == (found is None), seed
+        if expected is None or found is None:
+            continue
+        assert found[0].objective == pytest.approx(expected.objective, rel=RELATIVE), seed
+        assert simulate(as_written(found)) == [], seed
+        before = solve(plain)
+        different += before is None or before.objective != expected.objective
+    assert different >= 2
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_larger_optima_are_those_of_another_solver(seed: int) -> None:
     mapping = numbered_larger_fleet(seed)
