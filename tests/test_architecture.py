@@ -38,7 +38,6 @@ ORDER = (
     "comparison",
     "explanation",
     "verification",
-    "calibration",
     "reports",
     "api",
     "__init__",

@@ -75,7 +75,9 @@ class PassTime:
         """Seconds of the collectives (of one ``part`` if given) at ``batch`` of shape (setups, ...)."""
         total = np.zeros(batch.shape)
         for index, label in enumerate(self.network_part):
-            if part not in (None, label) or not self.network_latency_s[:, index].any():
+            if part not in (None, label):
+                continue
+            if not (self.network_latency_s[:, index].any() or self.network_slope_s[:, index].any()):
                 continue
             lines = (
                 _lift(self.network_latency_s[:, index, protocol], batch)

@@ -226,7 +226,6 @@ def test_without_a_profile_a_pass_is_that_of_the_paper_constants(given: str | No
     assert calibrated.profile_of(case.profile, case.accelerator) is case.profile
 
 
-@pytest.mark.xfail(strict=True, reason="a collective all of whose lines start at once is taken for none")
 def test_a_start_of_no_seconds_still_moves_bytes() -> None:
     """Collectives of a profile may start at once, and take the time of their bytes then."""
     at_once = {"seconds": 0.0, "bandwidth_share": 0.5}
