@@ -31,5 +31,8 @@ COMPARED_DELTA = 0.01
 DEFAULT_PREFERENCE = 3.0
 """k of speed^k / cost."""
 
+CALIBRATED = "calibrated"
+"""Name of a calibrated profile."""
+
 DEFAULT_MAX_SETUPS = 500_000
 """Setups that cost at most about a minute of CPU to price, whatever they are; mostly they cost some seconds."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,11 +15,12 @@ from pydantic import ValidationError
 from ieco_opt import catalog
 from ieco_opt.calibration.fitting import Fit, Problem, cross_validated, fitted, folds, problem_of, profiles_of_fit
 from ieco_opt.calibration.gathering import Gathered, LeftOut, gathered
-from ieco_opt.calibration.setup import Setups
+from ieco_opt.calibration.setup import Setups, setup_of
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.profiles import calibration, calibration_of
+from ieco_opt.defaults import CALIBRATED
 from ieco_opt.documents.json_document import json_text
-from ieco_opt.documents.origin import found, shortened
+from ieco_opt.documents.origin import Origin, found, shortened
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.writing import table_rows
@@ -26,12 +28,10 @@ from ieco_opt.results.writing import table_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ieco_opt.calibration.gathering import Source
     from ieco_opt.performance.collectives import Array
 
 _Made = TypeVar("_Made")
-
-DEFAULT_NAME = "calibrated"
-"""What a new profile is called where nothing is said."""
 
 LEAST_ROWS = 2
 FEW_ROWS = 10
@@ -123,22 +123,22 @@ class Calibrated:
 
 
 def calibrate(
-    measurements: Sequence[Path | pd.DataFrame],
+    measurements: Source | Sequence[Source],
     *,
-    profile: Calibration | str | None = None,
-    setup: Setups | None = None,
-    name: str = DEFAULT_NAME,
+    profile: Calibration | str | PathLike[str] | None = None,
+    setup: Setups | Mapping[str, object] | None = None,
+    name: str = CALIBRATED,
 ) -> Calibrated:
     """Fit a profile to measurements, with a prior at its base.
 
     Parameters
     ----------
     measurements
-        Files, folders or tables.
+        Files, folders or tables, one or several.
     profile
         The base: a profile, its name or file; ``None``: that of the package for the accelerators of the rows.
     setup
-        What the files of benchmarks do not say of their runs.
+        What the files of benchmarks do not say of their runs; also as a mapping, as a file of it would be.
     name
         What to call the new profile.
 
@@ -147,7 +147,8 @@ def calibrate(
     ScenarioError
         A file has faults, rows need several profiles, too few are left, or SciPy is not installed.
     """
-    found_rows = gathered(measurements, setup or Setups())
+    setups = setup if isinstance(setup, Setups) else setup_of(setup or {}, Origin())
+    found_rows = gathered(measurements, setups)
     base, numbers, reasons = _based(found_rows, profile)
     problem = problem_of(found_rows.measurements, [base], numbers.tolist())
     if len(problem.rows) < LEAST_ROWS:
@@ -175,11 +176,13 @@ def calibrate(
     )
 
 
-def _based(rows: Gathered, profile: Calibration | str | None) -> tuple[Calibration, NDArray[np.intp], dict[int, str]]:
+def _based(
+    rows: Gathered, profile: Calibration | str | PathLike[str] | None
+) -> tuple[Calibration, NDArray[np.intp], dict[int, str]]:
     """The base, which rows are fitted (0) and which are not (-1), and why not."""
     table = rows.measurements.rows
     known = {name: _accelerator(name) for name in table["accelerator"].unique()}
-    base = calibration(profile) if isinstance(profile, str) else profile
+    base = calibration(str(profile)) if isinstance(profile, str | PathLike) else profile
     if base is None:
         base = _shipped([name for name in known.values() if name is not None])
     listed = {*base.accelerators, *base.like}

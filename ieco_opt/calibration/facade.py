@@ -7,10 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ieco_opt.defaults import CALIBRATED
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from ieco_opt.calibration.calibrate import Calibrated
+    from ieco_opt.calibration.gathering import Source
     from ieco_opt.calibration.validation import Validation
     from ieco_opt.catalog.calibration import Calibration
 
@@ -39,31 +42,13 @@ def validate(measurements: pd.DataFrame | str | PathLike[str], profile: str = "a
 
 
 def calibrate(
-    measurements: str | Path | pd.DataFrame | Sequence[str | Path | pd.DataFrame],
+    measurements: Source | Sequence[Source],
     *,
-    profile: Calibration | str | Path | None = None,
+    profile: Calibration | str | PathLike[str] | None = None,
     setup: Mapping[str, object] | None = None,
-    name: str | None = None,
+    name: str = CALIBRATED,
 ) -> Calibrated:
-    """Move a calibration profile by measurements; see :func:`ieco_opt.calibration.calibrate.calibrate`.
+    """Move a calibration profile by measurements; see :func:`ieco_opt.calibration.calibrate.calibrate`."""
+    from ieco_opt.calibration.calibrate import calibrate
 
-    Parameters
-    ----------
-    measurements
-        Tables, files or folders, one or several.
-    setup
-        Columns that the files of benchmarks do not say, as a setup file names them.
-    """
-    import pandas as pd
-
-    from ieco_opt.calibration.calibrate import DEFAULT_NAME, calibrate
-    from ieco_opt.calibration.setup import setup_of
-    from ieco_opt.documents.origin import Origin
-
-    listed = [measurements] if isinstance(measurements, str | Path | pd.DataFrame) else measurements
-    return calibrate(
-        [Path(each) if isinstance(each, str) else each for each in listed],
-        profile=str(profile) if isinstance(profile, Path) else profile,
-        setup=setup_of(setup or {}, Origin()),
-        name=name or DEFAULT_NAME,
-    )
+    return calibrate(measurements, profile=profile, setup=setup, name=name)

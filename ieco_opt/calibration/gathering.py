@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ieco_opt.calibration.bench_files import row_of, runs_of
 from ieco_opt.calibration.measurements import Measurements, measurements_of, read_measurements
 from ieco_opt.calibration.setup import Setups
+from ieco_opt.documents import csv_table
 from ieco_opt.documents.destinations import kind_of
 from ieco_opt.documents.origin import shortened
 from ieco_opt.documents.text_file import read_text
@@ -17,6 +19,8 @@ from ieco_opt.errors import ScenarioError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    Source = str | PathLike[str] | pd.DataFrame
 
 ENDINGS = ("csv", "json", "jsonl")
 """Endings of files with measurements; a folder's others are passed over."""
@@ -40,23 +44,19 @@ class Gathered:
     left_out: tuple[LeftOut, ...]
 
 
-def files_of(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
+def files_of(path: Path) -> list[tuple[Path, bool]]:
     """Files to read, and whether each was named itself; those of a folder come by name."""
-    listed: list[tuple[Path, bool]] = []
-    for path in paths:
-        if not path.is_dir():
-            kind_of(path, ENDINGS)
-            listed.append((path, True))
-            continue
-        inside = sorted(each for each in path.iterdir() if each.suffix.lower().removeprefix(".") in ENDINGS)
-        if not inside:
-            expected = ", ".join(f".{ending}" for ending in ENDINGS)
-            raise ScenarioError.single(f"found no file of {expected}, expected measurements", file=str(path))
-        listed += [(each, False) for each in inside]
-    return listed
+    if not path.is_dir():
+        kind_of(path, ENDINGS)
+        return [(path, True)]
+    inside = sorted(each for each in path.iterdir() if each.suffix.lower().removeprefix(".") in ENDINGS)
+    if not inside:
+        expected = ", ".join(f".{ending}" for ending in ENDINGS)
+        raise ScenarioError.single(f"found no file of {expected}, expected measurements", file=str(path))
+    return [(each, False) for each in inside]
 
 
-def gathered(sources: Sequence[Path | pd.DataFrame], setup: Setups) -> Gathered:
+def gathered(sources: Source | Sequence[Source], setup: Setups) -> Gathered:
     """Read measurements.
 
     Parameters
@@ -76,12 +76,13 @@ def gathered(sources: Sequence[Path | pd.DataFrame], setup: Setups) -> Gathered:
     parts: list[tuple[Measurements, list[str]]] = []
     left_out: list[LeftOut] = []
     read: set[str] = set()
-    for source in sources:
+    for source in [sources] if isinstance(sources, str | PathLike | pd.DataFrame) else sources:
         if isinstance(source, pd.DataFrame):
             name = f"table {len(parts) + 1}"
-            parts.append(_with_lines(measurements_of(source, name), name))
+            read_rows = measurements_of(source, name)
+            parts.append((read_rows, [f"{name}: row {row + 1}" for row in range(len(read_rows.rows))]))
             continue
-        for path, named in files_of([source]):
+        for path, named in files_of(Path(source)):
             read.add(path.name)
             try:
                 parts += _read(path, setup, left_out)
@@ -110,7 +111,8 @@ def _read(path: Path, setup: Setups, left_out: list[LeftOut]) -> list[tuple[Meas
     file = str(path)
     try:
         if path.suffix.lower() == ".csv":
-            return [_with_lines(read_measurements(path), file)]
+            lines = csv_table.parse(read_text(path, most_bytes=None), file).lines
+            return [(read_measurements(path), [f"{file}:{line}" for line in lines])]
         runs = runs_of(read_text(path, expected="measurements", most_bytes=None), file)
     except ScenarioError as error:
         raise _NoMeasurementsError(error.faults) from None
@@ -125,8 +127,3 @@ def _read(path: Path, setup: Setups, left_out: list[LeftOut]) -> list[tuple[Meas
             rows.append(row_of(run, setup, file, path.name))
             places.append(place)
     return [(measurements_of(pd.DataFrame(rows), file), places)] if rows else []
-
-
-def _with_lines(measurements: Measurements, file: str) -> tuple[Measurements, list[str]]:
-    # Line 1 of a CSV file holds the names of the columns.
-    return measurements, [f"{file}:{row + 2}" for row in range(len(measurements.rows))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ieco_opt.cli.options import quiet_option
+from ieco_opt.defaults import CALIBRATED
 from ieco_opt.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def command(
     accelerator and degrees: options say them for all files, or --setup does, a YAML file of columns, with `files` for
     columns of single files by name.
     """
-    from ieco_opt.calibration.calibrate import DEFAULT_NAME, calibrate
+    from ieco_opt.calibration.calibrate import calibrate
     from ieco_opt.catalog.profiles import is_calibration_file
     from ieco_opt.cli.output import Delivery, show_notes
     from ieco_opt.documents.destinations import check_folder, kind_of
@@ -86,7 +87,7 @@ def command(
         kind_of(out, ("yaml", "yml"))
         check_folder(out)
     setups = _setups(setup, {_OPTIONS[name]: value for name, value in options.items() if value is not None})
-    name = DEFAULT_NAME if out is None else out.stem
+    name = CALIBRATED if out is None else out.stem
     result = calibrate(measurements, profile=profile, setup=setups, name=name)
     show_notes(result.notes(), quiet=quiet)
     from ieco_opt.reports.text.calibration import render_calibration

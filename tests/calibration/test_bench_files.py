@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ieco_opt.calibration.gathering import Gathered, gathered
+from ieco_opt.calibration.measurements import NUMBERS, WORDS
 from ieco_opt.calibration.setup import Setups, read_setup, setup_of
 from ieco_opt.documents.origin import Origin
 from ieco_opt.errors import ScenarioError
@@ -282,3 +283,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             gathered([tmp_path / name], Setups())
     with pytest.raises(ScenarioError, match=r"found no file of \.csv"):
         gathered([tmp_path], Setups())
+
+
+def test_places_of_rows_are_their_lines_also_after_blank_ones(tmp_path: Path) -> None:
+    header = ",".join((*WORDS, *NUMBERS))
+    row = "Llama-3.1-8B,fp8,H100,vllm,1,1000,100,4,0.006"
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{header}\n{row}\n\n\n{row}\n", "utf-8")
+    assert gathered([path], Setups()).places == (f"{path}:2", f"{path}:5")

@@ -114,11 +114,11 @@ def test_rows_of_other_accelerators_and_unknown_models_are_left_out_with_the_rea
     table.loc[3, "accelerator"] = "no-such-card"
     moved = calibrate([table], profile=base)
     reasons = {each.place: each.reason for each in moved.left_out}
-    assert list(reasons) == ["table 1:3", "table 1:4", "table 1:5"]
-    assert "found the accelerator B200-SXM, expected one of base (H100-SXM, H200-SXM)" in reasons["table 1:3"]
-    assert "no-such-model" in reasons["table 1:4"]
-    assert "no-such-card" in reasons["table 1:5"]
-    assert moved.rows["row"].tolist() == ["table 1:2", "table 1:6", "table 1:7"]
+    assert list(reasons) == [f"table 1: row {row}" for row in (2, 3, 4)]
+    assert "found the accelerator B200-SXM, expected one of base (H100-SXM, H200-SXM)" in reasons["table 1: row 2"]
+    assert "no-such-model" in reasons["table 1: row 3"]
+    assert "no-such-card" in reasons["table 1: row 4"]
+    assert moved.rows["row"].tolist() == [f"table 1: row {row}" for row in (1, 5, 6)]
 
 
 def test_a_base_that_is_named_moves_to_accelerators_it_does_not_know() -> None:

@@ -45,6 +45,7 @@ COMMANDS = (
     *(("verify", f"{name}.json") for name in ("frontier", "solve", "plan", "plans", "explain", "compare")),
     OLD,
     ("evaluate", str(DATA / "setup_points_sample.csv"), "--fidelity", "paper", "--out", "points.csv"),
+    ("calibrate", "measured.csv", "--out", "mine.yaml", "--plot", "mine.svg"),
     ("validate", "measured.csv", "--out", "rows.json", "--plot", "rows.svg"),
     ("export", "small.yaml", "--out", "program.lp"),
     ("export", "fleet.yaml", "--out", "program.mps"),
@@ -69,6 +70,7 @@ COMMANDS = (
 MEASURED = """\
 model,weights,accelerator,engine,gpus_per_instance,prompt_tokens,output_tokens,batch,time_per_output_token_s
 Llama-3.1-8B,fp8,H100,vllm,1,1000,100,4,0.006
+Llama-3.1-8B,fp8,H100,vllm,1,1000,100,64,0.011
 """
 
 REPEATED = ("frontier", "solve", "plan", "plans", "explain", "compare")
