@@ -111,4 +111,5 @@ def test_adaptive_frontiers_cover_to_delta(against: str, seeds: range) -> None:
                 )
             ]
             assert near, (seed, value, cost)
-    assert checked > 10
+    # With servers fewer of the drawn fleets are feasible, and have several plans.
+    assert checked > 5
