@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
+from ieco_opt.catalog.tables import CatalogRow
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.documents import yaml_document
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Location, Origin, dotted, found
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FOLDER = "profiles"
 _FILE_ENDINGS = (".yaml", ".yml")
@@ -94,6 +99,64 @@ def calibration_in(values: object, origin: Origin) -> Calibration:
         return calibration_from_mapping(values)
     except ValidationError as error:
         raise ScenarioError([_fault(each, origin) for each in error.errors(include_url=False)]) from None
+
+
+def describe(profile: Calibration) -> list[CatalogRow]:
+    """Every constant of a profile with its unit, and where it comes from."""
+    fitted = profile.fitted_on
+    source = "assumed"
+    if fitted is not None:
+        source = f"fitted to {fitted.rows:,} rows; what they do not say is as assumed"
+    named = {"name", "accelerators", "like"}
+    fields = _values(profile.model_dump(exclude={"sources", "fitted_on", *named}))
+    about = _values(profile.model_dump(include=named))
+    evidence = _values({} if fitted is None else {"fitted_on": fitted.model_dump()})
+    return [
+        *(CatalogRow(field, value, "", "") for field, value in about),
+        *(
+            CatalogRow(field, value, _unit(field), profile.sources.get(field.partition(".")[0], source))
+            for field, value in fields
+        ),
+        *(CatalogRow(field, value, "", "") for field, value in evidence),
+    ]
+
+
+def to_dataframe() -> pd.DataFrame:
+    """Tabulate the profiles of the package, one row each."""
+    import pandas as pd
+
+    return pd.DataFrame([_row(each) for each in calibrations()])
+
+
+def _row(profile: Calibration) -> dict[str, object]:
+    fitted = profile.fitted_on
+    return {
+        "name": profile.name,
+        "accelerators": ", ".join(profile.accelerators),
+        "like": ", ".join(profile.like),
+        "rows": None if fitted is None else fitted.rows,
+        "median_error": None if fitted is None else fitted.median_error,
+        "p90_error": None if fitted is None else fitted.p90_error,
+    }
+
+
+def _values(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Fields by their dotted names, with values as text."""
+    for name, value in mapping.items():
+        at = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _values(value, f"{at}.")
+        elif name == "all_reduce" and isinstance(value, tuple):
+            for kernel in value:
+                text = f"{kernel['seconds']:g} s + bytes / {kernel['bytes_per_s']:g}"
+                yield f"{at}.{kernel['ranks']}_ranks", text
+        else:
+            yield at, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _unit(field: str) -> str:
+    last = field.rpartition(".")[2]
+    return "s" if last in {"step_s", "layer_s", "seconds"} else "of the links" if last == "bandwidth_share" else ""
 
 
 def _fault(error: object, origin: Origin) -> Fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import click
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ieco_opt.catalog import CatalogRow
 
-_Kind: TypeAlias = Literal["models", "accelerators", "engines", "acceptance"]
+_Kind: TypeAlias = Literal["models", "accelerators", "engines", "profiles", "acceptance"]
 
 _COLLECTION = click.option(
     "--collection",
@@ -30,7 +30,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("kind", type=click.Choice(["models", "accelerators", "engines", "acceptance"]), required=False)
+@click.argument("kind", type=click.Choice(get_args(_Kind)), required=False)
 @_COLLECTION
 @click.option(
     "--format",
@@ -41,7 +41,7 @@ def command() -> None:
     help="What to print.",
 )
 def list_command(kind: _Kind | None, collection: str, output_format: str) -> None:
-    """List all models, all accelerators, or both; or all engines, or all measured sets of accepted drafts."""
+    """List all models and accelerators, or all of one KIND; acceptance: measured sets of accepted drafts."""
     kinds: tuple[_Kind, ...] = ("models", "accelerators") if kind is None else (kind,)
     tables = {each: _table(each, collection) for each in kinds}
     from ieco_opt.results.writing import csv_text, table_rows
@@ -64,6 +64,10 @@ def _table(kind: _Kind, collection: str) -> pd.DataFrame:
         from ieco_opt.engines.describe import to_dataframe
 
         return to_dataframe()
+    if kind == "profiles":
+        from ieco_opt.catalog import profiles
+
+        return profiles.to_dataframe()
     if kind == "acceptance":
         from ieco_opt.catalog import acceptance
 
@@ -78,6 +82,10 @@ def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
         from ieco_opt.reports.text.engines import render_engines
 
         return render_engines(table)
+    if kind == "profiles":
+        from ieco_opt.reports.text.engines import render_calibrations
+
+        return render_calibrations(table)
     if kind == "acceptance":
         from ieco_opt.reports.text.engines import render_acceptance
 
@@ -91,10 +99,10 @@ def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
 @click.argument("name", metavar="NAME|FILE")
 @_COLLECTION
 def show_command(name: str, collection: str) -> None:
-    """Show every value of NAME, a model, an accelerator, an engine or a measured acceptance, with its source.
+    """Show every value of NAME with its source.
 
-    NAME is a name of the catalog or a file that describes a model: a Hugging Face config.json, or a model in YAML or
-    JSON. A file with a field `engine` is an engine profile.
+    NAME is a model, an accelerator, an engine, a calibration profile or a measured acceptance of the catalog,
+    or a file that describes a model: a Hugging Face config.json, or a model in YAML or JSON. A file with a field `engine` is an engine profile.
     """
     rows = _rows(name, collection)
     width = max(len(row.field) for row in rows)
@@ -108,12 +116,15 @@ def _rows(name: str, collection: str) -> list[CatalogRow]:
     from pathlib import Path
 
     from ieco_opt import catalog
-    from ieco_opt.catalog import acceptance
+    from ieco_opt.catalog import acceptance, profiles
     from ieco_opt.engines.store import NAMES, is_profile_file, profile, says_engine
 
     chosen = catalog.Collection(collection)
     if name.casefold() in acceptance.acceptance_names():
         return acceptance.describe(name)
+    held = next((each for each in profiles.calibrations() if each.name == name.casefold()), None)
+    if held is not None:
+        return profiles.describe(held)
     if name.casefold() in NAMES or (is_profile_file(name) and says_engine(Path(name))):
         from ieco_opt.engines.describe import describe
 

@@ -1,4 +1,4 @@
-"""Profiles of engines, and measured sets of accepted drafts, for people."""
+"""Profiles of engines and of calibration, and measured sets of accepted drafts, for people."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ if TYPE_CHECKING:
 
 _ACCEPTANCE = {"name": "set", "model": "model", "mode": "mode", "accepted_tokens": "tokens a pass, by drafts"}
 _HEADS = {"name": "engine", "versions": "versions", "version_read": "read", "vendors": "vendors", "rules": "rules"}
+
+
+_CALIBRATIONS = {
+    "name": "profile",
+    "accelerators": "fitted on",
+    "rows": "rows",
+    "median_error": "median error",
+    "p90_error": "90th percentile",
+}
+
+
+def render_calibrations(table: pd.DataFrame) -> str:
+    """Render what ``catalog.profiles.to_dataframe`` returns."""
+    return _rendered(table, _CALIBRATIONS)
 
 
 def render_engines(table: pd.DataFrame) -> str:
