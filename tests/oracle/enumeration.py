@@ -81,7 +81,7 @@ class OracleScenario:
         """Columns ``draft_mode`` and ``draft_model`` of a deployment that drafts."""
         mode, draft = heads.mode_of(self.draft_model), self.draft_model
         assert draft is not None
-        return mode, draft.name if mode == "draft_model" else self.head_repository or ""
+        return mode, self.head_repository or (draft.name if heads.is_named(draft) else "")
 
     def too_long(self) -> bool:
         """Whether the model or its draft was not made for so many tokens."""
@@ -130,7 +130,7 @@ class Pricing:
 
     def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, tokens_per_pass: Sequence[int]) -> Hosted:
         """Price a model in a setup."""
-        alike = (model.name, replace(setup, engine="none"), servers.sharers(setup), tuple(tokens_per_pass))
+        alike = (model, replace(setup, engine="none"), servers.sharers(setup), tuple(tokens_per_pass))
         if alike not in self.known:
             self.known[alike] = self._priced(model, setup, tokens_per_pass)
         reserve = 0.0

@@ -39,11 +39,17 @@ class Sitting(Joined):
     mode: str = "mtp"
     sits_on: Model | None = None
     holds_output: bool = False
+    described: bool = False
 
 
 def mode_of(draft: object) -> str:
     """Kind of a draft, as the column of results names it."""
     return draft.mode if isinstance(draft, Sitting) else "draft_model"
+
+
+def is_named(draft: object) -> bool:
+    """Whether a draft has a name of its own: a draft model, or a head that a scenario describes."""
+    return not isinstance(draft, Sitting) or draft.described
 
 
 def without_cache(model: Model) -> bool:
@@ -81,7 +87,7 @@ def eagle3(model: Model) -> Sitting:
 
 def given_eagle3(model: Model, head: Model) -> Sitting:
     """An EAGLE-3 head that a scenario describes."""
-    return Sitting(**_fields(head), mode="eagle3", sits_on=model, holds_output=True)
+    return Sitting(**_fields(head), mode="eagle3", sits_on=model, holds_output=True, described=True)
 
 
 def verifying(model: Any, draft: Any) -> Any:
