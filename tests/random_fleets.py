@@ -26,6 +26,11 @@ Mapping = dict[str, Any]
 _ACCELERATORS = ("H100-SXM", "A100-SXM-80GB", "MI300X", "H200-SXM")
 _LENGTHS = ((2000, 500), (500, 100), (1000, 1000), (300, 900), (4000, 50), (1, 1), (777, 333))
 _MODELS = ("Llama-3.1-8B", "Qwen3-8B", "gpt-oss-20b", "DeepSeek-V2-Lite")
+_WITH_MTP_LAYERS: tuple[Any, ...] = (
+    *("MiMo-7B", "MiMo-7B", "GLM-4.7-Flash", "Ling-mini-2.0"),
+    {"like": "Qwen3-8B", "name": "with layers", "hf_architecture": "MiMoForCausalLM", "mtp_layers": 1},
+    {"like": "DeepSeek-V2-Lite", "name": "mixed", "hf_architecture": "DeepseekV3ForCausalLM", "mtp_layers": 1},
+)
 _PHASES = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
 
@@ -233,10 +238,10 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
         workload["prefix_hit"] = rng.choice((0, 0.3, 0.5, 0.9))
     if "memory_utilization" not in workload and rng.random() < 0.2:
         workload["memory_utilization"] = rng.choice((0.25, 0.5, 0.95))
-    if rng.random() < 0.25:
-        workload["speculation"] = _speculation(rng)
-        workload["model"] = "Llama-3.1-8B" if rng.random() < 0.7 else workload["model"]
-        workload["weights"] = _weights(rng, [workload["model"], workload["speculation"]["draft_model"]])
+    if rng.random() < 0.4:
+        workload |= _speculating(rng, workload["model"])
+        drafts = [workload["speculation"]["draft_model"]] if "mode" not in workload["speculation"] else []
+        workload["weights"] = _weights(rng, [workload["model"], *drafts])
     workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
     if "request_mix" not in workload and rng.random() < 0.25:
         workload["operating_points"] = _points_beside(rng, workload, pools)
@@ -312,12 +317,24 @@ def _stage_lists(rng: random.Random) -> Mapping:
     )
 
 
-def _speculation(rng: random.Random) -> Mapping:
-    return {
-        "draft_model": "Llama-3.2-1B",
-        "acceptance": rng.choice((0.6, 0.8, 1)),
-        "max_draft_tokens": rng.choice((2, 3)),
-    }
+def _speculating(rng: random.Random, model: Any) -> Mapping:
+    """Draw what drafts, and the model that it drafts for."""
+    mode = rng.choice(("draft_model", "draft_model", "mtp", "mtp", "eagle3", "eagle3"))
+    accepted = rng.choice(
+        (
+            {"acceptance": rng.choice((0.6, 0.8, 1)), "max_draft_tokens": rng.choice((2, 3))},
+            {"accepted_tokens": {1: 1.7, 3: 2.6}},
+            {"accepted_tokens": "deepseek-v3-mtp"},
+            {"accepted_tokens": {2: 2.9, 4: 3.1}, "max_draft_tokens": rng.choice((3, 6))},
+        )
+    )
+    if mode == "draft_model":
+        model = "Llama-3.1-8B" if rng.random() < 0.7 else model
+        return {"model": model, "speculation": {"draft_model": "Llama-3.2-1B", **accepted}}
+    if mode == "mtp":
+        return {"model": rng.choice(_WITH_MTP_LAYERS), "speculation": {"mode": mode, **accepted}}
+    named = rng.choice(({}, {"draft_model": "owner/head"}))
+    return {"model": rng.choice(_MODELS), "speculation": {"mode": mode, **named, **accepted}}
 
 
 def _priced_demand(rng: random.Random, workload: Mapping, pools: Sequence[Mapping], beside: int) -> float:

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, pareto, servers
+from oracle import OracleScenario, Setup, deployable, enumerate_deployments, heads, pareto, servers
 from oracle.paper import resident_bytes as paper_resident_bytes
 from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
 from oracle.started import SETUP
+from random_drafts import draft_model, speculating
 from random_models import engine_field, memory_fields, own_model, weights
 from random_profiles import random_profile
 from random_servers import leaning
@@ -158,12 +159,8 @@ def _scenario(rng: random.Random) -> Mapping:
     paper = rng.random() < 0.25
     mapping = _paper_scenario(rng) if paper else _real_scenario(rng, engine_field(rng))
     mapping["workload"] = {"context_tokens": rng.choice((0, 300, 1000, 8000, 100_000))}
-    if rng.random() < (0.4 if paper else 0.3):
-        mapping["speculation"] = {
-            "draft_model": _draft(rng, mapping, paper=paper),
-            "acceptance": rng.choice((0.1, 0.5, 0.8, 0.95, 1.0)),
-            "max_draft_tokens": rng.randint(2, 6),
-        }
+    if rng.random() < 0.4:
+        mapping |= _speculating(rng, mapping, paper=paper)
     if not paper:
         mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000, 6000))
         mapping["memory_utilization"] = rng.choice((0.9, 0.9, 0.5, 0.97, 1.0))
@@ -175,18 +172,25 @@ def _scenario(rng: random.Random) -> Mapping:
     mapping["design_space"] = _design_space(rng, mapping)
     own = isinstance(mapping["model"], dict) and "like" not in mapping["model"]
     if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.75:
-        mapping = leaning(rng, mapping)
+        mapping = _with_possible_drafts(leaning(rng, mapping))
         mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or [
             {"rest": "bf16"}
         ]
     return mapping
 
 
+def _with_possible_drafts(mapping: Mapping) -> Mapping:
+    """Leave speculation out where the model has become one that keeps no tokens, and so has no heads."""
+    head = mapping.get("speculation", {}).get("mode", "draft_model") != "draft_model"
+    impossible = head and heads.without_cache(_model(mapping["model"], paper=False))
+    return {name: value for name, value in mapping.items() if name != "speculation" or not impossible}
+
+
 def models(mapping: Mapping) -> list[Model]:
     """Give the model and the draft of a scenario in deployable fidelity."""
-    references = [mapping["model"]]
-    if "speculation" in mapping:
-        references.append(mapping["speculation"]["draft_model"])
+    references, drafts = [mapping["model"]], mapping.get("speculation", {})
+    if "draft_model" in drafts and drafts.get("mode", "draft_model") == "draft_model":
+        references.append(drafts["draft_model"])
     found = [_model(each, paper=False) for each in references]
     return [each for each in found if isinstance(each, Model)]
 
@@ -207,13 +211,11 @@ def _within_context(rng: random.Random, mapping: Mapping) -> Mapping:
 def oracle_scenario(mapping: Mapping) -> OracleScenario:
     """Read a mapping of a scenario for the oracle."""
     paper = mapping.get("fidelity") == "paper"
-    space, speculation = mapping["design_space"], mapping.get("speculation")
-    expert = space["expert_parallel"]
-    chosen = {} if speculation is None else {key: speculation[key] for key in ("acceptance", "max_draft_tokens")}
+    space = mapping["design_space"]
+    expert, model = space["expert_parallel"], _model(mapping["model"], paper=paper)
     return OracleScenario(
         fidelity="paper" if paper else "deployable",
-        model=_model(mapping["model"], paper=paper),
-        draft_model=None if speculation is None else _model(speculation["draft_model"], paper=paper),
+        model=model,
         accelerators=tuple(_accelerator(each, paper=paper) for each in mapping["accelerators"]),
         weights=() if paper else listed_entries(mapping["weights"], ""),
         kv_cache=listed_entries(mapping.get("kv_cache"), "bf16"),
@@ -232,9 +234,23 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         engine=mapping.get("engine", "any"),
         memory_reserve_gb=mapping.get("memory_reserve_gb", "auto"),
         profile=mapping.get("profile"),
-        **chosen,
+        **_drafting(mapping.get("speculation"), model, paper=paper),
         **mapping.get("limits", {}),
     )
+
+
+def _drafting(given: Mapping | None, model: Any, *, paper: bool) -> Mapping:
+    """Read the field ``speculation`` for the oracle."""
+    if given is None:
+        return {}
+    named = given.get("draft_model")
+    return {
+        "draft_model": heads.read_draft(given, model, lambda reference: _model(reference, paper=paper)),
+        "acceptance": given.get("acceptance", 0.0),
+        "accepted_tokens": heads.accepted_tokens(given.get("accepted_tokens")),
+        "max_draft_tokens": given.get("max_draft_tokens"),
+        "head_repository": named if isinstance(named, str) and given.get("mode") == "eagle3" else None,
+    }
 
 
 def _listed(space: Mapping, name: str) -> tuple[int, ...] | None:
@@ -286,6 +302,15 @@ def _known_model(rng: random.Random) -> str | Mapping:
     if rng.random() < 0.7:
         return name
     return {"like": name, "vocabulary": rng.choice((50_000, 128_256)), **rng.choice(({}, {"name": "renamed"}))}
+
+
+def _speculating(rng: random.Random, mapping: Mapping, *, paper: bool) -> Mapping:
+    """Draw what drafts, and the model that it drafts for."""
+    draft, model = _draft(rng, mapping, paper=paper), _model(mapping["model"], paper=paper)
+    if paper:
+        return {"speculation": draft_model(rng, draft)}
+    keeping = not heads.without_cache(model)
+    return speculating(rng, mapping["model"], draft, keeping=keeping)
 
 
 def _draft(rng: random.Random, mapping: Mapping, *, paper: bool) -> str | Mapping:

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from oracle.servers import EAGLE3_CLASSES, MTP_CLASSES, SERVERS
 from random_models import mixed_blocks
 
 Mapping = dict[str, Any]
@@ -192,6 +193,22 @@ def _drafts(rng: random.Random, mapping: Mapping) -> Mapping:
     return _with(mapping, model=model, space=space, speculation=speculation, weights=["bf16"])
 
 
+def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw an MTP layer or an EAGLE-3 head, of a class that some server has such drafts for or of another one."""
+    mode = rng.choice(("mtp", "eagle3"))
+    layers, engine = mapping["model"]["layers"], rng.choice(SERVERS)
+    classes = (MTP_CLASSES if mode == "mtp" else EAGLE3_CLASSES)[rng.choice(SERVERS)]
+    other = rng.choice(("MixtralForCausalLM", "LongcatFlashForCausalLM"))
+    block = _mixture(rng, layers, 3072, experts=8) if rng.random() < 0.7 else _dense(layers, 12_288)
+    model = _attention(24, rng.choice((1, 3, 4))) | block | {"fp8_block": 0, "vocabulary": 50_000}
+    model |= {"hf_architecture": rng.choice((*sorted(classes), other)), "mtp_layers": rng.choice((1, 1, 3))}
+    space = _stages(rng, 1, 2, 4, groups=rng.choice(((1,), (1, 2), (2, 4)))) | {
+        "pipeline_parallel": rng.choice(([1], [1, 2]))
+    }
+    drafts = {"mode": mode, "accepted_tokens": {1: 1.8, rng.choice((2, 3)): 2.4}}
+    return _with(mapping, model=model, space=space, engine=engine, speculation=drafts, weights=["bf16"])
+
+
 LEANS: tuple[Lean, ...] = (
     *(_weights, _groups, _kv_heads, _dense_layers, _dense_layers, _shared, _routed, _few_experts, _few_experts),
     *(
@@ -206,5 +223,8 @@ LEANS: tuple[Lean, ...] = (
         _machines,
         _drafts,
         _drafts,
+        _heads,
+        _heads,
+        _heads,
     ),
 )

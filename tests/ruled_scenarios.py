@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from oracle import OracleScenario, deployable, enumerate_deployments, enumeration, pareto, precision, reserve, servers
+from oracle import (
+    OracleScenario,
+    deployable,
+    enumerate_deployments,
+    enumeration,
+    heads,
+    pareto,
+    precision,
+    reserve,
+    servers,
+)
 from oracle.kinds import Kind
 from oracle.started import DEGREES
 
@@ -140,8 +150,12 @@ def _first_exchange(*given: Any) -> list[str]:
     return _EXCHANGES(*given)[:1]
 
 
-def _as_many_proposals(main_s: Any, draft_s: Any, gamma: int, proposals: int, acceptance: float) -> Any:
-    return _SPECULATIVE(main_s, draft_s, gamma, gamma, acceptance)
+def _as_many_proposals(main_s: Any, draft_s: Any, proposals: int, expected: float) -> Any:
+    return _SPECULATIVE(main_s, draft_s, proposals + 1, expected)
+
+
+def _norms_alone(model: Model) -> float:
+    return deployable.norm_params(model, model.layers, deployable.routed_layers(model))
 
 
 def _needs_nothing(*given: Any) -> float:
@@ -152,16 +166,22 @@ def _parts_of_groups(scenario: OracleScenario, model: Any, sigma: int, pipeline:
     return scenario.batches >= pipeline
 
 
-def _drafts_anywhere(*given: Any) -> bool:
-    return True
-
-
 def _rule(row: str) -> Switch:
     return Switch(oracle=lambda: mock.patch.dict(servers.RULES, {row: {}}))
 
 
-def _draft_rule(engine: str, other: Any) -> Switch:
-    return Switch(oracle=lambda: mock.patch.dict(servers.DRAFT_RULES, {engine: other}))
+def _draft_rule(row: str, **other: Any) -> Switch:
+    return Switch(oracle=lambda: mock.patch.dict(servers.DRAFT_RULES[row], other))
+
+
+def _head(**other: Any) -> Switch:
+    """Change every head that sits on a model."""
+
+    def changed(scenario: OracleScenario) -> OracleScenario:
+        draft = scenario.draft_model
+        return replace(scenario, draft_model=replace(draft, **other)) if isinstance(draft, heads.Sitting) else scenario
+
+    return Switch(changed)
 
 
 def _whole_states(kind: Kind, tokens: float, word_bytes: float, *, share: float, state_share: float) -> float:
@@ -207,6 +227,9 @@ SWITCHES: Mapping[str, Switch] = {
     "the exchange is the server's": _patched(servers, "exchanges", _all_to_all),
     "the exchange is a decision": _patched(servers, "exchanges", _first_exchange),
     "one token of a pass is the model's own": _patched(enumeration, "speculative_s", _as_many_proposals),
+    "joinings are read": _patched(deployable, "read_norm_params", _norms_alone),
+    "joinings are held": _head(words_held=0),
+    "tokens that are listed": _scenario(accepted_tokens=None, max_draft_tokens=4),
     "a reserve that is given": _scenario(memory_reserve_gb="auto"),
     "contexts that a model was made for": _of_models(lambda model: replace(model, max_context_tokens=None)),
 }
@@ -214,10 +237,10 @@ SWITCHES: Mapping[str, Switch] = {
 
 SERVER_SWITCHES: Mapping[str, Switch] = {
     **{row: _rule(row) for row in servers.RULES if row not in ("accelerators", "layout")},
-    "a draft has what the server needs": Switch(
-        oracle=lambda: mock.patch.dict(servers.DRAFT_RULES, dict.fromkeys(servers.SERVERS, _drafts_anywhere))
+    **{row: _draft_rule(row, **dict.fromkeys(servers.SERVERS, ())) for row in servers.DRAFT_RULES},
+    "no draft beside attention groups in SGLang": _draft_rule(
+        "draft_model", sglang=servers.DRAFT_RULES["draft_model"]["vllm"]
     ),
-    "no draft beside attention groups in SGLang": _draft_rule("sglang", servers.DRAFT_RULES["vllm"]),
     "copies of dense layers": _without_copies_of("dense"),
     "copies of shared experts": _without_copies_of("shared"),
     "copies of the embedding": _without_copies_of("embedding"),

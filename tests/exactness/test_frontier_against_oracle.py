@@ -26,8 +26,8 @@ from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 TOLERANCE = 1e-6
 ROUNDING = 1e-9
 SPEED, COST = "speed_tokens_per_s", "cost_usd_per_mtok"
-DECISION = (*DEGREES, "engine", "exchange")
-TEXTS = ("weights", "kv_cache", "engine", "exchange")
+DECISION = (*DEGREES, "engine", "exchange", "draft_mode", "draft_model")
+TEXTS = ("weights", "kv_cache", "engine", "exchange", "draft_mode", "draft_model")
 """Columns of the decision that the oracle leaves empty in fidelity ``paper``, and those of servers without one."""
 FIGURES = (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu")
 

@@ -223,8 +223,7 @@ def _fixed_read_s(case: Case) -> float:
             params = block.layers * (block.up + block.down) * model.width * block.width
             shared = setup.stage_ranks / deployable.block_ranks(block, setup)
             in_layers += _read_s(case, deployable.part_of(block), shared * params)
-    norms = deployable.norm_params(model, model.layers, case.routed)
-    in_layers += _read_s(case, "norms", setup.stage_ranks * norms)
+    in_layers += _read_s(case, "norms", setup.stage_ranks * deployable.read_norm_params(model))
     head = setup.stage_ranks / copies.head * model.vocabulary * model.width
     return case.pace * in_layers + _read_s(case, "head", head)
 

@@ -18,6 +18,7 @@ from .common import (
     activation_words,
     reduce_layout,
 )
+from .heads import Joined, Sitting
 from .kinds import Kind, kind_of
 from .precision import Precision, precise, rate, recipe, stored_share, weight_bytes
 from .servers import sharers
@@ -67,6 +68,12 @@ def norm_params(model: Model, layers: float, routed: float) -> float:
     """Weights of norms and routers."""
     experts = max(block.experts for block in model.feed_forward)
     return 2 * model.width * layers + (model.width * experts * routed if routed else 0.0)
+
+
+def read_norm_params(model: Model) -> float:
+    """Weights of norms, routers and joinings that every rank of a stage reads in a pass."""
+    joined = model.words_read if isinstance(model, Joined) else 0
+    return norm_params(model, model.layers, routed_layers(model)) + joined
 
 
 def kv_share(kind: Kind, setup: Setup) -> float:
@@ -207,7 +214,7 @@ def memory_s(
         moved = moved + layers * attention_bytes(model, kind, setup, parts, x)
     for block in model.feed_forward:
         moved = moved + block.layers * block_bytes(model, block, setup, parts, x)
-    norms = weight_bytes(parts["norms"]) * norm_params(model, model.layers, routed_layers(model))
+    norms = weight_bytes(parts["norms"]) * read_norm_params(model)
     moved = pace(model, setup) * (moved + setup.stage_ranks * norms)
     copies = setup.stage_ranks / sharers(setup).head
     moved = moved + copies * weight_bytes(parts["head"]) * model.vocabulary * model.width
@@ -371,12 +378,20 @@ def held_weights(
     stage = math.ceil(model.layers / setup.pipeline)
     attention = sum(layers * kind.params for layers, kind in stage_kinds(model, setup)) / setup.tensor_parallel
     experts = heaviest_feed_forward_bytes(model, setup, parts, stage)
-    ranks = sharers(setup)
-    ends = [weight_bytes(parts["embedding"]) / ranks.embedding, weight_bytes(parts["head"]) / ranks.head]
-    both = setup.pipeline == 1 and not model.tied_embeddings
-    embeddings = model.vocabulary * model.width * (sum(ends) if both else max(ends))
     norms = norm_params(model, stage, min(stage, routed_layers(model)))
-    return weight_bytes(parts["attention"]) * attention + experts + embeddings + weight_bytes(parts["norms"]) * norms
+    norms += model.words_held if isinstance(model, Joined) else 0
+    held = weight_bytes(parts["attention"]) * attention + experts + weight_bytes(parts["norms"]) * norms
+    return held + model.vocabulary * model.width * _held_ends(model, setup, parts)
+
+
+def _held_ends(model: Model, setup: Setup, parts: dict[str, str]) -> float:
+    """Bytes on a GPU of one weight of the embedding and of the output."""
+    ranks = sharers(setup)
+    embedding, output = weight_bytes(parts["embedding"]) / ranks.embedding, weight_bytes(parts["head"]) / ranks.head
+    if isinstance(model, Sitting):
+        return output if model.holds_output else 0.0
+    both = setup.pipeline == 1 and not model.tied_embeddings
+    return embedding + output if both else max(embedding, output)
 
 
 def held_per_sequence(model: Model, setup: Setup, precision: str | Precision, tokens: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import calibrated, deployable, paper, servers
+from . import calibrated, deployable, heads, paper, servers
 from .common import Array, Setup
 from .physics import evaluate
 from .precision import Precision, pairs
@@ -46,7 +46,9 @@ class OracleScenario:
     max_gpus: int = 512
     draft_model: Model | PaperModel | None = None
     acceptance: float = 0.8
-    max_draft_tokens: int = 5
+    max_draft_tokens: int | None = 5
+    accepted_tokens: Mapping[int, float] | None = None
+    head_repository: str | None = None
     min_speed: float | None = None
     max_cost: float | None = None
     max_throughput: float | None = None
@@ -66,6 +68,20 @@ class OracleScenario:
     def reserve(self) -> Reserve:
         """What is not left for weights and cache."""
         return Reserve(self.memory_utilization, self.memory_reserve_gb)
+
+    @property
+    def expected_tokens(self) -> dict[int, float]:
+        """Tokens that a round yields for each verify width; empty without a draft."""
+        if self.draft_model is None:
+            return {}
+        return heads.expected_tokens(self.acceptance, self.accepted_tokens, self.max_draft_tokens)
+
+    @property
+    def draft_columns(self) -> tuple[str, str]:
+        """Columns ``draft_mode`` and ``draft_model`` of a deployment that drafts."""
+        mode, draft = heads.mode_of(self.draft_model), self.draft_model
+        assert draft is not None
+        return mode, self.head_repository or (draft.name if heads.is_named(draft) else "")
 
     def too_long(self) -> bool:
         """Whether the model or its draft was not made for so many tokens."""
@@ -114,7 +130,7 @@ class Pricing:
 
     def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, tokens_per_pass: Sequence[int]) -> Hosted:
         """Price a model in a setup."""
-        alike = (model.name, replace(setup, engine="none"), servers.sharers(setup), len(tokens_per_pass))
+        alike = (model, replace(setup, engine="none"), servers.sharers(setup), tuple(tokens_per_pass))
         if alike not in self.known:
             self.known[alike] = self._priced(model, setup, tokens_per_pass)
         reserve = 0.0
@@ -150,6 +166,7 @@ class Group:
     precision: Precision
     setup: Setup
     draft_tokens: int
+    draft: tuple[str, str]
     token_s: float
     batch: NDArray[np.int64]
     latency_s: Array
@@ -257,19 +274,16 @@ def _fits(scenario: OracleScenario, accelerator: Accelerator, main: Hosted, draf
 
 
 def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Precision) -> Iterator[Group]:
-    lengths = [1]
-    if scenario.draft_model is not None:
-        lengths += range(2, scenario.max_draft_tokens + 1)
     token_s = _token_s(scenario, accelerator, precision)
     pricing = Pricing(scenario, accelerator, precision)
     for degrees, exists in setups(scenario, scenario.model):
         for setup in _ways(scenario, accelerator, precision, degrees):
-            main = pricing.host(scenario.model, setup, exists, lengths)
+            main = pricing.host(scenario.model, setup, exists, [1])
             fits = main.exists & _fits(scenario, accelerator, main)
-            for draft_tokens, latency in _decodings(pricing, main, lengths):
+            for draft_tokens, latency in _decodings(pricing, main):
                 kept = fits & np.isfinite(latency)
-                batch = scenario.batches[kept]
-                yield Group(accelerator, precision, main.setup, draft_tokens, token_s, batch, latency[kept])
+                batch, draft = scenario.batches[kept], scenario.draft_columns if draft_tokens else ("", "")
+                yield Group(accelerator, precision, main.setup, draft_tokens, draft, token_s, batch, latency[kept])
 
 
 def _ways(scenario: OracleScenario, accelerator: Accelerator, precision: Precision, degrees: Setup) -> list[Setup]:
@@ -287,7 +301,7 @@ def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Prec
     return deployable.token_s(model, accelerator, precision, scenario.context_tokens, scenario.full_tokens)
 
 
-def _decodings(pricing: Pricing, main: Hosted, lengths: list[int]) -> Iterator[tuple[int, Array]]:
+def _decodings(pricing: Pricing, main: Hosted) -> Iterator[tuple[int, Array]]:
     """Draft tokens (0 without speculation) and latency at each batch, infinite where no draft fits."""
     scenario = pricing.scenario
     yield 0, main.latency_s[0]
@@ -299,9 +313,12 @@ def _decodings(pricing: Pricing, main: Hosted, lengths: list[int]) -> Iterator[t
         return
     # Only the paper leaves a choice: the fastest.
     fastest = np.min(draft_s, axis=0)
-    for row, gamma in enumerate(lengths[1:], start=1):
+    widths = scenario.expected_tokens
+    verifier = heads.verifying(scenario.model, scenario.draft_model)
+    verifying = pricing.host(verifier, main.setup, main.exists, list(widths))
+    for row, (gamma, expected) in enumerate(widths.items()):
         proposals = gamma if scenario.fidelity == "paper" else gamma - 1
-        yield gamma, speculative_s(main.latency_s[row], fastest, gamma, proposals, scenario.acceptance)
+        yield gamma, speculative_s(verifying.latency_s[row], fastest, proposals, expected)
 
 
 def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
@@ -320,9 +337,8 @@ def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
         yield pricing.host(draft, small, main.exists, [1])
 
 
-def speculative_s(main_s: Array, draft_s: Array, gamma: int, proposals: int, acceptance: float) -> Array:
-    """Seconds per accepted token when one pass verifies ``gamma`` tokens after that many passes of the draft."""
-    expected = float(gamma) if acceptance == 1 else (1 - acceptance**gamma) / (1 - acceptance)
+def speculative_s(main_s: Array, draft_s: Array, proposals: int, expected: float) -> Array:
+    """Seconds per accepted token when one pass verifies what that many passes of the draft proposed."""
     return (main_s + proposals * draft_s) / expected
 
 
@@ -354,6 +370,8 @@ def _columns(groups: list[Group]) -> Deployments:
         "stage_ranks": repeat([g.setup.stage_ranks for g in groups], int),
         "batch": batch,
         "draft_tokens": repeat([g.draft_tokens for g in groups], int),
+        "draft_mode": repeat([g.draft[0] for g in groups], str),
+        "draft_model": repeat([g.draft[1] for g in groups], str),
         "gpus": gpus,
         "latency_s": latency,
         "speed_tokens_per_s": 1 / latency,

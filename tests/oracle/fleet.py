@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import servers, serving
+from . import heads, servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
 from .precision import Precision
 from .precision import listed as listed_entries
@@ -371,7 +371,7 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
         memory_utilization=_given(mapping, "memory_utilization", 0.9),
         min_speed=workload.min_speed,
         max_time_to_first_token_s=workload.max_time_to_first_token_s,
-        speculation=_speculation(mapping.get("speculation")),
+        speculation=_speculation(mapping.get("speculation"), _model(mapping["model"])),
         **{name: value for name, value in listed.items() if value is not None},
     )
 
@@ -384,10 +384,11 @@ def _batches(given: Any) -> NDArray[np.int64] | None:
     return np.array(given)
 
 
-def _speculation(given: Scenario | None) -> Speculation | None:
+def _speculation(given: Scenario | None, model: Model) -> Speculation | None:
     if given is None:
         return None
-    return Speculation(_model(given["draft_model"]), given["acceptance"], given["max_draft_tokens"])
+    draft, accepted = heads.read_draft(given, model, _model), heads.accepted_tokens(given.get("accepted_tokens"))
+    return Speculation(draft, _given(given, "acceptance", 0.0), given.get("max_draft_tokens"), accepted)
 
 
 def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> list[Kind]:
@@ -1064,6 +1065,8 @@ class _Plan:
         if one.decoding.draft_tokens and one.decoding.draft_setup is None:
             return None, [*found, "the draft cannot stand on the model's tensor ranks"]
         found += _engine_faults(wanted, one, row)
+        mode = heads.mode_of(draft) if one.decoding.draft_tokens else None
+        found += [] if row["draft_mode"] == mode else [f"draft_mode is {row['draft_mode']}, expected {mode}"]
         memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
         found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
@@ -1337,7 +1340,7 @@ def _decoding(wanted: Service, row: Row) -> Decoding:
     assert wanted.speculation is not None
     tokens = row["draft_tokens"]
     small = servers.beside(wanted.model, wanted.speculation.draft, setup_of(row, wanted.model))
-    return Decoding(small, tokens, wanted.speculation.expected_tokens(tokens))
+    return Decoding(small, tokens, wanted.speculation.by_width.get(tokens, math.nan))
 
 
 def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:

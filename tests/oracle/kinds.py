@@ -184,7 +184,7 @@ def _extra(params: int, width: int) -> tuple[tuple[int, int], ...]:
 def _index_matrices(given: Indexer | None, width: int, query_width: int) -> tuple[tuple[int, int], ...]:
     if given is None:
         return ()
-    return (given.heads * given.head_width, query_width), (given.head_width + given.heads, width)
+    return (given.heads * given.head_width, given.query_width or query_width), (given.head_width + given.heads, width)
 
 
 def _cap(window: int | None, given: Indexer | None, entry: int) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from ieco_opt.catalog.types import Accelerator, Model
 
 from .common import peak_flops
+from .heads import Sitting
 
 PARTS = ("experts", "shared_experts", "feed_forward", "attention", "embedding", "head", "norms")
 
@@ -81,6 +82,8 @@ def pairs(weights: Sequence[str], kv_cache: Sequence[str], accelerator: Accelera
 
 def recipe(model: Model, weights: str, accelerator: Accelerator | None) -> dict[str, str]:
     """Format of every part of a model; the accelerator matters to ``fp4`` alone."""
+    if isinstance(model, Sitting):
+        return _recipe_of_head(model, weights, accelerator)
     if "=" in weights:
         given = dict(each.split("=") for each in weights.split(","))
         return {part: given[part] if part in given else given["rest"] for part in PARTS}
@@ -100,6 +103,15 @@ def recipe(model: Model, weights: str, accelerator: Accelerator | None) -> dict[
     routed = any(block.experts > 1 for block in model.feed_forward)
     quantised = PARTS[:1] if name == "mxfp4" and routed else PARTS[:4]
     return dict.fromkeys(PARTS, "bf16") | dict.fromkeys(quantised, name)
+
+
+def _recipe_of_head(head: Sitting, weights: str, accelerator: Accelerator | None) -> dict[str, str]:
+    """Format of every part of a head: 16 bits, or for an MTP layer the model's, but 16 bits for NVFP4."""
+    if head.mode == "eagle3":
+        return dict.fromkeys(PARTS, "bf16")
+    assert head.sits_on is not None
+    parts = recipe(head.sits_on, weights, accelerator)
+    return {part: "bf16" if form == "nvfp4" else form for part, form in parts.items()}
 
 
 def weight_bytes(form: str) -> float:

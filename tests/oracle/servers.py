@@ -19,6 +19,7 @@ import ieco_opt
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 
 from .common import Setup
+from .heads import mode_of
 from .kinds import Kind, kind_of
 from .precision import Precision, recipe
 
@@ -387,31 +388,108 @@ def as_run(model: Model, setup: Setup) -> Setup:
 # --- draft models -----------------------------------------------------------------------------------------------------
 
 
-def _draft_of_vllm(model: Model, draft: Model, setup: Setup) -> bool:
-    divided = heads_divide_or_are_divided(draft, int(setup.tensor_parallel))
-    return setup.pipeline == 1 and draft.vocabulary == model.vocabulary and divided
+def _classes(causal: str, others: str = "") -> frozenset[str]:
+    """Names of classes from their beginnings."""
+    return frozenset(
+        [*(f"{name}ForCausalLM" for name in causal.split())]
+        + [f"{name}ForConditionalGeneration" for name in others.split()]
+    )
 
 
-DRAFT_RULES: dict[str, Callable[[Model, Model, Setup], bool]] = {
-    "vllm": _draft_of_vllm,
-    "sglang": lambda model, draft, setup: _draft_of_vllm(model, draft, setup) and setup.sigma == 1,
-    "trtllm": _draft_of_vllm,
+MTP_CLASSES = {
+    "vllm": _classes(
+        "DeepseekV3 DeepseekV32 DeepseekV4 GlmMoeDsa Glm4Moe Glm4MoeLite Qwen3Next MiMo MiMoV2Flash NemotronH HYV3 "
+        "MiniMaxM3Sparse",
+        "Qwen3_5 Qwen3_5Moe",
+    ),
+    "sglang": _classes(
+        "DeepseekV3 DeepseekV32 DeepseekV4 GlmMoeDsa Glm4Moe Glm4MoeLite Qwen3Next MiMo BailingMoeV2 BailingMoeV3 "
+        "NemotronH HYV3",
+        "Qwen3_5 Qwen3_5Moe",
+    ),
+    "trtllm": _classes("DeepseekV3 DeepseekV32"),
 }
-"""The last row of the table. That the degree divides the query heads is a rule of the performance model too."""
+EAGLE3_CLASSES = {
+    "vllm": _classes(
+        "Llama Mistral Qwen2 Qwen3 Qwen3Moe Qwen3Next GptOss DeepseekV2 DeepseekV3 DeepseekV32 DeepseekV4 GlmMoeDsa "
+        "MiniMaxM2 MiniMaxM3Sparse NemotronH",
+        "Llama4 Mistral3 Qwen2_5_VL Qwen3VL Qwen3VLMoe Qwen3_5 Qwen3_5Moe KimiK25 KimiK3 Gemma4",
+    ),
+    "sglang": _classes(
+        "Llama Mistral Qwen2 Qwen3 Qwen3Moe Qwen3Next GptOss DeepseekV2 DeepseekV3 DeepseekV32 Glm4Moe Glm4MoeLite "
+        "MiniMaxM2 MiniMaxM3Sparse Gemma3",
+        "Llama4 Qwen2_5_VL Qwen3VL Qwen3VLMoe Qwen3_5 Qwen3_5Moe KimiK25 Gemma3 Gemma4",
+    ),
+    "trtllm": _classes("Llama Qwen3 Qwen3Moe GptOss", "Llama4"),
+}
+
+DraftRule = Callable[[Model, Model, Setup], bool]
+
+
+def _any_draft(model: Model, draft: Model, setup: Setup) -> bool:
+    divided = heads_divide_or_are_divided(draft, int(setup.tensor_parallel))
+    return setup.pipeline == 1 and divided
+
+
+def _same_vocabulary(model: Model, draft: Model, setup: Setup) -> bool:
+    return draft.vocabulary == model.vocabulary
+
+
+def _one_group(model: Model, draft: Model, setup: Setup) -> bool:
+    return setup.sigma == 1
+
+
+def _of_a_class(classes: frozenset[str]) -> DraftRule:
+    def rule(model: Model, draft: Model, setup: Setup) -> bool:
+        return architecture(model) in classes
+
+    return rule
+
+
+def _one_layer(model: Model, draft: Model, setup: Setup) -> bool:
+    return model.mtp_layers == 1
+
+
+DRAFT_RULES: dict[str, dict[str, tuple[DraftRule, ...]]] = {
+    "any draft": {"vllm": (_any_draft,), "sglang": (_any_draft,), "trtllm": (_any_draft,)},
+    "draft_model": {
+        "vllm": (_same_vocabulary,),
+        "sglang": (_same_vocabulary, _one_group),
+        "trtllm": (_same_vocabulary,),
+    },
+    "mtp": {
+        "vllm": (_of_a_class(MTP_CLASSES["vllm"]), _one_layer),
+        "sglang": (_of_a_class(MTP_CLASSES["sglang"]), _one_layer),
+        "trtllm": (_of_a_class(MTP_CLASSES["trtllm"]),),
+    },
+    "eagle3": {
+        "vllm": (_of_a_class(EAGLE3_CLASSES["vllm"]),),
+        "sglang": (_of_a_class(EAGLE3_CLASSES["sglang"]), _one_group),
+        "trtllm": (_of_a_class(EAGLE3_CLASSES["trtllm"]),),
+    },
+}
+"""The last rows of the table. That the degree divides the query heads is a rule of the performance model too."""
+
+
+def accepts_draft(engine: str, model: Model, draft: Model, setup: Setup) -> bool:
+    """Whether the server runs a draft beside a model that it runs so."""
+    rows = ("any draft", mode_of(draft))
+    return engine == "none" or all(rule(model, draft, setup) for row in rows for rule in DRAFT_RULES[row][engine])
 
 
 def beside(model: Model, draft: Model, setup: Setup) -> Setup | None:
     """Where a draft stands beside a model that runs so, on the same tensor ranks; None where it cannot."""
     experts = most_experts(draft)
+    copies = setup.redundant if mode_of(draft) == "mtp" and experts > 1 else 0
     if setup.pipeline != 1 or any(kind.heads % setup.tensor_parallel for kind in kinds_of(draft)):
         return None
-    if experts > 1 and experts % setup.expert:
+    if experts > 1 and (experts + copies) % setup.expert:
         return None
-    if setup.engine != "none" and not DRAFT_RULES[setup.engine](model, draft, setup):
+    if not accepts_draft(setup.engine, model, draft, setup):
         return None
     exchange = setup.exchange or ("none" if setup.sigma == 1 else "all_gather")
     spread = setup.expert if experts > 1 else 1
-    return as_run(draft, replace(setup, expert=spread, redundant=0, exchange=exchange))
+    return as_run(draft, replace(setup, expert=spread, redundant=copies, exchange=exchange))
 
 
 def ways(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import calibrated, deployable, servers
+from . import calibrated, deployable, heads, servers
 from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
@@ -41,16 +41,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
-    """A draft model, the chance that one of its tokens is accepted, and the most tokens that a pass verifies."""
+    """A draft, the chance that one of its tokens is accepted, and the most tokens that a pass verifies.
+
+    With ``accepted_tokens`` the acceptance means nothing, and the most tokens may be None: all that are listed.
+    """
 
     draft: Model
     acceptance: float
-    max_draft_tokens: int
+    max_draft_tokens: int | None
+    accepted_tokens: Mapping[int, float] | None = None
+
+    @property
+    def by_width(self) -> dict[int, float]:
+        """Tokens that one pass yields on average, for each verify width that may be chosen."""
+        return heads.expected_tokens(self.acceptance, self.accepted_tokens, self.max_draft_tokens)
 
     def expected_tokens(self, draft_tokens: int) -> float:
         """Tokens that one pass yields on average."""
-        alpha = self.acceptance
-        return float(draft_tokens) if alpha == 1 else (1 - alpha**draft_tokens) / (1 - alpha)
+        return self.by_width[draft_tokens]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +216,9 @@ def model_s(
         prompts = decoding.expected / service.request.output_tokens if phase == "colocated" else 0.0
         carried = decoding.verified + prompts * service.new_tokens
         load = passing(service, carried, decoding.verified, prompts)
-    return pass_s(service, service.model, setup, precision, batch, load)
+    drafts = service.speculation is not None and decoding.draft_tokens
+    model = heads.verifying(service.model, service.speculation.draft) if drafts else service.model
+    return pass_s(service, model, setup, precision, batch, load)
 
 
 def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array) -> Array:
@@ -312,8 +322,8 @@ def decodings(service: Service, phase: Phase, setup: Setup) -> Iterator[Decoding
         return
     small = servers.beside(service.model, service.speculation.draft, setup)
     if small is not None:
-        for tokens in range(2, service.speculation.max_draft_tokens + 1):
-            yield Decoding(small, tokens, service.speculation.expected_tokens(tokens))
+        for tokens, expected in service.speculation.by_width.items():
+            yield Decoding(small, tokens, expected)
 
 
 def generation_s(
@@ -354,7 +364,7 @@ def faults(service: Service, instance: Instance) -> list[str]:
         assert service.speculation is not None
         if decoding.draft_setup != servers.beside(service.model, service.speculation.draft, instance.setup):
             found.append(f"draft {decoding.draft_setup} is not on the model's tensor ranks")
-        if not 2 <= decoding.draft_tokens <= service.speculation.max_draft_tokens:
+        if decoding.draft_tokens not in service.speculation.by_width:
             found.append(f"{decoding.draft_tokens} draft tokens are not allowed")
     if not fits(service, phase, instance.precision, instance.setup, decoding, at).all():
         found.append("does not fit in memory")

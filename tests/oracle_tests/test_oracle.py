@@ -446,7 +446,7 @@ def test_speculation_by_hand() -> None:
         tight = enumerate_deployments(replace(scenario, memory_utilization=(both + spare) / CHIP.hbm_bytes))
         in_groups = (tight["attention_data_parallel"] == 2) & (tight["draft_tokens"] == 3)
         assert in_groups.any() == (spare > 0)
-    assert float(speculative_s(np.array(5.0), np.array(1.0), 4, 3, 1.0)) == pytest.approx(8 / 4)
+    assert float(speculative_s(np.array(5.0), np.array(1.0), 3, 4.0)) == pytest.approx(8 / 4)
 
 
 def test_the_paper_charges_every_proposal_and_lets_the_draft_stand_anywhere() -> None:
