@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import json
 
-from click.testing import CliRunner
+import pytest
 
 from ieco_opt.catalog.profiles import calibrations
 from ieco_opt.cli.main import main
 
 
-def printed(*words: str) -> str:
-    found = CliRunner().invoke(main, ["catalog", *words])
-    assert found.exit_code == 0, found.output
-    return found.output
+Capture = pytest.CaptureFixture[str]
 
 
-def test_all_profiles_are_listed_with_their_errors() -> None:
-    rows = json.loads(printed("list", "profiles", "--format", "json"))
+def printed(capsys: Capture, *words: str) -> str:
+    assert main(["catalog", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_all_profiles_are_listed_with_their_errors(capsys: Capture) -> None:
+    rows = json.loads(printed(capsys, "list", "profiles", "--format", "json"))
     assert [row["name"] for row in rows] == [each.name for each in calibrations()]
-    table = printed("list", "profiles")
+    table = printed(capsys, "list", "profiles")
     for each in calibrations():
         assert each.fitted_on is not None
         assert each.name in table
         assert str(each.fitted_on.p90_error) in table
 
 
-def test_every_constant_of_a_profile_is_shown() -> None:
-    shown = printed("show", "hopper-2026-07")
+def test_every_constant_of_a_profile_is_shown(capsys: Capture) -> None:
+    shown = printed(capsys, "show", "hopper-2026-07")
     held = next(each for each in calibrations() if each.name == "hopper-2026-07")
     for field, value in (
         ("layer_s", held.layer_s),
