@@ -9,12 +9,13 @@ import pytest
 from ieco_opt.catalog.profiles import calibrations
 from ieco_opt.cli.main import main
 
-
 Capture = pytest.CaptureFixture[str]
 
 
 def printed(capsys: Capture, *words: str) -> str:
-    assert main(["catalog", *words]) == 0
+    with pytest.raises(SystemExit) as done:
+        main(["catalog", *words])
+    assert done.value.code == 0
     return capsys.readouterr().out
 
 
