@@ -182,15 +182,16 @@ def _drafts(rng: random.Random, mapping: Mapping) -> Mapping:
         "layers": 2,
         "width": 1024,
         "tied_embeddings": True,
-        "attention": _grouped(rng.choice((24, 24, 6)), rng.choice((1, 3, 6))),
+        "attention": _grouped(24, rng.choice((1, 3, 3, 3))),
         "vocabulary": rng.choice((50_000, 50_000, 1000)),
         "feed_forward": [{"layers": 2, "width": 3072}],
     }
     speculation = {"draft_model": draft, "acceptance": rng.choice((0.8, 0.95)), "max_draft_tokens": rng.randint(2, 5)}
+    engine = "sglang" if rng.random() < 0.4 else mapping.get("engine", "any")
     space = _stages(rng, 1, 2, 4, groups=rng.choice(((1,), (1, 2), (2, 4)))) | {
         "pipeline_parallel": rng.choice(([1], [1, 2]))
     }
-    return _with(mapping, model=model, space=space, speculation=speculation, weights=["bf16"])
+    return _with(mapping, model=model, space=space, engine=engine, speculation=speculation, weights=["bf16"])
 
 
 def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
@@ -201,7 +202,7 @@ def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
     other = rng.choice(("MixtralForCausalLM", "LongcatFlashForCausalLM"))
     block = _mixture(rng, layers, 3072, experts=8) if rng.random() < 0.7 else _dense(layers, 12_288)
     model = _attention(24, rng.choice((1, 3, 4))) | block | {"fp8_block": 0, "vocabulary": 50_000}
-    model |= {"hf_architecture": rng.choice((*sorted(classes), other)), "mtp_layers": rng.choice((1, 1, 3))}
+    model |= {"hf_architecture": rng.choice((rng.choice(sorted(classes)), other)), "mtp_layers": rng.choice((1, 1, 3))}
     space = _stages(rng, 1, 2, 4, groups=rng.choice(((1,), (1, 2), (2, 4)))) | {
         "pipeline_parallel": rng.choice(([1], [1, 2]))
     }
@@ -210,7 +211,19 @@ def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 LEANS: tuple[Lean, ...] = (
-    *(_weights, _groups, _kv_heads, _dense_layers, _dense_layers, _shared, _routed, _few_experts, _few_experts),
+    *(
+        _weights,
+        _groups,
+        _kv_heads,
+        _dense_layers,
+        _dense_layers,
+        _shared,
+        _shared,
+        _shared,
+        _routed,
+        _few_experts,
+        _few_experts,
+    ),
     *(
         _blocks,
         _blocks,
@@ -223,6 +236,9 @@ LEANS: tuple[Lean, ...] = (
         _machines,
         _drafts,
         _drafts,
+        _drafts,
+        _drafts,
+        _heads,
         _heads,
         _heads,
         _heads,

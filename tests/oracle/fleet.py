@@ -1066,7 +1066,7 @@ class _Plan:
             return None, [*found, "the draft cannot stand on the model's tensor ranks"]
         found += _engine_faults(wanted, one, row)
         mode = heads.mode_of(draft) if one.decoding.draft_tokens else None
-        found += [] if row["draft_mode"] == mode else [f"draft_mode is {row['draft_mode']}, expected {mode}"]
+        found += [] if row.get("draft_mode") == mode else [f"draft_mode is {row.get('draft_mode')}, expected {mode}"]
         memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
         found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)

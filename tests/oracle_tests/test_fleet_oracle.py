@@ -1044,6 +1044,7 @@ def result_of_speculation() -> Mapping:
         "kv_cache": "bf16",
         "batch": one.batch,
         "draft_tokens": 3,
+        "draft_mode": "draft_model",
         "bound": 8.0,
         "usd_per_hour": 8.0,
     }
@@ -1083,6 +1084,7 @@ def test_a_speculating_plan_has_no_faults() -> None:
         ("engine", "sglang"),
         ("engines", "vllm"),
         ("draft_tokens", 2),
+        ("draft_mode", "mtp"),
     ],
 )
 def test_every_wrong_degree_is_found(column: str, value: int | str) -> None:
