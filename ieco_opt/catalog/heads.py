@@ -40,7 +40,7 @@ def mtp_head(model: Model) -> Head:
         expected = "expected draft_model or eagle3 (of a model that has one: {like: NAME, mtp_layers: 1})"
         raise ScenarioError.single(f"{found}, {expected}")
     routed = [block for block in model.feed_forward if block.experts > 1 or block.shared]
-    dense = [block for block in model.feed_forward if block not in routed]
+    dense = [block for block in model.feed_forward if block not in routed and block.width > 0]
     blocks = routed if any(block.experts > 1 for block in routed) else dense[-1:]
     return _head(
         model,

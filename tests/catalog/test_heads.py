@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ieco_opt import catalog
@@ -34,6 +36,13 @@ def test_an_mtp_layer_is_one_layer_of_the_last_type_with_the_embeddings_of_the_m
     # DeepSeek's report counts 11.5e9 weights of the module of DeepSeek-V3 beside its shared embeddings.
     own = total_params(head) - 2 * 129280 * 7168 + head.joining_params
     assert own == pytest.approx(11.5e9, rel=0.02)
+
+
+def test_an_mtp_layer_of_a_dense_model_takes_the_last_block_that_is_one() -> None:
+    model = replace(_model("Llama-3.1-8B"), mtp_layers=1)
+    (block,) = model.feed_forward
+    mixed = replace(model, feed_forward=(replace(block, layers=31), replace(block, layers=1, width=0)))
+    assert [each.width for each in mtp_head(mixed).feed_forward] == [block.width]
 
 
 def test_an_mtp_layer_of_a_mixed_model_has_attention_with_a_cache() -> None:
