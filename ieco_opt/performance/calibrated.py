@@ -7,6 +7,7 @@ formula.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,7 +118,7 @@ class Constants:
 
 def combined(terms: Terms, constants: Constants) -> PassTime:
     """Coefficients of the pass time of each setup."""
-    kernels = 1.0 * terms.layers + (terms.kernel_layers * constants.layer_kernels).sum(axis=-1)
+    kernels = terms.layers + (terms.kernel_layers * constants.layer_kernels).sum(axis=-1)
     rows = len(terms.layers)
     kind = np.where(terms.to_all, 1, 0)
     exchange_s = _of_kind(constants.exchange_s, kind)
@@ -184,6 +185,7 @@ def terms_of(
     in_16_bits = pace * one_gpu / accelerator.flops_16bit
     cache = pace * cache_reads(architecture, degrees, traffic) / stages
     zeros = np.zeros_like(stages)
+    collectives = network(architecture, accelerator, degrees)
     return Terms(
         layers=architecture.layers * pace,
         kernel_layers=pace[:, None] * _kernel_layers(architecture, accelerator),
@@ -195,26 +197,21 @@ def terms_of(
         attention_s=in_16_bits * attended,
         prompt_s=_column(arriving, zeros) * each_token,
         prompt_attention_s=in_16_bits * prompt_attended,
-        **_network(architecture, accelerator, calibration, degrees, traffic),
+        **_network(accelerator, calibration, degrees, traffic, collectives),
         to_all=degrees.spread.exchange == ALL_TO_ALL,
-        network_part=tuple(each.part for each in _in_order(network(architecture, accelerator, degrees))),
+        # Exchanges last, as ``combined`` puts them.
+        network_part=tuple(each.part for each in sorted(collectives, key=lambda each: each.kind == "exchange")),
     )
 
 
-def _in_order(collectives: list[Collective]) -> list[Collective]:
-    """Exchanges last."""
-    return sorted(collectives, key=lambda each: each.kind == "exchange")
-
-
 def _network(
-    architecture: Architecture,
     accelerator: Accelerator,
     calibration: Calibration,
     degrees: Degrees,
     traffic: Traffic,
+    collectives: Sequence[Collective],
 ) -> dict[str, Array]:
     """Fields of ``Terms`` that are about collectives."""
-    collectives = network(architecture, accelerator, degrees)
     exchanges = [each for each in collectives if each.kind == "exchange"]
     others = [each for each in collectives if each.kind != "exchange"]
     generated, arriving = np.asarray(traffic.generated), np.asarray(traffic.tokens - traffic.generated)
