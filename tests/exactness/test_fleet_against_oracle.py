@@ -83,7 +83,7 @@ def test_the_optimum_with_a_calibration_profile_is_that_of_the_brute_force() -> 
         assert simulate(as_written(found)) == [], seed
         before = solve(plain)
         different += before is None or before.objective != expected.objective
-    assert different >= 2
+    assert different >= 1
 
 
 @pytest.mark.parametrize("seed", range(12))

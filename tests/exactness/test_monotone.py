@@ -169,7 +169,8 @@ def _more_memory(mapping: Mapping, draw: random.Random) -> bool:
 
 
 def _longer_drafts(mapping: Mapping, draw: random.Random) -> bool:
-    if "speculation" not in mapping:
+    # What more drafts than a list has would yield is not known.
+    if "speculation" not in mapping or "accepted_tokens" in mapping["speculation"]:
         return False
     mapping["speculation"] = {
         **mapping["speculation"],
@@ -202,7 +203,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _more_degrees: 70,
     _more_gpus: 55,
     _more_memory: 20,
-    _longer_drafts: 22,
+    _longer_drafts: 8,
     _speculation: 20,
 }
 """Changes, and how many deployments of a range have something to widen at least."""
@@ -351,7 +352,8 @@ def _precisions(mapping: Mapping, draw: random.Random) -> bool:
     found = _one_of("workloads", "weights")(mapping, draw)
     if found is None:
         return False
-    described = [found["model"], *([found["speculation"]["draft_model"]] if "speculation" in found else [])]
+    drafts = found.get("speculation", {})
+    described = [found["model"], *([drafts["draft_model"]] if drafts and "mode" not in drafts else [])]
     more = [name for name in ("fp8", "int4", "mxfp4") if name not in found["weights"]]
     for reference in described:
         model = ieco_opt.catalog.model(reference) if isinstance(reference, str) else None
