@@ -16,15 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from ieco_opt import catalog
+from ieco_opt.calibration.evidence import evidence
 from ieco_opt.calibration.fitting import Problem, cross_validated, fitted, problem_of, profiles_of_fit
 from ieco_opt.calibration.measurements import Measurements, read_measurements
 from ieco_opt.calibration.pricing import group_rows, predicted
+from ieco_opt.calibration.ranking import ranking_of
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.profiles import read_calibration
+from ieco_opt.documents.yaml_document import yaml_text
 
 HERE = Path(__file__).parent
 PROFILES = HERE.parent / "ieco_opt" / "catalog" / "data" / "profiles"
@@ -70,7 +72,7 @@ def _print_all(
     _line("in sample, all", in_sample)
     _line(f"cross-validated ({SHUFFLES} shuffles), clean", errors[:, clean])
     _line(f"cross-validated ({SHUFFLES} shuffles), all", errors)
-    ranked = [_pairs_ranked(table, each) for each in times]
+    ranked = [ranking_of(table.assign(predicted_time_per_output_token_s=each)).rightly or 0.0 for each in times]
     print(f"pairs that differ by over 20 % ranked rightly: {np.mean(ranked):.1%}")
     for column in ("model", "accelerator", "weights", "engine"):
         for name, rows in table.groupby(column).indices.items():
@@ -92,17 +94,6 @@ def _clean(table: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray((table["disaggregated"] == 1) | long_answers)
 
 
-def _pairs_ranked(table: pd.DataFrame, predicted_s: NDArray[np.float64]) -> float:
-    right = total = 0
-    measured = table["time_per_output_token_s"].to_numpy(dtype=float)
-    for rows in table.groupby("model").indices.values():
-        ratio = np.log(measured[rows][:, None] / measured[rows])
-        apart = ratio > np.log(1.2)
-        guess = predicted_s[rows][:, None] > predicted_s[rows]
-        right, total = right + int((apart & guess).sum()), total + int(apart.sum())
-    return right / total
-
-
 def _profile_of_rows(measurements: Measurements, profiles: Sequence[Calibration]) -> list[int]:
     names = [catalog.accelerator(name).name for name in measurements.rows["accelerator"]]
     numbers = {name: at for at, each in enumerate(profiles) for name in each.accelerators}
@@ -111,35 +102,12 @@ def _profile_of_rows(measurements: Measurements, profiles: Sequence[Calibration]
 
 def _write(problem: Problem, table: pd.DataFrame, errors: NDArray[np.float64], source: str) -> None:
     accelerators = table["accelerator"].map(lambda name: catalog.accelerator(name).name)
-    models = table["model"].map(lambda name: catalog.model(name).name)
-    context = table["prompt_tokens"] + table["output_tokens"] / 2.0
-    per_gpu = problem.batch / table["gpus_per_instance"]
     for each in profiles_of_fit(problem, fitted(problem)):
         rows = np.flatnonzero(accelerators.isin(each.accelerators))
-        size = np.abs(errors[:, rows])
-        mapping = each.model_dump(exclude_defaults=True) | {
-            "fitted_on": {
-                "source": source,
-                "rows": len(rows),
-                "configurations": len(np.unique(problem.configuration[rows])),
-                "median_error": round(float(np.median(size)), 3),
-                "p90_error": round(float(np.quantile(size, 0.9)), 3),
-                "models": sorted(set(models.iloc[rows])),
-                "weights": sorted(set(table["weights"].iloc[rows])),
-                **{
-                    name: [float(f"{low:.3g}"), float(f"{high:.3g}")]
-                    for name, low, high in (
-                        ("batch_per_gpu", per_gpu.iloc[rows].min(), per_gpu.iloc[rows].max()),
-                        ("context_tokens", context.iloc[rows].min(), context.iloc[rows].max()),
-                    )
-                },
-                "gpus": [int(bound) for bound in table["gpus_per_instance"].iloc[rows].agg(["min", "max"])],
-            }
-        }
-        # Through JSON: tuples are lists there, as YAML needs them.
-        plain = yaml.safe_load(calibration_from_mapping(mapping).model_dump_json(exclude_defaults=True))
-        text = yaml.safe_dump(plain, sort_keys=False, width=120, default_flow_style=None)
+        fitted_on = evidence(problem.take(rows), table.iloc[rows], errors[:, rows], source)
+        moved = calibration_from_mapping(each.model_dump(exclude_defaults=True) | {"fitted_on": fitted_on})
         header = "# Written by benchmarks/calibration.py --write; the priors are in benchmarks/calibration_priors/.\n"
+        text = yaml_text(moved.model_dump(mode="json", exclude_defaults=True))
         (PROFILES / f"{each.name}.yaml").write_text(header + text, encoding="utf-8")
 
 

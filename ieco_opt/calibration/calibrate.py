@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ieco_opt import catalog
+from ieco_opt.calibration.evidence import evidence
 from ieco_opt.calibration.fitting import Fit, Problem, cross_validated, fitted, folds, problem_of, profiles_of_fit
 from ieco_opt.calibration.gathering import Gathered, LeftOut, gathered
 from ieco_opt.calibration.setup import Setups, setup_of
@@ -230,22 +231,8 @@ def _profile(problem: Problem, fit: Fit, base: Calibration, name: str, rows: Gat
     own = sorted({catalog.accelerator(each).name for each in table["accelerator"].unique()})
     theirs = (*base.accelerators, *base.like)
     like = [each for each in theirs if each not in own] if set(theirs) & set(own) else []
-    gpus = table["gpus_per_instance"].to_numpy(dtype=float)
-    batch = table["batch"].to_numpy(dtype=float) / gpus
-    context = (table["prompt_tokens"] + table["output_tokens"] / 2.0).to_numpy(dtype=float)
-    error = np.abs(apart / problem.measured - 1.0)
-    fitted_on = {
-        "source": ", ".join(Path(each).name for each in rows.files),
-        "rows": len(problem.rows),
-        "configurations": len(np.unique(problem.configuration)),
-        "median_error": _least_of(float(np.median(error))),
-        "p90_error": _least_of(float(np.quantile(error, 0.9))),
-        "models": sorted({catalog.model(each).name for each in table["model"].unique()}),
-        "weights": sorted(table["weights"].unique().tolist()),
-        "gpus": [int(gpus.min()), int(gpus.max())],
-        "batch_per_gpu": [_short(float(batch.min())), _short(float(batch.max()))],
-        "context_tokens": [_short(float(context.min())), _short(float(context.max()))],
-    }
+    source = ", ".join(Path(each).name for each in rows.files)
+    fitted_on = evidence(problem, table, apart / problem.measured - 1.0, source)
     [moved] = _checked(lambda: profiles_of_fit(problem, fit), rows.measurements.file)
     kept = {"name": name, "accelerators": own, "like": like, "fitted_on": fitted_on, "sources": {}}
     return _checked(lambda: calibration_from_mapping(moved.model_dump() | kept), "")
@@ -260,15 +247,6 @@ def _checked(make: Callable[[], _Made], file: str) -> _Made:
         field = ".".join(map(str, first["loc"]))
         message = f"found {found(first['input'])}, which no profile may have: {first['msg']}"
         raise ScenarioError.single(message, file=file or None, field=field) from None
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
-
-
-def _least_of(error: float) -> float:
-    """An error as profiles state it; rows that a model made are fitted without any."""
-    return max(_short(error), 1e-6)
 
 
 def _rows(problem: Problem, rows: Gathered, predictions: dict[str, Array]) -> pd.DataFrame:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from ieco_opt.calibration.measurements import Measurements
 from ieco_opt.calibration.parameters import ENGINE, FITTED, PAIR, Parameters, parameters_of
-from ieco_opt.calibration.pricing import group_rows, some_of, stacked_terms
+from ieco_opt.calibration.pricing import group_rows, stacked_terms
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.errors import ScenarioError
 from ieco_opt.performance.calibrated import Terms, combined
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.rows import take_rows
 
 ROW_ERROR = 0.1
 """Relative error of a row from which on it counts linearly."""
@@ -59,7 +60,7 @@ class Problem:
         return Problem(
             self.profiles,
             self.parameters.of_rows(kept),
-            some_of(self.terms, kept),
+            take_rows(self.terms, kept),
             self.rows[kept],
             self.batch[kept],
             self.measured[kept],

@@ -23,7 +23,7 @@ from ieco_opt.performance.calibrated import Constants, Terms, combined, terms_of
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.pass_time import pass_time
-from ieco_opt.performance.rows import stack_rows, take_rows
+from ieco_opt.performance.rows import stack_rows
 from ieco_opt.performance.servers import EngineChoices, Server
 from ieco_opt.performance.traffic import Traffic, decode_traffic
 from ieco_opt.scenario.engines import profiles_of
@@ -209,8 +209,3 @@ def _padded(values: Array, width: int) -> Array:
     missing: list[Any] = [(0, 0)] * values.ndim
     missing[1] = (0, width - values.shape[1])
     return np.pad(values, missing)
-
-
-def some_of(terms: Terms, rows: NDArray[np.intp]) -> Terms:
-    """Keep the given rows."""
-    return take_rows(terms, rows)

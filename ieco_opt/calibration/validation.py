@@ -17,15 +17,10 @@ from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.collectives import Array
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.writing import table_rows
+from ieco_opt.scenario.calibrations import AUTOMATIC, PUBLISHED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-AUTO = "auto"
-"""Choice of profile: that of the catalog for each accelerator, the published constants where it has none."""
-
-PAPER_CONSTANTS = "paper-constants"
-"""Choice of profile, and name in tables: the published constants, which were fitted to no measurements."""
 
 UNCALIBRATED_ERROR = 0.3
 """Expected relative error where no measurements of the accelerator are behind its constants."""
@@ -103,7 +98,7 @@ class Validation:
         }
 
 
-def validate(measurements: Measurements, profile: str = AUTO) -> Validation:
+def validate(measurements: Measurements, profile: str = AUTOMATIC) -> Validation:
     """Compare predictions with measurements.
 
     Parameters
@@ -135,9 +130,9 @@ def validate(measurements: Measurements, profile: str = AUTO) -> Validation:
 
 
 def _choice(profile: str) -> ProfileOf:
-    if profile == AUTO:
+    if profile == AUTOMATIC:
         return calibration_of
-    chosen = None if profile == PAPER_CONSTANTS else calibration(profile)
+    chosen = None if profile == PUBLISHED else calibration(profile)
     return lambda _: chosen
 
 
@@ -151,7 +146,7 @@ def _priced(measurements: Measurements, found: Rows, profile_of: ProfileOf, time
     for group in found.groups:
         at, chosen = group.rows, profile_of(group.accelerator)
         models[at], accelerators[at] = group.model, group.accelerator.name
-        profiles[at] = PAPER_CONSTANTS if chosen is None else chosen.name
+        profiles[at] = PUBLISHED if chosen is None else chosen.name
         degrees[at] = _degrees(group)
         in_range[at] = _in_range(rows.iloc[at], group, chosen)
         expected[at] = expected_error(chosen, group.accelerator)

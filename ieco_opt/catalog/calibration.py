@@ -179,6 +179,16 @@ class Calibration(WithSources):
         return self.engines.get(engine, 1.0) * self.pairs.get(engine, {}).get(model, 1.0)
 
 
+PARTS: Mapping[str, type[Strict]] = {
+    "layer_kernels": LayerKernels,
+    **dict.fromkeys(("linear_share", "expert_share", "decode_share", "prefill_share"), ByWeights),
+    "all_reduce": AllReduceKernel,
+    **dict.fromkeys(("all_gather", "all_to_all"), Exchange),
+    "fitted_on": FittedOn,
+}
+"""What stands in the fields of a profile that are mappings, or lists of them."""
+
+
 def by_ranks(kernels: Iterable[AllReduceKernel]) -> dict[int, list[AllReduceKernel]]:
     """Kernels by their number of ranks, fewest first, the one that starts quickest (then the widest) first."""
     ordered = sorted(kernels, key=lambda each: (each.ranks, each.seconds, -each.bytes_per_s))

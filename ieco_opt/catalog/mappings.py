@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ieco_opt.catalog.attention import Attention, AttentionBlock, Indexer
+from ieco_opt.catalog.calibration import PARTS as CALIBRATION_PARTS
 from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput
 from ieco_opt.catalog.schema_attention import KIND_OF, KINDS, AttentionBlockInput, IndexerInput
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel, Topology
@@ -29,6 +30,7 @@ _HOLDERS: dict[str, type[BaseModel]] = {
     "feed_forward": FeedForwardInput,
     "blocks": AttentionBlockInput,
     "indexer": IndexerInput,
+    **CALIBRATION_PARTS,
 }
 
 _EXPECTED = {
@@ -163,8 +165,12 @@ def _validate(schema: type[Input], mapping: Mapping[str, object]) -> Input:
     try:
         return schema.model_validate(dict(mapping))
     except ValidationError as error:
-        faults = [_fault(schema, details) for details in error.errors(include_url=False)]
-        raise ScenarioError(faults) from None
+        raise ScenarioError(faults_of(schema, error)) from None
+
+
+def faults_of(schema: type[BaseModel], error: ValidationError) -> list[Fault]:
+    """Word every error that Pydantic found in a mapping; `field` is the dotted path inside it."""
+    return [_fault(schema, details) for details in error.errors(include_url=False)]
 
 
 def _fault(schema: type[BaseModel], details: Any) -> Fault:

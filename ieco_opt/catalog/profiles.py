@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
+from ieco_opt.catalog.mappings import faults_of
 from ieco_opt.catalog.tables import CatalogRow
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.documents import yaml_document
 from ieco_opt.documents.near import near
-from ieco_opt.documents.origin import Location, Origin, dotted, found
+from ieco_opt.documents.origin import Origin, dotted, found, undotted
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
 
@@ -98,7 +99,8 @@ def calibration_in(values: object, origin: Origin) -> Calibration:
     try:
         return calibration_from_mapping(values)
     except ValidationError as error:
-        raise ScenarioError([_fault(each, origin) for each in error.errors(include_url=False)]) from None
+        faults = faults_of(Calibration, error)
+        raise ScenarioError([origin.fault(undotted(each.field), each.message) for each in faults]) from None
 
 
 def describe(profile: Calibration) -> list[CatalogRow]:
@@ -157,15 +159,6 @@ def _values(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
 def _unit(field: str) -> str:
     last = field.rpartition(".")[2]
     return "s" if last in {"step_s", "layer_s", "seconds"} else "of the links" if last == "bandwidth_share" else ""
-
-
-def _fault(error: object, origin: Origin) -> Fault:
-    assert isinstance(error, dict)
-    location: Location = tuple(part for part in error["loc"] if part != "[key]")
-    message = str(error["msg"])
-    if not message.startswith("found"):
-        message = f"found {found(error.get('input'))}, expected: {message[:1].lower()}{message[1:]}"
-    return origin.fault(location, message)
 
 
 def _mapping(values: object) -> dict[str, object]:

@@ -76,7 +76,7 @@ def command(
     from ieco_opt.calibration.calibrate import calibrate
     from ieco_opt.catalog.profiles import is_calibration_file
     from ieco_opt.cli.output import Delivery, show_notes
-    from ieco_opt.documents.destinations import check_folder, kind_of
+    from ieco_opt.documents.destinations import check_folder, kind_of, replace_file
 
     Delivery(None, output_format, quiet, plot).check()
     read = [*measurements, *([setup] if setup else [])]
@@ -97,7 +97,7 @@ def command(
         result.to_json,
         lambda width: render_calibration(result, width),
         as_csv=lambda: csv_text(result.rows),
-        as_file=result.profile_text,
+        save=lambda path: replace_file(path, result.profile_text().encode()),
         draw=lambda path: _draw(result, path),
     )
 

@@ -100,7 +100,7 @@ class Delivery:
         as_table: Callable[[int], str],
         *,
         as_csv: Callable[[], str] | None = None,
-        as_file: Callable[[], str] | None = None,
+        save: Callable[[Path], object] | None = None,
         draw: Callable[[Path], object] | None = None,
     ) -> ExitStatus:
         """The same of what is no kind of saved file: its JSON, or a text for a terminal of so many columns.
@@ -109,15 +109,14 @@ class Delivery:
         ----------
         as_csv
             The text of ``--format csv``, where the command has it.
-        as_file
-            What ``--out`` writes; by default the JSON.
+        save
+            Writes the file of ``--out``; by default the JSON.
         draw
             Draws to a file, where the command has ``--plot``.
         """
         from ieco_opt.documents.destinations import replace_file
 
-        content = as_file or as_json
-        unwritten = _attempted(lambda out: replace_file(out, content().encode()), self.out)
+        unwritten = _attempted(save or (lambda out: replace_file(out, as_json().encode())), self.out)
         if self.output_format == "json":
             click.echo(as_json(), nl=False)
         elif self.output_format == "csv" and as_csv is not None:
@@ -145,14 +144,7 @@ class Delivery:
             else:
                 write_table(rows, out)
 
-        unwritten = _attempted(write, self.out)
-        if self.output_format == "json":
-            click.echo(as_json(), nl=False)
-        elif self.output_format == "csv":
-            click.echo(csv_text(rows), nl=False)
-        elif self.shows_tables or unwritten:
-            click.echo(as_table(_width()))
-        return _ended(unwritten + _attempted(draw, self.plot))
+        return self.deliver_record(as_json, as_table, as_csv=lambda: csv_text(rows), save=write, draw=draw)
 
     def _print(self, answer: Answer) -> None:
         from ieco_opt.reports.text import render, render_nodes

@@ -56,21 +56,15 @@ class Collective:
 
     def published(self, accelerator: Accelerator, tokens: float | Array) -> tuple[Array, Array]:
         """Latency and slope under each published protocol, times how often it happens."""
-        latency, slope = collective(
-            accelerator,
-            self.ranks,
-            self.nodes,
-            self.moved_bytes(tokens),
-            all_reduce=self.kind == "all_reduce",
-        )
-        return self.times[:, None] * latency, self.times[:, None] * slope
+        return self._times(accelerator, self.moved_bytes(tokens))
 
     def published_per_byte(self, accelerator: Accelerator) -> tuple[Array, Array]:
         """Latency, and seconds of a byte, under each published protocol, times how often it happens."""
-        latency, per_byte = collective(
-            accelerator, self.ranks, self.nodes, np.ones_like(self.ranks), all_reduce=self.kind == "all_reduce"
-        )
-        return self.times[:, None] * latency, self.times[:, None] * per_byte
+        return self._times(accelerator, np.ones_like(self.ranks))
+
+    def _times(self, accelerator: Accelerator, moved: Array) -> tuple[Array, Array]:
+        latency, slope = collective(accelerator, self.ranks, self.nodes, moved, all_reduce=self.kind == "all_reduce")
+        return self.times[:, None] * latency, self.times[:, None] * slope
 
 
 @dataclass(slots=True)

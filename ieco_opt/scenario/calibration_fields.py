@@ -38,11 +38,6 @@ def _is_calibration(value: dict[str, object]) -> dict[str, object]:
     return value
 
 
-def _entry_as_list(value: object) -> object:
-    """Take one name, file or mapping for a list of it."""
-    return [value] if isinstance(value, str) or fields.kind_of_reference(value) == "<mapping>" else value
-
-
 ProfileEntry = Annotated[
     Annotated[
         fields.Name,
@@ -57,5 +52,5 @@ Profiles = Annotated[
     Field(json_schema_extra=fields.one_or_list),
     AfterValidator(_together),
     fields.listed(f"calibration profiles (names, files or mappings), or {AUTOMATIC!r} or {PUBLISHED!r}"),
-    BeforeValidator(_entry_as_list),
+    BeforeValidator(fields.entry_as_list),
 ]

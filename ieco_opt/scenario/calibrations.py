@@ -24,33 +24,35 @@ Profile = str | dict[str, object]
 
 def calibrated(
     accelerators: Sequence[Accelerator | None], profiles: Sequence[Profile], origin: Origin
-) -> list[Accelerator | None]:
-    """Accelerators with the profile that each is priced with; ``None`` stands for one that is wrong.
+) -> tuple[list[Accelerator | None], tuple[Profile, ...]]:
+    """Accelerators with the profile that each is priced with, and these profiles as mappings.
 
     One profile counts for all accelerators. Of several entries each counts for the accelerators that it names, first as
-    fitted on, then as alike; the others keep the published constants.
+    fitted on, then as alike; the others keep the published constants. ``None`` stands for an accelerator that is wrong.
+    The mappings need neither file nor catalog, and are those alone that some accelerator takes.
 
     Raises
     ------
     ScenarioError
         With the faults of the profiles: in the scenario, or in their files.
     """
-    return [each if each is None else _with_profile(each, profiles, origin) for each in accelerators]
-
-
-def _with_profile(accelerator: Accelerator, profiles: Sequence[Profile], origin: Origin) -> Accelerator:
     if tuple(profiles) == (PUBLISHED,):
-        return accelerator
-    return replace(accelerator, calibration=_chosen(accelerator, profiles, origin))
+        return list(accelerators), tuple(profiles)
+    from ieco_opt.catalog.profiles import calibrations, fitting
 
-
-def _chosen(accelerator: Accelerator, profiles: Sequence[Profile], origin: Origin) -> Calibration | None:
-    from ieco_opt.catalog.profiles import calibration_of, fitting
-
-    if tuple(profiles) == (AUTOMATIC,):
-        return calibration_of(accelerator)
-    read = _read(profiles, origin)
-    return read[0] if len(profiles) == 1 else fitting(accelerator, read)
+    automatic = tuple(profiles) == (AUTOMATIC,)
+    read = calibrations() if automatic else _read(profiles, origin)
+    alone = len(profiles) == 1 and not automatic
+    taken: list[Calibration] = []
+    found: list[Accelerator | None] = []
+    for each in accelerators:
+        chosen = None if each is None else read[0] if alone else fitting(each, read)
+        found.append(None if each is None else replace(each, calibration=chosen))
+        if chosen is not None and chosen not in taken:
+            taken.append(chosen)
+    mappings: list[Profile] = [each.model_dump(mode="json", exclude_defaults=True) for each in taken]
+    # Beside another entry a profile counts for nothing but what it names.
+    return found, tuple(mappings) if len(mappings) == 1 and not automatic else (*mappings, PUBLISHED)
 
 
 def _read(profiles: Sequence[Profile], origin: Origin) -> list[Calibration]:
@@ -84,24 +86,3 @@ def _profile(profile: Profile, location: Location, origin: Origin) -> Calibratio
         return calibration(profile)
     except ScenarioError as error:
         raise ScenarioError([origin.fault(place, each.message) for each in error.faults]) from None
-
-
-def in_place(
-    profiles: Sequence[Profile], accelerators: Sequence[Accelerator | None], origin: Origin
-) -> tuple[Profile, ...]:
-    """The profiles as mappings, which need neither file nor catalog; those alone that some accelerator takes.
-
-    Raises
-    ------
-    ScenarioError
-        As :func:`calibrated`.
-    """
-    if tuple(profiles) == (PUBLISHED,):
-        return tuple(profiles)
-    taken: dict[str, Calibration] = {}
-    for each in calibrated(accelerators, profiles, origin):
-        if each is not None and each.calibration is not None:
-            taken.setdefault(each.calibration.name, each.calibration)
-    mappings: list[Profile] = [each.model_dump(mode="json", exclude_defaults=True) for each in taken.values()]
-    # Beside another entry a profile counts for nothing but what it names.
-    return (*mappings, PUBLISHED) if tuple(profiles) == (AUTOMATIC,) or len(mappings) != 1 else tuple(mappings)

@@ -60,11 +60,6 @@ def _together(value: tuple[Engine, ...]) -> tuple[Engine, ...]:
     return value
 
 
-def _entry_as_list(value: object) -> object:
-    """Take one name, file or mapping for a list of it."""
-    return [value] if isinstance(value, str) or fields.kind_of_reference(value) == "<mapping>" else value
-
-
 EngineEntry = Annotated[
     Annotated[
         fields.Name,
@@ -86,5 +81,5 @@ Engines = Annotated[
     AfterValidator(_few),
     AfterValidator(_together),
     fields.listed("servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none', or engine profiles (files or mappings)"),
-    BeforeValidator(_entry_as_list),
+    BeforeValidator(fields.entry_as_list),
 ]

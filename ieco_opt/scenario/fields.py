@@ -145,6 +145,11 @@ def kind_of_reference(value: object) -> str:
     return "<mapping>" if isinstance(value, Mapping) else "<name>"
 
 
+def entry_as_list(value: object) -> object:
+    """Take one name, file or mapping for a list of it."""
+    return [value] if isinstance(value, str) or kind_of_reference(value) == "<mapping>" else value
+
+
 def _refuse_several(value: object) -> object:
     if isinstance(value, list | tuple):
         raise refusal(value, ONE_KIND)

@@ -11,7 +11,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
-from ieco_opt.scenario.calibrations import calibrated, in_place
+from ieco_opt.scenario.calibrations import calibrated
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.drafts import draft_of
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
@@ -157,8 +157,7 @@ def _calibrated(
 ) -> tuple[Scenario, list[Accelerator | None]]:
     """Accelerators with the profiles that they are priced with, which then stand in the scenario as mappings."""
     try:
-        found = calibrated(accelerators, scenario.profile, scenario.origin)
-        held = in_place(scenario.profile, accelerators, scenario.origin)
+        found, held = calibrated(accelerators, scenario.profile, scenario.origin)
     except ScenarioError as error:
         faults.extend(error.faults)
         return scenario, accelerators

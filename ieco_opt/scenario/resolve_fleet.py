@@ -13,7 +13,7 @@ from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import bounds
-from ieco_opt.scenario.calibrations import calibrated, in_place
+from ieco_opt.scenario.calibrations import calibrated
 from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.drafts import draft_of
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
@@ -107,8 +107,7 @@ def _calibrated(
     """Pools whose accelerators have their calibration, and the fleet with its profiles as mappings."""
     hardware = [None if pool is None else pool.accelerator for pool in pools]
     try:
-        found = calibrated(hardware, fleet.profile, fleet.origin)
-        held = in_place(fleet.profile, hardware, fleet.origin)
+        found, held = calibrated(hardware, fleet.profile, fleet.origin)
     except ScenarioError as error:
         faults.extend(error.faults)
         return fleet, pools

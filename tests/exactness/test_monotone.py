@@ -169,13 +169,18 @@ def _more_memory(mapping: Mapping, draw: random.Random) -> bool:
 
 
 def _longer_drafts(mapping: Mapping, draw: random.Random) -> bool:
-    # What more drafts than a list has would yield is not known.
-    if "speculation" not in mapping or "accepted_tokens" in mapping["speculation"]:
+    if "speculation" not in mapping:
         return False
-    mapping["speculation"] = {
-        **mapping["speculation"],
-        "max_draft_tokens": mapping["speculation"]["max_draft_tokens"] + 1,
-    }
+    asked = dict(mapping["speculation"])
+    if isinstance(asked.get("accepted_tokens"), str):
+        # A measured set has no more drafts than were measured.
+        return False
+    if "accepted_tokens" in asked:
+        most = max(asked["accepted_tokens"])
+        asked["accepted_tokens"] = {**asked["accepted_tokens"], most + 1: asked["accepted_tokens"][most]}
+    if "max_draft_tokens" in asked:
+        asked["max_draft_tokens"] += 1
+    mapping["speculation"] = asked
     return True
 
 
@@ -203,7 +208,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _more_degrees: 70,
     _more_gpus: 55,
     _more_memory: 20,
-    _longer_drafts: 8,
+    _longer_drafts: 22,
     _speculation: 20,
 }
 """Changes, and how many deployments of a range have something to widen at least."""
