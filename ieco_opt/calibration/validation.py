@@ -132,7 +132,7 @@ def validate(measurements: Measurements, profile: str = AUTOMATIC) -> Validation
 def _choice(profile: str) -> ProfileOf:
     if profile == AUTOMATIC:
         return calibration_of
-    chosen = None if profile == PUBLISHED else calibration(profile)
+    chosen = None if profile == PUBLISHED else calibration(profile, (AUTOMATIC, PUBLISHED))
     return lambda _: chosen
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -43,8 +43,13 @@ def calibrations() -> tuple[Calibration, ...]:
     )
 
 
-def calibration(name: str) -> Calibration:
+def calibration(name: str, words: Sequence[str] = ()) -> Calibration:
     """Find a profile by its name, or read it from a file.
+
+    Parameters
+    ----------
+    words
+        What else the caller takes, for the message about a name that is none.
 
     Raises
     ------
@@ -56,10 +61,11 @@ def calibration(name: str) -> Calibration:
     by_name = {each.name: each for each in calibrations()}
     if name in by_name:
         return by_name[name]
-    close = near(name, sorted(by_name))
+    known = [*words, *by_name]
+    close = near(name, known)
     hint = f" (near: {close})" if close else ""
     raise ScenarioError.single(
-        f"found {found(name)}, expected one of {', '.join(by_name)}, or a profile in a .yaml file{hint}",
+        f"found {found(name)}, expected one of {', '.join(known)}, or a profile in a .yaml file{hint}",
         field="profile",
     )
 

@@ -83,6 +83,6 @@ def _profile(profile: Profile, location: Location, origin: Origin) -> Calibratio
     if is_calibration_file(profile):
         return read_calibration(origin.path_of(profile, place, "a calibration profile (.yaml)"))
     try:
-        return calibration(profile)
+        return calibration(profile, (AUTOMATIC, PUBLISHED))
     except ScenarioError as error:
         raise ScenarioError([origin.fault(place, each.message) for each in error.faults]) from None
