@@ -89,6 +89,35 @@ class Exchange(Strict):
     """Share of the link bandwidth that tokens move at."""
 
 
+class FirstToken(Strict):
+    """What the first token of a colocated request waits for beside its own prompt (docs/fleet.md)."""
+
+    seconds: Delay = 0.040
+    """Seconds whatever the prompt: the server's front end, and scheduling."""
+    prompts_in_the_way: Delay = 0.065
+    """Prompts of others that are in the way, for each sequence in flight of an attention group and micro-batch."""
+
+
+class BusyPower(Strict):
+    """Power of a GPU, as shares of its board power: idle, plus busy x the share of a pass in which it works."""
+
+    idle: Share = 0.26
+    """Share that is drawn whatever the GPU does."""
+    busy: Share = 0.65
+    """Share that is drawn beside it while memory or arithmetic work."""
+
+
+class Power(BusyPower):
+    """Power of a GPU, with what was fitted for single accelerators."""
+
+    accelerators: dict[Name, BusyPower] = Field(default={})
+    """Fitted for one accelerator; the others take the shares above."""
+
+    def of(self, accelerator: str) -> BusyPower:
+        """Shares of an accelerator by its name."""
+        return self.accelerators.get(accelerator, self)
+
+
 class FittedOn(Strict):
     """The measurements behind a profile, which are also the range in which it was validated."""
 
@@ -153,6 +182,10 @@ class Calibration(WithSources):
     """Tokens of all groups to every rank, and shares of the results back."""
     all_to_all: Exchange
     """Tokens to the ranks of their experts, and results back."""
+    first_token: FirstToken = FirstToken()
+    """Time to first token where prompts share the passes of decoding."""
+    power: Power = Power()
+    """Power of a GPU in decoding."""
     fitted_on: FittedOn | None = None
     """Measurements; null: none, the constants are assumed."""
 
@@ -184,6 +217,8 @@ PARTS: Mapping[str, type[Strict]] = {
     **dict.fromkeys(("linear_share", "expert_share", "decode_share", "prefill_share"), ByWeights),
     "all_reduce": AllReduceKernel,
     **dict.fromkeys(("all_gather", "all_to_all"), Exchange),
+    "first_token": FirstToken,
+    "power": Power,
     "fitted_on": FittedOn,
 }
 """What stands in the fields of a profile that are mappings, or lists of them."""
