@@ -23,7 +23,8 @@ from ieco_opt.reports.text.table_columns import (
     words,
 )
 from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
-from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, FleetResult
 
 _KEY = "tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs"
 
