@@ -62,13 +62,8 @@ def _foot(result: FleetResult) -> list[str]:
     layouts = [_layout(row) for row in rows if row.parallelism is not None]
     unexamined = [row.requirement for plan in result.plans for row in plan.next_cheaper if row.amount is None]
     missing = [f"what a better plan would miss was not examined in time of: {', '.join(unexamined)}"]
-    return [
-        *(missing if unexamined else []),
-        *wording.letters_in(layouts),
-        *wording.trust(rows),
-        _KEY,
-        fleet_wording.statistics(result),
-    ]
+    about = [*wording.letters_in(layouts), *wording.trust(rows)]
+    return [*(missing if unexamined else []), *about, _KEY, fleet_wording.statistics(result)]
 
 
 def _instances(plan: FleetPlan) -> TitledTable:
