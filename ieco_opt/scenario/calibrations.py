@@ -52,7 +52,7 @@ def calibrated(
             taken.append(chosen)
     mappings: list[Profile] = [each.model_dump(mode="json", exclude_defaults=True) for each in taken]
     # Beside another entry a profile counts for nothing but what it names.
-    return found, tuple(mappings) if len(mappings) == 1 and not automatic else (*mappings, PUBLISHED)
+    return found, tuple(mappings) if alone and mappings else (*mappings, PUBLISHED)
 
 
 def profile_of(profile: str) -> Callable[[Accelerator], Calibration | None]:
