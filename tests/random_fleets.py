@@ -439,8 +439,12 @@ def _level_fleet(rng: random.Random) -> Mapping:
         for workload in workloads[1:]:
             workload["requests_per_s"] *= 0.3
     return {
-        **{"kind": "fleet", "name": "levels", "profile": "paper-constants"},
-        **{"pools": pools, "workloads": workloads, "objective": objective},
+        "kind": "fleet",
+        "name": "levels",
+        "profile": "paper-constants",
+        "pools": pools,
+        "workloads": workloads,
+        "objective": objective,
     }
 
 
