@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("measurements")
     measured = pd.read_csv(parser.parse_args().measurements)
     measured = measured[measured["disaggregated"] == 1].reset_index(drop=True)
-    priced = ieco_opt.evaluate(points_of(measured))
+    priced = ieco_opt.evaluate(points_of(measured), profile="paper-constants")
     error = priced["latency_s"] / measured["time_per_output_token_s"] - 1.0
     print(f"{len(error)} rows: ", end="")
     print(f"median {error.abs().median():.1%}, nine in ten within {error.abs().quantile(0.9):.1%}, ", end="")

@@ -189,11 +189,17 @@ def fleet_frontier(
     )
 
 
-def evaluate(points: pd.DataFrame, fidelity: Fidelity | str = "deployable", *, file: str | None = None) -> pd.DataFrame:
+def evaluate(
+    points: pd.DataFrame,
+    fidelity: Fidelity | str = "deployable",
+    *,
+    profile: str | None = None,
+    file: str | None = None,
+) -> pd.DataFrame:
     """Latency and its components of given setups; see :func:`ieco_opt.performance.evaluate.evaluate`."""
     from ieco_opt.performance.evaluate import evaluate
 
-    return evaluate(points, fidelity, file=file)
+    return evaluate(points, fidelity, profile=profile, file=file)
 
 
 @one_at_a_time

@@ -79,6 +79,7 @@ def _fleet(rng: random.Random) -> Mapping:
     return {
         "kind": "fleet",
         "name": "random",
+        "profile": "paper-constants",
         "pools": pools,
         "workloads": workloads,
         "objective": rng.choice(("cost", "cost", "cost", "power", "gpus")),
@@ -339,7 +340,7 @@ def _speculating(rng: random.Random, model: Any) -> Mapping:
 
 def _priced_demand(rng: random.Random, workload: Mapping, pools: Sequence[Mapping], beside: int) -> float:
     """Requests per second for a few instances; anything where nothing can serve them."""
-    case = read({"pools": pools, "workloads": [workload | {"requests_per_s": 1.0}]})
+    case = read({"profile": "paper-constants", "pools": pools, "workloads": [workload | {"requests_per_s": 1.0}]})
     found = [kind for kind in kinds(case, case.workloads[0]) if kind.phase != "prefill" and max(kind.capacity) > 0]
     if not found:
         return 1.0
@@ -437,7 +438,14 @@ def _level_fleet(rng: random.Random) -> Mapping:
         workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 0, 1))
         for workload in workloads[1:]:
             workload["requests_per_s"] *= 0.3
-    return {"kind": "fleet", "name": "levels", "pools": pools, "workloads": workloads, "objective": objective}
+    return {
+        "kind": "fleet",
+        "name": "levels",
+        "profile": "paper-constants",
+        "pools": pools,
+        "workloads": workloads,
+        "objective": objective,
+    }
 
 
 def _level_pool(rng: random.Random, number: int, rounded: bool) -> Mapping:

@@ -159,6 +159,8 @@ def _scenario(rng: random.Random) -> Mapping:
     paper = rng.random() < 0.25
     mapping = _paper_scenario(rng) if paper else _real_scenario(rng, engine_field(rng))
     mapping["workload"] = {"context_tokens": rng.choice((0, 300, 1000, 8000, 100_000))}
+    if not paper:
+        mapping["profile"] = "paper-constants"
     if rng.random() < 0.4:
         mapping |= _speculating(rng, mapping, paper=paper)
     if not paper:

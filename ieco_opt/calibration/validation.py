@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt import catalog
 from ieco_opt.calibration.measurements import Measurements
 from ieco_opt.calibration.pricing import Group, ProfileOf, Rows, group_rows, predicted
 from ieco_opt.calibration.ranking import Ranking, Regret, ranking_of, regret_of
 from ieco_opt.catalog.calibration import Calibration
-from ieco_opt.catalog.profiles import calibration, calibration_of
-from ieco_opt.catalog.types import Accelerator
+from ieco_opt.catalog.types import Model
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.validated import Validated, validated
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.writing import table_rows
-from ieco_opt.scenario.calibrations import AUTOMATIC, PUBLISHED
+from ieco_opt.scenario.calibrations import AUTOMATIC, profile_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNCALIBRATED_ERROR = 0.3
-"""Expected relative error where no measurements of the accelerator are behind its constants."""
 
 BY = ("accelerator", "model", "weights", "engine", "degrees", "batch")
 """What rows are grouped by, one summary each."""
@@ -112,10 +110,10 @@ def validate(measurements: Measurements, profile: str = AUTOMATIC) -> Validation
     ScenarioError
         The profile is unknown or has faults.
     """
-    profile_of = _choice(profile)
+    chosen = profile_of(profile)
     found = group_rows(measurements)
-    times = predicted(found, len(measurements.rows), profile_of)
-    priced = _priced(measurements, found, profile_of, times)
+    times = predicted(found, len(measurements.rows), chosen)
+    priced = _priced(measurements, found, chosen, times)
     known = priced[priced["left_out"] == ""]
     return Validation(
         file=measurements.file,
@@ -129,14 +127,7 @@ def validate(measurements: Measurements, profile: str = AUTOMATIC) -> Validation
     )
 
 
-def _choice(profile: str) -> ProfileOf:
-    if profile == AUTOMATIC:
-        return calibration_of
-    chosen = None if profile == PUBLISHED else calibration(profile, (AUTOMATIC, PUBLISHED))
-    return lambda _: chosen
-
-
-def _priced(measurements: Measurements, found: Rows, profile_of: ProfileOf, times: Array) -> pd.DataFrame:
+def _priced(measurements: Measurements, found: Rows, chosen: ProfileOf, times: Array) -> pd.DataFrame:
     """One line a row, with names of the catalog, what it is grouped by, and the columns of ``ADDED``."""
     rows = measurements.rows
     count = len(rows)
@@ -144,12 +135,15 @@ def _priced(measurements: Measurements, found: Rows, profile_of: ProfileOf, time
     models, accelerators = (rows[name].to_numpy(dtype=object).copy() for name in ("model", "accelerator"))
     in_range, expected = np.zeros(count, dtype=bool), np.full(count, np.nan)
     for group in found.groups:
-        at, chosen = group.rows, profile_of(group.accelerator)
+        at = group.rows
         models[at], accelerators[at] = group.model, group.accelerator.name
-        profiles[at] = PUBLISHED if chosen is None else chosen.name
         degrees[at] = _degrees(group)
-        in_range[at] = _in_range(rows.iloc[at], group, chosen)
-        expected[at] = expected_error(chosen, group.accelerator)
+        known = _validated(group, str(rows["weights"].iloc[at[0]]), chosen(group.accelerator))
+        profiles[at], expected[at] = known.profile, known.expected_error
+        lengths = {name: rows[name].to_numpy(dtype=float)[at] for name in ("prompt_tokens", "output_tokens")}
+        context = lengths["prompt_tokens"] + lengths["output_tokens"] / 2.0
+        # The batch as it is priced, which is also what profiles say of the rows that they were fitted on.
+        in_range[at] = known.in_range(group.degrees.gpus, group.batch, context)
     reasons = np.array([found.left_out.get(row, "") for row in range(count)], dtype=object)
     measured = rows["time_per_output_token_s"].to_numpy(dtype=float)
     classes = np.array(_BATCH_NAMES, dtype=object)[np.searchsorted(_BATCHES, rows["batch"].to_numpy(dtype=float))]
@@ -178,33 +172,10 @@ def _degrees(group: Group) -> NDArray[Any]:
     )
 
 
-def expected_error(profile: Calibration | None, accelerator: Accelerator) -> float:
-    """Relative error of nine rows in ten: the profile's on accelerators that it was fitted on, else 0.3."""
-    if profile is None or profile.fitted_on is None or accelerator.name not in profile.accelerators:
-        return UNCALIBRATED_ERROR
-    return profile.fitted_on.p90_error
-
-
-def _in_range(part: pd.DataFrame, group: Group, profile: Calibration | None) -> NDArray[np.bool_]:
-    """Whether each row of a group lies in what its profile was fitted on."""
-    if profile is None or profile.fitted_on is None or group.accelerator.name not in profile.accelerators:
-        return np.zeros(len(part), dtype=bool)
-    fitted, first = profile.fitted_on, part.iloc[0]
-    named = {group.model, first["model"]} & {*fitted.models} and first["weights"] in fitted.weights
-    gpus, prompt, output = (
-        part[name].to_numpy(dtype=float) for name in ("gpus_per_instance", "prompt_tokens", "output_tokens")
-    )
-    # As it is priced, which is also what profiles say of the rows that they were fitted on.
-    per_gpu = group.batch / gpus
-    ranges = ((gpus, fitted.gpus), (per_gpu, fitted.batch_per_gpu), (prompt + output / 2.0, fitted.context_tokens))
-    inside = np.full(len(part), bool(named))
-    for values, (least, most) in ranges:
-        # Ends of ranges are written with three digits.
-        inside &= (values >= least * (1.0 - _ROUNDING)) & (values <= most * (1.0 + _ROUNDING))
-    return inside
-
-
-_ROUNDING = 5e-3
+def _validated(group: Group, weights: str, profile: Calibration | None) -> Validated:
+    model = catalog.model(group.model)
+    assert isinstance(model, Model)
+    return validated(replace(group.accelerator, calibration=profile), model, weights)
 
 
 def _summary(rows: pd.DataFrame, by: str) -> pd.DataFrame:

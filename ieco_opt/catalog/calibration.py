@@ -25,6 +25,9 @@ _CLASS_OF_FORMAT = {
 
 _MOST_KERNELS = 3
 
+_MEASURED_AS = {"trtllm": "trt"}
+"""What measurements call servers that scenarios call otherwise."""
+
 Factor = Annotated[float, Field(ge=0.1, le=10)]
 
 
@@ -206,10 +209,17 @@ class Calibration(WithSources):
         return kernels
 
     def layer_factor(self, engine: str | None, model: str) -> float:
-        """Factor on ``layer_s`` of a server and a model; 1 where it is not named or not known."""
+        """Factor on ``layer_s`` of a server, as measurements call it, and a model; 1 where it is not known."""
         if engine is None:
             return 1.0
         return self.engines.get(engine, 1.0) * self.pairs.get(engine, {}).get(model, 1.0)
+
+    def on_server(self, engine: str, model: str) -> Calibration:
+        """The same constants with the factor of a server, as scenarios call it, on launches of a model."""
+        called = _MEASURED_AS.get(engine, engine)
+        names = (called, f"dynamo-{called}")
+        known = next((name for name in names if name in self.engines or name in self.pairs), None)
+        return self.model_copy(update={"layer_s": self.layer_s * self.layer_factor(known, model)})
 
 
 PARTS: Mapping[str, type[Strict]] = {

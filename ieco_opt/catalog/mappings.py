@@ -25,6 +25,8 @@ _ACTIVATION_SOURCE = "assumed: 16-bit activations"
 LIKE = "like"
 """Field of a mapping that names the catalog entry to start from."""
 
+_NO_FIGURES = ("calibration", "like", "like_hardware")
+
 _UNSOURCED = frozenset({"name", "notes", "sources", "vendor"})
 _HOLDERS: dict[str, type[BaseModel]] = {
     "feed_forward": FeedForwardInput,
@@ -138,8 +140,8 @@ def memory_fields(item: Model | PaperModel | Accelerator) -> tuple[str, ...]:
 
 
 def _names(kind: type[Any]) -> Iterable[str]:
-    """Fields of an entry; a calibration is no figure of an accelerator, but what a scenario prices it with."""
-    return (field.name for field in fields(kind) if field.name != "calibration")
+    """Fields of an entry that are figures of it: neither what a scenario prices it with nor what it starts from."""
+    return (field.name for field in fields(kind) if field.name not in _NO_FIGURES)
 
 
 def _nested(part: Any) -> dict[str, object]:

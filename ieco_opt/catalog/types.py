@@ -34,7 +34,8 @@ class Accelerator:
     Bandwidths of the two networks are all-reduce bandwidths (half of the unidirectional link bandwidth).
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
     ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
-    ``calibration`` is the profile that it is priced with; ``None``: the published constants.
+    ``calibration`` is the profile that it is priced with; ``None``: the published constants. ``like`` is the entry that
+    a user's description starts from, and ``like_hardware`` whether it has that entry's hardware.
     ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
     a user did not say it.
     """
@@ -57,6 +58,8 @@ class Accelerator:
     idle_power_w: float | None = None
     vendor: str | None = None
     calibration: Calibration | None = field(default=None, hash=False)
+    like: str | None = field(default=None, compare=False)
+    like_hardware: bool = field(default=False, compare=False)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 

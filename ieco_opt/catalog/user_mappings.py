@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from ieco_opt.catalog.collection import Collection
@@ -19,6 +20,9 @@ from ieco_opt.catalog.store import accelerator, model
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
+
+_NO_HARDWARE = {"name", "usd_per_gpu_hour", "power_w", "idle_power_w", "power", "sources"}
+"""Fields of an accelerator that change nothing about the times that it takes."""
 
 Entry = TypeVar("Entry", Accelerator, Model | PaperModel)
 
@@ -88,7 +92,8 @@ def accelerator_from_mapping(
     if isinstance(mapping[LIKE], list | tuple):
         raise ScenarioError.single(f"found {found(mapping[LIKE])}, expected {ONE_KIND}", field=LIKE)
     base, given = _base("an accelerator", mapping, collection, find)
-    return build_accelerator(_merged(accelerator_to_mapping(base), base.sources, given))
+    built = build_accelerator(_merged(accelerator_to_mapping(base), base.sources, given))
+    return replace(built, like=base.name, like_hardware=not given.keys() - _NO_HARDWARE)
 
 
 def _base(

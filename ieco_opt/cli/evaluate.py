@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which reading of the model; paper takes names of the paper collection.",
 )
+@click.option(
+    "--profile",
+    metavar="NAME|FILE",
+    help="Constants: auto, a calibration profile, or paper-constants.  [default: auto; none in fidelity paper]",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet.")
 @click.option(
     "--format",
@@ -31,22 +36,24 @@ if TYPE_CHECKING:
     help="What to print on standard output.  [default: csv]",
 )
 @quiet_option
-def command(points: Path, fidelity: str, out: Path | None, output_format: str | None, quiet: bool) -> None:
+def command(
+    points: Path, fidelity: str, profile: str | None, out: Path | None, output_format: str | None, quiet: bool
+) -> None:
     """Time per output token and its parts, of the configurations in POINTS, a CSV file.
 
     Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
     context_tokens, tokens_per_pass; with fidelity deployable also weights (a precision, or a recipe such as
     experts=mxfp4,rest=bf16), and where wanted expert_parallel, redundant_experts, output_tokens, kv_cache,
     memory_utilization, engine, memory_reserve_gb. It adds the parts of the time, what the most loaded GPU
-    holds, and whether that fits. A table with a column equation (section_2_2 or section_3_5) is evaluated
-    with the closed forms of the paper.
+    holds, how far the times can be trusted, and whether it fits. A table with a column equation
+    (section_2_2 or section_3_5) is evaluated with the closed forms of the paper.
     """
     from ieco_opt.performance.evaluate import evaluate
     from ieco_opt.results.writing import check_ending, write_table
 
     if out is not None:
         check_ending(out)
-    table = evaluate(_read(points), fidelity, file=str(points))
+    table = evaluate(_read(points), fidelity, profile=profile, file=str(points))
     if out is not None:
         write_table(table, out)
     if output_format is not None or not (quiet and out is not None):

@@ -21,6 +21,7 @@ from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
 from ieco_opt.performance.times import PassTime
+from ieco_opt.performance.validated import Validated, validated
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -89,10 +90,11 @@ def _build(
     numbered_server: tuple[int, Server | None],
 ) -> tuple[Family, Counter[str]]:
     number, server = numbered_server
-    shape = architecture(request.model, precision[1], accelerator[1])
+    hardware = accelerator[1] if server is None else server.accelerator
+    shape = architecture(request.model, precision[1], hardware)
     asked = SetupRequest(
         architecture=shape,
-        accelerator=accelerator[1],
+        accelerator=hardware,
         choices=request.choices,
         batch_min=request.batch_min,
         batch_max=request.batch_max,
@@ -106,7 +108,7 @@ def _build(
     setups, _, tiny = _priced(request, asked, setups)
     reasons[TINY_EXPERTS] += tiny
     family = Family(
-        accelerator=accelerator[1],
+        accelerator=hardware,
         accelerator_index=accelerator[0],
         precision=precision[1],
         precision_index=precision[0],
@@ -118,8 +120,15 @@ def _build(
         memory=asked.memory,
         server=server,
         engine_index=number,
+        validated=_validated(request.model, hardware, precision[1]),
     )
     return family, +reasons
+
+
+def _validated(model: Model | PaperModel, accelerator: Accelerator, precision: Precision | None) -> Validated | None:
+    if precision is None or not isinstance(model, Model):
+        return None
+    return validated(accelerator, model, precision.label)
 
 
 def _memory(memory: ServerMemory, server: Server | None) -> ServerMemory:
@@ -177,15 +186,15 @@ def _on_the_same_ranks(
 def distinct(families: Sequence[Family]) -> list[Family]:
     """Leave each setup to one of the servers that run it alike: the one with most room for the cache, else the first.
 
-    Two servers run a setup alike if degrees, exchange of experts and the ranks that share weights are the same. Every
-    batch that fits beside a larger reserve fits beside a smaller one, so nothing is lost. A setup that takes a draft
-    model stays beside one that does not.
+    Two servers run a setup alike if degrees, exchange of experts, the ranks that share weights and the time of launches
+    are the same. Every batch that fits beside a larger reserve fits beside a smaller one, so nothing is lost. A setup
+    that takes a draft model stays beside one that does not.
     """
     if len(families) < 2:
         return list(families)
     owner = np.repeat(np.arange(len(families)), [len(each.setups) for each in families])
     row = np.concatenate([np.arange(len(each.setups)) for each in families])
-    _, key = np.unique(np.vstack([identity(each.setups.degrees) for each in families]), axis=0, return_inverse=True)
+    _, key = np.unique(np.vstack([_identity(each) for each in families]), axis=0, return_inverse=True)
     free = np.concatenate([each.setups.free_bytes for each in families])
     drafted = np.concatenate([_takes_draft(each) for each in families])
     kept = _first_of_each(key.reshape(-1), free, owner, np.ones(len(key), dtype=bool))
@@ -200,6 +209,13 @@ def identity(degrees: Degrees) -> NDArray[np.float64]:
     columns = [getattr(degrees, name) for name in DECIDING]
     columns += [getattr(degrees.spread, item.name) for item in fields(degrees.spread)]
     return np.stack([np.asarray(column, dtype=float) for column in columns], axis=1)
+
+
+def _identity(family: Family) -> NDArray[np.float64]:
+    """What decides the time of a pass on a server, one row a setup."""
+    calibration = family.accelerator.calibration
+    launches = np.full((len(family.setups), 1), 0.0 if calibration is None else calibration.layer_s)
+    return np.hstack([identity(family.setups.degrees), launches])
 
 
 def _takes_draft(family: Family) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from ieco_opt.performance.servers import Server
 from ieco_opt.performance.speculation import Yield
 from ieco_opt.performance.times import PassTime, idle_pass
 from ieco_opt.performance.traffic import Traffic, decode_traffic
+from ieco_opt.performance.validated import Validated
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,9 @@ class Drafts:
 class Family:
     """Setups that differ in degrees only.
 
-    ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one among its pairs of weights and
-    cache, ``engine_index`` one among its engines (0 where it has none).
+    ``accelerator`` has the calibration of the server. ``validated`` is what is known of the error of its times,
+    ``None`` in fidelity ``paper``. ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one
+    among its pairs of weights and cache, ``engine_index`` one among its engines (0 where it has none).
     """
 
     accelerator: Accelerator
@@ -94,6 +96,7 @@ class Family:
     memory: ServerMemory
     server: Server | None = None
     engine_index: int = 0
+    validated: Validated | None = None
 
     @property
     def engine(self) -> str | None:

@@ -41,7 +41,7 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         context=decode_context(resolved),
         memory=server_memory(scenario),
         speculation=speculation_of(scenario.speculation, resolved.draft),
-        engines=EngineChoices(resolved.engines, scenario.model),
+        engines=EngineChoices(resolved.engines, scenario.model, scenario.engine_factors),
         batches=listed.batches,
     )
 

@@ -162,7 +162,8 @@ class Pool:
         """
         rows = self.alternatives
         decided = np.stack([rows.accelerator, rows.precision, rows.draft_tokens], axis=1)
-        columns = np.hstack([decided, identity(rows.degrees)])
+        # Servers may differ in their launches alone.
+        columns = np.hstack([decided, identity(rows.degrees), rows.model.kernel_s[:, None]])
         keys: Rows = np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1)
         return keys
 

@@ -17,12 +17,14 @@ from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.speeds import with_attained_factor
 from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_of, joined_engines, parallelism_of
 from ieco_opt.pareto.resident import resident, resident_of
+from ieco_opt.pareto.trusted import trusted, trusted_prefill
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
 from ieco_opt.performance.serving import Phase
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
-from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, NodeRow, PoolSummary, WorkloadSummary
 
 _OPEN = tuple(
     item.name for item in fields(InstanceRow) if str(item.type).endswith("| None") and item.name != "power_kw"
@@ -224,6 +226,7 @@ def _decoding_figures(
         **draft_of(family, alternative),
         "mfu": _mfu(setups, throughput, useful, column.gpus),
         **resident_of(family, alternative, column.batch[class_index]).columns(),
+        **trusted(family, alternative, column.batch[class_index]),
         "parallelism": parallelism_of(alternative.degrees),
         "draft": parallelism_of(alternative.draft_degrees) if int(alternative.draft_tokens[0]) > 0 else None,
         "bottleneck": bottleneck_of(times),
@@ -256,6 +259,7 @@ def _prefill_figures(
         "draft_model": None,
         "mfu": _mfu(setups, column.requests_per_s[class_index], traffic, column.gpus),
         **resident(setups.family, degrees, column.batch[class_index]).columns(),
+        **trusted_prefill(setups.family),
         "parallelism": parallelism_of(degrees),
         "draft": None,
         "bottleneck": bottleneck_of(times),

@@ -190,7 +190,8 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     assert workload.model is not None
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
     found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
-    choices, engines = degree_choices(listed), EngineChoices(workload.engines, workload.workload.model)
+    choices = degree_choices(listed)
+    engines = EngineChoices(workload.engines, workload.workload.model, workload.workload.engine_factors)
     if phase is Phase.PREFILL:
         return FamilyRequest(
             model=workload.model,

@@ -267,6 +267,9 @@ def _running(
     fleet = self_contained_fleet(fleet)
     # Power has to be known where it is minimised, whatever the file minimises.
     resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
+    # A result holds its profiles as mappings.
+    if resolved.fleet.profile != fleet.profile:
+        fleet = fleet.model_copy(update={"profile": resolved.fleet.profile})
     with running(config, within=within) as run, _empty_handed():
         before: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
         if before is None:

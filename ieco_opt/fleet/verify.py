@@ -12,7 +12,8 @@ from typing import Literal
 from ieco_opt.fleet.columns import MODES
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.agreement import EXACT, exceeds, same, shown
-from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, NodeRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
 MET = 2.0 * EXACT

@@ -15,7 +15,8 @@ from ieco_opt.fleet.verify import allocated_gpus, usd_per_hour
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
 from ieco_opt.results.agreement import EXACT, differences, same, shown
 from ieco_opt.results.answer import Question
-from ieco_opt.results.plan import FleetPlan, InstanceRow, NodeRow, PoolSummary, WorkloadSummary
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, NodeRow, PoolSummary, WorkloadSummary
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
 _MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus"}

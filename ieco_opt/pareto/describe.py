@@ -15,6 +15,7 @@ from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, ExchangeKind
 from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
+from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
@@ -65,6 +66,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         gap=float(bound / (1.0 / latency) - 1.0),
         status=certificate.status,
         **resident_of(family, row, point.batch).columns(),
+        **trusted(family, row, point.batch),
         draft=parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
         cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,
     )

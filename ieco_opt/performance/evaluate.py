@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,10 +20,14 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.evaluated import USUAL, priced_rows
 from ieco_opt.performance.reserve import ENGINES
 from ieco_opt.performance.servers import EngineChoices, Server
+from ieco_opt.performance.validated import validated
+from ieco_opt.scenario.calibrations import AUTOMATIC, profile_of
 from ieco_opt.scenario.engines import ALONE, ANY, profiles_of, unserved
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ieco_opt.catalog.calibration import Calibration
 
 SETUP_COLUMNS = (
     "model",
@@ -63,7 +67,11 @@ _MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens", "redundant_experts"
 
 
 def evaluate(
-    points: pd.DataFrame, fidelity: Fidelity | str = Fidelity.DEPLOYABLE, *, file: str | None = None
+    points: pd.DataFrame,
+    fidelity: Fidelity | str = Fidelity.DEPLOYABLE,
+    *,
+    profile: str | None = None,
+    file: str | None = None,
 ) -> pd.DataFrame:
     """Evaluate setups one by one.
 
@@ -72,6 +80,9 @@ def evaluate(
     points
         One row a setup with the columns of ``SETUP_COLUMNS``, or of ``CLOSED_FORM_COLUMNS``. Columns of the result
         that are in the input already are computed anew; others are passed through.
+    profile
+        Constants of fidelity ``deployable``: ``auto``, which is meant where nothing is said, the name or the file of a
+        calibration profile, or ``paper-constants``.
     file
         Name that faults carry.
 
@@ -92,9 +103,12 @@ def evaluate(
         message = f"found {found(fidelity)}, expected one of {', '.join(Fidelity)}"
         raise ScenarioError.single(message, field="fidelity")
     table = _Table(points, Fidelity(fidelity), file)
+    if profile is not None and (table.fidelity is Fidelity.PAPER or "equation" in points.columns):
+        message = f"found {found(profile)}, expected nothing in fidelity paper, whose constants are the paper's"
+        raise ScenarioError.single(message, field="profile")
     if "equation" in points.columns:
         return _evaluate_closed_forms(table)
-    return _evaluate_setups(table)
+    return _evaluate_setups(table, profile_of(profile or AUTOMATIC))
 
 
 @dataclass(frozen=True)
@@ -232,7 +246,7 @@ def _evaluate_closed_forms(table: _Table) -> pd.DataFrame:
     return table.points.assign(latency_s=latency)
 
 
-def _evaluate_setups(table: _Table) -> pd.DataFrame:
+def _evaluate_setups(table: _Table, calibration_of: Callable[[Accelerator], Calibration | None]) -> pd.DataFrame:
     deployable = table.fidelity is Fidelity.DEPLOYABLE
     table.require((*SETUP_COLUMNS, "weights") if deployable else SETUP_COLUMNS)
     models, accelerators = (
@@ -256,11 +270,14 @@ def _evaluate_setups(table: _Table) -> pd.DataFrame:
         shape, precision = _shape(table, int(rows[0]), model, accelerator, key)
         part = {name: values[rows] for name, values in numbers.items()}
         servers: list[Server | None] = [None]
+        known = None
         if isinstance(model, Model) and precision is not None:
+            accelerator = replace(accelerator, calibration=calibration_of(accelerator))
+            known = validated(accelerator, model, precision.label)
             servers = _servers(table, int(rows[0]), model, precision, accelerator, key)
         # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
         with np.errstate(over="ignore", invalid="ignore"):
-            found = priced_rows(shape, accelerator, part, layout[rows], servers)
+            found = priced_rows(shape, accelerator, part, layout[rows], servers, known)
         feasible[rows] = found.feasible
         for name, value in found.columns.items():
             columns.setdefault(name, np.zeros(len(table.points), dtype=value.dtype))[rows] = value

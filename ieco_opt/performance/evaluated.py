@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import reserve_bytes
 from ieco_opt.performance.servers import Server
 from ieco_opt.performance.traffic import decode_traffic
+from ieco_opt.performance.validated import Validated
 
 USUAL = -1.0
 """Number in place of an exchange of experts: what the server does without being asked."""
@@ -39,8 +40,9 @@ def priced_rows(
     numbers: dict[str, Array],
     two_dimensional: NDArray[np.bool_],
     servers: Sequence[Server | None],
+    known: Validated | None,
 ) -> Evaluated:
-    """Price rows, each on the server that runs it fastest.
+    """Price rows, each on the server that runs it fastest; ``known`` is what is known of the error of their times.
 
     A row that no server starts is priced by the equations alone, and is not feasible.
     """
@@ -49,6 +51,8 @@ def priced_rows(
         return _paper(shape, accelerator, numbers, degrees)
     count = len(degrees.gpus)
     best = _on_server(shape, accelerator, numbers, degrees, None)
+    if known is not None:
+        best = replace(best, columns=best.columns | _trusted(known, numbers))
     if None in servers:
         return best
     best = Evaluated(best.columns, np.zeros(count, dtype=bool))
@@ -63,7 +67,7 @@ def priced_rows(
         quicker = found.columns["latency_s"] < best.columns["latency_s"]
         better = (fits & (~best.feasible | quicker)) | (accepted & ~starts & ~best.feasible)
         best = Evaluated(
-            {name: np.where(better, found.columns[name], value) for name, value in best.columns.items()},
+            {name: np.where(better, found.columns.get(name, value), value) for name, value in best.columns.items()},
             best.feasible | fits,
         )
         starts |= accepted
@@ -92,6 +96,7 @@ def _on_server(
     """Rows as one server runs them; ``None``: as the equations alone price them."""
     name, reserved = "none", "none"
     if server is not None:
+        accelerator = server.accelerator
         asked, usual = numbers["exchange"], server.usual_exchange(degrees, server.experts)
         degrees = server.laid_out(degrees, np.where(asked == USUAL, usual, asked).astype(np.int64))
         name, reserved = server.profile.name, server.profile.prices.reserve
@@ -105,6 +110,18 @@ def _on_server(
         "exchange": said if shape.experts > 1 else np.full(len(fits), "", dtype=object),
     }
     return Evaluated({**_degree_columns(degrees), **times, **held, **words}, fits)
+
+
+def _trusted(known: Validated, numbers: dict[str, Array]) -> dict[str, NDArray[Any]]:
+    """How far rows can be trusted; no measurement verified tokens of a draft."""
+    count = len(numbers["gpus"])
+    context = numbers["context_tokens"] + numbers["output_tokens"] / 2.0
+    plain = numbers["tokens_per_pass"] == 1.0
+    return {
+        "profile": np.full(count, known.profile, dtype=object),
+        "in_range": known.in_range(numbers["gpus"], numbers["batch"], context) & plain,
+        "expected_error": np.full(count, known.expected_error),
+    }
 
 
 def _paper(shape: Architecture, accelerator: Accelerator, numbers: dict[str, Array], degrees: Degrees) -> Evaluated:

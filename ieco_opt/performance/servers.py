@@ -41,10 +41,13 @@ class EngineChoices:
         Servers that may run it, in order of preference; none: the equations alone.
     reference
         How the scenario names the model, which says which checkpoint is loaded.
+    factors
+        Whether several servers are each priced with the launches that their measurements say; a single one always is.
     """
 
     profiles: tuple[Profile, ...]
     reference: str | Mapping[str, Any] | None
+    factors: bool = False
 
     def servers(
         self, model: Model, precision: Precision, accelerator: Accelerator, draft: Model | None = None
@@ -58,7 +61,14 @@ class EngineChoices:
             draft=draft,
             reference=self.reference,
         )
-        return [Server(profile, facts, accelerator) for profile in self.profiles]
+        return [Server(profile, facts, self._calibrated(accelerator, profile, model.name)) for profile in self.profiles]
+
+    def _calibrated(self, accelerator: Accelerator, profile: Profile, model: str) -> Accelerator:
+        """The accelerator with the constants of a server where these count (docs/performance-model.md, f)."""
+        calibration = accelerator.calibration
+        if calibration is None or not (self.factors or len(self.profiles) == 1):
+            return accelerator
+        return replace(accelerator, calibration=calibration.on_server(profile.name, model))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server, with what its rules need to know of one model, precision and accelerator."""
+    """A server, with what its rules need to know of one model, precision and accelerator.
+
+    The accelerator's calibration is that of the server, as far as the factors of servers count.
+    """
 
     profile: Profile
     facts: EngineFacts

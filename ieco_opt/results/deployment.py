@@ -10,6 +10,7 @@ from ieco_opt.documents.types import (
     AboveZero,
     AboveZeroOrInfinite,
     Count,
+    Flag,
     FromZero,
     FromZeroOrInfinite,
     Number,
@@ -83,6 +84,9 @@ class Deployment(Row):
     weights_gb, cache_gb, draft_gb, reserve_gb, free_gb
         What the most loaded GPU holds, in 1e9 bytes: weights, cache of the batch, weights and cache of the draft
         model, what the server keeps for itself, and what is left.
+    profile, in_range, expected_error
+        Calibration profile behind the times, or ``paper-constants``; whether the configuration lies in what the profile
+        was fitted in; and the relative error that nine times in ten are within. ``None`` in fidelity ``paper``.
     cost_cap
         Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set.
     """
@@ -121,5 +125,8 @@ class Deployment(Row):
     draft_gb: FromZero | None
     reserve_gb: FromZero | None
     free_gb: Number | None
+    profile: Text | None
+    in_range: Flag | None
+    expected_error: AboveZero | None
     draft: Parallelism | None
     cost_cap: Number | None

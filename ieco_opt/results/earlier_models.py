@@ -2,7 +2,8 @@
 
 Model 1 knew neither precisions of the cache nor what memory is made of. Model 2 asked no server. What such a file lacks
 is filled in with what was the case, or with nothing where it is not known. The first scenarios of model 3 kept an
-engine profile beside their servers, which stands among them now.
+engine profile beside their servers, which stands among them now. Up to model 3 a scenario that named no calibration
+profile was priced with the published constants, and rows did not say how far they can be trusted.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ieco_opt.catalog.types import Fidelity
 from ieco_opt.results.comparison import Proposal
+from ieco_opt.scenario.calibrations import PUBLISHED
 
 FIRST_MODEL = 1
 """Number of the performance model of every file of format 1, which did not say it."""
 
 _FIRST_WITH_SERVERS = 3
+_LAST_UNCALIBRATED = 3
 
 _NO_ROWS = ("scenario", "resolved", "versions", "solver")
 """Parts of a result that hold no configurations."""
 
 _MEMORY = ("cache_tokens", "weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb")
+_TRUSTED = ("profile", "in_range", "expected_error")
 _OF_SERVERS = ("engine", "engines", "exchange", "draft_mode", "draft_model")
 _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF_SERVERS)
 
@@ -29,17 +34,20 @@ _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF
 def completed(values: dict[str, Any]) -> dict[str, Any]:
     """The same result in the columns of today; one of today's model as it is, so that nothing it lacks is made up."""
     number = _number_of_model(values)
-    if number == _FIRST_WITH_SERVERS:
-        return values | {"scenario": _with_profiles_among_servers(values.get("scenario"))}
-    if number not in (1, 2):
+    if number not in range(FIRST_MODEL, _LAST_UNCALIBRATED + 1):
         return values
     names = _draft_models(values)
 
     def complete(row: _Row) -> _Row:
-        return _without_servers(_without_memory(row) if number == 1 else row, names)
+        row = _without_memory(row) if number == 1 else row
+        row = row if number == _FIRST_WITH_SERVERS else _without_servers(row, names)
+        return dict.fromkeys(_TRUSTED) | row if "memory_per_gpu_gb" in row else row
 
     read = {name: part if name in _NO_ROWS else _rows(part, complete) for name, part in values.items()}
-    return read | {"versions": {"engines": {}} | values["versions"]}
+    if number == _FIRST_WITH_SERVERS:
+        return read | {"scenario": _uncalibrated(_with_profiles_among_servers(values.get("scenario")))}
+    versions = {"engines": {}} | values["versions"]
+    return read | {"scenario": _uncalibrated(values.get("scenario")), "versions": versions}
 
 
 def _number_of_model(values: Mapping[str, Any]) -> object:
@@ -68,6 +76,13 @@ def _with_profiles_among_servers(scenario: Any) -> Any:
     servers = [profile if each == name else each for each in listed]
     rest = {key: each for key, each in scenario.items() if key != "profile"}
     return rest | {"engine": servers if profile in servers else [*servers, profile]}
+
+
+def _uncalibrated(scenario: Any) -> Any:
+    """A scenario that says that it has the published constants, where it named no profile; ``paper`` has no other."""
+    if not isinstance(scenario, dict) or scenario.get("fidelity") == Fidelity.PAPER:
+        return scenario
+    return {"profile": PUBLISHED} | scenario
 
 
 def _rows(value: Any, complete: Callable[[_Row], _Row]) -> Any:

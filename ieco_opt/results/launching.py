@@ -18,7 +18,8 @@ from ieco_opt.errors import ScenarioError
 from ieco_opt.results.choice import Choice
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, FleetResult, NodeRow
 from ieco_opt.scenario.resolve import resolve
 from ieco_opt.scenario.resolve_fleet import ResolvedWorkload, resolve_fleet
 

@@ -54,3 +54,12 @@ Profiles = Annotated[
     fields.listed(f"calibration profiles (names, files or mappings), or {AUTOMATIC!r} or {PUBLISHED!r}"),
     BeforeValidator(fields.entry_as_list),
 ]
+EngineFactors = Annotated[bool, fields.expecting("true or false")]
+
+NO_FACTORS = "engine_factors has no effect with the published constants, which know no engine"
+"""Note where each engine is to take its own launches, and no profile has any."""
+
+
+def without_factors(profiles: tuple[Profile, ...], *, asked: bool) -> tuple[str, ...]:
+    """Say so where a scenario asks for factors of engines and the published constants."""
+    return (NO_FACTORS,) if asked and profiles == (PUBLISHED,) else ()

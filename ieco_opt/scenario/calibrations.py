@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,23 @@ def calibrated(
             taken.append(chosen)
     mappings: list[Profile] = [each.model_dump(mode="json", exclude_defaults=True) for each in taken]
     # Beside another entry a profile counts for nothing but what it names.
-    return found, tuple(mappings) if len(mappings) == 1 and not automatic else (*mappings, PUBLISHED)
+    return found, tuple(mappings) if alone and mappings else (*mappings, PUBLISHED)
+
+
+def profile_of(profile: str) -> Callable[[Accelerator], Calibration | None]:
+    """Which profile each accelerator takes by one word of a command; ``None``: the published constants.
+
+    Raises
+    ------
+    ScenarioError
+        The word is no profile, or its file has faults.
+    """
+    from ieco_opt.catalog.profiles import calibration, calibration_of
+
+    if profile == AUTOMATIC:
+        return calibration_of
+    chosen = None if profile == PUBLISHED else calibration(profile, (AUTOMATIC, PUBLISHED))
+    return lambda _: chosen
 
 
 def _read(profiles: Sequence[Profile], origin: Origin) -> list[Calibration]:

@@ -18,7 +18,7 @@ from ieco_opt.catalog.precision import label
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.documents.origin import Location, Origin
 from ieco_opt.scenario import calibration_fields, engine_fields, fields
-from ieco_opt.scenario.calibrations import PUBLISHED
+from ieco_opt.scenario.calibrations import AUTOMATIC
 from ieco_opt.scenario.engines import spoken
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.speculation import Speculation
@@ -222,7 +222,10 @@ class Scenario(Strict):
     """Servers that the solver may choose from: names, or engine profiles of your own as files or mappings; any: all
     that the package knows; none: the equations alone."""
 
-    profile: calibration_fields.Profiles = (PUBLISHED,)
+    engine_factors: calibration_fields.EngineFactors = False
+    """Whether several engines are each priced with the launches that their measurements say; one engine always is."""
+
+    profile: calibration_fields.Profiles = (AUTOMATIC,)
     """Calibration: auto (the profile of each accelerator's generation), profiles as names, files or mappings, or
     paper-constants."""
 
@@ -269,6 +272,9 @@ class Scenario(Strict):
             if "profile" in self.model_fields_set:
                 expected = "nothing in fidelity paper, whose constants are the paper's"
                 faults.append((("profile",), self.profile, expected))
+            if "engine_factors" in self.model_fields_set:
+                expected = "nothing in fidelity paper, which knows no server"
+                faults.append((("engine_factors",), self.engine_factors, expected))
             faults += self.speculation.unknown_to_paper() if self.speculation is not None else ()
             if faults:
                 raise fields.refused_at(faults)
@@ -301,7 +307,8 @@ class Scenario(Strict):
         meanings = notes_on_version(["design_space.tensor_parallel"] if unsaid else [])
         if self.fidelity is Fidelity.DEPLOYABLE:
             draft = None if self.speculation is None else self.speculation.looked_up
-            return *meanings, *notes_on_models(self.model, draft, self.weights)
+            factors = calibration_fields.without_factors(self.profile, asked=self.engine_factors)
+            return *meanings, *notes_on_models(self.model, draft, self.weights), *factors
         given = {
             "workload.output_tokens": "output_tokens" in self.workload.model_fields_set,
             "design_space.redundant_experts": "redundant_experts" in self.design_space.model_fields_set,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Discriminator, PrivateAttr, Tag, field_vali
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import Location, Origin, shortened
 from ieco_opt.scenario import calibration_fields, engine_fields, fields
-from ieco_opt.scenario.calibrations import PUBLISHED
+from ieco_opt.scenario.calibrations import AUTOMATIC
 from ieco_opt.scenario.deployment import DesignSpace
 from ieco_opt.scenario.engines import is_file, spoken
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
@@ -138,6 +138,9 @@ class FleetWorkload(Strict):
     engine: engine_fields.Engines = ("any",)
     """Servers that the solver may choose from: names, or engine profiles of your own as files or mappings; any: all
     that the package knows; none: the equations alone."""
+
+    engine_factors: calibration_fields.EngineFactors = False
+    """Whether several engines are each priced with the launches that their measurements say; one engine always is."""
 
     requests_per_s: fields.Limit
     """Requests that arrive in a second."""
@@ -287,7 +290,7 @@ class Fleet(Strict):
     workloads: Workloads
     """What has to be served."""
 
-    profile: calibration_fields.Profiles = (PUBLISHED,)
+    profile: calibration_fields.Profiles = (AUTOMATIC,)
     """Calibration: auto (the profile of each accelerator's generation), profiles as names, files or mappings, or
     paper-constants."""
 
@@ -352,11 +355,10 @@ class Fleet(Strict):
             yield from notes_on_nodes(pool.name, pool.accelerator, pool.gpus, size, pool.rented_by, self._origin)
         for workload in self.workloads:
             draft = None if workload.speculation is None else workload.speculation.looked_up
+            notes = calibration_fields.without_factors(self.profile, asked=workload.engine_factors)
             if workload.model is not None:
-                yield from (
-                    f"workload {workload.name}: {note}"
-                    for note in notes_on_models(workload.model, draft, workload.weights)
-                )
+                notes = (*notes_on_models(workload.model, draft, workload.weights), *notes)
+            yield from (f"workload {workload.name}: {note}" for note in notes)
             rows = workload.operating_points if isinstance(workload.operating_points, tuple) else ()
             points = [row.accelerator for row in rows if row.accelerator is not None]
             pools = [each.accelerator for each in self.pools if workload.pools is None or each.name in workload.pools]

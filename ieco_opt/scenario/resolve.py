@@ -156,6 +156,8 @@ def _calibrated(
     scenario: Scenario, accelerators: list[Accelerator | None], faults: list[Fault]
 ) -> tuple[Scenario, list[Accelerator | None]]:
     """Accelerators with the profiles that they are priced with, which then stand in the scenario as mappings."""
+    if scenario.fidelity is Fidelity.PAPER:
+        return scenario, accelerators
     try:
         found, held = calibrated(accelerators, scenario.profile, scenario.origin)
     except ScenarioError as error:

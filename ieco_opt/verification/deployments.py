@@ -24,6 +24,7 @@ from ieco_opt.pareto.describe import (
     rows_of,
 )
 from ieco_opt.pareto.resident import resident_of
+from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
@@ -158,6 +159,7 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
         "mfu": _mfu(family, row, float(latency[0]), batch),
         "power_kw": None if np.isnan(power) else power,
         **resident_of(family, row, sequences).columns(),
+        **trusted(family, row, sequences),
         **times,
         "bottleneck": bottleneck_of(times),
     }

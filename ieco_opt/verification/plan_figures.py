@@ -19,13 +19,15 @@ from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_number, names_of
 from ieco_opt.pareto.resident import resident, resident_of
+from ieco_opt.pareto.trusted import trusted, trusted_prefill
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.agreement import EXACT, differences, exceeds, shown
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.results.plan import FleetPlan, InstanceRow
+from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import ResolvedFleet, ResolvedWorkload
 from ieco_opt.verification.deployments import DEGREES
 from ieco_opt.verification.plan_points import of_operating_points
@@ -236,6 +238,7 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
         **draft_of(family, alternative),
         "mfu": _mfu(setups, throughput, traffic, row.gpus),
         **resident_of(family, alternative, batch).columns(),
+        **trusted(family, alternative, batch),
         **times,
         "bottleneck": bottleneck_of(times),
     }
@@ -261,6 +264,7 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
         "draft_model": None,
         "mfu": _mfu(setups, served, traffic, row.gpus),
         **resident(setups.family, setups.degrees.take(np.array([at])), batch).columns(),
+        **trusted_prefill(setups.family),
         **times,
         "bottleneck": bottleneck_of(times),
     }

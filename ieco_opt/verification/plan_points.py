@@ -8,7 +8,7 @@ from typing import Any
 from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.instances import Service
 from ieco_opt.results.agreement import Difference, differences, exceeds, shown
-from ieco_opt.results.plan import InstanceRow
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.scenario import OperatingPoint
 
 _ABSENT = (
@@ -26,6 +26,7 @@ _ABSENT = (
     ),
     *("memory_per_gpu_gb", "memory_limit_gb", "draft", "cache_tokens"),
     *("weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb"),
+    *("profile", "in_range", "expected_error"),
 )
 """Figures that an operating point does not have."""
 

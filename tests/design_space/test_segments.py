@@ -176,6 +176,7 @@ def test_single_batches_cannot_be_split_further() -> None:
 
 
 WIDE = SCENARIO | {
+    "profile": "paper-constants",
     "model": "gpt-oss-20b",
     "weights": ["mxfp4"],
     "design_space": SPACE | {"stage_ranks": [1, 2], "tensor_layout": ["1d"], "batch": {"min": 1, "max": 40}},

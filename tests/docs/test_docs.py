@@ -23,8 +23,9 @@ from ieco_opt.cli.main import cli
 from ieco_opt.documents.yaml_document import parse_trusted
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Row
-from ieco_opt.results.plan import InstanceRow, NodeRow, PoolSummary, WorkloadSummary
+from ieco_opt.results.plan import NodeRow, PoolSummary, WorkloadSummary
 
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))

@@ -48,7 +48,10 @@ OPTIONAL = SETUP | {"kv_cache": "bf16", "engine": "any", "memory_reserve_gb": 1.
 
 
 def evaluated(*rows: Row, fidelity: str = "deployable") -> pd.DataFrame:
-    return ieco_opt.evaluate(pd.DataFrame(list(rows)), fidelity, file="points.csv")
+    """Rows by the equations, with the published constants."""
+    takes_none = fidelity == "paper" or any("equation" in row for row in rows)
+    profile = None if takes_none else "paper-constants"
+    return ieco_opt.evaluate(pd.DataFrame(list(rows)), fidelity, profile=profile, file="points.csv")
 
 
 def faults(*rows: Row, fidelity: str = "deployable") -> list[tuple[str | None, int | None, str, str]]:
@@ -90,6 +93,7 @@ def test_a_deployment_has_the_latency_that_the_frontier_states() -> None:
         weights=["fp8", "bf16"],
         accelerators=["H100-SXM", "MI300X"],
         workload={"context_tokens": 4000, "output_tokens": 500},
+        engine="vllm",
         design_space={"pipeline_parallel": [1, 2], "batch": {"min": 1, "max": 300}},
     )
     table = ieco_opt.frontier(scenario, delta=0.2).to_dataframe()
@@ -101,6 +105,36 @@ def test_a_deployment_has_the_latency_that_the_frontier_states() -> None:
     assert found["feasible"].all()
     found["network_s"] = found[list(NETWORK_PARTS)].sum(axis=1)
     np.testing.assert_allclose(found[parts], table[parts], rtol=1e-9)
+    trusted = ["profile", "in_range", "expected_error"]
+    assert found[trusted].to_numpy().tolist() == table[trusted].to_numpy().tolist()
+    assert set(found["profile"]) <= {"hopper-2026-07", "cdna3-2026-07"}
+
+
+def test_a_profile_may_be_chosen_and_one_server_takes_its_own_launches() -> None:
+    row = SETUP | {"weights": "fp8", "pipeline_parallel": 1}
+    table = pd.DataFrame([row | {"engine": each} for each in ("any", "none", "vllm")])
+    hopper = catalog.profiles.calibration("hopper-2026-07")
+    auto, named, published = (
+        ieco_opt.evaluate(table, profile=each) for each in (None, "hopper-2026-07", "paper-constants")
+    )
+    pd.testing.assert_frame_equal(auto, named)
+    assert set(published["profile"]) == {"paper-constants"}
+    assert len(set(published["kernel_s"])) == 1
+    plain, alone, own = (auto["kernel_s"] - hopper.step_s).tolist()
+    assert plain == alone
+    assert own == pytest.approx(plain * hopper.engines["vllm"], rel=1e-12)
+
+
+@pytest.mark.parametrize("row", [CLOSED_FORM, SETUP], ids=["closed form", "paper"])
+def test_fidelity_paper_takes_no_profile(row: Row) -> None:
+    with pytest.raises(ScenarioError, match="profile: found 'auto', expected nothing in fidelity paper"):
+        ieco_opt.evaluate(pd.DataFrame([row]), "paper", profile="auto")
+
+
+def test_a_row_that_verifies_tokens_of_a_draft_is_out_of_range() -> None:
+    row = SETUP | {"model": "Llama-3.1-70B", "weights": "fp8", "gpus": 8, "pipeline_parallel": 1, "output_tokens": 1000}
+    found = ieco_opt.evaluate(pd.DataFrame([row, row | {"tokens_per_pass": 2}]))
+    assert found["in_range"].tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

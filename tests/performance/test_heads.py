@@ -25,6 +25,7 @@ def _family(model: str = "DeepSeek-R1", weights: str = "fp8", **speculation: Any
             "weights": [weights],
             "accelerators": ["B200"],
             "engine": "none",
+            "profile": "paper-constants",
             "workload": {"context_tokens": 1000},
             "design_space": {
                 "tensor_parallel": [TENSOR],

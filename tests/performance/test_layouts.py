@@ -208,7 +208,9 @@ def test_vllm_reads_the_dense_weights_of_deepseek_once_in_each_group() -> None:
     row = {"model": "DeepSeek-V3", "accelerator": "H200-SXM", "weights": "fp8", "tensor_layout": "1d", "gpus": 16}
     row |= {"pipeline_parallel": 1, "attention_data_parallel": 4, "batch": 64, "context_tokens": 1000}
     row |= {"tokens_per_pass": 1, "expert_parallel": 16, "exchange": "all_to_all"}
-    found = ieco_opt.evaluate(pd.DataFrame([row | {"engine": each} for each in ("vllm", "none")]))
+    found = ieco_opt.evaluate(
+        pd.DataFrame([row | {"engine": each} for each in ("vllm", "none")]), profile="paper-constants"
+    )
     assert found["feasible"].tolist() == [True, True]
     # 3 dense layers of 3 x 7168 x 18432 weights and 58 shared experts of 3 x 7168 x 2048 in 8.03 bits, and the head of
     # 129,280 x 7168 in 16, read by four groups and not by one. Their activations move by another rectangle: little.

@@ -27,8 +27,9 @@ from ieco_opt.reports.text.table import MOST_ROWS, width_of
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, Status
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism, Row
-from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow, NodeRow, PoolSummary, Relaxation, WorkloadSummary
+from ieco_opt.results.plan import FleetPlan, FleetResult, NodeRow, PoolSummary, Relaxation, WorkloadSummary
 from ieco_opt.results.reading import from_json, load_result
 from ieco_opt.results.statistics import FleetStatistics
 from ieco_opt.results.versions import Versions

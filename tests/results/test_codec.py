@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from places import DATA
+from places import DATA, SCENARIOS
 from saved_results import KINDS, result
 
 import ieco_opt
@@ -34,6 +34,7 @@ LAST = ("solver", "statistics", "versions", "notes")
 FORMAT_1 = sorted((DATA / "format1").glob("*.json"))
 MODEL_1 = sorted((DATA / "model1").glob("*.json"))
 MODEL_2 = sorted((DATA / "model2").glob("*.json"))
+MODEL_3 = sorted((DATA / "model3").glob("*.json"))
 """Files of format 2 of earlier performance models, as the versions with these models wrote them."""
 
 OTHERS: tuple[Any, ...] = ("text", 2.5, -1, 0, True, None, ["text"], {"text": 1}, 10**400)
@@ -411,7 +412,7 @@ def test_what_is_no_result_is_refused(text: str) -> None:
 
 
 OTHER_MODEL = (
-    "versions.model: found {}, this version has the performance model 3; figures of the model were not checked"
+    "versions.model: found {}, this version has the performance model 4; figures of the model were not checked"
 )
 
 
@@ -539,7 +540,7 @@ def test_a_draft_model_of_model_2_has_the_name_that_the_scenario_gives_it(refere
     assert drafts == {None, expected}
 
 
-@pytest.mark.parametrize("path", MODEL_1 + MODEL_2, ids=lambda path: f"{path.parent.name} {path.stem}")
+@pytest.mark.parametrize("path", MODEL_1 + MODEL_2 + MODEL_3, ids=lambda path: f"{path.parent.name} {path.stem}")
 def test_files_of_earlier_models_are_read_and_lose_nothing(path: Any) -> None:
     old, read = json.loads(path.read_text()), load_result(path)
     model = int(path.parent.name[-1])
@@ -550,7 +551,21 @@ def test_files_of_earlier_models_are_read_and_lose_nothing(path: Any) -> None:
     assert len(before) == len(now)
     for was, is_now in zip(before, now, strict=True):
         assert was == {name: is_now[name] for name in was}
-    assert to_mapping(read)["scenario"] == old["scenario"]
+    # What named no profile was priced with the published constants.
+    assert ("profile" in old["scenario"]) == (path.stem == "calibrated")
+    assert to_mapping(read)["scenario"] == {"profile": ["paper-constants"]} | old["scenario"]
+    trusted = [(row["profile"], row["in_range"], row["expected_error"]) for row in now if "memory_per_gpu_gb" in row]
+    assert set(trusted) <= {(None, None, None)}
+
+
+@pytest.mark.parametrize("model", [1, 2, 3])
+def test_fidelity_paper_of_an_earlier_model_has_no_profile(model: int) -> None:
+    asked = ieco_opt.load_scenario(SCENARIOS / "paper-llama-3-70b.yaml", ["design_space.max_gpus=8"])
+    values = to_mapping(ieco_opt.frontier(asked, delta=1.0))  # type: ignore[arg-type]
+    values["versions"]["model"] = model
+    read = from_json(json.dumps(values))
+    assert "profile" not in to_mapping(read)["scenario"]
+    assert ieco_opt.verify(read).problems == [OTHER_MODEL.format(model)]
 
 
 @pytest.mark.parametrize(
@@ -561,12 +576,13 @@ def test_files_of_earlier_models_are_read_and_lose_nothing(path: Any) -> None:
             for name in ("kv_cache", "redundant_experts", "draft_redundant_experts", "weights_gb", "free_gb")
         ),
         *((name, [1, 2]) for name in ("engine", "engines", "exchange", "draft_mode", "draft_model")),
+        *((name, [1, 2, 3]) for name in ("profile", "in_range", "expected_error")),
     ],
 )
 def test_a_file_of_this_model_lacks_nothing(name: str, models: list[int]) -> None:
     values = to_mapping(result("frontier"))
     del values["deployments"][0][name]
-    for model in (1, 2, 3, 4):
+    for model in (1, 2, 3, 4, 5):
         values["versions"]["model"] = model
         assert refused(values).keys() == (set() if model in models else {f"deployments[0].{name}"})
     # True equals 1, but is no number of a model.

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from base_mappings import FLEET
 
 import ieco_opt
-from ieco_opt.catalog.profiles import calibration, calibrations
+from ieco_opt.catalog.profiles import calibration
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario import Scenario
+from ieco_opt.scenario import Fleet, Scenario
+from ieco_opt.scenario.calibrations import PUBLISHED
 from ieco_opt.scenario.resolve import resolve
 
 
@@ -31,9 +33,34 @@ def names(one: Scenario) -> list[str | None]:
     return [None if each.calibration is None else each.calibration.name for each in resolve(one).accelerators]
 
 
-def test_without_the_field_the_published_constants_count() -> None:
-    assert names(scenario()) == [None]
-    assert resolve(scenario()).scenario.to_mapping().get("profile") is None
+def test_without_the_field_each_accelerator_takes_its_own_profile() -> None:
+    assert names(scenario()) == ["hopper-2026-07"]
+    assert scenario().profile == scenario(profile="auto").profile
+    assert resolve(scenario()).scenario.to_mapping()["profile"][0]["name"] == "hopper-2026-07"
+
+
+def test_published_constants_count_where_they_are_asked_for() -> None:
+    assert names(scenario(profile="paper-constants")) == [None]
+    assert resolve(scenario(profile="paper-constants")).scenario.to_mapping()["profile"] == ["paper-constants"]
+
+
+def test_fidelity_paper_has_its_own_constants() -> None:
+    paper = ieco_opt.load_scenario("scenarios/paper-llama-3-70b.yaml")
+    assert names(paper) == [None]
+    assert "profile" not in resolve(paper).scenario.to_mapping()
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"name": "mine", "usd_per_gpu_hour": 1.5}, "hopper-2026-07"),
+        ({"name": "mine", "hbm_bytes_per_s": 1e12}, "hopper-2026-07"),
+        ({"name": "MI300X", "usd_per_gpu_hour": 1.5}, "cdna3-2026-07"),
+    ],
+)
+def test_an_accelerator_of_ones_own_takes_the_profile_of_what_it_is_like(own: dict[str, Any], expected: str) -> None:
+    """Unless a profile names it itself."""
+    assert names(scenario(accelerators=[{"like": "H100-SXM"} | own], engine="none")) == [expected]
 
 
 def test_auto_takes_the_profile_of_each_generation_and_published_constants_elsewhere() -> None:
@@ -53,8 +80,10 @@ def test_what_a_result_keeps_stands_for_the_same_constants(asked: str, hardware:
     first = resolve(scenario(accelerators=hardware, engine="none", profile=asked))
     kept = first.scenario.to_mapping()
     assert all(isinstance(each, dict) or each == "paper-constants" for each in kept["profile"])
-    again = resolve(Scenario(**json.loads(json.dumps(kept))))
-    assert [each.calibration for each in again.accelerators] == [each.calibration for each in first.accelerators]
+    for _ in range(3):
+        again = resolve(Scenario(**json.loads(json.dumps(kept))))
+        assert [each.calibration for each in again.accelerators] == [each.calibration for each in first.accelerators]
+        assert again.scenario.to_mapping() == kept
 
 
 def test_a_saved_frontier_is_verified_with_the_constants_that_it_was_priced_with(tmp_path: Path) -> None:
@@ -98,10 +127,20 @@ def test_fidelity_paper_knows_no_profile() -> None:
 
 def test_a_fleet_prices_its_pools_with_profiles_and_keeps_them() -> None:
     fleet = ieco_opt.load_scenario("scenarios/fleet-chat-and-code.yaml")
-    plain, priced = (ieco_opt.plan(each) for each in (fleet, fleet.model_copy(update={"profile": ("auto",)})))
+    plain, priced = (ieco_opt.plan(each) for each in (fleet.model_copy(update={"profile": (PUBLISHED,)}), fleet))
     # Published constants are too fast, so that more has to be hired.
     assert priced[0].usd_per_hour > plain[0].usd_per_hour
     assert ieco_opt.verify(priced).holds
-    assert {each["name"] for each in priced.scenario.to_mapping()["profile"] if isinstance(each, dict)} <= {
-        each.name for each in calibrations()
-    }
+    *held, last = priced.scenario.to_mapping()["profile"]
+    assert {each["name"] for each in held} == {"hopper-2026-07", "cdna3-2026-07"}
+    assert last == "paper-constants"
+    assert Fleet(**priced.scenario.to_mapping()) == priced.scenario
+
+
+def test_a_fleet_with_a_profile_in_a_file_is_read_back_without_it(tmp_path: Path) -> None:
+    mapping = calibration("hopper-2026-07").model_dump(mode="json", exclude_defaults=True)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mapping | {"name": "mine"}), encoding="utf-8")
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(FLEET | {"profile": "mine.yaml"}), encoding="utf-8")
+    ieco_opt.plan(ieco_opt.load_scenario(tmp_path / "s.yaml")).to_json(tmp_path / "plan.json")
+    (tmp_path / "mine.yaml").unlink()
+    assert ieco_opt.verify(tmp_path / "plan.json").holds

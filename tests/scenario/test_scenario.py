@@ -16,6 +16,7 @@ from malformed_scenarios import GOOD
 from pydantic import ValidationError
 
 from ieco_opt import catalog
+from ieco_opt.catalog import profiles
 from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario import (
     BatchRange,
@@ -231,7 +232,8 @@ def test_file_and_override_faults_come_together(tmp_path: Path) -> None:
 def test_resolve_looks_names_up(tmp_path: Path) -> None:
     resolved = resolve(load_scenario(_write(tmp_path, GOOD)))
     assert resolved.model == catalog.model("Llama-3.3-70B")
-    assert resolved.accelerators == (catalog.accelerator("H100-SXM"),)
+    hopper = profiles.calibration("hopper-2026-07")
+    assert resolved.accelerators == (replace(catalog.accelerator("H100-SXM"), calibration=hopper),)
     assert resolved.draft == catalog.model("Llama-3.1-8B")
     assert resolved.design_space.batch_max == 256
 

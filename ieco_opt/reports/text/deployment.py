@@ -28,7 +28,7 @@ def render_card(frontier: Frontier, width: int) -> str:
         _decisions(deployment),
         _resources(deployment),
         _times(deployment, width),
-        [verdict(frontier, deployment), wording.statistics(frontier)],
+        [*wording.trust([deployment]), verdict(frontier, deployment), wording.statistics(frontier)],
     ]
     return "\n\n".join("\n".join(_wrapped(line, width) for line in lines) for lines in parts)
 

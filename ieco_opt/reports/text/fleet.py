@@ -23,7 +23,8 @@ from ieco_opt.reports.text.table_columns import (
     words,
 )
 from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
-from ieco_opt.results.plan import FleetPlan, FleetResult, InstanceRow
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, FleetResult
 
 _KEY = "tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs"
 
@@ -61,7 +62,8 @@ def _foot(result: FleetResult) -> list[str]:
     layouts = [_layout(row) for row in rows if row.parallelism is not None]
     unexamined = [row.requirement for plan in result.plans for row in plan.next_cheaper if row.amount is None]
     missing = [f"what a better plan would miss was not examined in time of: {', '.join(unexamined)}"]
-    return [*(missing if unexamined else []), *wording.letters_in(layouts), _KEY, fleet_wording.statistics(result)]
+    about = [*wording.letters_in(layouts), *wording.trust(rows)]
+    return [*(missing if unexamined else []), *about, _KEY, fleet_wording.statistics(result)]
 
 
 def _instances(plan: FleetPlan) -> TitledTable:

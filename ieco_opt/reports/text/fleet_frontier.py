@@ -18,7 +18,8 @@ def render_frontier(result: FleetResult, width: int) -> str:
     if shown:
         parts.append(fitted(_plans(result, shown), width))
     proof = wording.proof([(plan.status, plan.gap) for plan in result])
-    lines = [*left_out(len(result), len(shown)), f"{proof}; {fleet_wording.statistics(result)}"]
+    trust = wording.trust([row for plan in result for row in plan.instances])
+    lines = [*left_out(len(result), len(shown)), *trust, f"{proof}; {fleet_wording.statistics(result)}"]
     return "\n\n".join([*parts, wrapped(lines, width)])
 
 

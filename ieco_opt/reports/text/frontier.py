@@ -74,6 +74,7 @@ def _varies(values: Iterable[object]) -> bool:
 
 def _foot(frontier: Frontier, shown: Sequence[Deployment]) -> list[str]:
     lines = wording.letters_in([item.parallelism.short() for item in shown])
+    lines += wording.trust(frontier.deployments)
     if frontier.open_regions:
         regions = wording.counted(frontier.open_regions, "region")
         lines.append(f"{regions} of speed and cost left open (see --plot or --out)")

@@ -12,6 +12,7 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Scenario
@@ -84,6 +85,21 @@ def listed_memory(deployment: Deployment) -> str:
         for name, gigabytes in parts.items()
         if gigabytes is not None and (gigabytes > 0.0 or name == "free")
     )
+
+
+def trust(rows: Sequence[Deployment | InstanceRow]) -> list[str]:
+    """Say in a line which constants times are priced with, and how far they can be trusted; nothing without times."""
+    errors = {row.profile: row.expected_error for row in rows if row.profile is not None}
+    if not errors:
+        return []
+    profiles = ", ".join(f"{name} (expected error {100.0 * (error or 0.0):.0f} %)" for name, error in errors.items())
+    inside = [row.in_range for row in rows if row.profile is not None]
+    outside = inside.count(False)
+    if 0 < outside < len(inside):
+        where = f"{outside:,} of {len(inside):,} rows outside"
+    else:
+        where = f"{'all ' if len(inside) > 1 else ''}{'outside' if outside else 'in'}"
+    return [f"profile {profiles}; {where} the validated range"]
 
 
 def times(deployment: Deployment) -> dict[str, float]:
