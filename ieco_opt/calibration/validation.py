@@ -12,8 +12,8 @@ from ieco_opt.calibration.measurements import Measurements
 from ieco_opt.calibration.pricing import Group, ProfileOf, Rows, group_rows, predicted
 from ieco_opt.calibration.ranking import Ranking, Regret, ranking_of, regret_of
 from ieco_opt.catalog.calibration import Calibration
+from ieco_opt.catalog.expected_error import expected_error
 from ieco_opt.catalog.profiles import calibration, calibration_of
-from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.collectives import Array
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.writing import table_rows
@@ -21,9 +21,6 @@ from ieco_opt.scenario.calibrations import AUTOMATIC, PUBLISHED
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNCALIBRATED_ERROR = 0.3
-"""Expected relative error where no measurements of the accelerator are behind its constants."""
 
 BY = ("accelerator", "model", "weights", "engine", "degrees", "batch")
 """What rows are grouped by, one summary each."""
@@ -176,13 +173,6 @@ def _degrees(group: Group) -> NDArray[Any]:
         ],
         dtype=object,
     )
-
-
-def expected_error(profile: Calibration | None, accelerator: Accelerator) -> float:
-    """Relative error of nine rows in ten: the profile's on accelerators that it was fitted on, else 0.3."""
-    if profile is None or profile.fitted_on is None or accelerator.name not in profile.accelerators:
-        return UNCALIBRATED_ERROR
-    return profile.fitted_on.p90_error
 
 
 def _in_range(part: pd.DataFrame, group: Group, profile: Calibration | None) -> NDArray[np.bool_]:

@@ -43,6 +43,7 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         speculation=speculation_of(scenario.speculation, resolved.draft),
         engines=EngineChoices(resolved.engines, scenario.model),
         batches=listed.batches,
+        model_error=scenario.model_error,
     )
 
 

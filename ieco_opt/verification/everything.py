@@ -57,8 +57,8 @@ class Everything:
             return None
         tight = replace(
             self.bounds,
-            min_speed=max(self.bounds.min_speed, speed),
-            max_cost=min(self.bounds.max_cost, cost),
+            least_speed=speed,
+            most_cost=cost,
         )
         left = self.pool.ranges(tight, np.unique(self.parts.row[possible]))
         if not len(left):

@@ -34,7 +34,7 @@ def render(frontier: Frontier, width: int = 80) -> str:
 
 def _title(frontier: Frontier) -> list[str]:
     about = f"{frontier.scenario.name}: {wording.subject(frontier)}"
-    return [*wording.warning(frontier), about, wording.guarantee(frontier)]
+    return [*wording.warning(frontier), about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
 
 
 def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:
