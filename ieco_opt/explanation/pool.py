@@ -258,9 +258,12 @@ class Pool:
         return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
 
 
-def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
-    """Enumerate the setups of a scenario with every limit of it removed."""
-    request = family_request(resolved)
+def build_pool(resolved: ResolvedScenario, ask: Ask = go_on, *, pessimistic: bool = False) -> Pool:
+    """Enumerate the setups of a scenario with every limit of it removed.
+
+    ``pessimistic``: as of :func:`family_request`.
+    """
+    request = family_request(resolved, pessimistic=pessimistic)
     free = replace(
         request,
         choices=replace(request.choices, max_gpus=MOST_GPUS),

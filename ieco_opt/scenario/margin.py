@@ -31,6 +31,11 @@ def errors_of(model_error: ModelError, accelerators: Sequence[Accelerator]) -> d
     return {each.name: error_of(model_error, each) for each in accelerators}
 
 
+def band_error(scenario: Scenario) -> ModelError:
+    """Error at the pessimistic end of a band: that of the scenario, or where it plans with none that of its profile."""
+    return scenario.model_error or "profile"
+
+
 def limits_hold(scenario: Scenario | Fleet) -> str | None:
     """In words up to what error the limits of a scenario hold; ``None`` where they hold for the model as it is."""
     if scenario.model_error == 0.0:

@@ -40,11 +40,14 @@ DEGREES = (
 
 
 class DeploymentModel:
-    """The setups of a scenario, and the figures of the deployments that were looked up in them."""
+    """The setups of a scenario, and the figures of the deployments that were looked up in them.
 
-    def __init__(self, resolved: ResolvedScenario) -> None:
+    ``pessimistic``: the figures are those at the pessimistic end of a band.
+    """
+
+    def __init__(self, resolved: ResolvedScenario, *, pessimistic: bool = False) -> None:
         self._resolved = resolved
-        self._families = _families_of(resolved)
+        self._families = _families_of(resolved, pessimistic=pessimistic)
         self._known: dict[tuple[object, ...], tuple[dict[str, Any], tuple[str, ...]] | str] = {}
 
     def problems(self, deployments: Sequence[Deployment]) -> Iterator[str]:
@@ -88,10 +91,10 @@ class DeploymentModel:
 
 
 def _families_of(
-    resolved: ResolvedScenario,
+    resolved: ResolvedScenario, *, pessimistic: bool
 ) -> dict[tuple[str, str | None, str | None], dict[str | None, Family]]:
     """The setups of every accelerator and precision of a scenario by their names, and by server."""
-    request, precisions = family_request(resolved), resolved.precisions or (None,)
+    request, precisions = family_request(resolved, pessimistic=pessimistic), resolved.precisions or (None,)
     return {
         (accelerator[1].name, *names_of(precision[1])): {
             family.engine: family for family in build_families(request, accelerator, precision)[0]

@@ -34,9 +34,9 @@ class Everything:
     _asked: dict[tuple[float, float], Found | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, resolved: ResolvedScenario) -> Everything:
-        """Price every configuration of a scenario."""
-        pool = build_pool(resolved)
+    def of(cls, resolved: ResolvedScenario, *, pessimistic: bool = False) -> Everything:
+        """Price every configuration of a scenario, as the model says or at the pessimistic end of a band."""
+        pool = build_pool(resolved, pessimistic=pessimistic)
         bounds = bounds_of(resolved, max(pool.gpu_counts(), default=0))
         parts = _short(pool.ranges(bounds))
         speed, cost = 1.0 / pool.at(parts, parts.lo)[0], pool.at(parts, parts.hi)[1]
