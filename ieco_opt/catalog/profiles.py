@@ -24,9 +24,6 @@ from ieco_opt.errors import Fault, ScenarioError
 if TYPE_CHECKING:
     import pandas as pd
 
-UNCALIBRATED_ERROR = 0.3
-"""Expected relative error where no measurements of the accelerator are behind its constants."""
-
 _FOLDER = "profiles"
 _FILE_ENDINGS = (".yaml", ".yml")
 
@@ -91,21 +88,6 @@ def fitting(accelerator: Accelerator, profiles: Iterable[Calibration]) -> Calibr
             if found_here is not None:
                 return found_here
     return None
-
-
-def measured_on(profile: Calibration, accelerator: Accelerator) -> bool:
-    """Whether measurements of an accelerator are behind a profile."""
-    if profile.fitted_on is None:
-        return False
-    alike = accelerator.like_hardware and accelerator.like in profile.accelerators
-    return accelerator.name in profile.accelerators or alike
-
-
-def expected_error(profile: Calibration | None, accelerator: Accelerator) -> float:
-    """Relative error of nine rows in ten: the profile's on accelerators that it was fitted on, else 0.3."""
-    if profile is None or profile.fitted_on is None or not measured_on(profile, accelerator):
-        return UNCALIBRATED_ERROR
-    return profile.fitted_on.p90_error
 
 
 def read_calibration(path: Path) -> Calibration:

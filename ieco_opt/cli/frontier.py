@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
 from ieco_opt.defaults import DEFAULT_DELTA
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--delta", type=float, help=f"Coverage of the approximate Pareto set.  [default: {DEFAULT_DELTA}]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")
 @click.option("--complete", is_flag=True, help="Instead, the complete nondominated set.")
+@click.option("--band", is_flag=True, help="Also the frontier at the pessimistic end of the model.")
 @solver_config_option
 @output_options
 def command(
@@ -28,6 +30,7 @@ def command(
     delta: float | None,
     points: int | None,
     complete: bool,
+    band: bool,
     solver_config: str,
     out: Path | None,
     output_format: str | None,
@@ -45,7 +48,7 @@ def command(
 
     if delta is not None and (points is not None or complete):
         raise click.UsageError("--delta does not go with --points or --complete")
-    delivery = Delivery(out, output_format, quiet, plot)
+    delivery = Delivery(out, output_format, quiet, plot, beside=("pessimistic",) if band else ())
     delivery.check()
     loaded = load_deployment(scenario, overrides)
     config = load_solver_config(solver_config)
@@ -56,8 +59,11 @@ def command(
             delta=DEFAULT_DELTA if delta is None else delta,
             points=points,
             complete=complete,
+            band=band,
             solver_config=config,
             progress=shown.found,
             doing=shown.doing,
         )
-    return delivery.deliver(result)
+    status = delivery.deliver(result)
+    end = result.pessimistic_end()
+    return ExitStatus.STOPPED if status is ExitStatus.DONE and end is not None and end.stopped else status

@@ -375,14 +375,22 @@ def _draft_row(family: Family, setup: int, batch: float, draft: Degrees) -> int 
 
 
 def _missed(limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float) -> Iterator[Finding]:
-    speed, throughput, power = 1.0 / latency, batch / latency, float(alternative.power_kw[0])
+    """Limits that are missed, each with the figure that misses it: but for caps, with the error of the model."""
+    margin = float(alternative.margin[0])
+    speed, least, most = 1.0 / (latency * margin), batch / (latency * margin), batch / latency
+    cost, power, error = cost * margin, float(alternative.power_kw[0]), _with_error(margin)
     for missed, name, found, limit, unit in (
-        (speed < limits.min_speed, "min_speed", speed, limits.min_speed, "tokens/s"),
-        (cost > limits.max_cost, "max_cost", cost, limits.max_cost, "$ per million tokens"),
-        (throughput > limits.max_throughput, "max_throughput", throughput, limits.max_throughput, "tokens/s"),
-        (throughput < limits.min_throughput, "min_throughput", throughput, limits.min_throughput, "tokens/s"),
+        (speed < limits.min_speed, "min_speed", speed, limits.min_speed, f"tokens/s{error}"),
+        (cost > limits.max_cost, "max_cost", cost, limits.max_cost, f"$ per million tokens{error}"),
+        (most > limits.max_throughput, "max_throughput", most, limits.max_throughput, "tokens/s"),
+        (least < limits.min_throughput, "min_throughput", least, limits.min_throughput, f"tokens/s{error}"),
         (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
     ):
         if missed:
             text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
             yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")
+
+
+def _with_error(margin: float) -> str:
+    """What is said of a figure that holds with an error of the model."""
+    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"

@@ -25,7 +25,8 @@ class Alternatives:
     verifies ``draft_tokens`` tokens (0: plain decoding) and the draft of a plain alternative has share 0.
     ``accelerator`` and ``engine`` index the scenario's lists and ``precision`` its pairs of weights and cache.
     ``batch_min`` and ``batch_max`` bound the batches that exist and fit in memory, all of them multiples of
-    ``batch_step``: groups and micro-batches are whole.
+    ``batch_step``: groups and micro-batches are whole. Limits hold for ``margin`` times the latency and the cost;
+    ``margin_within`` is the factor that both have in them already, 1 but where they are those of the pessimistic end.
     """
 
     accelerator: Rows
@@ -43,6 +44,8 @@ class Alternatives:
     batch_max: Integers
     usd_per_s: Array
     power_kw: Array
+    margin: Array
+    margin_within: Array
 
     def __len__(self) -> int:
         return len(self.batch_min)
@@ -65,6 +68,14 @@ class Alternatives:
     def cost_usd_per_mtok(self, latency_s: Array, batch: Array) -> Array:
         """Cost of a million tokens at ``batch`` whose latency is known."""
         return cost_usd_per_mtok(self.usd_per_s.reshape((-1,) + (1,) * (batch.ndim - 1)), latency_s, batch)
+
+    def at_limits(self, values: Array) -> Array:
+        """Latencies or costs, of shape (alternatives, ...), as limits are to hold for them."""
+        return values * self.margin.reshape((-1,) + (1,) * (values.ndim - 1))
+
+    def nominal(self, values: Array) -> Array:
+        """Latencies or costs, of shape (alternatives, ...), as the model gives them."""
+        return values / self.margin_within.reshape((-1,) + (1,) * (values.ndim - 1))
 
     def take(self, rows: Rows) -> Alternatives:
         """Keep the given alternatives, in the given order."""

@@ -22,6 +22,7 @@ from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
 from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.validated import Validated, validated
+from ieco_opt.scenario.margin import ModelError, margin_of
 
 TINY_EXPERTS = "shards of experts so small that their activations outweigh their weights"
 """Such setups (fewer than about 250 weights a shard) are outside what the proofs cover."""
@@ -31,7 +32,8 @@ TINY_EXPERTS = "shards of experts so small that their activations outweigh their
 class FamilyRequest:
     """What the families of one scenario have in common.
 
-    Batches are every integer from ``batch_min`` to ``batch_max``, or those of ``batches``.
+    Batches are every integer from ``batch_min`` to ``batch_max``, or those of ``batches``. Limits are to hold with
+    ``model_error``; ``pessimistic``: latency and cost are those with the error.
     """
 
     model: Model | PaperModel
@@ -43,6 +45,8 @@ class FamilyRequest:
     speculation: Speculation | None
     engines: EngineChoices
     batches: tuple[int, ...] | None = None
+    model_error: ModelError = 0.0
+    pessimistic: bool = False
 
     @property
     def draft(self) -> Model | PaperModel | None:
@@ -121,6 +125,8 @@ def _build(
         server=server,
         engine_index=number,
         validated=_validated(request.model, hardware, precision[1]),
+        margin=margin_of(request.model_error, accelerator[1]),
+        pessimistic=request.pessimistic,
     )
     return family, +reasons
 

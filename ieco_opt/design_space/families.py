@@ -81,7 +81,8 @@ class Family:
 
     ``accelerator`` has the calibration of the server. ``validated`` is what is known of the error of its times,
     ``None`` in fidelity ``paper``. ``accelerator_index`` is a position in the scenario's list, ``precision_index`` one
-    among its pairs of weights and cache, ``engine_index`` one among its engines (0 where it has none).
+    among its pairs of weights and cache, ``engine_index`` one among its engines (0 where it has none). Limits hold for
+    ``margin`` times latency and cost; a ``pessimistic`` family is priced with them as its latency and cost.
     """
 
     accelerator: Accelerator
@@ -97,6 +98,8 @@ class Family:
     server: Server | None = None
     engine_index: int = 0
     validated: Validated | None = None
+    margin: float = 1.0
+    pessimistic: bool = False
 
     @property
     def engine(self) -> str | None:
@@ -218,6 +221,7 @@ class Family:
             high = self._largest_pair_batch(setups, drafts, low, high)
         degrees = self.setups.degrees.take(setups)
         power = self.accelerator.power_w
+        margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)
         return Alternatives(
             accelerator=np.full(count, self.accelerator_index),
             precision=np.full(count, self.precision_index),
@@ -226,15 +230,17 @@ class Family:
             draft_tokens=np.full(count, draft_tokens),
             draft_degrees=draft_degrees,
             model=model,
-            model_share=np.full(count, factor),
+            model_share=np.full(count, within * factor),
             draft=draft,
-            draft_share=np.full(count, factor * self.proposals(draft_tokens)),
+            draft_share=np.full(count, within * (factor * self.proposals(draft_tokens))),
             batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,
             usd_per_s=self.usd_per_s(setups),
             # Watts first: 3 x 1.1 kW would exceed a limit of 3.3 kW by rounding.
             power_kw=degrees.gpus * (np.nan if power is None else power) / 1000.0,
+            margin=np.full(count, margin),
+            margin_within=np.full(count, within),
         )
 
     def _largest_pair_batch(self, setups: Rows, drafts: Rows, low: Integers, high: Integers) -> Integers:

@@ -17,12 +17,18 @@ from ieco_opt.performance.speculation import yield_of
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
 from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import Speculation as AskedSpeculation
+from ieco_opt.scenario.margin import band_error
 
 
-def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on) -> DesignSpace:
-    """Enumerate and prune the alternatives of a scenario, under its own limits or under others."""
+def design_space_of(
+    resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on, *, pessimistic: bool = False
+) -> DesignSpace:
+    """Enumerate and prune the alternatives of a scenario, under its own limits or under others.
+
+    ``pessimistic``: every latency and cost is that of the pessimistic end of a band.
+    """
     return build_design_space(
-        family_request(resolved),
+        family_request(resolved, pessimistic=pessimistic),
         resolved.accelerators,
         resolved.precisions or (None,),
         limits_of(resolved.scenario.limits) if limits is None else limits,
@@ -30,8 +36,8 @@ def design_space_of(resolved: ResolvedScenario, limits: Limits | None = None, as
     )
 
 
-def family_request(resolved: ResolvedScenario) -> FamilyRequest:
-    """What the setups of a scenario have in common."""
+def family_request(resolved: ResolvedScenario, *, pessimistic: bool = False) -> FamilyRequest:
+    """What the setups of a scenario have in common, priced as the model says or at the pessimistic end of a band."""
     scenario, listed = resolved.scenario, resolved.design_space
     return FamilyRequest(
         model=resolved.model,
@@ -43,6 +49,8 @@ def family_request(resolved: ResolvedScenario) -> FamilyRequest:
         speculation=speculation_of(scenario.speculation, resolved.draft),
         engines=EngineChoices(resolved.engines, scenario.model, scenario.engine_factors),
         batches=listed.batches,
+        model_error=band_error(scenario) if pessimistic else scenario.model_error,
+        pessimistic=pessimistic,
     )
 
 

@@ -25,14 +25,13 @@ class Limits:
     max_power_kw: float = np.inf
 
     def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
-        """Which deployments meet every limit."""
-        speed = 1.0 / latency_s
-        throughput = batch / latency_s
+        """Which deployments meet every limit: but for throughput's and power's cap, with the margin for the error."""
+        late, cost = alternatives.at_limits(latency_s), alternatives.cost_usd_per_mtok(latency_s, batch)
         admitted: NDArray[np.bool_] = (
-            (speed >= self.min_speed)
-            & (alternatives.cost_usd_per_mtok(latency_s, batch) <= self.max_cost)
-            & (throughput <= self.max_throughput)
-            & (throughput >= self.min_throughput)
+            (1.0 / late >= self.min_speed)
+            & (alternatives.at_limits(cost) <= self.max_cost)
+            & (batch / alternatives.nominal(latency_s) <= self.max_throughput)
+            & (batch / late >= self.min_throughput)
         )
         if np.isfinite(self.max_power_kw):
             admitted &= alternatives.power_kw <= self.max_power_kw
@@ -43,13 +42,15 @@ class Limits:
     ) -> NDArray[np.bool_]:
         """Which ranges of batches lo..hi hold no deployment that meets every limit.
 
-        Latency and throughput rise with the batch and cost falls, so the ends decide.
+        Latency and throughput rise with the batch and cost falls, so the ends decide. A margin never depends on the
+        batch, so it changes nothing of that.
         """
+        cheapest = alternatives.cost_usd_per_mtok(latency_hi_s, hi)
         excluded: NDArray[np.bool_] = (
-            (1.0 / latency_lo_s < self.min_speed)
-            | (lo / latency_lo_s > self.max_throughput)
-            | (hi / latency_hi_s < self.min_throughput)
-            | (alternatives.cost_usd_per_mtok(latency_hi_s, hi) > self.max_cost)
+            (1.0 / alternatives.at_limits(latency_lo_s) < self.min_speed)
+            | (lo / alternatives.nominal(latency_lo_s) > self.max_throughput)
+            | (hi / alternatives.at_limits(latency_hi_s) < self.min_throughput)
+            | (alternatives.at_limits(cheapest) > self.max_cost)
         )
         if np.isfinite(self.max_power_kw):
             excluded |= alternatives.power_kw > self.max_power_kw

@@ -224,11 +224,13 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
 
     def upto(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)
-        return (1.0 / latency >= limits.min_speed) & (batch / latency <= limits.max_throughput)
+        quick = 1.0 / part.at_limits(latency) >= limits.min_speed
+        return quick & (batch / part.nominal(latency) <= limits.max_throughput)
 
     def since(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)
-        return (batch / latency >= limits.min_throughput) & (part.cost_usd_per_mtok(latency, batch) <= limits.max_cost)
+        cheap = part.at_limits(part.cost_usd_per_mtok(latency, batch)) <= limits.max_cost
+        return cheap & (batch / part.at_limits(latency) >= limits.min_throughput)
 
     part = alternatives.take(cells.row)
     possible = upto(cells.lo.astype(float), part) & since(cells.hi.astype(float), part)

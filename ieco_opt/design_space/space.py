@@ -256,6 +256,7 @@ def _promising_pairs(
         draft_s = draft_pass.latency_s(np.broadcast_to(batch.ravel(), (len(drafts), batch.size))).reshape(shape)
         corner.append(factor * (model.latency_s(batch) + draft_tokens * draft_s))
     cheap = cost_usd_per_mtok(family.usd_per_s(setups)[:, None], corner[1], hi.astype(float))
+    # Only fidelity `paper` chooses drafts by pairs, and it plans with no error of the model.
     # Generous: these corners are added up in another order than deployments are; last bits must exclude nothing.
     hopeless = (corner[0] * limits.min_speed > 1.0 + 1e-9) | (cheap > limits.max_cost * (1.0 + 1e-9))
     hopeless |= hi * (1.0 + 1e-9) < limits.min_throughput * corner[1]

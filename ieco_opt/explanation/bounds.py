@@ -83,7 +83,9 @@ _ATTRIBUTES = {
 class Bounds:
     """A value for every limit; the defaults keep nothing out that a machine could run.
 
-    Units: tokens/s, $ per million tokens, kW, GPUs, sequences, a share of the memory.
+    Units: tokens/s, $ per million tokens, kW, GPUs, sequences, a share of the memory. Limits hold with the error of the
+    model that the scenario plans with; ``least_speed`` and ``most_cost`` are no limits, but what a deployment must
+    reach besides, as it is priced.
     """
 
     min_speed: float = 0.0
@@ -96,6 +98,8 @@ class Bounds:
     batch_max: int = MOST_BATCH
     batches: tuple[int, ...] | None = None
     memory_utilization: float = 1.0
+    least_speed: float = 0.0
+    most_cost: float = np.inf
 
     def value(self, limit: Limit) -> Any:
         """Value of one limit."""

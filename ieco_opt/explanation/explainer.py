@@ -12,7 +12,14 @@ from ieco_opt.explanation.bounds import bounds_of
 from ieco_opt.explanation.infeasible_subset import infeasible_subset_of
 from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.explanation.search import Goal, Pick, best
-from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
+from ieco_opt.explanation.sensitivity import (
+    Question,
+    binding_together,
+    limit_effects,
+    margin_cost,
+    runner_ups,
+    times_of,
+)
 from ieco_opt.pareto import run
 from ieco_opt.pareto.describe import exchange_number, names_of, rows_of
 from ieco_opt.results.answer import Question as AskedQuestion
@@ -106,7 +113,8 @@ def _nothing_yet(question: Question, asked: AskedQuestion, under_way: Run) -> Ex
 
 def _of_infeasible(explanation: Explanation, question: Question) -> Explanation:
     try:
-        return replace(explanation, infeasible_subset=infeasible_subset_of(question))
+        subset = infeasible_subset_of(question)
+        return replace(explanation, infeasible_subset=subset, margin=margin_cost(question, None))
     except Stopped as stop:
         unknown = f"the search ended ({stop.reason}) before it found which limits contradict each other"
         raise SearchStoppedError(f"proven infeasible: no deployment meets the limits; {unknown}") from stop
@@ -129,7 +137,7 @@ def _of_optimum(explanation: Explanation, question: Question, pick: Pick, stoppe
     effects: list[LimitEffect] = []
     others: list[RunnerUp] = []
     together: tuple[str, ...] = ()
-    notes = explanation.notes
+    notes, margin = explanation.notes, margin_cost(question, pick)
     try:
         question.pool.ask("finding what each limit costs")
         # Where the search ends on the way, what came before is kept.
@@ -153,6 +161,7 @@ def _of_optimum(explanation: Explanation, question: Question, pick: Pick, stoppe
         limits=tuple(effects),
         binding_together=together,
         runner_ups=tuple(others),
+        margin=margin,
         notes=notes,
     )
 

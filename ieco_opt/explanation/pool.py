@@ -130,6 +130,21 @@ class Pool:
         self.ask()
         return self._priced(batch.astype(float), cells.row)
 
+    def at_limits(self, batch: Array, rows: Rows) -> tuple[Array, Array]:
+        """Latency and cost at a batch as limits are to hold for them: with the error of the model."""
+        latency, cost = self._priced(batch, rows)
+        margin = self.alternatives.margin[rows]
+        return latency * margin, cost * margin
+
+    def nominal_latency_s(self, batch: Array, rows: Rows) -> Array:
+        """Latency at a batch without any error of the model."""
+        return self._priced(batch, rows)[0] / self.alternatives.margin_within[rows]
+
+    def without_margin(self) -> Pool:
+        """The same alternatives where limits hold for the model as it is."""
+        margin = np.ones(len(self.alternatives))
+        return replace(self, alternatives=replace(self.alternatives, margin=margin))
+
     def space(self, bounds: Bounds) -> DesignSpace:
         """The pool in the form that describes deployments under some bounds; its cells are every batch there is."""
         alternatives, families = self.alternatives, self.families
@@ -189,18 +204,22 @@ class Pool:
         if residents is not None and bounds.memory_utilization < 1.0:
             limits.append(lambda batch, rows: residents.fits(batch, rows, bounds.memory_utilization))
         if bounds.min_speed > 0.0:
-            limits.append(lambda batch, rows: 1.0 / self._priced(batch, rows)[0] >= bounds.min_speed)
+            limits.append(lambda batch, rows: 1.0 / self.at_limits(batch, rows)[0] >= bounds.min_speed)
+        if bounds.least_speed > 0.0:
+            limits.append(lambda batch, rows: 1.0 / self._priced(batch, rows)[0] >= bounds.least_speed)
         if np.isfinite(bounds.max_throughput):
-            limits.append(lambda batch, rows: batch / self._priced(batch, rows)[0] <= bounds.max_throughput)
+            limits.append(lambda batch, rows: batch / self.nominal_latency_s(batch, rows) <= bounds.max_throughput)
         return limits
 
     def _rising(self, bounds: Bounds) -> list[Holds]:
         """Limits that a growing batch may come to meet."""
         limits: list[Holds] = []
         if np.isfinite(bounds.max_cost):
-            limits.append(lambda batch, rows: self._priced(batch, rows)[1] <= bounds.max_cost)
+            limits.append(lambda batch, rows: self.at_limits(batch, rows)[1] <= bounds.max_cost)
+        if np.isfinite(bounds.most_cost):
+            limits.append(lambda batch, rows: self._priced(batch, rows)[1] <= bounds.most_cost)
         if bounds.min_throughput > 0.0:
-            limits.append(lambda batch, rows: batch / self._priced(batch, rows)[0] >= bounds.min_throughput)
+            limits.append(lambda batch, rows: batch / self.at_limits(batch, rows)[0] >= bounds.min_throughput)
         return limits
 
     def _with_fastest_drafts(self, cells: Cells, bounds: Bounds) -> Cells:
@@ -240,9 +259,12 @@ class Pool:
         return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
 
 
-def build_pool(resolved: ResolvedScenario, ask: Ask = go_on) -> Pool:
-    """Enumerate the setups of a scenario with every limit of it removed."""
-    request = family_request(resolved)
+def build_pool(resolved: ResolvedScenario, ask: Ask = go_on, *, pessimistic: bool = False) -> Pool:
+    """Enumerate the setups of a scenario with every limit of it removed.
+
+    ``pessimistic``: as of :func:`family_request`.
+    """
+    request = family_request(resolved, pessimistic=pessimistic)
     free = replace(
         request,
         choices=replace(request.choices, max_gpus=MOST_GPUS),

@@ -78,8 +78,8 @@ def best(pool: Pool, bounds: Bounds, goal: Goal, rows: Rows | None = None) -> Pi
 def tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
     """Bounds that leave what is as fast as a deployment, or as cheap."""
     if fastest:
-        return replace(bounds, min_speed=max(bounds.min_speed, STRICT / pick.latency_s))
-    return replace(bounds, max_cost=min(bounds.max_cost, pick.cost / STRICT))
+        return replace(bounds, least_speed=max(bounds.least_speed, STRICT / pick.latency_s))
+    return replace(bounds, most_cost=min(bounds.most_cost, pick.cost / STRICT))
 
 
 def _end(pool: Pool, cells: Cells, *, fastest: bool) -> Pick | None:
@@ -142,23 +142,23 @@ def reach(pool: Pool, bounds: Bounds, limit: Limit) -> float | int | None:
 
 
 def _loosest(pool: Pool, cells: Cells, limit: Limit) -> float:
-    part = cells.row
+    part, lo, hi = cells.row, cells.lo.astype(float), cells.hi.astype(float)
     match limit:
         case Limit.MIN_SPEED:
-            return float(np.max(1.0 / pool.at(cells, cells.lo)[0]))
+            return float(np.max(1.0 / pool.at_limits(lo, part)[0]))
         case Limit.MAX_COST:
-            return float(np.min(pool.at(cells, cells.hi)[1]))
+            return float(np.min(pool.at_limits(hi, part)[1]))
         case Limit.MIN_THROUGHPUT:
-            return float(np.max(cells.hi / pool.at(cells, cells.hi)[0]))
+            return float(np.max(hi / pool.at_limits(hi, part)[0]))
         case Limit.MAX_THROUGHPUT:
-            return float(np.min(cells.lo / pool.at(cells, cells.lo)[0]))
+            return float(np.min(lo / pool.nominal_latency_s(lo, part)))
         case Limit.MAX_POWER:
             return float(np.min(pool.alternatives.power_kw[part]))
         case Limit.MAX_GPUS:
             return float(np.min(pool.alternatives.gpus[part]))
         case Limit.MEMORY:
             assert pool.residents is not None
-            return float(np.min(pool.residents.needed(cells.lo.astype(float), part)))
+            return float(np.min(pool.residents.needed(lo, part)))
         case Limit.BATCH_MAX:
             return float(np.min(cells.lo))
         case Limit.BATCH_MIN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
 from ieco_opt.performance.times import PassTime
 from ieco_opt.results.deployment import RESOURCES, Deployment
-from ieco_opt.results.explanation import LimitEffect, Loosened, RunnerUp, TimeShare
+from ieco_opt.results.explanation import LimitEffect, Loosened, MarginCost, RunnerUp, TimeShare
 from ieco_opt.results.guarantee import Status
 
 RUNNER_UPS = 5
@@ -85,15 +85,29 @@ def limit_effects(question: Question, winner: Pick) -> Iterator[LimitEffect]:
         yield LimitEffect(**common, binds=True, relaxed=relaxed, removed=removed, improves_from=start)
 
 
+def margin_cost(question: Question, winner: Pick | None) -> MarginCost | None:
+    """Solve with no error of the model; ``None`` where the scenario plans with none."""
+    if question.pool.resolved.scenario.model_error == 0.0:
+        return None
+    pick = best(question.pool.without_margin(), question.bounds, question.goal)
+    if pick is None:
+        return MarginCost(None, None)
+    if winner is None:
+        return MarginCost(question.described(pick), None)
+    if not question.goal.beats(pick, winner):
+        return MarginCost(question.described(winner), 0.0)
+    return MarginCost(question.described(pick), max(0.0, question.goal.advantage(pick, winner)))
+
+
 def _improves_from(question: Question, winner: Pick, limit: Limit) -> float | None:
     """The least change of a limit that lets in anything faster, or cheaper, than the winner."""
     bounds, strictly = question.bounds, 1.0 / STRICT
     if limit is Limit.BATCHES or question.goal.objective == "preferred":
         return None
     if question.goal.objective == "fastest":
-        better = bounds.given(Limit.MIN_SPEED, strictly / winner.latency_s)
+        better = replace(bounds, least_speed=strictly / winner.latency_s)
     else:
-        better = bounds.given(Limit.MAX_COST, winner.cost / strictly)
+        better = replace(bounds, most_cost=winner.cost / strictly)
     return reach(question.pool, better, limit)
 
 

@@ -35,7 +35,7 @@ class SetupTable:
 
     ``pools`` are those of that accelerator, by position. ``engine`` is ``None`` for the equations alone. ``key``
     numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``. ``offered`` are, for each
-    class, all setups of every server.
+    class, all setups of every server. Service and capacity hold with ``margin``, 1 + e of the accelerator.
     """
 
     pools: tuple[int, ...]
@@ -46,6 +46,7 @@ class SetupTable:
     key: tuple[Rows, ...]
     count: int
     offered: tuple[tuple[Family, ...], ...]
+    margin: float = 1.0
 
     @property
     def cache_form(self) -> CacheForm | None:
@@ -84,12 +85,12 @@ class Candidates:
         shares = [each.share for each in self.classes]
         return tuple(total * share / sum(shares) for share in shares)
 
-    def service(self, speed_factor: float = 1.0) -> Service:
-        """What a request must see."""
+    def service(self, speed_factor: float = 1.0, margin: float = 1.0) -> Service:
+        """What a request must see of instances whose times may be ``margin`` times what the model says."""
         workload = self.workload.workload
         slowest = np.inf if workload.min_speed is None else 1.0 / (workload.min_speed * speed_factor)
         first = workload.max_time_to_first_token_s
-        return Service(slowest * _ROUNDED, np.inf if first is None else first * _ROUNDED)
+        return Service(slowest * _ROUNDED / margin, np.inf if first is None else first * _ROUNDED / margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +109,18 @@ class Column:
     Attributes
     ----------
     requests_per_s
-        Capacity of one instance for each class of requests.
+        Capacity of one instance for each class of requests that holds with the error of the model.
     room_s
-        Prefill: the longest transfer on the other side that keeps the first token in time, for each class.
+        Prefill: the longest transfer on the other side that keeps the first token in time, for each class, with the
+        error of this side.
     transfer_s
         Decode: seconds to receive the cache of a prompt, for each class.
     batch
         Sequences in flight for each class; 0 where unknown or not served.
     cache_form
         Which caches it sends or receives; ``None``: none, or any.
+    margin
+        1 + e: the capacity that the model says, over ``requests_per_s``; 1 for operating points.
     """
 
     workload: int
@@ -129,6 +133,7 @@ class Column:
     batch: tuple[int, ...]
     origin: Origin
     cache_form: CacheForm | None = None
+    margin: float = 1.0
 
     def goes_with(self, other: Column) -> bool:
         """Whether caches can move between instances of two columns."""

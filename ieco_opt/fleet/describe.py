@@ -130,7 +130,7 @@ def _row(space: FleetSpace, plan: Plan, at: int, name: str, pools: tuple[PoolSum
 
 
 def _served(plan: Plan, at: int) -> tuple[float, float]:
-    """Requests/s that all instances of a column serve, and could serve of the same mix."""
+    """Requests/s that all instances of a column serve, and could serve of the same mix if the model is right."""
     column, count = plan.problem.columns[at], plan.counts[at]
     demand, headroom = (
         plan.problem.workloads[column.workload].requests_per_s,
@@ -138,12 +138,13 @@ def _served(plan: Plan, at: int) -> tuple[float, float]:
     )
     if len(demand) == 1:
         capacity = column.requests_per_s[0] * count
-        return capacity / plan.capacity(column.workload, column.phase) / (1.0 + headroom), capacity
+        served = capacity / plan.capacity(column.workload, column.phase) / (1.0 + headroom)
+        return served, capacity * column.margin
     served = sum(plan.share.get((at, c), 0.0) * wanted for c, wanted in enumerate(demand)) / (1.0 + headroom)
     load = plan.load(at) / (1.0 + headroom)
     if load <= 0.0:
-        return 0.0, max(column.requests_per_s) * count
-    return served, served * count / load
+        return 0.0, max(column.requests_per_s) * count * column.margin
+    return served, served * count / load * column.margin
 
 
 def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
@@ -243,7 +244,8 @@ def _prefill_figures(
     parts = time.components(prompts)
     times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
-    throughput = column.requests_per_s[class_index] * tokens
+    per_s = column.requests_per_s[class_index] * column.margin
+    throughput = per_s * tokens
     degrees = setups.degrees.take(np.array([row]))
     traffic = prefill_traffic(tokens, setups.family.context.prefix_tokens)
     return {
@@ -257,7 +259,7 @@ def _prefill_figures(
         "draft_tokens": 0,
         "draft_mode": None,
         "draft_model": None,
-        "mfu": _mfu(setups, column.requests_per_s[class_index], traffic, column.gpus),
+        "mfu": _mfu(setups, per_s, traffic, column.gpus),
         **resident(setups.family, degrees, column.batch[class_index]).columns(),
         **trusted_prefill(setups.family),
         "parallelism": parallelism_of(degrees),
@@ -332,7 +334,7 @@ def _workload(plan: Plan, at: int, rows: tuple[InstanceRow, ...], pools: tuple[P
     demand = plan.problem.workloads[at]
     mine = [row for row in rows if row.workload == demand.name]
     required = sum(demand.requests_per_s)
-    capacity = required * min(plan.capacity(at, phase) for phase in plan.phases(at))
+    capacity = required * min(plan.capacity(at, phase, nominal=True) for phase in plan.phases(at))
     arriving = required / (1.0 + demand.headroom)
     pool_of = {pool.pool: pool for pool in pools}
     shares = [(pool_of[row.pool], row.gpus * row.instances / pool_of[row.pool].used_gpus) for row in mine]

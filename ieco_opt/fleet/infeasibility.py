@@ -17,6 +17,7 @@ from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.speeds import STEP
 from ieco_opt.results.plan import FleetPlan, Relaxation
+from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.solvers.run import Run
 
 _LIMIT_S = 10.0
@@ -63,18 +64,20 @@ def better_would_violate(planner: FleetPlanner, run: Run, plan: FleetPlan) -> tu
 
 def why_infeasible(planner: FleetPlanner, run: Run) -> str:
     """One line that says which workload cannot be served, or what it would take to serve all."""
-    problem = planner.problem()
+    problem, hold = planner.problem(), limits_hold(planner.space.resolved.fleet)
+    held = [] if hold is None else [hold]
     if problem.unserved:
         reasons = [_why_unserved(planner.space, problem, at) for at in problem.unserved]
-        return "proven infeasible: " + "; ".join(reasons)
+        return "proven infeasible: " + "; ".join([*reasons, *held])
     violations = minimal_relaxations(_extras(planner, run), {})
     ways = [_way(violation) for violation in violations if violation.amount is not None]
     unexamined = [violation.requirement for violation in violations if violation.amount is None]
     if not violations:
-        return "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
+        nothing = "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
+        return "; ".join([nothing, *held])
     parts = [f"it would take {'one of' if len(ways) > 1 else 'this'}: {'; '.join(ways)}"] if ways else []
     parts += [f"not examined in time: {', '.join(unexamined)}"] if unexamined else []
-    return f"proven infeasible: the workloads cannot all be served within the limits; {'; '.join(parts)}"
+    return f"proven infeasible: the workloads cannot all be served within the limits; {'; '.join([*parts, *held])}"
 
 
 def _extras(planner: FleetPlanner, run: Run) -> FleetPlanner:

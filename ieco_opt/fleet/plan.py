@@ -75,16 +75,20 @@ class Plan:
         """Optimal where the gap is closed."""
         return Status.OPTIMAL if self.gap <= CLOSED else Status.FEASIBLE
 
-    def capacity(self, workload: int, phase: Phase) -> float:
-        """Share of the demand that the instances of one phase can serve (with a mix: of every class alike)."""
+    def capacity(self, workload: int, phase: Phase, *, nominal: bool = False) -> float:
+        """Share of the demand that the instances of one phase can serve (with a mix: of every class alike).
+
+        ``nominal``: if the model is right, and not with the error that is planned with.
+        """
         columns = self.problem.columns_of(workload, phase)
         demand = self.problem.workloads[workload].requests_per_s
+        margin = {column: self.problem.columns[column].margin if nominal else 1.0 for column in columns}
         if len(demand) == 1:
-            return (
-                sum(self.problem.columns[column].requests_per_s[0] * self.counts[column] for column in columns)
-                / demand[0]
-            )
-        loads = [self.load(column) / self.counts[column] for column in columns if self.counts[column]]
+            served = {column: self.problem.columns[column].requests_per_s[0] * margin[column] for column in columns}
+            return sum(served[column] * self.counts[column] for column in columns) / demand[0]
+        loads = [
+            self.load(column) / (self.counts[column] * margin[column]) for column in columns if self.counts[column]
+        ]
         return 1.0 / max(loads) if loads and max(loads) > 0.0 else 0.0
 
     def serves(self, workload: int, phase: Phase) -> bool:

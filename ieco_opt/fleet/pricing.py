@@ -31,6 +31,7 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
+from ieco_opt.scenario.margin import margin_of
 
 
 def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on) -> Candidates:
@@ -71,7 +72,8 @@ def columns_at(
     listed = []
     for at, table in enumerate(candidate.tables):
         ask()
-        listed.append(list(_table_columns(candidate, index, at, table, service)))
+        held = candidate.service(speed_factor, table.margin)
+        listed.append(list(_table_columns(candidate, index, at, table, held)))
     found = []
     for pool in candidate.workload.pools:
         ask()
@@ -91,22 +93,28 @@ def columns_at(
     return nondominated(found, candidate, pools, ask, beyond=beyond)
 
 
-def at_service(candidate: Candidates, column: Column, service: Service) -> Column | None:
-    """The same setup at the best batches for another service; ``None`` if it serves nothing then."""
+def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Column | None:
+    """The same setup at the best batches for another speed factor; ``None`` if it serves nothing then."""
     if column.origin.table is None:
+        service = candidate.service(speed_factor)
         return _point_column(candidate, column.workload, column.origin.points, column.pool, service)
     table = candidate.tables[column.origin.table]
+    service = candidate.service(speed_factor, table.margin)
     served, batch = list(column.requests_per_s), list(column.batch)
     for class_index, row in enumerate(column.origin.rows):
         setups = table.setups[class_index]
         if row >= 0 and not isinstance(setups, PrefillSetups):
             capacities = setups.take(np.array([row])).capacities(service)
-            served[class_index], batch[class_index] = float(capacities.requests_per_s[0]), int(capacities.batch[0])
+            served[class_index] = float(capacities.requests_per_s[0]) / table.margin
+            batch[class_index] = int(capacities.batch[0])
     return replace(column, requests_per_s=tuple(served), batch=tuple(batch)) if any(served) else None
 
 
 def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
-    """Bound on the speed of any column, in tokens/s; operating points that do not say count as ``unknown``."""
+    """Bound on the speed of any column, in tokens/s with the error of the model.
+
+    Operating points, which have none, count as ``unknown`` where they do not say their speed.
+    """
     speeds = [
         point.speed_tokens_per_s or unknown
         for rows in candidate.points
@@ -115,7 +123,7 @@ def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
     ]
     for table in candidate.tables:
         speeds += [
-            float(1.0 / setups.least_latency_s().min())
+            float(1.0 / setups.least_latency_s().min()) / table.margin
             for setups in table.setups
             if not isinstance(setups, PrefillSetups) and len(setups.alternatives)
         ]
@@ -164,7 +172,8 @@ def _tables(
             else:
                 output, batches = float(request_class.output_tokens), workload.design_space.batches
                 setups.append(decoding_setups(families[server], phase, output, batches, ask))
-        tables.append(_numbered(alike, phase, precision[1], setups, offered))
+        numbered = _numbered(alike, phase, precision[1], setups, offered)
+        tables.append(replace(numbered, margin=margin_of(workload.model_error, accelerator)))
     return tables
 
 
@@ -243,12 +252,13 @@ def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable
                 pool=table.pools[0],
                 phase=table.phase,
                 gpus=int(size),
-                requests_per_s=tuple(served[best].tolist()),
+                requests_per_s=tuple((served[best] / table.margin).tolist()),
                 room_s=tuple(room[best].tolist()),
                 transfer_s=tuple(moved[best].tolist()),
                 batch=tuple(batch[best].tolist()),
                 origin=Origin(at, tuple(row[best].tolist())),
                 cache_form=table.cache_form,
+                margin=table.margin,
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ieco_opt.fleet.columns import Candidates, Column
 from ieco_opt.fleet.instances import DecodingSetups
 from ieco_opt.fleet.plan import Plan
-from ieco_opt.fleet.pricing import at_service
+from ieco_opt.fleet.pricing import at_speed
 from ieco_opt.fleet.space import FleetSpace
 
 STEP = 1e-7
@@ -46,7 +46,10 @@ def as_fast_as_possible(space: FleetSpace, plan: Plan, fastest: float) -> Plan:
 
 
 def _factor(candidate: Candidates, column: Column) -> float:
-    """Factor that one column attains, with a mix in its slowest class; inf where no speed is asked for or known."""
+    """Factor that one column attains, with the error of the model, and with a mix in its slowest class.
+
+    It is inf where no speed is asked for or known.
+    """
     asked = candidate.workload.workload.min_speed
     if asked is None:
         return math.inf
@@ -59,7 +62,7 @@ def _factor(candidate: Candidates, column: Column) -> float:
     ):
         if batch and isinstance(setups, DecodingSetups):
             alternative = setups.alternatives.take(np.array([row]))
-            factors.append(1.0 / float(alternative.latency_s(np.array([float(batch)]))[0]) / asked)
+            factors.append(1.0 / float(alternative.latency_s(np.array([float(batch)]))[0]) / column.margin / asked)
     return min(factors, default=math.inf)
 
 
@@ -69,7 +72,7 @@ def _at(space: FleetSpace, plan: Plan, factor: float) -> Plan | None:
     for at, count in enumerate(plan.counts):
         if count:
             candidate = space.candidates[columns[at].workload]
-            column = at_service(candidate, columns[at], candidate.service(factor))
+            column = at_speed(candidate, columns[at], factor)
             if column is None:
                 return None
             columns[at] = column

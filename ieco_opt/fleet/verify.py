@@ -15,6 +15,7 @@ from ieco_opt.results.agreement import EXACT, exceeds, same, shown
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, NodeRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
+from ieco_opt.scenario.margin import margin_of
 
 MET = 2.0 * EXACT
 """Relative slack of a demand that is met: the planner's own for rounding, and that of recomputing the figures."""
@@ -27,8 +28,14 @@ def plan_problems(resolved: ResolvedFleet, plan: FleetPlan) -> list[str]:
         problems += [f"pool {pool.name}: {problem}" for problem in _pool_problems(pool, plan)]
     for workload in resolved.workloads:
         name = workload.workload.name
-        problems += [f"workload {name}: {problem}" for problem in _workload_problems(workload, plan)]
+        problems += [f"workload {name}: {problem}" for problem in _workload_problems(resolved, workload, plan)]
     return problems
+
+
+def margin_of_row(resolved: ResolvedFleet, row: InstanceRow) -> float:
+    """1 + e of the instances of a row; operating points are taken as they are."""
+    hardware = [pool.accelerator for pool in resolved.pools if pool.name == row.pool]
+    return 1.0 if row.parallelism is None or not hardware else margin_of(resolved.fleet.model_error, hardware[0])
 
 
 def objectives_of(plan: FleetPlan, against: Literal["speed", "power", "gpus"]) -> tuple[float, float]:
@@ -126,7 +133,7 @@ def _placement(pool: ResolvedPool, plan: FleetPlan, here: Sequence[NodeRow]) -> 
         yield f"{' '.join(unknown)}: on nodes, but no row of instances"
 
 
-def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[str]:
+def _workload_problems(resolved: ResolvedFleet, workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[str]:
     asked = workload.workload
     rows = [row for row in plan.instances if row.workload == asked.name]
     phases = {row.phase for row in rows}
@@ -143,10 +150,11 @@ def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[
         if abs(served - asked.requests_per_s) > MET * asked.requests_per_s:
             yield f"{phase}: requests_per_s: serves {served:.9g} of {asked.requests_per_s:g}"
         for row in here:
-            if row.requests_per_s * (1.0 + asked.headroom) > row.capacity_requests_per_s * (1.0 + MET):
-                found = f"serves {row.requests_per_s:.9g} of {row.capacity_requests_per_s:.9g}"
+            capacity, margin = row.capacity_requests_per_s, margin_of_row(resolved, row)
+            if margin * row.requests_per_s * (1.0 + asked.headroom) > capacity * (1.0 + MET):
+                found = f"serves {row.requests_per_s:.9g} of {capacity:.9g}{_with_error(margin)}"
                 yield f"{phase} {row.instance_type}: {found}"
-            yield from _late(row, workload)
+            yield from _late(row, workload, margin)
     forms = {
         (row.engine, row.kv_cache) for row in rows if row.phase != Phase.COLOCATED.value and row.parallelism is not None
     }
@@ -155,13 +163,18 @@ def _workload_problems(workload: ResolvedWorkload, plan: FleetPlan) -> Iterator[
         yield f"engine, kv_cache: found {found}, expected one of each where caches move"
 
 
-def _late(row: InstanceRow, workload: ResolvedWorkload) -> Iterator[str]:
+def _late(row: InstanceRow, workload: ResolvedWorkload, margin: float) -> Iterator[str]:
     asked = workload.workload
     if asked.pools is not None and row.pool not in asked.pools:
         yield f"{row.phase} {row.instance_type}: runs on {row.pool}, which it must not"
-    speed, first = row.speed_tokens_per_s, row.time_to_first_token_s
-    if asked.min_speed is not None and speed is not None and exceeds(asked.min_speed, speed):
-        yield f"{row.phase} {row.instance_type}: {speed:.6g} tokens/s, below min_speed {asked.min_speed:g}"
+    speed, first, error = row.speed_tokens_per_s, row.time_to_first_token_s, _with_error(margin)
+    if asked.min_speed is not None and speed is not None and exceeds(margin * asked.min_speed, speed):
+        yield f"{row.phase} {row.instance_type}: {speed:.6g} tokens/s, below min_speed {asked.min_speed:g}{error}"
     longest = asked.max_time_to_first_token_s
-    if longest is not None and first is not None and exceeds(first, longest):
-        yield f"{row.phase} {row.instance_type}: first token after {first:.6g} s, later than {longest:g} s"
+    if longest is not None and first is not None and exceeds(margin * first, longest):
+        yield f"{row.phase} {row.instance_type}: first token after {first:.6g} s, later than {longest:g} s{error}"
+
+
+def _with_error(margin: float) -> str:
+    """What is said of a figure that does not hold with the error of the model."""
+    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"

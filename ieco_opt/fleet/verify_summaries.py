@@ -11,7 +11,7 @@ from sys import float_info
 
 import numpy as np
 
-from ieco_opt.fleet.verify import allocated_gpus, usd_per_hour
+from ieco_opt.fleet.verify import allocated_gpus, margin_of_row, usd_per_hour
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
 from ieco_opt.results.agreement import EXACT, differences, same, shown
 from ieco_opt.results.answer import Question
@@ -152,15 +152,27 @@ def _workload(
     }
 
 
-def _capacity(workload: ResolvedWorkload, rows: Sequence[InstanceRow]) -> float:
-    """What the scarcest phase could serve of the same mix."""
+def covered(resolved: ResolvedFleet, workload: ResolvedWorkload, plan: FleetPlan) -> float:
+    """Multiple of what is required of a workload that its instances serve with the error of the model."""
     asked = workload.workload
+    rows = [row for row in plan.instances if row.workload == asked.name]
+    capacity = _capacity(workload, rows, [margin_of_row(resolved, row) for row in rows])
+    return capacity / (asked.requests_per_s * (1.0 + asked.headroom))
+
+
+def _capacity(workload: ResolvedWorkload, rows: Sequence[InstanceRow], margins: Sequence[float] | None = None) -> float:
+    """What the scarcest phase could serve of the same mix, if times are those of the model or longer by margins."""
+    asked, pairs = workload.workload, list(zip(rows, margins or [1.0] * len(rows), strict=True))
     if len(asked.classes) == 1:
         phases = {row.phase for row in rows}
-        sums = (sum(row.capacity_requests_per_s for row in rows if row.phase == phase) for phase in phases)
+        sums = (
+            sum(row.capacity_requests_per_s / margin for row, margin in pairs if row.phase == phase) for phase in phases
+        )
         return min(sums, default=0.0)
     # Every class alike can grow until the first of the instances is busy.
-    room = [row.capacity_requests_per_s / row.requests_per_s for row in rows if row.requests_per_s > 0.0]
+    room = [
+        row.capacity_requests_per_s / margin / row.requests_per_s for row, margin in pairs if row.requests_per_s > 0.0
+    ]
     return asked.requests_per_s * min(room, default=0.0)
 
 

@@ -102,11 +102,11 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
 
 def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResult) -> Proposals:
     limits, gpus = limits_of(scenario.scenario.limits), found.degrees.gpus
-    throughput = found.batch / found.latency_s
+    throughput, margin = found.batch / found.latency_s, family.margin
     meets = (
-        (1.0 / found.latency_s >= limits.min_speed)
-        & (found.cost_usd_per_mtok <= limits.max_cost)
-        & (throughput >= limits.min_throughput)
+        (1.0 / (margin * found.latency_s) >= limits.min_speed)
+        & (margin * found.cost_usd_per_mtok <= limits.max_cost)
+        & (throughput / margin >= limits.min_throughput)
         & (throughput <= limits.max_throughput)
     )
     if np.isfinite(limits.max_power_kw):

@@ -42,8 +42,8 @@ class Decisions:
 class Prices:
     """What decisions are worth; inf where they do not fit in memory, or the batch is not offered or no whole groups.
 
-    ``draft`` is a row of the family's draft setups, -1 without one. ``excess`` is 0 where every limit is met and
-    otherwise by how much they are missed, as a sum of logarithms of ratios.
+    ``draft`` is a row of the family's draft setups, -1 without one. ``excess`` is 0 where every limit is met, with the
+    error that the scenario plans with, and otherwise by how much they are missed, as a sum of logarithms of ratios.
     """
 
     latency_s: Array
@@ -141,13 +141,13 @@ class PricedSpace:
     def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, batch: Array) -> Array:
         """By how much the limits are missed together; inf for what does not fit."""
         limits, fits = self.limits, np.flatnonzero(np.isfinite(latency))
-        speed, throughput = 1.0 / latency[fits], batch[fits] / latency[fits]
+        speed, throughput = 1.0 / (family.margin * latency[fits]), batch[fits] / latency[fits]
         watts = np.nan if family.accelerator.power_w is None else family.accelerator.power_w
         shortfalls = [
             (limits.min_speed > 0.0, limits.min_speed / speed),
-            (np.isfinite(limits.max_cost), cost[fits] / limits.max_cost),
+            (np.isfinite(limits.max_cost), family.margin * cost[fits] / limits.max_cost),
             (np.isfinite(limits.max_throughput), throughput / limits.max_throughput),
-            (limits.min_throughput > 0.0, limits.min_throughput / throughput),
+            (limits.min_throughput > 0.0, limits.min_throughput / (throughput / family.margin)),
             (np.isfinite(limits.max_power_kw), gpus[fits] * watts / 1000.0 / limits.max_power_kw),
         ]
         excess = np.full(len(latency), np.inf)

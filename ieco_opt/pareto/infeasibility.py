@@ -10,6 +10,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.scenario import ResolvedScenario
+from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.solvers.run import Stopped
 
 _NO_LIMITS = Limits()
@@ -20,12 +21,13 @@ def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> 
     if space.counts.setups == 0:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
         return f"proven infeasible: no configuration of the design space exists ({reasons or 'it lists none'})"
-    limits = limits_of(resolved.scenario.limits)
+    limits, held = limits_of(resolved.scenario.limits), limits_hold(resolved.scenario)
     try:
         alone = _best_by_limit(resolved, limits, ask)
         where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
     except Stopped as stop:
         where = f"which of them excludes what was not looked at: {stop.reason}"
+    where += "" if held is None else f"; {held}"
     return f"proven infeasible: none of {space.counts.setups} configurations meets the limits at any batch ({where})"
 
 

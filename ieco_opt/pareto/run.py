@@ -22,10 +22,11 @@ from ieco_opt.programs.deployment import Objective
 from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, achieved, neighbours
+from ieco_opt.results.frontier import Frontier, Pessimistic
+from ieco_opt.results.guarantee import CLOSED, AnswerStatus, Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
-from ieco_opt.scenario import Scenario, resolve
+from ieco_opt.scenario import Fidelity, Scenario, resolve
+from ieco_opt.scenario.margin import band_error, errors_of
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
@@ -39,6 +40,7 @@ def frontier(
     delta: float = DEFAULT_DELTA,
     points: int | None = None,
     complete: bool = False,
+    band: bool = False,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
     doing: Doing | None = None,
@@ -55,6 +57,8 @@ def frontier(
         Instead, the fastest deployments under this many cost caps, log-spaced: a sample.
     complete
         Instead, every point of the frontier.
+    band
+        Also the frontier at the pessimistic end of the model, searched and proven alike.
     progress, doing
         Told of points found, and in words of what begins.
     within
@@ -70,20 +74,23 @@ def frontier(
         The solver is missing or contradicts the performance model.
     """
     _check_sweep_arguments(delta, points, complete=complete)
+    if band and scenario.fidelity is Fidelity.PAPER:
+        expected = "no band in fidelity paper, whose equations have no measured error"
+        raise ScenarioError.single(f"found {band}, expected {expected}", field="band")
     report = progress or sweeps.silent
     config = solver_config_of(solver_config)
     if complete:
         config = replace(config, relative_gap=0.0, accepted_gap=None)
-    with running(config, doing, within=within) as run:
-        if complete:
-            question, aim = Question(kind="frontier", delta=0.0), _Aim(GuaranteeKind.COMPLETE, 0.0)
-            return _run(scenario, question, run, aim, lambda at: sweeps.adaptive(at, 0.0, report))
+    asked = _asked(config, delta, points, complete=complete)
+
+    def search(prober: Prober) -> Sweep:
         if points is not None:
-            question, aim = Question(kind="frontier", points=points), _Aim(GuaranteeKind.SAMPLED, None)
-            return _run(scenario, question, run, aim, lambda at: sweeps.sampled(at, points, report))
-        aim = _Aim(GuaranteeKind.COVERED, max(delta, config.largest_gap))
-        question = Question(kind="frontier", delta=delta)
-        return _run(scenario, question, run, aim, lambda at: sweeps.adaptive(at, delta, report))
+            return sweeps.sampled(prober, points, report)
+        return sweeps.adaptive(prober, 0.0 if complete else delta, report)
+
+    with running(config, doing, within=within) as run:
+        found = _run(scenario, asked.question, run, asked.aim, search)
+        return replace(found, pessimistic=_pessimistic(scenario, asked, run.beside(), search)) if band else found
 
 
 def solve(
@@ -180,6 +187,33 @@ class _Aim(NamedTuple):
     coverage: float | None
 
 
+class _Asked(NamedTuple):
+    """A frontier that is asked for, and what it guarantees."""
+
+    question: Question
+    aim: _Aim
+
+
+def _asked(config: SolverConfig, delta: float, points: int | None, *, complete: bool) -> _Asked:
+    if complete:
+        return _Asked(Question(kind="frontier", delta=0.0), _Aim(GuaranteeKind.COMPLETE, 0.0))
+    if points is not None:
+        return _Asked(Question(kind="frontier", points=points), _Aim(GuaranteeKind.SAMPLED, None))
+    covered = _Aim(GuaranteeKind.COVERED, max(delta, config.largest_gap))
+    return _Asked(Question(kind="frontier", delta=delta), covered)
+
+
+def _pessimistic(scenario: Scenario, asked: _Asked, run: Run, search: Callable[[Prober], Sweep]) -> Pessimistic:
+    """Search the space in which every latency and cost has the error of the model in it (docs/proof.md, bands)."""
+    errors = errors_of(band_error(scenario), resolve(scenario).accelerators)
+    try:
+        found = _run(scenario, asked.question, run, asked.aim, search, pessimistic=True)
+    except InfeasibleError:
+        nothing = Guarantee(GuaranteeKind.NONE)
+        return Pessimistic(errors=errors, guarantee=nothing, status=AnswerStatus.INFEASIBLE, deployments=())
+    return Pessimistic(errors=errors, guarantee=found.guarantee, status=found.status, deployments=found.deployments)
+
+
 def _check_sweep_arguments(delta: float, points: int | None, *, complete: bool) -> None:
     if not 0.0 < delta < float("inf"):
         message = f"found {delta}, expected a number above 0 (for every point, ask for a complete frontier)"
@@ -196,6 +230,8 @@ def _run(
     run: Run,
     aim: _Aim,
     search: Callable[[Prober], Sweep],
+    *,
+    pessimistic: bool = False,
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
     resolved = resolve(scenario)
@@ -203,7 +239,7 @@ def _run(
     statistics = SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, 0.0, ())
     sweep = Sweep()
     try:
-        space = design_space_of(resolved, ask=run.ask)
+        space = design_space_of(resolved, ask=run.ask, pessimistic=pessimistic)
         prober = Prober(space, run)
     except Stopped as stop:
         sweep.stop(stop, [sweeps.EVERYTHING])

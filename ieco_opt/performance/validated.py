@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ieco_opt import catalog
 from ieco_opt.catalog.calibration import FittedOn
-from ieco_opt.catalog.profiles import expected_error, measured_on
+from ieco_opt.catalog.expected_error import expected_error, measured_on
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.errors import ScenarioError
 from ieco_opt.performance.collectives import Array

@@ -20,6 +20,7 @@ from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.segments import LatencyLines, Line, latency_lines
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.performance.collectives import Array
 
 if TYPE_CHECKING:
     from pyomo.core.base.PyomoModel import ConcreteModel
@@ -160,22 +161,29 @@ def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
 def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
     """Limits of the scenario, as rows.
 
-    speed: t <= 1 / min_speed; cost: z <= max_cost b; throughput: b >= floor t and b <= cap t, b = sum_r step_r m_r;
-    power: sum_r power_r y_r <= cap. The throughput cap is exact only through hi_r, since t may exceed the
-    latency of the chosen segment; the row is implied there and kept for readers of the program.
+    With M_r = 1 + e the margin of a segment for the error of the model (1 without one),
+    speed: t <= sum_r y_r / (M_r min_speed); cost: z <= max_cost sum_r (step_r / M_r) m_r;
+    throughput: sum_r (step_r / M_r) m_r >= floor t and b <= cap t with b = sum_r step_r m_r;
+    power: sum_r power_r y_r <= cap. M_r never depends on the batch and only the chosen segment has y_r and m_r, so
+    each row says of it what the limit says. In the program of the pessimistic end t and z have the margin in them:
+    there M_r = 1, and the cap of the throughput, which is nominal, is sum_r (1 + e_r) step_r m_r <= cap t.
+    The throughput cap is exact only through hi_r, since t may exceed the latency of the chosen segment; the row is
+    implied there and kept for readers of the program.
     """
     import pyomo.environ as pyo
 
-    limits = data.limits
-    batch = model.batch
+    limits, margin = data.limits, data.alternatives.margin
     if limits.min_speed > 0.0:
-        model.min_speed = pyo.Constraint(expr=model.latency_us <= MICRO / limits.min_speed)
+        longest = _of_the_chosen(model, names, MICRO / (margin * limits.min_speed))
+        model.min_speed = pyo.Constraint(expr=model.latency_us <= longest)
+    held = _batch_times(model, names, data, 1.0 / margin)
     if np.isfinite(limits.max_cost):
-        model.max_cost = pyo.Constraint(expr=model.step_cost_uusd <= limits.max_cost * batch)
+        model.max_cost = pyo.Constraint(expr=model.step_cost_uusd <= limits.max_cost * held)
     if limits.min_throughput > 0.0:
-        model.min_throughput = pyo.Constraint(expr=batch >= limits.min_throughput / MICRO * model.latency_us)
+        model.min_throughput = pyo.Constraint(expr=held >= limits.min_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_throughput):
-        model.max_throughput = pyo.Constraint(expr=batch <= limits.max_throughput / MICRO * model.latency_us)
+        nominal = _batch_times(model, names, data, data.alternatives.margin_within)
+        model.max_throughput = pyo.Constraint(expr=nominal <= limits.max_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_power_kw):
         power = dict(zip(names, data.alternatives.power_kw.tolist(), strict=True))
         model.max_power_kw = pyo.Constraint(
@@ -228,6 +236,25 @@ def _rooflines(lines: LatencyLines) -> dict[str, Line]:
         for name, line in model.items()
         for draft_name, draft_line in draft.items()
     }
+
+
+def _of_the_chosen(model: Any, names: Sequence[str], values: Array) -> Any:
+    """sum_r value_r y_r, which is the value itself where all segments have the same."""
+    if (values == values[0]).all():
+        return float(values[0])
+    import pyomo.environ as pyo
+
+    return pyo.quicksum(value * model.choose[name] for name, value in zip(names, values.tolist(), strict=True))
+
+
+def _batch_times(model: Any, names: Sequence[str], data: ProgramData, factors: Array) -> Any:
+    """sum_r factor_r step_r m_r: the batch times the factor of the chosen segment."""
+    if (factors == 1.0).all():
+        return model.batch
+    import pyomo.environ as pyo
+
+    each = (factors * data.alternatives.batch_step).tolist()
+    return pyo.quicksum(weight * model.group_batch[name] for name, weight in zip(names, each, strict=True))
 
 
 def _along(model: Any, names: Sequence[str], line: Line) -> Any:

@@ -101,6 +101,23 @@ class LimitEffect(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class MarginCost(Record):
+    """What it costs that limits hold with an error of the model: the same question with ``model_error`` 0.
+
+    Attributes
+    ----------
+    deployment
+        The optimum then; ``None`` where even then no deployment meets the limits.
+    gain
+        How much faster, cheaper or (`preferred`) higher in speed^k / cost it is, as a share; ``None`` where no
+        deployment meets the limits with the error.
+    """
+
+    deployment: Deployment | None
+    gain: FromZero | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunnerUp(Record):
     """The best deployment whose setup is that of none before it.
 
@@ -170,6 +187,8 @@ class Explanation(ShownAnswer, Answer):
         Where no limit binds alone but some do together: the fewest whose removal changes the optimum.
     infeasible_subset
         Of an infeasible scenario; ``None`` where it is feasible.
+    margin
+        What planning with the error of the model costs; ``None`` where the scenario plans with none.
     confirmed
         Whether the solver finished and found the same; false where a limit stopped it, ``None`` where the scenario is
         infeasible and nothing is left to solve.
@@ -184,6 +203,7 @@ class Explanation(ShownAnswer, Answer):
     infeasible_subset: InfeasibleSubset | None
     confirmed: Flag | None
     statistics: ExplanationStatistics
+    margin: MarginCost | None = None
 
     @property
     def chosen(self) -> Deployment | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ieco_opt.documents.types import FromZero, Record, Text
 from ieco_opt.errors import InfeasibleError
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind
 from ieco_opt.results.shown import ShownAnswer, launcher_of_results
 from ieco_opt.results.statistics import SearchStatistics
 from ieco_opt.scenario import Scenario
@@ -20,13 +22,37 @@ if TYPE_CHECKING:
     from ieco_opt.engines.command import LaunchCommand
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pessimistic(Record):
+    """The pessimistic end of a band: a frontier whose every latency and cost is 1 + e times what the model says.
+
+    Attributes
+    ----------
+    errors
+        e of each accelerator by name.
+    guarantee, status
+        What is proven; of the kind ``none`` where no deployment meets the limits with the error.
+    deployments
+        Fastest first; their figures have the error in them.
+    """
+
+    errors: dict[Text, FromZero]
+    guarantee: Guarantee
+    status: AnswerStatus
+    deployments: tuple[Deployment, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Frontier(ShownAnswer, Answer):
-    """Deployments of one scenario, fastest first, with what is proven of them."""
+    """Deployments of one scenario, fastest first, with what is proven of them.
+
+    ``pessimistic`` is the other end of a band; ``None`` where none was asked for.
+    """
 
     scenario: Scenario
     deployments: tuple[Deployment, ...]
     statistics: SearchStatistics
+    pessimistic: Pessimistic | None = None
 
     def __len__(self) -> int:
         return len(self.deployments)
@@ -36,6 +62,13 @@ class Frontier(ShownAnswer, Answer):
 
     def __getitem__(self, index: int) -> Deployment:
         return self.deployments[index]
+
+    def pessimistic_end(self) -> Frontier | None:
+        """The pessimistic end of the band as a frontier; ``None`` without a band."""
+        end = self.pessimistic
+        if end is None:
+            return None
+        return replace(self, guarantee=end.guarantee, status=end.status, deployments=end.deployments, pessimistic=None)
 
     def cheapest(self, *, min_speed: float = 0.0) -> Deployment:
         """Cheapest deployment listed that is at least as fast (tokens/s).
@@ -93,3 +126,19 @@ class Frontier(ShownAnswer, Answer):
     def main_table(self) -> pd.DataFrame:
         """The table that a CSV or Parquet file holds."""
         return self.to_dataframe()
+
+    def tables_beside(self) -> dict[str, pd.DataFrame]:
+        """The pessimistic end of a band, with the same columns."""
+        end = self.pessimistic_end()
+        return {} if end is None else {"pessimistic": end.to_dataframe()}
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        end = self.pessimistic_end()
+        if end is None:
+            return
+        if self.question.kind != "frontier":
+            yield "pessimistic", "found a band, expected null without the question 'frontier'"
+        elif end.guarantee.kind is not GuaranteeKind.NONE:
+            yield from ((f"pessimistic.{field}", message) for field, message in Answer.contradictions(end))

@@ -244,6 +244,10 @@ class Scenario(Strict):
     limits: Limits = Limits()
     """What a deployment must meet."""
 
+    model_error: fields.ModelError = 0.0
+    """Limits hold if the model is so much too optimistic: a share such as 0.15, or profile, the expected error of each
+    accelerator."""
+
     memory_utilization: fields.Share = 0.9
     """Share of the accelerator's memory that the server may use (used by fidelity deployable)."""
 
@@ -275,6 +279,9 @@ class Scenario(Strict):
             if "engine_factors" in self.model_fields_set:
                 expected = "nothing in fidelity paper, which knows no server"
                 faults.append((("engine_factors",), self.engine_factors, expected))
+            if "model_error" in self.model_fields_set:
+                expected = "nothing in fidelity paper, whose equations have no measured error"
+                faults.append((("model_error",), self.model_error, expected))
             faults += self.speculation.unknown_to_paper() if self.speculation is not None else ()
             if faults:
                 raise fields.refused_at(faults)

@@ -174,6 +174,10 @@ def _kind_of_reserve(value: object) -> str:
     return "<auto>" if isinstance(value, str) else "<number>"
 
 
+def _kind_of_error(value: object) -> str:
+    return "<profile>" if isinstance(value, str) else "<number>"
+
+
 def scalar_as_list(value: object) -> object:
     """Take one text for a list of it."""
     return [value] if isinstance(value, str) else value
@@ -285,6 +289,12 @@ Reserve = Annotated[
     Annotated[Literal["auto"], expecting("'auto', or a number from 0 to 1e6"), Tag("<auto>")]
     | Annotated[Gigabytes, Tag("<number>")],
     Discriminator(_kind_of_reserve),
+]
+_ERRORS = "a number from 0 to 2, or 'profile'"
+ModelError = Annotated[
+    Annotated[Literal["profile"], expecting(_ERRORS), Tag("<profile>")]
+    | Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), expecting(_ERRORS), Tag("<number>")],
+    Discriminator(_kind_of_error),
 ]
 
 TokensOfRequest = Annotated[int, Field(ge=1, le=MAX_TOKENS), expecting(f"an integer from 1 to {MAX_TOKENS:,}")]

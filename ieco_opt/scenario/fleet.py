@@ -297,6 +297,10 @@ class Fleet(Strict):
     limits: FleetLimits = FleetLimits()
     """What a plan must meet."""
 
+    model_error: fields.ModelError = 0.0
+    """Limits hold if the model is so much too optimistic: a share such as 0.15, or profile, the expected error of each
+    accelerator."""
+
     objective: Annotated[
         Literal["cost", "power", "gpus", "frontier"], fields.expecting("'cost', 'power', 'gpus' or 'frontier'")
     ] = "cost"

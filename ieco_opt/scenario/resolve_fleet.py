@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Fidelity, Head, Model, PaperModel
@@ -53,7 +53,8 @@ class ResolvedPool:
 class ResolvedWorkload:
     """A workload with its models; ``points`` are operating points, each with the pools it suits (by position).
 
-    ``engines`` are the servers to choose from, in order of preference; empty for the equations alone.
+    ``engines`` are the servers to choose from, in order of preference; empty for the equations alone. ``model_error``
+    is that of the fleet.
     """
 
     workload: FleetWorkload
@@ -64,6 +65,7 @@ class ResolvedWorkload:
     engines: tuple[Profile, ...]
     pools: tuple[int, ...]
     points: tuple[tuple[OperatingPoint, tuple[int, ...]], ...]
+    model_error: float | Literal["profile"] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,7 @@ def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> Res
         engines=engines,
         pools=allowed,
         points=points,
+        model_error=fleet.model_error,
     )
 
 

@@ -41,11 +41,14 @@ DEGREES = (
 
 
 class DeploymentModel:
-    """The setups of a scenario, and the figures of the deployments that were looked up in them."""
+    """The setups of a scenario, and the figures of the deployments that were looked up in them.
 
-    def __init__(self, resolved: ResolvedScenario) -> None:
+    ``pessimistic``: the figures are those at the pessimistic end of a band.
+    """
+
+    def __init__(self, resolved: ResolvedScenario, *, pessimistic: bool = False) -> None:
         self._resolved = resolved
-        self._families = _families_of(resolved)
+        self._families = _families_of(resolved, pessimistic=pessimistic)
         self._known: dict[tuple[object, ...], tuple[dict[str, Any], tuple[str, ...]] | str] = {}
 
     def problems(self, deployments: Sequence[Deployment]) -> Iterator[str]:
@@ -89,10 +92,10 @@ class DeploymentModel:
 
 
 def _families_of(
-    resolved: ResolvedScenario,
+    resolved: ResolvedScenario, *, pessimistic: bool
 ) -> dict[tuple[str, str | None, str | None], dict[str | None, Family]]:
     """The setups of every accelerator and precision of a scenario by their names, and by server."""
-    request, precisions = family_request(resolved), resolved.precisions or (None,)
+    request, precisions = family_request(resolved, pessimistic=pessimistic), resolved.precisions or (None,)
     return {
         (accelerator[1].name, *names_of(precision[1])): {
             family.engine: family for family in build_families(request, accelerator, precision)[0]
@@ -171,17 +174,17 @@ def _mfu(family: Family, row: Alternatives, latency_s: float, batch: np.ndarray[
 
 
 def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterator[str]:
-    """Limits of the scenario that a deployment misses; those that it just meets are met."""
+    """Limits that a deployment misses with the error that is planned with; those that it just meets are met."""
     batch = np.array([float(sequences)])
     latency = row.latency_s(batch)
-    speed, throughput = 1.0 / float(latency[0]), float(batch[0] / latency[0])
-    cost, power = float(row.cost_usd_per_mtok(latency, batch)[0]), float(row.power_kw[0])
+    late, throughput = float(row.at_limits(latency)[0]), float(batch[0] / row.nominal(latency)[0])
+    cost, power = float(row.at_limits(row.cost_usd_per_mtok(latency, batch))[0]), float(row.power_kw[0])
     asked = limits_of(limits)
     for name, least, most in (
-        ("min_speed", asked.min_speed, speed),
+        ("min_speed", asked.min_speed, 1.0 / late),
         ("max_cost", cost, asked.max_cost),
         ("max_throughput", throughput, asked.max_throughput),
-        ("min_throughput", asked.min_throughput, throughput),
+        ("min_throughput", asked.min_throughput, float(batch[0]) / late),
         ("max_power_kw", power, asked.max_power_kw),
     ):
         # Power that is unknown is refused where it is limited; NaN is above nothing.

@@ -34,9 +34,9 @@ class Everything:
     _asked: dict[tuple[float, float], Found | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, resolved: ResolvedScenario) -> Everything:
-        """Price every configuration of a scenario."""
-        pool = build_pool(resolved)
+    def of(cls, resolved: ResolvedScenario, *, pessimistic: bool = False) -> Everything:
+        """Price every configuration of a scenario, as the model says or at the pessimistic end of a band."""
+        pool = build_pool(resolved, pessimistic=pessimistic)
         bounds = bounds_of(resolved, max(pool.gpu_counts(), default=0))
         parts = _short(pool.ranges(bounds))
         speed, cost = 1.0 / pool.at(parts, parts.lo)[0], pool.at(parts, parts.hi)[1]
@@ -57,8 +57,8 @@ class Everything:
             return None
         tight = replace(
             self.bounds,
-            min_speed=max(self.bounds.min_speed, speed),
-            max_cost=min(self.bounds.max_cost, cost),
+            least_speed=speed,
+            most_cost=cost,
         )
         left = self.pool.ranges(tight, np.unique(self.parts.row[possible]))
         if not len(left):

@@ -9,7 +9,14 @@ from ieco_opt.errors import SolverError
 from ieco_opt.explanation.explainer import pick_of
 from ieco_opt.explanation.infeasible_subset import infeasible_subset_of
 from ieco_opt.explanation.search import Goal, best
-from ieco_opt.explanation.sensitivity import Question, binding_together, limit_effects, runner_ups, times_of
+from ieco_opt.explanation.sensitivity import (
+    Question,
+    binding_together,
+    limit_effects,
+    margin_cost,
+    runner_ups,
+    times_of,
+)
 from ieco_opt.results.agreement import differences
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.encoding import plain
@@ -61,7 +68,8 @@ def _explained(question: Question, deployments: Sequence[Deployment]) -> dict[st
     if exact is None:
         if deployments:
             return "deployments: found one, though no deployment meets the limits"
-        return dict(plain(nothing | {"infeasible_subset": infeasible_subset_of(question)}))
+        subset, margin = infeasible_subset_of(question), margin_cost(question, None)
+        return dict(plain(nothing | {"infeasible_subset": subset, "margin": margin}))
     there = f"there is a deployment of {1.0 / exact.latency_s:.9g} tokens/s at ${exact.cost:.9g} per million tokens"
     if not deployments:
         return f"infeasible_subset: the scenario is feasible: {there}"
@@ -81,6 +89,7 @@ def _explained(question: Question, deployments: Sequence[Deployment]) -> dict[st
                 "binding_together": () if alone else binding_together(question, winner),
                 "runner_ups": tuple(runner_ups(question, winner)),
                 "infeasible_subset": None,
+                "margin": margin_cost(question, winner),
             }
         )
     )

@@ -68,9 +68,9 @@ class PlanModel:
 
     def _wrong(self, workload: ResolvedWorkload, plan: FleetPlan, row: InstanceRow) -> Iterator[str]:
         candidate = self.candidates[row.workload]
-        service = candidate.service(plan.speed_factor * _ATTAINED)
+        factor = plan.speed_factor * _ATTAINED
         if row.parallelism is None:
-            yield from of_operating_points(candidate, self._pools[row.pool], row, service)
+            yield from of_operating_points(candidate, self._pools[row.pool], row, candidate.service(factor))
             return
         if row.parallelism.gpus != row.gpus:
             yield f"gpus: found {row.gpus}, its degrees multiply to {row.parallelism.gpus}"
@@ -99,15 +99,13 @@ class PlanModel:
         for index, (setups, at) in enumerate(zip(table.setups, positions, strict=True)):
             if at is None:
                 continue
-            batch = _batch(setups, at, service) if mixed else row.batch
+            batch = _batch(setups, at, candidate.service(factor, table.margin)) if mixed else row.batch
             problem = None if mixed else _impossible(setups, at, batch, candidate)
             if problem is not None:
                 yield problem
             elif batch:
                 engines.append(set(_starting(table, setups, index, at, batch)))
-                priced.append(
-                    self._priced(setups, at, batch, row, self._received(candidate, plan, row, index, service))
-                )
+                priced.append(self._priced(setups, at, batch, row, self._received(candidate, plan, row, index, factor)))
         if priced:
             yield from _compared(row, priced)
             expected = ",".join(sorted(set.intersection(*engines))) or None
@@ -133,9 +131,7 @@ class PlanModel:
             self._positions[id(setups)] = known
         return known.get(_key(row, setups.family))
 
-    def _received(
-        self, candidate: Candidates, plan: FleetPlan, row: InstanceRow, index: int, service: Service
-    ) -> float:
+    def _received(self, candidate: Candidates, plan: FleetPlan, row: InstanceRow, index: int, factor: float) -> float:
         """Longest time that a decode instance of the plan takes to receive the cache of a prompt of one class."""
         longest = 0.0
         for other in plan.instances if row.phase == Phase.PREFILL.value else ():
@@ -146,7 +142,7 @@ class PlanModel:
             if table is None or at is None:
                 continue
             setups = table.setups[index]
-            if len(table.setups) == 1 or _batch(setups, at, service):
+            if len(table.setups) == 1 or _batch(setups, at, candidate.service(factor, table.margin)):
                 longest = max(longest, float(setups.transfer_s[at]))
         return longest
 

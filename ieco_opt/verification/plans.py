@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ieco_opt.fleet.speeds import STEP
-from ieco_opt.fleet.verify import objectives_of, plan_problems
-from ieco_opt.fleet.verify_summaries import summary_problems
+from ieco_opt.fleet.verify import margin_of_row, objectives_of, plan_problems
+from ieco_opt.fleet.verify_summaries import covered, summary_problems
 from ieco_opt.results.agreement import EXACT, same, shown
 from ieco_opt.results.guarantee import CLOSED, GuaranteeKind, Status
 from ieco_opt.results.plan import FleetPlan, FleetResult
@@ -42,10 +42,13 @@ def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
 
 
 def attained_factor(resolved: ResolvedFleet, plan: FleetPlan) -> float | None:
-    """Greatest common factor on all least speeds that the rows of a plan meet; ``None`` where no speeds are known."""
+    """Greatest common factor on all least speeds that the rows of a plan meet, with the error of the model.
+
+    ``None`` where no speeds are known.
+    """
     least = {each.workload.name: each.workload.min_speed for each in resolved.workloads}
     factors = [
-        row.speed_tokens_per_s / asked
+        row.speed_tokens_per_s / margin_of_row(resolved, row) / asked
         for row in plan.instances
         if row.phase != "prefill"
         and row.speed_tokens_per_s is not None
@@ -77,7 +80,7 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
         if result.stopped is None and not result.versions.ieco_opt.startswith(BEFORE_LEVELS):
             yield "levels: found none, expected what chose the plan among equally good ones"
         return
-    expected = _criteria(result, plan)
+    expected = _criteria(result, resolved, plan)
     found = [level.criterion for level in plan.levels]
     if [name for name in found if name != "speed_factor"] != [name for name in expected if name != "speed_factor"]:
         yield f"levels: criterion: found {', '.join(found)}, expected {', '.join(expected)}"
@@ -103,15 +106,15 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
             yield f"{where}: status: found {level.status} with {between}"
 
 
-def _criteria(result: FleetResult, plan: FleetPlan) -> dict[str, float]:
+def _criteria(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> dict[str, float]:
     """What a plan comes to in each criterion, in their order."""
     other = "speed_factor" if result.question.against == "speed" else result.question.against
     settled = {result.question.objective or "cost", other}
-    covered = [each.capacity_requests_per_s / each.required_requests_per_s for each in plan.workloads]
+    multiples = [covered(resolved, each, plan) for each in resolved.workloads]
     values = {
         "cost": plan.usd_per_hour,
         "speed_factor": plan.speed_factor,
-        "slack": max(0.0, min(covered, default=1.0) - 1.0),
+        "slack": max(0.0, min(multiples, default=1.0) - 1.0),
         "gpus": float(plan.gpus),
         "instances": float(sum(row.instances for row in plan.instances)),
     }

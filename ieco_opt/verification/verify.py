@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ieco_opt.results.agreement import differences
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.reading import load_result
 from ieco_opt.scenario import ResolvedFleet, ResolvedScenario, resolve, resolve_fleet
+from ieco_opt.scenario.margin import band_error, errors_of
 from ieco_opt.verification import comparisons, explanations, frontiers, plans
 from ieco_opt.verification.consistency import against_each_other, of_each_deployment, of_the_answer, of_the_neighbours
 from ieco_opt.verification.deployments import DeploymentModel
@@ -56,6 +59,7 @@ class Scene:
     model: DeploymentModel | PlanModel | None = None
     everything: Everything | None = None
     explained: ExplanationModel | None = None
+    pessimistic: Scene | None = None
 
     @classmethod
     def of(cls, result: Answer) -> Scene:
@@ -70,8 +74,11 @@ class Scene:
         if not same_model:
             return cls(resolve(without_engines(result.scenario)))
         resolved = resolve(result.scenario)
-        everything = Everything.of(resolved)
-        return cls(resolved, DeploymentModel(resolved), everything, ExplanationModel(everything))
+        everything, end = Everything.of(resolved), None
+        if isinstance(result, Frontier) and result.pessimistic is not None:
+            model = DeploymentModel(resolved, pessimistic=True)
+            end = cls(resolved, model, Everything.of(resolved, pessimistic=True))
+        return cls(resolved, DeploymentModel(resolved), everything, ExplanationModel(everything), end)
 
 
 def check(result: Answer, scene: Scene) -> Verification:
@@ -86,6 +93,8 @@ def check(result: Answer, scene: Scene) -> Verification:
             _check_plans(result, scene, report)
         elif isinstance(result, Frontier | Explanation | Comparison):
             _check_deployments(result, scene, report)
+            if isinstance(result, Frontier) and result.pessimistic is not None:
+                _check_pessimistic(result, scene, report)
     return report
 
 
@@ -130,6 +139,28 @@ def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene
         report.heuristics = len(result.heuristics)
         report.unchecked.append(comparisons.UNCHECKED)
     report.unchecked += frontiers.unchecked(result)
+
+
+def _check_pessimistic(result: Frontier, scene: Scene, report: Verification) -> None:
+    """The other end of a band: a frontier like the nominal one, of figures that have the error in them."""
+    assert isinstance(scene.resolved, ResolvedScenario)
+    end, part = result.pessimistic_end(), Verification()
+    assert end is not None
+    assert result.pessimistic is not None
+    expected = errors_of(band_error(result.scenario), scene.resolved.accelerators)
+    problems = [str(each) for each in differences({"errors": result.pessimistic.errors}, {"errors": expected})]
+    other = scene.pessimistic or Scene(scene.resolved)
+    if end.guarantee.kind is GuaranteeKind.NONE:
+        found = None if other.everything is None else other.everything.fastest()
+        problems += [f"guarantee.kind: found none, but {found} meets the limits"] if found is not None else []
+        if end.status is not AnswerStatus.INFEASIBLE:
+            problems.append(f"status: found {end.status}, expected infeasible")
+        problems += ["deployments: found some with the guarantee none"] if end.deployments else []
+    else:
+        _check_deployments(end, other, part)
+    report.problems += [f"pessimistic.{problem}" for problem in [*problems, *part.problems]]
+    report.deployments += part.deployments
+    report.unchecked += [each for each in part.unchecked if each not in report.unchecked]
 
 
 def _of_the_whole(

@@ -17,7 +17,8 @@ from ieco_opt.calibration.measurements import measurements_of
 from ieco_opt.calibration.pricing import group_rows, predicted
 from ieco_opt.calibration.ranking import Regret, ranking_of, regret_of
 from ieco_opt.calibration.validation import ADDED, validate
-from ieco_opt.catalog.profiles import UNCALIBRATED_ERROR, calibration_of
+from ieco_opt.catalog.expected_error import UNCALIBRATED_ERROR
+from ieco_opt.catalog.profiles import calibration_of
 
 PREDICTED = "predicted_time_per_output_token_s"
 ROW: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ieco_opt.reports.figures import style
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _INCHES = (7.2, 4.2)
 _PANEL = (0.65, 0.5, 4.75, 2.95)
 _OPEN: dict[str, Any] = {"facecolor": "#f6e3d3", "edgecolor": "#d9a57f", "linewidth": 0.6, "hatch": "////"}
+_BAND: dict[str, Any] = {"facecolor": "#dfe9f3", "edgecolor": "none", "zorder": 1}
+_PESSIMISTIC: dict[str, Any] = {"color": "0.35", "linestyle": (0, (4, 2)), "linewidth": 1.1}
 _MOST_KEYS = 14
 _MOST_LETTERS = 36
 _LEAST_RATIO = 4.0
@@ -31,8 +34,11 @@ _SPEED_MARGIN = 1.25
 def draw(frontier: Frontier) -> Figure:
     """Draw the cost ($ per million output tokens) of a result against its speed (output tokens/s/user)."""
     figure, axes = _empty()
-    _scales(axes, [frontier])
+    end = frontier.pessimistic_end()
+    _scales(axes, [frontier, *([] if end is None else [end])])
     _open_regions(axes, frontier)
+    if end is not None:
+        _band(axes, frontier, end)
     _staircase(axes, frontier, style.STEPS)
     _points(figure, axes, frontier)
     lines = [*wording.warning(frontier), wording.subject(frontier), wording.guarantee(frontier)]
@@ -112,12 +118,33 @@ def _open_regions(axes: Axes, frontier: Frontier) -> None:
 
 def _staircase(axes: Axes, frontier: Frontier, steps: dict[str, Any]) -> None:
     """The least known cost at every speed: between two neighbours that of the faster one."""
-    if frontier.question.kind != "frontier" or len(frontier) == 0:
-        return
+    if frontier.question.kind == "frontier" and len(frontier):
+        axes.step(*_least_costs(frontier), where="pre", **steps)
+
+
+def _least_costs(frontier: Frontier) -> tuple[list[float], list[float]]:
+    """Speeds from 0 on, and the least cost at each and down to the one before it."""
     rising = sorted(frontier.deployments, key=lambda item: item.speed_tokens_per_s)
     speeds = [0.0, *(item.speed_tokens_per_s for item in rising)]
-    costs = [rising[0].cost_usd_per_mtok, *(item.cost_usd_per_mtok for item in rising)]
-    axes.step(speeds, costs, where="pre", **steps)
+    return speeds, [rising[0].cost_usd_per_mtok, *(item.cost_usd_per_mtok for item in rising)]
+
+
+def _band(axes: Axes, frontier: Frontier, end: Frontier) -> None:
+    """Shade what lies between the two ends of a band, and draw the line of the pessimistic one."""
+    if not len(frontier) or not len(end):
+        return
+    nominal, pessimistic = (_corners(*_least_costs(each)) for each in (frontier, end))
+    around = [*nominal, *reversed(pessimistic)]
+    axes.fill([speed for speed, _ in around], [cost for _, cost in around], **_BAND)
+    _staircase(axes, end, style.STEPS | _PESSIMISTIC)
+
+
+def _corners(speeds: list[float], costs: list[float]) -> list[tuple[float, float]]:
+    """Every corner of a staircase, from slow to fast."""
+    corners = [(speeds[0], costs[0])]
+    for (before, _), (speed, cost) in pairwise(zip(speeds, costs, strict=True)):
+        corners += [(before, cost), (speed, cost)]
+    return corners
 
 
 def _points(figure: Figure, axes: Axes, frontier: Frontier) -> None:
@@ -135,7 +162,8 @@ def _points(figure: Figure, axes: Axes, frontier: Frontier) -> None:
         for group, colour, marker in zip(groups, style.COLOURS, style.MARKERS, strict=False)
     ]
     others = [style.legend_key(marker, "0.4", variant) for variant, marker in markers.items() if len(markers) > 1]
-    _legends(figure, axes, layouts, [*others, *_proof_keys([frontier])], heading="layout")
+    below = [*others, *_proof_keys([frontier]), *_band_keys(frontier)]
+    _legends(figure, axes, layouts, below, heading="layout")
 
 
 def _markers(frontier: Frontier) -> dict[str, str]:
@@ -170,6 +198,16 @@ def _proof_keys(frontiers: Sequence[Frontier]) -> list[Artist]:
     if any(frontier.open_regions for frontier in frontiers):
         keys.append(Patch(label="left open", **_OPEN))
     return keys
+
+
+def _band_keys(frontier: Frontier) -> list[Artist]:
+    """What the shaded band and its line mean, where there is one."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if frontier.pessimistic is None or not frontier.pessimistic.deployments:
+        return []
+    return [Line2D([], [], **_PESSIMISTIC, label="pessimistic end"), Patch(label="band of the error", **_BAND)]
 
 
 def _legends(

@@ -21,6 +21,7 @@ def render(comparison: Comparison, width: int = 100) -> str:
     title = [
         f"{comparison.scenario.name}: {wording.subject(comparison)}",
         f"Exact: {wording.guarantee(comparison)}{seconds}.",
+        *wording.margin(comparison.scenario),
     ]
     columns = _columns(comparison)
     kept = fitting(columns, width, _LEFT_OUT_FIRST)

@@ -45,7 +45,7 @@ def _title(answer: ConfigurationAnswer) -> list[str]:
     places = " of the scenario (accelerator, precision, server)"
     if all_of_them > 1:
         lines.append(f"  in {count or 'none'} of {all_of_them} places{places}")
-    return lines
+    return [*lines, *(f"  {line}" for line in wording.margin(answer.scenario))]
 
 
 def _possible(answer: ConfigurationAnswer) -> list[str]:

@@ -21,6 +21,7 @@ def render_card(frontier: Frontier, width: int) -> str:
         *wording.warning(frontier),
         f"{frontier.scenario.name}: {wording.answer(frontier)}",
         wording.subject(frontier),
+        *wording.margin(frontier.scenario),
     ]
     parts = [
         head,

@@ -50,13 +50,30 @@ def _feasible(explanation: Explanation) -> list[list[str]]:
     goal = f"speed^{explanation.preference:g} / cost" if explanation.preference is not None else ""
     title = f"{explanation.scenario.name}: what decides the {name} deployment"
     return [
-        [title + (f" (greatest {goal})" if goal else "")],
+        [title + (f" (greatest {goal})" if goal else ""), *_margin(explanation)],
         [f"  {wording.worth(chosen)}", f"  {wording.configuration(chosen)}", *_memory(chosen)],
         _times(explanation),
         _limits(explanation),
         _runner_ups(explanation),
         [_footer(explanation)],
     ]
+
+
+def _margin(explanation: Explanation) -> list[str]:
+    """With what error of the model limits hold, also those that are relaxed below, and what that costs."""
+    held, cost = wording.margin(explanation.scenario), explanation.margin
+    if not held or cost is None:
+        return [f"  {line}" for line in held]
+    if cost.deployment is None:
+        without = "without that margin no deployment meets the limits either"
+    elif cost.gain is None:
+        without = f"without that margin: {wording.worth(cost.deployment)}"
+    elif cost.gain <= _SAME:
+        without = "that costs nothing"
+    else:
+        gain = f"{wording.percent(cost.gain)} {_BETTER[explanation.objective]}"
+        without = f"without that margin: {wording.worth(cost.deployment)} ({gain})"
+    return [f"  {held[0]}; {without}"]
 
 
 def _memory(chosen: Deployment) -> list[str]:
@@ -166,6 +183,7 @@ def _footer(explanation: Explanation) -> str:
 
 def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> list[list[str]]:
     title = [f"{explanation.scenario.name}: no deployment meets the limits, and that is proven"]
+    title += _margin(explanation)
     if not infeasible_subset.members:
         most_first = sorted(infeasible_subset.rejected.items(), key=lambda each: -each[1])
         reasons = [f"  {count} x {reason}" for reason, count in most_first]

@@ -53,6 +53,7 @@ def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
         f"{result.scenario.name}: {fleet_wording.totals(plan)}",
         fleet_wording.verdict(result, plan),
         *fleet_wording.choice(result, plan),
+        *wording.margin(result.scenario),
     ]
     return [*wording.warning(result), *lines]
 

@@ -25,7 +25,7 @@ def render_frontier(result: FleetResult, width: int) -> str:
 
 def _head(result: FleetResult) -> list[str]:
     lines = [f"{result.scenario.name}: {fleet_wording.trade(result)}", fleet_wording.guarantee(result)]
-    return [*wording.warning(result), *lines]
+    return [*wording.warning(result), *lines, *wording.margin(result.scenario)]
 
 
 def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:

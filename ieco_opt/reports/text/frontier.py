@@ -10,6 +10,8 @@ from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, le
 from ieco_opt.reports.text.table_columns import counts, exchanges, gaps, numbers, speeds, verify_widths, words
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import GuaranteeKind
+from ieco_opt.scenario.margin import in_words
 
 _LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "exchange", "verify", "weights", "engine")
 """Columns that a narrow terminal does without, in this order."""
@@ -24,17 +26,37 @@ def render(frontier: Frontier, width: int = 80) -> str:
     width = max(width, LEAST_WIDTH)
     if frontier.question.kind != "frontier" and len(frontier) == 1:
         return render_card(frontier, width)
+    end = frontier.pessimistic_end()
+    parts = [wrapped(_title(frontier), width), *_table(frontier, width)]
+    if end is not None:
+        parts += [wrapped(_title_of_end(frontier, end), width), *_table(end, width, second=True)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(frontier: Frontier, width: int, *, second: bool = False) -> list[str]:
+    """Deployments in rows, and what is to be said below them; below a second table not again what the first says."""
     shown = thinned(frontier.deployments)
+    if second and not shown:
+        return []
     columns = _columns(shown, frontier.deployments)
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
-    foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown)]
-    parts = [wrapped(_title(frontier), width), joined(kept) if shown else "", wrapped(foot, width)]
-    return "\n\n".join(part for part in parts if part)
+    foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown, second=second)]
+    return [joined(kept) if shown else "", wrapped(foot, width)]
+
+
+def _title_of_end(frontier: Frontier, end: Frontier) -> list[str]:
+    """What the second table is, and what is proven of it."""
+    assert frontier.pessimistic is not None
+    error = in_words(frontier.pessimistic.errors)
+    lines = [f"pessimistic end of the band: every time and cost is {error} more than the model says"]
+    if end.guarantee.kind is GuaranteeKind.NONE:
+        return [*lines, "proven: no deployment meets the limits then"]
+    return [*wording.warning(end), *lines, wording.guarantee(end)]
 
 
 def _title(frontier: Frontier) -> list[str]:
     about = f"{frontier.scenario.name}: {wording.subject(frontier)}"
-    return [*wording.warning(frontier), about, wording.guarantee(frontier)]
+    return [*wording.warning(frontier), about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
 
 
 def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:
@@ -72,11 +94,11 @@ def _varies(values: Iterable[object]) -> bool:
     return len(set(values)) > 1
 
 
-def _foot(frontier: Frontier, shown: Sequence[Deployment]) -> list[str]:
-    lines = wording.letters_in([item.parallelism.short() for item in shown])
-    lines += wording.trust(frontier.deployments)
+def _foot(frontier: Frontier, shown: Sequence[Deployment], *, second: bool) -> list[str]:
+    lines = [] if second else wording.letters_in([item.parallelism.short() for item in shown])
+    lines += [] if second else wording.trust(frontier.deployments)
     if frontier.open_regions:
         regions = wording.counted(frontier.open_regions, "region")
         lines.append(f"{regions} of speed and cost left open (see --plot or --out)")
     proof = wording.proof([(item.status, item.gap) for item in frontier])
-    return [*lines, f"{proof}; {wording.statistics(frontier)}"]
+    return [*lines, proof if second else f"{proof}; {wording.statistics(frontier)}"]

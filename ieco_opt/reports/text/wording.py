@@ -15,7 +15,8 @@ from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetResult
-from ieco_opt.scenario import Fidelity, Scenario
+from ieco_opt.scenario import Fidelity, Fleet, Scenario
+from ieco_opt.scenario.margin import limits_hold
 
 _CLOSED = 1e-9
 
@@ -38,6 +39,12 @@ def letters_in(layouts: Sequence[str]) -> list[str]:
     """Say in a line what the letters of some layouts mean, as far as they occur; no line without layouts."""
     meanings = [f"{name} {word}" for name, word in LAYOUT_WORDS.items() if any(name in each for each in layouts)]
     return [f"layout: {', '.join(meanings)} parallel degree; degrees left out are 1"] if meanings else []
+
+
+def margin(scenario: Scenario | Fleet) -> list[str]:
+    """Say in a line with what error of the model the limits hold; no line where with none."""
+    held = limits_hold(scenario)
+    return [] if held is None else [held]
 
 
 def configuration(deployment: Deployment) -> str:
