@@ -28,6 +28,18 @@ class Topology(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SitePower:
+    """What energy costs where accelerators stand, and the carbon dioxide of it; ``None`` where it is not said.
+
+    ``pue`` is the power of the whole site over that of its boards.
+    """
+
+    usd_per_kwh: float | None = None
+    pue: float = 1.0
+    kg_co2_per_kwh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accelerator:
     """One kind of GPU or TPU, per device.
 
@@ -35,6 +47,7 @@ class Accelerator:
     ``flops_8bit`` and ``flops_4bit`` are ``None`` where the hardware has no arithmetic of that width.
     ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
     ``calibration`` is the profile that it is priced with; ``None``: the published constants.
+    ``power`` says what energy costs where it stands; ``None`` where a scenario does not.
     ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
     a user did not say it.
     """
@@ -56,6 +69,7 @@ class Accelerator:
     power_w: float | None = None
     idle_power_w: float | None = None
     vendor: str | None = None
+    power: SitePower | None = None
     calibration: Calibration | None = field(default=None, hash=False)
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)
 

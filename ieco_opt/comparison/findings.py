@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.pareto.resident import Resident
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.servers import Refusal
 from ieco_opt.results.comparison import Obstacle, Reason
 
@@ -55,3 +61,32 @@ def refused(text: str, refusal: Refusal) -> Finding:
 def ruled_out(text: str, rule: str, source: str) -> Finding:
     """The same of a rule that no profile has."""
     return Finding(Obstacle.NOT_OFFERED, text, rule=f"{rule} [{source}]", source=source)
+
+
+def missed_limits(
+    limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float
+) -> Iterator[Finding]:
+    """The limits that a deployment misses."""
+    speed, throughput, power = 1.0 / latency, batch / latency, float(alternative.power_kw[0])
+    for missed, name, found, limit, unit in (
+        (speed < limits.min_speed, "min_speed", speed, limits.min_speed, "tokens/s"),
+        (cost > limits.max_cost, "max_cost", cost, limits.max_cost, "$ per million tokens"),
+        (throughput > limits.max_throughput, "max_throughput", throughput, limits.max_throughput, "tokens/s"),
+        (throughput < limits.min_throughput, "min_throughput", throughput, limits.min_throughput, "tokens/s"),
+        (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
+        *_overspent(limits, alternative, latency, batch),
+    ):
+        if missed:
+            text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
+            yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")
+
+
+def _overspent(
+    limits: Limits, alternative: Alternatives, latency: float, batch: float
+) -> Iterator[tuple[bool, str, float, float, str]]:
+    """Limits on energy and carbon, each with whether it is missed, what is taken, how much may be, and the unit."""
+    for measure in (Measure.ENERGY, Measure.CARBON):
+        most = limits.on(measure)
+        if np.isfinite(most):
+            taken = replace(alternative, measure=measure).measured(np.array([latency]), np.array([batch]))
+            yield float(taken[0]) > most, measure.limit, float(taken[0]), most, measure.unit

@@ -17,6 +17,7 @@ from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, ca
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
@@ -42,6 +43,7 @@ class FamilyRequest:
     speculation: Speculation | None
     engines: EngineChoices
     batches: tuple[int, ...] | None = None
+    measure: Measure = Measure.COST
 
     @property
     def draft(self) -> Model | PaperModel | None:
@@ -118,6 +120,7 @@ def _build(
         memory=asked.memory,
         server=server,
         engine_index=number,
+        measure=request.measure,
     )
     return family, +reasons
 

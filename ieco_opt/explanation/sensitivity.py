@@ -93,7 +93,8 @@ def _improves_from(question: Question, winner: Pick, limit: Limit) -> float | No
     if question.goal.objective == "fastest":
         better = bounds.given(Limit.MIN_SPEED, strictly / winner.latency_s)
     else:
-        better = bounds.given(Limit.MAX_COST, winner.cost / strictly)
+        # A winner meets the limit on what it takes, if there is one.
+        better = bounds.at_most(question.pool.measure, winner.cost / strictly)
     return reach(question.pool, better, limit)
 
 
@@ -134,6 +135,6 @@ def loss(goal: Goal, pick: Pick, winner: Pick) -> float:
     """How much slower, more expensive or lower in the objective a deployment is than a better one, as a share."""
     if goal.objective == "fastest":
         return 1.0 - winner.latency_s / pick.latency_s
-    if goal.objective == "cheapest":
+    if goal.takes_least:
         return pick.cost / winner.cost - 1.0
     return -float(np.expm1(goal.score(pick) - goal.score(winner)))

@@ -58,6 +58,12 @@ class Deployment(Row):
     draft_mode, draft_model
         How tokens are proposed, and the name of the draft model or the repository of the head; ``None`` without
         speculation, and the name also where there is none.
+    energy_j_per_token
+        Energy of a generated token at the boards, in joules; ``None`` where the accelerator's board power is unknown,
+        and in fidelity ``paper``.
+    energy_usd_per_mtok, carbon_kg_per_mtok
+        What it costs, which is part of the cost, and the carbon dioxide of it, for a million tokens with what the site
+        takes beside its boards; ``None`` where the scenario gives no price or no carbon of a kWh.
     mfu
         Model FLOPs utilisation: useful FLOP/s over the peak.
     power_kw
@@ -69,7 +75,8 @@ class Deployment(Row):
         over model and draft, so that the latency is at most kernel + network + memory + arithmetic and at least
         kernel + network + max(memory, arithmetic).
     bound
-        Proven: no feasible deployment at this cost is faster than this, in tokens/s.
+        Proven: no feasible deployment at this cost is faster than this, in tokens/s. Where the least energy or carbon
+        was asked for: none that takes as little of it.
     gap
         (bound - speed) / speed.
     status
@@ -84,7 +91,8 @@ class Deployment(Row):
         What the most loaded GPU holds, in 1e9 bytes: weights, cache of the batch, weights and cache of the draft
         model, what the server keeps for itself, and what is left.
     cost_cap
-        Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set.
+        Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set. Where the
+        least energy was asked for, in J per token, and carbon in kg per million tokens.
     """
 
     speed_tokens_per_s: AboveZero
@@ -103,6 +111,9 @@ class Deployment(Row):
     draft_tokens: Count
     draft_mode: DraftMode | None
     draft_model: Text | None
+    energy_j_per_token: FromZero | None
+    energy_usd_per_mtok: FromZero | None
+    carbon_kg_per_mtok: FromZero | None
     mfu: FromZero
     power_kw: FromZero | None
     bottleneck: Bottleneck

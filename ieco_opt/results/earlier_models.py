@@ -1,8 +1,8 @@
 """Results of earlier performance models: what their rows and versions lack, before they are read.
 
-Model 1 knew neither precisions of the cache nor what memory is made of. Model 2 asked no server. What such a file lacks
-is filled in with what was the case, or with nothing where it is not known. The first scenarios of model 3 kept an
-engine profile beside their servers, which stands among them now.
+Model 1 knew neither precisions of the cache nor what memory is made of. Model 2 asked no server. Models 1 to 3 priced
+no energy. What such a file lacks is filled in with what was the case, or with nothing where it is not known. The first
+scenarios of model 3 kept an engine profile beside their servers, which stands among them now.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _NO_ROWS = ("scenario", "resolved", "versions", "solver")
 """Parts of a result that hold no configurations."""
 
 _MEMORY = ("cache_tokens", "weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb")
+_ENERGY = ("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok")
 _OF_SERVERS = ("engine", "engines", "exchange", "draft_mode", "draft_model")
 _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF_SERVERS)
 
@@ -30,13 +31,14 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
     """The same result in the columns of today; one of today's model as it is, so that nothing it lacks is made up."""
     number = _number_of_model(values)
     if number == _FIRST_WITH_SERVERS:
-        return values | {"scenario": _with_profiles_among_servers(values.get("scenario"))}
+        read = {name: part if name in _NO_ROWS else _rows(part, _without_energy) for name, part in values.items()}
+        return read | {"scenario": _with_profiles_among_servers(values.get("scenario"))}
     if number not in (1, 2):
         return values
     names = _draft_models(values)
 
     def complete(row: _Row) -> _Row:
-        return _without_servers(_without_memory(row) if number == 1 else row, names)
+        return _without_energy(_without_servers(_without_memory(row) if number == 1 else row, names))
 
     read = {name: part if name in _NO_ROWS else _rows(part, complete) for name, part in values.items()}
     return read | {"versions": {"engines": {}} | values["versions"]}
@@ -87,6 +89,11 @@ def _without_memory(row: _Row) -> _Row:
     if "tensor_parallel" in row and "weights" in row:
         row.setdefault("kv_cache", None if row["weights"] is None else "bf16")
     return dict.fromkeys(_MEMORY) | row if "memory_per_gpu_gb" in row else row
+
+
+def _without_energy(row: _Row) -> _Row:
+    """A row of models 1 to 3, which priced no energy."""
+    return dict.fromkeys(_ENERGY) | row if "cost_cap" in row else row
 
 
 def _without_servers(row: _Row, draft_models: Mapping[str | None, str]) -> _Row:
