@@ -58,12 +58,6 @@ class Deployment(Row):
     draft_mode, draft_model
         How tokens are proposed, and the name of the draft model or the repository of the head; ``None`` without
         speculation, and the name also where there is none.
-    energy_j_per_token
-        Energy of a generated token at the boards, in joules; ``None`` where the accelerator's board power is unknown,
-        and in fidelity ``paper``.
-    energy_usd_per_mtok, carbon_kg_per_mtok
-        What it costs, which is part of the cost, and the carbon dioxide of it, for a million tokens with what the site
-        takes beside its boards; ``None`` where the scenario gives no price or no carbon of a kWh.
     mfu
         Model FLOPs utilisation: useful FLOP/s over the peak.
     power_kw
@@ -93,6 +87,12 @@ class Deployment(Row):
     cost_cap
         Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set. Where the
         least energy was asked for, in J per token, and carbon in kg per million tokens.
+    energy_j_per_token
+        Energy of a generated token at the boards, in joules; ``None`` where the accelerator's board power is unknown,
+        and in fidelity ``paper``.
+    energy_usd_per_mtok, carbon_kg_per_mtok
+        What it costs, which is part of the cost, and the carbon dioxide of it, for a million tokens with what the site
+        takes beside its boards; ``None`` where the scenario gives no price or no carbon of a kWh.
     """
 
     speed_tokens_per_s: AboveZero
@@ -111,9 +111,6 @@ class Deployment(Row):
     draft_tokens: Count
     draft_mode: DraftMode | None
     draft_model: Text | None
-    energy_j_per_token: FromZero | None
-    energy_usd_per_mtok: FromZero | None
-    carbon_kg_per_mtok: FromZero | None
     mfu: FromZero
     power_kw: FromZero | None
     bottleneck: Bottleneck
@@ -134,3 +131,6 @@ class Deployment(Row):
     free_gb: Number | None
     draft: Parallelism | None
     cost_cap: Number | None
+    energy_j_per_token: FromZero | None
+    energy_usd_per_mtok: FromZero | None
+    carbon_kg_per_mtok: FromZero | None

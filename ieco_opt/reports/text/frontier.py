@@ -11,7 +11,10 @@ from ieco_opt.reports.text.table_columns import counts, exchanges, gaps, numbers
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 
-_LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "exchange", "verify", "weights", "engine")
+_LEFT_OUT_FIRST = (
+    *("memory", "power", "MFU", "bottleneck", "throughput", "CO2", "energy"),
+    *("exchange", "verify", "weights", "engine"),
+)
 """Columns that a narrow terminal does without, in this order."""
 
 
@@ -25,7 +28,7 @@ def render(frontier: Frontier, width: int = 80) -> str:
     if frontier.question.kind != "frontier" and len(frontier) == 1:
         return render_card(frontier, width)
     shown = thinned(frontier.deployments)
-    columns = _columns(shown, frontier.deployments)
+    columns = _columns(shown, frontier.deployments, energy=wording.energy_matters(frontier))
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
     foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown)]
     parts = [wrapped(_title(frontier), width), joined(kept) if shown else "", wrapped(foot, width)]
@@ -37,7 +40,7 @@ def _title(frontier: Frontier) -> list[str]:
     return [*wording.warning(frontier), about, wording.guarantee(frontier)]
 
 
-def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:
+def _columns(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy: bool) -> list[Column]:
     """Columns that have something to say: what is the same in every deployment stands in the title."""
     columns = [
         speeds([item.speed_tokens_per_s for item in shown]),
@@ -62,6 +65,10 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
     columns.append(numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
     if any(item.power_kw is not None for item in shown):
         columns.append(numbers("power", "kW", [item.power_kw for item in shown], significant=3))
+    if energy:
+        columns.append(numbers("energy", "J/token", [item.energy_j_per_token for item in shown], significant=3))
+    if any(item.carbon_kg_per_mtok is not None for item in shown):
+        columns.append(numbers("CO2", "kg/Mtok", [item.carbon_kg_per_mtok for item in shown], significant=3))
     columns.append(numbers("memory", "GB/GPU", [item.memory_per_gpu_gb for item in shown], significant=3))
     if any(item.status != "optimal" for item in shown):
         columns.append(gaps([(item.status, item.gap) for item in shown]))
