@@ -282,14 +282,18 @@ def verify(result: Answer | str | Path) -> Verification:
 
 @one_at_a_time
 def export(
-    scenario: Scenario | Fleet, path: str | Path, *, objective: Literal["fastest", "cheapest"] | None = None
+    scenario: Scenario | Fleet,
+    path: str | Path,
+    *,
+    objective: Literal["fastest", "cheapest", "energy", "carbon"] | None = None,
 ) -> ExportedProgram:
     """Write the program of a scenario of either kind to a .lp or .mps file.
 
     Parameters
     ----------
     objective
-        Of a deployment: least latency (the default), or step cost - c * batch with c the least cost.
+        Of a deployment: least latency (the default), or step cost - c * batch with c the least cost; or energy or
+        carbon in the place of cost.
 
     Raises
     ------

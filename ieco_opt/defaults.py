@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-ObjectiveName = Literal["fastest", "cheapest", "preferred"]
+EnergyObjective = Literal["energy", "carbon"]
+"""Objectives of one deployment that are not about its cost."""
+
+ObjectiveName = Literal["fastest", "cheapest", "preferred", EnergyObjective]
 """Objectives of one deployment."""
 
 FleetObjective = Literal["cost", "power", "gpus"]

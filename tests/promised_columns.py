@@ -61,6 +61,9 @@ DEPLOYMENT = (
     "draft_stage_ranks",
     "draft_tensor_layout",
     "cost_cap",
+    "energy_j_per_token",
+    "energy_usd_per_mtok",
+    "carbon_kg_per_mtok",
 )
 """Of a deployment, all."""
 
@@ -76,6 +79,6 @@ INSTANCES = (
     "time_to_first_token_s",
     "requests_per_s",
     "capacity_requests_per_s",
-    *(name for name in DEPLOYMENT if name != "cost_cap"),
+    *DEPLOYMENT[: DEPLOYMENT.index("cost_cap")],
 )
 """Of a row of instances: those of a fleet, and those of a deployment."""

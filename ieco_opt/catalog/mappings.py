@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 
 from ieco_opt.catalog.attention import Attention, AttentionBlock, Indexer
 from ieco_opt.catalog.calibration import PARTS as CALIBRATION_PARTS
-from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput
+from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput, SitePowerInput
 from ieco_opt.catalog.schema_attention import KIND_OF, KINDS, AttentionBlockInput, IndexerInput
-from ieco_opt.catalog.types import Accelerator, Model, PaperModel, Topology
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel, SitePower, Topology
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Location, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
@@ -27,7 +27,7 @@ LIKE = "like"
 
 _NO_FIGURES = ("calibration", "like", "like_hardware")
 
-_UNSOURCED = frozenset({"name", "notes", "sources", "vendor"})
+_UNSOURCED = frozenset({"name", "notes", "power", "sources", "vendor"})
 _HOLDERS: dict[str, type[BaseModel]] = {
     "feed_forward": FeedForwardInput,
     "blocks": AttentionBlockInput,
@@ -54,9 +54,10 @@ Input = TypeVar("Input", bound=BaseModel)
 def build_accelerator(mapping: Mapping[str, object], source: str = USER) -> Accelerator:
     """Make an accelerator of a complete mapping; `source` stands for what its `sources` leave out."""
     checked = _validate(AcceleratorInput, mapping)
-    values = checked.model_dump(exclude={"sources", "topology"})
+    values = checked.model_dump(exclude={"sources", "topology", "power"})
     return Accelerator(
         **values,
+        power=None if checked.power is None else SitePower(**checked.power.model_dump()),
         topology=Topology(checked.topology),
         sources=_complete(checked.sources, Accelerator, source),
     )
@@ -103,8 +104,12 @@ def build_paper_model(mapping: Mapping[str, object], source: str = USER) -> Pape
 
 
 def accelerator_to_mapping(accelerator: Accelerator) -> dict[str, object]:
-    """Give the mapping that `accelerator_from_mapping` reads back; infinity is written as the text `inf`."""
-    return {name: _plain(getattr(accelerator, name)) for name in _names(Accelerator)}
+    """Give the mapping that `accelerator_from_mapping` reads back; infinity is written as the text `inf`.
+
+    What energy costs is left out where it is not said: entries of the catalog stand nowhere.
+    """
+    mapping = {name: _plain(getattr(accelerator, name)) for name in _names(Accelerator) if name != "power"}
+    return mapping if accelerator.power is None else mapping | {"power": _nested(accelerator.power)}
 
 
 def model_to_mapping(model: Model | PaperModel) -> dict[str, object]:
@@ -193,7 +198,10 @@ def _resolve(schema: type[BaseModel], loc: Location) -> tuple[Location, type[Bas
         if path and path[-1] == "attention" and key in KINDS:
             holder = KINDS[str(key)]
             continue
-        if path:
+        if path == ["power"] and schema is AcceleratorInput:
+            # A calibration profile calls another mapping so.
+            holder = SitePowerInput
+        elif path:
             holder = _HOLDERS.get(str(path[-1]), holder)
         path.append(key)
     return tuple(path), holder

@@ -15,6 +15,8 @@ from ieco_opt.catalog.schema_fields import (
     Count,
     CountOrZero,
     Delay,
+    Effectiveness,
+    EnergyRate,
     Name,
     Positive,
     Price,
@@ -30,6 +32,17 @@ from ieco_opt.documents.origin import found
 
 MOST_BLOCKS = 64
 """Rows that a model may have, of attention and of feed-forward blocks each."""
+
+
+class SitePowerInput(Strict):
+    """Energy where accelerators stand."""
+
+    usd_per_kwh: EnergyRate | None = None
+    """Price of energy, $ per kWh; null: cost is that of the accelerators alone."""
+    pue: Effectiveness = 1.0
+    """Power usage effectiveness: power of the site over that of its boards."""
+    kg_co2_per_kwh: EnergyRate | None = None
+    """Carbon dioxide of the energy, kg per kWh; null where unknown."""
 
 
 class AcceleratorInput(WithSources):
@@ -69,6 +82,8 @@ class AcceleratorInput(WithSources):
     """Power of a device that does nothing, watts; null where unknown."""
     vendor: Vendor | None = None
     """Who makes it, such as nvidia or amd; null where unknown."""
+    power: SitePowerInput | None = None
+    """What energy costs where it stands: `usd_per_kwh`, `pue`, `kg_co2_per_kwh`; null: energy is not priced."""
 
     @field_validator("idle_power_w")
     @classmethod

@@ -57,6 +57,9 @@ Positive = Annotated[float, BeforeValidator(_read_exponent), Field(gt=0, le=_LAR
 Arithmetic = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e9, le=_LARGEST_NUMBER)]
 Bandwidth = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e6, le=_LARGEST_NUMBER)]
 Price = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e-6, le=1e6)]
+# Above 0, so that of two deployments one always takes less.
+EnergyRate = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e-6, le=1000)]
+Effectiveness = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1, le=10)]
 Delay = Annotated[float, BeforeValidator(_read_exponent), Field(ge=0, le=10)]
 Share = Annotated[float, BeforeValidator(_read_exponent), Field(ge=1e-3, le=1)]
 Rate = Annotated[

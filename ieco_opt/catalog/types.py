@@ -28,6 +28,18 @@ class Topology(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SitePower:
+    """What energy costs where accelerators stand, and the carbon dioxide of it; ``None`` where it is not said.
+
+    ``pue`` is the power of the whole site over that of its boards.
+    """
+
+    usd_per_kwh: float | None = None
+    pue: float = 1.0
+    kg_co2_per_kwh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accelerator:
     """One kind of GPU or TPU, per device.
 
@@ -36,6 +48,7 @@ class Accelerator:
     ``hbm_bytes`` is what CUDA, HIP or the like gives a process (the ``total_memory`` of torch).
     ``calibration`` is the profile that it is priced with; ``None``: the published constants. ``like`` is the entry that
     a user's description starts from, and ``like_hardware`` whether it has that entry's hardware.
+    ``power`` says what energy costs where it stands; ``None`` where a scenario does not.
     ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
     a user did not say it.
     """
@@ -57,6 +70,7 @@ class Accelerator:
     power_w: float | None = None
     idle_power_w: float | None = None
     vendor: str | None = None
+    power: SitePower | None = None
     calibration: Calibration | None = field(default=None, hash=False)
     like: str | None = field(default=None, compare=False)
     like_hardware: bool = field(default=False, compare=False)

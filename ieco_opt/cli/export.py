@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 @set_option
 @click.option(
     "--objective",
-    type=click.Choice(["fastest", "cheapest"]),
-    help="Of a deployment: least time per output token, or step cost - c * batch with c the least cost.  "
-    "[default: fastest]",
+    type=click.Choice(["fastest", "cheapest", "energy", "carbon"]),
+    help="Of a deployment: least time per output token, or step cost - c * batch with c the least cost; or so of "
+    "energy or carbon.  [default: fastest]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .lp or .mps file.")
 @quiet_option
 def command(
     scenario: ScenarioSource,
     overrides: tuple[str, ...],
-    objective: Literal["fastest", "cheapest"] | None,
+    objective: Literal["fastest", "cheapest", "energy", "carbon"] | None,
     out: Path,
     quiet: bool,
 ) -> None:

@@ -124,7 +124,7 @@ _OBJECTIVE = (
         type=click.Choice(get_args(ObjectiveName)),
         default="fastest",
         show_default=True,
-        help="What is best; preferred maximises speed^k / cost.",
+        help="What is best; preferred maximises speed^k / cost, energy and carbon are the least of a token.",
     ),
     click.option(
         "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ieco_opt.catalog.precision import takes_cache
-from ieco_opt.comparison.findings import Finding, not_offered, refused, ruled_out
+from ieco_opt.comparison.findings import Finding, missed_limits, not_offered, refused, ruled_out
 from ieco_opt.comparison.indicators import Array, Indices, Points
 from ieco_opt.comparison.ways import UNKNOWN, Way, exchange_named, ways_of
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.building import TINY_EXPERTS
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
-from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import NO_CACHE
 from ieco_opt.design_space.starting import same_setups
 from ieco_opt.heuristics import Proposals
@@ -170,7 +169,7 @@ class _Judge:
                 continue
             latency = alternative.latency_s(at)
             cost = alternative.cost_usd_per_mtok(latency, at)
-            missed = tuple(_missed(self.limits, alternative, float(latency[0]), float(cost[0]), batch))
+            missed = tuple(missed_limits(self.limits, alternative, float(latency[0]), float(cost[0]), batch))
             found.append((bool(missed), float(latency[0]), -way.room, float(cost[0]), missed, way))
         if not found:
             return None
@@ -372,25 +371,3 @@ def _draft_row(family: Family, setup: int, batch: float, draft: Degrees) -> int 
         return int(options[rows[0]]) if len(rows) else None
     best = int(family.fastest_drafts(np.array([setup]), options, np.array([batch]))[0, 0])
     return best if best >= 0 else None
-
-
-def _missed(limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float) -> Iterator[Finding]:
-    """Limits that are missed, each with the figure that misses it: but for caps, with the error of the model."""
-    margin = float(alternative.margin[0])
-    speed, least, most = 1.0 / (latency * margin), batch / (latency * margin), batch / latency
-    cost, power, error = cost * margin, float(alternative.power_kw[0]), _with_error(margin)
-    for missed, name, found, limit, unit in (
-        (speed < limits.min_speed, "min_speed", speed, limits.min_speed, f"tokens/s{error}"),
-        (cost > limits.max_cost, "max_cost", cost, limits.max_cost, f"$ per million tokens{error}"),
-        (most > limits.max_throughput, "max_throughput", most, limits.max_throughput, "tokens/s"),
-        (least < limits.min_throughput, "min_throughput", least, limits.min_throughput, f"tokens/s{error}"),
-        (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
-    ):
-        if missed:
-            text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
-            yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")
-
-
-def _with_error(margin: float) -> str:
-    """What is said of a figure that holds with an error of the model."""
-    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"

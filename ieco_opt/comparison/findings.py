@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.pareto.resident import Resident
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.servers import Refusal
 from ieco_opt.results.comparison import Obstacle, Reason
 
@@ -55,3 +61,41 @@ def refused(text: str, refusal: Refusal) -> Finding:
 def ruled_out(text: str, rule: str, source: str) -> Finding:
     """The same of a rule that no profile has."""
     return Finding(Obstacle.NOT_OFFERED, text, rule=f"{rule} [{source}]", source=source)
+
+
+def missed_limits(
+    limits: Limits, alternative: Alternatives, latency: float, cost: float, batch: float
+) -> Iterator[Finding]:
+    """Limits that are missed, each with the figure that misses it: but for caps, with the error of the model."""
+    margin = float(alternative.margin[0])
+    speed, least, most = 1.0 / (latency * margin), batch / (latency * margin), batch / latency
+    cost, power, error = cost * margin, float(alternative.power_kw[0]), _with_error(margin)
+    for missed, name, found, limit, unit in (
+        (speed < limits.min_speed, "min_speed", speed, limits.min_speed, f"tokens/s{error}"),
+        (cost > limits.max_cost, "max_cost", cost, limits.max_cost, f"$ per million tokens{error}"),
+        (most > limits.max_throughput, "max_throughput", most, limits.max_throughput, "tokens/s"),
+        (least < limits.min_throughput, "min_throughput", least, limits.min_throughput, f"tokens/s{error}"),
+        (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
+        *_overspent(limits, alternative, latency, batch),
+    ):
+        if missed:
+            text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
+            yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")
+
+
+def _overspent(
+    limits: Limits, alternative: Alternatives, latency: float, batch: float
+) -> Iterator[tuple[bool, str, float, float, str]]:
+    """Limits on energy and carbon, each with whether it is missed, what is taken, how much may be, and the unit."""
+    margin = float(alternative.margin[0])
+    for measure in (Measure.ENERGY, Measure.CARBON):
+        most = limits.on(measure)
+        if np.isfinite(most):
+            measured = replace(alternative, measure=measure).measured(np.array([latency]), np.array([batch]))
+            taken = float(measured[0]) * margin
+            yield taken > most, measure.limit, taken, most, f"{measure.unit}{_with_error(margin)}"
+
+
+def _with_error(margin: float) -> str:
+    """What is said of a figure that holds with an error of the model."""
+    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.economics import TOKENS_PER_MTOK, cost_usd_per_mtok
+from ieco_opt.performance.energy import Measure, per_token
 from ieco_opt.performance.rows import take_rows
 from ieco_opt.performance.times import PassTime
 
@@ -25,8 +26,11 @@ class Alternatives:
     verifies ``draft_tokens`` tokens (0: plain decoding) and the draft of a plain alternative has share 0.
     ``accelerator`` and ``engine`` index the scenario's lists and ``precision`` its pairs of weights and cache.
     ``batch_min`` and ``batch_max`` bound the batches that exist and fit in memory, all of them multiples of
-    ``batch_step``: groups and micro-batches are whole. Limits hold for ``margin`` times the latency and the cost;
-    ``margin_within`` is the factor that both have in them already, 1 but where they are those of the pessimistic end.
+    ``batch_step``: groups and micro-batches are whole. Limits hold for ``margin`` times the latency and what a token
+    takes; ``margin_within`` is the factor that both have in them already, 1 but where they are those of the pessimistic
+    end. ``usd_per_s`` is paid all the time and ``usd_per_busy_s`` (0 unless energy has a price) beside it while memory
+    or arithmetic work; ``idle_w`` and ``busy_w`` are drawn alike (NaN where unknown). ``measure`` is what a token is to
+    take little of, beside time.
     """
 
     accelerator: Rows
@@ -43,9 +47,14 @@ class Alternatives:
     batch_min: Integers
     batch_max: Integers
     usd_per_s: Array
+    usd_per_busy_s: Array
     power_kw: Array
     margin: Array
     margin_within: Array
+    idle_w: Array
+    busy_w: Array
+    kg_per_joule: Array
+    measure: Measure = Measure.COST
 
     def __len__(self) -> int:
         return len(self.batch_min)
@@ -65,9 +74,53 @@ class Alternatives:
             latency[speculates] += share * self.draft.take(speculates).latency_s(batch[speculates])
         return latency
 
+    def busy_s(self, batch: Array) -> Array:
+        """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
+        trailing = (1,) * (batch.ndim - 1)
+        busy = self.model_share.reshape(-1, *trailing) * self.model.busy_s(batch)
+        speculates = np.flatnonzero(self.draft_share)
+        if len(speculates):
+            share = self.draft_share[speculates].reshape(-1, *trailing)
+            busy[speculates] += share * self.draft.take(speculates).busy_s(batch[speculates])
+        return busy
+
     def cost_usd_per_mtok(self, latency_s: Array, batch: Array) -> Array:
         """Cost of a million tokens at ``batch`` whose latency is known."""
-        return cost_usd_per_mtok(self.usd_per_s.reshape((-1,) + (1,) * (batch.ndim - 1)), latency_s, batch)
+        trailing = (1,) * (batch.ndim - 1)
+        cost = cost_usd_per_mtok(self.usd_per_s.reshape(-1, *trailing), latency_s, batch)
+        if self.usd_per_busy_s.any():
+            cost = cost + cost_usd_per_mtok(self.usd_per_busy_s.reshape(-1, *trailing), self.busy_s(batch), batch)
+        return cost
+
+    def energy_j_per_token(self, latency_s: Array, batch: Array) -> Array:
+        """Energy of a token at ``batch`` whose latency is known; NaN where the board power is not."""
+        idle, busy = (watts.reshape((-1,) + (1,) * (batch.ndim - 1)) for watts in (self.idle_w, self.busy_w))
+        return per_token(idle, busy, latency_s, self.busy_s(batch), batch)
+
+    def carbon_kg_per_mtok(self, latency_s: Array, batch: Array) -> Array:
+        """Carbon dioxide of a million tokens at ``batch`` whose latency is known; NaN where it is not."""
+        kilograms = self.kg_per_joule.reshape((-1,) + (1,) * (batch.ndim - 1))
+        return TOKENS_PER_MTOK * kilograms * self.energy_j_per_token(latency_s, batch)
+
+    def measured(self, latency_s: Array, batch: Array) -> Array:
+        """What a token takes beside time, by ``measure``, at ``batch`` whose latency is known."""
+        match self.measure:
+            case Measure.COST:
+                return self.cost_usd_per_mtok(latency_s, batch)
+            case Measure.ENERGY:
+                return self.energy_j_per_token(latency_s, batch)
+            case Measure.CARBON:
+                return self.carbon_kg_per_mtok(latency_s, batch)
+
+    def rates(self, measure: Measure) -> tuple[Array, Array]:
+        """What a second takes, and a busy second beside it: $, J or kg."""
+        match measure:
+            case Measure.COST:
+                return self.usd_per_s, self.usd_per_busy_s
+            case Measure.ENERGY:
+                return self.idle_w, self.busy_w
+            case Measure.CARBON:
+                return self.kg_per_joule * self.idle_w, self.kg_per_joule * self.busy_w
 
     def at_limits(self, values: Array) -> Array:
         """Latencies or costs, of shape (alternatives, ...), as limits are to hold for them."""

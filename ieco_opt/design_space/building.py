@@ -17,6 +17,7 @@ from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, ca
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ENGINES, ServerMemory
 from ieco_opt.performance.servers import EngineChoices, Server
@@ -47,6 +48,7 @@ class FamilyRequest:
     batches: tuple[int, ...] | None = None
     model_error: ModelError = 0.0
     pessimistic: bool = False
+    measure: Measure = Measure.COST
 
     @property
     def draft(self) -> Model | PaperModel | None:
@@ -127,6 +129,7 @@ def _build(
         validated=_validated(request.model, hardware, precision[1]),
         margin=margin_of(request.model_error, accelerator[1]),
         pessimistic=request.pessimistic,
+        measure=request.measure,
     )
     return family, +reasons
 

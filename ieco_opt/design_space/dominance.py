@@ -113,10 +113,10 @@ def nondominated(
         part = alternatives.take(cells.row)
         lo, hi = cells.lo.astype(float), cells.hi.astype(float)
         fast, slow = part.latency_s(lo), part.latency_s(hi)
-        cheap = part.cost_usd_per_mtok(slow, hi)
+        cheap = part.measured(slow, hi)
         for latency, batch in ((fast, lo), (slow, hi)):
             can = limits.admits(part, latency, batch)
-            staircase = staircase.joined(latency[can], part.cost_usd_per_mtok(latency, batch)[can])
+            staircase = staircase.joined(latency[can], part.measured(latency, batch)[can])
         left = ~staircase.beats(fast, cheap) & ~limits.excludes(part, lo, fast, hi, slow)
         wide = left & (cells.hi > np.maximum(cells.lo, (_LAST_RATIO * cells.lo).astype(np.int64)))
         narrow = left & ~wide

@@ -15,7 +15,7 @@ from ieco_opt.design_space.setups import Integers, Setups
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import usd_per_second
+from ieco_opt.performance.energy import Measure, kg_per_joule, usd_rates, watts
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
@@ -100,6 +100,7 @@ class Family:
     validated: Validated | None = None
     margin: float = 1.0
     pessimistic: bool = False
+    measure: Measure = Measure.COST
 
     @property
     def engine(self) -> str | None:
@@ -146,9 +147,8 @@ class Family:
         return pass_time(shape, self.accelerator, degrees, traffic)
 
     def usd_per_s(self, rows: Rows) -> Array:
-        """Rent of setups; NaN where the accelerator has no price."""
-        price = self.accelerator.usd_per_gpu_hour
-        return usd_per_second(self.setups.degrees.gpus[rows], np.array(np.nan if price is None else price))
+        """Rent of setups, with energy that has a price while they idle; NaN where the accelerator has no price."""
+        return usd_rates(self.accelerator, self.shape.fidelity, self.setups.degrees.gpus[rows])[0]
 
     def factor(self, draft_tokens: int) -> float:
         """Passes for one token when ``draft_tokens`` are verified at once; 1 without speculation."""
@@ -220,8 +220,10 @@ class Family:
             low = np.maximum(low, self.drafts.setups.batch_min[drafts])
             high = self._largest_pair_batch(setups, drafts, low, high)
         degrees = self.setups.degrees.take(setups)
-        power = self.accelerator.power_w
         margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)
+        power, carbon = self.accelerator.power_w, kg_per_joule(self.accelerator)
+        usd_per_s, usd_per_busy_s = usd_rates(self.accelerator, self.shape.fidelity, degrees.gpus)
+        idle_w, busy_w = watts(self.accelerator, self.shape.fidelity, degrees.gpus)
         return Alternatives(
             accelerator=np.full(count, self.accelerator_index),
             precision=np.full(count, self.precision_index),
@@ -236,11 +238,16 @@ class Family:
             batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,
-            usd_per_s=self.usd_per_s(setups),
+            usd_per_s=usd_per_s,
+            usd_per_busy_s=usd_per_busy_s,
             # Watts first: 3 x 1.1 kW would exceed a limit of 3.3 kW by rounding.
             power_kw=degrees.gpus * (np.nan if power is None else power) / 1000.0,
             margin=np.full(count, margin),
             margin_within=np.full(count, within),
+            idle_w=idle_w,
+            busy_w=busy_w,
+            kg_per_joule=np.full(count, np.nan if carbon is None else carbon),
+            measure=self.measure,
         )
 
     def _largest_pair_batch(self, setups: Rows, drafts: Rows, low: Integers, high: Integers) -> Integers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ieco_opt.catalog.types import Fidelity, Model, PaperModel
@@ -11,6 +13,7 @@ from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
 from ieco_opt.design_space.space import DesignSpace, build_design_space
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.speculation import yield_of
@@ -21,14 +24,20 @@ from ieco_opt.scenario.margin import band_error
 
 
 def design_space_of(
-    resolved: ResolvedScenario, limits: Limits | None = None, ask: Ask = go_on, *, pessimistic: bool = False
+    resolved: ResolvedScenario,
+    limits: Limits | None = None,
+    ask: Ask = go_on,
+    *,
+    measure: Measure = Measure.COST,
+    pessimistic: bool = False,
 ) -> DesignSpace:
     """Enumerate and prune the alternatives of a scenario, under its own limits or under others.
 
-    ``pessimistic``: every latency and cost is that of the pessimistic end of a band.
+    What is dropped is slower than another deployment and takes more of ``measure``, so each has a space of its own.
+    ``pessimistic``: every latency, cost and energy is that of the pessimistic end of a band.
     """
     return build_design_space(
-        family_request(resolved, pessimistic=pessimistic),
+        replace(family_request(resolved, pessimistic=pessimistic), measure=measure),
         resolved.accelerators,
         resolved.precisions or (None,),
         limits_of(resolved.scenario.limits) if limits is None else limits,
@@ -98,4 +107,6 @@ def limits_of(limits: ScenarioLimits) -> Limits:
         max_throughput=np.inf if limits.max_throughput is None else limits.max_throughput,
         min_throughput=limits.min_throughput or 0.0,
         max_power_kw=np.inf if limits.max_power_kw is None else limits.max_power_kw,
+        max_energy_j_per_token=np.inf if limits.max_energy_j_per_token is None else limits.max_energy_j_per_token,
+        max_carbon_kg_per_mtok=np.inf if limits.max_carbon_kg_per_mtok is None else limits.max_carbon_kg_per_mtok,
     )

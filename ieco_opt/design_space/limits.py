@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of a scenario; an absent one is infinite or zero.
 
-    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW.
+    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW, J per token, kg per million tokens.
     """
 
     min_speed: float = 0.0
@@ -23,6 +24,8 @@ class Limits:
     max_throughput: float = np.inf
     min_throughput: float = 0.0
     max_power_kw: float = np.inf
+    max_energy_j_per_token: float = np.inf
+    max_carbon_kg_per_mtok: float = np.inf
 
     def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
         """Which deployments meet every limit: but for throughput's and power's cap, with the margin for the error."""
@@ -35,15 +38,35 @@ class Limits:
         )
         if np.isfinite(self.max_power_kw):
             admitted &= alternatives.power_kw <= self.max_power_kw
-        return admitted
+        return admitted & self.spares(alternatives, latency_s, batch) if self.on_energy else admitted
+
+    def spares(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+        """Which deployments take no more energy and carbon than they may; one that does, does at larger batches too."""
+        spared: NDArray[np.bool_] = np.ones(batch.shape, dtype=bool)
+        if np.isfinite(self.max_energy_j_per_token):
+            joules = alternatives.energy_j_per_token(latency_s, batch)
+            spared &= alternatives.at_limits(joules) <= self.max_energy_j_per_token
+        if np.isfinite(self.max_carbon_kg_per_mtok):
+            kilograms = alternatives.carbon_kg_per_mtok(latency_s, batch)
+            spared &= alternatives.at_limits(kilograms) <= self.max_carbon_kg_per_mtok
+        return spared
+
+    @property
+    def on_energy(self) -> bool:
+        """Whether energy or carbon has a limit."""
+        return bool(np.isfinite(self.max_energy_j_per_token) or np.isfinite(self.max_carbon_kg_per_mtok))
+
+    def on(self, measure: Measure) -> float:
+        """Most that a token may take of something."""
+        return float(getattr(self, measure.limit))
 
     def excludes(
         self, alternatives: Alternatives, lo: Array, latency_lo_s: Array, hi: Array, latency_hi_s: Array
     ) -> NDArray[np.bool_]:
         """Which ranges of batches lo..hi hold no deployment that meets every limit.
 
-        Latency and throughput rise with the batch and cost falls, so the ends decide. A margin never depends on the
-        batch, so it changes nothing of that.
+        Latency and throughput rise with the batch, cost and energy fall, so the ends decide. A margin never depends on
+        the batch, so it changes nothing of that.
         """
         cheapest = alternatives.cost_usd_per_mtok(latency_hi_s, hi)
         excluded: NDArray[np.bool_] = (
@@ -54,4 +77,4 @@ class Limits:
         )
         if np.isfinite(self.max_power_kw):
             excluded |= alternatives.power_kw > self.max_power_kw
-        return excluded
+        return excluded | ~self.spares(alternatives, latency_hi_s, hi) if self.on_energy else excluded

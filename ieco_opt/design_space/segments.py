@@ -20,6 +20,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.times import PassTime
 
 CHORD_ERROR = 1e-4
@@ -50,7 +51,8 @@ class Segments:
     """Segments of a design space; every array has shape (segments,).
 
     ``row`` points into ``DesignSpace.alternatives`` and ``alternatives`` repeats its rows, one a segment.
-    The remaining columns are the objectives at both ends of the range.
+    The remaining columns are the objectives at both ends of the range: latency, and what ``Alternatives.measure`` says
+    (the cost, unless energy or carbon is to be least).
     """
 
     row: Rows
@@ -66,7 +68,7 @@ class Segments:
         return len(self.row)
 
     def restricted(self, *, latency_cap_s: float = np.inf, cost_cap: float = np.inf) -> Restriction:
-        """Batches of each segment that are at most as slow and at most as dear as the caps.
+        """Batches of each segment that are at most as slow as the caps, and take at most as much of the measure.
 
         Exact: the ends of each range are integers at which the performance model itself meets the caps.
         """
@@ -81,7 +83,7 @@ class Segments:
         if len(dear):
             costs = self.alternatives.take(alive[dear])
             lo[dear] = first_true(
-                lambda batch: costs.cost_usd_per_mtok(costs.latency_s(batch), batch) <= cost_cap,
+                lambda batch: costs.measured(costs.latency_s(batch), batch) <= cost_cap,
                 self.lo[alive[dear]],
                 self.hi[alive[dear]],
                 costs.batch_step,
@@ -146,7 +148,7 @@ def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
     cells = cut_where_protocols_change(space.alternatives, space.cells, ask)
     ask()
     cells = _within_limits(space.alternatives, cells, space.limits)
-    cells = _cut_experts(space.alternatives, cells, ask)
+    cells = _cut_experts(space.alternatives, cells, space.limits, ask)
     part = space.alternatives.take(cells.row)
     lo, hi = cells.lo.astype(float), cells.hi.astype(float)
     latency_lo, latency_hi = part.latency_s(lo), part.latency_s(hi)
@@ -157,8 +159,8 @@ def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
         alternatives=part,
         latency_lo_s=latency_lo,
         latency_hi_s=latency_hi,
-        cost_lo=part.cost_usd_per_mtok(latency_lo, lo),
-        cost_hi=part.cost_usd_per_mtok(latency_hi, hi),
+        cost_lo=part.measured(latency_lo, lo),
+        cost_hi=part.measured(latency_hi, hi),
     )
 
 
@@ -193,8 +195,8 @@ def cut_where_protocols_change(alternatives: Alternatives, cells: Cells, ask: As
     return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs), np.concatenate(steps))
 
 
-def _cut_experts(alternatives: Alternatives, cells: Cells, ask: Ask) -> Cells:
-    """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency.
+def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: Ask) -> Cells:
+    """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency, or what it is worth.
 
     The gap between a concave function and its chord is concave too, so it is nowhere more than twice the gap in
     the middle.
@@ -209,12 +211,33 @@ def _cut_experts(alternatives: Alternatives, cells: Cells, ask: Ask) -> Cells:
         for time, share in ((part.model, part.model_share), (part.draft, part.draft_share)):
             chord = _chord(time.memory_s, lo, hi)
             gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
-        wide = (gap > CHORD_ERROR * part.latency_s(lo)) & (cells.hi > cells.lo)
+        wide = (gap > CHORD_ERROR * _least_seconds(part, limits, lo)) & (cells.hi > cells.lo)
         done.append(cells.where(~wide))
         row, low, high, step = (column[wide] for column in (cells.row, cells.lo, cells.hi, cells.step))
         cut = low + (high - low) // step // 2 * step
         cells = Cells(*map(np.concatenate, ([row, row], [low, cut + step], [cut, high], [step, step])))
     return joined(done) if done else cells
+
+
+def _least_seconds(part: Alternatives, limits: Limits, batch: Array) -> Array:
+    """Latency; or where the program counts busy time beside it, as little as the weighted mean of the two.
+
+    An error of the latency is one of the busy time too, and of either as large in seconds.
+    """
+    latency = part.latency_s(batch)
+    seconds = latency
+    for measure in counted(part, limits):
+        rate, busy_rate = part.rates(measure)
+        if busy_rate.any():
+            mean = (rate * latency + busy_rate * part.busy_s(batch)) / (rate + busy_rate)
+            seconds = np.minimum(seconds, mean)
+    return seconds
+
+
+def counted(alternatives: Alternatives, limits: Limits) -> list[Measure]:
+    """What the program counts of a step beside its time: its cost always, energy and carbon where they matter."""
+    others = (Measure.ENERGY, Measure.CARBON)
+    return [Measure.COST, *(each for each in others if each is alternatives.measure or np.isfinite(limits.on(each)))]
 
 
 def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> Cells:
@@ -230,7 +253,8 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
     def since(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)
         cheap = part.at_limits(part.cost_usd_per_mtok(latency, batch)) <= limits.max_cost
-        return cheap & (batch / part.at_limits(latency) >= limits.min_throughput)
+        enough = batch / part.at_limits(latency) >= limits.min_throughput
+        return cheap & enough & limits.spares(part, latency, batch)
 
     part = alternatives.take(cells.row)
     possible = upto(cells.lo.astype(float), part) & since(cells.hi.astype(float), part)
@@ -245,10 +269,12 @@ class LatencyLines:
     """Lines below the parts of the latency of some segments, in seconds per generated token.
 
     latency >= launch_and_network + max(memory, arithmetic) + max(draft_memory, draft_arithmetic),
-    with equality on dense models and at the ends of the batch range.
+    with equality on dense models and at the ends of the batch range. ``launch_and_network`` holds ``apart`` too, in
+    which the GPUs are busy: attention and prompts that overlap with nothing.
     """
 
     launch_and_network: Line
+    apart: Line
     memory: Line
     arithmetic: Line
     draft_memory: Line
@@ -268,14 +294,20 @@ def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> Lat
         ("model", alternatives.model, alternatives.model_share),
         ("draft", alternatives.draft, alternatives.draft_share),
     ):
-        launch = Line(time.kernel_s, time.attention_slope_s + time.prompt_slope_s)
-        launch = launch + _chord(time.network_s, low, high)
+        apart = time.attention_slope_s + time.prompt_slope_s
+        launch = Line(time.kernel_s, apart) + _chord(time.network_s, low, high)
         parts[name] = tuple(
             line.scaled(share)
-            for line in (launch, _chord(time.memory_s, low, high), _chord(time.arithmetic_s, low, high))
+            for line in (
+                launch,
+                _chord(time.memory_s, low, high),
+                _chord(time.arithmetic_s, low, high),
+                Line(np.zeros_like(apart), apart),
+            )
         )
     return LatencyLines(
         launch_and_network=parts["model"][0] + parts["draft"][0],
+        apart=parts["model"][3] + parts["draft"][3],
         memory=parts["model"][1],
         arithmetic=parts["model"][2],
         draft_memory=parts["draft"][1],

@@ -160,7 +160,7 @@ def _seed(alternatives: Alternatives, cells: Cells, limits: Limits, staircase: S
     for batch in (cells.lo.astype(float), cells.hi.astype(float)):
         latency = part.latency_s(batch)
         can = limits.admits(part, latency, batch)
-        staircase = staircase.joined(latency[can], part.cost_usd_per_mtok(latency, batch)[can])
+        staircase = staircase.joined(latency[can], part.measured(latency, batch)[can])
     return staircase
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.design_space.limits import Limits
+from ieco_opt.performance.energy import Measure
 from ieco_opt.scenario import ResolvedScenario
 from ieco_opt.scenario.fields import MAX_DEGREE
 
@@ -34,6 +35,8 @@ class Limit(StrEnum):
     MAX_POWER = "limits.max_power_kw"
     MIN_THROUGHPUT = "limits.min_throughput"
     MAX_THROUGHPUT = "limits.max_throughput"
+    MAX_CARBON = "limits.max_carbon_kg_per_mtok"
+    MAX_ENERGY = "limits.max_energy_j_per_token"
     MAX_COST = "limits.max_cost"
     MIN_SPEED = "limits.min_speed"
 
@@ -41,6 +44,11 @@ class Limit(StrEnum):
     def is_least(self) -> bool:
         """Whether the limit is loosened downwards."""
         return self in (Limit.BATCH_MIN, Limit.MIN_THROUGHPUT, Limit.MIN_SPEED)
+
+    @property
+    def measure(self) -> Measure:
+        """What a token may take so much of, where the limit is one on that."""
+        return next(each for each in Measure if each.limit == _ATTRIBUTES[self])
 
     @property
     def is_whole(self) -> bool:
@@ -62,7 +70,9 @@ _UNITS = {
     Limit.MAX_POWER: "kW",
     Limit.MIN_THROUGHPUT: "tokens/s over all requests",
     Limit.MAX_THROUGHPUT: "tokens/s over all requests",
-    Limit.MAX_COST: "$ per million tokens",
+    Limit.MAX_CARBON: Measure.CARBON.unit,
+    Limit.MAX_ENERGY: Measure.ENERGY.unit,
+    Limit.MAX_COST: Measure.COST.unit,
     Limit.MIN_SPEED: "tokens/s for each request",
 }
 _ATTRIBUTES = {
@@ -74,7 +84,9 @@ _ATTRIBUTES = {
     Limit.MAX_POWER: "max_power_kw",
     Limit.MIN_THROUGHPUT: "min_throughput",
     Limit.MAX_THROUGHPUT: "max_throughput",
-    Limit.MAX_COST: "max_cost",
+    Limit.MAX_CARBON: Measure.CARBON.limit,
+    Limit.MAX_ENERGY: Measure.ENERGY.limit,
+    Limit.MAX_COST: Measure.COST.limit,
     Limit.MIN_SPEED: "min_speed",
 }
 
@@ -83,9 +95,9 @@ _ATTRIBUTES = {
 class Bounds:
     """A value for every limit; the defaults keep nothing out that a machine could run.
 
-    Units: tokens/s, $ per million tokens, kW, GPUs, sequences, a share of the memory. Limits hold with the error of the
-    model that the scenario plans with; ``least_speed`` and ``most_cost`` are no limits, but what a deployment must
-    reach besides, as it is priced.
+    Units: tokens/s, $ per million tokens, kW, GPUs, sequences, a share of the memory, J per token, kg per million
+    tokens. Limits hold with the error of the model that the scenario plans with; ``least_speed`` and ``most_taken`` are
+    no limits, but what a deployment must reach besides, and what a token may take of the pool's measure, as priced.
     """
 
     min_speed: float = 0.0
@@ -98,12 +110,18 @@ class Bounds:
     batch_max: int = MOST_BATCH
     batches: tuple[int, ...] | None = None
     memory_utilization: float = 1.0
+    max_energy_j_per_token: float = np.inf
+    max_carbon_kg_per_mtok: float = np.inf
     least_speed: float = 0.0
-    most_cost: float = np.inf
+    most_taken: float = np.inf
 
     def value(self, limit: Limit) -> Any:
         """Value of one limit."""
         return getattr(self, _ATTRIBUTES[limit])
+
+    def most(self, measure: Measure) -> float:
+        """Most that a token may take of a measure."""
+        return float(getattr(self, measure.limit))
 
     def given(self, limit: Limit, value: Any) -> Bounds:
         """Change one limit."""
@@ -121,7 +139,7 @@ class Bounds:
     @property
     def scenario_limits(self) -> Limits:
         """The part that a scenario calls its limits."""
-        return Limits(self.min_speed, self.max_cost, self.max_throughput, self.min_throughput, self.max_power_kw)
+        return Limits(**{item.name: getattr(self, item.name) for item in fields(Limits)})
 
 
 NONE = Bounds()
@@ -138,6 +156,8 @@ def bounds_of(resolved: ResolvedScenario, most_gpus: int) -> Bounds:
         max_throughput=limits.max_throughput,
         min_throughput=limits.min_throughput,
         max_power_kw=limits.max_power_kw,
+        max_energy_j_per_token=limits.max_energy_j_per_token,
+        max_carbon_kg_per_mtok=limits.max_carbon_kg_per_mtok,
         max_gpus=listed.max_gpus if listed.max_gpus < most_gpus else MOST_GPUS,
         batch_min=listed.batch_min if ranged else 1,
         batch_max=listed.batch_max if ranged else MOST_BATCH,
@@ -162,7 +182,7 @@ def one_unit(bounds: Bounds, limit: Limit, gpu_counts: Iterable[int]) -> tuple[f
             return value + 0.01, "$0.01"
         case Limit.MIN_THROUGHPUT:
             return value * 0.99, "1 %"
-        case Limit.MAX_THROUGHPUT:
+        case Limit.MAX_THROUGHPUT | Limit.MAX_ENERGY | Limit.MAX_CARBON:
             return value * 1.01, "1 %"
         case Limit.MAX_POWER:
             return value + 1.0, "1 kW"

@@ -20,7 +20,7 @@ from ieco_opt.errors import SearchStoppedError
 from ieco_opt.explanation.asked import asked_of
 from ieco_opt.explanation.bounds import NONE, bounds_of
 from ieco_opt.explanation.pool import build_pool
-from ieco_opt.explanation.search import Goal, Pick, best, tied
+from ieco_opt.explanation.search import Goal, Pick, best, priced, tied
 from ieco_opt.explanation.sensitivity import Question, loss
 from ieco_opt.heuristics import Proposals
 from ieco_opt.heuristics.interface import NO_SERVER, absent_degrees, joined
@@ -28,6 +28,7 @@ from ieco_opt.pareto import run
 from ieco_opt.pareto.describe import names_of, parallelism_of, rows_of
 from ieco_opt.pareto.resident import Resident
 from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.speculation import yield_of
 from ieco_opt.results.comparison import Obstacle
 from ieco_opt.results.configuration import (
@@ -85,7 +86,8 @@ def explain_configuration(
     asked, resolved = asked_of(text), resolve(scenario)
     with running(solver_config_of(solver_config), doing) as under_way:
         try:
-            verdicts, winner, search = _searched(resolved, asked, Goal(objective, preference), under_way)
+            measure = run.measure_of(objective, resolved)
+            verdicts, winner, search = _searched(resolved, asked, Goal(objective, preference), measure, under_way)
         except Stopped as stop:
             raise SearchStoppedError(f"the search ended ({stop.reason}) before the configuration was judged") from stop
         return ConfigurationAnswer(
@@ -102,9 +104,9 @@ def explain_configuration(
 
 
 def _searched(
-    resolved: ResolvedScenario, asked: AskedConfiguration, goal: Goal, under_way: Run
+    resolved: ResolvedScenario, asked: AskedConfiguration, goal: Goal, measure: Measure, under_way: Run
 ) -> tuple[tuple[Verdict, ...], Pick | None, Question]:
-    pool = build_pool(resolved, under_way.ask)
+    pool = build_pool(resolved, under_way.ask, measure=measure)
     search = Question(pool, bounds_of(resolved, max(pool.gpu_counts(), default=0)), goal)
     winner = best(pool, search.bounds, goal)
     under_way.ask("judging the configuration")
@@ -195,11 +197,13 @@ class _Judged:
         return best(self.search.pool, free, _FASTEST, np.flatnonzero(same))
 
     def _better(self, pick: Pick | None, goal: Goal) -> Better | None:
-        """The cheapest that is as fast, or the fastest that is as cheap, where it is better."""
+        """The cheapest that is as fast, or the fastest that is as cheap, where it is better; whatever the objective."""
         if pick is None:
             return None
+        pool = self.search.pool.measuring(Measure.COST)
+        pick = priced(pool, pick)
         as_good = tied(self.search.bounds, pick, fastest=goal is _CHEAPEST)
-        return self._loss(pick, best(self.search.pool, as_good, goal), goal)
+        return self._loss(pick, best(pool, as_good, goal), goal)
 
     def _loss(self, pick: Pick | None, other: Pick | None, goal: Goal) -> Better | None:
         if pick is None or other is None:

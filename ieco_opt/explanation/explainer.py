@@ -21,7 +21,8 @@ from ieco_opt.explanation.sensitivity import (
     times_of,
 )
 from ieco_opt.pareto import run
-from ieco_opt.pareto.describe import exchange_number, names_of, rows_of
+from ieco_opt.pareto.describe import exchange_number, names_of, rows_of, taken_by
+from ieco_opt.performance.energy import Measure
 from ieco_opt.results.answer import Question as AskedQuestion
 from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
@@ -68,7 +69,8 @@ def explain(
     asked = run.question_of_one("explain", objective, preference)
     with running(solver_config_of(solver_config), doing) as under_way:
         try:
-            question = _question(resolve(scenario), Goal(objective, preference), under_way)
+            resolved = resolve(scenario)
+            question = _question(resolved, Goal(objective, preference), under_way, run.measure_of(objective, resolved))
             pick = best(question.pool, question.bounds, question.goal)
         except Stopped as stop:
             raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a deployment") from stop
@@ -82,8 +84,8 @@ def explain(
         return replace(explanation, statistics=ExplanationStatistics(under_way.seconds()))
 
 
-def _question(resolved: ResolvedScenario, goal: Goal, under_way: Run) -> Question:
-    pool = build_pool(resolved, under_way.ask)
+def _question(resolved: ResolvedScenario, goal: Goal, under_way: Run, measure: Measure) -> Question:
+    pool = build_pool(resolved, under_way.ask, measure=measure)
     under_way.ask("searching all configurations")
     return Question(pool, bounds_of(resolved, max(pool.gpu_counts(), default=0)), goal)
 
@@ -199,4 +201,4 @@ def pick_of(pool: Pool, deployment: Deployment) -> Pick:
     found = np.flatnonzero(same & (rows.batch_min <= item.batch) & (rows.batch_max >= item.batch))
     if not len(found):
         raise SolverError("the solver's deployment is none of the scenario's configurations")
-    return Pick(int(found[0]), item.batch, item.latency_s, item.cost_usd_per_mtok)
+    return Pick(int(found[0]), item.batch, item.latency_s, taken_by(item, pool.measure))

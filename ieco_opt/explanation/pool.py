@@ -29,6 +29,7 @@ from ieco_opt.design_space.space import Counts, DesignSpace
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
 from ieco_opt.performance import memory
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.rows import stack_rows
 from ieco_opt.scenario import ResolvedScenario
 
@@ -121,12 +122,23 @@ class Pool:
             return self._with_fastest_drafts(cells, bounds)
         return cells if bounds.batches is None else _ending_on(np.array(bounds.batches), cells)
 
+    @property
+    def measure(self) -> Measure:
+        """What is to be little beside the latency."""
+        return self.alternatives.measure
+
+    def measuring(self, measure: Measure) -> Pool:
+        """The same pool, in which another measure counts."""
+        if measure is self.measure:
+            return self
+        return replace(self, alternatives=replace(self.alternatives, measure=measure))
+
     def feasible(self, bounds: Bounds) -> bool:
         """Whether any deployment meets all bounds."""
         return len(self.ranges(bounds)) > 0
 
     def at(self, cells: Cells, batch: Integers) -> tuple[Array, Array]:
-        """Latency and cost of one batch of each cell."""
+        """Latency of one batch of each cell, and what a token takes of the measure."""
         self.ask()
         return self._priced(batch.astype(float), cells.row)
 
@@ -185,7 +197,7 @@ class Pool:
     def _priced(self, batch: Array, rows: Rows) -> tuple[Array, Array]:
         part = self.alternatives.take(rows)
         latency = part.latency_s(batch)
-        return latency, part.cost_usd_per_mtok(latency, batch)
+        return latency, part.measured(latency, batch)
 
     def _existing(self, bounds: Bounds, rows: Rows | None) -> Cells:
         rows = np.arange(len(self.alternatives)) if rows is None else rows
@@ -214,13 +226,17 @@ class Pool:
     def _rising(self, bounds: Bounds) -> list[Holds]:
         """Limits that a growing batch may come to meet."""
         limits: list[Holds] = []
-        if np.isfinite(bounds.max_cost):
-            limits.append(lambda batch, rows: self.at_limits(batch, rows)[1] <= bounds.max_cost)
-        if np.isfinite(bounds.most_cost):
-            limits.append(lambda batch, rows: self._priced(batch, rows)[1] <= bounds.most_cost)
+        limits += [
+            self.measuring(each)._takes_at_most(bounds.most(each)) for each in Measure if np.isfinite(bounds.most(each))
+        ]
+        if np.isfinite(bounds.most_taken):
+            limits.append(lambda batch, rows: self._priced(batch, rows)[1] <= bounds.most_taken)
         if bounds.min_throughput > 0.0:
             limits.append(lambda batch, rows: batch / self.at_limits(batch, rows)[0] >= bounds.min_throughput)
         return limits
+
+    def _takes_at_most(self, most: float) -> Holds:
+        return lambda batch, rows: self.at_limits(batch, rows)[1] <= most
 
     def _with_fastest_drafts(self, cells: Cells, bounds: Bounds) -> Cells:
         """Keep the batches at which the draft runs in its fastest setup that fits (``paper``).
@@ -259,12 +275,14 @@ class Pool:
         return np.arange(lo, hi + 1), known.draft[lo - known.lo : hi + 1 - known.lo]
 
 
-def build_pool(resolved: ResolvedScenario, ask: Ask = go_on, *, pessimistic: bool = False) -> Pool:
+def build_pool(
+    resolved: ResolvedScenario, ask: Ask = go_on, *, measure: Measure = Measure.COST, pessimistic: bool = False
+) -> Pool:
     """Enumerate the setups of a scenario with every limit of it removed.
 
     ``pessimistic``: as of :func:`family_request`.
     """
-    request = family_request(resolved, pessimistic=pessimistic)
+    request = replace(family_request(resolved, pessimistic=pessimistic), measure=measure)
     free = replace(
         request,
         choices=replace(request.choices, max_gpus=MOST_GPUS),

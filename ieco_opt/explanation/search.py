@@ -7,9 +7,11 @@ upper end, so the ends of the ranges decide `fastest` and `cheapest`, and bound 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
+from ieco_opt.defaults import EnergyObjective
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.dominance import STRICT, Cells, split
 from ieco_opt.design_space.setups import Integers
@@ -17,6 +19,7 @@ from ieco_opt.explanation.bounds import Bounds, Limit
 from ieco_opt.explanation.pool import Pool
 from ieco_opt.pareto.sweeps import preference
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 
 _LARGEST = 700.0
 """Difference of two logarithms beyond which the share between them is written as about 1e304."""
@@ -24,16 +27,26 @@ _LARGEST = 700.0
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is best: ``fastest``, ``cheapest``, or ``preferred`` with its exponent."""
+    """What is best: ``fastest``, ``cheapest``, ``energy``, ``carbon``, or ``preferred`` with its exponent."""
 
     objective: str
     exponent: float
+
+    @property
+    def measure(self) -> Measure:
+        """What is to be little beside the latency."""
+        return Measure(self.objective) if self.objective in get_args(EnergyObjective) else Measure.COST
+
+    @property
+    def takes_least(self) -> bool:
+        """Whether the best is what takes the least of the pool's measure: cost, energy or carbon."""
+        return self.objective == "cheapest" or self.measure is not Measure.COST
 
     def advantage(self, pick: Pick, other: Pick) -> float:
         """By how much one deployment is better than another, as a share: faster, cheaper, or of a greater score."""
         if self.objective == "fastest":
             return other.latency_s / pick.latency_s - 1.0
-        if self.objective == "cheapest":
+        if self.takes_least:
             return 1.0 - pick.cost / other.cost
         # With a large exponent a small difference of speeds is more than a number, or a file, can hold.
         return float(np.expm1(min(self.score(pick) - self.score(other), _LARGEST)))
@@ -47,19 +60,29 @@ class Goal:
         if self.objective == "preferred":
             return self.score(pick) > self.score(other) + (1.0 - STRICT)
         first, second = (pick.latency_s, pick.cost), (other.latency_s, other.cost)
-        if self.objective == "cheapest":
+        if self.takes_least:
             first, second = first[::-1], second[::-1]
         return first[0] < second[0] * STRICT or (first[0] * STRICT <= second[0] and first[1] < second[1] * STRICT)
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A deployment: a row of the pool and a batch, with its seconds per token and $ per million tokens."""
+    """A deployment: a row of the pool and a batch, with its seconds per token and $ per million tokens.
+
+    ``cost`` is in the measure of the pool: where that is energy or carbon, J per token or kg per million tokens.
+    """
 
     row: int
     batch: int
     latency_s: float
     cost: float
+
+
+def priced(pool: Pool, pick: Pick) -> Pick:
+    """The same deployment, with what a token of it takes of the pool's measure."""
+    batch, row = np.array([pick.batch]), np.array([pick.row])
+    latency, taken = pool.at(Cells(row, batch, batch, np.ones_like(batch)), batch)
+    return replace(pick, latency_s=float(latency[0]), cost=float(taken[0]))
 
 
 def best(pool: Pool, bounds: Bounds, goal: Goal, rows: Rows | None = None) -> Pick | None:
@@ -71,15 +94,16 @@ def best(pool: Pool, bounds: Bounds, goal: Goal, rows: Rows | None = None) -> Pi
     if first is None:
         return None
     # Among those equal in the objective, the best in the other one.
-    second = _end(pool, pool.ranges(tied(bounds, first, fastest=fastest), rows), fastest=not fastest)
+    as_good = tied(bounds, first, fastest=fastest)
+    second = _end(pool, pool.ranges(as_good, rows), fastest=not fastest)
     return second or first
 
 
 def tied(bounds: Bounds, pick: Pick, *, fastest: bool) -> Bounds:
-    """Bounds that leave what is as fast as a deployment, or as cheap."""
+    """Bounds that leave what is as fast as a deployment, or takes as little of the pool's measure."""
     if fastest:
         return replace(bounds, least_speed=max(bounds.least_speed, STRICT / pick.latency_s))
-    return replace(bounds, most_cost=min(bounds.most_cost, pick.cost / STRICT))
+    return replace(bounds, most_taken=min(bounds.most_taken, pick.cost / STRICT))
 
 
 def _end(pool: Pool, cells: Cells, *, fastest: bool) -> Pick | None:
@@ -146,8 +170,8 @@ def _loosest(pool: Pool, cells: Cells, limit: Limit) -> float:
     match limit:
         case Limit.MIN_SPEED:
             return float(np.max(1.0 / pool.at_limits(lo, part)[0]))
-        case Limit.MAX_COST:
-            return float(np.min(pool.at_limits(hi, part)[1]))
+        case Limit.MAX_COST | Limit.MAX_ENERGY | Limit.MAX_CARBON:
+            return float(np.min(pool.measuring(limit.measure).at_limits(hi, part)[1]))
         case Limit.MIN_THROUGHPUT:
             return float(np.max(hi / pool.at_limits(hi, part)[0]))
         case Limit.MAX_THROUGHPUT:

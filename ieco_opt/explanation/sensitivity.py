@@ -107,7 +107,7 @@ def _improves_from(question: Question, winner: Pick, limit: Limit) -> float | No
     if question.goal.objective == "fastest":
         better = replace(bounds, least_speed=strictly / winner.latency_s)
     else:
-        better = replace(bounds, most_cost=winner.cost / strictly)
+        better = replace(bounds, most_taken=winner.cost / strictly)
     return reach(question.pool, better, limit)
 
 
@@ -148,6 +148,6 @@ def loss(goal: Goal, pick: Pick, winner: Pick) -> float:
     """How much slower, more expensive or lower in the objective a deployment is than a better one, as a share."""
     if goal.objective == "fastest":
         return 1.0 - winner.latency_s / pick.latency_s
-    if goal.objective == "cheapest":
+    if goal.takes_least:
         return pick.cost / winner.cost - 1.0
     return -float(np.expm1(goal.score(pick) - goal.score(winner)))

@@ -86,7 +86,6 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
     return SearchRequest(
         model=family.shape,
         accelerator=family.accelerator,
-        usd_per_gpu_hour=family.accelerator.usd_per_gpu_hour or np.nan,
         cached_tokens=(family.context.cached_from, family.context.cached_to),
         resident_tokens=family.context.cached_to,
         usable_bytes=family.usable_bytes if deployable else family.accelerator.hbm_bytes,

@@ -16,7 +16,8 @@ from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics.interface import NO_SERVER, Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
+from ieco_opt.performance.economics import TOKENS_PER_MTOK, cost_usd_per_mtok
+from ieco_opt.performance.energy import kg_per_joule, per_token, usd_rates, watts
 from ieco_opt.performance.times import PassTime
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
@@ -87,6 +88,7 @@ class PricedSpace:
         self.ask = ask
         self.families = families_of(resolved, ask) if families is None else families
         self.limits: Limits = limits_of(resolved.scenario.limits)
+        self.counts_energy = self.limits.on_energy or any(each.power is not None for each in resolved.accelerators)
         listed = resolved.design_space.batches
         self.listed = None if listed is None else np.array(listed)
         self.draft_range = (0, *(self.families[0].draft_range if self.families else ()))
@@ -126,10 +128,29 @@ class PricedSpace:
                 draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows], self.ask)
                 seconds = seconds + family.proposals(int(tokens)) * draft_s
             latency[rows] = family.factor(int(tokens)) * seconds
-        price = family.accelerator.usd_per_gpu_hour or np.nan
         gpus = family.setups.degrees.gpus[setup]
-        cost = cost_usd_per_mtok(usd_per_second(gpus, np.array(price)), latency, batch)
-        return Prices(latency, cost, draft, self._excess(family, gpus, latency, cost, batch))
+        rate, busy_rate = usd_rates(family.accelerator, family.shape.fidelity, gpus)
+        cost = cost_usd_per_mtok(rate, latency, batch)
+        joules = np.full(len(setup), np.nan)
+        if self.counts_energy:
+            busy = self._busy_s(decisions, draft, np.isfinite(latency))
+            cost = cost + cost_usd_per_mtok(busy_rate, busy, batch)
+            joules = per_token(*watts(family.accelerator, family.shape.fidelity, gpus), latency, busy, batch)
+        return Prices(latency, cost, draft, self._excess(family, gpus, latency, cost, joules, batch))
+
+    def _busy_s(self, decisions: Decisions, draft: Indices, fits: NDArray[np.bool_]) -> Array:
+        """Seconds per token in which memory or arithmetic work, of decisions that fit with a draft or without."""
+        family, batch = self.families[decisions.family], decisions.batch.astype(float)
+        busy = np.zeros(len(batch))
+        for tokens in np.unique(decisions.draft_tokens):
+            self.ask()
+            rows = np.flatnonzero(fits & (decisions.draft_tokens == tokens))
+            seconds = self._pass(decisions.family, int(tokens)).take(decisions.setup[rows]).busy_s(batch[rows])
+            if tokens and family.drafts is not None:
+                drafting = family.drafts.time.take(draft[rows]).busy_s(batch[rows])
+                seconds = seconds + family.proposals(int(tokens)) * drafting
+            busy[rows] = family.factor(int(tokens)) * seconds
+        return busy
 
     def _pass(self, family: int, tokens: int) -> PassTime:
         key = (family, tokens)
@@ -138,17 +159,21 @@ class PricedSpace:
             self._passes[key] = self.families[family].model_pass(rows, tokens)
         return self._passes[key]
 
-    def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, batch: Array) -> Array:
+    def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, joules: Array, batch: Array) -> Array:
         """By how much the limits are missed together; inf for what does not fit."""
         limits, fits = self.limits, np.flatnonzero(np.isfinite(latency))
         speed, throughput = 1.0 / (family.margin * latency[fits]), batch[fits] / latency[fits]
-        watts = np.nan if family.accelerator.power_w is None else family.accelerator.power_w
+        board_w = np.nan if family.accelerator.power_w is None else family.accelerator.power_w
+        most_j, most_kg = limits.max_energy_j_per_token, limits.max_carbon_kg_per_mtok
+        kilograms = TOKENS_PER_MTOK * joules[fits] * (kg_per_joule(family.accelerator) or np.nan)
         shortfalls = [
             (limits.min_speed > 0.0, limits.min_speed / speed),
             (np.isfinite(limits.max_cost), family.margin * cost[fits] / limits.max_cost),
             (np.isfinite(limits.max_throughput), throughput / limits.max_throughput),
             (limits.min_throughput > 0.0, limits.min_throughput / (throughput / family.margin)),
-            (np.isfinite(limits.max_power_kw), gpus[fits] * watts / 1000.0 / limits.max_power_kw),
+            (np.isfinite(limits.max_power_kw), gpus[fits] * board_w / 1000.0 / limits.max_power_kw),
+            (np.isfinite(most_j), family.margin * joules[fits] / most_j),
+            (np.isfinite(most_kg), family.margin * kilograms / most_kg),
         ]
         excess = np.full(len(latency), np.inf)
         excess[fits] = sum(

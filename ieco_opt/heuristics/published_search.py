@@ -19,7 +19,8 @@ from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import cost_usd_per_mtok, usd_per_second
+from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.energy import usd_per_joule, usd_rates
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.speculation import NO_YIELD, Yield
 from ieco_opt.performance.times import PassTime
@@ -51,7 +52,6 @@ class SearchRequest:
 
     model: Architecture
     accelerator: Accelerator
-    usd_per_gpu_hour: float
     cached_tokens: tuple[float, float]
     resident_tokens: float
     usable_bytes: float
@@ -64,6 +64,11 @@ class SearchRequest:
     batches: tuple[float, float] | None = None
     layouts: tuple[str, ...] = ("1d", "2d")
     resolution: int = RESOLUTION
+
+    @property
+    def counts_energy(self) -> bool:
+        """Whether the cost includes energy."""
+        return usd_per_joule(self.accelerator) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +95,13 @@ Searches = dict[SearchRequest, SearchResult]
 
 @dataclass(slots=True)
 class _Best:
-    """The fastest setup found of each pair of GPU count and batch, shape (counts, batches); inf where none fits."""
+    """The fastest setup found of each pair of GPU count and batch, shape (counts, batches); inf where none fits.
+
+    ``busy_s`` is 0 unless the request counts energy.
+    """
 
     latency_s: Array
+    busy_s: Array
     stages: Array
     scale_down: Array
     two_dimensional: NDArray[np.bool_]
@@ -105,7 +114,7 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
     gpus, batch = _grid(request)
     everywhere = np.ones((len(gpus), len(batch)), dtype=bool)
     passes = {0: _fastest_setups(request, request.model, 1, gpus, batch, everywhere, ask)}
-    latency = passes[0].latency_s
+    latency, busy = passes[0].latency_s, passes[0].busy_s
     draft_tokens = np.zeros(latency.shape, dtype=np.int64)
     draft = None
     if request.draft is not None:
@@ -113,16 +122,18 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
         verifying = request.model.fusing(request.draft)
         for count in request.tokens.widths:
             factor = request.tokens.passes_per_token(count)
-            draft_s = (count - request.verifies_own_token) * draft.latency_s
+            proposals = count - request.verifies_own_token
+            draft_s = proposals * draft.latency_s
             # Verifying several tokens takes no less than decoding one.
             least = factor * (passes[0].latency_s + draft_s)
-            wanted = _may_be_chosen(request, gpus, batch, latency, least)
+            wanted = _may_be_chosen(request, gpus, batch, latency, busy, least)
             passes[count] = _fastest_setups(request, verifying, count, gpus, batch, wanted, ask)
             speculative = factor * (passes[count].latency_s + draft_s)
             better = speculative < latency
             latency = np.where(better, speculative, latency)
+            busy = np.where(better, factor * (passes[count].busy_s + proposals * draft.busy_s), busy)
             draft_tokens[better] = count
-    cost = _cost(request, gpus, batch, latency)
+    cost = _cost(request, gpus, batch, latency, busy)
     row, column = np.unravel_index(_under_caps(request, latency, cost, batch), latency.shape)
     used = draft_tokens[row, column]
     searches = [*passes.values(), *([draft] if draft else [])]
@@ -140,13 +151,14 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
     )
 
 
-def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array) -> Array:
-    paid_usd_per_s = usd_per_second(gpus, np.array(request.usd_per_gpu_hour))[:, None]
-    return cost_usd_per_mtok(paid_usd_per_s, latency, batch)
+def _cost(request: SearchRequest, gpus: Array, batch: Array, latency: Array, busy: Array) -> Array:
+    rate, busy_rate = (each[:, None] for each in usd_rates(request.accelerator, request.model.fidelity, gpus))
+    cost = cost_usd_per_mtok(rate, latency, batch)
+    return cost + cost_usd_per_mtok(busy_rate, busy, batch) if request.counts_energy else cost
 
 
 def _may_be_chosen(
-    request: SearchRequest, gpus: Array, batch: Array, latency: Array, least: Array
+    request: SearchRequest, gpus: Array, batch: Array, latency: Array, busy: Array, least: Array
 ) -> NDArray[np.bool_]:
     """Pairs that could still be a least cost under some cap if they were as fast as ``least``.
 
@@ -155,7 +167,8 @@ def _may_be_chosen(
     wanted = np.isfinite(least) & (least < latency)
     if np.isfinite(request.max_throughput):
         return wanted
-    cost, bound = _cost(request, gpus, batch, latency).ravel(), _cost(request, gpus, batch, least)
+    cost = _cost(request, gpus, batch, latency, busy).ravel()
+    bound = _cost(request, gpus, batch, least, np.zeros_like(least))
     order = np.argsort(latency, axis=None)
     seconds, cheapest = latency.ravel()[order], np.minimum.accumulate(cost[order])
     faster = np.searchsorted(seconds, least, side="right") - 1
@@ -192,6 +205,7 @@ def _fastest_setups(
     """Fastest of both layouts, all pipeline depths and all scale-downs, for each pair that is ``wanted``."""
     best = _Best(
         latency_s=np.full(wanted.shape, np.inf),
+        busy_s=np.zeros(wanted.shape),
         stages=np.ones(wanted.shape),
         scale_down=np.ones(wanted.shape),
         two_dimensional=np.zeros(wanted.shape, dtype=bool),
@@ -220,6 +234,8 @@ def _keep_faster(
     faster = np.flatnonzero(found < best.latency_s[counts[rows], column])
     place = (counts[rows[faster]], column)
     best.latency_s[place] = found[faster]
+    if slab.request.counts_energy:
+        best.busy_s[place] = slab.busy_s(batch, setup[faster])
     best.two_dimensional[place] = slab.layout[0]
     best.stages[place] = slab.stages[setup[faster]]
     best.scale_down[place] = slab.scale_down[setup[faster]]
@@ -270,6 +286,15 @@ class _Slab:
         best = counts * self.setups_per_count + by_count.argmin(axis=1)
         return latency[best], best, len(rows)
 
+    def busy_s(self, batch: float, rows: NDArray[np.intp]) -> Array:
+        """Seconds of a pass in which memory or arithmetic work, of some rows at one batch."""
+        busy = np.zeros(len(rows))
+        starving = batch / self.stages[rows] < 2.0 * _sparsity(self.model)
+        for narrow, some in ((True, np.flatnonzero(starving)), (False, np.flatnonzero(~starving))):
+            if len(some):
+                busy[some] = self._pass(narrow=narrow).take(rows[some]).busy_s(np.full(len(some), batch))
+        return busy
+
     def _fits(self, batch: float, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         stages = self.stages[rows]
         held = batch if self.request.whole_batch_resident else batch / stages
@@ -304,7 +329,8 @@ def _pick(
     """Setups of some pairs, each from the pass over as many tokens as are ``used`` there."""
     chosen = next(iter(passes.values()))
     columns = {
-        name: getattr(chosen, name)[row, column] for name in ("latency_s", "stages", "scale_down", "two_dimensional")
+        name: getattr(chosen, name)[row, column]
+        for name in ("latency_s", "busy_s", "stages", "scale_down", "two_dimensional")
     }
     for tokens, best in passes.items():
         here = used == tokens

@@ -19,6 +19,7 @@ from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import model_flops_utilization
+from ieco_opt.performance.energy import Measure, kg_per_joule, per_mtok, usd_per_joule
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
@@ -58,6 +59,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
         **draft_of(family, row),
+        **energy_of(family, row, batch),
         mfu=float(model_flops_utilization(np.array(throughput), useful, np.array(gpus))),
         power_kw=None if np.isnan(power) else power,
         bottleneck=bottleneck_of(times),
@@ -70,6 +72,26 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         draft=parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
         cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,
     )
+
+
+def energy_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> dict[str, Any]:
+    """The columns of the energy of one alternative at one batch."""
+    joules = float(row.energy_j_per_token(row.latency_s(batch), batch)[0])
+    return {
+        "energy_j_per_token": None if np.isnan(joules) else joules,
+        "energy_usd_per_mtok": per_mtok(joules, usd_per_joule(family.accelerator)),
+        "carbon_kg_per_mtok": per_mtok(joules, kg_per_joule(family.accelerator)),
+    }
+
+
+def taken_by(deployment: Deployment, measure: Measure) -> float:
+    """What a token of a deployment takes of a measure; NaN where its row does not say."""
+    taken = {
+        Measure.COST: deployment.cost_usd_per_mtok,
+        Measure.ENERGY: deployment.energy_j_per_token,
+        Measure.CARBON: deployment.carbon_kg_per_mtok,
+    }[measure]
+    return np.nan if taken is None else taken
 
 
 def names_of(precision: Precision | None) -> tuple[str | None, KvCache | None]:

@@ -40,6 +40,8 @@ def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list
         ("max_throughput", limits.max_throughput, "tokens/s"),
         ("min_throughput", limits.min_throughput, "tokens/s"),
         ("max_power_kw", limits.max_power_kw, "kW"),
+        ("max_energy_j_per_token", limits.max_energy_j_per_token, "J per token"),
+        ("max_carbon_kg_per_mtok", limits.max_carbon_kg_per_mtok, "kg CO2 per million tokens"),
     ):
         if value == getattr(_NO_LIMITS, name):
             continue

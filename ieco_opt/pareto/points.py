@@ -31,7 +31,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A deployment: a row of ``DesignSpace.alternatives`` and a batch, with what the performance model says of it."""
+    """A deployment: a row of ``DesignSpace.alternatives`` and a batch, with what the performance model says of it.
+
+    ``cost``, and ``cost_cap`` of the certificate, are in the measure of the design space.
+    """
 
     alternative: int
     batch: int

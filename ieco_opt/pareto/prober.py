@@ -40,7 +40,10 @@ HiGHS accepts integer variables within 1e-6 of an integer, so a line's intercept
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A deployment: a segment and a batch, with both objectives from the performance model."""
+    """A deployment: a segment and a batch, with both objectives from the performance model.
+
+    ``cost`` is in the measure of the design space: $, or kg of carbon, per million tokens, or J per token.
+    """
 
     segment: int
     batch: int
@@ -71,7 +74,10 @@ def within_rounding(bound: float, value: float) -> float:
 
 
 class Prober:
-    """Answers epsilon-constraint questions about one design space and counts what they cost."""
+    """Answers epsilon-constraint questions about one design space and counts what they cost.
+
+    Costs are those of its measure: of energy or carbon, where the design space is about these.
+    """
 
     def __init__(self, space: DesignSpace, run: Run) -> None:
         self.space = space
@@ -121,7 +127,10 @@ class Prober:
         return point(found, finished=True)
 
     def cheapest(self) -> Point | None:
-        """Cheapest deployment of all, and the fastest as cheap as that; ``None`` if proven that there is none."""
+        """Cheapest deployment of all, and the fastest as cheap as that; ``None`` if proven that there is none.
+
+        In a design space of energy or carbon the one that takes the least, with the same proof.
+        """
         if not len(self.segments):
             return None
         start = time.perf_counter()
@@ -143,7 +152,7 @@ class Prober:
         if not len(left):
             return None
         part, batch = self.segments.alternatives.take(left.segment), left.hi.astype(float)
-        return float(part.cost_usd_per_mtok(part.latency_s(batch), batch).min())
+        return float(part.measured(part.latency_s(batch), batch).min())
 
     def _cheapest(self, found: _Found, latency_cap_s: float) -> _Found:
         """Dinkelbach's iteration: cheaper deployments within the latency cap, until it is proven that none is left.
@@ -206,7 +215,7 @@ class Prober:
         inside = int(np.clip(batch, left.lo[position], left.hi[position]))
         part = self.segments.alternatives.take(np.array([segment]))
         latency = part.latency_s(np.array([float(inside)]))
-        cost = part.cost_usd_per_mtok(latency, np.array([float(inside)]))
+        cost = part.measured(latency, np.array([float(inside)]))
         return _Found(segment, inside, float(latency[0]), float(cost[0]))
 
     def _value(self, found: _Found, objective: Objective, reference_cost: float) -> float:

@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, ObjectiveName
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, EnergyObjective, ObjectiveName
 from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.pareto import sweeps
-from ieco_opt.pareto.describe import describe
+from ieco_opt.pareto.describe import describe, taken_by
 from ieco_opt.pareto.infeasibility import why_infeasible
 from ieco_opt.pareto.prober import Prober
 from ieco_opt.pareto.sweeps import Progress, Sweep
+from ieco_opt.performance.energy import Measure
 from ieco_opt.programs.deployment import Objective
 from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
@@ -25,7 +26,8 @@ from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier, Pessimistic
 from ieco_opt.results.guarantee import CLOSED, AnswerStatus, Guarantee, GuaranteeKind, achieved, neighbours
 from ieco_opt.results.statistics import Counts, SearchStatistics
-from ieco_opt.scenario import Fidelity, Scenario, resolve
+from ieco_opt.scenario import Fidelity, ResolvedScenario, Scenario, resolve
+from ieco_opt.scenario.energy import require_energy
 from ieco_opt.scenario.margin import band_error, errors_of
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
@@ -100,7 +102,9 @@ def solve(
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Deployment:
-    """The one best deployment: fastest, cheapest, or preferred (greatest speed**preference / cost).
+    """The one best deployment: fastest, cheapest, preferred (greatest speed**preference / cost), or least in energy.
+
+    ``energy`` and ``carbon`` are the least of a generated token; of equal ones the fastest is taken.
 
     Raises
     ------
@@ -131,7 +135,7 @@ def answer(
     report = progress or sweeps.silent
     searches: dict[str, Callable[[Prober], Sweep]] = {
         "fastest": sweeps.fastest,
-        "cheapest": sweeps.cheapest,
+        **dict.fromkeys(("cheapest", "energy", "carbon"), sweeps.cheapest),
         "preferred": lambda prober: sweeps.preferred(prober, preference, report),
     }
     question = question_of_one("solve", objective, preference)
@@ -154,13 +158,29 @@ def question_of_one(kind: Literal["solve", "explain"], objective: str, preferenc
     return Question(kind, objective, preference if objective == "preferred" else None)  # type: ignore[arg-type]
 
 
+def measure_of(objective: str | None, resolved: ResolvedScenario) -> Measure:
+    """What is to be little beside the latency where something is asked of a scenario.
+
+    Raises
+    ------
+    ScenarioError
+        Energy or carbon is to be least, and an accelerator says too little for it.
+    """
+    for energy in get_args(EnergyObjective):
+        if objective == energy:
+            require_energy(resolved.scenario, resolved.accelerators, energy)
+            return Measure(energy)
+    return Measure.COST
+
+
 def export(
-    scenario: Scenario, path: str | Path, *, objective: Literal["fastest", "cheapest"] = "fastest"
+    scenario: Scenario, path: str | Path, *, objective: Literal["fastest", "cheapest", "energy", "carbon"] = "fastest"
 ) -> ExportedProgram:
     """Write the program of a scenario to a .lp or .mps file.
 
     The program of ``cheapest`` minimises step cost - c * batch with c the least cost, which is solved for first;
-    its optimum is 0. With experts, lines bound the latency from below within ``segments.CHORD_ERROR``.
+    its optimum is 0. So do those of ``energy`` and ``carbon`` with the energy or the carbon of a step. With experts,
+    lines bound the latency from below within ``segments.CHORD_ERROR``.
 
     Raises
     ------
@@ -170,13 +190,15 @@ def export(
         Proven: no deployment meets the limits.
     """
     resolved = resolve(scenario)
-    space = design_space_of(resolved)
+    measure = measure_of(objective, resolved)
+    space = design_space_of(resolved, measure=measure)
     segments = build_segments(space)
     if not len(segments):
         raise InfeasibleError(why_infeasible(resolved, space, go_on))
     if objective == "fastest":
         return export_program(space, segments, Path(path), objective=Objective.LATENCY)
-    least = solve(scenario, objective="cheapest").cost_usd_per_mtok
+    best = solve(scenario, objective=objective)
+    least = taken_by(best, measure)
     return export_program(space, segments, Path(path), objective=Objective.COST, reference_cost=least)
 
 
@@ -235,11 +257,12 @@ def _run(
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
     resolved = resolve(scenario)
+    measure = measure_of(question.objective, resolved)
     deployments: tuple[Deployment, ...] = ()
     statistics = SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, 0.0, ())
     sweep = Sweep()
     try:
-        space = design_space_of(resolved, ask=run.ask, pessimistic=pessimistic)
+        space = design_space_of(resolved, ask=run.ask, measure=measure, pessimistic=pessimistic)
         prober = Prober(space, run)
     except Stopped as stop:
         sweep.stop(stop, [sweeps.EVERYTHING])

@@ -117,6 +117,10 @@ class PassTime:
             + self.apart_s(batch)
         )
 
+    def busy_s(self, batch: Array) -> Array:
+        """Seconds of the pass in which memory or arithmetic work, at ``batch`` of shape (setups, ...)."""
+        return np.maximum(self.memory_s(batch), self.arithmetic_s(batch)) + self.apart_s(batch)
+
     def components(self, batch: Array) -> Components:
         """Every component at ``batch`` of shape (setups, ...)."""
         return Components(

@@ -3,8 +3,9 @@
 One binary per segment (a setup with its speculation and draft, on a range of batches) and one integer per segment, the
 sequences m of one attention group in a micro-batch: choose one segment and its m. The batch is m times the step of the
 segment (DP x PP; 1 in fidelity `paper`). Latency is the larger of its memory and arithmetic lines, and so is the
-cost of one decoding step. Units inside the program are microseconds, micro-dollars, tokens/s and kW, so that every
-coefficient lies between about 1e-6 and 1e7; the solver's tolerances are absolute.
+cost of one decoding step; its energy and carbon are the larger of such lines too, where they matter. Units inside the
+program are microseconds, micro-dollars, tokens/s, kW, joules and milligrams, so that every coefficient lies between
+about 1e-6 and 1e7; the solver's tolerances are absolute.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ import numpy as np
 
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.segments import LatencyLines, Line, latency_lines
+from ieco_opt.design_space.segments import LatencyLines, Line, counted, latency_lines
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 
 if TYPE_CHECKING:
     from pyomo.core.base.PyomoModel import ConcreteModel
 
 MICRO = 1e6
+
+_STEPS = {Measure.COST: "step_cost_uusd", Measure.ENERGY: "step_energy_j", Measure.CARBON: "step_carbon_mg"}
+"""Variables of what one step takes."""
 
 
 class Objective(StrEnum):
@@ -42,14 +47,15 @@ class ProgramData:
     Attributes
     ----------
     alternatives, lo, hi
-        One entry a segment: what it decides and the batches it ranges over, multiples of its ``batch_step``.
+        One entry a segment: what it decides and the batches it ranges over, multiples of its ``batch_step``. Their
+        ``measure`` (cost, energy or carbon) is what the epsilons below are of.
     limits
         Limits of the scenario.
     objective
         With ``COST`` the program minimises step cost - ``reference_cost`` * batch, whose optimum is negative
-        where something cheaper than ``reference_cost`` exists (one step of Dinkelbach's iteration).
+        where something cheaper than ``reference_cost`` exists (one step of Dinkelbach's iteration); or so of energy.
     latency_cap_s, cost_cap, reference_cost
-        Epsilons: seconds and $ per million tokens.
+        Epsilons: seconds, and $ per million tokens (energy: J per token; carbon: kg per million tokens).
     """
 
     alternatives: Alternatives
@@ -85,6 +91,7 @@ def build_program(data: ProgramData) -> ConcreteModel:
     define_batch_constraints(model, names, data)
     define_latency_constraints(model, names, lines)
     define_hourly_cost_constraints(model, names, lines, data.alternatives)
+    define_energy_constraints(model, names, lines, data)
     define_epsilon_constraints(model, data)
     define_limit_constraints(model, names, data)
     define_objective(model, data)
@@ -126,7 +133,7 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
     """
     import pyomo.environ as pyo
 
-    rows = _rooflines(lines)
+    rows = _rooflines(lines, lines.launch_and_network)
 
     def row(model: Any, resource: str) -> Any:
         return model.latency_us >= _along(model, names, rows[resource].scaled(MICRO))
@@ -137,25 +144,68 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
 def define_hourly_cost_constraints(
     model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives
 ) -> None:
-    """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r m_r), the same rows in micro-dollars."""
+    """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r m_r), the same rows in micro-dollars.
+
+    Where energy has a price, a busy second costs more: launches and the network count at the price of idling alone.
+    """
     import pyomo.environ as pyo
 
-    rows = _rooflines(lines)
+    rows = _per_step(lines, alternatives, Measure.COST)
 
     def row(model: Any, resource: str) -> Any:
-        return model.step_cost_uusd >= _along(model, names, rows[resource].scaled(alternatives.usd_per_s * MICRO))
+        return model.step_cost_uusd >= _along(model, names, rows[resource])
 
     model.step_cost = pyo.Constraint(list(rows), rule=row)
 
 
+def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
+    """Energy of one step, where it matters: e >= sum_r (idle_r latency row + busy_r busy row), and e <= cap held.
+
+    The busy row is the latency row without launches and network. Carbon likewise, in milligrams. ``held`` is the batch
+    with the margin for the error of the model, as of ``define_limit_constraints``. The caps are exact through lo_r,
+    since energy per token never rises with the batch; rows and caps bound it from below.
+    """
+    import pyomo.environ as pyo
+
+    limits, measures = data.limits, counted(data.alternatives, data.limits)
+    if Measure.ENERGY in measures:
+        energy = _per_step(lines, data.alternatives, Measure.ENERGY)
+        model.step_energy_j = pyo.Var(domain=pyo.NonNegativeReals)
+        model.step_energy = pyo.Constraint(
+            list(energy), rule=lambda model, resource: model.step_energy_j >= _along(model, names, energy[resource])
+        )
+    if Measure.CARBON in measures:
+        carbon = _per_step(lines, data.alternatives, Measure.CARBON)
+        model.step_carbon_mg = pyo.Var(domain=pyo.NonNegativeReals)
+        model.step_carbon = pyo.Constraint(
+            list(carbon), rule=lambda model, resource: model.step_carbon_mg >= _along(model, names, carbon[resource])
+        )
+    held = _batch_times(model, names, data, 1.0 / data.alternatives.margin)
+    if np.isfinite(limits.max_energy_j_per_token):
+        cap = limits.max_energy_j_per_token * held
+        model.max_energy_j_per_token = pyo.Constraint(expr=model.step_energy_j <= cap)
+    if np.isfinite(limits.max_carbon_kg_per_mtok):
+        cap = limits.max_carbon_kg_per_mtok * held
+        model.max_carbon_kg_per_mtok = pyo.Constraint(expr=model.step_carbon_mg <= cap)
+
+
 def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
-    """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * b with b = sum_r step_r m_r."""
+    """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * b with b = sum_r step_r m_r.
+
+    Where energy or carbon is to be least, its cap is in the place of that of the cost.
+    """
     import pyomo.environ as pyo
 
     if np.isfinite(data.latency_cap_s):
         model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
-        model.cost_cap = pyo.Constraint(expr=model.step_cost_uusd <= data.cost_cap * model.batch)
+        within = _taken(model, data) <= data.cost_cap * model.batch
+        if data.alternatives.measure is Measure.COST:
+            model.cost_cap = pyo.Constraint(expr=within)
+        elif data.alternatives.measure is Measure.ENERGY:
+            model.energy_cap = pyo.Constraint(expr=within)
+        else:
+            model.carbon_cap = pyo.Constraint(expr=within)
 
 
 def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
@@ -192,13 +242,13 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
 
 
 def define_objective(model: Any, data: ProgramData) -> None:
-    """Least latency, or least step cost - reference cost * tokens of one step."""
+    """Least latency, or least step cost - reference cost * tokens of one step; or energy or carbon in its place."""
     import pyomo.environ as pyo
 
     if data.objective is Objective.LATENCY:
         expression = model.latency_us
     else:
-        expression = model.step_cost_uusd - data.reference_cost * model.batch
+        expression = _taken(model, data) - data.reference_cost * model.batch
     model.objective = pyo.Objective(expr=expression, sense=pyo.minimize)
 
 
@@ -224,11 +274,26 @@ def read_decision(model: Any, steps: Integers) -> Decision:
     return Decision(position, round(groups) * int(steps[position]))
 
 
-def _rooflines(lines: LatencyLines) -> dict[str, Line]:
-    """Latency if each resource were the slower one, by name of the resource."""
+def _taken(model: Any, data: ProgramData) -> Any:
+    """Variable of what one step takes of the measure."""
+    return getattr(model, _STEPS[data.alternatives.measure])
+
+
+def _per_step(lines: LatencyLines, alternatives: Alternatives, measure: Measure) -> dict[str, Line]:
+    """What one step takes if each resource were the slower one, by its name, in the units of the program."""
+    rate, busy_rate = alternatives.rates(measure)
+    unit = 1.0 if measure is Measure.ENERGY else MICRO
+    rows = {name: line.scaled(rate * unit) for name, line in _rooflines(lines, lines.launch_and_network).items()}
+    if not busy_rate.any():
+        return rows
+    busy = _rooflines(lines, lines.apart)
+    return {name: line + busy[name].scaled(busy_rate * unit) for name, line in rows.items()}
+
+
+def _rooflines(lines: LatencyLines, base: Line) -> dict[str, Line]:
+    """Latency, or busy time with another ``base``, if each resource were the slower one, by name of the resource."""
     model = {"memory": lines.memory, "arithmetic": lines.arithmetic}
     draft = {"draft_memory": lines.draft_memory, "draft_arithmetic": lines.draft_arithmetic}
-    base = lines.launch_and_network
     if not any(line.intercept.any() or line.slope.any() for line in draft.values()):
         return {name: base + line for name, line in model.items()}
     return {

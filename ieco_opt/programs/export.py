@@ -28,8 +28,9 @@ def export_program(
 ) -> ExportedProgram:
     """Write the program over every segment and limit of a scenario to a ``.lp`` or ``.mps`` file.
 
-    Segments that provably hold no frontier point are left out. With ``Objective.COST`` the objective is
-    step cost - ``reference_cost`` * batch, which is zero at the optimum where that is the least cost.
+    Segments that provably hold no frontier point are left out. With ``Objective.COST`` the
+    objective is step cost - ``reference_cost`` * batch, which is zero at the optimum where that is the least cost; or
+    energy or carbon, if the design space is about these.
 
     Raises
     ------

@@ -70,7 +70,8 @@ class Deployment(Row):
         over model and draft, so that the latency is at most kernel + network + memory + arithmetic and at least
         kernel + network + max(memory, arithmetic).
     bound
-        Proven: no feasible deployment at this cost is faster than this, in tokens/s.
+        Proven: no feasible deployment at this cost is faster than this, in tokens/s. Where the least energy or carbon
+        was asked for: none that takes as little of it.
     gap
         (bound - speed) / speed.
     status
@@ -88,7 +89,14 @@ class Deployment(Row):
         Calibration profile behind the times, or ``paper-constants``; whether the configuration lies in what the profile
         was fitted in; and the relative error that nine times in ten are within. ``None`` in fidelity ``paper``.
     cost_cap
-        Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set.
+        Epsilon of the step that proved the point, in $ per million tokens; ``None`` where no cap was set. Where the
+        least energy was asked for, in J per token, and carbon in kg per million tokens.
+    energy_j_per_token
+        Energy of a generated token at the boards, in joules; ``None`` where the accelerator's board power is unknown,
+        and in fidelity ``paper``.
+    energy_usd_per_mtok, carbon_kg_per_mtok
+        What it costs, which is part of the cost, and the carbon dioxide of it, for a million tokens with what the site
+        takes beside its boards; ``None`` where the scenario gives no price or no carbon of a kWh.
     """
 
     speed_tokens_per_s: AboveZero
@@ -130,3 +138,6 @@ class Deployment(Row):
     expected_error: AboveZero | None
     draft: Parallelism | None
     cost_cap: Number | None
+    energy_j_per_token: FromZero | None
+    energy_usd_per_mtok: FromZero | None
+    carbon_kg_per_mtok: FromZero | None

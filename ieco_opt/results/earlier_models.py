@@ -3,7 +3,7 @@
 Model 1 knew neither precisions of the cache nor what memory is made of. Model 2 asked no server. What such a file lacks
 is filled in with what was the case, or with nothing where it is not known. The first scenarios of model 3 kept an
 engine profile beside their servers, which stands among them now. Up to model 3 a scenario that named no calibration
-profile was priced with the published constants, and rows did not say how far they can be trusted.
+profile was priced with the published constants, energy had no price, and rows did not say how far they can be trusted.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _NO_ROWS = ("scenario", "resolved", "versions", "solver")
 
 _MEMORY = ("cache_tokens", "weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb")
 _TRUSTED = ("profile", "in_range", "expected_error")
+_ENERGY = ("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok")
 _OF_SERVERS = ("engine", "engines", "exchange", "draft_mode", "draft_model")
 _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF_SERVERS)
 
@@ -41,7 +42,7 @@ def completed(values: dict[str, Any]) -> dict[str, Any]:
     def complete(row: _Row) -> _Row:
         row = _without_memory(row) if number == 1 else row
         row = row if number == _FIRST_WITH_SERVERS else _without_servers(row, names)
-        return dict.fromkeys(_TRUSTED) | row if "memory_per_gpu_gb" in row else row
+        return dict.fromkeys(_TRUSTED) | _without_energy(row) if "memory_per_gpu_gb" in row else _without_energy(row)
 
     read = {name: part if name in _NO_ROWS else _rows(part, complete) for name, part in values.items()}
     if number == _FIRST_WITH_SERVERS:
@@ -102,6 +103,11 @@ def _without_memory(row: _Row) -> _Row:
     if "tensor_parallel" in row and "weights" in row:
         row.setdefault("kv_cache", None if row["weights"] is None else "bf16")
     return dict.fromkeys(_MEMORY) | row if "memory_per_gpu_gb" in row else row
+
+
+def _without_energy(row: _Row) -> _Row:
+    """A row of models 1 to 3, which priced no energy."""
+    return dict.fromkeys(_ENERGY) | row if "cost_cap" in row else row
 
 
 def _without_servers(row: _Row, draft_models: Mapping[str | None, str]) -> _Row:

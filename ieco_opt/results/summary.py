@@ -23,6 +23,8 @@ _ASKED = {
     "fastest": "the fastest deployment",
     "cheapest": "the cheapest deployment",
     "preferred": "the deployment with the greatest speed^{:g} / cost",
+    "energy": "the deployment of least energy",
+    "carbon": "the deployment of least carbon",
     "cost": "least cost",
     "power": "least power",
     "gpus": "fewest GPUs",

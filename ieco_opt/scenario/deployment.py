@@ -176,6 +176,12 @@ class Limits(Strict):
     max_power_kw: fields.Limit | None = None
     """Greatest board power of all GPUs together, in kW."""
 
+    max_energy_j_per_token: fields.Limit | None = None
+    """Greatest energy of one generated token, in joules."""
+
+    max_carbon_kg_per_mtok: fields.Limit | None = None
+    """Greatest carbon dioxide of a million generated tokens, in kg."""
+
     @model_validator(mode="after")
     def _are_consistent(self) -> Limits:
         least, most = self.min_throughput, self.max_throughput

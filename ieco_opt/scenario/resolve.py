@@ -14,6 +14,7 @@ from ieco_opt.scenario import bounds
 from ieco_opt.scenario.calibrations import calibrated
 from ieco_opt.scenario.deployment import ResolvedDesignSpace, Scenario
 from ieco_opt.scenario.drafts import draft_of
+from ieco_opt.scenario.energy import energy_faults
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
@@ -67,6 +68,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
     faults += _repeated(scenario, accelerators)
     faults += _without_price(scenario, accelerators)
     faults += _without_power(scenario, accelerators)
+    faults += energy_faults(scenario, accelerators)
     engines = _engines(scenario, faults)
     faults += _without_server(scenario, engines, accelerators)
     served = _served(scenario, models)

@@ -149,6 +149,9 @@ def _pool(fleet: Fleet, index: int) -> ResolvedPool:
     if power is None and _power_matters(fleet, pool):
         message = f"no power is known for {accelerator.name!r}, expected a number in watts"
         faults.append(fleet.origin.fault((*location, "power_w"), message))
+    if accelerator.power is not None:
+        message = "found a mapping, expected nothing: energy is priced in deployments alone"
+        faults.append(fleet.origin.fault((*location, "accelerator", "power"), message))
     if faults or price is None:
         raise ScenarioError(faults)
     node_size = pool.node_size or accelerator.node_size

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ieco_opt.catalog.types import Accelerator
+from ieco_opt.pareto.describe import taken_by
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
+from ieco_opt.performance.energy import Measure, kg_per_joule, per_mtok, usd_per_joule
 from ieco_opt.results.agreement import EXACT, differences, exceeds, same, shown
 from ieco_opt.results.answer import Answer, status_of
 from ieco_opt.results.deployment import Deployment
@@ -66,26 +69,35 @@ def of_the_gap(point: Deployment | FleetPlan, *, unsure: bool) -> Iterator[str]:
         yield f"status: found feasible with a gap of {point.gap:.3g}, expected optimal"
 
 
-def of_each_deployment(deployments: Sequence[Deployment], resolved: ResolvedScenario) -> Iterator[str]:
-    """Figures that follow from other figures of the same deployment, and do not."""
-    prices = {each.name: each.usd_per_gpu_hour or 0.0 for each in resolved.accelerators}
+def of_each_deployment(
+    deployments: Sequence[Deployment], resolved: ResolvedScenario, measure: Measure = Measure.COST
+) -> Iterator[str]:
+    """Figures that follow from other figures of the same deployment, and do not; caps are of a measure."""
+    accelerators = {each.name: each for each in resolved.accelerators}
     for at, deployment in enumerate(deployments):
-        for problem in own_contradictions(deployment, prices):
+        for problem in own_contradictions(deployment, accelerators, measure):
             yield f"deployments[{at}]: {problem}"
 
 
-def own_contradictions(deployment: Deployment, prices: dict[str, float]) -> Iterator[str]:
+def own_contradictions(
+    deployment: Deployment, accelerators: Mapping[str, Accelerator], measure: Measure = Measure.COST
+) -> Iterator[str]:
     """Figures of one deployment that do not follow from its others."""
     speed, throughput = 1.0 / deployment.latency_s, deployment.batch / deployment.latency_s
-    price = prices.get(deployment.accelerator)
-    expected: dict[str, float] = {
+    accelerator = accelerators.get(deployment.accelerator)
+    expected: dict[str, float | None] = {
         "speed_tokens_per_s": speed,
         "throughput_tokens_per_s": throughput,
         "gpus": deployment.parallelism.gpus,
     }
-    if price is not None:
-        rent = float(usd_per_second(deployment.gpus, price))  # type: ignore[arg-type]
-        expected["cost_usd_per_mtok"] = TOKENS_PER_MTOK * rent / throughput
+    if accelerator is not None:
+        rent = float(usd_per_second(deployment.gpus, accelerator.usd_per_gpu_hour or 0.0))  # type: ignore[arg-type]
+        expected["cost_usd_per_mtok"] = TOKENS_PER_MTOK * rent / throughput + (deployment.energy_usd_per_mtok or 0.0)
+    joules = deployment.energy_j_per_token
+    # Rows of earlier performance models say none.
+    if accelerator is not None and joules is not None:
+        expected["energy_usd_per_mtok"] = per_mtok(joules, usd_per_joule(accelerator))
+        expected["carbon_kg_per_mtok"] = per_mtok(joules, kg_per_joule(accelerator))
     found = {name: getattr(deployment, name) for name in expected}
     for each in differences(found, expected):
         yield f"{each.place}: found {shown(each.found)}, the other figures give {shown(each.expected)}"
@@ -94,8 +106,8 @@ def own_contradictions(deployment: Deployment, prices: dict[str, float]) -> Iter
         yield f"gap: found {shown(deployment.gap)}, bound and speed give {shown(gap)}"
     if exceeds(deployment.speed_tokens_per_s, deployment.bound):
         yield f"bound: found {deployment.bound:.12g}, below the speed itself"
-    if deployment.cost_cap is not None and exceeds(deployment.cost_usd_per_mtok, deployment.cost_cap):
-        yield f"cost_cap: found {deployment.cost_cap:.12g}, below the cost itself"
+    if deployment.cost_cap is not None and exceeds(taken_by(deployment, measure), deployment.cost_cap):
+        yield f"cost_cap: found {deployment.cost_cap:.12g}, below the {measure} itself"
 
 
 def against_each_other(deployments: Sequence[Deployment]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from ieco_opt.design_space.starting import starting
 from ieco_opt.pareto.describe import (
     component_seconds,
     draft_of,
+    energy_of,
     exchange_number,
     joined_engines,
     names_of,
@@ -159,6 +160,7 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
         **draft_of(family, row),
         "cost_usd_per_mtok": float(row.cost_usd_per_mtok(latency, batch)[0]),
         "gpus": int(row.gpus[0]),
+        **energy_of(family, row, batch),
         "mfu": _mfu(family, row, float(latency[0]), batch),
         "power_kw": None if np.isnan(power) else power,
         **resident_of(family, row, sequences).columns(),
@@ -186,8 +188,10 @@ def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterat
         ("max_throughput", throughput, asked.max_throughput),
         ("min_throughput", asked.min_throughput, float(batch[0]) / late),
         ("max_power_kw", power, asked.max_power_kw),
+        ("max_energy_j_per_token", float(row.energy_j_per_token(latency, batch)[0]), asked.max_energy_j_per_token),
+        ("max_carbon_kg_per_mtok", float(row.carbon_kg_per_mtok(latency, batch)[0]), asked.max_carbon_kg_per_mtok),
     ):
-        # Power that is unknown is refused where it is limited; NaN is above nothing.
+        # Power and carbon that are unknown are refused where they are limited; NaN is above nothing.
         if np.isfinite(most) and exceeds(least, most):
             found = most if name.startswith("min") else least
             yield f"limits: {found:.9g} misses limits.{name} = {getattr(asked, name):g}"

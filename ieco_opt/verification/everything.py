@@ -15,6 +15,7 @@ from ieco_opt.explanation.bounds import Bounds, bounds_of
 from ieco_opt.explanation.pool import Pool, build_pool
 from ieco_opt.pareto.describe import names_of, parallelism_of
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.energy import Measure
 from ieco_opt.scenario import ResolvedScenario
 
 
@@ -23,7 +24,7 @@ class Everything:
     """The configurations of a scenario on the batches that meet its limits, with the best that each can do.
 
     ``parts`` are short ranges of batches; ``speed`` and ``cost``, of shape (parts,), are the greatest speed (tokens/s)
-    and the least cost ($ per million tokens) of each.
+    and the least cost ($ per million tokens, or what else the pool measures) of each.
     """
 
     pool: Pool
@@ -42,6 +43,13 @@ class Everything:
         speed, cost = 1.0 / pool.at(parts, parts.lo)[0], pool.at(parts, parts.hi)[1]
         return cls(pool, bounds, parts, speed, cost)
 
+    def measuring(self, measure: Measure) -> Everything:
+        """The same deployments, with what a token of them takes of another measure for their cost."""
+        if measure is self.pool.measure:
+            return self
+        pool = self.pool.measuring(measure)
+        return replace(self, pool=pool, cost=pool.at(self.parts, self.parts.hi)[1], _asked={})
+
     def __len__(self) -> int:
         return len(self.pool.alternatives)
 
@@ -55,11 +63,7 @@ class Everything:
         possible = (self.speed >= speed) & (self.cost <= cost)
         if not possible.any():
             return None
-        tight = replace(
-            self.bounds,
-            least_speed=speed,
-            most_cost=cost,
-        )
+        tight = replace(self.bounds, least_speed=speed, most_taken=cost)
         left = self.pool.ranges(tight, np.unique(self.parts.row[possible]))
         if not len(left):
             return None
@@ -80,7 +84,10 @@ def _short(ranges: Cells) -> Cells:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A deployment of a pool: its configuration, batch, speed (tokens/s) and cost ($ per million tokens)."""
+    """A deployment of a pool: its configuration, batch, speed (tokens/s) and cost ($ per million tokens).
+
+    The cost is in the measure of the pool.
+    """
 
     pool: Pool
     row: int
@@ -96,4 +103,7 @@ class Found:
         parts = [family.accelerator.name, weights, None if kv_cache in (None, "bf16") else f"cache {kv_cache}"]
         parts.append(parallelism_of(alternatives.degrees, self.row).short())
         parts += [f"batch {self.batch}", f"{draft} draft tokens" if draft else None]
-        return f"{', '.join(filter(None, parts))} ({self.speed:.9g} tokens/s at ${self.cost:.9g} per million tokens)"
+        measure = alternatives.measure
+        cheap = f"${self.cost:.9g} per million tokens"
+        taken = cheap if measure is Measure.COST else f"{self.cost:.9g} {measure.unit}"
+        return f"{', '.join(filter(None, parts))} ({self.speed:.9g} tokens/s at {taken})"

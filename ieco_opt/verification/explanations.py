@@ -17,6 +17,7 @@ from ieco_opt.explanation.sensitivity import (
     runner_ups,
     times_of,
 )
+from ieco_opt.performance.energy import Measure
 from ieco_opt.results.agreement import differences
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.encoding import plain
@@ -44,7 +45,8 @@ class ExplanationModel:
         )
         key = (*asked, winner)
         if key not in self._known:
-            question = Question(self._everything.pool, self._everything.bounds, Goal(*asked))
+            goal = Goal(*asked)
+            question = Question(self._everything.pool.measuring(goal.measure), self._everything.bounds, goal)
             self._known[key] = _explained(question, result.deployments)
         expected = self._known[key]
         if isinstance(expected, str):
@@ -70,7 +72,9 @@ def _explained(question: Question, deployments: Sequence[Deployment]) -> dict[st
             return "deployments: found one, though no deployment meets the limits"
         subset, margin = infeasible_subset_of(question), margin_cost(question, None)
         return dict(plain(nothing | {"infeasible_subset": subset, "margin": margin}))
-    there = f"there is a deployment of {1.0 / exact.latency_s:.9g} tokens/s at ${exact.cost:.9g} per million tokens"
+    measure = question.pool.measure
+    taken = f"${exact.cost:.9g} per million tokens" if measure is Measure.COST else f"{exact.cost:.9g} {measure.unit}"
+    there = f"there is a deployment of {1.0 / exact.latency_s:.9g} tokens/s at {taken}"
     if not deployments:
         return f"infeasible_subset: the scenario is feasible: {there}"
     try:

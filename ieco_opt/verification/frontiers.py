@@ -8,6 +8,8 @@ import numpy as np
 
 from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.explanation.search import Goal, best
+from ieco_opt.pareto.describe import taken_by
+from ieco_opt.performance.energy import Measure
 from ieco_opt.results.agreement import EXACT, same, shown
 from ieco_opt.results.answer import Question
 from ieco_opt.results.comparison import Comparison
@@ -35,13 +37,14 @@ def unchecked(result: Frontier | Explanation | Comparison) -> Iterator[str]:
 def of_the_proof(deployments: Sequence[Deployment], everything: Everything) -> Iterator[str]:
     """Deployments that contradict what each point claims: its bound, and that nothing dominates it."""
     for at, one in enumerate(deployments):
-        cap = max(one.cost_usd_per_mtok, one.cost_cap or 0.0)
+        cost = taken_by(one, everything.pool.measure)
+        cap = max(cost, one.cost_cap or 0.0)
         faster = everything.fastest(speed=one.bound * _MORE, cost=cap) if np.isfinite(one.bound) else None
         if faster is not None:
             yield f"deployments[{at}]: bound: found {one.bound:.12g}, but there is {faster}"
         if one.status is not Status.OPTIMAL:
             continue
-        speed, cost = one.speed_tokens_per_s, one.cost_usd_per_mtok
+        speed = one.speed_tokens_per_s
         for better in (
             everything.fastest(speed=speed * _MORE, cost=cost),
             everything.fastest(speed=speed / _MORE, cost=cost / _MORE**2),
@@ -86,14 +89,14 @@ def _not_the_best(question: Question, listed: Sequence[Deployment], everything: 
         found = (
             None if exact is None else Found(everything.pool, exact.row, exact.batch, 1.0 / exact.latency_s, exact.cost)
         )
-        if found is None or _is_better(goal, found, one):
+        if found is None or _is_better(goal, found, one, everything.pool.measure):
             yield f"question.objective: the deployment is not the one that is {goal.objective}, which is {found}"
 
 
-def _is_better(goal: Goal, found: Found, one: Deployment) -> bool:
+def _is_better(goal: Goal, found: Found, one: Deployment, measure: Measure) -> bool:
     if one.status is not Status.OPTIMAL:
         return False
-    faster, cheaper = found.speed / one.speed_tokens_per_s, one.cost_usd_per_mtok / found.cost
+    faster, cheaper = found.speed / one.speed_tokens_per_s, taken_by(one, measure) / found.cost
     if goal.objective == "preferred":
         return bool(goal.exponent * np.log(faster) + np.log(cheaper) > EXACT)
     return (faster if goal.objective == "fastest" else cheaper) > _MORE

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ieco_opt.errors import ScenarioError
+from ieco_opt.pareto.run import measure_of
 from ieco_opt.results.agreement import differences
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
@@ -118,20 +120,26 @@ def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene
     listed = result.deployments
     report.deployments = len(listed)
     report.problems += of_the_answer(result, listed)
-    report.problems += of_each_deployment(listed, scene.resolved)
+    try:
+        measure = measure_of(result.question.objective, scene.resolved)
+    except ScenarioError as error:
+        report.problems += [f"question.{fault.field}: {fault.message}" for fault in error.faults]
+        return
+    report.problems += of_each_deployment(listed, scene.resolved, measure)
     report.problems += against_each_other(listed)
     if result.question.kind in ("frontier", "compare"):
         points = [(each.latency_s, each.cost_usd_per_mtok) for each in listed]
         report.problems += of_the_neighbours(result, points, report)
     if scene.everything is None or not isinstance(scene.model, DeploymentModel):
         return
-    report.configurations = len(scene.everything)
+    everything = scene.everything.measuring(measure)
+    report.configurations = len(everything)
     wrong = list(scene.model.problems(listed))
     report.problems += wrong
     # Of deployments that are not what they say, more than that would be about nothing.
     if not wrong:
-        report.problems += of_the_proof(listed, scene.everything)
-        report.problems += _of_the_whole(result, scene.resolved, scene.everything, scene.explained)
+        report.problems += of_the_proof(listed, everything)
+        report.problems += _of_the_whole(result, scene.resolved, everything, scene.explained)
     if isinstance(result, Explanation):
         report.unchecked.append(explanations.UNCHECKED)
         report.unchecked += [explanations.NOT_EXAMINED] if result.stopped is not None else []

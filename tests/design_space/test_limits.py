@@ -21,7 +21,8 @@ MOST = 40
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
 def test_a_range_is_excluded_if_no_batch_of_it_is_admitted(name: str) -> None:
     draw, outcomes = random.Random(1), set[bool]()  # noqa: S311 - test data
-    alternatives = design_space_of(resolve(Scenario(**TINY))).alternatives
+    sited = TINY | {"accelerators": [{"like": TINY["accelerators"][0], "power": {"kg_co2_per_kwh": 0.4}}]}
+    alternatives = design_space_of(resolve(Scenario(**sited))).alternatives
     batches = np.arange(1.0, MOST + 1.0)
     for row in range(len(alternatives)):
         one = alternatives.take(np.full(MOST, row))
@@ -32,6 +33,8 @@ def test_a_range_is_excluded_if_no_batch_of_it_is_admitted(name: str) -> None:
             "max_throughput": batches / latency,
             "min_throughput": batches / latency,
             "max_power_kw": one.power_kw,
+            "max_energy_j_per_token": one.energy_j_per_token(latency, batches),
+            "max_carbon_kg_per_mtok": one.carbon_kg_per_mtok(latency, batches),
         }
         for _ in range(20):
             lo, hi = sorted(draw.sample(range(MOST), 2))

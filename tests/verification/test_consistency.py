@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from edited_results import RESULTS
 
+from ieco_opt import catalog
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
@@ -62,8 +63,9 @@ def test_the_status_follows_from_the_points_and_the_guarantee() -> None:
 
 
 def contradictions(**changes: Any) -> list[str]:
-    prices = {one().accelerator: one().cost_usd_per_mtok * one().throughput_tokens_per_s * 3600e-6 / one().gpus}
-    return list(own_contradictions(dataclasses.replace(one(), **changes), prices))
+    price = one().cost_usd_per_mtok * one().throughput_tokens_per_s * 3600e-6 / one().gpus
+    card = dataclasses.replace(catalog.accelerator("H100-SXM"), usd_per_gpu_hour=price)
+    return list(own_contradictions(dataclasses.replace(one(), **changes), {one().accelerator: card}))
 
 
 def test_a_deployment_as_it_is_does_not_contradict_itself() -> None:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _WORTH = (("tokens/s", "/user"), ("$/Mtok", ""))
 _WORSE = {"fastest": "slower", "cheapest": "more expensive", "preferred": "lower in speed^k / cost"}
+_WORSE |= {"energy": "higher in energy", "carbon": "higher in carbon"}
 
 
 def render(answer: ConfigurationAnswer, width: int = 80) -> str:
@@ -86,11 +87,11 @@ def _losses(answer: ConfigurationAnswer, verdict: Verdict) -> list[str]:
     if verdict.on_frontier:
         lines.append("  on the frontier: none is as fast and cheaper, none as cheap and faster")
     if verdict.is_best:
-        return [*lines, f"  the {answer.objective} deployment: none is better"]
+        return [*lines, f"  the {wording.objective(answer.objective)} deployment: none is better"]
     lines += _beaten(verdict.cheaper, "at its speed", "more expensive than the cheapest")
     lines += _beaten(verdict.faster, "at its cost", "slower than the fastest")
     power = "" if answer.preference is None else f" (greatest speed^{answer.preference:g} / cost)"
-    worse = f"{_WORSE[answer.objective]} than the {answer.objective} of all{power}"
+    worse = f"{_WORSE[answer.objective]} than the {wording.objective(answer.objective)} of all{power}"
     return [*lines, *_beaten(verdict.better, "by the objective", worse)]
 
 

@@ -27,7 +27,7 @@ def render_card(frontier: Frontier, width: int) -> str:
         head,
         _worth(deployment),
         _decisions(deployment),
-        _resources(deployment),
+        [*_resources(deployment), *(_energy(deployment) if wording.energy_matters(frontier) else [])],
         _times(deployment, width),
         [*wording.trust([deployment]), verdict(frontier, deployment), wording.statistics(frontier)],
     ]
@@ -95,6 +95,17 @@ def _resources(deployment: Deployment) -> list[str]:
     ]
 
 
+def _energy(deployment: Deployment) -> list[str]:
+    """What a token draws, and what a million of them costs and emits as far as the scenario says so."""
+    if deployment.energy_j_per_token is None:
+        return []
+    dollars, kilograms = deployment.energy_usd_per_mtok, deployment.carbon_kg_per_mtok
+    parts = [f"{deployment.energy_j_per_token:.4g} J per output token"]
+    parts += [] if dollars is None else [f"${dollars:.4g} of the cost"]
+    parts += [] if kilograms is None else [f"{kilograms:.4g} kg CO2 per million"]
+    return [_line("energy", ", ".join(parts))]
+
+
 def _memory(deployment: Deployment) -> list[str]:
     """What the most loaded GPU holds, part by part, and the room for the cache in the words of servers."""
     used, limit = deployment.memory_per_gpu_gb, deployment.memory_limit_gb
@@ -122,15 +133,19 @@ def verdict(frontier: Frontier, deployment: Deployment) -> str:
     """What the bound means for the question that was asked."""
     if not math.isfinite(deployment.bound):
         return "not proven: no bound was found, a better deployment may exist"
+    objective = str(frontier.question.objective)
+    taken = objective if objective in ("energy", "carbon") else "cost"
     gap = wording.percent(deployment.gap)
     bound = f"bound {deployment.bound:.4g} tokens/s, gap {gap}"
     if frontier.stopped is not None:
-        return f"not proven: a better deployment may exist (at this cost: {bound})"
+        return f"not proven: a better deployment may exist (at this {taken}: {bound})"
     if deployment.status != "optimal":
-        return f"proven to within {gap}: none at this cost is faster than the bound ({bound})"
+        return f"proven to within {gap}: none at this {taken} is faster than the bound ({bound})"
     best = {
         "fastest": "no feasible deployment is faster",
         "cheapest": "no feasible deployment is cheaper, and none as cheap is faster",
+        "energy": "no feasible deployment takes less energy for a token, and none that takes as little is faster",
+        "carbon": "no feasible deployment takes less carbon for a token, and none that takes as little is faster",
     }
-    best_of = best.get(str(frontier.question.objective), "no feasible deployment is preferred to it")
+    best_of = best.get(objective, "no feasible deployment is preferred to it")
     return f"proven optimal: {best_of} ({bound})"

@@ -22,8 +22,20 @@ LEAST_WIDTH = 60
 
 _DIGITS = 6
 _SAME = 1e-9
-_BETTER = {"fastest": "faster", "cheapest": "cheaper", "preferred": "higher"}
-_WORSE = {"fastest": "slower", "cheapest": "more expensive", "preferred": "lower"}
+_BETTER = {
+    "fastest": "faster",
+    "cheapest": "cheaper",
+    "preferred": "higher",
+    "energy": "less energy",
+    "carbon": "less carbon",
+}
+_WORSE = {
+    "fastest": "slower",
+    "cheapest": "more expensive",
+    "preferred": "lower",
+    "energy": "more energy",
+    "carbon": "more carbon",
+}
 
 
 def render(explanation: Explanation, width: int = 80) -> str:

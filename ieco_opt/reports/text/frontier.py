@@ -13,7 +13,10 @@ from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.scenario.margin import in_words
 
-_LEFT_OUT_FIRST = ("memory", "power", "MFU", "bottleneck", "throughput", "exchange", "verify", "weights", "engine")
+_LEFT_OUT_FIRST = (
+    *("memory", "power", "MFU", "bottleneck", "throughput", "CO2", "energy"),
+    *("exchange", "verify", "weights", "engine"),
+)
 """Columns that a narrow terminal does without, in this order."""
 
 
@@ -38,7 +41,7 @@ def _table(frontier: Frontier, width: int, *, second: bool = False) -> list[str]
     shown = thinned(frontier.deployments)
     if second and not shown:
         return []
-    columns = _columns(shown, frontier.deployments)
+    columns = _columns(shown, frontier.deployments, energy=wording.energy_matters(frontier))
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
     foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown, second=second)]
     return [joined(kept) if shown else "", wrapped(foot, width)]
@@ -59,7 +62,7 @@ def _title(frontier: Frontier) -> list[str]:
     return [*wording.warning(frontier), about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
 
 
-def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[Column]:
+def _columns(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy: bool) -> list[Column]:
     """Columns that have something to say: what is the same in every deployment stands in the title."""
     columns = [
         speeds([item.speed_tokens_per_s for item in shown]),
@@ -84,6 +87,10 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment]) -> list[C
     columns.append(numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
     if any(item.power_kw is not None for item in shown):
         columns.append(numbers("power", "kW", [item.power_kw for item in shown], significant=3))
+    if energy:
+        columns.append(numbers("energy", "J/token", [item.energy_j_per_token for item in shown], significant=3))
+    if any(item.carbon_kg_per_mtok is not None for item in shown):
+        columns.append(numbers("CO2", "kg/Mtok", [item.carbon_kg_per_mtok for item in shown], significant=3))
     columns.append(numbers("memory", "GB/GPU", [item.memory_per_gpu_gb for item in shown], significant=3))
     if any(item.status != "optimal" for item in shown):
         columns.append(gaps([(item.status, item.gap) for item in shown]))

@@ -195,8 +195,21 @@ def answer(frontier: Answer) -> str:
     """Name what the one deployment was asked to be."""
     asked = frontier.question
     power = f" (greatest speed^{asked.preference:g} / cost)" if asked.preference is not None else ""
-    name = f"the {asked.objective} deployment{power}"
+    name = f"the {objective(asked.objective)} deployment{power}"
     return name if frontier.stopped is None else f"{name} found so far"
+
+
+def objective(name: str | None) -> str:
+    """What a deployment is that was asked for by an objective."""
+    return {"energy": "least-energy", "carbon": "least-carbon"}.get(str(name), str(name))
+
+
+def energy_matters(result: Frontier) -> bool:
+    """Whether a price of energy, a limit on it or the objective asks what deployments draw."""
+    limits, given = result.scenario.limits, result.deployments
+    limited = limits.max_energy_j_per_token is not None or limits.max_carbon_kg_per_mtok is not None
+    sited = any(each.energy_usd_per_mtok is not None or each.carbon_kg_per_mtok is not None for each in given)
+    return limited or sited or result.question.objective in ("energy", "carbon")
 
 
 def warning(result: Answer) -> list[str]:
