@@ -32,8 +32,7 @@ def first_token_of(accelerator: Accelerator) -> FirstToken:
 
 def prompt_chunks(engine: Engine, accelerator: Accelerator, new_tokens: float) -> int:
     """Passes in which a server takes ``new_tokens`` of a prompt, at least 1."""
-    # The relative slack keeps a rounding of the tokens from adding a pass.
-    return max(1, math.ceil(new_tokens / chunk_tokens(engine, accelerator) * (1.0 - 1e-9)))
+    return max(1, math.ceil(new_tokens / chunk_tokens(engine, accelerator)))
 
 
 def colocated_time_to_first_token_s(

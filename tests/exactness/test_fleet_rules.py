@@ -56,8 +56,8 @@ def test_frontiers_down_to_a_cost_of_0() -> None:
 
 
 def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
-    # Fixed time, pass and transfer of the prefill instances are 0.074482847343222676 s together; in binary, what the limit leaves
-    # after the pass is a little less than the transfer.
+    # Fixed time, pass and transfer of the prefill instances are 0.074482847343222676 s together; in binary, what the
+    # limit leaves after the pass is a little less than the transfer.
     sizes = {"short": (200, 100), "long": (3000, 50)}
     mix = [
         {"name": name, "share": 1, "prompt_tokens": prompt, "output_tokens": output}
