@@ -121,12 +121,17 @@ class Family:
         """Pass times of the model that decodes, or verifies ``draft_tokens`` of each sequence."""
         prompts = self.context.prompts_per_token / self.factor(draft_tokens)
         traffic = self.context.traffic(float(max(1, draft_tokens)), prompts)
-        shape = self.shape if self.drafts is None or not draft_tokens else self.shape.fusing(self.drafts.shape)
+        return self.timed(rows, traffic, drafting=draft_tokens > 0)
+
+    def timed(self, rows: Rows, traffic: Traffic, *, drafting: bool = False) -> PassTime:
+        """Pass times of the model under any traffic; ``drafting``: of one that a draft follows."""
+        shape = self.shape.fusing(self.drafts.shape) if drafting and self.drafts is not None else self.shape
         return self._pass(shape, self.setups.degrees.take(rows), traffic)
 
-    def timed(self, rows: Rows, traffic: Traffic) -> PassTime:
-        """Pass times of the model under any traffic."""
-        return self._pass(self.shape, self.setups.degrees.take(rows), traffic)
+    def draft_timed(self, rows: Rows, traffic: Traffic) -> PassTime:
+        """Pass times of the draft in its own setups under any traffic."""
+        assert self.drafts is not None
+        return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), traffic)
 
     def proposals(self, draft_tokens: int) -> int:
         """Passes of the draft model for one that verifies ``draft_tokens``: the last of them is the model's own.
@@ -141,7 +146,7 @@ class Family:
         if self.context.draft_prompts_per_token == 0.0:
             return self.drafts.time.take(rows)
         prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / self.proposals(draft_tokens)
-        return self._pass(self.drafts.shape, self.drafts.setups.degrees.take(rows), self.context.traffic(1.0, prompts))
+        return self.draft_timed(rows, self.context.traffic(1.0, prompts))
 
     def _pass(self, shape: Architecture, degrees: Degrees, traffic: Traffic) -> PassTime:
         return pass_time(shape, self.accelerator, degrees, traffic)

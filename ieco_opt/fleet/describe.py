@@ -20,7 +20,7 @@ from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.pareto.trusted import trusted, trusted_prefill
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
-from ieco_opt.performance.serving import Phase
+from ieco_opt.performance.serving import Phase, first_token_of
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
 from ieco_opt.results.instances import InstanceRow
@@ -211,14 +211,14 @@ def _decoding_figures(
     latency = float(alternative.latency_s(batch)[0])
     times = component_seconds(alternative, batch)
     throughput, family = float(batch[0]) / latency, setups.family
-    first = setups.tokens_per_pass[row] if column.phase is Phase.COLOCATED else None
+    first = None
+    if column.phase is Phase.COLOCATED:
+        first = float(setups.take(np.array([row])).time_to_first_token_s(np.array([latency]), batch)[0])
     useful = family.context.traffic(1.0, family.context.prompts_per_token)
     return {
         "speed_tokens_per_s": 1.0 / latency,
         "latency_s": latency,
-        "time_to_first_token_s": None
-        if first is None
-        else latency * max(float(first), setups.output_tokens / float(batch[0])),
+        "time_to_first_token_s": first,
         "throughput_tokens_per_s": throughput,
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],
@@ -240,7 +240,7 @@ def _prefill_figures(
 ) -> dict[str, Any]:
     prompts = np.array([float(column.batch[class_index])])
     time = setups.time.take(np.array([row]))
-    pass_s = float(time.latency_s(prompts)[0])
+    first_s = first_token_of(setups.family.accelerator).seconds + float(time.latency_s(prompts)[0])
     parts = time.components(prompts)
     times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
@@ -251,7 +251,7 @@ def _prefill_figures(
     return {
         "speed_tokens_per_s": None,
         "latency_s": None,
-        "time_to_first_token_s": pass_s + max(float(setups.transfer_s[row]), received_s),
+        "time_to_first_token_s": first_s + max(float(setups.transfer_s[row]), received_s),
         "throughput_tokens_per_s": throughput,
         "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
         "batch": column.batch[class_index],

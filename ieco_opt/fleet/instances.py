@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
@@ -20,6 +21,8 @@ from ieco_opt.performance.rows import stack_rows
 from ieco_opt.performance.serving import (
     Phase,
     colocated_time_to_first_token_s,
+    first_token_of,
+    prompt_chunks,
     transfer_s,
 )
 from ieco_opt.performance.times import PassTime
@@ -41,13 +44,14 @@ class Service:
 class Capacities:
     """What each setup can do for one class of requests; arrays of shape (setups,).
 
-    ``batch`` and ``requests_per_s`` are 0 where the setup cannot serve the class. ``pass_s`` is the prefill pass and
-    ``transfer_s`` the move of one prompt's cache; both are 0 where the phase has none.
+    ``batch`` and ``requests_per_s`` are 0 where the setup cannot serve the class. ``first_token_s`` is the time
+    to first token of a prefill instance but for the transfer, and ``transfer_s`` the move of one prompt's cache; both
+    are 0 where the phase has none.
     """
 
     batch: Integers
     requests_per_s: Array
-    pass_s: Array
+    first_token_s: Array
     transfer_s: Array
 
 
@@ -61,12 +65,15 @@ class DecodingSetups:
         Where the alternatives come from, for describing them.
     tokens_per_pass
         Tokens that one pass yields for a sequence, shape (setups,); 1 without speculation.
+    prompt_s
+        Colocated: seconds of the passes that a prompt alone takes, shape (setups,).
     """
 
     phase: Phase
     family: Family
     alternatives: Alternatives
     tokens_per_pass: Array
+    prompt_s: Array
     output_tokens: float
     transfer_s: Array
     batches: tuple[int, ...] | None
@@ -82,6 +89,7 @@ class DecodingSetups:
             self,
             alternatives=self.alternatives.take(rows),
             tokens_per_pass=self.tokens_per_pass[rows],
+            prompt_s=self.prompt_s[rows],
             transfer_s=self.transfer_s[rows],
         )
 
@@ -98,39 +106,39 @@ class DecodingSetups:
     def capacities(self, service: Service) -> Capacities:
         """Largest batch of each setup that meets the service, and what it serves."""
         rows = self.alternatives
-        cap = np.full(len(rows), service.max_latency_s)
-        if self.phase is Phase.COLOCATED:
-            cap = np.minimum(cap, service.max_time_to_first_token_s / self.tokens_per_pass)
-        alive = np.flatnonzero(rows.latency_s(rows.batch_min.astype(float)) <= cap)
-        part = rows.take(alive)
-        step = part.batch_step
-        most = last_true(lambda batch: part.latency_s(batch) <= cap[alive], part.batch_min, part.batch_max, step)
-        most = self._listed(most, step)
+        alive = np.flatnonzero(self._meets(service, rows.batch_min.astype(float)))
+        part = self.take(alive)
+        low, high, step = part.alternatives.batch_min, part.alternatives.batch_max, part.alternatives.batch_step
+        most = self._listed(last_true(lambda batch: part._meets(service, batch), low, high, step), step)
         batch = np.zeros(len(rows), dtype=np.int64)
-        batch[alive] = np.where(most >= part.batch_min, most, 0)
-        return self.at(batch, service.max_time_to_first_token_s)
+        batch[alive] = np.where(most >= low, most, 0)
+        return self.at(batch)
 
-    def at(self, batch: Integers, max_time_to_first_token_s: float = np.inf) -> Capacities:
+    def at(self, batch: Integers) -> Capacities:
         """What each setup serves at a batch of its own; 0 stands for none."""
         sequences = np.maximum(batch, 1).astype(float)
-        latency = self.alternatives.latency_s(sequences)
-        served = sequences / (latency * self.output_tokens)
-        good = batch > 0
-        if self.phase is Phase.COLOCATED:
-            good &= self.time_to_first_token_s(latency, sequences) <= max_time_to_first_token_s
-        else:
+        served = sequences / (self.alternatives.latency_s(sequences) * self.output_tokens)
+        if self.phase is Phase.DECODE:
             served = np.minimum(served, 1.0 / self.transfer_s)
-            good &= self.transfer_s <= max_time_to_first_token_s
         return Capacities(
-            batch=np.where(good, batch, 0),
-            requests_per_s=np.where(good, served, 0.0),
-            pass_s=np.zeros(len(batch)),
+            batch=batch,
+            requests_per_s=np.where(batch > 0, served, 0.0),
+            first_token_s=np.zeros(len(batch)),
             transfer_s=self.transfer_s,
         )
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
-        """Time to first token where prefill shares the passes."""
-        return colocated_time_to_first_token_s(latency_s, batch, self.output_tokens, self.tokens_per_pass)
+        """Time to first token where prompts share the passes; it rises with the batch."""
+        first, in_flight = first_token_of(self.family.accelerator), batch / self.degrees.groups
+        return colocated_time_to_first_token_s(first, self.prompt_s, in_flight, latency_s, self.tokens_per_pass)
+
+    def _meets(self, service: Service, batch: Array) -> NDArray[np.bool_]:
+        """Where a batch meets the service; once it does not, no larger one does."""
+        latency = self.alternatives.latency_s(batch)
+        first = self.transfer_s
+        if self.phase is Phase.COLOCATED:
+            first = self.time_to_first_token_s(latency, batch)
+        return (latency <= service.max_latency_s) & (first <= service.max_time_to_first_token_s)
 
     def _listed(self, batch: Integers, step: Integers) -> Integers:
         """Largest listed batch up to each one that is a multiple of its step, 0 if there is none."""
@@ -167,12 +175,13 @@ class PrefillSetups:
     def capacities(self, service: Service) -> Capacities:
         """Prompts per second of each setup whose first token is in time."""
         pass_s = self.time.latency_s(self.prompts.astype(float))
-        good = pass_s + self.transfer_s <= service.max_time_to_first_token_s
+        first = first_token_of(self.family.accelerator).seconds + pass_s
+        good = first + self.transfer_s <= service.max_time_to_first_token_s
         served = np.minimum(self.prompts / pass_s, 1.0 / self.transfer_s)
         return Capacities(
             batch=np.where(good, self.prompts, 0),
             requests_per_s=np.where(good, served, 0.0),
-            pass_s=pass_s,
+            first_token_s=first,
             transfer_s=self.transfer_s,
         )
 
@@ -184,21 +193,28 @@ def decoding_setups(
     family: Family, phase: Phase, output_tokens: float, batches: tuple[int, ...] | None, ask: Ask = go_on
 ) -> DecodingSetups:
     """Price the setups of one family for one class of requests, plain and with every draft setup."""
-    spaces = [family.alternatives(np.arange(len(family.setups)), 0)]
+    every = np.arange(len(family.setups))
+    spaces, rows, draft_rows = [family.alternatives(every, 0)], [every], [np.full(len(every), -1)]
     for draft_tokens in family.draft_range:
         for setups, drafts in family.pairs():
             ask()
             pairs = family.alternatives(setups, draft_tokens, drafts)
-            spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
+            fitting = np.flatnonzero(pairs.batch_min <= pairs.batch_max)
+            spaces.append(pairs.take(fitting))
+            rows.append(setups[fitting])
+            draft_rows.append(drafts[fitting])
     alternatives = stack_rows(spaces)
-    moved = np.zeros(len(alternatives))
-    if phase is Phase.DECODE:
+    moved = prompt_s = np.zeros(len(alternatives))
+    if phase is Phase.COLOCATED:
+        prompt_s = _prompt_s(family, np.concatenate(rows), np.concatenate(draft_rows))
+    else:
         moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)
     return DecodingSetups(
         phase=phase,
         family=family,
         alternatives=alternatives,
         tokens_per_pass=1.0 / alternatives.model_share,
+        prompt_s=prompt_s,
         output_tokens=output_tokens,
         transfer_s=moved,
         batches=batches,
@@ -217,6 +233,30 @@ def prefill_setups(family: Family) -> PrefillSetups:
         time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens, found)),
         transfer_s=transfer_s(family.shape, family.accelerator, family.setups.degrees.gpus, prompt_tokens),
     )
+
+
+def chunks_of(family: Family) -> int:
+    """Passes in which the server of a family takes its prompts."""
+    new_tokens = family.context.prompt_tokens - family.context.prefix_tokens
+    return prompt_chunks(family.memory.engine, family.accelerator, new_tokens)
+
+
+def _prompt_s(family: Family, rows: Rows, draft_rows: Rows) -> Array:
+    """Seconds of the passes that a prompt alone takes in each row of the setups, beside one of the draft's (-1: none).
+
+    A pass carries one prompt, or one chunk, for each attention group and stage; every setup is priced once.
+    """
+    prompt_tokens, found, chunks = family.context.prompt_tokens, family.context.prefix_tokens, chunks_of(family)
+    traffic, groups = prefill_traffic(prompt_tokens, found, chunks), family.setups.degrees.groups
+    every = np.arange(len(family.setups))
+    seconds = family.timed(every, traffic).latency_s(groups)[rows]
+    drafted = np.flatnonzero(draft_rows >= 0)
+    if family.drafts is not None and len(drafted):
+        beside = family.drafts.setups.degrees.groups
+        model_s = family.timed(every, traffic, drafting=True).latency_s(groups)
+        draft_s = family.draft_timed(np.arange(len(beside)), traffic).latency_s(beside)
+        seconds[drafted] = model_s[rows[drafted]] + draft_s[draft_rows[drafted]]
+    return np.asarray(chunks * seconds)
 
 
 def _degree_columns(degrees: Degrees) -> Integers:

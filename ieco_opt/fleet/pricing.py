@@ -24,6 +24,7 @@ from ieco_opt.fleet.instances import (
     PhaseSetups,
     PrefillSetups,
     Service,
+    chunks_of,
     decoding_setups,
     prefill_setups,
 )
@@ -161,7 +162,9 @@ def _tables(
         )
         offered.append(families)
         reasons.update(rejected)
-    chosen = [distinct(families) if phase is Phase.COLOCATED else families for families in offered]
+    chosen = offered
+    if phase is Phase.COLOCATED:
+        chosen = _distinct(offered, capped=workload.workload.max_time_to_first_token_s is not None)
     tables = []
     for server in range(len(offered[0])):
         setups: list[PhaseSetups] = []
@@ -175,6 +178,24 @@ def _tables(
         numbered = _numbered(alike, phase, precision[1], setups, offered)
         tables.append(replace(numbered, margin=margin_of(workload.model_error, accelerator)))
     return tables
+
+
+def _distinct(offered: Sequence[Sequence[Family]], *, capped: bool) -> list[list[Family]]:
+    """Families of each class in which one of the servers that run a setup alike has it.
+
+    Where the time to first token is ``capped``, servers that take the prompts of a class in more or fewer chunks are
+    not alike.
+    """
+    if not capped:
+        return [distinct(families) for families in offered]
+    chunks = list(zip(*(map(chunks_of, families) for families in offered), strict=True))
+    chosen = [list(families) for families in offered]
+    for alike in set(chunks):
+        servers = [at for at, each in enumerate(chunks) if each == alike]
+        for families, mine in zip(offered, chosen, strict=True):
+            for at, family in zip(servers, distinct([families[at] for at in servers]), strict=True):
+                mine[at] = family
+    return chosen
 
 
 def _numbered(
@@ -280,8 +301,8 @@ def _put(
     row[key[good], class_index] = good
     # Without a limit on the first token any transfer will do, and counting it would only multiply columns.
     if np.isfinite(service.max_time_to_first_token_s):
-        room[key[good], class_index] = service.max_time_to_first_token_s - capacities.pass_s[good]
-        moved[key[good], class_index] = np.where(capacities.pass_s[good] > 0.0, 0.0, capacities.transfer_s[good])
+        room[key[good], class_index] = service.max_time_to_first_token_s - capacities.first_token_s[good]
+        moved[key[good], class_index] = np.where(capacities.first_token_s[good] > 0.0, 0.0, capacities.transfer_s[good])
 
 
 def _point_column(

@@ -25,6 +25,9 @@ _SAMPLER_BYTES = 33.0
 _COLLECTIVES_BYTES = 1.3 * GIB
 _EXPERTS_BYTES = 1.0 * GIB
 
+_LARGE_CHUNK, _SMALL_CHUNK = 8192.0, 2048.0
+"""Tokens that vLLM takes at once on large accelerators and on others."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerMemory:
@@ -73,19 +76,34 @@ def reserve_bytes(
     return _vllm(architecture, accelerator, degrees)
 
 
+def chunk_tokens(engine: Engine, accelerator: Accelerator) -> float:
+    """Tokens of prompts that a server takes at once; inf for ``none``, which takes prompts whole (docs/fleet.md)."""
+    if engine == "none":
+        return np.inf
+    if engine == "sglang":
+        return _sglang_defaults(accelerator)[0]
+    return _LARGE_CHUNK if _is_large(accelerator) else _SMALL_CHUNK
+
+
 def _vllm(architecture: Architecture, accelerator: Accelerator, degrees: Degrees) -> Array:
     """What vLLM's profiling run leaves over, fitted to the caches that it logged (benchmarks/kv_capacity.py).
 
     0.9 GiB for the context, graphs and activations, 33 bytes for each word of the vocabulary and sequence that the
     sampler is warmed up with, 1.3 GiB where GPUs talk to each other, and 1 GiB for the workspaces of experts.
     """
-    memory = accelerator.hbm_bytes
-    # get_batch_defaults of vllm/engine/arg_utils.py, 0.33.0: an A100 of 80 GB is told by its name.
-    many = memory >= 160.0 * GIB or (memory >= 70.0 * GIB and "a100" not in accelerator.name.casefold())
-    sampler = _SAMPLER_BYTES * (1024 if many else 256) * architecture.vocabulary
+    sampler = _SAMPLER_BYTES * (1024 if _is_large(accelerator) else 256) * architecture.vocabulary
     experts = _EXPERTS_BYTES if architecture.experts > 1 else 0.0
     collectives = np.where(degrees.gpus > 1.0, _COLLECTIVES_BYTES, 0.0)
     return np.asarray(_CONTEXT_BYTES + sampler + experts + collectives)
+
+
+def _is_large(accelerator: Accelerator) -> bool:
+    """Whether vLLM takes an accelerator for a large one: get_batch_defaults of vllm/engine/arg_utils.py, 0.33.0.
+
+    An A100 of 80 GB is told by its name.
+    """
+    memory = accelerator.hbm_bytes
+    return memory >= 160.0 * GIB or (memory >= 70.0 * GIB and "a100" not in accelerator.name.casefold())
 
 
 def _sglang(accelerator: Accelerator, degrees: Degrees) -> Array:
@@ -96,12 +114,16 @@ def _sglang(accelerator: Accelerator, degrees: Degrees) -> Array:
     each group; who runs tens of groups sets the size of the graphs by hand, since 72 groups would ask for 160 GiB.
     Its floor of 10 GiB above 60 GiB never decides, since a chunk takes more there.
     """
-    memory = accelerator.hbm_bytes / GIB
-    chunk, few, wide = next(row[1:] for row in _SGLANG_DEFAULTS if memory < row[0])
+    chunk, few, wide = _sglang_defaults(accelerator)
     graph = np.where(degrees.stage_ranks < 4.0, few, wide)
     grouped = np.where(degrees.attention_data_parallel > 1.0, graph * np.where(graph > 300.0, 4.5, 3.0), 0.0)
     mebibytes = 512.0 + 1.5 * chunk + 128.0 * degrees.gpus + 2.0 * graph + grouped
     return np.asarray(mebibytes * MIB)
+
+
+def _sglang_defaults(accelerator: Accelerator) -> tuple[float, float, float]:
+    """Tokens of a chunk, and sequences of SGLang's largest graph below four ranks and from four on."""
+    return next(row[1:] for row in _SGLANG_DEFAULTS if accelerator.hbm_bytes / GIB < row[0])
 
 
 _SGLANG_DEFAULTS = (

@@ -5,13 +5,16 @@ Every function is first order, after the sixth correction of the equations (docs
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import numpy as np
 
+from ieco_opt.catalog.calibration import FirstToken
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.reserve import Engine, chunk_tokens
 
 
 class Phase(StrEnum):
@@ -22,14 +25,32 @@ class Phase(StrEnum):
     DECODE = "decode"
 
 
-def colocated_time_to_first_token_s(
-    latency_s: Array, batch: Array, output_tokens: float, tokens_per_pass: Array | float = 1.0
-) -> Array:
-    """Seconds in which a prompt is absorbed where prefill shares the passes of decoding.
+def first_token_of(accelerator: Accelerator) -> FirstToken:
+    """Constants of the time to first token on an accelerator: those of its profile, or the usual ones."""
+    return FirstToken() if accelerator.calibration is None else accelerator.calibration.first_token
 
-    A prompt takes O / B steps of one token, and one pass (of ``tokens_per_pass`` accepted tokens) at the least.
+
+def prompt_chunks(engine: Engine, accelerator: Accelerator, new_tokens: float) -> int:
+    """Passes in which a server takes ``new_tokens`` of a prompt, at least 1."""
+    return max(1, math.ceil(new_tokens / chunk_tokens(engine, accelerator)))
+
+
+def colocated_time_to_first_token_s(
+    first: FirstToken, prompt_s: Array, in_flight: Array, latency_s: Array, tokens_per_pass: Array | float = 1.0
+) -> Array:
+    """Seconds to the first token where prompts share the passes of decoding.
+
+    Parameters
+    ----------
+    prompt_s
+        Seconds of the passes that a prompt alone takes.
+    in_flight
+        Sequences of an attention group and micro-batch: the more, the more prompts of others are in the way.
+    latency_s, tokens_per_pass
+        Seconds per generated token, and tokens of the pass that generates the first one.
     """
-    return latency_s * np.maximum(tokens_per_pass, output_tokens / batch)
+    waiting = 1.0 + first.prompts_in_the_way * in_flight
+    return np.asarray(first.seconds + prompt_s * waiting + tokens_per_pass * latency_s)
 
 
 def transfer_s(architecture: Architecture, accelerator: Accelerator, gpus: Array, prompt_tokens: float) -> Array:

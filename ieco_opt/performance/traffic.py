@@ -51,6 +51,6 @@ def decode_traffic(tokens: Figure, cached_from: Figure, cached_to: Figure | None
     return Traffic(tokens, tokens, cached_from, cached_from if cached_to is None else cached_to)
 
 
-def prefill_traffic(prompt_tokens: float, prefix_tokens: float = 0.0) -> Traffic:
-    """A whole prompt; nothing but what was found of it is cached before."""
-    return Traffic(0.0, 0.0, 0.0, 0.0).with_prompts(1.0, prompt_tokens, prefix_tokens)
+def prefill_traffic(prompt_tokens: float, prefix_tokens: float = 0.0, chunks: int = 1) -> Traffic:
+    """A prompt, or one of its equal chunks; nothing but what was found of it is cached before."""
+    return Traffic(0.0, 0.0, 0.0, 0.0).with_prompts(1.0 / chunks, prompt_tokens, prefix_tokens)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
-from ieco_opt.design_space.starting import starting
+from ieco_opt.design_space.starting import same_setups, starting
 from ieco_opt.fleet.columns import Candidates, SetupTable
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
@@ -21,7 +22,7 @@ from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_numbe
 from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.pareto.trusted import trusted, trusted_prefill
 from ieco_opt.performance.arithmetic import useful_s
-from ieco_opt.performance.serving import Phase, colocated_time_to_first_token_s
+from ieco_opt.performance.serving import Phase, first_token_of, prompt_chunks
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.agreement import EXACT, differences, exceeds, shown
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
@@ -220,8 +221,8 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
     times = component_seconds(alternative, sequences)
     served, first = throughput / setups.output_tokens, None
     if setups.phase is Phase.COLOCATED:
-        tokens = setups.tokens_per_pass[[at]]
-        first = float(colocated_time_to_first_token_s(latency, sequences, setups.output_tokens, tokens)[0])
+        tokens = float(setups.tokens_per_pass[at])
+        first = _first_token_s(family, alternative, batch, tokens * float(latency[0]))
     elif setups.transfer_s[at] > 0.0:
         served = min(served, 1.0 / float(setups.transfer_s[at]))
     figures = {
@@ -241,9 +242,24 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
     return _Priced(served, figures)
 
 
+def _first_token_s(family: Family, alternative: Alternatives, batch: int, round_s: float) -> float:
+    """Time to first token of one alternative at a batch, with ``round_s`` seconds of the pass that generates it."""
+    prompt, found = family.context.prompt_tokens, family.context.prefix_tokens
+    chunks = prompt_chunks(family.memory.engine, family.accelerator, prompt - found)
+    traffic, drafting = prefill_traffic(prompt, found, chunks), bool(alternative.draft_tokens[0])
+    setup, groups = same_setups(family.setups.degrees, alternative.degrees), alternative.degrees.groups
+    chunk_s = family.timed(setup, traffic, drafting=drafting).latency_s(groups)[0]
+    if drafting:
+        chunk_s += family.draft_timed(family.beside(int(setup[0])), traffic).latency_s(groups)[0]
+    first = first_token_of(family.accelerator)
+    others = first.prompts_in_the_way * batch / groups[0]
+    return float(first.seconds + chunks * chunk_s * (1.0 + others) + round_s)
+
+
 def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, received_s: float) -> _Priced:
     prompts, time = np.array([float(batch)]), setups.time.take(np.array([at]))
     pass_s, sent_s = float(time.latency_s(prompts)[0]), float(setups.transfer_s[at])
+    fixed_s = first_token_of(setups.family.accelerator).seconds
     parts = time.components(prompts)
     times = {name: float(getattr(parts, name)[0]) for name in RESOURCES}
     tokens = setups.family.context.prompt_tokens
@@ -252,7 +268,7 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
     figures = {
         "speed_tokens_per_s": None,
         "latency_s": None,
-        "time_to_first_token_s": pass_s + max(sent_s, received_s),
+        "time_to_first_token_s": fixed_s + pass_s + max(sent_s, received_s),
         "throughput_tokens_per_s": served * tokens,
         "batch": batch,
         "draft_tokens": 0,

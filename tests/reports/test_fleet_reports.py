@@ -395,7 +395,7 @@ capacity of alpha             8 GPUs          6.25 %  120.00
 limits.max_usd_per_hour  12,346 $/h                -  100.00
 
 layout: TP tensor, DP attention data, PP pipeline parallel degree; degrees left out are 1
-tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs
+tokens/s/user (output), TTFT (time to first token, +-60 %): of a full instance; cost: of the pool, by GPUs
 1,234 instance types priced, 56 in the program (70 variables, 30 constraints); 2 solves in 1.2 s with HiGHS
 1.16.0"""
     )

@@ -26,7 +26,7 @@ from ieco_opt.reports.text.titled_table import MOST_NAME, TitledTable, fitted
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, FleetResult
 
-_KEY = "tokens/s/user (output) and TTFT (time to first token): of a full instance; cost: of the pool, shared by GPUs"
+_KEY = "tokens/s/user (output), TTFT (time to first token, +-60 %): of a full instance; cost: of the pool, by GPUs"
 
 _FOLDED = ("phase", "pool", "weights", "cache", "engine")
 """Columns that go into the heading where every row says the same."""
