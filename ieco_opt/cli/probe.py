@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ieco_opt.probing.probe import Probed
 
 _COUNT = click.IntRange(min=1)
+
+_Entry = TypeVar("_Entry")
 
 
 class _Counts(click.ParamType[tuple[int, ...]]):
@@ -106,7 +109,7 @@ def command(
         from ieco_opt.probing.decode import model_named
 
         # Before torch is imported, which takes long.
-        model = model_named(decode)
+        model = _found("decode", lambda: model_named(decode))
         machine = _machine(device, cards)
         return _decode(machine, model, out, quiet, doing, only_decode, accelerator=accelerator, seconds=seconds)
     from ieco_opt.probing.probe import probe
@@ -143,7 +146,17 @@ def _check(
     if profile is not None:
         calibration(profile)
     if accelerator is not None:
-        catalog.accelerator(accelerator)
+        _found("accelerator", lambda: catalog.accelerator(accelerator))
+
+
+def _found(option: str, look: Callable[[], _Entry]) -> _Entry:
+    """Look something up; where a name is none, the option is named."""
+    try:
+        return look()
+    except ScenarioError as error:
+        raise ScenarioError(
+            [each if each.file is not None else replace(each, field=option) for each in error.faults]
+        ) from None
 
 
 def _machine(device: str | None, cards: int | None) -> Machine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ieco_opt.catalog.attention import GroupedQueryAttention, LatentAttention
@@ -106,12 +107,10 @@ def _attention_weights(weights: Weights, attention: GroupedQueryAttention | Late
         into = (heads + attention.kv_heads) * attention.head_width + attention.kv_heads * values
         return weights.of(width, into), weights.of(heads * values, width)
     queries = heads * (attention.nope_head_width + attention.rope_head_width)
-    compressed = attention.query_width
-    into_queries = [weights.of(width, queries)]
-    if compressed is not None:
-        into_queries = [weights.of(width, compressed), weights.of(compressed, queries)]
+    # With compression two matrices one after the other, else one.
+    widths = (width, queries) if attention.query_width is None else (width, attention.query_width, queries)
     return (
-        into_queries,
+        [weights.of(*each) for each in pairwise(widths)],
         weights.of(width, attention.kv_width + attention.rope_head_width),
         weights.of(heads, attention.nope_head_width, attention.kv_width),
         weights.of(heads, attention.kv_width, attention.value_head_width),
