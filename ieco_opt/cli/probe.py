@@ -99,7 +99,7 @@ def command(
     decode steps with random weights instead, as rows that `calibrate` and `validate` read. It needs torch
     (pip install 'ieco_opt[probe]').
     """
-    _check(out, profile_out, profile, decode, only_decode, accelerator)
+    _check(out, profile_out, profile, decode, only_decode, accelerator, cards)
 
     def doing(words: str) -> None:
         if not quiet:
@@ -126,13 +126,16 @@ def _check(
     decode: str | None,
     only_decode: Mapping[str, object],
     accelerator: str | None,
+    cards: int | None,
 ) -> None:
     """Refuse what cannot be written or makes no sense before anything is measured."""
     from ieco_opt import catalog
     from ieco_opt.catalog.profiles import calibration
     from ieco_opt.documents.destinations import check_folder, kind_of
 
-    others: Mapping[str, object] = only_decode if decode is None else {"profile-out": profile_out, "profile": profile}
+    others: Mapping[str, object] = (
+        only_decode if decode is None else {"profile-out": profile_out, "profile": profile, "cards": cards}
+    )
     if given := [name for name, value in others.items() if value is not None]:
         why = "which is not said with --decode" if decode is not None else "which needs --decode MODEL"
         raise click.UsageError(f"found --{given[0]}, {why}")

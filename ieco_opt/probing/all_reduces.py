@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
 _SERIES = 5
 _MOST_CALLS = 200
+_MOST_LETTERS = 160
 _IN_A_GRAPH = 20
 """All-reduces in one captured graph."""
 
 
-def measured_all_reduces(machine: Machine, sizes: Sizes, seconds: float) -> tuple[AllReduceTime, ...]:
+def measured_all_reduces(machine: Machine, sizes: Sizes, seconds: float, notes: list[str]) -> tuple[AllReduceTime, ...]:
     """Times over every number of ranks from 2 to all, each size in about so many seconds.
 
     One process a rank is started; the first ranks of them form each group. On cards the all-reduces are captured in
-    a graph, as servers run them.
+    a graph, as servers run them. Where a process fails, a note says why, and nothing is measured.
     """
     ranks = machine.device.count
     if ranks < 2:
@@ -38,6 +39,10 @@ def measured_all_reduces(machine: Machine, sizes: Sizes, seconds: float) -> tupl
         try:
             while not started.join():
                 pass
+        except machine.torch.multiprocessing.ProcessException as error:
+            reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+            notes.append(f"all-reduces were not measured: {reason.strip()[:_MOST_LETTERS]}")
+            return ()
         finally:
             for process in started.processes:
                 process.terminate()
@@ -84,7 +89,7 @@ def _timed(torch: Any, distributed: Any, group: Any, kind: str, size: int, secon
     def once() -> None:
         distributed.all_reduce(message, group=group)
 
-    step, each = (_captured(torch, once), _IN_A_GRAPH) if kind == CUDA else (once, 1)
+    step, each = _captured(torch, once) if kind == CUDA else (once, 1)
     step()
     first = _series(torch, distributed, group, kind, step, 1)
     # All ranks have to agree on how often: they take the first's.
@@ -96,14 +101,18 @@ def _timed(torch: Any, distributed: Any, group: Any, kind: str, size: int, secon
     return float(slowest) / each
 
 
-def _captured(torch: Any, once: Any) -> Any:
+def _captured(torch: Any, once: Any) -> tuple[Any, int]:
+    """A graph of several all-reduces, and how many they are; the plain one where the library takes no capture."""
     once()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(_IN_A_GRAPH):
-            once()
-    return lambda: graph.replay()
+    try:
+        with torch.cuda.graph(graph):
+            for _ in range(_IN_A_GRAPH):
+                once()
+    except RuntimeError:
+        return once, 1
+    return graph.replay, _IN_A_GRAPH
 
 
 def _series(torch: Any, distributed: Any, group: Any, kind: str, step: Any, calls: int) -> float:

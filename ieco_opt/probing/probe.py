@@ -129,4 +129,5 @@ def _measured(machine: Machine, sizes: Sizes, seconds: float, doing: Doing) -> T
     if ranks:
         doing("all-reduces")
     left = 0.4 * seconds / max(ranks * len(sizes.message_bytes), 1)
-    return Timings(machine.device, copies, matrices, launch, measured_all_reduces(machine, sizes, left), tuple(notes))
+    all_reduces = measured_all_reduces(machine, sizes, left, notes)
+    return Timings(machine.device, copies, matrices, launch, all_reduces, tuple(notes))

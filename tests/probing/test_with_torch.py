@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,23 @@ def test_measuring_ends_when_its_time_is_up(machine: Machine) -> None:
 
 def test_all_reduces_are_measured_among_processes() -> None:
     machine = machine_of("cpu", 3)
-    found = measured_all_reduces(machine, SMALL, 0.02)
+    notes: list[str] = []
+    found = measured_all_reduces(machine, SMALL, 0.02, notes)
     assert [(each.ranks, each.message_bytes) for each in found] == [
         (ranks, float(size)) for ranks in (2, 3) for size in SMALL.message_bytes
     ]
     assert all(1e-6 < each.seconds < 10.0 for each in found)
-    assert measured_all_reduces(machine_of("cpu", 1), SMALL, 0.02) == ()
+    assert notes == []
+
+
+def test_processes_that_fail_leave_a_note(machine: Machine) -> None:
+    broken = replace(machine, device=replace(machine.device, kind="none", count=2))
+    notes: list[str] = []
+    assert measured_all_reduces(broken, SMALL, 0.02, notes) == ()
+    [note] = notes
+    assert note.startswith("all-reduces were not measured: ")
+    assert measured_all_reduces(machine, SMALL, 0.02, notes) == ()
+    assert len(notes) == 1
 
 
 @pytest.mark.parametrize("name", MODELS)
