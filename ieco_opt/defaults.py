@@ -34,6 +34,12 @@ COMPARED_DELTA = 0.01
 DEFAULT_PREFERENCE = 3.0
 """k of speed^k / cost."""
 
+PROBE_SECONDS = 90.0
+"""What the measurements of a probe take; starting processes and making matrices takes the rest of two minutes."""
+
+PROBE_BATCHES, PROBE_CONTEXTS = (1, 4, 16, 64), (1000, 8000)
+"""Sequences in flight, and tokens in their cache, of the decode steps that a probe times."""
+
 CALIBRATED = "calibrated"
 """Name of a calibrated profile."""
 

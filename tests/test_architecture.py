@@ -29,6 +29,7 @@ ORDER = (
     "results",
     "performance",
     "calibration",
+    "probing",
     "design_space",
     "programs",
     "solvers",

@@ -1,7 +1,7 @@
 """Models and accelerators known by name, and those that users describe themselves."""
 
 from ieco_opt.catalog.collection import Collection
-from ieco_opt.catalog.files import is_file_name, model_from_file
+from ieco_opt.catalog.files import accelerator_from_file, is_file_name, model_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.store import (
@@ -20,6 +20,7 @@ __all__ = [
     "CatalogRow",
     "Collection",
     "accelerator",
+    "accelerator_from_file",
     "accelerator_from_mapping",
     "accelerator_names",
     "accelerator_to_mapping",

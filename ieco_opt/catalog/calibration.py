@@ -23,7 +23,8 @@ _CLASS_OF_FORMAT = {
     "mxfp4": "fp4",
 }
 
-_MOST_KERNELS = 3
+MOST_KERNELS = 3
+"""Most kernels of one number of ranks."""
 
 _MEASURED_AS = {"trtllm": "trt"}
 """What measurements call servers that scenarios call otherwise."""
@@ -197,8 +198,8 @@ class Calibration(WithSources):
     def _never_quicker_with_more_ranks(cls, kernels: tuple[AllReduceKernel, ...]) -> tuple[AllReduceKernel, ...]:
         table = by_ranks(kernels)
         for ranks, listed in table.items():
-            if len(listed) > _MOST_KERNELS:
-                raise fault(f"found {len(listed)} kernels of {ranks} ranks, expected at most {_MOST_KERNELS}")
+            if len(listed) > MOST_KERNELS:
+                raise fault(f"found {len(listed)} kernels of {ranks} ranks, expected at most {MOST_KERNELS}")
         for fewer, more in pairwise(table):
             for kernel in table[more]:
                 if not any(_no_quicker(kernel, other) for other in table[fewer]):

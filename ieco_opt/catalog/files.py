@@ -1,16 +1,18 @@
-"""Models from files: the YAML of docs/catalog.md, or a Hugging Face `config.json`."""
+"""Models and accelerators from files: the YAML of docs/catalog.md, or a Hugging Face `config.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from ieco_opt.catalog.collection import Collection
 from ieco_opt.catalog.huggingface import is_huggingface_config
 from ieco_opt.catalog.mappings import build_model
-from ieco_opt.catalog.types import Model, PaperModel
-from ieco_opt.catalog.user_mappings import model_from_mapping
+from ieco_opt.catalog.schema import AcceleratorInput, ModelInput, PaperModelInput
+from ieco_opt.catalog.types import Accelerator, Model, PaperModel
+from ieco_opt.catalog.user_mappings import accelerator_from_mapping, model_from_mapping
 from ieco_opt.documents import json_document, yaml_document
 from ieco_opt.documents.origin import Location, Origin, dotted, found, undotted
 from ieco_opt.documents.text_file import read_text
@@ -28,7 +30,7 @@ Lines = dict[Location, int | None]
 
 
 def is_file_name(name: str) -> bool:
-    """Whether what stands in the place of a model's name is a file, by its ending."""
+    """Whether what stands in the place of a name is a file, by its ending."""
     return name.lower().endswith(FILE_ENDINGS)
 
 
@@ -47,13 +49,47 @@ def model_from_file(path: Path, collection: Collection = Collection.REAL) -> Mod
     ScenarioError
         With every fault found; `file` is the path, and `line` the line where YAML or JSON tells it.
     """
+    return _read(path, lambda document: _model(document, path, collection))
+
+
+def accelerator_from_file(path: Path, collection: Collection = Collection.REAL) -> Accelerator:
+    """Read an accelerator from a YAML or JSON file, as `ieco-opt probe` writes it; errors as of a model's file."""
+    return _read(path, lambda document: _accelerator(document, collection))
+
+
+def entry_from_file(path: Path, collection: Collection = Collection.REAL) -> Accelerator | Model | PaperModel:
+    """Read what a file describes: an accelerator where it has a field that only these have, else a model."""
+
+    def build(document: object) -> Accelerator | Model | PaperModel:
+        if isinstance(document, Mapping) and not _ONLY_ACCELERATORS.isdisjoint(map(str, document)):
+            return _accelerator(document, collection)
+        return _model(document, path, collection)
+
+    return _read(path, build)
+
+
+_ONLY_ACCELERATORS = frozenset(AcceleratorInput.model_fields) - {
+    *ModelInput.model_fields,
+    *PaperModelInput.model_fields,
+}
+
+Entry = TypeVar("Entry")
+
+
+def _read(path: Path, build: Callable[[object], Entry]) -> Entry:
     text = read_text(path, most_bytes=_LARGEST_FILE_BYTES)
     document, lines = _parsed(text, path)
     try:
-        return _model(document, path, collection)
+        return build(document)
     except ScenarioError as error:
         origin = Origin(str(path), path.parent, lines)
         raise ScenarioError([_in_file(fault, origin) for fault in error.faults]) from None
+
+
+def _accelerator(document: object, collection: Collection) -> Accelerator:
+    if not isinstance(document, Mapping):
+        raise ScenarioError.single(f"found {found(document)}, expected a mapping that describes an accelerator")
+    return accelerator_from_mapping(document, collection)
 
 
 def _parsed(text: str, path: Path) -> tuple[object, Lines]:

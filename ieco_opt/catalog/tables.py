@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ieco_opt.catalog import store
 from ieco_opt.catalog.attention import AttentionBlock
 from ieco_opt.catalog.collection import Collection
-from ieco_opt.catalog.files import model_from_file
+from ieco_opt.catalog.files import entry_from_file
 from ieco_opt.catalog.mappings import accelerator_to_mapping, memory_fields, model_to_mapping
 from ieco_opt.catalog.parameters import active_params, cache_bytes_per_token, total_params
 from ieco_opt.catalog.precision import written
@@ -74,8 +74,8 @@ def describe(name: str, collection: Collection = Collection.REAL) -> list[Catalo
 
 
 def describe_file(path: Path, collection: Collection = Collection.REAL) -> list[CatalogRow]:
-    """Like :func:`describe`, of a model in a file; errors as of :func:`model_from_file`."""
-    return _rows(model_from_file(path, collection), ())
+    """Like :func:`describe`, of a model or an accelerator in a file; errors as of :func:`model_from_file`."""
+    return _rows(entry_from_file(path, collection), ())
 
 
 def _rows(item: Model | PaperModel | Accelerator, other_names: tuple[str, ...]) -> list[CatalogRow]:

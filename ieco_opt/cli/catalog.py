@@ -102,8 +102,8 @@ def show_command(name: str, collection: str) -> None:
     """Show every value of NAME with its source.
 
     NAME is a model, an accelerator, an engine, a calibration profile or a measured acceptance of the catalog, or a file
-    that describes a model: a Hugging Face config.json, or a model in YAML or JSON. A file with a field `engine` is an
-    engine profile.
+    that describes one: a Hugging Face config.json, or a model or an accelerator in YAML or JSON. A file with a field
+    `engine` is an engine profile.
     """
     rows = _rows(name, collection)
     width = max(len(row.field) for row in rows)

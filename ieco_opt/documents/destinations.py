@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ieco_opt.errors import ScenarioError
 
-EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot"}
+EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot", "torch": "probe"}
 """Optional libraries and the extra of ieco_opt that brings each."""
 
 
@@ -31,8 +31,8 @@ def kind_of(path: Path, known: Iterable[str]) -> str:
     return kind
 
 
-def require_library(name: str, path: Path | None = None) -> None:
-    """Refuse what needs a library that is not installed, such as some kinds of files.
+def require_library(name: str, path: Path | None = None, field: str = "") -> None:
+    """Refuse what needs a library that is not installed, such as some kinds of files, or a field.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def require_library(name: str, path: Path | None = None) -> None:
     """
     if importlib.util.find_spec(name) is None:
         message = f"needs {name}, which is not installed; install it with pip install 'ieco_opt[{EXTRAS[name]}]'"
-        raise ScenarioError.single(message, file=None if path is None else str(path))
+        raise ScenarioError.single(message, file=None if path is None else str(path), field=field)
 
 
 def check_folder(path: Path) -> None:

@@ -253,7 +253,9 @@ ModelReference = Annotated[
     Discriminator(kind_of_reference),
 ]
 AcceleratorReference = Annotated[
-    Annotated[Name, expecting("a name of the catalog or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")]
+    Annotated[
+        Name, expecting("a name of the catalog, a file or a mapping"), BeforeValidator(_refuse_several), Tag("<name>")
+    ]
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(kind_of_reference),
 ]

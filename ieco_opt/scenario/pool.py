@@ -17,7 +17,7 @@ class Pool(Strict):
     """Name that workloads and results use."""
 
     accelerator: fields.AcceleratorReference
-    """Accelerator: a name of the catalog or a mapping."""
+    """Accelerator: a name of the catalog, a file or a mapping."""
 
     gpus: fields.Degree
     """Capacity: GPUs that there are."""

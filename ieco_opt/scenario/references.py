@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from ieco_opt import catalog
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 
 def is_file(reference: str | Mapping[str, object]) -> bool:
-    """Whether a model is named as a file, by its ending."""
+    """Whether a model or an accelerator is named as a file, by its ending."""
     return isinstance(reference, str) and catalog.is_file_name(reference)
 
 
@@ -39,24 +40,26 @@ def model_of(
     if isinstance(reference, Mapping):
         return _placed(lambda: catalog.model_from_mapping(reference, collection, find), location, origin)
     if is_file(reference):
-        return _model_in_file(reference, location, collection, origin)
+        return _in_file(catalog.model_from_file, reference, location, collection, origin)
     return _named(find, reference, location, collection, origin)
 
 
 def accelerator_of(
     reference: str | Mapping[str, object], location: Location, fidelity: Fidelity, origin: Origin
 ) -> Accelerator:
-    """Find an accelerator by name, or read it from a mapping.
+    """Find an accelerator by name, or read it from a file or a mapping.
 
     Raises
     ------
     ScenarioError
-        With faults at ``location`` of the scenario.
+        With faults at ``location`` of the scenario, or in the accelerator's file.
     """
     collection = collection_of(fidelity)
     find = _finder(origin, "accelerators", catalog.accelerator_from_mapping, catalog.accelerator)
     if isinstance(reference, Mapping):
         return _placed(lambda: catalog.accelerator_from_mapping(reference, collection, find), location, origin)
+    if is_file(reference):
+        return _in_file(catalog.accelerator_from_file, reference, location, collection, origin)
     if asks_for_several(reference, lambda name: find(name, collection)):
         raise ScenarioError([origin.fault(location, f"found {found(reference)}, expected {ONE_KIND}")])
     return _named(find, reference, location, collection, origin)
@@ -112,10 +115,16 @@ def _named(
     raise ScenarioError([origin.fault(location, message)])
 
 
-def _model_in_file(name: str, location: Location, collection: catalog.Collection, origin: Origin) -> Model | PaperModel:
+def _in_file(
+    read: Callable[[Path, catalog.Collection], T],
+    name: str,
+    location: Location,
+    collection: catalog.Collection,
+    origin: Origin,
+) -> T:
     path = origin.path_of(name, location, "a file")
     try:
-        return catalog.model_from_file(path, collection)
+        return read(path, collection)
     except ScenarioError as error:
         raise ScenarioError(
             [Fault(fault.file or str(path), fault.line, fault.field, fault.message) for fault in error.faults]

@@ -17,14 +17,14 @@ from ieco_opt.scenario.engines import is_file as is_engine_file
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload
 from ieco_opt.scenario.operating_points import read_operating_points
-from ieco_opt.scenario.references import is_file, model_of
+from ieco_opt.scenario.references import accelerator_of, is_file, model_of
 from ieco_opt.scenario.speculation import Speculation
 
 Kind = TypeVar("Kind", Scenario, Fleet)
 
 
 def self_contained(scenario: Scenario) -> Scenario:
-    """Put mappings in the place of the models and the engine profiles that the scenario names as files.
+    """Put mappings in the place of the models, accelerators and engine profiles that the scenario names as files.
 
     Raises
     ------
@@ -34,6 +34,9 @@ def self_contained(scenario: Scenario) -> Scenario:
     faults: list[Fault] = []
     inlined = _Inliner(scenario.fidelity, scenario.origin, faults)
     changes: dict[str, object] = {"model": inlined.model(scenario.model, ("model",))}
+    if any(map(is_file, scenario.accelerators)):
+        listed = enumerate(scenario.accelerators)
+        changes["accelerators"] = tuple(inlined.accelerator(each, ("accelerators", at)) for at, each in listed)
     if scenario.speculation is not None:
         changes["speculation"] = inlined.speculation(scenario.speculation, ())
     if any(map(is_engine_file, scenario.engine)):
@@ -45,7 +48,7 @@ def self_contained(scenario: Scenario) -> Scenario:
 
 
 def self_contained_fleet(fleet: Fleet) -> Fleet:
-    """Put mappings in the place of models, engine profiles and operating points that the fleet names as files.
+    """Put mappings in the place of models, accelerators, engine profiles and operating points that are named as files.
 
     Raises
     ------
@@ -57,11 +60,15 @@ def self_contained_fleet(fleet: Fleet) -> Fleet:
     workloads = tuple(
         inlined.workload(workload, ("workloads", index)) for index, workload in enumerate(fleet.workloads)
     )
+    pools = tuple(
+        pool.model_copy(update={"accelerator": inlined.accelerator(pool.accelerator, ("pools", at, "accelerator"))})
+        for at, pool in enumerate(fleet.pools)
+    )
     if faults:
         raise ScenarioError(faults)
-    if workloads == fleet.workloads:
+    if workloads == fleet.workloads and pools == fleet.pools:
         return fleet
-    return _again(fleet.model_copy(update={"workloads": workloads}), fleet.origin)
+    return _again(fleet.model_copy(update={"workloads": workloads, "pools": pools}), fleet.origin)
 
 
 def _again(scenario: Kind, origin: Origin) -> Kind:
@@ -86,6 +93,15 @@ class _Inliner:
             return reference
         try:
             return catalog.model_to_mapping(model_of(reference, location, self.fidelity, self.origin))
+        except ScenarioError as error:
+            self.faults.extend(error.faults)
+            return reference
+
+    def accelerator(self, reference: str | dict[str, object], location: Location) -> str | dict[str, object]:
+        if not is_file(reference):
+            return reference
+        try:
+            return catalog.accelerator_to_mapping(accelerator_of(reference, location, self.fidelity, self.origin))
         except ScenarioError as error:
             self.faults.extend(error.faults)
             return reference

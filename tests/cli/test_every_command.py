@@ -130,7 +130,8 @@ def test_no_command_opens_a_socket(tmp_path: Path, sockets: list[str], monkeypat
         assert done.exception is None, (arguments, done.exception)
         assert bool(done.return_value) == (arguments == OLD), (arguments, done.output)
         assert sockets[before:] == [], arguments
-    assert {arguments[0] for arguments in COMMANDS} == {*cli.list_commands(click.Context(cli))}
+    # `probe` measures a machine, needs torch and has tests of its own (tests/probing).
+    assert {arguments[0] for arguments in COMMANDS} | {"probe"} == {*cli.list_commands(click.Context(cli))}
 
 
 def test_a_socket_would_be_seen(sockets: list[str]) -> None:
