@@ -54,8 +54,7 @@ def main() -> None:
     parser.add_argument("--source", default="SemiAnalysis InferenceX, dump of 2026-07-20 (Apache-2.0)")
     arguments = parser.parse_args()
     measurements = read_measurements(arguments.measurements)
-    priors = [read_calibration(path) for path in sorted((HERE / "calibration_priors").glob("*.yaml"))]
-    problem = problem_of(measurements, priors, _profile_of_rows(measurements, priors))
+    problem = problem_at_priors(measurements)
     table = measurements.rows.iloc[problem.rows].reset_index(drop=True)
     shuffles = [[*fits_to_others(problem, seed=seed)] for seed in range(SHUFFLES)]
     times = [predicted_apart(problem, fits) for fits in shuffles]
@@ -67,6 +66,12 @@ def main() -> None:
         _print_energy(problem, powered, shuffles)
     if arguments.write:
         _write(problem, table, errors, powered, arguments.source)
+
+
+def problem_at_priors(measurements: Measurements) -> Problem:
+    """All generations together, each from its prior."""
+    priors = [read_calibration(path) for path in sorted((HERE / "calibration_priors").glob("*.yaml"))]
+    return problem_of(measurements, priors, _profile_of_rows(measurements, priors))
 
 
 def predicted_apart(problem: Problem, fits: Fits) -> NDArray[np.float64]:
