@@ -7,7 +7,7 @@ profile: what the rows do not say stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ieco_opt.errors import ScenarioError
 from ieco_opt.performance.calibrated import Terms, combined
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.times import PassTime
 
 ROW_ERROR = 0.1
 """Relative error of a row from which on it counts linearly."""
@@ -68,9 +69,13 @@ class Problem:
             self.left_out,
         )
 
+    def pass_time(self, logarithms: Array) -> PassTime:
+        """Pass of each row as a function of its batch."""
+        return combined(self.terms, self.parameters.constants(logarithms))
+
     def predicted(self, logarithms: Array) -> Array:
         """Time per output token of each row."""
-        return combined(self.terms, self.parameters.constants(logarithms)).latency_s(self.batch)
+        return self.pass_time(logarithms).latency_s(self.batch)
 
 
 @dataclass(frozen=True)
@@ -165,21 +170,30 @@ def _least_squares() -> Any:
 
 
 def cross_validated(problem: Problem, labels: NDArray[Any] | None = None, *, seed: int = 0) -> Array:
-    """Time of each row as predicted by a fit to the rows of other labels, shape (rows,).
+    """Time of each row as predicted by a fit to the rows of other labels, shape (rows,); NaN where there is one label.
+
+    ``labels`` and ``seed`` as in :func:`fits_to_others`.
+    """
+    times = np.full(len(problem.measured), np.nan)
+    for inside, _, point in fits_to_others(problem, labels, seed=seed):
+        times[inside] = problem.take(inside).predicted(point)
+    return times
+
+
+def fits_to_others(
+    problem: Problem, labels: NDArray[Any] | None = None, *, seed: int = 0
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array]]:
+    """Rows of each label, all other rows, and the logarithms of the constants that are fitted to these.
 
     ``labels`` tell what is left out together; by default a fifth of the configurations, drawn at random.
     """
     if labels is None:
         labels = folds(problem.configuration, seed=seed)
     start = fitted(problem).logarithms
-    times = np.empty(len(problem.measured))
     for label in np.unique(labels):
         inside, outside = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
-        if not len(outside):
-            return np.full(len(times), np.nan)
-        point = fitted(problem.take(outside), start).logarithms
-        times[inside] = problem.take(inside).predicted(point)
-    return times
+        if len(outside):
+            yield inside, outside, fitted(problem.take(outside), start).logarithms
 
 
 def folds(numbers: NDArray[np.int64], *, seed: int = 0) -> NDArray[np.int64]:
