@@ -196,12 +196,17 @@ def test_a_profile_of_one_workload_starts_the_others_where_it_is_named() -> None
 )
 def test_a_profile_that_model_3_kept_beside_the_servers_is_one_of_them(engine: object, expected: list[object]) -> None:
     former = {"profile": OTHER} | ({} if engine is None else {"engine": engine})
-    answer = ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | {"engine": expected})), points=2)
-    values = to_mapping(answer)
-    rest = {name: part for name, part in values["scenario"].items() if name != "engine"}
+    published: dict[str, Any] = {"engine": expected, "profile": "paper-constants"}
+    values = to_mapping(ieco_opt.frontier(ieco_opt.Scenario(**(DEPLOYMENT | published)), points=2))
+    values["versions"]["model"] = 3
+    answer = from_json(json.dumps(values))
+    rest = {name: part for name, part in values["scenario"].items() if name not in ("engine", "profile")}
     assert from_json(json.dumps(values | {"scenario": rest | former})) == answer
-    planned = ieco_opt.plan(ieco_opt.Fleet(**fleet(engine=expected)))
+    planned = ieco_opt.plan(ieco_opt.Fleet(**(fleet(engine=expected) | {"profile": "paper-constants"})))
     values = to_mapping(planned)
+    values["versions"]["model"] = 3
+    planned = from_json(json.dumps(values))  # type: ignore[assignment]
+    del values["scenario"]["profile"]
     chat, other = values["scenario"]["workloads"]
     values["scenario"]["workloads"] = [chat, {name: other[name] for name in other if name != "engine"} | former]
     assert from_json(json.dumps(values)) == planned
