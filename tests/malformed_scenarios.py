@@ -111,7 +111,7 @@ _TYPES = [
         "error-in-paper",
         "weights: [fp8]",
         "fidelity: paper\nmodel_error: 0",
-        ":4: model_error: found 0, expected nothing in fidelity paper",
+        ":4: model_error: found 0.0, expected nothing in fidelity paper",
     ),
     _case("fidelity-unknown", "[fp8]", "[fp8]\nfidelity: exact", ":4: fidelity: found 'exact'"),
     _case("fidelity-bool", "[fp8]", "[fp8]\nfidelity: true", ":4: fidelity: found true"),
