@@ -206,7 +206,7 @@ def _drafted(**changes: Any) -> ieco_opt.Scenario:
     return ieco_opt.Scenario(**DRAFTED | {"design_space": space} | changes)
 
 
-def _precise() -> ieco_opt.Scenario:
+def _precise(**changes: Any) -> ieco_opt.Scenario:
     """Two recipes, two precisions of the cache, copies of experts and the reserve of a server."""
     space = {"stage_ranks": [4], "attention_data_parallel": [1, 2], "expert_parallel": [4], "pipeline_parallel": [1]}
     return _experts(
@@ -214,6 +214,7 @@ def _precise() -> ieco_opt.Scenario:
         kv_cache=["bf16", "fp8"],
         engine="sglang",
         design_space=space | {"redundant_experts": [0, 4], "batch": [1, 8, 64], "max_gpus": 4},
+        **changes,
     )
 
 
@@ -258,14 +259,19 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "precise": lambda: ieco_opt.frontier(_precise(), complete=True),
     "sampled": lambda: ieco_opt.frontier(_drafted(), points=5),
     "stopped": _stopped,
+    "band": lambda: ieco_opt.frontier(_precise(limits={"min_speed": 50}), delta=0.5, band=True),
+    "band without an end": lambda: ieco_opt.frontier(_drafted(limits={"min_speed": 500}), delta=0.5, band=True),
     "fastest": lambda: run.answer(_drafted(limits={"max_cost": 0.5}), objective="fastest"),
     "cheapest": lambda: run.answer(_drafted(limits={"min_speed": 200}), objective="cheapest"),
     "preferred": lambda: run.answer(_experts(), objective="preferred"),
     "explained": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 200, "max_cost": 0.5}), objective="cheapest"),
     "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),
+    "explained with an error": lambda: ieco_opt.explain(_drafted(model_error=0.3, limits={"max_cost": 0.5})),
+    "infeasible with an error": lambda: ieco_opt.explain(_drafted(model_error=1, limits={"min_speed": 400})),
     "compared": lambda: ieco_opt.compare(_experts(), chosen(("rule-of-thumb", "paper-grid"), 3)),
     "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET)),
+    "plan with an error": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET, model_error=0.15)),
     "disaggregated": _disaggregated,
     "speculative": _speculative,
     "mixed": _mixed,

@@ -91,6 +91,28 @@ _TYPES = [
     _case("weights-number", "[fp8]", "[8]", ":3: weights[0]: found 8"),
     _case("weights-twice", "[fp8]", "[fp8, bf16, fp8]", ":3: weights[2]: found 'fp8'"),
     _case("weights-in-paper", "[fp8]", "[fp8]\nfidelity: paper", ":3: weights: found a list, expected none"),
+    *(
+        _case(
+            f"error-{name}",
+            "[fp8]",
+            f"[fp8]\nmodel_error: {value}",
+            f":4: model_error: found {found}, expected a number from 0 to 2, or 'profile'",
+        )
+        for name, value, found in (
+            ("negative", "-0.1", "-0.1"),
+            ("beyond", "2.1", "2.1"),
+            ("word", "auto", "'auto'"),
+            ("bool", "true", "true"),
+            ("nan", ".nan", "nan"),
+            ("list", "[0.1]", "a list"),
+        )
+    ),
+    _case(
+        "error-in-paper",
+        "weights: [fp8]",
+        "fidelity: paper\nmodel_error: 0",
+        ":4: model_error: found 0.0, expected nothing in fidelity paper",
+    ),
     _case("fidelity-unknown", "[fp8]", "[fp8]\nfidelity: exact", ":4: fidelity: found 'exact'"),
     _case("fidelity-bool", "[fp8]", "[fp8]\nfidelity: true", ":4: fidelity: found true"),
     _case("accelerators-missing", "accelerators: [H100-SXM]\n", "", ".yaml: accelerators: found nothing"),

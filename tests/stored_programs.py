@@ -126,6 +126,30 @@ def fastest_under_limits() -> Any:
     )
 
 
+def fastest_with_an_error() -> Any:
+    """The same two, where limits hold for 1.5 times the latency of the one GPU; 12,000 tokens/s are one in 83.3 us.
+
+    61.49 us would be 92.2: too late. Two GPUs are taken as they are, at 78.79 us. That these have an error of a quarter
+    in them already counts for the cap of the throughput alone: 1.25 sequences in 78.79 us are 15,866 a second.
+    """
+
+    def choose(space: DesignSpace) -> Alternatives:
+        chosen = space.families[0].alternatives(np.arange(2), 0)
+        return replace(chosen, margin=np.array([1.5, 1.0]), margin_within=np.array([1.0, 1.25]))
+
+    space, segments = _segments(TINY | {"engine": "vllm"}, choose)
+    return build_program(
+        ProgramData(
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
+            limits=replace(LIMITS, min_speed=12_000.0, max_throughput=15_900.0),
+            objective=Objective.LATENCY,
+            names=segment_names(space, segments),
+        )
+    )
+
+
 def cheapest_with_a_draft() -> Any:
     """One GPU that decodes plainly or verifies 2 tokens of a draft: a row for each pair of their rooflines.
 
@@ -386,6 +410,7 @@ def _scarce(family: Family, pool: Mapping, **limits: float) -> Any:
 
 STORED = (
     StoredProgram("deployment_fastest_under_limits", fastest_under_limits, 61.4893532338),
+    StoredProgram("deployment_fastest_with_an_error", fastest_with_an_error, 78.7856677364),
     StoredProgram(
         "deployment_cheapest_with_a_draft", cheapest_with_a_draft, 0.0149417677047 + 8 * (0.000684470241386 - 0.01)
     ),

@@ -175,7 +175,7 @@ def _kind_of_reserve(value: object) -> str:
 
 
 def _kind_of_error(value: object) -> str:
-    return "<profile>" if isinstance(value, str) else "<number>"
+    return "<name>" if isinstance(value, str) else "<number>"
 
 
 def scalar_as_list(value: object) -> object:
@@ -294,7 +294,7 @@ Reserve = Annotated[
 ]
 _ERRORS = "a number from 0 to 2, or 'profile'"
 ModelError = Annotated[
-    Annotated[Literal["profile"], expecting(_ERRORS), Tag("<profile>")]
+    Annotated[Literal["profile"], expecting(_ERRORS), Tag("<name>")]
     | Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), expecting(_ERRORS), Tag("<number>")],
     Discriminator(_kind_of_error),
 ]

@@ -165,6 +165,8 @@ def _check_pessimistic(result: Frontier, scene: Scene, report: Verification) -> 
             problems.append(f"status: found {end.status}, expected infeasible")
         problems += ["deployments: found some with the guarantee none"] if end.deployments else []
     else:
+        if not end.deployments and end.stopped is None:
+            problems.append(f"guarantee.kind: found {end.guarantee.kind} without deployments, expected none")
         _check_deployments(end, other, part)
     report.problems += [f"pessimistic.{problem}" for problem in [*problems, *part.problems]]
     report.deployments += part.deployments

@@ -85,6 +85,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "points-phase": (_points(phase="both"), "operating_points[0].phase: found 'both'"),
     "points-class": (_points(request_class="a"), "request_class: found 'a', expected nothing without"),
     "points-typo": (_points(sped=1), "operating_points[0].sped: unknown field"),
+    "error": (
+        lambda fleet: fleet.update(model_error=3),
+        "model_error: found 3, expected a number from 0 to 2, or 'profile'",
+    ),
     "objective": (lambda fleet: fleet.update(objective="speed"), "objective: found 'speed'"),
     "limits": (lambda fleet: fleet.update(limits={"max_gpus": 0}), "limits.max_gpus: found 0"),
     "kind": (lambda fleet: fleet.update(kind="deployment"), "kind: found 'deployment', expected 'fleet'"),

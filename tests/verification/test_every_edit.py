@@ -56,7 +56,7 @@ NAMES_A_ROW = (
 """Fields that say which configuration or row the others belong to: then it is the others that are wrong."""
 
 
-NAMES_A_ROW_OF = {"precise": ("*.kv_cache",)}
+NAMES_A_ROW_OF = {"precise": ("*.kv_cache",), "band": ("*.kv_cache",)}
 """Those of results whose scenario lists more than one."""
 
 
