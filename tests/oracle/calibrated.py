@@ -73,6 +73,56 @@ def _naming(every: Sequence[Profile], accelerator: Accelerator) -> Profile | Non
     return None
 
 
+UNCALIBRATED = 0.3
+"""Expected error where no measurements are behind the constants."""
+
+
+def expected_error(profile: Profile | None, accelerator: Accelerator) -> float:
+    """90th percentile with which the profile of an accelerator was cross-validated, if it was fitted on it."""
+    if profile is None or accelerator.name not in profile.get("accelerators", ()):
+        return UNCALIBRATED
+    return float((profile.get("fitted_on") or {}).get("p90_error", UNCALIBRATED))
+
+
+def error_of(model_error: Any, given: Any, accelerator: Accelerator) -> float:
+    """How much too optimistic the limits of a scenario take the model to be, by its field ``profile``."""
+    if model_error == "profile":
+        return expected_error(profile_of(given, accelerator), accelerator)
+    return float(model_error or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """What the first token waits for beside its own prompt: seconds, and prompts of others for each sequence."""
+
+    seconds: float = 0.040
+    prompts_in_the_way: float = 0.065
+
+
+def first_token_of(profile: Profile | None) -> FirstToken:
+    """Constants of the time to first token."""
+    return FirstToken(**((profile or {}).get("first_token") or {}))
+
+
+NAMES_OF_SERVERS = {
+    "vllm": ("vllm", "dynamo-vllm"),
+    "sglang": ("sglang", "dynamo-sglang"),
+    "trtllm": ("trt", "dynamo-trt"),
+}
+"""What profiles call a server, first choice first."""
+
+
+def launch_factor(profile: Profile | None, engine: str, model: str) -> float:
+    """Factor of a server on launches, with that of the model on it."""
+    if profile is None or engine not in NAMES_OF_SERVERS:
+        return 1.0
+    engines, pairs = profile.get("engines") or {}, profile.get("pairs") or {}
+    for name in NAMES_OF_SERVERS[engine]:
+        if name in engines or name in pairs:
+            return float(engines.get(name, 1.0)) * float((pairs.get(name) or {}).get(model, 1.0))
+    return 1.0
+
+
 def kind_of_weights(form: str) -> str:
     """Kind of a weight, by its format."""
     return next(kind for kind, forms in KINDS.items() if form in forms)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, serving
+from oracle import Setup, deployable, serving
 from oracle.breakdown import breakdown
 from oracle.fleet import (
     Kind,
@@ -30,6 +30,7 @@ from oracle.fleet import (
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
 from oracle.serving import Decoding, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet
+from random_profiles import random_profile
 from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
@@ -47,6 +48,8 @@ PER_TOKEN, PER_ATTENDED = 6400, 320
 EIGHT, UNEMBEDDING, NORMS = 8.03 / 8, 160, 160
 WEIGHTS = 5 * (192 + 384) * EIGHT + 2 * UNEMBEDDING + NORMS
 KERNEL_S = 4 * 5 * 1e-6
+# A prompt of ten tokens in a pass of its own.
+PROMPT_S = 0.08002
 
 
 def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Service:
@@ -69,8 +72,9 @@ def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Servic
 def test_prefill_by_hand() -> None:
     one = serving.price(small_service(), "prefill", "fp8", ONE_GPU, 1)
     passed = KERNEL_S + (10 * PER_TOKEN + PER_ATTENDED * 10 * 10 / 2) / 1e6
-    assert one.pass_s == pytest.approx(passed, rel=1e-12)
-    assert one.pass_s == pytest.approx(0.08002, rel=1e-12)
+    assert one.latency_s == pytest.approx(passed, rel=1e-12)
+    assert passed == pytest.approx(PROMPT_S, rel=1e-12)
+    assert one.pass_s == pytest.approx(0.04 + PROMPT_S, rel=1e-12)
     # 5 layers x 16 bytes x 10 tokens over 1e5 bytes/s.
     assert one.transfer_s == pytest.approx(0.008, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(1 / passed, rel=1e-12)
@@ -82,7 +86,7 @@ def test_prefill_reads_no_cache() -> None:
     feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 10 * (8 + 16))
     attention = 5 * (EIGHT * 192 + 2 * 10 * ((8 + 16) + (8 + 8)))
     moved = feed_forward + attention + NORMS + UNEMBEDDING
-    assert one.pass_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
+    assert one.latency_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_prefill_is_as_fast_as_its_network() -> None:
@@ -96,7 +100,7 @@ def test_prefill_of_a_pipeline_holds_a_prompt_in_each_stage() -> None:
     found = serving.instances(small_service(pipeline_parallel=(1, 2), batches=np.array([7])), "prefill")
     assert {(one.setup.pipeline, one.batch) for one in found} == {(1, 1), (2, 2)}
     two = next(one for one in found if one.batch == 2)
-    assert two.capacity_requests_per_s == pytest.approx(2 / two.pass_s, rel=1e-12)
+    assert two.capacity_requests_per_s == pytest.approx(2 / two.latency_s, rel=1e-12)
     assert two.transfer_s == pytest.approx(0.004, rel=1e-12)
 
 
@@ -140,14 +144,73 @@ def test_colocated_by_hand() -> None:
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
     assert one.speed_tokens_per_s == pytest.approx(1 / latency, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(4 / (latency * 20), rel=1e-12)
-    # Four sequences absorb a prompt in 20 / 4 steps.
-    assert one.pass_s == pytest.approx(5 * latency, rel=1e-12)
+    # The prompt in a pass of its own, prompts of the four sequences in the way, and the pass of the token.
+    assert one.pass_s == pytest.approx(0.04 + PROMPT_S * (1 + 0.065 * 4) + latency, rel=1e-12)
     assert one.transfer_s == 0
 
 
-def test_a_large_batch_absorbs_a_prompt_in_one_step() -> None:
-    one = serving.price(small_service(), "colocated", "fp8", ONE_GPU, 25)
-    assert one.pass_s == one.latency_s
+def test_the_first_token_waits_for_prompts_of_its_own_group_and_stage() -> None:
+    wide = small_service(replace(COUNTING, intra_node_bytes_per_s=1e30, inter_node_bytes_per_s=1e30))
+    two_groups = Setup(2, "1d", 1, 1, 2)
+    two_stages = Setup(1, "1d", 2, 1, 1)
+    for setup in (two_groups, two_stages):
+        one = serving.price(wide, "colocated", "fp8", setup, 8)
+        load = serving.passing(wide, 10, 0, 1, (0, 0))
+        prompt = float(deployable.evaluate(DENSE, wide.accelerator, setup, "fp8", np.array(2.0), load).latency_s)
+        expected = 0.04 + prompt * (1 + 0.065 * 4) + one.latency_s
+        assert one.pass_s == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("engine", "gib", "name", "tokens"),
+    [
+        *[("sglang", 15, "card", 2048), ("sglang", 24, "card", 4096), ("sglang", 48, "card", 4096)],
+        *[("sglang", 80, "card", 8192), ("sglang", 180, "card", 16_384)],
+        *[("vllm", 48, "card", 2048), ("vllm", 80, "card", 8192), ("vllm", 80, "my A100", 2048)],
+        *[("trtllm", 180, "my A100", 8192), ("trtllm", 69, "card", 2048)],
+    ],
+)
+def test_prompts_run_in_chunks(engine: str, gib: float, name: str, tokens: int) -> None:
+    card = replace(COUNTING, hbm_bytes=gib * 2**30, name=name)
+    for prompt, hit, chunks in (
+        *[(tokens, 0, 1), (tokens + 1, 0, 2), (3 * tokens, 0, 3), (2 * tokens, 0.5, 1), (4 * tokens, 0.25, 3)],
+        (1, 0, 1),
+    ):
+        wanted = small_service(card, request=Request(prompt, 20), engine=engine, prefix_hit=hit)
+        setup = replace(ONE_GPU, engine=engine)
+        one, two = (serving.price(wanted, "colocated", "fp8", setup, batch) for batch in (1, 3))
+        new = (1 - hit) * prompt
+        load = serving.passing(wanted, new / chunks, 0, 1 / chunks, (0, 0))
+        passed = float(deployable.evaluate(DENSE, card, setup, "fp8", np.array(1.0), load).latency_s)
+        # The launches are those of every chunk; the arithmetic is that of one prompt.
+        assert chunks * passed == pytest.approx((chunks - 1) * KERNEL_S + whole(wanted, setup), rel=1e-12)
+        assert one.pass_s == pytest.approx(0.04 + chunks * passed * 1.065 + one.latency_s, rel=1e-12)
+        assert two.pass_s == pytest.approx(0.04 + chunks * passed * 1.195 + two.latency_s, rel=1e-12)
+        alone = serving.price(replace(wanted, engine="none"), "colocated", "fp8", ONE_GPU, 1)
+        assert alone.pass_s == pytest.approx(0.04 + whole(wanted, setup) * 1.065 + one.latency_s, rel=1e-12)
+
+
+def whole(wanted: Service, setup: Setup) -> float:
+    """Seconds of a pass with all of a prompt that is not found."""
+    load = serving.passing(wanted, wanted.new_tokens, 0, 1, (0, 0))
+    return float(deployable.evaluate(DENSE, wanted.accelerator, setup, "fp8", np.array(1.0), load).latency_s)
+
+
+def test_a_profile_may_have_another_first_token() -> None:
+    profile = random_profile(random.Random(3))  # noqa: S311 - chance, not secrets
+    given = small_service(profile=profile)
+    plain = serving.price(given, "colocated", "fp8", ONE_GPU, 4)
+    prompt = (plain.pass_s - 0.04 - plain.latency_s) / 1.26
+    for constants, expected in (
+        ({"seconds": 0.5}, 0.5 + prompt * 1.26),
+        ({"prompts_in_the_way": 0.25}, 0.04 + prompt * 2),
+        ({"seconds": 0, "prompts_in_the_way": 0}, prompt),
+    ):
+        other = replace(given, profile=profile | {"first_token": constants})
+        one = serving.price(other, "colocated", "fp8", ONE_GPU, 4)
+        assert one.pass_s == pytest.approx(expected + one.latency_s, rel=1e-12)
+        prefill = serving.price(other, "prefill", "fp8", ONE_GPU, 1)
+        assert prefill.pass_s == pytest.approx(constants.get("seconds", 0.04) + prefill.latency_s, rel=1e-12)
 
 
 def test_colocated_reads_the_cache_once() -> None:
@@ -185,15 +248,9 @@ def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
     draft = KERNEL_S + 4 * (1.75 * PER_TOKEN + PER_ATTENDED * (20 + 0.75 * 5)) / 1e6
     latency = (model + draft) / 1.5
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
-    assert one.pass_s == pytest.approx(5 * latency if phase == "colocated" else 0, rel=1e-12)
-
-
-def test_a_speculating_batch_absorbs_a_prompt_in_a_whole_pass() -> None:
-    decoding = Decoding(ONE_GPU, 2, 1.5)
-    one = serving.price(
-        small_service(speculation=Speculation(DENSE, 0.5, 2)), "colocated", "fp8", ONE_GPU, 25, decoding
-    )
-    assert one.pass_s == pytest.approx(1.5 * one.latency_s, rel=1e-12)
+    # The prompt goes through both, and the tokens of a whole round come first.
+    first = 0.04 + 2 * PROMPT_S * (1 + 0.065 * 4) + 1.5 * latency
+    assert one.pass_s == pytest.approx(first if phase == "colocated" else 0, rel=1e-12)
 
 
 def test_a_certain_draft_yields_all_its_tokens() -> None:
@@ -223,8 +280,8 @@ def test_speed_and_time_to_first_token_set_the_batch() -> None:
     one = small_service()
     capped = replace(one, max_time_to_first_token_s=serving.price(one, "colocated", "fp8", ONE_GPU, 22).pass_s)
     assert [found.batch for found in serving.instances(capped, "colocated")] == [22]
-    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0880), "prefill")
-    assert serving.instances(replace(one, max_time_to_first_token_s=0.0881), "prefill")
+    assert not serving.instances(replace(one, max_time_to_first_token_s=0.1200), "prefill")
+    assert serving.instances(replace(one, max_time_to_first_token_s=0.1281), "prefill")
 
 
 def test_the_largest_batch_is_the_best_one() -> None:
