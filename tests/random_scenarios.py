@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, heads, pareto, servers
+from oracle import OracleScenario, Setup, cards, deployable, enumerate_deployments, heads, pareto, servers
 from oracle.paper import resident_bytes as paper_resident_bytes
 from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
@@ -545,7 +545,4 @@ def _model(reference: str | Mapping, *, paper: bool) -> Model | PaperModel:
 
 
 def _accelerator(reference: str | Mapping, *, paper: bool) -> Accelerator:
-    collection = _collection(paper=paper)
-    if isinstance(reference, str):
-        return catalog.accelerator(reference, collection)
-    return catalog.accelerator_from_mapping(reference, collection)
+    return cards.read(reference, _collection(paper=paper))

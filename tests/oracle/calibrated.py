@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ import yaml
 import ieco_opt
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model, Topology
 
-from . import deployable
+from . import cards, deployable
 from .common import Array, Components, Setup, Wires, protocol_lines, quickest_s
 from .deployable import Load
 from .kinds import Kind
@@ -45,18 +46,19 @@ def _shipped() -> tuple[Profile, ...]:
 def profile_of(given: Any, accelerator: Accelerator) -> Profile | None:
     """Find what the field ``profile`` of a scenario means on an accelerator; None: the constants of the paper.
 
-    One profile counts for all accelerators; of several each for those that it names.
+    One profile counts for all accelerators; of several each for those that it names. What a scenario leaves out, which
+    is None here, is ``auto``.
     """
     if isinstance(given, list | tuple):
         if len(given) == 1:
             return profile_of(given[0], accelerator)
         read = [profile_of(each, accelerator) for each in given]
         return _naming([each for each in read if each is not None], accelerator)
-    if given is None or given == "paper-constants":
+    if given == "paper-constants":
         return None
     if isinstance(given, Mapping):
         return given
-    if given == "auto":
+    if given in (None, "auto"):
         return _naming(_shipped(), accelerator)
     if str(given).lower().endswith((".yaml", ".yml")):
         read: Profile = yaml.safe_load(Path(given).read_text())
@@ -65,10 +67,10 @@ def profile_of(given: Any, accelerator: Accelerator) -> Profile | None:
 
 
 def _naming(every: Sequence[Profile], accelerator: Accelerator) -> Profile | None:
-    """First of some profiles that was fitted on an accelerator, or else is taken for it."""
-    for field in ("accelerators", "like"):
+    """First of some profiles that was fitted on an accelerator or is taken for it, or else for what it starts from."""
+    for name, field in itertools.product(cards.names(accelerator), ("accelerators", "like")):
         for profile in every:
-            if accelerator.name in profile.get(field, ()):
+            if name in profile.get(field, ()):
                 return profile
     return None
 
@@ -79,7 +81,7 @@ UNCALIBRATED = 0.3
 
 def expected_error(profile: Profile | None, accelerator: Accelerator) -> float:
     """90th percentile with which the profile of an accelerator was cross-validated, if it was fitted on it."""
-    if profile is None or accelerator.name not in profile.get("accelerators", ()):
+    if profile is None or not set(cards.measured_names(accelerator)) & set(profile.get("accelerators", ())):
         return UNCALIBRATED
     return float((profile.get("fitted_on") or {}).get("p90_error", UNCALIBRATED))
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import calibrated, heads, servers, serving
+from . import calibrated, cards, heads, servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
 from .precision import Precision
 from .precision import listed as listed_entries
@@ -227,12 +227,6 @@ def _given(mapping: Scenario, name: str, default: Any) -> Any:
     return default if value is None else value
 
 
-def _accelerator(reference: Any) -> Accelerator:
-    if isinstance(reference, str):
-        return catalog.accelerator(reference)
-    return catalog.accelerator_from_mapping({name: value for name, value in reference.items() if name != "power"})
-
-
 def _model(reference: Any) -> Model:
     found = catalog.model(reference) if isinstance(reference, str) else catalog.model_from_mapping(reference)
     assert isinstance(found, Model)
@@ -240,7 +234,7 @@ def _model(reference: Any) -> Model:
 
 
 def _pool(mapping: Scenario) -> Pool:
-    known = _accelerator(mapping["accelerator"])
+    known = cards.read(mapping["accelerator"])
     price = _given(mapping, "usd_per_gpu_hour", known.usd_per_gpu_hour)
     if price is None:
         message = f"pool {mapping['name']} has no price"
@@ -1382,7 +1376,12 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
 
 def _pace_of(wanted: Service) -> Callable[[str], object]:
     """Say what else decides how quickly a server runs the same."""
-    return lambda engine: (wanted.launch_factor(engine), wanted.chunks(engine))
+
+    def pace(engine: str) -> tuple[float, int]:
+        # In how many chunks a prompt goes through matters only to a cap.
+        return wanted.launch_factor(engine), wanted.chunks(engine) if wanted.max_time_to_first_token_s else 0
+
+    return pace
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, deployable, serving
+from oracle import Setup, calibrated, deployable, serving
 from oracle.breakdown import breakdown
 from oracle.fleet import (
     Kind,
@@ -47,6 +47,7 @@ PER_TOKEN, PER_ATTENDED = 6400, 320
 # Bytes of a weight of 8 bits with its scale, of the unembedding, and of the norms.
 EIGHT, UNEMBEDDING, NORMS = 8.03 / 8, 160, 160
 WEIGHTS = 5 * (192 + 384) * EIGHT + 2 * UNEMBEDDING + NORMS
+HOPPER: Any = calibrated.profile_of("hopper-2026-07", catalog.accelerator("H100-SXM"))
 KERNEL_S = 4 * 5 * 1e-6
 # A prompt of ten tokens in a pass of its own.
 PROMPT_S = 0.08002
@@ -255,6 +256,84 @@ def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
 
 def test_a_certain_draft_yields_all_its_tokens() -> None:
     assert Speculation(DENSE, 1, 4).expected_tokens(3) == 3
+
+
+# --- planning with the error ------------------------------------------------------------------------------------------
+
+
+def test_instances_meet_their_limits_with_the_error() -> None:
+    one = small_service(error=0.25)
+    nominal = serving.price(one, "colocated", "fp8", ONE_GPU, 22)
+    assert nominal == serving.price(small_service(), "colocated", "fp8", ONE_GPU, 22)
+    late = replace(one, max_time_to_first_token_s=nominal.pass_s * 1.25)
+    assert [found.batch for found in serving.instances(late, "colocated")] == [22]
+    slow = replace(one, min_speed=(nominal.speed_tokens_per_s or 0.0) / 1.25)
+    assert [found.batch for found in serving.instances(slow, "colocated")] == [22]
+    prefill = serving.price(one, "prefill", "fp8", ONE_GPU, 1)
+    for cap, met in ((1.2501, True), (1.2499, False)):
+        first = (prefill.pass_s + prefill.transfer_s) * cap
+        assert bool(serving.instances(replace(one, max_time_to_first_token_s=first), "prefill")) == met
+        found = serving.faults(replace(one, max_time_to_first_token_s=first), prefill)
+        assert any("too late" in fault for fault in found) == (not met)
+
+
+def test_demand_is_met_with_the_error() -> None:
+    given = fleet([pool(rented_by="gpu")], [priced(serving=["colocated"])])
+    case = read(given)
+    each = max(kinds(case, case.workloads[0]), key=lambda kind: kind.capacity[0] / kind.gpus)
+    for error, profile in ((0.2, "auto"), ("profile", "auto"), ("profile", "paper-constants")):
+        planned = given | {"profile": profile}
+        expected = {0.2: 0.2, "profile": HOPPER["fitted_on"]["p90_error"] if profile == "auto" else 0.3}[error]  # type: ignore[index]
+        case = read(planned | {"model_error": error})
+        found = kinds(case, case.workloads[0])
+        assert {kind.error for kind in found} == {expected}
+        each = max(found, key=lambda kind: kind.capacity[0] / kind.gpus)
+        assert each.sure_capacity[0] == pytest.approx(each.capacity[0] / (1 + expected))
+        # Two of the best kind serve up to twice its sure capacity, and no more.
+        for share, instances in ((0.999, 2), (1.001, 3)):
+            planned["workloads"] = [priced(serving=["colocated"], requests_per_s=2 * share * each.sure_capacity[0])]
+            answer = solve(planned | {"model_error": error, "objective": "gpus"})
+            assert answer is not None
+            assert (answer.gpus == 2 * each.gpus) == (instances == 2)
+
+
+def test_operating_points_are_taken_as_they_are() -> None:
+    rows = [point(1, 10, speed_tokens_per_s=20, time_to_first_token_s=2)]
+    wanted = workload(*rows, rate=10, min_speed=20, max_time_to_first_token_s=2)
+    assert cost(fleet([pool(rented_by="gpu")], [wanted]) | {"model_error": 1}) == 1
+
+
+def test_a_pair_is_in_time_with_the_error_of_its_prefill() -> None:
+    kind: Mapping = {"workload": "w", "pool": 0, "gpus": 1, "capacity": (1.0,)}
+    prefill = Kind(**kind, phase="prefill", pass_s=(1.0,), transfer_s=(0.5,), error=0.5)
+    decode = Kind(**kind, phase="decode", pass_s=(0.0,), transfer_s=(1.0,), error=2.0)
+    assert prefill.pairs_with(decode, 3.0)
+    assert not prefill.pairs_with(decode, 2.9)
+    listed = replace(prefill, error=0.0, rows=({},))
+    assert listed.pairs_with(decode, 1.5)
+
+
+# --- factors of servers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked", "own"),
+    [
+        *[("vllm", False, True), (["vllm"], False, True), (["vllm", "sglang"], False, False), ("any", False, False)],
+        *[("any", True, True), ("none", True, False)],
+    ],
+)
+def test_launches_of_one_server_take_its_factor(engine: Any, asked: bool, own: bool) -> None:
+    given = fleet([pool()], [priced(serving=["decode"], engine=engine, engine_factors=asked)])
+    case = read(given)
+    wanted = service(case, case.workloads[0], 0, Request(2000, 200))
+    setup = replace(ONE_GPU, engine="none" if engine == "none" else "vllm")
+    generic = replace(wanted, engine=("vllm", "sglang"), engine_factors=False)
+    one, other = (serving.price(each, "decode", "fp8", setup, 8).latency_s for each in (wanted, generic))
+    # The factor is on the launches of 32 layers.
+    expected = (HOPPER["engines"]["vllm"] - 1) * 32 * HOPPER["layer_s"]
+    assert expected != 0
+    assert one - other == pytest.approx(expected if own else 0, abs=1e-12)
 
 
 def test_memory_sets_the_batch() -> None:
@@ -1018,12 +1097,12 @@ def degree_columns(tensor: int, groups: int) -> Mapping:
     return given | {"expert_tensor_parallel": tensor * groups}
 
 
-def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
+def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, **more: Any) -> Mapping:
     """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
     space = priced()["design_space"] | {"tensor_parallel": [1, tensor], "attention_data_parallel": [1, groups]}
     # No server has groups of a dense model of this class.
     engine = "vllm" if groups == 1 else "none"
-    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)])
+    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)]) | more
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
@@ -1198,7 +1277,8 @@ def test_every_wrong_price_is_found(change: Callable[[Mapping], None]) -> None:
 
 
 def test_a_plan_whose_instances_cannot_exchange_a_cache_is_found() -> None:
-    result = copy.deepcopy(result_of_a_priced_pair())
+    # With a profile, one that is named alone would take its own launches.
+    result = copy.deepcopy(result_of_a_priced_pair(profile="paper-constants"))
     result["scenario"]["workloads"][0]["engine"] = ["vllm", "trtllm"]
     prefill, decode = result["plans"][0]["instances"]
     for each in (prefill, decode):
