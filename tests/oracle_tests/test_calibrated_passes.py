@@ -16,7 +16,7 @@ from oracle.precision import Precision, label
 from oracle.servers import as_run, most_experts, sharers
 from pydantic import ValidationError
 from random_models import own_model, weights
-from random_profiles import MOST_RANKS, kernels, random_profile
+from random_profiles import MOST_RANKS, kernels, pass_profile
 
 from ieco_opt import catalog
 from ieco_opt.catalog import Collection, profiles
@@ -111,7 +111,7 @@ def drawn(number: int) -> Drawn:
         setup_of(rng, model),
         load,
         traffic,
-        random_profile(rng),
+        pass_profile(rng),
     )
 
 
@@ -315,7 +315,7 @@ def test_latency_never_falls_with_the_batch_and_that_per_sequence_never_rises(fi
 def table_of(seed: int) -> Calibration:
     """A profile with kernels of all-reduces, by its number."""
     rng = random.Random(seed)  # noqa: S311
-    return calibration_from_mapping(random_profile(rng) | {"all_reduce": kernels(rng)})
+    return calibration_from_mapping(pass_profile(rng) | {"all_reduce": kernels(rng)})
 
 
 @pytest.mark.parametrize("accelerator", SWITCHED, ids=lambda each: each.name)
@@ -338,7 +338,7 @@ def test_a_kernel_that_is_quicker_with_more_ranks_is_refused(field: str) -> None
         table += [{"ranks": 2, "seconds": 1e-6, "bytes_per_s": 1e12}] * (not table)
         table += [{"ranks": MOST_RANKS, "seconds": 10.0, "bytes_per_s": 1e6}]
         counts = sorted({each["ranks"] for each in table})
-        profile = random_profile(rng) | {"all_reduce": table}
+        profile = pass_profile(rng) | {"all_reduce": table}
         calibration_from_mapping(profile)
         place = rng.randrange(1, len(counts))
         fewer = [each[field] for each in table if each["ranks"] == counts[place - 1]]
