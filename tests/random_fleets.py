@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from oracle import servers
-from oracle.fleet import OracleAnswer, TooLargeError, kinds, read, solve, undominated
+from oracle.fleet import Kind, OracleAnswer, TooLargeError, kinds, read, solve, undominated
 from oracle.fleet_levels import best_plan
 from random_models import engine_field, memory_fields, own_model, weights
+from random_profiles import random_profile
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
@@ -68,10 +69,11 @@ def _small_fleet(rng: random.Random) -> tuple[Mapping, OracleAnswer | None]:
 def _fleet(rng: random.Random) -> Mapping:
     """Draw a fleet without caps."""
     rounded = rng.random() < 0.5
+    planned = _planned_with(rng)
     if rng.random() < 0.25:
         pools = [_pool(rng, number, rounded, most=20) for number in range(rng.choice((1, 1, 2)))]
         count = rng.choice((1, 1, 2))
-        workloads = [_priced_workload(rng, f"w{number}", pools, count) for number in range(count)]
+        workloads = [_priced_workload(rng, f"w{number}", pools, count, planned) for number in range(count)]
     else:
         pools = [_pool(rng, number, rounded, most=40) for number in range(rng.choice((1, 2, 2, 3)))]
         count = rng.choice((1, 2, 3, 3))
@@ -79,11 +81,24 @@ def _fleet(rng: random.Random) -> Mapping:
     return {
         "kind": "fleet",
         "name": "random",
-        "profile": "paper-constants",
         "pools": pools,
         "workloads": workloads,
         "objective": rng.choice(("cost", "cost", "cost", "power", "gpus")),
+        **planned,
     }
+
+
+def _planned_with(rng: random.Random) -> Mapping:
+    """Draw the calibration of all pools, and the error that is planned with."""
+    found: Mapping = {}
+    chance = rng.random()
+    if chance < 0.3:
+        found["profile"] = random_profile(rng)
+    elif chance < 0.6:
+        found["profile"] = "paper-constants"
+    if rng.random() < 0.3:
+        found["model_error"] = rng.choice((0.05, 0.4, "profile", "profile"))
+    return found
 
 
 def _pool(rng: random.Random, number: int, rounded: bool, most: int) -> Mapping:
@@ -221,7 +236,9 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 # --- workloads of the performance model -------------------------------------------------------------------------------
 
 
-def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
+def _priced_workload(
+    rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, planned: Mapping
+) -> Mapping:
     workload: Mapping = {"name": name, **_model(rng)}
     workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
     workload |= _engine(rng, workload, pools)
@@ -233,8 +250,8 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
         workload |= dict(zip(("prompt_tokens", "output_tokens"), rng.choice(_LENGTHS), strict=True))
     if rng.random() < 0.5:
         workload["min_speed"] = rng.choice((20, 50, 100))
-    if rng.random() < 0.4:
-        workload["max_time_to_first_token_s"] = rng.choice((0.05, 0.1, 0.3, 1))
+    if workload.get("engine") != "none" and rng.random() < 0.3:
+        workload["engine_factors"] = rng.random() < 0.9
     if rng.random() < 0.5:
         workload["prefix_hit"] = rng.choice((0, 0.3, 0.5, 0.9))
     if "memory_utilization" not in workload and rng.random() < 0.2:
@@ -243,7 +260,9 @@ def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], be
         workload |= _speculating(rng, workload["model"])
         drafts = [workload["speculation"]["draft_model"]] if "mode" not in workload["speculation"] else []
         workload["weights"] = _weights(rng, [workload["model"], *drafts])
-    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
+    if rng.random() < 0.5:
+        workload |= _capped_first_token(rng, workload, pools, planned)
+    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside, planned)
     if "request_mix" not in workload and rng.random() < 0.25:
         workload["operating_points"] = _points_beside(rng, workload, pools)
     return workload
@@ -338,10 +357,31 @@ def _speculating(rng: random.Random, model: Any) -> Mapping:
     return {"model": rng.choice(_MODELS), "speculation": {"mode": mode, **named, **accepted}}
 
 
-def _priced_demand(rng: random.Random, workload: Mapping, pools: Sequence[Mapping], beside: int) -> float:
+def _capped_first_token(
+    rng: random.Random, workload: Mapping, pools: Sequence[Mapping], planned: Mapping
+) -> Mapping:
+    """Draw a cap on the time to first token, most of them a little less than some instance takes without one."""
+    found = _priced(workload, pools, planned)
+    if not found or rng.random() < 0.1:
+        return {"max_time_to_first_token_s": rng.choice((0.05, 0.1, 0.3, 1, 3))}
+    kind = rng.choice(found)
+    passed, transfer = rng.choice([times for times in zip(kind.pass_s, kind.transfer_s, strict=True) if any(times)])
+    return {
+        "max_time_to_first_token_s": (1 + kind.error) * (passed + transfer) * rng.choice((0.5, 0.7, 0.85, 0.97, 1.03))
+    }
+
+
+def _priced(workload: Mapping, pools: Sequence[Mapping], planned: Mapping) -> list[Kind]:
+    """Kinds of instances that start requests, and those that decode apart."""
+    case = read({"pools": pools, "workloads": [workload | {"requests_per_s": 1.0}], **planned})
+    return [kind for kind in kinds(case, case.workloads[0]) if max(kind.capacity) > 0]
+
+
+def _priced_demand(
+    rng: random.Random, workload: Mapping, pools: Sequence[Mapping], beside: int, planned: Mapping
+) -> float:
     """Requests per second for a few instances; anything where nothing can serve them."""
-    case = read({"profile": "paper-constants", "pools": pools, "workloads": [workload | {"requests_per_s": 1.0}]})
-    found = [kind for kind in kinds(case, case.workloads[0]) if kind.phase != "prefill" and max(kind.capacity) > 0]
+    found = [kind for kind in _priced(workload, pools, planned) if kind.phase != "prefill"]
     if not found:
         return 1.0
     return (rng.choice(found).capacity[0] or 0.1) * rng.uniform(0.2, 6) / beside
@@ -410,6 +450,7 @@ def _slices_are_few(fleet: Mapping) -> bool:
 def _level_fleet(rng: random.Random) -> Mapping:
     """Draw a fleet without caps: priced workloads beside workloads of operating points."""
     rounded = rng.random() < 0.5
+    planned = _planned_with(rng)
     pools = [_level_pool(rng, number, rounded) for number in range(rng.choice((1, 2, 2)))]
     objective = rng.choice(("cost", "cost", "power", "gpus"))
     count = rng.choice((1, 1, 2, 2, 3))
@@ -424,7 +465,7 @@ def _level_fleet(rng: random.Random) -> Mapping:
         pools = [pools[0] | {"usd_per_gpu_hour": price}, pools[0] | {"name": "p1", "usd_per_gpu_hour": price + 1}]
         objective = rng.choice(("power", "gpus"))
     workloads = [
-        _level_workload(rng, f"w{number}", pools, count)
+        _level_workload(rng, f"w{number}", pools, count, planned)
         if rng.random() < 0.5
         else _listed_workload(rng, f"w{number}", pools, count, rounded)
         for number in range(count)
@@ -438,14 +479,8 @@ def _level_fleet(rng: random.Random) -> Mapping:
         workloads[0]["max_instances"] = workloads[0].get("min_instances", 1) + rng.choice((0, 0, 0, 1))
         for workload in workloads[1:]:
             workload["requests_per_s"] *= 0.3
-    return {
-        "kind": "fleet",
-        "name": "levels",
-        "profile": "paper-constants",
-        "pools": pools,
-        "workloads": workloads,
-        "objective": objective,
-    }
+    given = {"kind": "fleet", "name": "levels", "pools": pools, "workloads": workloads, "objective": objective}
+    return given | planned
 
 
 def _level_pool(rng: random.Random, number: int, rounded: bool) -> Mapping:
@@ -456,9 +491,9 @@ def _level_pool(rng: random.Random, number: int, rounded: bool) -> Mapping:
     return pool
 
 
-def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int) -> Mapping:
+def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, planned: Mapping) -> Mapping:
     """Draw a workload of the performance model with few setups and small batches."""
-    workload = _priced_workload(rng, name, pools, beside)
+    workload = _priced_workload(rng, name, pools, beside, planned)
     workload["design_space"] = {
         "tensor_parallel": rng.choice(([1], [2], [1, 2])),
         "pipeline_parallel": rng.choice(([1], [1, 2])),
@@ -475,7 +510,7 @@ def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], bes
             workload["design_space"] |= {"tensor_parallel": [rng.choice((1, 2))], "pipeline_parallel": [1]}
             workload["weights"] = workload["weights"][:1]
             workload.pop("speculation", None)
-    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside)
+    workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside, planned)
     return workload
 
 

@@ -11,9 +11,81 @@ Mapping = dict[str, Any]
 KINDS = ("bf16", "fp8", "fp4", "int4")
 MOST_RANKS = 1024
 
+SERVERS = ("vllm", "sglang", "trt", "dynamo-vllm", "dynamo-sglang", "dynamo-trt", "atom")
+CARDS = ("H100-SXM", "H200-SXM", "A100-SXM-80GB", "B200-SXM", "MI300X", "L40S")
+MODELS = ("own", "Llama-3.1-8B", "Qwen3-8B", "gpt-oss-20b", "DeepSeek-V2-Lite", "Qwen3-30B-A3B", "MiMo-7B")
+
 
 def random_profile(rng: random.Random) -> Mapping:
-    """Draw a profile; a fifth has no kernels of all-reduces."""
+    """Draw a profile; a fifth has no kernels of all-reduces, and what may be left out is left out of a third of them."""
+    return pass_profile(rng) | {
+        name: draw(rng)
+        for name, draw in {
+            "first_token": first_token,
+            "power": power,
+            "engines": engines,
+            "pairs": pairs,
+            "accelerators": lambda rng: rng.sample(CARDS, rng.randint(1, 5)),
+            "fitted_on": fitted_on,
+        }.items()
+        if rng.random() < 0.7
+    }
+
+
+def first_token(rng: random.Random) -> Mapping:
+    """Draw what the first token waits for beside its own prompt; either may be left out."""
+    found = {
+        "seconds": delay(rng, 1e-3, 0.3, most=10.0),
+        "prompts_in_the_way": delay(rng, 1e-3, 0.5, most=10.0),
+    }
+    return {name: value for name, value in found.items() if rng.random() < 0.8}
+
+
+def power(rng: random.Random) -> Mapping:
+    """Draw shares of the board power, some for single accelerators."""
+    found: Mapping = watts(rng)
+    if rng.random() < 0.5:
+        found["accelerators"] = {name: watts(rng) for name in rng.sample(CARDS, rng.randint(1, 4))}
+    return found
+
+
+def watts(rng: random.Random) -> Mapping:
+    """Draw the shares that are drawn always, and by GPUs that are busy."""
+    return {"idle": between(rng, 0.05, 0.6), "busy": between(rng, 0.1, 1.0)}
+
+
+def engines(rng: random.Random) -> dict[str, float]:
+    """Draw factors of some servers on launches."""
+    return {name: between(rng, 0.2, 5.0) for name in rng.sample(SERVERS, rng.randint(1, len(SERVERS)))}
+
+
+def pairs(rng: random.Random) -> dict[str, dict[str, float]]:
+    """Draw further factors of some servers for some models."""
+    return {
+        server: {model: between(rng, 0.3, 3.0) for model in rng.sample(MODELS, rng.randint(1, len(MODELS)))}
+        for server in rng.sample(SERVERS, rng.randint(1, 4))
+    }
+
+
+def fitted_on(rng: random.Random) -> Mapping:
+    """Draw what a profile was fitted on, of which nothing counts but the error."""
+    error = between(rng, 0.02, 0.8)
+    return {
+        "source": "chance",
+        "rows": 20,
+        "configurations": 4,
+        "median_error": error / 3,
+        "p90_error": error,
+        "models": ["Llama-3.1-8B"],
+        "weights": ["fp8"],
+        "gpus": [1, 8],
+        "batch_per_gpu": [1.0, 64.0],
+        "context_tokens": [1000.0, 8000.0],
+    }
+
+
+def pass_profile(rng: random.Random) -> Mapping:
+    """Draw the constants that the time of a pass follows from, where no server is named."""
     return {
         "name": "drawn",
         "step_s": delay(rng, 1e-5, 1e-2, most=10.0),

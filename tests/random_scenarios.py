@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import yaml
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, heads, pareto, servers
+from oracle import OracleScenario, Setup, cards, deployable, enumerate_deployments, heads, pareto, servers
+from oracle.enumeration import limited_figures
 from oracle.paper import resident_bytes as paper_resident_bytes
 from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
@@ -100,18 +101,19 @@ class Case:
         )
 
 
-def numbered(number: int, profile: Mapping | None = None) -> tuple[Case, random.Random]:
+def numbered(number: int, **more: Any) -> tuple[Case, random.Random]:
     """Draw the case of one seed; what is asked about it may come from the same source of choices.
 
-    With a calibration profile, the case is priced with it, but for fidelity ``paper``.
+    With further fields, such as a calibration profile, the case has them, but for fidelity ``paper``; ``power`` is a
+    field of its accelerators. Without a profile, the constants are those that are published.
     """
     rng = random.Random(number)  # noqa: S311 - chance, not secrets
-    return random_case(rng, profile), rng
+    return random_case(rng, **more), rng
 
 
 def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
     """Draw the case of one seed, of which some are to be refused: too long, no cache of 8 bits, or no server's card."""
-    case, rng = numbered(number, _profile(number))
+    case, rng = numbered(number, **_more(number))
     if case.oracle.fidelity == "paper" or rng.random() > 0.2:
         return case, rng
     mapping, full = case.mapping, int(case.oracle.full_tokens)
@@ -124,21 +126,40 @@ def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
     return Case(mapping, oracle_scenario(mapping)), rng
 
 
-def _profile(number: int) -> Mapping | None:
-    """Draw the calibration profile of a third of the cases."""
-    rng = random.Random(f"profile {number}")  # noqa: S311 - chance, not secrets
-    return random_profile(rng) if rng.random() < 1 / 3 else None
+def _more(number: int) -> Mapping:
+    """Draw the fields on which no design space depends: the profile, the error, factors of servers, and energy."""
+    rng = random.Random(f"more {number}")  # noqa: S311 - chance, not secrets
+    found: Mapping = {}
+    chance = rng.random()
+    if chance < 0.4:
+        found["profile"] = random_profile(rng)
+    elif chance < 0.65:
+        # Left out, which is the same as the next.
+        found["profile"] = None
+    elif chance < 0.75:
+        found["profile"] = "auto"
+    if rng.random() < 0.3:
+        found["model_error"] = rng.choice((0.05, 0.4, 1.0, "profile", "profile", "profile"))
+    if rng.random() < 0.4:
+        found["engine_factors"] = rng.random() < 0.9
+    if rng.random() < 0.3:
+        # Some energy costs more than the GPUs that take it.
+        tariff = {"kg_co2_per_kwh": 0.4, "usd_per_kwh": rng.choice((0.05, 0.3, 3.0)), "pue": rng.choice((1.0, 1.1, 1.6))}
+        found["power"] = {name: value for name, value in tariff.items() if rng.random() < 0.75}
+        found["power"].setdefault(*rng.choice((("usd_per_kwh", 0.1), ("kg_co2_per_kwh", 0.7))))
+    return found
 
 
-def random_case(rng: random.Random, profile: Mapping | None = None) -> Case:
+def random_case(rng: random.Random, *, power: Mapping | None = None, **more: Any) -> Case:
     """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
     mapping = _scenario(rng)
     for _ in range(5):
         if _feasible(mapping) or rng.random() < 0.1:
             break
         mapping = _scenario(rng)
-    if profile is not None and mapping.get("fidelity") != "paper":
-        mapping["profile"] = profile
+    if mapping.get("fidelity") != "paper":
+        mapping = _powered(mapping, power) | more
+        mapping = {name: value for name, value in mapping.items() if value is not None}
     if rng.random() < 0.7:
         mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
@@ -148,6 +169,18 @@ def random_case(rng: random.Random, profile: Mapping | None = None) -> Case:
             break
         limited = mapping | {"limits": _limits(rng, mapping)}
     return Case(limited, oracle_scenario(limited))
+
+
+def _powered(mapping: Mapping, power: Mapping | None) -> Mapping:
+    """Give all accelerators the field ``power``, and those a board power whose own nobody knows."""
+    if not power:
+        return mapping
+    cards: list[str | Mapping] = []
+    for given in mapping["accelerators"]:
+        card = {"like": given} if isinstance(given, str) else given
+        known = _accelerator(given, paper=False).power_w is not None
+        cards.append({**card, "power": power} if known else {**card, "power": power, "power_w": 500.0})
+    return mapping | {"accelerators": cards}
 
 
 def _feasible(mapping: Mapping) -> bool:
@@ -236,6 +269,13 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         engine=mapping.get("engine", "any"),
         memory_reserve_gb=mapping.get("memory_reserve_gb", "auto"),
         profile=mapping.get("profile"),
+        engine_factors=mapping.get("engine_factors", False),
+        model_error=mapping.get("model_error", 0.0),
+        powers={
+            _accelerator(each, paper=paper).name: each["power"]
+            for each in mapping["accelerators"]
+            if isinstance(each, dict) and "power" in each
+        },
         **_drafting(mapping.get("speculation"), model, paper=paper),
         **mapping.get("limits", {}),
     )
@@ -499,23 +539,36 @@ def _limits(rng: random.Random, mapping: Mapping) -> Mapping:
     table = enumerate_deployments(oracle)
     if not table["batch"].size or rng.random() < 0.3:
         return {}
-    front = pareto(table)
+    front, every = (limited_figures(oracle, each) for each in (pareto(table), table))
     limits: Mapping = {}
     if rng.random() < 0.35:
-        limits["min_speed"] = _between(rng, front["speed_tokens_per_s"])
+        limits["min_speed"] = _between(rng, front["min_speed"])
     if rng.random() < 0.35:
-        limits["max_cost"] = _between(rng, front["cost_usd_per_mtok"])
+        limits["max_cost"] = _between(rng, front["max_cost"])
     drafts = oracle.draft_model is not None and not DRAFT_UNDER_DEMAND_CAP
     if rng.random() < 0.35 and not drafts:
-        limits["max_throughput"] = _between(rng, table["throughput_tokens_per_s"])
+        limits["max_throughput"] = _between(rng, every["max_throughput"])
     if rng.random() < 0.35:
-        limits["min_throughput"] = _between(rng, table["throughput_tokens_per_s"])
+        limits["min_throughput"] = _between(rng, every["min_throughput"])
+    limits |= _energy_limits(rng, oracle, front)
     if rng.random() < 0.35 and all(each.power_w is not None for each in oracle.accelerators):
         # Powers are multiples of a board's, and users name the multiple itself.
         limits["max_power_kw"] = float(rng.choice(np.unique(table["power_kw"]).tolist()))
     if limits.get("min_throughput", 0.0) > limits.get("max_throughput", np.inf):
         least, most = limits["max_throughput"], limits["min_throughput"]
         limits |= {"min_throughput": least, "max_throughput": most}
+    return limits
+
+
+def _energy_limits(rng: random.Random, oracle: OracleScenario, front: Mapping) -> Mapping:
+    """Draw limits on energy and carbon where those of all accelerators are known."""
+    limits: Mapping = {}
+    watts = oracle.fidelity == "deployable" and all(each.power_w is not None for each in oracle.accelerators)
+    if rng.random() < 0.25 and watts:
+        limits["max_energy_j_per_token"] = _between(rng, front["max_energy_j_per_token"])
+    carbon = all("kg_co2_per_kwh" in oracle.powers.get(each.name, {}) for each in oracle.accelerators)
+    if rng.random() < 0.8 and watts and carbon:
+        limits["max_carbon_kg_per_mtok"] = _between(rng, front["max_carbon_kg_per_mtok"])
     return limits
 
 
@@ -545,7 +598,4 @@ def _model(reference: str | Mapping, *, paper: bool) -> Model | PaperModel:
 
 
 def _accelerator(reference: str | Mapping, *, paper: bool) -> Accelerator:
-    collection = _collection(paper=paper)
-    if isinstance(reference, str):
-        return catalog.accelerator(reference, collection)
-    return catalog.accelerator_from_mapping(reference, collection)
+    return cards.read(reference, _collection(paper=paper))

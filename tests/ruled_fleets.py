@@ -475,9 +475,9 @@ def _without_transfers(mapping: Mapping) -> OracleAnswer | None:
         return solve(mapping)
 
 
-def _first_token_of_one_token(*given: Any) -> Figures:
-    *before, _, batch = given
-    return _HONEST_FIGURES(*before, 1.0, batch)
+def _first_token_of_one_token(*given: Any) -> Any:
+    *before, decoding, latency, batch = given
+    return _HONEST_FIRST_TOKEN(*before, decoding, latency / decoding.expected, batch)
 
 
 def _first_class_alone_in_time(case: Any, workload: Any, pool: int, request: Any) -> Service:
@@ -559,7 +559,8 @@ def _without_in_layers(name: str, value: Any) -> Callable[[Mapping], OracleAnswe
     return _changed(change)
 
 
-_HONEST_FIGURES, _HONEST_SERVICE, _HONEST_TOKENS = serving.figures, brute_force.service, serving.resident_tokens
+_HONEST_FIRST_TOKEN, _HONEST_SERVICE = serving.first_token_s, brute_force.service
+_HONEST_TOKENS = serving.resident_tokens
 _HONEST_FLOP, _HONEST_READ, _HONEST_PROMPT = deployable.cache_flop, deployable.read_bytes, deployable.prompt_bytes
 _HONEST_DRAFT = serving.draft_s
 
@@ -581,7 +582,7 @@ def _whole_nodes(mapping: Mapping) -> None:
 RULES = {
     "the first token waits for the transfer": Rule(_transfers, _without_transfers),
     "the first token waits for the tokens proposed": Rule(
-        _drafts, _patched(serving, "figures", _first_token_of_one_token)
+        _drafts, _patched(serving, "first_token_s", _first_token_of_one_token)
     ),
     "a class of a mix that starts late is not served": Rule(
         _mixes, _patched(brute_force, "service", _first_class_alone_in_time)

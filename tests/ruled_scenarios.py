@@ -11,7 +11,9 @@ from unittest import mock
 
 from oracle import (
     OracleScenario,
+    calibrated,
     deployable,
+    energy,
     enumerate_deployments,
     enumeration,
     heads,
@@ -196,6 +198,17 @@ def _with_cards(listed: Any, kv_cache: Any, accelerator: Any) -> Iterator[precis
     return precision.pairs(listed, kv_cache, replace(accelerator, flops_8bit=1.0))
 
 
+def _always_busy(watts: Any, idle: Any, busy: Any, latency_s: Any, busy_s: Any, batch: Any) -> Any:
+    return _JOULES(watts, idle, busy, latency_s, latency_s, batch)
+
+
+def _usual_shares(profile: Any, accelerator: str, tariff: Any) -> energy.Supply:
+    return _SUPPLY(None, accelerator, tariff)
+
+
+_JOULES, _SUPPLY = energy.joules_per_token, energy.supply
+
+
 SWITCHES: Mapping[str, Switch] = {
     "parts of a model have formats of their own": _patched(deployable, "recipe", _one_format),
     "fp4 is what the model or the accelerator has": _patched(deployable, "recipe", _nvfp4),
@@ -231,6 +244,18 @@ SWITCHES: Mapping[str, Switch] = {
     "joinings are held": _head(words_held=0),
     "tokens that are listed": _scenario(accepted_tokens=None, max_draft_tokens=4),
     "a reserve that is given": _scenario(memory_reserve_gb="auto"),
+    "a profile by default": Switch(lambda scenario: replace(scenario, profile=scenario.profile or "paper-constants")),
+    "limits hold with the error": _scenario(model_error=0.0),
+    "an error of its own for each accelerator": Switch(
+        lambda scenario: replace(scenario, model_error=0.3 if scenario.model_error == "profile" else scenario.model_error)
+    ),
+    "launches of a server": _patched(calibrated, "launch_factor", mock.Mock(return_value=1.0)),
+    "each of several servers has its own launches": _scenario(engine_factors=False),
+    "energy has a price": _scenario(powers={}, max_carbon_kg_per_mtok=None),
+    "energy is limited": _scenario(max_energy_j_per_token=None),
+    "carbon is limited": _scenario(max_carbon_kg_per_mtok=None),
+    "GPUs draw less while they wait": _patched(energy, "joules_per_token", _always_busy),
+    "a profile has shares of the board power": _patched(energy, "supply", _usual_shares),
     "contexts that a model was made for": _of_models(lambda model: replace(model, max_context_tokens=None)),
 }
 """Every rule of docs/performance-model.md that a scenario may turn on, and the oracle without it."""

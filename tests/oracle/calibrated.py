@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ import yaml
 import ieco_opt
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model, Topology
 
-from . import deployable
+from . import cards, deployable
 from .common import Array, Components, Setup, Wires, protocol_lines, quickest_s
 from .deployable import Load
 from .kinds import Kind
@@ -45,18 +46,19 @@ def _shipped() -> tuple[Profile, ...]:
 def profile_of(given: Any, accelerator: Accelerator) -> Profile | None:
     """Find what the field ``profile`` of a scenario means on an accelerator; None: the constants of the paper.
 
-    One profile counts for all accelerators; of several each for those that it names.
+    One profile counts for all accelerators; of several each for those that it names. What a scenario leaves out, which
+    is None here, is ``auto``.
     """
     if isinstance(given, list | tuple):
         if len(given) == 1:
             return profile_of(given[0], accelerator)
         read = [profile_of(each, accelerator) for each in given]
         return _naming([each for each in read if each is not None], accelerator)
-    if given is None or given == "paper-constants":
+    if given == "paper-constants":
         return None
     if isinstance(given, Mapping):
         return given
-    if given == "auto":
+    if given in (None, "auto"):
         return _naming(_shipped(), accelerator)
     if str(given).lower().endswith((".yaml", ".yml")):
         read: Profile = yaml.safe_load(Path(given).read_text())
@@ -65,12 +67,62 @@ def profile_of(given: Any, accelerator: Accelerator) -> Profile | None:
 
 
 def _naming(every: Sequence[Profile], accelerator: Accelerator) -> Profile | None:
-    """First of some profiles that was fitted on an accelerator, or else is taken for it."""
-    for field in ("accelerators", "like"):
+    """First of some profiles that was fitted on an accelerator or is taken for it, or else for what it starts from."""
+    for name, field in itertools.product(cards.names(accelerator), ("accelerators", "like")):
         for profile in every:
-            if accelerator.name in profile.get(field, ()):
+            if name in profile.get(field, ()):
                 return profile
     return None
+
+
+UNCALIBRATED = 0.3
+"""Expected error where no measurements are behind the constants."""
+
+
+def expected_error(profile: Profile | None, accelerator: Accelerator) -> float:
+    """90th percentile with which the profile of an accelerator was cross-validated, if it was fitted on it."""
+    if profile is None or not set(cards.measured_names(accelerator)) & set(profile.get("accelerators", ())):
+        return UNCALIBRATED
+    return float((profile.get("fitted_on") or {}).get("p90_error", UNCALIBRATED))
+
+
+def error_of(model_error: Any, given: Any, accelerator: Accelerator) -> float:
+    """How much too optimistic the limits of a scenario take the model to be, by its field ``profile``."""
+    if model_error == "profile":
+        return expected_error(profile_of(given, accelerator), accelerator)
+    return float(model_error or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """What the first token waits for beside its own prompt: seconds, and prompts of others for each sequence."""
+
+    seconds: float = 0.040
+    prompts_in_the_way: float = 0.065
+
+
+def first_token_of(profile: Profile | None) -> FirstToken:
+    """Constants of the time to first token."""
+    return FirstToken(**((profile or {}).get("first_token") or {}))
+
+
+NAMES_OF_SERVERS = {
+    "vllm": ("vllm", "dynamo-vllm"),
+    "sglang": ("sglang", "dynamo-sglang"),
+    "trtllm": ("trt", "dynamo-trt"),
+}
+"""What profiles call a server, first choice first."""
+
+
+def launch_factor(profile: Profile | None, engine: str, model: str) -> float:
+    """Factor of a server on launches, with that of the model on it."""
+    if profile is None or engine not in NAMES_OF_SERVERS:
+        return 1.0
+    engines, pairs = profile.get("engines") or {}, profile.get("pairs") or {}
+    for name in NAMES_OF_SERVERS[engine]:
+        if name in engines or name in pairs:
+            return float(engines.get(name, 1.0)) * float((pairs.get(name) or {}).get(model, 1.0))
+    return 1.0
 
 
 def kind_of_weights(form: str) -> str:

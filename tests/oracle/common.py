@@ -80,10 +80,14 @@ class Components:
         )
 
     @property
+    def busy_s(self) -> Array:
+        """The longer of memory and arithmetic, and what overlaps with nothing: all but launches and network."""
+        return np.maximum(self.memory_s, self.arithmetic_s) + self.attention_s + self.prompt_s
+
+    @property
     def latency_s(self) -> Array:
-        """Kernel launches, network, the longer of memory and arithmetic, and what overlaps with nothing (seconds)."""
-        overlapping = np.maximum(self.memory_s, self.arithmetic_s)
-        return self.kernel_s + self.network_s + overlapping + self.attention_s + self.prompt_s
+        """Kernel launches, network, and what keeps the GPUs busy (seconds)."""
+        return self.kernel_s + self.network_s + self.busy_s
 
 
 def activation_words(m: float, k: float, tokens: Array, ranks: float) -> Array:

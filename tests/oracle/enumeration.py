@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import calibrated, deployable, heads, paper, servers
+from . import calibrated, deployable, energy, heads, paper, servers
 from .common import Array, Setup
+from .energy import Supply
 from .physics import evaluate
 from .precision import Precision, pairs
 from .reserve import Reserve
@@ -54,10 +55,16 @@ class OracleScenario:
     max_throughput: float | None = None
     min_throughput: float | None = None
     max_power_kw: float | None = None
+    max_energy_j_per_token: float | None = None
+    max_carbon_kg_per_mtok: float | None = None
+    model_error: float | Literal["profile"] = 0.0
     memory_utilization: float = 0.9
     engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
     profile: Any = None
+    engine_factors: bool = False
+    powers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Field ``power`` of accelerators by their names."""
 
     @property
     def full_tokens(self) -> float:
@@ -68,6 +75,24 @@ class OracleScenario:
     def reserve(self) -> Reserve:
         """What is not left for weights and cache."""
         return Reserve(self.memory_utilization, self.memory_reserve_gb)
+
+    def profile_of(self, accelerator: Accelerator) -> calibrated.Profile | None:
+        """Calibration profile of an accelerator."""
+        return None if self.fidelity == "paper" else calibrated.profile_of(self.profile, accelerator)
+
+    def error_of(self, accelerator: Accelerator) -> float:
+        """How much too optimistic the limits take the model to be on an accelerator."""
+        return calibrated.error_of(self.model_error, self.profile, accelerator)
+
+    def supply_of(self, accelerator: Accelerator) -> Supply:
+        """Say what the energy of an accelerator follows from."""
+        return energy.supply(self.profile_of(accelerator), accelerator.name, self.powers.get(accelerator.name))
+
+    def launch_factor(self, accelerator: Accelerator, engine: str) -> float:
+        """Factor on launches of a server that runs the model on an accelerator."""
+        if not servers.factors_count(self.engine, self.engine_factors):
+            return 1.0
+        return calibrated.launch_factor(self.profile_of(accelerator), engine, self.model.name)
 
     @property
     def expected_tokens(self) -> dict[int, float]:
@@ -107,7 +132,7 @@ class OracleScenario:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A model in one setup: latency (gamma x batch), memory and existence at each batch.
+    """A model in one setup: latency and its busy part (gamma x batch), memory and existence at each batch.
 
     In deployable fidelity memory is that of the fullest GPU, apart from the reserve; in the paper's, of all.
     """
@@ -115,6 +140,7 @@ class Hosted:
     setup: Setup
     exists: Mask
     latency_s: Array
+    busy_s: Array
     resident_bytes: Array
     reserve_bytes: float = 0.0
 
@@ -126,22 +152,25 @@ class Pricing:
     scenario: OracleScenario
     accelerator: Accelerator
     precision: Precision
-    known: dict[tuple[object, ...], tuple[Array, Array]] = field(default_factory=dict)
+    known: dict[tuple[object, ...], tuple[Array, Array, Array]] = field(default_factory=dict)
 
     def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, tokens_per_pass: Sequence[int]) -> Hosted:
         """Price a model in a setup."""
-        alike = (model, replace(setup, engine="none"), servers.sharers(setup), tuple(tokens_per_pass))
+        factor = self.scenario.launch_factor(self.accelerator, setup.engine)
+        alike = (model, replace(setup, engine="none"), servers.sharers(setup), factor, tuple(tokens_per_pass))
         if alike not in self.known:
-            self.known[alike] = self._priced(model, setup, tokens_per_pass)
+            self.known[alike] = self._priced(model, setup, tokens_per_pass, factor)
         reserve = 0.0
         if isinstance(model, Model):
             reserve = self.scenario.reserve.reserve_bytes(model, self.accelerator, setup)
         return Hosted(setup, exists, *self.known[alike], reserve)
 
-    def _priced(self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int]) -> tuple[Array, Array]:
-        """Latency and resident bytes at each batch."""
+    def _priced(
+        self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int], factor: float
+    ) -> tuple[Array, Array, Array]:
+        """Latency, its busy part and resident bytes at each batch."""
         scenario, batch = self.scenario, self.scenario.batches.astype(float)
-        latency = evaluate(
+        passed = evaluate(
             model,
             self.accelerator,
             setup,
@@ -150,12 +179,14 @@ class Pricing:
             output_tokens=scenario.output_tokens,
             tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
             weights=self.precision,
-            profile=calibrated.profile_of(scenario.profile, self.accelerator),
-        ).latency_s
+            profile=scenario.profile_of(self.accelerator),
+            launch_factor=factor,
+        )
+        seconds = passed.latency_s, passed.busy_s
         if isinstance(model, PaperModel):
-            return latency, paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
+            return *seconds, paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
         at = (self.precision, batch, scenario.full_tokens, self.accelerator)
-        return latency, deployable.resident_bytes(model, setup, *at)
+        return *seconds, deployable.resident_bytes(model, setup, *at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +201,7 @@ class Group:
     token_s: float
     batch: NDArray[np.int64]
     latency_s: Array
+    busy_s: Array
 
 
 def enumerate_deployments(scenario: OracleScenario) -> Deployments:
@@ -181,7 +213,7 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
         if not scenario.too_long() and not scenario.without_server()
         for group in _groups(scenario, accelerator, precision)
     ]
-    return _within_limits(scenario, _columns(groups))
+    return within_limits(scenario, _columns(scenario, groups))
 
 
 def exceeds_context(model: Model, tokens: float) -> bool:
@@ -280,10 +312,11 @@ def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Preci
         for setup in _ways(scenario, accelerator, precision, degrees):
             main = pricing.host(scenario.model, setup, exists, [1])
             fits = main.exists & _fits(scenario, accelerator, main)
-            for draft_tokens, latency in _decodings(pricing, main):
+            for draft_tokens, latency, busy in _decodings(pricing, main):
                 kept = fits & np.isfinite(latency)
                 batch, draft = scenario.batches[kept], scenario.draft_columns if draft_tokens else ("", "")
-                yield Group(accelerator, precision, main.setup, draft_tokens, draft, token_s, batch, latency[kept])
+                figures = (token_s, batch, latency[kept], busy[kept])
+                yield Group(accelerator, precision, main.setup, draft_tokens, draft, *figures)
 
 
 def _ways(scenario: OracleScenario, accelerator: Accelerator, precision: Precision, degrees: Setup) -> list[Setup]:
@@ -301,24 +334,27 @@ def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Prec
     return deployable.token_s(model, accelerator, precision, scenario.context_tokens, scenario.full_tokens)
 
 
-def _decodings(pricing: Pricing, main: Hosted) -> Iterator[tuple[int, Array]]:
-    """Draft tokens (0 without speculation) and latency at each batch, infinite where no draft fits."""
+def _decodings(pricing: Pricing, main: Hosted) -> Iterator[tuple[int, Array, Array]]:
+    """Draft tokens (0 without speculation), latency at each batch, infinite where no draft fits, and its busy part."""
     scenario = pricing.scenario
-    yield 0, main.latency_s[0]
+    yield 0, main.latency_s[0], main.busy_s[0]
+    drafts = list(_drafts(pricing, main))
     draft_s = [
         np.where(draft.exists & _fits(scenario, pricing.accelerator, main, draft), draft.latency_s[0], np.inf)
-        for draft in _drafts(pricing, main)
+        for draft in drafts
     ]
     if not draft_s:
         return
     # Only the paper leaves a choice: the fastest.
     fastest = np.min(draft_s, axis=0)
+    busy = np.choose(np.argmin(draft_s, axis=0), [draft.busy_s[0] for draft in drafts])
     widths = scenario.expected_tokens
     verifier = heads.verifying(scenario.model, scenario.draft_model)
     verifying = pricing.host(verifier, main.setup, main.exists, list(widths))
     for row, (gamma, expected) in enumerate(widths.items()):
         proposals = gamma if scenario.fidelity == "paper" else gamma - 1
-        yield gamma, speculative_s(verifying.latency_s[row], fastest, proposals, expected)
+        latency = speculative_s(verifying.latency_s[row], fastest, proposals, expected)
+        yield gamma, latency, speculative_s(verifying.busy_s[row], busy, proposals, expected)
 
 
 def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
@@ -342,18 +378,27 @@ def speculative_s(main_s: Array, draft_s: Array, proposals: int, expected: float
     return (main_s + proposals * draft_s) / expected
 
 
-def _columns(groups: list[Group]) -> Deployments:
+def _columns(scenario: OracleScenario, groups: list[Group]) -> Deployments:
     counts = [group.batch.size for group in groups]
 
     def repeat(values: Sequence[object], dtype: type) -> NDArray[Any]:
         return np.repeat(np.array(values, dtype=dtype), counts)
+
+    def given(name: str) -> Array:
+        return repeat([getattr(supplies[g.accelerator.name], name) for g in groups], float)
 
     batch = np.concatenate([np.empty(0, dtype=np.int64), *(group.batch for group in groups)])
     latency = np.concatenate([np.empty(0), *(group.latency_s for group in groups)])
     gpus = np.repeat(np.array([g.setup.gpus for g in groups], dtype=int), counts)
     dollars = np.repeat(np.array([_price(g.accelerator) for g in groups], dtype=float), counts)
     watts = np.repeat(np.array([g.accelerator.power_w for g in groups], dtype=float), counts)
-    busy = np.repeat(np.array([g.token_s for g in groups], dtype=float), counts)
+    token_s = np.repeat(np.array([g.token_s for g in groups], dtype=float), counts)
+    busy_s = np.concatenate([np.empty(0), *(group.busy_s for group in groups)])
+    supplies = {each.name: scenario.supply_of(each) for each in scenario.accelerators}
+    joules = energy.joules_per_token(gpus * watts, given("idle"), given("busy"), latency, busy_s, batch)
+    if scenario.fidelity == "paper":
+        joules = np.full_like(joules, np.nan)
+    for_energy = energy.per_mtok(joules, given("pue"), given("usd_per_kwh"))
     return {
         "accelerator": repeat([g.accelerator.name for g in groups], str),
         "weights": repeat([g.precision.weights for g in groups], str),
@@ -375,10 +420,13 @@ def _columns(groups: list[Group]) -> Deployments:
         "gpus": gpus,
         "latency_s": latency,
         "speed_tokens_per_s": 1 / latency,
-        "cost_usd_per_mtok": 1e6 * gpus * dollars / 3600 * latency / batch,
+        "cost_usd_per_mtok": 1e6 * gpus * dollars / 3600 * latency / batch + np.nan_to_num(for_energy),
         "throughput_tokens_per_s": batch / latency,
-        "mfu": batch / latency * busy / gpus,
+        "mfu": batch / latency * token_s / gpus,
         "power_kw": gpus * watts / 1000,
+        "energy_j_per_token": joules,
+        "energy_usd_per_mtok": for_energy,
+        "carbon_kg_per_mtok": energy.per_mtok(joules, given("pue"), given("kg_co2_per_kwh")),
     }
 
 
@@ -389,19 +437,38 @@ def _price(accelerator: Accelerator) -> float:
     return accelerator.usd_per_gpu_hour
 
 
-def _within_limits(scenario: OracleScenario, table: Deployments) -> Deployments:
-    """Drop what breaks a limit; a power that nobody knows meets no power limit."""
+LEAST, MOST = (
+    {
+        "min_speed": "speed_tokens_per_s",
+        "min_throughput": "throughput_tokens_per_s",
+    },
+    {
+        "max_cost": "cost_usd_per_mtok",
+        "max_throughput": "throughput_tokens_per_s",
+        "max_power_kw": "power_kw",
+        "max_energy_j_per_token": "energy_j_per_token",
+        "max_carbon_kg_per_mtok": "carbon_kg_per_mtok",
+    },
+)
+"""Columns that limits are on, by their names."""
+
+SURE = ("max_throughput", "max_power_kw")
+"""Limits that hold for figures as they are, whatever error the model has."""
+
+
+def limited_figures(scenario: OracleScenario, table: Deployments) -> dict[str, Array]:
+    """Figures of every deployment that limits hold for, with the error that the scenario plans with."""
+    errors = {each.name: scenario.error_of(each) for each in scenario.accelerators}
+    worse = np.array([1 + errors[name] for name in table["accelerator"].tolist()], dtype=float)
+    found = {name: table[column] / worse for name, column in LEAST.items()}
+    return found | {name: table[column] * (1.0 if name in SURE else worse) for name, column in MOST.items()}
+
+
+def within_limits(scenario: OracleScenario, table: Deployments) -> Deployments:
+    """Drop what breaks a limit; a figure that nobody knows meets none."""
     kept = np.ones(table["latency_s"].shape, dtype=bool)
-    lower = {"speed_tokens_per_s": scenario.min_speed, "throughput_tokens_per_s": scenario.min_throughput}
-    upper = {
-        "cost_usd_per_mtok": scenario.max_cost,
-        "throughput_tokens_per_s": scenario.max_throughput,
-        "power_kw": scenario.max_power_kw,
-    }
-    for column, limit in lower.items():
+    for name, figures in limited_figures(scenario, table).items():
+        limit = getattr(scenario, name)
         if limit is not None:
-            kept &= table[column] >= limit
-    for column, limit in upper.items():
-        if limit is not None:
-            kept &= table[column] <= limit
+            kept &= figures >= limit if name in LEAST else figures <= limit
     return {column: values[kept] for column, values in table.items()}

@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, cast
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import heads, servers, serving
+from . import calibrated, cards, heads, servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
 from .precision import Precision
 from .precision import listed as listed_entries
@@ -124,6 +124,8 @@ class Pool:
 class Kind:
     """One kind of instance: what it serves of each class of requests, and its parts of the time to first token.
 
+    ``pass_s`` is all of that time but the transfer. These are the figures of the model; ``error`` is how much too
+    optimistic they are taken to be where they have to suffice, which those of operating points are not.
     ``runs`` are the engine and the precision of the cache of a priced kind, which all kinds of a disaggregated workload
     have in common; an operating point goes with any.
     """
@@ -138,6 +140,17 @@ class Kind:
     label: str = ""
     rows: tuple[Row, ...] = field(default=(), compare=False)
     runs: tuple[str, str] | None = None
+    error: float = 0.0
+
+    @property
+    def sure_capacity(self) -> tuple[float, ...]:
+        """Capacity that has to suffice."""
+        return tuple(capacity / (1 + self.error) for capacity in self.capacity)
+
+    @property
+    def sure_times(self) -> tuple[float, ...]:
+        """Parts of the time to first token that have to be in time."""
+        return tuple(seconds * (1 + self.error) for seconds in self.pass_s + self.transfer_s)
 
     def pairs_with(self, other: Kind, cap: float | None) -> bool:
         """Whether this prefill kind may stand beside a decode kind: each class that both serve starts in time.
@@ -145,7 +158,8 @@ class Kind:
         The time to first token of an operating point has the transfer in it, whatever decodes.
         """
         return all(
-            not (mine and theirs) or at_most(passed + max(leaving, 0.0 if self.rows else entering), cap)
+            not (mine and theirs)
+            or at_most((1 + self.error) * (passed + max(leaving, 0.0 if self.rows else entering)), cap)
             for mine, theirs, passed, leaving, entering in zip(
                 self.capacity, other.capacity, self.pass_s, self.transfer_s, other.transfer_s, strict=True
             )
@@ -186,6 +200,7 @@ class Case:
     max_gpus: int | None
     objective: str
     profile: Any = None
+    model_error: Any = None
 
 
 def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
@@ -203,18 +218,13 @@ def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
         max_gpus=limits.get("max_gpus"),
         objective=mapping.get("objective") or "cost",
         profile=mapping.get("profile"),
+        model_error=mapping.get("model_error"),
     )
 
 
 def _given(mapping: Scenario, name: str, default: Any) -> Any:
     value = mapping.get(name)
     return default if value is None else value
-
-
-def _accelerator(reference: Any) -> Accelerator:
-    if isinstance(reference, str):
-        return catalog.accelerator(reference)
-    return catalog.accelerator_from_mapping(reference)
 
 
 def _model(reference: Any) -> Model:
@@ -224,7 +234,7 @@ def _model(reference: Any) -> Model:
 
 
 def _pool(mapping: Scenario) -> Pool:
-    known = _accelerator(mapping["accelerator"])
+    known = cards.read(mapping["accelerator"])
     price = _given(mapping, "usd_per_gpu_hour", known.usd_per_gpu_hour)
     if price is None:
         message = f"pool {mapping['name']} has no price"
@@ -366,6 +376,8 @@ def service(case: Case, workload: Workload, pool: int, request: Request) -> Serv
         engine=_given(mapping, "engine", "any"),
         memory_reserve_gb=_given(mapping, "memory_reserve_gb", "auto"),
         profile=case.profile,
+        engine_factors=bool(mapping.get("engine_factors")),
+        error=calibrated.error_of(case.model_error, case.profile, case.pools[pool].accelerator),
         request=request,
         batches=_batches(batches),
         memory_utilization=_given(mapping, "memory_utilization", 0.9),
@@ -399,6 +411,7 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
         {one.key: one for one in serving.instances(service(case, workload, pool, request), phase)}
         for request in workload.classes.values()
     ]
+    error = calibrated.error_of(case.model_error, case.profile, case.pools[pool].accelerator)
     found = []
     for key in dict.fromkeys(key for one in by_class for key in one):
         members = [one.get(key) for one in by_class]
@@ -414,6 +427,7 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 transfer_s=tuple(member.transfer_s if member else 0.0 for member in members),
                 label=f"{key[1:]}",
                 runs=_runs(next(member for member in members if member)),
+                error=error,
             )
         )
     return found
@@ -437,7 +451,7 @@ def undominated(listed: Sequence[Kind]) -> list[Kind]:
 
 def _figures(kind: Kind) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Order kinds so that what could replace a kind comes before it."""
-    return kind.capacity, tuple(-passed for passed in kind.pass_s + kind.transfer_s)
+    return kind.sure_capacity, tuple(-passed for passed in kind.sure_times)
 
 
 def _replaces(one: Kind, other: Kind) -> bool:
@@ -448,8 +462,8 @@ def _replaces(one: Kind, other: Kind) -> bool:
     # A class that only the better kind serves could bring a pair that starts too late, so classes have to be the same.
     if [value > 0 for value in one.capacity] != [value > 0 for value in other.capacity]:
         return False
-    times = zip(one.pass_s + one.transfer_s, other.pass_s + other.transfer_s, strict=True)
-    more = all(a >= b for a, b in zip(one.capacity, other.capacity, strict=True))
+    times = zip(one.sure_times, other.sure_times, strict=True)
+    more = all(a >= b for a, b in zip(one.sure_capacity, other.sure_capacity, strict=True))
     return more and all(a <= b for a, b in times)
 
 
@@ -476,9 +490,10 @@ class Need:
         return self.slices is None or slices_fit(self.loads, self.slices, counts)
 
 
-def need(workload: Workload, listed: Sequence[Kind]) -> Need:
-    """Write down what one phase of a workload must do with these kinds."""
-    capacities = np.array([kind.capacity for kind in listed], dtype=float).reshape(len(listed), -1)
+def need(workload: Workload, listed: Sequence[Kind], *, nominal: bool = False) -> Need:
+    """Write down what one phase of a workload must do with these kinds, by the figures of the model or by sure ones."""
+    chosen = [kind.capacity if nominal else kind.sure_capacity for kind in listed]
+    capacities = np.array(chosen, dtype=float).reshape(len(listed), -1)
     slices = workload.slices
     with np.errstate(divide="ignore"):
         loads = np.array(workload.required)[:, np.newaxis] / (slices or 1) / capacities.T
@@ -1070,7 +1085,8 @@ class _Plan:
         memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
         found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
-        return Kind(workload.name, one.phase, self.pools[row["pool"]], one.gpus, *parts, runs=_runs(one)), found
+        place = (workload.name, one.phase, self.pools[row["pool"]], one.gpus)
+        return Kind(*place, *parts, runs=_runs(one), error=wanted.error), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         """Find a row's kind among all; the batch that it states is that of one of the classes."""
@@ -1184,7 +1200,7 @@ class _Plan:
         explained = [row for row in rows if _row_name(row) in self.kinds]
         if not explained:
             return 0.0
-        wanted = need(workload, [self.kinds[_row_name(row)] for row in explained])
+        wanted = need(workload, [self.kinds[_row_name(row)] for row in explained], nominal=True)
         factor = float(np.min(wanted.covers @ np.array([row["instances"] for row in explained])))
         return factor * sum(workload.required)
 
@@ -1348,7 +1364,7 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
     draft = wanted.speculation.draft if wanted.speculation and one.decoding.draft_tokens else None
     tokens = serving.resident_tokens(wanted, one.phase)
     at = (wanted.accelerator, one.precision, one.setup, one.batch, tokens)
-    every = started(wanted.model, draft, *at, wanted.reserve, wanted.engine)
+    every = started(wanted.model, draft, *at, wanted.reserve, wanted.engine, _pace_of(wanted))
     names = ",".join(sorted(each.engine for each in every))
     found = [] if (row["engines"] or "") == names else [f"engines are {row['engines']}, expected {names}"]
     if one.phase != "colocated" or one.setup.engine not in names.split(","):
@@ -1356,6 +1372,16 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
         return found
     name = named(every, one.setup.engine)
     return found if name == one.setup.engine else [*found, f"engine is {one.setup.engine}, expected {name}"]
+
+
+def _pace_of(wanted: Service) -> Callable[[str], object]:
+    """Say what else decides how quickly a server runs the same."""
+
+    def pace(engine: str) -> tuple[float, int]:
+        # In how many chunks a prompt goes through matters only to a cap.
+        return wanted.launch_factor(engine), wanted.chunks(engine) if wanted.max_time_to_first_token_s else 0
+
+    return pace
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

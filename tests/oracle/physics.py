@@ -27,6 +27,7 @@ def evaluate(
     tokens_per_pass: ArrayLike = 1,
     weights: str | Precision = "",
     profile: Profile | None = None,
+    launch_factor: float = 1.0,
 ) -> Components:
     """Time one pass of one micro-batch while an answer is generated; the kind of model decides the fidelity.
 
@@ -42,9 +43,11 @@ def evaluate(
         Precision of the weights, with one of the cache or in 16 bits; empty for a model of the paper.
     profile
         Calibration profile; None: the constants of the paper, which fidelity ``paper`` has whatever is given.
+    launch_factor
+        Factor of a server on the launches of a profile.
     """
     sequences, tokens = np.asarray(batch, dtype=float), np.asarray(tokens_per_pass, dtype=float)
     if isinstance(model, PaperModel):
         return paper.evaluate(model, accelerator, setup, sequences, context_tokens, tokens)
     load = Load(tokens, context_tokens, context_tokens + output_tokens, tokens)
-    return calibrated.evaluate(model, accelerator, setup, weights, sequences, load, profile)
+    return calibrated.evaluate(model, accelerator, setup, weights, sequences, load, profile, launch_factor)

@@ -43,11 +43,24 @@ class Reserve:
         return vllm_bytes(model, accelerator, setup)
 
 
+def chunk_tokens(accelerator: Accelerator, engine: str) -> float:
+    """Tokens of a prompt that a server takes at once; without one, all of them."""
+    if engine == "none":
+        return float("inf")
+    if engine == "sglang":
+        return _sglang_row(accelerator)[1]
+    return 8192 if _serves_many(accelerator) else 2048
+
+
+def _serves_many(accelerator: Accelerator) -> bool:
+    """Whether vLLM warms its sampler up with 1,024 sequences, and not with 256."""
+    memory = accelerator.hbm_bytes / GIB
+    return memory >= 160 or (memory >= 70 and "a100" not in accelerator.name.lower())
+
+
 def vllm_bytes(model: Model, accelerator: Accelerator, setup: Setup) -> float:
     """Reserve of vLLM, and of TensorRT-LLM, for which there are no figures."""
-    memory = accelerator.hbm_bytes / GIB
-    many = memory >= 160 or (memory >= 70 and "a100" not in accelerator.name.lower())
-    needed = 0.9 * GIB + 33 * model.vocabulary * (1024 if many else 256)
+    needed = 0.9 * GIB + 33 * model.vocabulary * (1024 if _serves_many(accelerator) else 256)
     if setup.gpus > 1:
         needed += 1.3 * GIB
     if any(block.experts > 1 for block in model.feed_forward):
@@ -55,10 +68,14 @@ def vllm_bytes(model: Model, accelerator: Accelerator, setup: Setup) -> float:
     return needed
 
 
+def _sglang_row(accelerator: Accelerator) -> tuple[float, int, int, int]:
+    return next(row for row in _SGLANG if accelerator.hbm_bytes / GIB < row[0])
+
+
 def sglang_bytes(accelerator: Accelerator, setup: Setup, memory_utilization: float) -> float:
     """Reserve of SGLang beyond what it leaves free."""
     memory = accelerator.hbm_bytes / GIB
-    _, chunk, few, many = next(row for row in _SGLANG if memory < row[0])
+    _, chunk, few, many = _sglang_row(accelerator)
     graph = many if setup.stage_ranks >= 4 else few
     needed = 512 + 1.5 * chunk + 128 * setup.gpus + 2 * graph
     if setup.sigma > 1:

@@ -56,6 +56,11 @@ def of_scenario(engine: Engines) -> tuple[str, ...]:
     return SERVERS if listed == ("any",) else listed
 
 
+def factors_count(engine: Engines, engine_factors: bool) -> bool:
+    """Whether launches take the factors of servers: where one is named, or a scenario asks for them."""
+    return engine_factors or len(set(of_scenario(engine))) == 1
+
+
 def runs_on(engine: str, accelerator: Accelerator) -> bool:
     """Whether the server runs on the accelerator at all."""
     return engine == "none" or accelerator.vendor in _VENDORS[engine]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
 from .precision import Precision, pairs, precise
-from .reserve import Reserve
+from .reserve import Reserve, chunk_tokens
 
 Phase = Literal["colocated", "prefill", "decode"]
 
@@ -84,6 +85,8 @@ class Service:
     engine: servers.Engines = "any"
     memory_reserve_gb: Literal["auto"] | float = "auto"
     profile: Any = None
+    engine_factors: bool = False
+    error: float = 0.0
     min_speed: float | None = None
     max_time_to_first_token_s: float | None = None
     speculation: Speculation | None = None
@@ -97,6 +100,26 @@ class Service:
     def precisions(self) -> list[Precision]:
         """Precisions of weights and cache that there are on the accelerator."""
         return list(pairs(self.weights, self.kv_cache, self.accelerator))
+
+    @property
+    def calibration(self) -> calibrated.Profile | None:
+        """Calibration profile of the accelerator."""
+        return calibrated.profile_of(self.profile, self.accelerator)
+
+    @property
+    def first_token(self) -> calibrated.FirstToken:
+        """What the first token waits for beside its own prompt."""
+        return calibrated.first_token_of(self.calibration)
+
+    def launch_factor(self, engine: str) -> float:
+        """Factor on launches of a server that runs the model."""
+        if not servers.factors_count(self.engine, self.engine_factors):
+            return 1.0
+        return calibrated.launch_factor(self.calibration, engine, self.model.name)
+
+    def chunks(self, engine: str) -> int:
+        """Passes in which a server takes a prompt beside others."""
+        return max(1, math.ceil(self.new_tokens / chunk_tokens(self.accelerator, engine)))
 
     @property
     def reserve(self) -> Reserve:
@@ -141,7 +164,7 @@ class Instance:
     """One kind of instance at one batch.
 
     Time to first token is ``pass_s``, for prefill plus the longer of its own ``transfer_s`` and that of the decode
-    instance (whose ``pass_s`` is 0).
+    instance (whose ``pass_s`` is 0). All figures are those of the model, whatever error it is planned with.
     """
 
     phase: Phase
@@ -201,9 +224,9 @@ def passing(
 
 def pass_s(service: Service, model: Model, setup: Setup, precision: Precision, batch: Array, load: Load) -> Array:
     """Seconds of a pass of the service's model or of its draft."""
-    accelerator = service.accelerator
-    profile = calibrated.profile_of(service.profile, accelerator)
-    return calibrated.evaluate(model, accelerator, setup, precision, batch, load, profile).latency_s
+    factor = service.launch_factor(setup.engine)
+    at = (model, service.accelerator, setup, precision, batch, load)
+    return calibrated.evaluate(*at, service.calibration, factor).latency_s
 
 
 def model_s(
@@ -216,9 +239,14 @@ def model_s(
         prompts = decoding.expected / service.request.output_tokens if phase == "colocated" else 0.0
         carried = decoding.verified + prompts * service.new_tokens
         load = passing(service, carried, decoding.verified, prompts)
+    return pass_s(service, carrying(service, decoding), setup, precision, batch, load)
+
+
+def carrying(service: Service, decoding: Decoding) -> Model:
+    """Give the model as it is priced where it may have a draft beside it."""
     drafts = service.speculation is not None and decoding.draft_tokens
-    model = heads.verifying(service.model, service.speculation.draft) if drafts else service.model
-    return pass_s(service, model, setup, precision, batch, load)
+    model: Model = heads.verifying(service.model, service.speculation.draft) if drafts else service.model
+    return model
 
 
 def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array) -> Array:
@@ -231,6 +259,18 @@ def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: A
     return pass_s(service, speculation.draft, setup, precision, batch, load)
 
 
+def prompt_pass_s(service: Service, precision: Precision, setup: Setup, decoding: Decoding) -> float:
+    """Seconds of the passes that carry a prompt for each group and stage of a colocated instance, and nothing else."""
+    chunks = service.chunks(setup.engine)
+    load = passing(service, service.new_tokens / chunks, 0.0, 1 / chunks, (0.0, 0.0))
+    batch = np.array([setup.sigma * setup.pipeline])
+    seconds = pass_s(service, carrying(service, decoding), setup, precision, batch, load)
+    if decoding.draft_setup is not None:
+        assert service.speculation is not None
+        seconds = seconds + pass_s(service, service.speculation.draft, decoding.draft_setup, precision, batch, load)
+    return chunks * float(seconds[0])
+
+
 def transfer_s(service: Service, precision: Precision, gpus: float) -> float:
     """Seconds in which the cache of a prompt enters or leaves an instance."""
     cache = deployable.prompt_bytes(service.model, precision, service.request.prompt_tokens)
@@ -238,17 +278,35 @@ def transfer_s(service: Service, precision: Precision, gpus: float) -> float:
 
 
 def figures(
-    service: Service, phase: Phase, precision: Precision, gpus: float, latency: Array, expected: float, batch: Array
+    service: Service,
+    phase: Phase,
+    precision: Precision,
+    setup: Setup,
+    decoding: Decoding,
+    latency: Array,
+    batch: Array,
 ) -> Figures:
     """Capacity and time to first token from the latency: of a pass for prefill, else of a generated token."""
     output = service.request.output_tokens
-    transfer = 0.0 if phase == "colocated" else transfer_s(service, precision, gpus)
+    transfer = 0.0 if phase == "colocated" else transfer_s(service, precision, setup.gpus)
     if phase == "prefill":
-        return Figures(latency, np.minimum(batch / latency, 1 / transfer), latency, transfer)
+        capacity = np.minimum(batch / latency, 1 / transfer)
+        return Figures(latency, capacity, service.first_token.seconds + latency, transfer)
     capacity = batch / (latency * output)
     if phase == "decode":
         return Figures(latency, np.minimum(capacity, 1 / transfer), np.zeros_like(latency), transfer)
-    return Figures(latency, capacity, latency * np.maximum(expected, output / batch), transfer)
+    first = first_token_s(service, precision, setup, decoding, latency, batch)
+    return Figures(latency, capacity, first, transfer)
+
+
+def first_token_s(
+    service: Service, precision: Precision, setup: Setup, decoding: Decoding, latency: Array, batch: Array
+) -> Array:
+    """Seconds from the arrival of a prompt to its first token, on an instance that decodes too."""
+    known = service.first_token
+    others = known.prompts_in_the_way * batch / (setup.sigma * setup.pipeline)
+    prompt = prompt_pass_s(service, precision, setup, decoding) * (1 + others)
+    return np.asarray(known.seconds + prompt + decoding.expected * latency)
 
 
 def resident_tokens(service: Service, phase: Phase) -> float:
@@ -271,13 +329,18 @@ def fits(service: Service, phase: Phase, precision: Precision, setup: Setup, dec
 
 
 def meets(service: Service, phase: Phase, known: Figures) -> Mask:
-    """Whether speed and time to first token are good enough; for prefill with the least transfer there can be."""
+    """Whether speed and time to first token are good enough; for prefill with the least transfer there can be.
+
+    Both hold where the model is so much too optimistic as it is planned with.
+    """
     met = np.ones(known.latency_s.shape, dtype=bool)
+    worse = 1 + service.error
     if service.min_speed is not None and phase != "prefill":
-        met &= 1 / known.latency_s >= service.min_speed * (1 - ROUNDING)
+        met &= 1 / known.latency_s / worse >= service.min_speed * (1 - ROUNDING)
     if service.max_time_to_first_token_s is not None:
         # A decode instance whose own transfer takes longer than the cap fits no prefill instance.
-        met &= known.pass_s + known.transfer_s <= service.max_time_to_first_token_s * (1 + ROUNDING)
+        first = (known.pass_s + known.transfer_s) * worse
+        met &= first <= service.max_time_to_first_token_s * (1 + ROUNDING)
     return met
 
 
@@ -368,9 +431,8 @@ def faults(service: Service, instance: Instance) -> list[str]:
             found.append(f"{decoding.draft_tokens} draft tokens are not allowed")
     if not fits(service, phase, instance.precision, instance.setup, decoding, at).all():
         found.append("does not fit in memory")
-    known = figures(
-        service, phase, instance.precision, instance.gpus, np.array([instance.latency_s]), decoding.expected, at
-    )
+    setup = instance.setup
+    known = figures(service, phase, instance.precision, setup, decoding, np.array([instance.latency_s]), at)
     if not meets(service, phase, known).all():
         found.append("is too slow, or its first token too late")
     return found
@@ -392,7 +454,7 @@ def _largest(
     service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
 ) -> list[Instance]:
     latency = generation_s(service, phase, precision, setup, decoding, batch)
-    met = meets(service, phase, figures(service, phase, precision, setup.gpus, latency, decoding.expected, batch))
+    met = meets(service, phase, figures(service, phase, precision, setup, decoding, latency, batch))
     if not met.any():
         return []
     largest = int(np.flatnonzero(met)[-1])
@@ -409,7 +471,7 @@ def _instance(
     latency: Array,
     index: int,
 ) -> Instance:
-    known = figures(service, phase, precision, setup.gpus, latency, decoding.expected, batch)
+    known = figures(service, phase, precision, setup, decoding, latency, batch)
     return Instance(
         phase=phase,
         precision=precision,

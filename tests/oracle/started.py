@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,8 @@ class Started:
     engine: str
     setup: Setup
     room_bytes: float
+    pace: object
+    """What else decides how quick it is; those that differ in it do not run it alike."""
 
 
 def started(
@@ -56,6 +58,7 @@ def started(
     full_tokens: float,
     reserve: Reserve,
     engine: servers.Engines,
+    pace_of: Callable[[str], object],
 ) -> list[Started]:
     """Servers that start a setup with its exchange and so large a batch in their memory, preferred first."""
     at, found = (precision, np.array(float(batch)), full_tokens, accelerator), []
@@ -68,7 +71,7 @@ def started(
             held = np.inf if small is None else held + float(deployable.resident_bytes(draft, small, *at))
         room = reserve.usable_bytes(accelerator) - held - reserve.reserve_bytes(model, accelerator, run)
         if room >= 0:
-            found.append(Started(run.engine, run, room))
+            found.append(Started(run.engine, run, room, pace_of(run.engine)))
     return found
 
 
@@ -81,13 +84,21 @@ def starting(scenario: OracleScenario, row: Mapping[str, Any]) -> list[Started]:
     setup = Setup(*(row[name] for name in SETUP), exchange=row["exchange"])
     precision = Precision(row["weights"], row["kv_cache"])
     at = (accelerator, precision, setup, row["batch"], scenario.full_tokens)
-    return started(scenario.model, draft, *at, scenario.reserve, scenario.engine)
+
+    def factor(engine: str) -> float:
+        return scenario.launch_factor(accelerator, engine)
+
+    return started(scenario.model, draft, *at, scenario.reserve, scenario.engine, factor)
 
 
 def named(every: Sequence[Started], engine: str) -> str:
     """Server that names what the given one runs: of those that run it alike the first with the most room."""
     own = next(each for each in every if each.engine == engine)
-    alike = [each for each in every if servers.sharers(each.setup) == servers.sharers(own.setup)]
+    alike = [each for each in every if _way(each) == _way(own)]
     most = max(each.room_bytes for each in alike)
     # Rounding of bytes makes no more room.
     return next(each.engine for each in alike if each.room_bytes >= most - 1.0)
+
+
+def _way(one: Started) -> tuple[object, object]:
+    return servers.sharers(one.setup), one.pace

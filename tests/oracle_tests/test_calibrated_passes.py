@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, calibrated, deployable
+from oracle import Setup, calibrated, cards, deployable
 from oracle.common import Components
 from oracle.deployable import Load
 from oracle.precision import Precision, label
 from oracle.servers import as_run, most_experts, sharers
 from pydantic import ValidationError
 from random_models import own_model, weights
-from random_profiles import MOST_RANKS, kernels, random_profile
+from random_profiles import MOST_RANKS, kernels, pass_profile
 
 from ieco_opt import catalog
 from ieco_opt.catalog import Collection, profiles
@@ -40,6 +40,8 @@ PARTS = (
     *("network_s", "memory_s", "arithmetic_s", "latency_s"),
 )
 RANKS = np.arange(2, 513).astype(float)
+HOPPER: Any = calibrated.profile_of("hopper-2026-07", catalog.accelerator("H100-SXM"))
+P90 = HOPPER["fitted_on"]["p90_error"]
 MESSAGES = np.geomspace(1e3, 1e9, 25)
 SWITCHED = [
     each for each in map(catalog.accelerator, catalog.accelerator_names()) if each.topology is Topology.SWITCHED
@@ -109,7 +111,7 @@ def drawn(number: int) -> Drawn:
         setup_of(rng, model),
         load,
         traffic,
-        random_profile(rng),
+        pass_profile(rng),
     )
 
 
@@ -216,14 +218,74 @@ def test_auto_is_the_profile_that_the_catalog_finds(accelerator: Accelerator) ->
         assert not faults(case)
 
 
-@pytest.mark.parametrize("given", [None, "paper-constants"])
-def test_without_a_profile_a_pass_is_that_of_the_paper_constants(given: str | None) -> None:
+def test_published_constants_are_those_of_the_paper() -> None:
     case = drawn(1)
-    profile = calibrated.profile_of(given, case.accelerator)
-    assert profile is None
+    assert calibrated.profile_of("paper-constants", case.accelerator) is None
     at = (case.model, case.accelerator, case.setup, case.precision, BATCHES, case.load)
-    assert calibrated.evaluate(*at, profile).latency_s.tolist() == deployable.evaluate(*at).latency_s.tolist()
+    assert calibrated.evaluate(*at, None).latency_s.tolist() == deployable.evaluate(*at).latency_s.tolist()
     assert calibrated.profile_of(case.profile, case.accelerator) is case.profile
+
+
+def test_a_profile_that_is_left_out_is_that_of_each_accelerator() -> None:
+    for accelerator in map(catalog.accelerator, catalog.accelerator_names()):
+        assert calibrated.profile_of(None, accelerator) == calibrated.profile_of("auto", accelerator)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "error"),
+    [
+        *[("auto", "H100-SXM", P90), ("auto", "A100-SXM-80GB", 0.3), ("auto", "TPU-v4", 0.3)],
+        *[(None, "H200-SXM", P90), ("paper-constants", "H100-SXM", 0.3), ("hopper-2026-07", "B200-SXM", 0.3)],
+        *[({"accelerators": ["H100-SXM"]}, "H100-SXM", 0.3), ({"fitted_on": {"p90_error": 0.1}}, "H100-SXM", 0.3)],
+        ({"accelerators": ["H100-SXM"], "fitted_on": {"p90_error": 0.1}}, "H100-SXM", 0.1),
+    ],
+)
+def test_expected_errors(given: Any, name: str, error: float) -> None:
+    accelerator = catalog.accelerator(name)
+    assert calibrated.error_of("profile", given, accelerator) == error
+    assert calibrated.error_of(0.07, given, accelerator) == 0.07
+    assert calibrated.error_of(None, given, accelerator) == 0.0
+
+
+def test_a_card_that_a_mapping_describes_takes_the_profile_of_what_it_starts_from() -> None:
+    cheap = cards.read({"like": "h100", "name": "mine", "usd_per_gpu_hour": 1.0, "power": {"usd_per_kwh": 0.1}})
+    other = cards.read({"like": "H100-SXM", "name": "mine", "hbm_bytes": 9e10})
+    alone = cards.read({"like": "TPU-v4", "name": "mine"})
+    named = cards.read({"like": "H100-SXM", "name": "B200-SXM"})
+    for card, name, error in (
+        *[(cheap, "hopper-2026-07", P90), (other, "hopper-2026-07", 0.3), (alone, None, 0.3)],
+        # Its own name comes first, whatever it starts from.
+        (named, "blackwell-2026-07", calibrated.error_of("profile", "auto", catalog.accelerator("B200-SXM"))),
+    ):
+        found = calibrated.profile_of("auto", card)
+        assert (found and found["name"]) == name
+        assert calibrated.error_of("profile", "auto", card) == error
+    mine: Any = {"name": "own", "like": ["mine"]}
+    assert calibrated.profile_of([{"name": "theirs", "accelerators": ["H100-SXM"]}, mine], cheap) is mine
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "factor"),
+    [
+        *[("vllm", "gpt-oss-120b", 1.2 * 0.9), ("vllm", "DeepSeek-R1", 1.2), ("none", "gpt-oss-120b", 1.0)],
+        *[("sglang", "gpt-oss-120b", 0.8), ("sglang", "DeepSeek-R1", 0.8 * 1.5), ("trtllm", "gpt-oss-120b", 1.1)],
+        ("trtllm", "DeepSeek-R1", 1.0),
+    ],
+)
+def test_factors_of_servers(engine: str, model: str, factor: float) -> None:
+    profile = {
+        "engines": {"vllm": 1.2, "dynamo-vllm": 3.0, "dynamo-sglang": 0.8, "dynamo-trt": 7.0},
+        # A server may have factors of its models alone.
+        "pairs": {
+            "vllm": {"gpt-oss-120b": 0.9},
+            "dynamo-sglang": {"DeepSeek-R1": 1.5},
+            "trt": {"gpt-oss-120b": 1.1},
+            "dynamo-trt": {"DeepSeek-R1": 2.0},
+        },
+    }
+    assert calibrated.launch_factor(profile, engine, model) == pytest.approx(factor)
+    assert calibrated.launch_factor(None, engine, model) == 1.0
+    assert calibrated.launch_factor({}, engine, model) == 1.0
 
 
 def test_a_start_of_no_seconds_still_moves_bytes() -> None:
@@ -253,7 +315,7 @@ def test_latency_never_falls_with_the_batch_and_that_per_sequence_never_rises(fi
 def table_of(seed: int) -> Calibration:
     """A profile with kernels of all-reduces, by its number."""
     rng = random.Random(seed)  # noqa: S311
-    return calibration_from_mapping(random_profile(rng) | {"all_reduce": kernels(rng)})
+    return calibration_from_mapping(pass_profile(rng) | {"all_reduce": kernels(rng)})
 
 
 @pytest.mark.parametrize("accelerator", SWITCHED, ids=lambda each: each.name)
@@ -276,7 +338,7 @@ def test_a_kernel_that_is_quicker_with_more_ranks_is_refused(field: str) -> None
         table += [{"ranks": 2, "seconds": 1e-6, "bytes_per_s": 1e12}] * (not table)
         table += [{"ranks": MOST_RANKS, "seconds": 10.0, "bytes_per_s": 1e6}]
         counts = sorted({each["ranks"] for each in table})
-        profile = random_profile(rng) | {"all_reduce": table}
+        profile = pass_profile(rng) | {"all_reduce": table}
         calibration_from_mapping(profile)
         place = rng.randrange(1, len(counts))
         fewer = [each[field] for each in table if each["ranks"] == counts[place - 1]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, serving
+from oracle import Setup, calibrated, deployable, serving
 from oracle.breakdown import breakdown
 from oracle.fleet import (
     Kind,
@@ -30,6 +30,7 @@ from oracle.fleet import (
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
 from oracle.serving import Decoding, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet
+from random_profiles import random_profile
 from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
@@ -46,7 +47,10 @@ PER_TOKEN, PER_ATTENDED = 6400, 320
 # Bytes of a weight of 8 bits with its scale, of the unembedding, and of the norms.
 EIGHT, UNEMBEDDING, NORMS = 8.03 / 8, 160, 160
 WEIGHTS = 5 * (192 + 384) * EIGHT + 2 * UNEMBEDDING + NORMS
+HOPPER: Any = calibrated.profile_of("hopper-2026-07", catalog.accelerator("H100-SXM"))
 KERNEL_S = 4 * 5 * 1e-6
+# A prompt of ten tokens in a pass of its own.
+PROMPT_S = 0.08002
 
 
 def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Service:
@@ -69,8 +73,9 @@ def small_service(accelerator: Accelerator = COUNTING, **changes: Any) -> Servic
 def test_prefill_by_hand() -> None:
     one = serving.price(small_service(), "prefill", "fp8", ONE_GPU, 1)
     passed = KERNEL_S + (10 * PER_TOKEN + PER_ATTENDED * 10 * 10 / 2) / 1e6
-    assert one.pass_s == pytest.approx(passed, rel=1e-12)
-    assert one.pass_s == pytest.approx(0.08002, rel=1e-12)
+    assert one.latency_s == pytest.approx(passed, rel=1e-12)
+    assert passed == pytest.approx(PROMPT_S, rel=1e-12)
+    assert one.pass_s == pytest.approx(0.04 + PROMPT_S, rel=1e-12)
     # 5 layers x 16 bytes x 10 tokens over 1e5 bytes/s.
     assert one.transfer_s == pytest.approx(0.008, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(1 / passed, rel=1e-12)
@@ -82,7 +87,7 @@ def test_prefill_reads_no_cache() -> None:
     feed_forward = 5 * 3 * (EIGHT * 8 * 16 + 2 * 10 * (8 + 16))
     attention = 5 * (EIGHT * 192 + 2 * 10 * ((8 + 16) + (8 + 8)))
     moved = feed_forward + attention + NORMS + UNEMBEDDING
-    assert one.pass_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
+    assert one.latency_s == pytest.approx(KERNEL_S + moved / 8e4, rel=1e-12)
 
 
 def test_prefill_is_as_fast_as_its_network() -> None:
@@ -96,7 +101,7 @@ def test_prefill_of_a_pipeline_holds_a_prompt_in_each_stage() -> None:
     found = serving.instances(small_service(pipeline_parallel=(1, 2), batches=np.array([7])), "prefill")
     assert {(one.setup.pipeline, one.batch) for one in found} == {(1, 1), (2, 2)}
     two = next(one for one in found if one.batch == 2)
-    assert two.capacity_requests_per_s == pytest.approx(2 / two.pass_s, rel=1e-12)
+    assert two.capacity_requests_per_s == pytest.approx(2 / two.latency_s, rel=1e-12)
     assert two.transfer_s == pytest.approx(0.004, rel=1e-12)
 
 
@@ -140,14 +145,73 @@ def test_colocated_by_hand() -> None:
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
     assert one.speed_tokens_per_s == pytest.approx(1 / latency, rel=1e-12)
     assert one.capacity_requests_per_s == pytest.approx(4 / (latency * 20), rel=1e-12)
-    # Four sequences absorb a prompt in 20 / 4 steps.
-    assert one.pass_s == pytest.approx(5 * latency, rel=1e-12)
+    # The prompt in a pass of its own, prompts of the four sequences in the way, and the pass of the token.
+    assert one.pass_s == pytest.approx(0.04 + PROMPT_S * (1 + 0.065 * 4) + latency, rel=1e-12)
     assert one.transfer_s == 0
 
 
-def test_a_large_batch_absorbs_a_prompt_in_one_step() -> None:
-    one = serving.price(small_service(), "colocated", "fp8", ONE_GPU, 25)
-    assert one.pass_s == one.latency_s
+def test_the_first_token_waits_for_prompts_of_its_own_group_and_stage() -> None:
+    wide = small_service(replace(COUNTING, intra_node_bytes_per_s=1e30, inter_node_bytes_per_s=1e30))
+    two_groups = Setup(2, "1d", 1, 1, 2)
+    two_stages = Setup(1, "1d", 2, 1, 1)
+    for setup in (two_groups, two_stages):
+        one = serving.price(wide, "colocated", "fp8", setup, 8)
+        load = serving.passing(wide, 10, 0, 1, (0, 0))
+        prompt = float(deployable.evaluate(DENSE, wide.accelerator, setup, "fp8", np.array(2.0), load).latency_s)
+        expected = 0.04 + prompt * (1 + 0.065 * 4) + one.latency_s
+        assert one.pass_s == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("engine", "gib", "name", "tokens"),
+    [
+        *[("sglang", 15, "card", 2048), ("sglang", 24, "card", 4096), ("sglang", 48, "card", 4096)],
+        *[("sglang", 80, "card", 8192), ("sglang", 180, "card", 16_384)],
+        *[("vllm", 48, "card", 2048), ("vllm", 80, "card", 8192), ("vllm", 80, "my A100", 2048)],
+        *[("trtllm", 180, "my A100", 8192), ("trtllm", 69, "card", 2048)],
+    ],
+)
+def test_prompts_run_in_chunks(engine: str, gib: float, name: str, tokens: int) -> None:
+    card = replace(COUNTING, hbm_bytes=gib * 2**30, name=name)
+    for prompt, hit, chunks in (
+        *[(tokens, 0, 1), (tokens + 1, 0, 2), (3 * tokens, 0, 3), (2 * tokens, 0.5, 1), (4 * tokens, 0.25, 3)],
+        (1, 0, 1),
+    ):
+        wanted = small_service(card, request=Request(prompt, 20), engine=engine, prefix_hit=hit)
+        setup = replace(ONE_GPU, engine=engine)
+        one, two = (serving.price(wanted, "colocated", "fp8", setup, batch) for batch in (1, 3))
+        new = (1 - hit) * prompt
+        load = serving.passing(wanted, new / chunks, 0, 1 / chunks, (0, 0))
+        passed = float(deployable.evaluate(DENSE, card, setup, "fp8", np.array(1.0), load).latency_s)
+        # The launches are those of every chunk; the arithmetic is that of one prompt.
+        assert chunks * passed == pytest.approx((chunks - 1) * KERNEL_S + whole(wanted, setup), rel=1e-12)
+        assert one.pass_s == pytest.approx(0.04 + chunks * passed * 1.065 + one.latency_s, rel=1e-12)
+        assert two.pass_s == pytest.approx(0.04 + chunks * passed * 1.195 + two.latency_s, rel=1e-12)
+        alone = serving.price(replace(wanted, engine="none"), "colocated", "fp8", ONE_GPU, 1)
+        assert alone.pass_s == pytest.approx(0.04 + whole(wanted, setup) * 1.065 + one.latency_s, rel=1e-12)
+
+
+def whole(wanted: Service, setup: Setup) -> float:
+    """Seconds of a pass with all of a prompt that is not found."""
+    load = serving.passing(wanted, wanted.new_tokens, 0, 1, (0, 0))
+    return float(deployable.evaluate(DENSE, wanted.accelerator, setup, "fp8", np.array(1.0), load).latency_s)
+
+
+def test_a_profile_may_have_another_first_token() -> None:
+    profile = random_profile(random.Random(3))  # noqa: S311 - chance, not secrets
+    given = small_service(profile=profile)
+    plain = serving.price(given, "colocated", "fp8", ONE_GPU, 4)
+    prompt = (plain.pass_s - 0.04 - plain.latency_s) / 1.26
+    for constants, expected in (
+        ({"seconds": 0.5}, 0.5 + prompt * 1.26),
+        ({"prompts_in_the_way": 0.25}, 0.04 + prompt * 2),
+        ({"seconds": 0, "prompts_in_the_way": 0}, prompt),
+    ):
+        other = replace(given, profile=profile | {"first_token": constants})
+        one = serving.price(other, "colocated", "fp8", ONE_GPU, 4)
+        assert one.pass_s == pytest.approx(expected + one.latency_s, rel=1e-12)
+        prefill = serving.price(other, "prefill", "fp8", ONE_GPU, 1)
+        assert prefill.pass_s == pytest.approx(constants.get("seconds", 0.04) + prefill.latency_s, rel=1e-12)
 
 
 def test_colocated_reads_the_cache_once() -> None:
@@ -185,19 +249,91 @@ def test_speculation_by_hand(phase: serving.Phase, absorbed: float) -> None:
     draft = KERNEL_S + 4 * (1.75 * PER_TOKEN + PER_ATTENDED * (20 + 0.75 * 5)) / 1e6
     latency = (model + draft) / 1.5
     assert one.latency_s == pytest.approx(latency, rel=1e-12)
-    assert one.pass_s == pytest.approx(5 * latency if phase == "colocated" else 0, rel=1e-12)
-
-
-def test_a_speculating_batch_absorbs_a_prompt_in_a_whole_pass() -> None:
-    decoding = Decoding(ONE_GPU, 2, 1.5)
-    one = serving.price(
-        small_service(speculation=Speculation(DENSE, 0.5, 2)), "colocated", "fp8", ONE_GPU, 25, decoding
-    )
-    assert one.pass_s == pytest.approx(1.5 * one.latency_s, rel=1e-12)
+    # The prompt goes through both, and the tokens of a whole round come first.
+    first = 0.04 + 2 * PROMPT_S * (1 + 0.065 * 4) + 1.5 * latency
+    assert one.pass_s == pytest.approx(first if phase == "colocated" else 0, rel=1e-12)
 
 
 def test_a_certain_draft_yields_all_its_tokens() -> None:
     assert Speculation(DENSE, 1, 4).expected_tokens(3) == 3
+
+
+# --- planning with the error ------------------------------------------------------------------------------------------
+
+
+def test_instances_meet_their_limits_with_the_error() -> None:
+    one = small_service(error=0.25)
+    nominal = serving.price(one, "colocated", "fp8", ONE_GPU, 22)
+    assert nominal == serving.price(small_service(), "colocated", "fp8", ONE_GPU, 22)
+    late = replace(one, max_time_to_first_token_s=nominal.pass_s * 1.25)
+    assert [found.batch for found in serving.instances(late, "colocated")] == [22]
+    slow = replace(one, min_speed=(nominal.speed_tokens_per_s or 0.0) / 1.25)
+    assert [found.batch for found in serving.instances(slow, "colocated")] == [22]
+    prefill = serving.price(one, "prefill", "fp8", ONE_GPU, 1)
+    for cap, met in ((1.2501, True), (1.2499, False)):
+        first = (prefill.pass_s + prefill.transfer_s) * cap
+        assert bool(serving.instances(replace(one, max_time_to_first_token_s=first), "prefill")) == met
+        found = serving.faults(replace(one, max_time_to_first_token_s=first), prefill)
+        assert any("too late" in fault for fault in found) == (not met)
+
+
+def test_demand_is_met_with_the_error() -> None:
+    given = fleet([pool(rented_by="gpu")], [priced(serving=["colocated"])])
+    case = read(given)
+    each = max(kinds(case, case.workloads[0]), key=lambda kind: kind.capacity[0] / kind.gpus)
+    for error, profile in ((0.2, "auto"), ("profile", "auto"), ("profile", "paper-constants")):
+        planned = given | {"profile": profile}
+        expected = {0.2: 0.2, "profile": HOPPER["fitted_on"]["p90_error"] if profile == "auto" else 0.3}[error]  # type: ignore[index]
+        case = read(planned | {"model_error": error})
+        found = kinds(case, case.workloads[0])
+        assert {kind.error for kind in found} == {expected}
+        each = max(found, key=lambda kind: kind.capacity[0] / kind.gpus)
+        assert each.sure_capacity[0] == pytest.approx(each.capacity[0] / (1 + expected))
+        # Two of the best kind serve up to twice its sure capacity, and no more.
+        for share, instances in ((0.999, 2), (1.001, 3)):
+            planned["workloads"] = [priced(serving=["colocated"], requests_per_s=2 * share * each.sure_capacity[0])]
+            answer = solve(planned | {"model_error": error, "objective": "gpus"})
+            assert answer is not None
+            assert (answer.gpus == 2 * each.gpus) == (instances == 2)
+
+
+def test_operating_points_are_taken_as_they_are() -> None:
+    rows = [point(1, 10, speed_tokens_per_s=20, time_to_first_token_s=2)]
+    wanted = workload(*rows, rate=10, min_speed=20, max_time_to_first_token_s=2)
+    assert cost(fleet([pool(rented_by="gpu")], [wanted]) | {"model_error": 1}) == 1
+
+
+def test_a_pair_is_in_time_with_the_error_of_its_prefill() -> None:
+    kind: Mapping = {"workload": "w", "pool": 0, "gpus": 1, "capacity": (1.0,)}
+    prefill = Kind(**kind, phase="prefill", pass_s=(1.0,), transfer_s=(0.5,), error=0.5)
+    decode = Kind(**kind, phase="decode", pass_s=(0.0,), transfer_s=(1.0,), error=2.0)
+    assert prefill.pairs_with(decode, 3.0)
+    assert not prefill.pairs_with(decode, 2.9)
+    listed = replace(prefill, error=0.0, rows=({},))
+    assert listed.pairs_with(decode, 1.5)
+
+
+# --- factors of servers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked", "own"),
+    [
+        *[("vllm", False, True), (["vllm"], False, True), (["vllm", "sglang"], False, False), ("any", False, False)],
+        *[("any", True, True), ("none", True, False)],
+    ],
+)
+def test_launches_of_one_server_take_its_factor(engine: Any, asked: bool, own: bool) -> None:
+    given = fleet([pool()], [priced(serving=["decode"], engine=engine, engine_factors=asked)])
+    case = read(given)
+    wanted = service(case, case.workloads[0], 0, Request(2000, 200))
+    setup = replace(ONE_GPU, engine="none" if engine == "none" else "vllm")
+    generic = replace(wanted, engine=("vllm", "sglang"), engine_factors=False)
+    one, other = (serving.price(each, "decode", "fp8", setup, 8).latency_s for each in (wanted, generic))
+    # The factor is on the launches of 32 layers.
+    expected = (HOPPER["engines"]["vllm"] - 1) * 32 * HOPPER["layer_s"]
+    assert expected != 0
+    assert one - other == pytest.approx(expected if own else 0, abs=1e-12)
 
 
 def test_memory_sets_the_batch() -> None:
@@ -223,8 +359,8 @@ def test_speed_and_time_to_first_token_set_the_batch() -> None:
     one = small_service()
     capped = replace(one, max_time_to_first_token_s=serving.price(one, "colocated", "fp8", ONE_GPU, 22).pass_s)
     assert [found.batch for found in serving.instances(capped, "colocated")] == [22]
-    assert not serving.instances(replace(one, max_time_to_first_token_s=0.0880), "prefill")
-    assert serving.instances(replace(one, max_time_to_first_token_s=0.0881), "prefill")
+    assert not serving.instances(replace(one, max_time_to_first_token_s=0.1200), "prefill")
+    assert serving.instances(replace(one, max_time_to_first_token_s=0.1281), "prefill")
 
 
 def test_the_largest_batch_is_the_best_one() -> None:
@@ -961,12 +1097,12 @@ def degree_columns(tensor: int, groups: int) -> Mapping:
     return given | {"expert_tensor_parallel": tensor * groups}
 
 
-def result_of_a_priced_pair(tensor: int = 2, groups: int = 1) -> Mapping:
+def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, **more: Any) -> Mapping:
     """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
     space = priced()["design_space"] | {"tensor_parallel": [1, tensor], "attention_data_parallel": [1, groups]}
     # No server has groups of a dense model of this class.
     engine = "vllm" if groups == 1 else "none"
-    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)])
+    scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)]) | more
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
@@ -1141,7 +1277,8 @@ def test_every_wrong_price_is_found(change: Callable[[Mapping], None]) -> None:
 
 
 def test_a_plan_whose_instances_cannot_exchange_a_cache_is_found() -> None:
-    result = copy.deepcopy(result_of_a_priced_pair())
+    # With a profile, one that is named alone would take its own launches.
+    result = copy.deepcopy(result_of_a_priced_pair(profile="paper-constants"))
     result["scenario"]["workloads"][0]["engine"] = ["vllm", "trtllm"]
     prefill, decode = result["plans"][0]["instances"]
     for each in (prefill, decode):

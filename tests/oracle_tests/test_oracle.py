@@ -13,6 +13,7 @@ from oracle import (
     OracleScenario,
     Setup,
     best,
+    calibrated,
     coverage,
     covers,
     deployable,
@@ -22,6 +23,7 @@ from oracle import (
     pareto,
 )
 from oracle.common import collective_s, peak_flops
+from oracle.energy import supply
 from oracle.enumeration import setups, speculative_s
 from oracle.kinds import kind_of
 from oracle.precision import rate
@@ -30,6 +32,7 @@ from places import DATA
 from random_scenarios import numbered
 from small_chip import CHIP, DENSE
 
+from ieco_opt import catalog
 from ieco_opt.catalog.attention import Attention, AttentionBlock, GroupedQueryAttention, LatentAttention
 from ieco_opt.catalog.types import FeedForward, Model, PaperModel, Topology
 
@@ -404,6 +407,127 @@ def test_economics_and_limits() -> None:
     nothing = enumerate_deployments(replace(SCENARIO, max_cost=0.0))
     assert best(nothing, "fastest") is None
     assert pareto(nothing)["batch"].size == 0
+
+
+def test_energy_by_hand() -> None:
+    power = {"usd_per_kwh": 0.36, "pue": 1.2, "kg_co2_per_kwh": 3.6}
+    scenario = replace(SCENARIO, weights=("bf16",), powers={"chip": power})
+    plain, table = enumerate_deployments(replace(scenario, powers={})), enumerate_deployments(scenario)
+    for row in range(0, table["batch"].size, 7):
+        names = ("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
+        setup = Setup(*(table[name][row].item() for name in names))
+        parts = evaluate(
+            EXPERTS, CHIP, setup, batch=table["batch"][row], context_tokens=20, output_tokens=10, weights="bf16"
+        )
+        # 100 W a GPU, of which 26 are drawn always and 65 while memory or arithmetic are busy.
+        busy = max(float(parts.memory_s), float(parts.arithmetic_s))
+        joules = table["gpus"][row] * (26 * float(parts.latency_s) + 65 * busy) / table["batch"][row]
+        assert table["energy_j_per_token"][row] == pytest.approx(joules, rel=1e-12)
+        assert plain["energy_j_per_token"][row] == pytest.approx(joules, rel=1e-12)
+        assert table["energy_usd_per_mtok"][row] == pytest.approx(joules * 1.2 * 0.1, rel=1e-12)
+        assert table["carbon_kg_per_mtok"][row] == pytest.approx(joules * 1.2, rel=1e-12)
+        more = table["cost_usd_per_mtok"][row] - plain["cost_usd_per_mtok"][row]
+        assert more == pytest.approx(table["energy_usd_per_mtok"][row])
+    assert np.isnan([plain["energy_usd_per_mtok"], plain["carbon_kg_per_mtok"]]).all()
+    half = float(np.median(table["energy_j_per_token"]))
+    least = replace(scenario, max_energy_j_per_token=half)
+    assert enumerate_deployments(least)["batch"].size == np.count_nonzero(table["energy_j_per_token"] <= half)
+    clean = replace(scenario, max_carbon_kg_per_mtok=half * 1.2 * 1.0000001)
+    assert enumerate_deployments(clean)["batch"].size == np.count_nonzero(table["energy_j_per_token"] <= half)
+    # What nobody knows meets no limit; what a kilowatt-hour costs without its carbon, and the other way round.
+    assert not enumerate_deployments(replace(least, accelerators=(replace(CHIP, power_w=None),)))["batch"].size
+    assert not enumerate_deployments(replace(clean, powers={"chip": {"usd_per_kwh": 1.0}}))["batch"].size
+    only_carbon = enumerate_deployments(replace(scenario, powers={"chip": {"kg_co2_per_kwh": 3.6}}))
+    assert only_carbon["carbon_kg_per_mtok"] == pytest.approx(table["carbon_kg_per_mtok"] / 1.2)
+    assert only_carbon["cost_usd_per_mtok"].tolist() == plain["cost_usd_per_mtok"].tolist()
+    gpt_4: Mapping = {"model": MODELS["GPT-4"], "fidelity": "paper", "weights": (), "stage_ranks": (64,)}
+    known = replace(SCENARIO, **gpt_4, accelerators=(replace(H100, power_w=700.0),), max_gpus=64)
+    assert np.isnan(enumerate_deployments(known)["energy_j_per_token"]).all()
+
+
+def test_energy_of_a_draft_is_put_together_as_its_time_is() -> None:
+    scenario = replace(
+        SCENARIO, model=DENSE, weights=("bf16",), stage_ranks=(1,), attention_data_parallel=(1,), batches=np.array([4])
+    )
+    drafting = replace(scenario, draft_model=replace(DENSE, name="draft"), max_draft_tokens=3, pipeline_parallel=(1,))
+    table = enumerate_deployments(drafting)
+    row = table["draft_tokens"].tolist().index(3)
+    at: Mapping = {"batch": 4, "context_tokens": 25, "weights": "bf16"}
+    one = Setup(1, "1d", 1, 1, 1)
+    verifying, proposing = (evaluate(DENSE, CHIP, one, **at, tokens_per_pass=tokens) for tokens in (3, 1))
+
+    def busy(parts: Any) -> float:
+        return max(float(parts.memory_s), float(parts.arithmetic_s))
+
+    joules = 100 * (0.26 * table["latency_s"][row] + 0.65 * (busy(verifying) + 2 * busy(proposing)) / 2.44) / 4
+    assert table["energy_j_per_token"][row] == pytest.approx(joules, rel=1e-12)
+
+
+def test_power_of_a_profile() -> None:
+    idle_alone = {"power": {"idle": 0.5}}
+    profile = {"power": {"idle": 0.1, "busy": 0.8, "accelerators": {"chip": {"idle": 0.3, "busy": 0.4}}}}
+    shares = [
+        (found.idle, found.busy)
+        for found in (
+            supply(None, "chip", None),
+            supply({}, "chip", {"pue": 1.5}),
+            supply(idle_alone, "chip", None),
+            supply(profile, "chip", None),
+            supply(profile, "other", None),
+        )
+    ]
+    assert shares == [(0.26, 0.65), (0.26, 0.65), (0.5, 0.65), (0.3, 0.4), (0.1, 0.8)]
+
+
+def test_limits_hold_with_the_error() -> None:
+    table = enumerate_deployments(SCENARIO)
+    power = {"chip": {"kg_co2_per_kwh": 1.0}}
+    nominal = {
+        "min_speed": table["speed_tokens_per_s"],
+        "min_throughput": table["throughput_tokens_per_s"],
+        "max_cost": table["cost_usd_per_mtok"],
+        "max_energy_j_per_token": table["energy_j_per_token"],
+        "max_carbon_kg_per_mtok": enumerate_deployments(replace(SCENARIO, powers=power))["carbon_kg_per_mtok"],
+        "max_throughput": table["throughput_tokens_per_s"],
+        "max_power_kw": table["power_kw"],
+    }
+    for name, figures in nominal.items():
+        limit = float(np.median(figures)) * 1.000001
+        worse = {"min": 1 / 1.5, "max": 1.5}[name[:3]] if name not in ("max_throughput", "max_power_kw") else 1.0
+        kept = figures * worse >= limit if name.startswith("min") else figures * worse <= limit
+        limited = replace(SCENARIO, model_error=0.5, powers=power, **{name: limit})
+        found = enumerate_deployments(limited)
+        assert found["batch"].size == np.count_nonzero(kept), name
+        assert set(found["latency_s"].tolist()) <= set(table["latency_s"].tolist()), name
+    # Each accelerator has an error of its own.
+    profile = {"name": "own", "accelerators": ["chip"], "fitted_on": {"p90_error": 0.5}}
+    two = (CHIP, replace(CHIP, name="other"))
+    scenario = replace(SCENARIO, model_error="profile", profile=profile, accelerators=two)
+    assert [scenario.error_of(each) for each in two] == [0.5, 0.3]
+
+
+def test_launches_of_a_server_have_its_factor_where_it_is_asked_for() -> None:
+    hopper = catalog.accelerator("H100-SXM")
+    model = catalog.model("Llama-3.1-8B")
+    lists: Mapping = {"stage_ranks": (1,), "pipeline_parallel": (1,), "attention_data_parallel": (1,)}
+    given: Mapping = {"accelerators": (hopper,), "weights": ("fp8",), "batches": np.array([8]), **lists}
+    scenario = replace(SCENARIO, model=model, **given, engine="any")
+
+    def latencies(**changes: Any) -> dict[str, float]:
+        table = enumerate_deployments(replace(scenario, **changes))
+        return dict(zip(table["engine"].tolist(), table["latency_s"].tolist(), strict=True))
+
+    generic, own = latencies(), latencies(engine_factors=True)
+    assert len(set(generic.values())) == 1
+    profile: Any = calibrated.profile_of("auto", hopper)
+    for name, called in (("vllm", "vllm"), ("sglang", "dynamo-sglang"), ("trtllm", "trt")):
+        expected = (profile["engines"][called] - 1) * 32 * profile["layer_s"]
+        assert own[name] - generic[name] == pytest.approx(expected, abs=1e-12)
+        assert latencies(engine=name) == {name: own[name]}
+    assert latencies(engine=["vllm", "sglang"]) == {name: generic[name] for name in ("vllm", "sglang")}
+    assert latencies(engine="none") == {"": generic["vllm"]}
+    one = dict.fromkeys(("vllm", "trtllm"), latencies(profile="paper-constants")["vllm"])
+    assert latencies(profile="paper-constants", engine=["vllm", "trtllm"], engine_factors=True) == one
 
 
 def test_speculation_by_hand() -> None:
