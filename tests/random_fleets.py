@@ -236,9 +236,7 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 # --- workloads of the performance model -------------------------------------------------------------------------------
 
 
-def _priced_workload(
-    rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, planned: Mapping
-) -> Mapping:
+def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, planned: Mapping) -> Mapping:
     workload: Mapping = {"name": name, **_model(rng)}
     workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
     workload |= _engine(rng, workload, pools)
@@ -357,9 +355,7 @@ def _speculating(rng: random.Random, model: Any) -> Mapping:
     return {"model": rng.choice(_MODELS), "speculation": {"mode": mode, **named, **accepted}}
 
 
-def _capped_first_token(
-    rng: random.Random, workload: Mapping, pools: Sequence[Mapping], planned: Mapping
-) -> Mapping:
+def _capped_first_token(rng: random.Random, workload: Mapping, pools: Sequence[Mapping], planned: Mapping) -> Mapping:
     """Draw a cap on the time to first token, most of them a little less than some instance takes without one."""
     found = _priced(workload, pools, planned)
     if not found or rng.random() < 0.1:

@@ -17,7 +17,7 @@ MODELS = ("own", "Llama-3.1-8B", "Qwen3-8B", "gpt-oss-20b", "DeepSeek-V2-Lite", 
 
 
 def random_profile(rng: random.Random) -> Mapping:
-    """Draw a profile; a fifth has no kernels of all-reduces, and what may be left out is left out of a third of them."""
+    """Draw a profile; a fifth has no kernels of all-reduces, and in a third optional parts are left out."""
     return pass_profile(rng) | {
         name: draw(rng)
         for name, draw in {

@@ -144,7 +144,8 @@ def _more(number: int) -> Mapping:
         found["engine_factors"] = rng.random() < 0.9
     if rng.random() < 0.3:
         # Some energy costs more than the GPUs that take it.
-        tariff = {"kg_co2_per_kwh": 0.4, "usd_per_kwh": rng.choice((0.05, 0.3, 3.0)), "pue": rng.choice((1.0, 1.1, 1.6))}
+        price, pue = rng.choice((0.05, 0.3, 3.0)), rng.choice((1.0, 1.1, 1.6))
+        tariff = {"kg_co2_per_kwh": 0.4, "usd_per_kwh": price, "pue": pue}
         found["power"] = {name: value for name, value in tariff.items() if rng.random() < 0.75}
         found["power"].setdefault(*rng.choice((("usd_per_kwh", 0.1), ("kg_co2_per_kwh", 0.7))))
     return found

@@ -247,7 +247,7 @@ SWITCHES: Mapping[str, Switch] = {
     "a profile by default": Switch(lambda scenario: replace(scenario, profile=scenario.profile or "paper-constants")),
     "limits hold with the error": _scenario(model_error=0.0),
     "an error of its own for each accelerator": Switch(
-        lambda scenario: replace(scenario, model_error=0.3 if scenario.model_error == "profile" else scenario.model_error)
+        lambda asked: replace(asked, model_error=0.3 if asked.model_error == "profile" else asked.model_error)
     ),
     "launches of a server": _patched(calibrated, "launch_factor", mock.Mock(return_value=1.0)),
     "each of several servers has its own launches": _scenario(engine_factors=False),
