@@ -46,8 +46,8 @@ def fleet_of(accelerator: str = "H100-SXM", profile: Mapping | None = None, **wo
         "design_space": SMALL,
     }
     pool = {"name": "p", "accelerator": accelerator, "gpus": 64, "usd_per_gpu_hour": 2.0, "rented_by": "gpu"}
-    calibration = {} if profile is None else {"profile": profile}
-    return {"kind": "fleet", "pools": [pool], "workloads": [asked | workload], **calibration}
+    calibration = profile or "paper-constants"
+    return {"kind": "fleet", "pools": [pool], "workloads": [asked | workload], "profile": calibration}
 
 
 def candidates_of(mapping: Mapping) -> Candidates:
