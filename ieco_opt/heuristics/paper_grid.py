@@ -12,7 +12,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import limits_of
 from ieco_opt.heuristics.interface import NO_SERVER, Proposals, joined, nondominated
-from ieco_opt.heuristics.pricing import no_proposals, offered_families
+from ieco_opt.heuristics.pricing import counts_energy, no_proposals, offered_families
 from ieco_opt.heuristics.published_search import (
     RESOLUTION,
     Searches,
@@ -20,6 +20,8 @@ from ieco_opt.heuristics.published_search import (
     SearchResult,
     search,
 )
+from ieco_opt.performance.economics import TOKENS_PER_MTOK
+from ieco_opt.performance.energy import kg_per_joule, per_token, watts
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.speculation import NO_YIELD
 from ieco_opt.results.comparison import Budget
@@ -96,6 +98,7 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
         verifies_own_token=deployable,
         layouts=scenario.design_space.tensor_layout,
         resolution=resolution,
+        counts_energy=counts_energy(scenario),
     )
 
 
@@ -110,6 +113,13 @@ def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResu
     )
     if np.isfinite(limits.max_power_kw):
         meets &= gpus * (family.accelerator.power_w or np.nan) / 1000.0 <= limits.max_power_kw
+    if limits.on_energy:
+        drawn = watts(family.accelerator, family.shape.fidelity, gpus)
+        joules = per_token(*drawn, found.latency_s, found.busy_s, found.batch)
+        meets &= joules <= limits.max_energy_j_per_token
+        if np.isfinite(limits.max_carbon_kg_per_mtok):
+            kilograms = TOKENS_PER_MTOK * joules * (kg_per_joule(family.accelerator) or np.nan)
+            meets &= kilograms <= limits.max_carbon_kg_per_mtok
     return Proposals(
         accelerator=np.full(len(gpus), family.accelerator_index),
         precision=np.full(len(gpus), family.precision_index),

@@ -76,6 +76,13 @@ def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, .
     return tuple(family for offered in offered_families(resolved, ask) for family in distinct(offered))
 
 
+def counts_energy(resolved: ResolvedScenario) -> bool:
+    """Whether a price or a limit of energy makes prices depend on busy times."""
+    return limits_of(resolved.scenario.limits).on_energy or any(
+        each.power is not None for each in resolved.accelerators
+    )
+
+
 class PricedSpace:
     """The design space of a scenario as a function from decisions to prices, which asks whether to go on.
 
@@ -88,7 +95,7 @@ class PricedSpace:
         self.ask = ask
         self.families = families_of(resolved, ask) if families is None else families
         self.limits: Limits = limits_of(resolved.scenario.limits)
-        self.counts_energy = self.limits.on_energy or any(each.power is not None for each in resolved.accelerators)
+        self.counts_energy = counts_energy(resolved)
         listed = resolved.design_space.batches
         self.listed = None if listed is None else np.array(listed)
         self.draft_range = (0, *(self.families[0].draft_range if self.families else ()))

@@ -20,7 +20,7 @@ from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import cost_usd_per_mtok
-from ieco_opt.performance.energy import usd_per_joule, usd_rates
+from ieco_opt.performance.energy import usd_rates
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.speculation import NO_YIELD, Yield
 from ieco_opt.performance.times import PassTime
@@ -47,7 +47,7 @@ class SearchRequest:
     as published, or of all sequences in flight where ``whole_batch_resident``.
     With ``draft``, where there is one, a pass verifies one of the numbers of ``tokens``, one of which is the model's
     own where it ``verifies_own_token``: the draft is charged a pass less. ``batches`` are the least and the greatest of
-    the grid; by default those published.
+    the grid; by default those published. Busy times are looked at only where it ``counts_energy``.
     """
 
     model: Architecture
@@ -64,11 +64,7 @@ class SearchRequest:
     batches: tuple[float, float] | None = None
     layouts: tuple[str, ...] = ("1d", "2d")
     resolution: int = RESOLUTION
-
-    @property
-    def counts_energy(self) -> bool:
-        """Whether the cost includes energy."""
-        return usd_per_joule(self.accelerator) is not None
+    counts_energy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +80,7 @@ class SearchResult:
     draft_tokens: NDArray[np.int64]
     draft_degrees: Degrees
     latency_s: Array
+    busy_s: Array
     cost_usd_per_mtok: Array
     evaluations: int
     finished: bool
@@ -145,6 +142,7 @@ def search(request: SearchRequest, ask: Ask = go_on) -> SearchResult:
         draft_tokens=used,
         draft_degrees=without(_degrees(request.draft or request.model, gpus[row], batch[column], drafts), used == 0),
         latency_s=latency[row, column],
+        busy_s=busy[row, column],
         cost_usd_per_mtok=cost[row, column],
         evaluations=sum(best.evaluations for best in searches),
         finished=all(best.finished for best in searches),

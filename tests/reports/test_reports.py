@@ -90,6 +90,9 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "free_gb": 54.0,
         "draft": None,
         "cost_cap": None,
+        "energy_j_per_token": 0.5,
+        "energy_usd_per_mtok": None,
+        "carbon_kg_per_mtok": None,
     }
     return Deployment(**(fields | changes))
 
