@@ -253,6 +253,9 @@ def _traded() -> ieco_opt.Fleet:
     return ieco_opt.Fleet(name="traded", pools=pools, workloads=[listed])
 
 
+TIGHT = {"profile": "paper-constants"}
+"""Constants with which a limit is met that the error of the model breaks."""
+
 RESULTS: dict[str, Callable[[], Answer]] = {
     "covered": lambda: ieco_opt.frontier(_drafted(), delta=0.3),
     "complete": lambda: ieco_opt.frontier(_experts(), complete=True),
@@ -260,7 +263,9 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "sampled": lambda: ieco_opt.frontier(_drafted(), points=5),
     "stopped": _stopped,
     "band": lambda: ieco_opt.frontier(_precise(limits={"min_speed": 50}), delta=0.5, band=True),
-    "band without an end": lambda: ieco_opt.frontier(_drafted(limits={"min_speed": 500}), delta=0.5, band=True),
+    "band without an end": lambda: ieco_opt.frontier(
+        _drafted(**TIGHT, limits={"min_speed": 500}), delta=0.5, band=True
+    ),
     "fastest": lambda: run.answer(_drafted(limits={"max_cost": 0.5}), objective="fastest"),
     "cheapest": lambda: run.answer(_drafted(limits={"min_speed": 200}), objective="cheapest"),
     "preferred": lambda: run.answer(_experts(), objective="preferred"),
@@ -268,7 +273,7 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),
     "explained with an error": lambda: ieco_opt.explain(_drafted(model_error=0.3, limits={"max_cost": 0.5})),
-    "infeasible with an error": lambda: ieco_opt.explain(_drafted(model_error=1, limits={"min_speed": 400})),
+    "infeasible with an error": lambda: ieco_opt.explain(_drafted(**TIGHT, model_error=1, limits={"min_speed": 400})),
     "compared": lambda: ieco_opt.compare(_experts(), chosen(("rule-of-thumb", "paper-grid"), 3)),
     "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET)),
     "plan with an error": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET, model_error=0.15)),

@@ -84,6 +84,7 @@ TINY: Mapping = {
     "weights": ["bf16"],
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000},
+    "profile": "paper-constants",
     "design_space": {
         "stage_ranks": [1, 2],
         "pipeline_parallel": [1],

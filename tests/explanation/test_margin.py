@@ -17,6 +17,7 @@ Fields = dict[str, Any]
 DENSE: Fields = {
     "model": "Llama-3.1-8B",
     "weights": ["fp8"],
+    "profile": "paper-constants",
     "accelerators": ["H100-SXM", "L40S"],
     "workload": {"context_tokens": 1000, "output_tokens": 200},
     "design_space": {"tensor_parallel": [1, 2], "pipeline_parallel": [1], "batch": {"max": 128}},

@@ -23,6 +23,7 @@ name: small
 model: Llama-3.1-8B
 weights: [fp8]
 accelerators: [H100-SXM]
+profile: paper-constants
 workload: {context_tokens: 1000, output_tokens: 200}
 design_space: {stage_ranks: [1, 2], pipeline_parallel: [1], batch: {min: 1, max: 64}}
 """

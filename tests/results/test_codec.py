@@ -86,7 +86,9 @@ OPTIONAL = {
     *("engine", "engines", "exchange", "draft_mode", "draft_model"),
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
-    "confirmed",
+    *("confirmed", "margin"),
+    # Of a frontier with a band.
+    "pessimistic",
     # Of a comparison.
     *("least", "median", "worst", "worst_speed", "worst_cost", "additive_epsilon", "igd_plus", "accelerator"),
     "exact",

@@ -56,7 +56,9 @@ def test_it_is_said_in_words() -> None:
     expected = "limits hold if the model is 5.5 % (H100-SXM) or 30 % (L40S) too optimistic"
     assert limits_hold(scenario(model_error="profile")) == expected
     assert in_words({"a": 0.3, "b": 0.1, "c": 0.3}) == "30 % (a, c) or 10 % (b)"
-    fleet = ieco_opt.load_scenario(SCENARIOS / "fleet-chat-and-code.yaml", ["model_error=profile"])
+    fleet = ieco_opt.load_scenario(
+        SCENARIOS / "fleet-chat-and-code.yaml", ["model_error=profile", "profile=paper-constants"]
+    )
     assert limits_hold(fleet) == "limits hold if the model is 30 % too optimistic"
 
 
