@@ -39,7 +39,7 @@ def measured_all_reduces(machine: Machine, sizes: Sizes, seconds: float, notes: 
         try:
             while not started.join():
                 pass
-        except machine.torch.multiprocessing.ProcessException as error:
+        except _failures(machine.torch) as error:
             reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
             notes.append(f"all-reduces were not measured: {reason.strip()[:_MOST_LETTERS]}")
             return ()
@@ -48,6 +48,11 @@ def measured_all_reduces(machine: Machine, sizes: Sizes, seconds: float, notes: 
                 process.terminate()
         lines = Path(written).read_text("ascii").split("\n")
     return tuple(AllReduceTime(int(ranks_), float(size), float(taken)) for ranks_, size, taken in map(str.split, lines))
+
+
+def _failures(torch: Any) -> tuple[type[Exception], ...]:
+    """What is raised where a process ends early."""
+    return (torch.multiprocessing.ProcessRaisedException, torch.multiprocessing.ProcessExitedException)
 
 
 def _rank(

@@ -91,6 +91,19 @@ def test_a_peak_that_was_surpassed_is_raised() -> None:
     assert peaks(quick, H100).raised == {"hbm_bytes_per_s"}
 
 
+def test_reads_count_few_rows_alone_and_raise_no_known_peak() -> None:
+    measured = timings()
+    many = tuple(replace(each, seconds=each.seconds / 1e3) if each.rows > 16 else each for each in measured.matrices)
+    assert replace(measured, matrices=many).read_bytes_per_s("bf16") == pytest.approx(READS, rel=1e-6)
+    few = tuple(replace(each, seconds=each.seconds / 2) if each.rows <= 16 else each for each in measured.matrices)
+    quick = replace(measured, matrices=few)
+    assert quick.read_bytes_per_s("bf16") == pytest.approx(2 * READS, rel=1e-6)
+    # The slope of a few times scatters: a known peak stays, and the share is at most one.
+    assert peaks(quick, H100).hbm_bytes_per_s == 3.35e12
+    assert made(quick, H100, calibration("blackwell-2026-07")).linear_share.bf16 == 1.0
+    assert peaks(quick, None).hbm_bytes_per_s == pytest.approx(2 * READS, rel=1e-6)
+
+
 def test_an_unknown_card_is_described_completely() -> None:
     device = replace(CARD, name="NVIDIA Rubin X", count=4)
     card = read(timings(device), None)
