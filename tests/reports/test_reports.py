@@ -1144,8 +1144,8 @@ TRUSTED: dict[str, Any] = {"profile": "hopper-2026-07", "in_range": True, "expec
         ([TRUSTED, TRUSTED], "profile hopper-2026-07 (expected error 17 %); all in the validated range"),
         (
             [TRUSTED, {"profile": "paper-constants", "in_range": False, "expected_error": 0.3}],
-            "profile hopper-2026-07 (expected error 17 %), paper-constants (expected error 30 %); 1 of 2 rows outside the"
-            " validated range",
+            "profile hopper-2026-07 (expected error 17 %), paper-constants (expected error 30 %);"
+            " 1 of 2 rows outside the validated range",
         ),
         ([{}, {}], None),
     ],
