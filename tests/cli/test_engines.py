@@ -17,6 +17,7 @@ EXPERTS: Mapping = {
     "version": 2,
     "kind": "deployment",
     "name": "experts",
+    "profile": "paper-constants",
     "model": "Mixtral-8x22B",
     "weights": ["int4"],
     "accelerators": ["H100-SXM"],

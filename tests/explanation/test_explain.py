@@ -49,6 +49,7 @@ SETUP = (
 
 DENSE: Mapping = {
     "model": "Llama-3.1-8B",
+    "profile": "paper-constants",
     "weights": ["bf16", "fp8"],
     "accelerators": ["H100-SXM"],
     "workload": {"context_tokens": 1000, "output_tokens": 200},
@@ -63,6 +64,7 @@ BASES: dict[str, Mapping] = {
     "dense": DENSE,
     "experts": {
         "model": "Mixtral-8x7B",
+        "profile": "paper-constants",
         "weights": ["fp8"],
         "accelerators": ["H200-SXM"],
         "workload": {"context_tokens": 2000, "output_tokens": 500},
@@ -76,6 +78,7 @@ BASES: dict[str, Mapping] = {
     "two accelerators": {**DENSE, "accelerators": ["A100-SXM-80GB", "H100-SXM"], "weights": ["bf16"]},
     "speculation": {
         **DENSE,
+        "profile": "paper-constants",
         "weights": ["fp8"],
         "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 3},
     },

@@ -86,6 +86,7 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "draft_gb": 0.0,
         "reserve_gb": 4.0,
         "free_gb": 12.0,
+        **dict.fromkeys(("profile", "in_range", "expected_error")),
         "draft": None,
     }
     return InstanceRow(**(values | changes))
@@ -115,6 +116,9 @@ _FROM_A_TABLE = dict.fromkeys(
         "draft_gb",
         "reserve_gb",
         "free_gb",
+        "profile",
+        "in_range",
+        "expected_error",
         "kv_cache",
         "engine",
         "engines",
@@ -251,7 +255,7 @@ def result(scenario: Fleet, *plans: FleetPlan, **changes: Any) -> FleetResult:
             solver_seconds=0.5,
             seconds=1.25,
         ),
-        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 3, {"vllm": ">=0.33,<0.34"}),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 4, {"vllm": ">=0.33,<0.34"}),
         "notes": ("a note",),
     }
     return FleetResult(**(values | changes))
@@ -1154,3 +1158,14 @@ def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_line_says_how_far_the_times_of_a_plan_can_be_trusted() -> None:
+    trusted: dict[str, Any] = {"profile": "cdna3-2026-07", "in_range": False, "expected_error": 0.407}
+    row = instances("chat", "alpha", 1, 8, **trusted)
+    point = instances("chat", "alpha", 1, 8)
+    expected = "profile cdna3-2026-07 (expected error 41 %); "
+    one, two = plan(ONE_SCENARIO, row, headroom=0.0), plan(ONE_SCENARIO, row, point, headroom=0.0)
+    for found, where in ((result(ONE_SCENARIO, one), "outside"), (result(ONE_SCENARIO, two), "outside")):
+        (line,) = [line for line in render(found, 200).splitlines() if line.startswith("profile ")]
+        assert line == f"{expected}{where} the validated range"

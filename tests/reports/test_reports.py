@@ -88,6 +88,7 @@ def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
         "draft_gb": 0.0,
         "reserve_gb": 4.0,
         "free_gb": 54.0,
+        **dict.fromkeys(("profile", "in_range", "expected_error")),
         "draft": None,
         "cost_cap": None,
         "energy_j_per_token": 0.5,
@@ -155,7 +156,7 @@ def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
             seconds=2.25,
             step_seconds=(0.5, 0.1),
         ),
-        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 3, {"vllm": ">=0.33,<0.34"}),
+        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 4, {"vllm": ">=0.33,<0.34"}),
         "notes": ("a note",),
     }
     return Frontier(**(fields | changes))
@@ -1133,3 +1134,27 @@ def test_heavy_libraries_are_imported_when_they_are_needed() -> None:
     code = f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+TRUSTED: dict[str, Any] = {"profile": "hopper-2026-07", "in_range": True, "expected_error": 0.171}
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([TRUSTED], "profile hopper-2026-07 (expected error 17 %); in the validated range"),
+        ([TRUSTED | {"in_range": False}], "profile hopper-2026-07 (expected error 17 %); outside the validated range"),
+        ([TRUSTED, TRUSTED], "profile hopper-2026-07 (expected error 17 %); all in the validated range"),
+        (
+            [TRUSTED, {"profile": "paper-constants", "in_range": False, "expected_error": 0.3}],
+            "profile hopper-2026-07 (expected error 17 %), paper-constants (expected error 30 %);"
+            " 1 of 2 rows outside the validated range",
+        ),
+        ([{}, {}], None),
+    ],
+)
+def test_a_line_says_how_far_times_can_be_trusted(rows: list[dict[str, Any]], expected: str | None) -> None:
+    found = [deployment(100.0 / (at + 1), 1.0 / (at + 1), **row) for at, row in enumerate(rows)]
+    question = FRONTIER if len(found) > 1 else FASTEST
+    lines = render(frontier(*found, question=question), 200).splitlines()
+    assert [line for line in lines if line.startswith("profile ")] == ([] if expected is None else [expected])
