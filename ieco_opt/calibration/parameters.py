@@ -78,7 +78,7 @@ FITTED: dict[str, list[Fitted]] = {
 }
 """Constants by the field of ``Constants`` that they fill, in its order."""
 
-ENGINE_SPREAD, PAIR_SPREAD = 0.25, 0.15
+ENGINE_SPREAD, PAIR_SPREAD = 0.15, 0.15
 """Spreads of the factor of a server, and of that of a server and a model."""
 
 ENGINE, PAIR = "engines", "pairs"
