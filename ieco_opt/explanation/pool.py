@@ -225,8 +225,7 @@ class Pool:
 
     def _rising(self, bounds: Bounds) -> list[Holds]:
         """Limits that a growing batch may come to meet."""
-        limits: list[Holds] = []
-        limits += [
+        limits = [
             self.measuring(each)._takes_at_most(bounds.most(each)) for each in Measure if np.isfinite(bounds.most(each))
         ]
         if np.isfinite(bounds.most_taken):
