@@ -50,6 +50,7 @@ EXPERTS: dict[str, Any] = {
 FLEET: dict[str, Any] = {
     "version": 2,
     "name": "small-fleet",
+    "profile": "paper-constants",
     "pools": [
         {"name": "h100", "accelerator": "H100", "gpus": 32, "node_size": 8},
         {

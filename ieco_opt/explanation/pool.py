@@ -185,11 +185,10 @@ class Pool:
     def setup_keys(self) -> Rows:
         """A number for each alternative, equal where setup and number of draft tokens are.
 
-        A setup that two servers run alike is one.
+        A setup that two servers run alike, with launches as long, is one.
         """
         rows = self.alternatives
         decided = np.stack([rows.accelerator, rows.precision, rows.draft_tokens], axis=1)
-        # Servers may differ in their launches alone.
         columns = np.hstack([decided, identity(rows.degrees), rows.model.kernel_s[:, None]])
         keys: Rows = np.unique(columns, axis=0, return_inverse=True)[1].reshape(-1)
         return keys

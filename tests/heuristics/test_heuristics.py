@@ -42,7 +42,9 @@ def scenario(**changes: Any) -> Scenario:
             "max_gpus": 32,
         },
     }
-    return Scenario(**(fields | changes))
+    # Fidelity paper has no profile.
+    published = {} if "fidelity" in changes else {"profile": "paper-constants"}
+    return Scenario(**(fields | published | changes))
 
 
 SPECULATION = {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 4}
