@@ -349,7 +349,7 @@ def test_bounds_spare_speculative_passes_but_change_nothing(monkeypatch: pytest.
     wanted = resolve(scenario(**(PAPER | {"model": "Mistral Large 2"}), speculation=draft))
     spared = PaperGrid(20).propose(wanted, Budget())
     monkeypatch.setattr(
-        published_search, "_may_be_chosen", lambda _request, _gpus, _batch, _latency, least: np.isfinite(least)
+        published_search, "_may_be_chosen", lambda _request, _gpus, _batch, _latency, _busy, least: np.isfinite(least)
     )
     everything = PaperGrid(20).propose(wanted, Budget())
     assert spared.latency_s == pytest.approx(everything.latency_s, rel=1e-12)
