@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, DraftMode, Head, Model, PaperModel
 from ieco_opt.design_space.alternatives import Alternatives, Rows
-from ieco_opt.design_space.setups import Integers, Setups
+from ieco_opt.design_space.setups import Integers, Setups, fitting
 from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
@@ -196,6 +196,16 @@ class Family:
             used = sequences * model.cache_bytes[setups] + sequences * draft.cache_bytes[drafts]
             fits = fits & (used <= model.free_bytes[setups] + draft.free_bytes[drafts] - self.usable_bytes)
         return np.broadcast_to(fits, np.broadcast_shapes(setups.shape, drafts.shape, batch.shape))
+
+    def at_utilization(self, share: float) -> Family:
+        """The same family where a server may fill that share of a GPU's memory (``deployable``)."""
+        server, drafts = replace(self.memory, utilization=share), self.drafts
+        if drafts is not None:
+            # The reserve is counted once, beside the model.
+            beside = fitting(drafts.setups, replace(server, reserve_bytes=0.0), drafts.shape, self.accelerator)
+            drafts = replace(drafts, setups=beside)
+        setups = fitting(self.setups, server, self.shape, self.accelerator)
+        return replace(self, memory=server, setups=setups, drafts=drafts)
 
     def fastest_drafts(self, setups: Rows, drafts: Rows, batch: Array) -> Rows:
         """Draft setup that is the fastest to fit beside each setup at each batch, -1 where none fits.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,17 +238,26 @@ def _without_twins(degrees: Degrees) -> Degrees:
 
 def _deployable_capacity(request: SetupRequest, degrees: Degrees) -> Setups:
     """Largest batch of each setup whose weights and cache fit on the most loaded GPU."""
-    free = memory.free_bytes(request.memory, request.architecture, request.accelerator, degrees)
-    cache = memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens)
-    stages, step = degrees.pipeline_parallel, degrees.groups
-    most = largest(lambda count: count * stages * cache <= free, free, stages * cache)
-    return Setups(
+    step = degrees.groups
+    anything = Setups(
         degrees=degrees,
         batch_step=step.astype(np.int64),
         batch_min=(np.ceil(request.batch_min / step) * step).astype(np.int64),
-        batch_max=(np.minimum(most, request.batch_max // step) * step).astype(np.int64),
-        free_bytes=free,
-        cache_bytes=cache,
+        batch_max=(request.batch_max // step * step).astype(np.int64),
+        free_bytes=np.zeros_like(step),
+        cache_bytes=memory.cache_bytes_per_sequence(request.architecture, degrees, request.resident_tokens),
+    )
+    return fitting(anything, request.memory, request.architecture, request.accelerator)
+
+
+def fitting(setups: Setups, server: ServerMemory, architecture: Architecture, accelerator: Accelerator) -> Setups:
+    """Setups with what a server leaves free, and no batch that does not fit there (``deployable``)."""
+    step = setups.batch_step
+    free = memory.free_bytes(server, architecture, accelerator, setups.degrees)
+    stages, cache = setups.degrees.pipeline_parallel, setups.cache_bytes
+    most = largest(lambda count: count * stages * cache <= free, free, stages * cache)
+    return replace(
+        setups, free_bytes=free, batch_max=(np.minimum(most, setups.batch_max // step) * step).astype(np.int64)
     )
 
 

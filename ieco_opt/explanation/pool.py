@@ -161,8 +161,7 @@ class Pool:
         """The pool in the form that describes deployments under some bounds; its cells are every batch there is."""
         alternatives, families = self.alternatives, self.families
         if self.residents is not None:
-            share = bounds.memory_utilization
-            families = tuple(replace(each, memory=replace(each.memory, utilization=share)) for each in families)
+            families = tuple(each.at_utilization(bounds.memory_utilization) for each in families)
         return DesignSpace(
             alternatives=alternatives,
             cells=Cells(

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from edited_results import RESULTS
+from places import SCENARIOS
 from saved_results import KINDS, result
 
 import ieco_opt
@@ -82,3 +83,13 @@ def test_an_explanation_calls_infeasible_just_what_is() -> None:
     ]
     meets = ieco_opt.verify(dataclasses.replace(feasible, scenario=infeasible.scenario)).problems
     assert any(" misses limits.min_speed = 900" in problem for problem in meets)
+
+
+def test_what_starts_an_explained_deployment_is_what_fits_at_its_utilization() -> None:
+    """At 0.9 of the memory only SGLang holds this batch; of all of it every server does."""
+    changed = ["limits.min_speed=40", "profile=hopper-2026-07"]
+    scenario = ieco_opt.load_scenario(SCENARIOS / "llama-3.3-70b-h100.yaml", changed)
+    explanation = ieco_opt.explain(scenario, objective="cheapest")
+    assert explanation.chosen is not None
+    assert explanation.chosen.engines == explanation.chosen.engine
+    assert ieco_opt.verify(explanation).problems == []
