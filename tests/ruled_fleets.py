@@ -20,7 +20,7 @@ from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
 from oracle.serving import Figures, Phase, Service
-from random_profiles import random_profile
+from random_profiles import engines, random_profile
 
 Mapping = dict[str, Any]
 Draw = Callable[[random.Random], Mapping]
@@ -48,7 +48,7 @@ def ruled_fleet(rule: Rule, number: int) -> Ruled:
     rng = random.Random(number)  # noqa: S311 - chance, not secrets
     while True:
         found = _one(rule, rng)
-        if found is not None and (found.decided or rng.random() < 0.03):
+        if found is not None and (found.decided or rng.random() < 0.01):
             return found
 
 
@@ -234,15 +234,14 @@ def _pessimistic(rng: random.Random) -> Mapping:
 
 
 def _one_server(rng: random.Random) -> Mapping:
-    """Draw a fleet of one server, or of several with launches of their own."""
+    """Draw a fleet of one server, or of several with launches of their own, and short prompts: launches take long."""
     engine = rng.choice(("vllm", "sglang", ["trtllm"], ["vllm", "sglang"], "any"))
-    workload = _priced(rng, engine=engine, engine_factors=not isinstance(engine, str) or engine == "any")
-    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [workload])
-    mapping["profile"] = rng.choice(("auto", random_profile(rng)))
-    speeds = [one.speed_tokens_per_s or 0.0 for one in serving.instances(next(_services(mapping)), "decode")]
-    if speeds:
-        workload["min_speed"] = rng.choice(speeds) * rng.choice((0.9, 1.1))
-    return _nearly_enough(rng, mapping, rng.choice(("colocated", "decode")))
+    own = not isinstance(engine, str) or engine == "any"
+    space = {**_COARSE, "tensor_parallel": [1, 2], "batch": rng.choice(({"max": 16}, {"max": 64}))}
+    given: Mapping = {"prompt_tokens": 100, "output_tokens": 500, "serving": ["colocated"], "design_space": space}
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [_priced(rng, engine=engine, engine_factors=own, **given)])
+    mapping["profile"] = rng.choice(("auto", "auto", random_profile(rng) | {"engines": engines(rng)}))
+    return _nearly_enough(rng, mapping, "colocated")
 
 
 def _calibrated(rng: random.Random) -> Mapping:
@@ -448,7 +447,7 @@ def _exchanged(rng: random.Random) -> Mapping:
     )
     pools = [_pool(rng, number, rented_by="gpu", accelerator=card | {"name": f"quick{number}"}) for number in range(1)]
     mapping = _fleet(rng, pools, [workload], profile="paper-constants")
-    return _with_demand(rng, mapping, rng.choice(("prefill", "decode")))
+    return _nearly_enough(rng, mapping, rng.choice(("prefill", "decode")))
 
 
 def _in_groups(rng: random.Random) -> Mapping:

@@ -59,9 +59,7 @@ def test_every_rule_of_a_server_decides_in_some_of_its_scenarios() -> None:
 
 @pytest.mark.slow
 def test_every_rule_of_version_4_decides_in_some_of_the_fleets() -> None:
-    priced = [
-        fleet for fleet in map(numbered_fleet, range(500)) if any("model" in each for each in fleet["workloads"])
-    ]
+    priced = [fleet for fleet in map(numbered_fleet, range(500)) if any("model" in each for each in fleet["workloads"])]
     found: Counter[str] = Counter()
     for fleet in priced:
         found.update(name for name, without in FREE_RULES.items() if decided_without(without, fleet))
