@@ -15,11 +15,12 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from oracle import deployable, enumeration, servers, serving
+from oracle import calibrated, deployable, enumeration, servers, serving
 from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
 from oracle.serving import Figures, Phase, Service
+from random_profiles import engines, random_profile
 
 Mapping = dict[str, Any]
 Draw = Callable[[random.Random], Mapping]
@@ -47,7 +48,7 @@ def ruled_fleet(rule: Rule, number: int) -> Ruled:
     rng = random.Random(number)  # noqa: S311 - chance, not secrets
     while True:
         found = _one(rule, rng)
-        if found is not None and (found.decided or rng.random() < 0.03):
+        if found is not None and (found.decided or rng.random() < 0.01):
             return found
 
 
@@ -55,11 +56,18 @@ def _one(rule: Rule, rng: random.Random) -> Ruled | None:
     mapping = rule.draw(rng)
     with contextlib.suppress(TooLargeError):
         answer, without = solve(mapping), rule.solve_without(mapping)
-        return Ruled(mapping, answer, _objective(answer) != _objective(without))
+        return Ruled(mapping, answer, objective(answer) != objective(without))
     return None
 
 
-def _objective(answer: OracleAnswer | None) -> float | None:
+def decided_without(solve_without: Callable[[Mapping], OracleAnswer | None], mapping: Mapping) -> bool:
+    """Whether a fleet has another optimum without a rule, as far as that can be told."""
+    with contextlib.suppress(TooLargeError):
+        return objective(solve(mapping)) != objective(solve_without(mapping))
+    return False
+
+
+def objective(answer: OracleAnswer | None) -> float | None:
     # Plans that differ by rounding alone are no other answer.
     return None if answer is None else float(f"{answer.objective:.9g}")
 
@@ -69,7 +77,9 @@ def _objective(answer: OracleAnswer | None) -> float | None:
 
 def _fleet(rng: random.Random, pools: list[Mapping], workloads: list[Mapping], **more: Any) -> Mapping:
     objective = rng.choice(("cost", "cost", "power", "gpus"))
-    return {"kind": "fleet", "name": "ruled", "pools": pools, "workloads": workloads, "objective": objective, **more}
+    given = {"kind": "fleet", "name": "ruled", "pools": pools, "workloads": workloads, "objective": objective}
+    # Published constants decide by what profiles leave out; those of profiles are tried too.
+    return given | rng.choice(({}, {"profile": "paper-constants"}, {"profile": "paper-constants"})) | more
 
 
 def _pool(rng: random.Random, number: int = 0, **changes: Any) -> Mapping:
@@ -172,6 +182,83 @@ def _drafts(rng: random.Random) -> Mapping:
     return _with_demand(rng, mapping, "colocated")
 
 
+def _late(rng: random.Random, **changes: Any) -> Mapping:
+    """Draw a fleet whose instances are so late at their largest batch that they have to take a smaller one."""
+    # Small batches, at which the prompts in the way are as long as the pass.
+    space = {**_COARSE, "tensor_parallel": rng.choice(([1], [1, 2], [2])), "batch": {"max": rng.choice((16, 64))}}
+    given: Mapping = {"serving": ["colocated"], "design_space": space, **changes}
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [_priced(rng, **given)])
+    mapping["profile"] = rng.choice(("auto", "paper-constants", random_profile(rng)))
+    (service,) = _services(mapping)
+    found = serving.instances(service, "colocated")
+    if found:
+        chosen = rng.choice(found)
+        at = (service, "colocated", chosen.precision, chosen.setup)
+        one = serving.price(*at, rng.randint(1, max(1, chosen.batch - 1)), chosen.decoding)
+        mapping["workloads"][0]["max_time_to_first_token_s"] = one.pass_s * 1.0001
+    return _nearly_enough(rng, mapping, "colocated")
+
+
+def _in_chunks(rng: random.Random) -> Mapping:
+    """Draw a fleet whose servers take long prompts in many pieces, which makes some instance late at any batch."""
+    engine, prompt = rng.choice(("vllm", "sglang", "trtllm")), rng.choice((8000, 30_000, 60_000))
+    mapping = _late(rng, engine=engine, prompt_tokens=prompt, output_tokens=rng.choice((20, 200)))
+    workload = mapping["workloads"][0]
+    workload.pop("max_time_to_first_token_s", None)
+    (service,) = _services(mapping)
+    found = serving.instances(service, "colocated")
+    if found:
+        chosen = rng.choice(found)
+        at = (service, "colocated", chosen.precision, chosen.setup, int(chosen.setup.sigma * chosen.setup.pipeline))
+        late = serving.price(*at).pass_s
+        with mock.patch.object(serving, "chunk_tokens", _all_at_once):
+            early = serving.price(*at).pass_s
+        workload["max_time_to_first_token_s"] = early + rng.choice((0.1, 0.5, 0.9)) * (late - early)
+    return _with_demand(rng, mapping, "colocated")
+
+
+def _pessimistic(rng: random.Random) -> Mapping:
+    """Draw a fleet that just meets its demand, its speed or its time to first token without an error."""
+    mapping = _fleet(rng, [_pool(rng, number, rented_by="gpu") for number in range(rng.choice((1, 2)))], [_priced(rng)])
+    mapping |= {"model_error": rng.choice((0.1, 0.3, "profile")), "profile": rng.choice(("auto", "paper-constants"))}
+    workload = mapping["workloads"][0] | {"serving": [rng.choice(("colocated", "disaggregated"))]}
+    mapping["workloads"] = [workload]
+    nominal = {**mapping, "model_error": 0}
+    phase: Phase = "colocated" if workload["serving"] == ["colocated"] else "prefill"
+    chosen = rng.choice(_kinds(nominal, phase))
+    if rng.random() < 0.5:
+        first = chosen.pass_s[0] + chosen.transfer_s[0]
+        workload["max_time_to_first_token_s"] = first * rng.choice((0.9, 1.0001, 1.1))
+    workload["requests_per_s"] = chosen.capacity[0] * rng.randint(1, 4) * rng.uniform(0.85, 0.999)
+    return mapping
+
+
+def _one_server(rng: random.Random) -> Mapping:
+    """Draw a fleet of one server, or of several with launches of their own, and short prompts: launches take long."""
+    engine = rng.choice(("vllm", "sglang", ["trtllm"], ["vllm", "sglang"], "any"))
+    own = not isinstance(engine, str) or engine == "any"
+    space = {**_COARSE, "tensor_parallel": [1, 2], "batch": rng.choice(({"max": 16}, {"max": 64}))}
+    given: Mapping = {"prompt_tokens": 100, "output_tokens": 500, "serving": ["colocated"], "design_space": space}
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [_priced(rng, engine=engine, engine_factors=own, **given)])
+    mapping["profile"] = rng.choice(("auto", "auto", random_profile(rng) | {"engines": engines(rng)}))
+    return _nearly_enough(rng, mapping, "colocated")
+
+
+def _calibrated(rng: random.Random) -> Mapping:
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [_priced(rng)])
+    mapping.pop("profile", None)
+    return _nearly_enough(rng, mapping, "colocated")
+
+
+def _nearly_enough(rng: random.Random, mapping: Mapping, phase: Phase) -> Mapping:
+    """Ask for a little more, or a little less, than some instances of a type of the phase can serve."""
+    kinds = _kinds(mapping, phase)
+    if kinds:
+        rate = max(rng.choice(kinds).sure_capacity) * rng.randint(1, 3)
+        mapping["workloads"][0]["requests_per_s"] = rate * rng.choice((0.99, 1.01))
+    return mapping
+
+
 def _mixes(rng: random.Random) -> Mapping:
     # Few sizes and batches, so that a plan has to change where an instance type is late.
     space = {**_COARSE, "tensor_parallel": rng.choice(([1, 4], [1, 2], [2, 4]))}
@@ -184,9 +271,11 @@ def _mixes(rng: random.Random) -> Mapping:
     mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [workload])
     phase: Phase = "prefill" if workload["serving"] == ["disaggregated"] else "colocated"
     _, long = _services(mapping)
-    # The instance type that is best for the long prompts is a little late for them.
+    # The instance type that is best for the long prompts is a little late for them, whatever its batch.
     best = max(serving.instances(long, phase), key=lambda one: one.capacity_requests_per_s / one.gpus)
-    workload["max_time_to_first_token_s"] = (best.pass_s + best.transfer_s) * rng.choice((0.7, 0.9, 0.97, 1.0))
+    least = int(best.setup.sigma * best.setup.pipeline)
+    alone = serving.price(long, phase, best.precision, best.setup, least)
+    workload["max_time_to_first_token_s"] = (alone.pass_s + best.transfer_s) * rng.choice((0.7, 0.9, 0.97, 1.0))
     workload["requests_per_s"] = best.capacity_requests_per_s * rng.uniform(0.5, 4.0)
     return mapping
 
@@ -357,7 +446,8 @@ def _exchanged(rng: random.Random) -> Mapping:
         design_space=space,
     )
     pools = [_pool(rng, number, rented_by="gpu", accelerator=card | {"name": f"quick{number}"}) for number in range(1)]
-    return _with_demand(rng, _fleet(rng, pools, [workload]), rng.choice(("prefill", "decode")))
+    mapping = _fleet(rng, pools, [workload], profile="paper-constants")
+    return _nearly_enough(rng, mapping, rng.choice(("prefill", "decode")))
 
 
 def _in_groups(rng: random.Random) -> Mapping:
@@ -579,7 +669,32 @@ def _whole_nodes(mapping: Mapping) -> None:
         pool["gpus"] -= pool["gpus"] % pool["node_size"]
 
 
+def _without_first_token(name: str) -> Callable[[Mapping], OracleAnswer | None]:
+    """Solve without a constant of the time to first token."""
+
+    def first_token(profile: Any) -> Any:
+        return replace(_FIRST_TOKEN(profile), **{name: 0.0})
+
+    return _patched(calibrated, "first_token_of", first_token)
+
+
+def _all_at_once(accelerator: Any, engine: str) -> float:
+    return math.inf
+
+
+_FIRST_TOKEN = calibrated.first_token_of
+
 RULES = {
+    "the first token waits at least so long": Rule(_late, _without_first_token("seconds")),
+    "prompts of others are in the way": Rule(_late, _without_first_token("prompts_in_the_way")),
+    "prompts run in chunks": Rule(_in_chunks, _patched(serving, "chunk_tokens", _all_at_once)),
+    "a plan survives the error of the model": Rule(_pessimistic, _changed(lambda mapping: mapping.pop("model_error"))),
+    "one server has its own launches": Rule(
+        _one_server, _patched(calibrated, "launch_factor", mock.Mock(return_value=1.0))
+    ),
+    "each accelerator has a profile": Rule(
+        _calibrated, _changed(lambda mapping: mapping.update(profile="paper-constants"))
+    ),
     "the first token waits for the transfer": Rule(_transfers, _without_transfers),
     "the first token waits for the tokens proposed": Rule(
         _drafts, _patched(serving, "first_token_s", _first_token_of_one_token)
@@ -623,3 +738,20 @@ RULES = {
     "no budget": Rule(_unpaid, _changed(lambda mapping: mapping.pop("limits"))),
     "a partial node serves too": Rule(_left_over, _changed(_whole_nodes)),
 }
+
+
+def _no_caps(mapping: Mapping) -> None:
+    for workload in mapping["workloads"]:
+        if "model" in workload:
+            workload.pop("max_time_to_first_token_s", None)
+
+
+CAP = "a cap on the time to first token"
+
+FREE_RULES: dict[str, Callable[[Mapping], OracleAnswer | None]] = {
+    CAP: _changed(_no_caps),
+    "prompts of others are in the way": _without_first_token("prompts_in_the_way"),
+    "a plan survives the error of the model": _changed(lambda mapping: mapping.update(model_error=0)),
+    "each accelerator has a profile": _changed(lambda mapping: mapping.setdefault("profile", "paper-constants")),
+}
+"""Rules that have to decide often enough in fleets that draw everything at once, and the oracle without each."""

@@ -30,7 +30,7 @@ from oracle.fleet import (
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
 from oracle.serving import Decoding, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet
-from random_profiles import random_profile
+from random_profiles import pass_profile
 from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
@@ -198,7 +198,7 @@ def whole(wanted: Service, setup: Setup) -> float:
 
 
 def test_a_profile_may_have_another_first_token() -> None:
-    profile = random_profile(random.Random(3))  # noqa: S311 - chance, not secrets
+    profile = pass_profile(random.Random(3))  # noqa: S311 - chance, not secrets
     given = small_service(profile=profile)
     plain = serving.price(given, "colocated", "fp8", ONE_GPU, 4)
     prompt = (plain.pass_s - 0.04 - plain.latency_s) / 1.26

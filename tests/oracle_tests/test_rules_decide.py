@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 from oracle import OracleScenario
 from oracle.servers import DRAFT_RULES
+from random_fleets import numbered_fleet
 from random_scenarios import numbered_or_refused
+from ruled_fleets import CAP, FREE_RULES, decided_without
 from ruled_scenarios import SERVER_SWITCHES, SWITCHES, Switch, answer, decides
 
 LEAST_SHARE = 0.025
@@ -17,6 +19,9 @@ LEAST_SHARE_OF_A_SERVERS_RULE = 0.015
 
 LEAST_SHARE_OF_A_RULE_OF_DRAFTS = 0.003
 """Of these scenarios: it needs speculation in its mode besides, and that all else allows it."""
+
+LEAST_SHARE_OF_A_CAP = 0.05
+"""Of fleets with instances that are priced: a cap on the time to first token makes another plan the best one."""
 
 DRAFT_ROWS = {*DRAFT_RULES, "no draft beside attention groups in SGLang"}
 
@@ -50,6 +55,16 @@ def test_every_rule_of_a_server_decides_in_some_of_its_scenarios() -> None:
     assert drafts.keys() == DRAFT_ROWS
     assert seldom(others, LEAST_SHARE_OF_A_SERVERS_RULE) == {}
     assert seldom(drafts, LEAST_SHARE_OF_A_RULE_OF_DRAFTS) == {}
+
+
+@pytest.mark.slow
+def test_every_rule_of_version_4_decides_in_some_of_the_fleets() -> None:
+    priced = [fleet for fleet in map(numbered_fleet, range(500)) if any("model" in each for each in fleet["workloads"])]
+    found: Counter[str] = Counter()
+    for fleet in priced:
+        found.update(name for name, without in FREE_RULES.items() if decided_without(without, fleet))
+    assert seldom({name: found[name] / len(priced) for name in FREE_RULES}, LEAST_SHARE) == {}
+    assert found[CAP] / len(priced) >= LEAST_SHARE_OF_A_CAP
 
 
 def test_a_switch_that_changes_nothing_decides_nothing() -> None:
