@@ -66,6 +66,7 @@ def test_a_transfer_that_ends_at_the_limit_is_in_time() -> None:
     mapping = {
         "kind": "fleet",
         "name": "at the limit",
+        "profile": "paper-constants",
         "pools": [
             {"name": "p0", "accelerator": "H200-SXM", "gpus": 16, "node_size": 8, "usd_per_gpu_hour": 1.2},
             {"name": "p1", "accelerator": "H100-SXM", "gpus": 24, "node_size": 4, "usd_per_gpu_hour": 1.22}
