@@ -52,6 +52,8 @@ def figures_of(found: Deployment, *, power: bool) -> Iterator[tuple[str, float]]
     yield "max_throughput", found.throughput_tokens_per_s
     if power and found.power_kw is not None:
         yield "max_power_kw", found.power_kw
+    if power and found.energy_j_per_token is not None:
+        yield "max_energy_j_per_token", found.energy_j_per_token
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
