@@ -36,7 +36,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         *("complete", "covered", "sampled", "single", "partial", "none"),
         *("frontier", "solve", "plan", "fleet_frontier", "explain", "compare"),
     ),
-    "objective": ("fastest", "cheapest", "preferred", "cost", "power", "gpus"),
+    "objective": ("fastest", "cheapest", "preferred", "energy", "carbon", "cost", "power", "gpus"),
     "against": ("speed", "power", "gpus"),
     "between": ("close", "proven", "open"),
     "phase": ("colocated", "prefill", "decode"),
@@ -218,6 +218,12 @@ def _precise(**changes: Any) -> ieco_opt.Scenario:
     )
 
 
+def _sited(**changes: Any) -> ieco_opt.Scenario:
+    """Where energy costs about as much as the GPUs, and its carbon is known."""
+    site = {"usd_per_kwh": 1.5, "pue": 1.3, "kg_co2_per_kwh": 0.4}
+    return _drafted(accelerators=[{"like": "H100-SXM", "power": site}], **changes)
+
+
 def _stopped() -> Answer:
     with pytest.MonkeyPatch.context() as patch:
         end_after(7, interrupted, patch)
@@ -269,6 +275,10 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "fastest": lambda: run.answer(_drafted(limits={"max_cost": 0.5}), objective="fastest"),
     "cheapest": lambda: run.answer(_drafted(limits={"min_speed": 200}), objective="cheapest"),
     "preferred": lambda: run.answer(_experts(), objective="preferred"),
+    "priced energy": lambda: ieco_opt.frontier(_sited(limits={"max_energy_j_per_token": 3}), delta=0.3),
+    "least energy": lambda: run.answer(_sited(limits={"min_speed": 100, "max_cost": 1}), objective="energy"),
+    "least carbon": lambda: run.answer(_sited(limits={"max_carbon_kg_per_mtok": 0.2}), objective="carbon"),
+    "explained carbon": lambda: ieco_opt.explain(_sited(limits={"min_speed": 100}), objective="carbon"),
     "explained": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 200, "max_cost": 0.5}), objective="cheapest"),
     "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),

@@ -129,8 +129,6 @@ class Pool:
 
     def measuring(self, measure: Measure) -> Pool:
         """The same pool, in which another measure counts."""
-        if measure is self.measure:
-            return self
         return replace(self, alternatives=replace(self.alternatives, measure=measure))
 
     def feasible(self, bounds: Bounds) -> bool:

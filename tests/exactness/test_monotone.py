@@ -197,6 +197,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _looser("min_throughput", 0.1): 12,
     _looser("max_throughput", 2.0): 15,
     _looser("max_power_kw", 4.0): 6,
+    _looser("max_energy_j_per_token", 1.5): 6,
     _without_limits: 35,
     _lower_price: 7,
     _another_accelerator: 60,
