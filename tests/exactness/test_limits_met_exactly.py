@@ -121,6 +121,8 @@ def test_a_plan_meets_requirements_that_are_its_own_figures(drawn: str, seeds: r
     tried = 0
     for seed in seeds:
         mapping = numbered_fleet(seed) if drawn == "random" else ruled_fleet(RULES[drawn], seed).mapping
+        # Figures are those of the model, so with an error they would not meet the limits that they become.
+        mapping.pop("model_error", None)
         found = planned(mapping)
         if found is None:
             continue

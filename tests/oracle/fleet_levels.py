@@ -189,7 +189,10 @@ def _may_start_late(workload: Workload) -> bool:
 
 
 def speed_factors(case: Case, workload: Workload) -> Iterator[float]:
-    """Speed over least speed of every instance there can be: operating points, and setups at every batch."""
+    """Speed over least speed of every instance there can be: operating points, and setups at every batch.
+
+    Setups are as fast as they are with the error that is planned with.
+    """
     if workload.min_speed is None:
         return
     rows: Sequence[Row] = workload.mapping.get("operating_points") or ()
@@ -202,7 +205,7 @@ def speed_factors(case: Case, workload: Workload) -> Iterator[float]:
     for mode, pool, request in itertools.product(workload.modes, workload.pools, workload.classes.values()):
         wanted = service(case, workload, pool, request)
         for speed in _speeds(wanted, PHASES[mode][-1]):
-            yield speed / workload.min_speed
+            yield speed / (1 + wanted.error) / workload.min_speed
 
 
 def _speeds(wanted: serving.Service, phase: serving.Phase) -> Iterator[float]:

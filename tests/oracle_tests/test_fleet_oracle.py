@@ -755,6 +755,9 @@ def test_a_factor_is_that_of_some_batch() -> None:
     assert factor == pytest.approx(1 / ten.latency_s / 20, rel=1e-12)
     assert slack == pytest.approx(ten.capacity_requests_per_s / rate - 1, rel=1e-9)
     assert (gpus, instances) == (1, 1)
+    # With an error, both speed and capacity are less.
+    planned = fleet(pools, [given | {"requests_per_s": rate / 1.25}]) | {"model_error": 0.25}
+    assert figures(planned)[0] == pytest.approx(factor / 1.25, rel=1e-12)
     # A free second GPU: half of the demand on each.
     factor, slack, gpus, instances = figures(fleet([pools[0] | {"owned_gpus": 2}], [given | {"requests_per_s": rate}]))
     one = next(
