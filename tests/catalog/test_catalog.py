@@ -406,7 +406,7 @@ def test_every_value_has_a_source(collection: Collection) -> None:
     for item in items:
         fields = set(type(item).__dataclass_fields__) - {
             *("name", "notes", "sources", "vendor"),
-            *("calibration", "like", "like_hardware"),
+            *("calibration", "like", "like_hardware", "power"),
         }
         assert set(item.sources) == fields, item.name
         assert all(source.strip() for source in item.sources.values()), item.name
