@@ -25,11 +25,17 @@ def random_profile(rng: random.Random) -> Mapping:
             "power": power,
             "engines": engines,
             "pairs": pairs,
-            "accelerators": lambda rng: rng.sample(CARDS, rng.randint(1, 5)),
+            "accelerators": cards,
             "fitted_on": fitted_on,
         }.items()
         if rng.random() < 0.7
     }
+
+
+def cards(rng: random.Random) -> list[str]:
+    """Draw the accelerators that a profile was fitted on, also with as little memory as scenarios give them."""
+    chosen = rng.sample(CARDS, rng.randint(1, 5))
+    return [*chosen, *(f"tight {name}" for name in chosen)]
 
 
 def first_token(rng: random.Random) -> Mapping:
