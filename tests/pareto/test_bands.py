@@ -95,7 +95,7 @@ def test_the_command_lists_and_draws_both(tmp_path: Path, capfd: pytest.CaptureF
         assert ended.value.code == 0
 
     call("--band", "--out", str(tmp_path / "out.json"), "--format", "table", "--plot", str(tmp_path / "out.svg"))
-    out = capfd.readouterr().out
+    out = " ".join(capfd.readouterr().out.split())
     first, second = out.split("pessimistic end of the band: every time and cost is 30 % more than the model says")
     assert "approximate Pareto set" in first
     assert "approximate Pareto set" in second
