@@ -285,7 +285,9 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),
     "explained with an error": lambda: ieco_opt.explain(_drafted(model_error=0.3, limits={"max_cost": 0.5})),
     "infeasible with an error": lambda: ieco_opt.explain(_drafted(**TIGHT, model_error=1, limits={"min_speed": 400})),
-    "compared": lambda: ieco_opt.compare(_experts(), chosen(("rule-of-thumb", "paper-grid"), 3)),
+    "compared": lambda: ieco_opt.compare(
+        _experts(profile="paper-constants"), chosen(("rule-of-thumb", "paper-grid"), 3)
+    ),
     "plan": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET)),
     "plan with an error": lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET, model_error=0.15)),
     "disaggregated": _disaggregated,

@@ -68,7 +68,7 @@ ANY_NUMBER = {"value", "needed", "improves_from"}
 ANY_TEXT = {
     *("accelerator", "weights", "workload", "pool", "instance_type", "requirement", "unit", "limit", "step"),
     *("stopped", "name", "text", "solver", "ieco_opt", "pyomo", "highspy", "python"),
-    *("engine", "engines", "draft_model", "sglang", "trtllm", "vllm"),
+    *("engine", "engines", "draft_model", "profile", "sglang", "trtllm", "vllm"),
 }
 """Text that is no word of a list."""
 
@@ -84,6 +84,8 @@ OPTIONAL = {
     *("stage_ranks", "tensor_layout", "share", "kv_cache", "redundant_experts", "cache_tokens"),
     *("weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb"),
     *("engine", "engines", "exchange", "draft_mode", "draft_model"),
+    *("profile", "in_range", "expected_error"),  # Of nothing that the performance model prices.
+    *("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok"),
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     *("confirmed", "margin"),
@@ -385,7 +387,7 @@ def test_faults_name_the_line(tmp_path: Any) -> None:
 def test_degrees_that_contradict_each_other_are_refused() -> None:
     values = to_mapping(result("frontier"))
     values["deployments"][0]["stage_ranks"] = 9
-    assert refused(values) == {"deployments[0].stage_ranks": "found 9, expected 4, as the degrees say"}
+    assert refused(values) == {"deployments[0].stage_ranks": "found 9, expected 8, as the degrees say"}
 
 
 def test_a_parallelism_is_flat_and_whole() -> None:

@@ -40,7 +40,8 @@ def front() -> Frontier:
 
 def scenario(**changes: Any) -> ieco_opt.Scenario:
     space = DRAFTED["design_space"] | {"stage_ranks": [2, 4], "max_gpus": 4} | changes.pop("design_space", {})
-    return ieco_opt.Scenario(**DRAFTED | {"design_space": space, "limits": {}} | changes)
+    published = {"profile": "paper-constants"}
+    return ieco_opt.Scenario(**DRAFTED | published | {"design_space": space, "limits": {}} | changes)
 
 
 def problems(answer: Frontier) -> list[str]:
