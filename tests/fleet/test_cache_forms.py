@@ -234,7 +234,7 @@ def test_a_plan_takes_the_better_of_two_servers_or_caches_and_never_both(
 def test_an_operating_point_goes_with_any_server() -> None:
     # Prefill is measured and cheap; only decoding is priced, by the server that is better at it.
     point = {"pool": "p", "gpus": 1, "phase": "prefill", "throughput_requests_per_s": 1000}
-    mapping = with_only(WITH_GROUPS, operating_points=[point])
+    mapping = with_only(WITH_GROUPS, operating_points=[point]) | {"profile": "paper-constants"}
     (result,) = ieco_opt.plan(load_fleet_mapping(mapping)).plans
     assert {(row.phase, row.engine, row.instances) for row in result.instances} == {
         ("prefill", None, 1),

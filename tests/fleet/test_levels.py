@@ -44,7 +44,12 @@ def listed(*points: Mapping, **changes: Any) -> Mapping:
 
 
 def result(*workloads: Mapping, pool: Mapping | None = None, **arguments: Any) -> FleetResult:
-    fleet = {"kind": "fleet", "pools": [POOL | (pool or {})], "workloads": list(workloads)}
+    fleet = {
+        "kind": "fleet",
+        "pools": [POOL | (pool or {})],
+        "workloads": list(workloads),
+        "profile": "paper-constants",
+    }
     return ieco_opt.plan(load_fleet_mapping(fleet), **arguments)
 
 
@@ -57,7 +62,14 @@ def test_what_is_paid_for_runs_as_fast_as_it_can(owned: int) -> None:
     found = result(CHAT, pool={"owned_gpus": owned})[0]
     assert found.usd_per_hour == (0.0 if owned else 10.4)
     fastest = ieco_opt.fleet_frontier(
-        load_fleet_mapping({"kind": "fleet", "pools": [POOL | {"owned_gpus": owned}], "workloads": [CHAT]}),
+        load_fleet_mapping(
+            {
+                "kind": "fleet",
+                "pools": [POOL | {"owned_gpus": owned}],
+                "workloads": [CHAT],
+                "profile": "paper-constants",
+            }
+        ),
         complete=True,
     )
     as_cheap = [each.speed_factor for each in fastest if each.usd_per_hour <= found.usd_per_hour]
