@@ -404,7 +404,10 @@ WIDER_FLEETS: dict[Change, int] = {
 }
 """Changes, and how many fleets of a range have something to widen at least."""
 
-SOME_FLEETS = [range(5000, 5047), pytest.param(range(5047, 5200), marks=pytest.mark.slow)]
+SOME_FLEETS = [
+    range(5050, 5110),
+    *(pytest.param(range(first, first + 50), marks=pytest.mark.slow) for first in (5000, 5110, 5160)),
+]
 
 
 @pytest.mark.parametrize("seeds", SOME_FLEETS, ids=str)
