@@ -29,7 +29,10 @@ Points = list[tuple[float, float]]
 EXACT = 1e-9
 ERRORS = (0.0, 0.05, 0.15, 0.6, 2.0)
 UNFITTED = 0.3
-SCALED = {"min_speed": True, "min_throughput": True, "max_cost": False}
+SCALED = {
+    **dict.fromkeys(("min_speed", "min_throughput"), True),
+    **dict.fromkeys(("max_cost", "max_energy_j_per_token", "max_carbon_kg_per_mtok"), False),
+}
 """Limits that the error moves, and whether upwards."""
 
 
@@ -69,8 +72,8 @@ def same(one: Points, other: Points) -> bool:
 
 @functools.cache
 def drawn(seed: int) -> Fields | None:
-    """The deployment of a seed, where it has limits and an error may be planned with."""
-    mapping = numbered(seed)[0].mapping
+    """The deployment of a seed without an error of its own, where it has limits and one may be planned with."""
+    mapping = {name: value for name, value in numbered(seed)[0].mapping.items() if name != "model_error"}
     return None if mapping.get("fidelity") == "paper" or not mapping.get("limits") else mapping
 
 
@@ -238,9 +241,9 @@ def planned(mapping: Fields) -> FleetPlan | None:
 
 
 def fleets(seeds: range, *, priced: bool) -> Iterator[tuple[int, Fields]]:
-    """Fleets whose workloads are all priced, or all listed as operating points."""
+    """Fleets without an error of their own whose workloads are all priced, or all listed as operating points."""
     for seed in seeds:
-        mapping = numbered_fleet(seed)
+        mapping = {name: value for name, value in numbered_fleet(seed).items() if name != "model_error"}
         listed = [bool(each.get("operating_points")) for each in mapping["workloads"]]
         models = ["model" in each for each in mapping["workloads"]]
         if (priced and not any(listed)) or (not priced and not any(models)):
