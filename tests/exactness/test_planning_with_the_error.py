@@ -146,7 +146,7 @@ def calibrated_case(seed: int) -> tuple[Case, dict[str, float]] | None:
     """A deployment whose profile was fitted on its first accelerator alone, and the error of each."""
     rng = draws(seed)
     profile, error = random_profile(rng), rng.choice((0.02, 0.1, 0.9))
-    case, _ = numbered(seed, profile)
+    case, _ = numbered(seed, profile=profile)
     if "profile" not in case.mapping:
         return None
     names = [each.name for each in case.oracle.accelerators]
@@ -157,7 +157,8 @@ def calibrated_case(seed: int) -> tuple[Case, dict[str, float]] | None:
 
 def feasible(oracle: OracleScenario, errors: Mapping[str, float]) -> tuple[Deployments, np.ndarray[Any, Any]]:
     """Every deployment that meets the limits with the errors, by plain enumeration, and the margin of each."""
-    table = enumerate_deployments(replace(oracle, min_speed=None, min_throughput=None, max_cost=None))
+    free: dict[str, None] = dict.fromkeys(SCALED)
+    table = enumerate_deployments(replace(oracle, **free))
     margin = np.array([1.0 + errors[name] for name in table["accelerator"]])
     kept = np.ones(len(margin), dtype=bool)
     if oracle.min_speed is not None:
@@ -166,6 +167,10 @@ def feasible(oracle: OracleScenario, errors: Mapping[str, float]) -> tuple[Deplo
         kept &= table["throughput_tokens_per_s"] / margin >= oracle.min_throughput
     if oracle.max_cost is not None:
         kept &= table["cost_usd_per_mtok"] * margin <= oracle.max_cost
+    for column in ("energy_j_per_token", "carbon_kg_per_mtok"):
+        most = getattr(oracle, f"max_{column}")
+        if most is not None:
+            kept &= table[column] * margin <= most
     return {name: values[kept] for name, values in table.items()}, margin[kept]
 
 
