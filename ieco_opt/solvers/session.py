@@ -105,10 +105,10 @@ class SolverSession:
                 return Outcome.NO_SOLUTION, None, None
             solver.config.time_limit = left if math.isfinite(left) else None
             results = solver.solve(model)
-            if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
-                # HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one.
-                highspy().Highs.resetGlobalScheduler(True)
-                results = solver.solve(model)
+            for change in (_reset_the_scheduler, _leave_out_presolve):
+                if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
+                    change(solver)
+                    results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name
         if _is_unknown(results) and (self.interrupt.requested or watch.accepted):
@@ -147,6 +147,18 @@ class SolverSession:
         exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
         bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
+
+
+def _reset_the_scheduler(_: Any) -> None:
+    """HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one."""
+    from ieco_opt.solvers.highs import highspy
+
+    highspy().Highs.resetGlobalScheduler(True)
+
+
+def _leave_out_presolve(solver: Any) -> None:
+    """HiGHS 1.16.0 takes an optimum back whose violation, after presolve, rounds to above the tolerance itself."""
+    solver.config.solver_options = {**solver.config.solver_options, "presolve": "off"}
 
 
 def _is_unknown(results: Any) -> bool:

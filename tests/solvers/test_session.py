@@ -9,6 +9,8 @@ import pytest
 from places import DATA
 
 import ieco_opt
+from ieco_opt.errors import SolverError
+from ieco_opt.solvers import session
 from ieco_opt.solvers.session import SolverSession
 
 
@@ -47,3 +49,14 @@ def test_a_process_that_ran_highs_with_more_threads_solves_as_well(capfd: pytest
         highspy.Highs.resetGlobalScheduler(True)
     assert (result[0].usd_per_hour, result[0].status) == (6.0, "optimal")
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_optimum_that_highs_takes_back_is_asked_for_again_without_presolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A row is missed by 1e-9 and its rounding, where 1e-9 is the tolerance: HiGHS 1.16.0 then says "solve error".
+    fleet = ieco_opt.load_scenario(DATA / "fleets" / "at_the_tolerance.yaml")
+    result = ieco_opt.plan(fleet)
+    assert result[0].status == "optimal"
+    assert ieco_opt.verify(result).problems == []
+    monkeypatch.setattr(session, "_leave_out_presolve", lambda _: None)
+    with pytest.raises(SolverError, match="the solver ended with 'error'"):
+        ieco_opt.plan(fleet)
