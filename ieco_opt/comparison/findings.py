@@ -13,6 +13,7 @@ from ieco_opt.pareto.resident import Resident
 from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.servers import Refusal
 from ieco_opt.results.comparison import Obstacle, Reason
+from ieco_opt.scenario.margin import with_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def missed_limits(
     """Limits that are missed, each with the figure that misses it: but for caps, with the error of the model."""
     margin = float(alternative.margin[0])
     speed, least, most = 1.0 / (latency * margin), batch / (latency * margin), batch / latency
-    cost, power, error = cost * margin, float(alternative.power_kw[0]), _with_error(margin)
+    cost, power, error = cost * margin, float(alternative.power_kw[0]), with_error(margin)
     for missed, name, found, limit, unit in (
         (speed < limits.min_speed, "min_speed", speed, limits.min_speed, f"tokens/s{error}"),
         (cost > limits.max_cost, "max_cost", cost, limits.max_cost, f"$ per million tokens{error}"),
@@ -93,9 +94,4 @@ def _overspent(
         if np.isfinite(most):
             measured = replace(alternative, measure=measure).measured(np.array([latency]), np.array([batch]))
             taken = float(measured[0]) * margin
-            yield taken > most, measure.limit, taken, most, f"{measure.unit}{_with_error(margin)}"
-
-
-def _with_error(margin: float) -> str:
-    """What is said of a figure that holds with an error of the model."""
-    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"
+            yield taken > most, measure.limit, taken, most, f"{measure.unit}{with_error(margin)}"

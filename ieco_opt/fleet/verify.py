@@ -15,7 +15,7 @@ from ieco_opt.results.agreement import EXACT, exceeds, same, shown
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, NodeRow
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
-from ieco_opt.scenario.margin import margin_of
+from ieco_opt.scenario.margin import margin_of, with_error
 
 MET = 2.0 * EXACT
 """Relative slack of a demand that is met: the planner's own for rounding, and that of recomputing the figures."""
@@ -152,7 +152,7 @@ def _workload_problems(resolved: ResolvedFleet, workload: ResolvedWorkload, plan
         for row in here:
             capacity, margin = row.capacity_requests_per_s, margin_of_row(resolved, row)
             if margin * row.requests_per_s * (1.0 + asked.headroom) > capacity * (1.0 + MET):
-                found = f"serves {row.requests_per_s:.9g} of {capacity:.9g}{_with_error(margin)}"
+                found = f"serves {row.requests_per_s:.9g} of {capacity:.9g}{with_error(margin)}"
                 yield f"{phase} {row.instance_type}: {found}"
             yield from _late(row, workload, margin)
     forms = {
@@ -167,14 +167,9 @@ def _late(row: InstanceRow, workload: ResolvedWorkload, margin: float) -> Iterat
     asked = workload.workload
     if asked.pools is not None and row.pool not in asked.pools:
         yield f"{row.phase} {row.instance_type}: runs on {row.pool}, which it must not"
-    speed, first, error = row.speed_tokens_per_s, row.time_to_first_token_s, _with_error(margin)
+    speed, first, error = row.speed_tokens_per_s, row.time_to_first_token_s, with_error(margin)
     if asked.min_speed is not None and speed is not None and exceeds(margin * asked.min_speed, speed):
         yield f"{row.phase} {row.instance_type}: {speed:.6g} tokens/s, below min_speed {asked.min_speed:g}{error}"
     longest = asked.max_time_to_first_token_s
     if longest is not None and first is not None and exceeds(margin * first, longest):
         yield f"{row.phase} {row.instance_type}: first token after {first:.6g} s, later than {longest:g} s{error}"
-
-
-def _with_error(margin: float) -> str:
-    """What is said of a figure that does not hold with the error of the model."""
-    return "" if margin == 1.0 else f" with an error of {100.0 * (margin - 1.0):.3g} %"

@@ -57,5 +57,10 @@ def in_words(errors: dict[str, float]) -> str:
     return " or ".join(f"{_percent(error)} ({', '.join(names)})" for error, names in alike.items())
 
 
+def with_error(margin: float) -> str:
+    """What is said beside a figure that is to hold with an error of the model."""
+    return "" if margin == 1.0 else f" with an error of {_percent(margin - 1.0)}"
+
+
 def _percent(error: float) -> str:
     return f"{100.0 * error:.3g} %"
