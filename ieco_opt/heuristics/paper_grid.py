@@ -20,8 +20,7 @@ from ieco_opt.heuristics.published_search import (
     SearchResult,
     search,
 )
-from ieco_opt.performance.economics import TOKENS_PER_MTOK
-from ieco_opt.performance.energy import kg_per_joule, per_token, watts
+from ieco_opt.performance.energy import carbon_kg_per_mtok, per_token, watts
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.speculation import NO_YIELD
 from ieco_opt.results.comparison import Budget
@@ -116,10 +115,9 @@ def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResu
     if limits.on_energy:
         drawn = watts(family.accelerator, family.shape.fidelity, gpus)
         joules = per_token(*drawn, found.latency_s, found.busy_s, found.batch)
-        meets &= joules <= limits.max_energy_j_per_token
+        meets &= margin * joules <= limits.max_energy_j_per_token
         if np.isfinite(limits.max_carbon_kg_per_mtok):
-            kilograms = TOKENS_PER_MTOK * joules * (kg_per_joule(family.accelerator) or np.nan)
-            meets &= kilograms <= limits.max_carbon_kg_per_mtok
+            meets &= margin * carbon_kg_per_mtok(family.accelerator, joules) <= limits.max_carbon_kg_per_mtok
     return Proposals(
         accelerator=np.full(len(gpus), family.accelerator_index),
         precision=np.full(len(gpus), family.precision_index),

@@ -16,8 +16,8 @@ from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.heuristics.interface import NO_SERVER, Proposals, absent_degrees, joined, nondominated, without
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.economics import TOKENS_PER_MTOK, cost_usd_per_mtok
-from ieco_opt.performance.energy import kg_per_joule, per_token, usd_rates, watts
+from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.energy import carbon_kg_per_mtok, per_token, usd_rates, watts
 from ieco_opt.performance.times import PassTime
 from ieco_opt.results.comparison import Budget
 from ieco_opt.scenario import ResolvedScenario
@@ -172,7 +172,7 @@ class PricedSpace:
         speed, throughput = 1.0 / (family.margin * latency[fits]), batch[fits] / latency[fits]
         board_w = np.nan if family.accelerator.power_w is None else family.accelerator.power_w
         most_j, most_kg = limits.max_energy_j_per_token, limits.max_carbon_kg_per_mtok
-        kilograms = TOKENS_PER_MTOK * joules[fits] * (kg_per_joule(family.accelerator) or np.nan)
+        kilograms = carbon_kg_per_mtok(family.accelerator, joules[fits])
         shortfalls = [
             (limits.min_speed > 0.0, limits.min_speed / speed),
             (np.isfinite(limits.max_cost), family.margin * cost[fits] / limits.max_cost),

@@ -89,6 +89,12 @@ def per_token(rate: Array, busy_rate: Array, latency_s: Array, busy_s: Array, ba
     return (rate * latency_s + busy_rate * busy_s) / batch
 
 
+def carbon_kg_per_mtok(accelerator: Accelerator, joules_per_token: Array) -> Array:
+    """Carbon dioxide of a million tokens of so much energy each; NaN where none is given."""
+    kilograms = kg_per_joule(accelerator)
+    return TOKENS_PER_MTOK * joules_per_token * (np.nan if kilograms is None else kilograms)
+
+
 def per_mtok(joules_per_token: float, per_joule: float | None) -> float | None:
     """What energy comes to for a million tokens, at so much for a joule; ``None`` where either is not known."""
     if per_joule is None or np.isnan(joules_per_token):

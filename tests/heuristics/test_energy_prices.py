@@ -50,6 +50,19 @@ def test_proposals_meet_limits_on_energy(heuristic: Heuristic, limit: str) -> No
     assert len(counts) > 2
 
 
+@pytest.mark.parametrize(("limit", "most"), [("max_energy_j_per_token", 0.4), ("max_carbon_kg_per_mtok", 0.05)])
+@pytest.mark.parametrize("heuristic", [*chosen(("coarse-grid",), 3), PaperGrid(24)], ids=lambda one: one.name)
+def test_limits_on_energy_hold_with_the_error_of_the_model(heuristic: Heuristic, limit: str, most: float) -> None:
+    """An error of 1 halves what may be taken."""
+
+    def proposed(**fields: Any) -> list[int]:
+        return heuristic.propose(resolve(Scenario(**MAPPING, **fields)), Budget(evaluations=300)).batch.tolist()
+
+    held = proposed(limits={limit: most}, model_error=1.0)
+    assert held == proposed(limits={limit: most / 2.0})
+    assert 0 < len(held) < len(proposed(limits={limit: most}))
+
+
 def test_the_published_grid_pays_for_energy() -> None:
     plain = MAPPING | {"accelerators": ["H100-SXM"]}
     priced, unpriced = (PaperGrid(24).propose(resolve(Scenario(**each)), Budget()) for each in (MAPPING, plain))
