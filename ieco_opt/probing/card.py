@@ -8,12 +8,13 @@ from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.errors import ScenarioError
+from ieco_opt.probing.rounding import share_of, short
 from ieco_opt.probing.timings import CUDA, Device, Timings
 
 _ALIKE = 0.1
 """Memory of a card may differ from the catalog's by so much of it: drivers keep some of it."""
 
-_LEAST_FLOPS, _LEAST_BYTES_PER_S, _LEAST_SHARE = 1e9, 1e6, 1e-3
+_LEAST_FLOPS, _LEAST_BYTES_PER_S = 1e9, 1e6
 """Bounds of the schema of accelerators."""
 
 # An unknown card is taken to be wired as consumer cards are, of which the catalog says where the figures are from.
@@ -97,19 +98,19 @@ def card_mapping(timings: Timings, card: Accelerator | None) -> dict[str, object
     copy = timings.copy_bytes_per_s
     prefill = timings.flop_per_s("bf16") or _LEAST_FLOPS
     shares = {
-        "memory_cap": (copy / reached.hbm_bytes_per_s, f"a copy moved {copy:.4g} bytes/s"),
-        "arithmetic_cap": (prefill / reached.flops_16bit, f"bf16 matrices reached {prefill:.4g} FLOP/s"),
+        "memory_cap": (share_of(copy, reached.hbm_bytes_per_s), f"a copy moved {copy:.4g} bytes/s"),
+        "arithmetic_cap": (share_of(prefill, reached.flops_16bit), f"bf16 matrices reached {prefill:.4g} FLOP/s"),
     }
-    measured |= {"hbm_bytes": timings.device.memory_bytes, "kernel_launch_s": _short(timings.launch.plain_s)}
+    measured |= {"hbm_bytes": timings.device.memory_bytes, "kernel_launch_s": short(timings.launch.plain_s)}
     sources["hbm_bytes"] = _source(timings, "total_memory")
     sources["kernel_launch_s"] = _source(timings, "launches one by one, without a captured graph")
     for name, (share, words) in shares.items():
-        measured[name] = _share(share)
+        measured[name] = share
         sources[name] = _source(timings, words)
     if (bandwidth := _link_bytes_per_s(timings)) is not None:
         measured["intra_node_bytes_per_s"] = bandwidth
         sources["intra_node_bytes_per_s"] = _source(timings, "half of what links carry in the largest all-reduce")
-    rounded = {name: value if value is None else _short(value) for name, value in measured.items()}
+    rounded = {name: value if value is None else short(value) for name, value in measured.items()}
     return {**values, **rounded, "hbm_bytes": timings.device.memory_bytes, "sources": sources}
 
 
@@ -158,11 +159,3 @@ def _alike(card: Accelerator, device: Device) -> bool:
 
 def _source(timings: Timings, words: str) -> str:
     return f"measured on {timings.device.name}: {words}"
-
-
-def _share(value: float) -> float:
-    return min(max(value, _LEAST_SHARE), 1.0)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")

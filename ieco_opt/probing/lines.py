@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.catalog.calibration import MOST_KERNELS, AllReduceKernel, by_ranks
+from ieco_opt.probing.rounding import short
 
 _NEAR = 0.02
 """Root mean square of the relative error at which one more line is not looked for."""
 
 _WORTH = 0.7
 """One more line has to bring that error below so much of what it was."""
-
-_DIGITS = 4
 
 Array = NDArray[np.float64]
 
@@ -77,7 +76,7 @@ def all_reduce_kernels(measured: Iterable[tuple[int, float, float]]) -> tuple[Al
     for ranks, size, seconds in measured:
         by_count.setdefault(ranks, []).append((size, seconds))
     return never_quicker_with_more_ranks(
-        AllReduceKernel(ranks=ranks, seconds=_short(line.seconds), bytes_per_s=_short(line.bytes_per_s))
+        AllReduceKernel(ranks=ranks, seconds=short(line.seconds), bytes_per_s=short(line.bytes_per_s))
         for ranks, times in by_count.items()
         for line in cheapest_lines(*zip(*times, strict=True))
     )
@@ -132,7 +131,3 @@ def _cut(size: Array, time: Array, count: int) -> tuple[list[Line], float]:
             best = (lines, error)
     assert best is not None
     return best
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")

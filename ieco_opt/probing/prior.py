@@ -11,12 +11,11 @@ from ieco_opt.catalog.profiles import calibrations, fitting
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.probing.card import Peaks, peaks
 from ieco_opt.probing.lines import all_reduce_kernels, never_quicker_with_more_ranks
+from ieco_opt.probing.rounding import share_of, short
 from ieco_opt.probing.timings import Phase, Timings
 
 KERNELS_OF_A_LAYER = 10
 """Kernels that a plain layer launches at least: norms, projections in and out, cache, attention, and feed-forward."""
-
-_LEAST_SHARE = 1e-3
 
 _CLASS_OF = {"bf16": "bf16", "fp8": "fp8"}
 """Kinds of kernels of a profile by the precision that is measured. 8-bit integers have no peak in the catalog."""
@@ -67,7 +66,7 @@ def prior(timings: Timings, card: Accelerator | None, base: Calibration, acceler
             sources[field] = f"{', '.join(shares)} {where}{less}; the others as in {base.name}"
     launches = KERNELS_OF_A_LAYER * (timings.launch.captured_s or timings.launch.plain_s)
     if launches > base.layer_s:
-        moved["layer_s"] = _short(launches)
+        moved["layer_s"] = short(launches)
         sources["layer_s"] = f"{KERNELS_OF_A_LAYER} launches {where}, which are more than in {base.name}"
     if timings.all_reduces:
         moved["all_reduce"] = _kernels(timings, base)
@@ -90,7 +89,7 @@ def _kernels(timings: Timings, base: Calibration) -> Sequence[dict[str, object]]
 
 def _linear_shares(timings: Timings, reached: Peaks) -> dict[str, float]:
     reads = {kind: timings.read_bytes_per_s(precision) for precision, kind in _CLASS_OF.items()}
-    return {kind: _share(read / reached.hbm_bytes_per_s) for kind, read in reads.items() if read is not None}
+    return {kind: share_of(read, reached.hbm_bytes_per_s) for kind, read in reads.items() if read is not None}
 
 
 def _arithmetic_shares(timings: Timings, reached: Peaks, phase: Phase) -> dict[str, float]:
@@ -98,17 +97,9 @@ def _arithmetic_shares(timings: Timings, reached: Peaks, phase: Phase) -> dict[s
     for precision, kind in _CLASS_OF.items():
         rate, peak = timings.flop_per_s(precision, phase), reached.flops(precision)
         if rate is not None and peak is not None:
-            shares[kind] = _share(rate / peak)
+            shares[kind] = share_of(rate, peak)
     return shares
 
 
 def _distance(profile: Calibration, bandwidth: float) -> float:
     return min(abs(math.log(catalog.accelerator(name).hbm_bytes_per_s / bandwidth)) for name in profile.accelerators)
-
-
-def _share(value: float) -> float:
-    return _short(min(max(value, _LEAST_SHARE), 1.0))
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
