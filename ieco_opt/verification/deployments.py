@@ -180,16 +180,19 @@ def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterat
     batch = np.array([float(sequences)])
     latency = row.latency_s(batch)
     late, throughput = float(row.at_limits(latency)[0]), float(batch[0] / row.nominal(latency)[0])
-    cost, power = float(row.at_limits(row.cost_usd_per_mtok(latency, batch))[0]), float(row.power_kw[0])
+    cost, joules, kilograms = (
+        float(row.at_limits(taken(latency, batch))[0])
+        for taken in (row.cost_usd_per_mtok, row.energy_j_per_token, row.carbon_kg_per_mtok)
+    )
     asked = limits_of(limits)
     for name, least, most in (
         ("min_speed", asked.min_speed, 1.0 / late),
         ("max_cost", cost, asked.max_cost),
         ("max_throughput", throughput, asked.max_throughput),
         ("min_throughput", asked.min_throughput, float(batch[0]) / late),
-        ("max_power_kw", power, asked.max_power_kw),
-        ("max_energy_j_per_token", float(row.energy_j_per_token(latency, batch)[0]), asked.max_energy_j_per_token),
-        ("max_carbon_kg_per_mtok", float(row.carbon_kg_per_mtok(latency, batch)[0]), asked.max_carbon_kg_per_mtok),
+        ("max_power_kw", float(row.power_kw[0]), asked.max_power_kw),
+        ("max_energy_j_per_token", joules, asked.max_energy_j_per_token),
+        ("max_carbon_kg_per_mtok", kilograms, asked.max_carbon_kg_per_mtok),
     ):
         # Power and carbon that are unknown are refused where they are limited; NaN is above nothing.
         if np.isfinite(most) and exceeds(least, most):

@@ -291,3 +291,18 @@ def test_shipped_kinds_say_what_they_do_not_check() -> None:
     assert any("confirmed" in words for words in ieco_opt.verify(result("explanation")).unchecked)
     assert any("what they claim" in words for words in ieco_opt.verify(result("comparison")).unchecked)
     assert any("only a solver" in words for words in ieco_opt.verify(result("plan")).unchecked)
+
+
+@pytest.mark.parametrize(
+    ("limit", "column"),
+    [("max_energy_j_per_token", "energy_j_per_token"), ("max_carbon_kg_per_mtok", "carbon_kg_per_mtok")],
+)
+def test_a_limit_on_energy_that_only_holds_without_the_error_is_missed(limit: str, column: str) -> None:
+    sited = [{"like": "H100-SXM", "power": {"kg_co2_per_kwh": 0.4}}]
+    found = run.answer(scenario(accelerators=sited), objective="fastest")
+    taken = getattr(found[0], column)
+    for error, most, missed in ((0.0, taken, False), (0.5, 1.5 * taken, False), (0.5, 1.49 * taken, True)):
+        asked = scenario(accelerators=sited, model_error=error, limits={limit: most})
+        told = [each for each in problems(dataclasses.replace(found, scenario=asked)) if "misses" in each]
+        expected = [f"deployments[0]: limits: {1.5 * taken:.9g} misses limits.{limit} = {most:g}"] if missed else []
+        assert told == expected
