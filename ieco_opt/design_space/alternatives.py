@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, cost_usd_per_mtok
 from ieco_opt.performance.energy import Measure, per_token
 from ieco_opt.performance.rows import take_rows
-from ieco_opt.performance.times import PassTime
+from ieco_opt.performance.times import PassTime, lift
 
 Rows = NDArray[np.intp]
 
@@ -66,41 +67,36 @@ class Alternatives:
 
     def latency_s(self, batch: Array) -> Array:
         """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
-        trailing = (1,) * (batch.ndim - 1)
-        latency = self.model_share.reshape(-1, *trailing) * self.model.latency_s(batch)
-        speculates = np.flatnonzero(self.draft_share)
-        if len(speculates):
-            share = self.draft_share[speculates].reshape(-1, *trailing)
-            latency[speculates] += share * self.draft.take(speculates).latency_s(batch[speculates])
-        return latency
+        return self._together(PassTime.latency_s, batch)
 
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
-        trailing = (1,) * (batch.ndim - 1)
-        busy = self.model_share.reshape(-1, *trailing) * self.model.busy_s(batch)
+        return self._together(PassTime.busy_s, batch)
+
+    def _together(self, seconds: Callable[[PassTime, Array], Array], batch: Array) -> Array:
+        """Seconds of the passes of model and draft, each times its share."""
+        total = lift(self.model_share, batch) * seconds(self.model, batch)
         speculates = np.flatnonzero(self.draft_share)
         if len(speculates):
-            share = self.draft_share[speculates].reshape(-1, *trailing)
-            busy[speculates] += share * self.draft.take(speculates).busy_s(batch[speculates])
-        return busy
+            drafted = batch[speculates]
+            share = lift(self.draft_share[speculates], drafted)
+            total[speculates] += share * seconds(self.draft.take(speculates), drafted)
+        return total
 
     def cost_usd_per_mtok(self, latency_s: Array, batch: Array) -> Array:
         """Cost of a million tokens at ``batch`` whose latency is known."""
-        trailing = (1,) * (batch.ndim - 1)
-        cost = cost_usd_per_mtok(self.usd_per_s.reshape(-1, *trailing), latency_s, batch)
+        cost = cost_usd_per_mtok(lift(self.usd_per_s, batch), latency_s, batch)
         if self.usd_per_busy_s.any():
-            cost = cost + cost_usd_per_mtok(self.usd_per_busy_s.reshape(-1, *trailing), self.busy_s(batch), batch)
+            cost = cost + cost_usd_per_mtok(lift(self.usd_per_busy_s, batch), self.busy_s(batch), batch)
         return cost
 
     def energy_j_per_token(self, latency_s: Array, batch: Array) -> Array:
         """Energy of a token at ``batch`` whose latency is known; NaN where the board power is not."""
-        idle, busy = (watts.reshape((-1,) + (1,) * (batch.ndim - 1)) for watts in (self.idle_w, self.busy_w))
-        return per_token(idle, busy, latency_s, self.busy_s(batch), batch)
+        return per_token(lift(self.idle_w, batch), lift(self.busy_w, batch), latency_s, self.busy_s(batch), batch)
 
     def carbon_kg_per_mtok(self, latency_s: Array, batch: Array) -> Array:
         """Carbon dioxide of a million tokens at ``batch`` whose latency is known; NaN where it is not."""
-        kilograms = self.kg_per_joule.reshape((-1,) + (1,) * (batch.ndim - 1))
-        return TOKENS_PER_MTOK * kilograms * self.energy_j_per_token(latency_s, batch)
+        return TOKENS_PER_MTOK * lift(self.kg_per_joule, batch) * self.energy_j_per_token(latency_s, batch)
 
     def measured(self, latency_s: Array, batch: Array) -> Array:
         """What a token takes beside time, by ``measure``, at ``batch`` whose latency is known."""
@@ -124,11 +120,11 @@ class Alternatives:
 
     def at_limits(self, values: Array) -> Array:
         """Latencies or costs, of shape (alternatives, ...), as limits are to hold for them."""
-        return values * self.margin.reshape((-1,) + (1,) * (values.ndim - 1))
+        return values * lift(self.margin, values)
 
     def nominal(self, values: Array) -> Array:
         """Latencies or costs, of shape (alternatives, ...), as the model gives them."""
-        return values / self.margin_within.reshape((-1,) + (1,) * (values.ndim - 1))
+        return values / lift(self.margin_within, values)
 
     def take(self, rows: Rows) -> Alternatives:
         """Keep the given alternatives, in the given order."""

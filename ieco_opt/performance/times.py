@@ -80,8 +80,8 @@ class PassTime:
             if not (self.network_latency_s[:, index].any() or self.network_slope_s[:, index].any()):
                 continue
             lines = (
-                _lift(self.network_latency_s[:, index, protocol], batch)
-                + _lift(self.network_slope_s[:, index, protocol], batch) * batch
+                lift(self.network_latency_s[:, index, protocol], batch)
+                + lift(self.network_slope_s[:, index, protocol], batch) * batch
                 for protocol in range(self.network_latency_s.shape[2])
             )
             first, *others = lines
@@ -92,26 +92,26 @@ class PassTime:
 
     def memory_s(self, batch: Array) -> Array:
         """Seconds of memory traffic at ``batch`` of shape (setups, ...)."""
-        total = _lift(self.memory_fixed_s, batch) + _lift(self.memory_slope_s, batch) * batch
+        total = lift(self.memory_fixed_s, batch) + lift(self.memory_slope_s, batch) * batch
         for block in range(self.expert_fixed_s.shape[1]):
-            touched = -np.expm1(_lift(self.expert_log_idle[:, block], batch) * batch)
+            touched = -np.expm1(lift(self.expert_log_idle[:, block], batch) * batch)
             total += touched * (
-                _lift(self.expert_fixed_s[:, block], batch) + _lift(self.expert_slope_s[:, block], batch) * batch
+                lift(self.expert_fixed_s[:, block], batch) + lift(self.expert_slope_s[:, block], batch) * batch
             )
         return total
 
     def arithmetic_s(self, batch: Array) -> Array:
         """Seconds of arithmetic at ``batch`` of shape (setups, ...)."""
-        return _lift(self.arithmetic_slope_s, batch) * batch
+        return lift(self.arithmetic_slope_s, batch) * batch
 
     def apart_s(self, batch: Array) -> Array:
         """Seconds of attention and prompts that overlap with nothing, at ``batch`` of shape (setups, ...)."""
-        return _lift(self.attention_slope_s + self.prompt_slope_s, batch) * batch
+        return lift(self.attention_slope_s + self.prompt_slope_s, batch) * batch
 
     def latency_s(self, batch: Array) -> Array:
         """Seconds of the pass at ``batch`` of shape (setups, ...)."""
         return (
-            _lift(self.kernel_s, batch)
+            lift(self.kernel_s, batch)
             + self.network_s(batch)
             + np.maximum(self.memory_s(batch), self.arithmetic_s(batch))
             + self.apart_s(batch)
@@ -124,9 +124,9 @@ class PassTime:
     def components(self, batch: Array) -> Components:
         """Every component at ``batch`` of shape (setups, ...)."""
         return Components(
-            kernel_s=np.broadcast_to(_lift(self.kernel_s, batch), batch.shape),
-            memory_s=self.memory_s(batch) + _lift(self.attention_slope_s, batch) * batch,
-            arithmetic_s=self.arithmetic_s(batch) + _lift(self.prompt_slope_s, batch) * batch,
+            kernel_s=np.broadcast_to(lift(self.kernel_s, batch), batch.shape),
+            memory_s=self.memory_s(batch) + lift(self.attention_slope_s, batch) * batch,
+            arithmetic_s=self.arithmetic_s(batch) + lift(self.prompt_slope_s, batch) * batch,
             latency_s=self.latency_s(batch),
             **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
         )
@@ -152,5 +152,6 @@ def idle_pass(like: PassTime, setups: int) -> PassTime:
     return replace(like, **idle)
 
 
-def _lift(per_setup: Array, batch: Array) -> Array:
+def lift(per_setup: Array, batch: Array) -> Array:
+    """One value a setup, shape (setups,), in a shape that goes with a ``batch`` of shape (setups, ...)."""
     return per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
