@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ieco_opt.scenario import Scenario
+
 DEPLOYMENT: dict[str, Any] = {
     "version": 2,
     "kind": "deployment",
@@ -42,3 +44,15 @@ def with_field(base: dict[str, Any], place: tuple[str | int, ...], value: object
 
 def workload(**changes: object) -> dict[str, Any]:
     return with_field(FLEET, ("workloads", 0), FLEET["workloads"][0] | changes)
+
+
+def small_scenario(**fields: Any) -> Scenario:
+    """Llama-3.1-8B on one or two H100s, in a few layouts."""
+    given: dict[str, Any] = {
+        "model": "Llama-3.1-8B",
+        "weights": ["fp8"],
+        "accelerators": ["H100-SXM"],
+        "workload": {"context_tokens": 1000, "output_tokens": 1000},
+        "design_space": {"tensor_parallel": [1, 2], "pipeline_parallel": [1], "attention_data_parallel": [1]},
+    }
+    return Scenario(**(given | fields))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from base_mappings import small_scenario as scenario
 from base_mappings import workload
 from own_profiles import own_profile
 
@@ -26,17 +27,6 @@ def profile(**factors: object) -> dict[str, Any]:
     mapping = calibration("hopper-2026-07").model_dump(mode="json", exclude_defaults=True)
     without = {name: value for name, value in mapping.items() if name not in ("engines", "pairs")}
     return without | {"name": "with-factors", "step_s": STEP_S} | factors
-
-
-def scenario(**fields: Any) -> Scenario:
-    given: dict[str, Any] = {
-        "model": "Llama-3.1-8B",
-        "weights": ["fp8"],
-        "accelerators": ["H100-SXM"],
-        "workload": {"context_tokens": 1000, "output_tokens": 1000},
-        "design_space": {"tensor_parallel": [1, 2], "pipeline_parallel": [1], "attention_data_parallel": [1]},
-    }
-    return Scenario(**(given | fields))
 
 
 def families(one: Scenario) -> list[Family]:

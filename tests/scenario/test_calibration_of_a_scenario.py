@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from base_mappings import FLEET
+from base_mappings import small_scenario as scenario
 
 import ieco_opt
 from ieco_opt.catalog.profiles import calibration
@@ -16,17 +17,6 @@ from ieco_opt.errors import ScenarioError
 from ieco_opt.scenario import Fleet, Scenario
 from ieco_opt.scenario.calibrations import PUBLISHED
 from ieco_opt.scenario.resolve import resolve
-
-
-def scenario(**fields: Any) -> Scenario:
-    given: dict[str, Any] = {
-        "model": "Llama-3.1-8B",
-        "weights": ["fp8"],
-        "accelerators": ["H100-SXM"],
-        "workload": {"context_tokens": 1000, "output_tokens": 1000},
-        "design_space": {"tensor_parallel": [1, 2], "pipeline_parallel": [1], "attention_data_parallel": [1]},
-    }
-    return Scenario(**(given | fields))
 
 
 def names(one: Scenario) -> list[str | None]:
