@@ -12,7 +12,7 @@ from ieco_opt.catalog.types import Model
 
 Mapping = dict[str, Any]
 
-_COMMON = ("bf16", "fp8", "fp8", "fp4", "fp4", "fp4", "int4", "mxfp4", "mxfp4", "mxfp4", "nvfp4", "int8")
+_COMMON = ("bf16", "fp8", "fp8", "fp4", "fp4", "fp4", "int4", "mxfp4", "mxfp4", "mxfp4", "nvfp4", "fp4")
 _FORMATS = tuple(FORMATS)
 _DENSE_CLASSES = ("Qwen3ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "Exaone4ForCausalLM")
 _ROUTED_CLASSES = (
@@ -150,14 +150,14 @@ def _general(rng: random.Random, heads: int, width: int) -> Mapping:
 
 def _recurrent(rng: random.Random, heads: int, width: int) -> Mapping:
     heads *= rng.choice((1, 1, 2, 3))
-    words = heads * 128 * rng.choice((64, 128, 1024))
+    words = heads * 128 * rng.choice((64, 256, 2048))
     return {
         "kind": "recurrent",
         "heads": heads,
         "input_width": heads * 128 * rng.choice((2, 3)),
         "output_width": heads * 128,
         "state_words": words,
-        "state_bytes": words * rng.choice((2, 4)) // rng.choice((1, 1, 40)) + 3 * heads * 128 * 2,
+        "state_bytes": words * rng.choice((2, 4)) // rng.choice((1, 40, 40)) + 3 * heads * 128 * 2,
     }
 
 

@@ -131,12 +131,12 @@ def _more(number: int) -> Mapping:
     rng = random.Random(f"more {number}")  # noqa: S311 - chance, not secrets
     found: Mapping = {}
     chance = rng.random()
-    if chance < 0.4:
+    if chance < 0.3:
         found["profile"] = random_profile(rng)
-    elif chance < 0.65:
+    elif chance < 0.4:
         # Left out, which is the same as the next.
         found["profile"] = None
-    elif chance < 0.75:
+    elif chance < 0.5:
         found["profile"] = "auto"
     if rng.random() < 0.3:
         found["model_error"] = rng.choice((0.05, 0.4, 1.0, "profile", "profile", "profile"))

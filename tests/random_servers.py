@@ -234,7 +234,7 @@ LEANS: tuple[Lean, ...] = (
         _mxfp4,
         _copies,
         _machines,
-        _drafts,
+        _mxfp4,
         _drafts,
         _drafts,
         _drafts,
