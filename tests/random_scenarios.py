@@ -140,7 +140,7 @@ def _more(number: int) -> Mapping:
         found["profile"] = "auto"
     if rng.random() < 0.3:
         found["model_error"] = rng.choice((0.05, 0.4, 1.0, "profile", "profile", "profile"))
-    if rng.random() < 0.4:
+    if rng.random() < 0.7:
         found["engine_factors"] = rng.random() < 0.9
     if rng.random() < 0.3:
         # Some energy costs more than the GPUs that take it.
