@@ -88,7 +88,7 @@ TEXTS = frozenset(
 )
 """Texts that stand in braces in what a server and its benchmark say."""
 
-ROUTER_TEXTS = frozenset({"config"})
+ROUTER_TEXTS = frozenset({"config", "port"})
 """The same in the command of a router."""
 
 ROUTED_TEXTS = frozenset({"address", "bootstrap_port"})

@@ -38,7 +38,7 @@ def manifests(launches: Sequence[Launch], token_secret: str | None = None) -> st
         for server in launch.servers:
             documents += _server(server, token_secret)
         for routed in launch.routed:
-            router = routed.router(lambda server: f"{server.name}:{server.port}", f"{MOUNT}/{_FILE}")
+            router = routed.router(lambda server: f"{server.name}:{server.port}", f"{MOUNT}/{_FILE}", ROUTER_PORT)
             if router is not None:
                 documents += _router(router)
     return yaml_text(*documents)

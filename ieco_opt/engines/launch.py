@@ -28,6 +28,8 @@ class RoutedWorkload:
         Of the router, for files, clusters and containers.
     out_folder
         Where the router's file shall lie.
+    port
+        At which clients reach it on the first node of the prefill servers, where no other server listens at it.
     """
 
     name: str
@@ -36,8 +38,16 @@ class RoutedWorkload:
     prefill: tuple[Server, ...]
     decode: tuple[Server, ...]
     out_folder: Path
+    port: int = ROUTER_PORT
 
-    def router(self, address: Address | None = None, config: str | None = None) -> LaunchCommand | None:
+    @property
+    def host(self) -> str:
+        """The node that the router runs on."""
+        return self.prefill[0].placed.hosts[0]
+
+    def router(
+        self, address: Address | None = None, config: str | None = None, port: int | None = None
+    ) -> LaunchCommand | None:
         """The router's command; ``None`` where the profile knows none.
 
         Parameters
@@ -46,21 +56,23 @@ class RoutedWorkload:
             Where a server is reached; by default on its first node.
         config
             Path of its file; by default in ``out_folder``.
+        port
+            At which it listens; by default its own on the node.
         """
         router = self.profile.router
         if router is None:
             return None
         reached = address or (lambda server: server.address)
         path = config or options_path(self.out_folder, self.name, self.profile)
-        texts = {"config": path}
+        listens = self.port if port is None else port
+        texts = {"config": path, "port": str(listens)}
         argv = [filled(word, texts) for word in router.command]
         for servers, pattern in ((self.prefill, router.prefill), (self.decode, router.decode)):
             for server in servers:
-                port = rounded("bootstrap_port", router.bootstrap_port, server.numbers)
-                own = {"address": reached(server), "bootstrap_port": str(port)}
+                bootstrap = rounded("bootstrap_port", router.bootstrap_port, server.numbers)
+                own = {"address": reached(server), "bootstrap_port": str(bootstrap)}
                 argv += [filled(word, own) for word in pattern]
-        content = self._content(router, reached)
-        host = self.prefill[0].placed.hosts[0]
+        content = self._content(router, reached, listens)
         return LaunchCommand(
             name=self.name,
             title=self.title,
@@ -71,18 +83,20 @@ class RoutedWorkload:
             not_expressible=(),
             nodes=(tuple(argv),),
             node_env=({},),
-            hosts=(host,),
+            hosts=(self.host,),
             phase="router",
         )
 
-    def _content(self, router: Router, reached: Address) -> str:
+    def _content(self, router: Router, reached: Address, port: int) -> str:
         if not router.config:
             return ""
         groups = ((router.prefill_key, self.prefill), (router.decode_key, self.decode))
         servers = {
             key: {"num_instances": len(each), "urls": [reached(server) for server in each]} for key, each in groups
         }
-        return yaml_text({**router.config, **servers})
+        # A number stays one where the profile says the port alone.
+        said = {name: port if value == "{port}" else value for name, value in router.config.items()}
+        return yaml_text({**said, **servers})
 
 
 @dataclass(frozen=True, slots=True)

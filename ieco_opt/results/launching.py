@@ -6,12 +6,13 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.hosts import Devices, host_size, spread
-from ieco_opt.engines.launch import Launch, RoutedWorkload
+from ieco_opt.engines.launch import ROUTER_PORT, Launch, RoutedWorkload
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.server import Named, Placed, Server, Serving, server_of, slug
 from ieco_opt.errors import ScenarioError
@@ -280,12 +281,16 @@ class _Fleet:
     def _routed(
         self, plan: FleetPlan, servers: Sequence[tuple[InstanceRow, Server]], names: _Names
     ) -> Iterator[RoutedWorkload]:
+        taken = {(host, server.port) for _, server in servers for host in server.placed.hosts}
         for summary in plan.workloads:
             if summary.serving != "disaggregated":
                 continue
             own = [(row.phase, server) for row, server in servers if row.workload == summary.workload]
             prefill, decode = ([server for each, server in own if each == phase] for phase in ("prefill", "decode"))
             if prefill and decode:
+                host = prefill[0].placed.hosts[0]
+                port = next(port for port in count(ROUTER_PORT) if (host, port) not in taken)
+                taken.add((host, port))
                 yield RoutedWorkload(
                     name=names.of(summary.workload, "router"),
                     title=f"{summary.workload}, router",
@@ -293,6 +298,7 @@ class _Fleet:
                     prefill=tuple(prefill),
                     decode=tuple(decode),
                     out_folder=self._options.out_folder,
+                    port=port,
                 )
 
 

@@ -364,6 +364,22 @@ def test_the_library_gives_the_same_words(saved: Path) -> None:
     assert router.benchmark == ()
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+def test_nothing_else_listens_where_a_router_does(engine: str) -> None:
+    servers, router = plan().launch(engine=engine)[:-1], plan().launch(engine=engine)[-1]
+    beside = [command for command in servers if command.hosts[0] == router.hosts[0]]
+    assert beside
+
+    def port(words: tuple[str, ...], usual: int) -> int:
+        return int(words[words.index("--port") + 1]) if "--port" in words else usual
+
+    usual = {"vllm": 8000, "sglang": 30000, "trtllm": 8000}[engine]
+    listens = [int(line.split()[1]) for text in router.files.values() for line in text.splitlines() if "port:" in line]
+    listens = listens or [port(router.argv, 0)]
+    assert listens[0] >= 8000
+    assert listens[0] not in {port(command.argv, usual) for command in beside}
+
+
 def test_the_library_names_the_rule_of_what_does_not_start(tmp_path: Path) -> None:
     found = ieco_opt.load_result(broken(tmp_path))
     assert isinstance(found, Frontier)
