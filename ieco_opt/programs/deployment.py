@@ -71,7 +71,7 @@ class ProgramData:
 
 def build_program(data: ProgramData) -> ConcreteModel:
     """Assemble the program; every component is named, so that an exported file can be read."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     model = pyo.ConcreteModel(name="deployment")
     names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
@@ -100,7 +100,7 @@ def build_program(data: ProgramData) -> ConcreteModel:
 
 def define_choice_constraint(model: Any) -> None:
     """Exactly one segment: sum_r y_r = 1."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     model.one_segment = pyo.Constraint(expr=pyo.quicksum(model.choose.values()) == 1)
 
@@ -110,7 +110,7 @@ def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData
 
     Memory capacity of every GPU is in hi_r; so are, exactly, the limits that bound the batch.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     step = data.alternatives.batch_step
     lo = dict(zip(names, (data.lo // step).tolist(), strict=True))
@@ -131,7 +131,7 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
 
     Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     rows = _rooflines(lines, lines.launch_and_network)
 
@@ -148,7 +148,7 @@ def define_hourly_cost_constraints(
 
     Where energy has a price, a busy second costs more: launches and the network count at the price of idling alone.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     rows = _per_step(lines, alternatives, Measure.COST)
 
@@ -165,7 +165,7 @@ def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     with the margin for the error of the model, as of ``define_limit_constraints``. The caps are exact through lo_r,
     since energy per token never rises with the batch; rows and caps bound it from below.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     limits, measures = data.limits, counted(data.alternatives, data.limits)
     if Measure.ENERGY in measures:
@@ -194,7 +194,7 @@ def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
 
     Where energy or carbon is to be least, its cap is in the place of that of the cost.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     if np.isfinite(data.latency_cap_s):
         model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
@@ -220,7 +220,7 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
     The throughput cap is exact only through hi_r, since t may exceed the latency of the chosen segment; the row is
     implied there and kept for readers of the program.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     limits, margin = data.limits, data.alternatives.margin
     if limits.min_speed > 0.0:
@@ -243,7 +243,7 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
 
 def define_objective(model: Any, data: ProgramData) -> None:
     """Least latency, or least step cost - reference cost * tokens of one step; or energy or carbon in its place."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     if data.objective is Objective.LATENCY:
         expression = model.latency_us
@@ -307,7 +307,7 @@ def _of_the_chosen(model: Any, names: Sequence[str], values: Array) -> Any:
     """sum_r value_r y_r, which is the value itself where all segments have the same."""
     if (values == values[0]).all():
         return float(values[0])
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     return pyo.quicksum(value * model.choose[name] for name, value in zip(names, values.tolist(), strict=True))
 
@@ -316,7 +316,7 @@ def _batch_times(model: Any, names: Sequence[str], data: ProgramData, factors: A
     """sum_r factor_r step_r m_r: the batch times the factor of the chosen segment."""
     if (factors == 1.0).all():
         return model.batch
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     each = (factors * data.alternatives.batch_step).tolist()
     return pyo.quicksum(weight * model.group_batch[name] for name, weight in zip(names, each, strict=True))

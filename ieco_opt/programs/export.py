@@ -62,6 +62,9 @@ def write_program(model: Any, path: Path) -> ExportedProgram:
     if path.suffix not in FORMATS:
         message = f"found the ending '{path.suffix}', expected one of {', '.join(FORMATS)}"
         raise ScenarioError.single(message, field="out", file=str(path))
+    # The writers are plugins of the whole environment, which takes longer to import than a program to build.
+    import pyomo.environ  # noqa: F401
+
     try:
         model.write(str(path), io_options={"symbolic_solver_labels": True})
     except OSError as error:

@@ -19,7 +19,7 @@ def build_balance_program(problem: FleetProblem, columns: Sequence[int], counts:
     columns, counts
         Positions and instances of the columns of one workload and phase that run.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     demand = problem.workloads[problem.columns[columns[0]].workload]
     slices = demand.slices or 1

@@ -15,7 +15,7 @@ def define_packing_constraints(model: Any, data: FleetProgramData) -> None:
     Rests that are a chain (each divides the next): sum_k floor(rest_k / s) x_k <= floor(m / s) (n_p - whole_k x_k)
     for each size s, and what a partial node adds (:func:`~ieco_opt.fleet.placement.rooms`). Others: an arc flow.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     model.packing = pyo.ConstraintList()
     model.filling = pyo.Block(model.pools)
@@ -48,7 +48,7 @@ def _define_arc_flow(model: Any, block: Any, rests: Mapping[str, int], shared: A
     The partial node, if there is one, has a flow of its own. After J. M. Valerio de Carvalho, Annals of Operations
     Research 86, 1999.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     starts = {"whole": shared, "partial": 1}
     index = [

@@ -10,7 +10,7 @@ from ieco_opt.fleet.program.data import FleetProgramData
 
 def define_pairing_constraints(model: Any, data: FleetProgramData) -> None:
     """Pairs that miss the time to first token: x_i <= most_i z_i and x_j <= most_j (1 - z_i), z_i binary."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     problem, names = data.problem, list(model.columns)
     pairs = [(names[one], names[other]) for one, other in problem.late_pairs]
@@ -30,7 +30,7 @@ def define_cache_form_constraints(model: Any, data: FleetProgramData) -> None:
 
     c are the forms of caches (server and precision) of the columns of workload w; where it has one, nothing is said.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     names, problem = list(model.columns), data.problem
     forms = {
