@@ -126,13 +126,24 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
             for pool, counter in candidate.rejected.items()
         )
         return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
-    columns = columns_at(candidate, workload, space.resolved.pools)
-    if not _serves(candidate, columns):
-        return f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
+    anyhow = _asking(candidate, _NO_SERVICE)
+    if not _serves(anyhow, columns := columns_at(anyhow, workload, space.resolved.pools)):
+        return f"{name} cannot be served: {_no_mode(space, candidate, workload)}"
+    if not _reaches(space, candidate, workload, _NO_SERVICE):
+        fits_nowhere = f"its smallest instance ({_size(space, columns)}) does not fit on the nodes that its pools have"
+        return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+    missed = f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
+    meeting = columns_at(candidate, workload, space.resolved.pools)
+    if not _serves(candidate, meeting):
+        return missed
+    return (
+        f"{missed}; what does takes {_size(space, meeting)}, which its nodes do not have ({_nodes(space, candidate)})"
+    )
+
+
+def _size(space: FleetSpace, columns: Sequence[Column]) -> str:
     smallest = _smallest_that_does_not_fit(space, columns)
-    size = "1 GPU" if smallest == 1 else f"{smallest} GPUs"
-    fits_nowhere = f"its smallest instance ({size}) does not fit on the nodes that its pools have"
-    return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+    return "1 GPU" if smallest == 1 else f"{smallest} GPUs"
 
 
 def _reasons(counter: Counter[str]) -> list[tuple[str, int]]:
@@ -148,13 +159,13 @@ def _nodes(space: FleetSpace, candidate: Candidates) -> str:
 
 def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:
     """GPUs of the smallest instance of a phase in which none fits; of a mix also where others of the phase fit."""
-
-    def fits(column: Column) -> bool:
-        return space.pools[column.pool].nodes.most(column.gpus) > 0
-
-    fitting = {column.phase for column in columns if fits(column)}
-    tight = [column for column in columns if not fits(column)]
+    fitting = {column.phase for column in columns if _fits(space, column)}
+    tight = [column for column in columns if not _fits(space, column)]
     return min(column.gpus for column in [column for column in tight if column.phase not in fitting] or tight)
+
+
+def _fits(space: FleetSpace, column: Column) -> bool:
+    return space.pools[column.pool].nodes.most(column.gpus) > 0
 
 
 def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
@@ -162,17 +173,21 @@ def _serves(candidate: Candidates, columns: Sequence[Column]) -> bool:
     return bool(possible_modes(candidate.workload.workload.serving, len(candidate.classes), columns))
 
 
+def _no_mode(space: FleetSpace, candidate: Candidates, workload: int) -> str:
+    """Why no mode has instances for every phase and class, whatever service is asked for."""
+    asked = candidate.workload.workload
+    serving = " or ".join(asked.serving)
+    if asked.model is None:
+        return f"no operating point for its pools serves it {serving}"
+    reason = "prefill needs attention_data_parallel 1"
+    if _serves(candidate, _of_any_form(space, candidate, workload)):
+        reason = "prefill and decode instances need one engine and one kv_cache"
+    return f"no configuration of its design space can serve it {serving} ({reason})"
+
+
 def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> str:
     """What is asked for, and what of it could be had if the other were kept."""
     asked = candidate.workload.workload
-    if not _reaches(space, candidate, workload, _NO_SERVICE):
-        serving = " or ".join(asked.serving)
-        if asked.model is None:
-            return f"no operating point for its pools serves it {serving}"
-        reason = "prefill needs attention_data_parallel 1"
-        if _serves(candidate, _of_any_form(space, candidate, workload)):
-            reason = "prefill and decode instances need one engine and one kv_cache"
-        return f"no configuration of its design space can serve it {serving} ({reason})"
     ways = []
     slowest, longest = asked.min_speed, asked.max_time_to_first_token_s
     if slowest is not None:
@@ -183,7 +198,7 @@ def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> 
         share = _least(lambda by: _reaches(space, candidate, workload, {"max_time_to_first_token_s": longest * by}))
         best = None if share is None else f"{rounded(longest * share, _DIGITS)} s"
         ways.append(_reachable("max_time_to_first_token_s", longest, best))
-    return f"no configuration on its pools meets {' and '.join(ways) or 'its requests'}"
+    return f"no configuration that fits on its pools meets {' and '.join(ways) or 'its requests'}"
 
 
 def _reachable(name: str, asked: float, best: str | None) -> str:
@@ -197,8 +212,10 @@ def _of_any_form(space: FleetSpace, candidate: Candidates, workload: int) -> lis
 
 
 def _reaches(space: FleetSpace, candidate: Candidates, workload: int, changes: Mapping[str, float | None]) -> bool:
+    """Whether instances that fit on the nodes there are meet something else that is asked."""
     other = _asking(candidate, changes)
-    return _serves(other, columns_at(other, workload, space.resolved.pools))
+    columns = columns_at(other, workload, space.resolved.pools)
+    return _serves(other, [column for column in columns if _fits(space, column)])
 
 
 def _asking(candidate: Candidates, changes: Mapping[str, float | None]) -> Candidates:

@@ -86,19 +86,17 @@ def test_a_workload_that_nothing_can_run_is_told_why(workload: Mapping, pool: Ma
 
 def test_the_service_that_could_be_had_is_the_best_there_is() -> None:
     asked = MODELLED | {"max_time_to_first_token_s": 1e-4, "min_speed": 20}
-    told = refusal(asked)
+    told = refusal(asked, {"gpus": 512})
     # A lower speed alone would not help, so no figure is given for it.
-    found = re.search(
-        r"no configuration on its pools meets min_speed 20 and max_time_to_first_token_s 0\.0001 \(([\d.]+) s could be",
-        told,
-    )
+    meets = r"no configuration that fits on its pools meets min_speed 20 and max_time_to_first_token_s 0\.0001"
+    found = re.search(meets + r" \(([\d.]+) s could be", told)
     assert found
     seconds = float(found[1])
     assert plan(asked | {"max_time_to_first_token_s": seconds * 1.001}, {"gpus": 512}).status == "optimal"
     assert "chat cannot be served" in refusal(asked | {"max_time_to_first_token_s": seconds * 0.99}, {"gpus": 512})
     # On fewer nodes the decode instances would fit, but it takes more GPUs to be so early.
     small = refusal(asked | {"max_time_to_first_token_s": seconds * 1.001})
-    assert re.search(r"its smallest instance \((\d{2,}) GPUs\) does not fit", small)
+    assert re.search(r"what does takes (\d{2,}) GPUs, which its nodes do not have", small)
 
 
 def test_a_point_that_is_too_slow_says_how_fast_it_is() -> None:
@@ -213,3 +211,19 @@ def test_a_plan_that_costs_nothing_has_no_better_one() -> None:
     result = plan(LISTED, {"owned_gpus": 16})
     assert (result[0].usd_per_hour, result[0].bound, result[0].gap) == (0.0, 0.0, 0.0)
     assert result.relaxations()[0].next_cheaper == ()
+
+
+def test_of_service_that_takes_more_gpus_than_there_are_it_says_how_many_and_what_these_could_do() -> None:
+    two = [{"accelerator": "H100-SXM", "gpus": 2, "throughput_requests_per_s": 9.0, "speed_tokens_per_s": 30.0}]
+    four = [{"accelerator": "H100-SXM", "gpus": 4, "throughput_requests_per_s": 9.0, "speed_tokens_per_s": 60.0}]
+    sized = {"name": "chat", "prompt_tokens": 10, "output_tokens": 10, "requests_per_s": 1.0, "serving": ["colocated"]}
+    pool = {"name": "h100", "accelerator": "H100-SXM", "gpus": 2, "node_size": 2, "usd_per_gpu_hour": 1.0}
+    # On nodes of 2, an instance of 4 takes two whole ones.
+    asked = {"kind": "fleet", "pools": [pool], "workloads": [sized | {"operating_points": two + four, "min_speed": 50}]}
+    with pytest.raises(InfeasibleError) as caught:
+        ieco_opt.plan(load_fleet_mapping(asked))
+    assert str(caught.value) == (
+        "proven infeasible: chat cannot be served: no configuration that fits on its pools meets min_speed 50 "
+        "(29.99 tokens/s could be met, all else kept); what does takes 4 GPUs, which its nodes do not have "
+        "(h100: 1 x 2 GPUs)"
+    )
