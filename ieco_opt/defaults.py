@@ -10,13 +10,13 @@ EnergyObjective = Literal["energy", "carbon"]
 ObjectiveName = Literal["fastest", "cheapest", "preferred", EnergyObjective]
 """Objectives of one deployment."""
 
-FleetObjective = Literal["cost", "power", "gpus"]
+FleetObjective = Literal["cost", "power", "gpus", "throughput"]
 """Objectives of a plan."""
 
 Objective = Literal[ObjectiveName, FleetObjective]
 """Objectives of either."""
 
-Against = Literal["speed", "power", "gpus"]
+Against = Literal["speed", "power", "gpus", "throughput"]
 """What the cost of a fleet is traded against."""
 
 DEFAULT_CONFIG = "exact"

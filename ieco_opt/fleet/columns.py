@@ -81,7 +81,7 @@ class Candidates:
     def demand(self) -> tuple[float, ...]:
         """Requests per second of each class that must be served, headroom included."""
         workload = self.workload.workload
-        total = workload.requests_per_s * (1.0 + workload.headroom)
+        total = workload.demand * (1.0 + workload.headroom)
         shares = [each.share for each in self.classes]
         return tuple(total * share / sum(shares) for share in shares)
 

@@ -41,6 +41,7 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
     power = [pool.power_kw for pool in pools]
     return FleetPlan(
         speed_factor=plan.speed_factor,
+        demand_factor=space.demand_factor,
         usd_per_hour=plan.totals[Quantity.COST],
         power_kw=None if None in power else float(sum(filter(None, power))),
         gpus=int(plan.totals[Quantity.GPUS]),

@@ -22,7 +22,9 @@ _BEYOND = 2.0
 """So many times the greatest factor that is known: what runs there has no instance of known speed."""
 
 
-def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True) -> Plan:
+def best_of_equals(
+    planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True, slack: bool = True
+) -> Plan:
     """The plan that the criteria choose among those that are as good as one, with its levels.
 
     Parameters
@@ -31,6 +33,8 @@ def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = N
         The best in its objective (and in ``other``).
     faster
         Whether the speed factor is a criterion; where it is not, the factor of the plan is kept.
+    slack
+        Whether the slack is a criterion; it is none where the plan serves as much as it can.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def best_of_equals(planner: FleetPlanner, plan: Plan, other: Quantity | None = N
     """
     config = planner.run.config
     limit_s = None if config.accepted_gap is None else config.patience_s
-    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster)
+    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster, slack=slack)
     try:
         search.run()
     except Stopped as stop:
@@ -62,6 +66,7 @@ class _Levels:
     plan: Plan
     other: Quantity | None
     faster: bool
+    slack: bool
     objective: Quantity = field(init=False)
     bound: float = field(init=False)
     caps: dict[Quantity, float] = field(init=False)
@@ -93,7 +98,8 @@ class _Levels:
             criteria["cost"] = self._decide_cost
         if self.faster and not self.unbounded and self.highest > 0.0:
             criteria["speed_factor"] = self._decide_speed_factor
-        criteria["slack"] = self._decide_slack
+        if self.slack:
+            criteria["slack"] = self._decide_slack
         if Quantity.GPUS not in (self.objective, self.other):
             criteria["gpus"] = self._decide_gpus
         criteria["instances"] = self._decide_instances

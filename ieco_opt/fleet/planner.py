@@ -13,7 +13,7 @@ from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_pl
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.plan import build_fleet_program
-from ieco_opt.fleet.program.start import starting_counts
+from ieco_opt.fleet.program.start import starting_counts, whole_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.outcome import Outcome, Solution
@@ -60,6 +60,14 @@ class FleetPlanner:
         other._columns = dict(self._columns)
         if counted:
             self._others.append(other)
+        return other
+
+    def at_demand(self, factor: float) -> FleetPlanner:
+        """A planner of the same fleet with a multiple of its demands, in the same run; what it solves counts here."""
+        other = FleetPlanner(self.space.at_demand(factor), self.run)
+        # What is of use beyond the demand does not depend on it.
+        other._columns = {key: columns for key, columns in self._columns.items() if key[1]}
+        other._relaxations, other._completions, other._others = self._relaxations, self._completions, self._others
         return other
 
     def problem(
@@ -211,7 +219,10 @@ class FleetPlanner:
         """
         relaxed = [variable.value or 0.0 for variable in model.instances.values()]
         counts = None if known is None else counts_of(known, data.problem)
-        counts = counts or starting_counts(data.problem, relaxed, data.minimise)
+        if data.least_covered < 1.0:
+            counts = counts or whole_counts(relaxed)
+        else:
+            counts = counts or starting_counts(data.problem, relaxed, data.minimise)
         if counts is None:
             return []
         # HiGHS would complete the instances itself, but then reports bounds of that as if they were the program's.

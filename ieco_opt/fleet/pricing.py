@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,10 +64,12 @@ def columns_at(
     ask: Ask = go_on,
     *,
     beyond: bool = False,
+    kept: Callable[[Column], bool] | None = None,
 ) -> list[Column]:
     """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
 
-    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace.
+    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace. ``kept`` says
+    which columns there are.
     """
     service = candidate.service(speed_factor)
     listed = []
@@ -90,7 +92,7 @@ def columns_at(
             rows = [point for point, suits in group if pool in suits]
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
-    found = without_idle_pairing(found)
+    found = without_idle_pairing([column for column in found if kept is None or kept(column)])
     return nondominated(found, candidate, pools, ask, beyond=beyond)
 
 

@@ -19,13 +19,17 @@ from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
-from ieco_opt.fleet.sweeps import Faster, LessOf, Other, Progress, sweep
+from ieco_opt.fleet.sweeps import Faster, LessOf, More, Other, Progress, sweep
+from ieco_opt.fleet.throughput import MostServed, Multiples
+from ieco_opt.fleet.variations import Surroundings
 from ieco_opt.fleet.verify import objectives_of, plan_problems
+from ieco_opt.fleet.ways_out import WaysOut
 from ieco_opt.programs.export import ExportedProgram, write_program
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status, achieved, neighbours
+from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, Status, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
+from ieco_opt.results.variations import Variations
 from ieco_opt.scenario import Fleet, resolve_fleet
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
@@ -35,6 +39,9 @@ from ieco_opt.solvers.one_at_a_time import one_at_a_time
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
+
+_WAYS_OUT_S = 10.0
+"""Seconds for what a question without an answer could be instead."""
 
 
 def plan(
@@ -71,6 +78,9 @@ def plan(
     wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
     if wanted not in (choices := get_args(FleetObjective)):
         raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
+    if wanted == "throughput":
+        check_relaxations(wanted, asked=relaxations)
+        return _most_served(fleet, solver_config, report, within)
     with _running(fleet, wanted, solver_config, report, within) as asked:
         stopped = None
         try:
@@ -90,6 +100,66 @@ def plan(
 
 
 @one_at_a_time
+def variations(result: FleetResult) -> Variations:
+    """Other answers beside the plan of one workload; see :class:`~ieco_opt.fleet.variations.Surroundings`.
+
+    Raises
+    ------
+    ScenarioError
+        The fleet is wrong, or has several workloads.
+    """
+    if result.is_frontier or len(result.scenario.workloads) != 1:
+        raise ScenarioError.single("found several plans or workloads, expected one of each", field="plans")
+    objective = result.question.objective or "cost"
+    with _running(result.scenario, objective, result.solver, known=result) as asked:
+        return Surroundings(asked.planner, asked.run, objective).look()
+
+
+@one_at_a_time
+def ways_out(fleet: Fleet, objective: FleetObjective, solver_config: SolverConfig | str = FLEET_CONFIG) -> list[str]:
+    """Single changes with which a fleet of one workload that cannot be served can be; see :class:`WaysOut`."""
+    with _running(fleet, objective, solver_config) as asked:
+        return WaysOut(asked.space, asked.run.beside(limit_s=_WAYS_OUT_S)).found()
+
+
+def _most_served(
+    fleet: Fleet, solver_config: SolverConfig | str, report: Report | None, within: Run | None
+) -> FleetResult:
+    """The plan that serves the greatest multiple of all demands, and costs the least of those."""
+    with _running(fleet, "throughput", solver_config, report, within) as asked:
+        multiples = Multiples(asked.planner)
+        found = MostServed(multiples).run()
+        if found.plan is None:
+            if found.stopped is not None:
+                raise Stopped(found.stopped)
+            raise InfeasibleFleetError(asked.of_little(multiples).why_infeasible())
+        described, seconds = _as_most(asked.described_multiple(found.plan), found.bound), asked.run.seconds()
+    question = Question(kind="plan", objective="throughput")
+    return asked.result(question, achieved(GuaranteeKind.SINGLE, None, found.stopped), (described,), seconds)
+
+
+def _as_most(plan: FleetPlan, bound: float) -> FleetPlan:
+    """A plan whose objective is the multiple of all demands that it serves."""
+    bound = max(bound, plan.demand_factor)
+    gap = bound / plan.demand_factor - 1.0
+    proven: dict[str, Any] = {"gap": gap, "status": Status.OPTIMAL if gap <= CLOSED else Status.FEASIBLE}
+    rows = tuple(replace(row, bound=bound, **proven) for row in plan.instances)
+    return replace(plan, objective=plan.demand_factor, bound=bound, instances=rows, **proven)
+
+
+def check_relaxations(objective: str, *, asked: bool) -> None:
+    """Refuse relaxations where more is served instead of less taken.
+
+    Raises
+    ------
+    ScenarioError
+        They are asked for with the objective throughput.
+    """
+    if asked and objective == "throughput":
+        raise ScenarioError.single("found throughput, expected cost, power or gpus with relaxations", field="objective")
+
+
+@one_at_a_time
 def with_relaxations(result: FleetResult) -> FleetResult:
     """A result of one plan with what any better plan would have to violate, at the least.
 
@@ -99,6 +169,7 @@ def with_relaxations(result: FleetResult) -> FleetResult:
         The fleet is wrong.
     """
     assert result.question.objective is not None
+    check_relaxations(result.question.objective, asked=True)
     with _running(result.scenario, result.question.objective, result.solver, known=result) as asked:
         found = better_would_violate(asked.planner, asked.run, result[0])
     return replace(result, plans=(replace(result[0], next_cheaper=found),))
@@ -136,7 +207,10 @@ def fleet_frontier(
     if against not in (choices := get_args(Against)):
         raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
     check_delta(delta)
-    objective = "power" if against == "power" else "cost"
+    objective = against if against in ("power", "throughput") else "cost"
+    if against == "throughput" and known is not None and known.question.objective != "throughput":
+        # It serves the demand, and not the most that its instances can.
+        known = None
     with _running(fleet, objective, solver_config, None, within, known) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
@@ -144,7 +218,8 @@ def fleet_frontier(
             raise Stopped(found.stopped)
         if not found.plans and found.stopped is None:
             raise InfeasibleFleetError(asked.why_infeasible())
-        plans = tuple(asked.described(each) for each in found.plans)
+        described = asked.described_multiple if against == "throughput" else asked.described
+        plans = tuple(described(each) for each in found.plans)
         if not plans and known is not None:
             plans = tuple(_as_point(each, known, against) for each in known.plans)
     aim = GuaranteeKind.COMPLETE if complete else GuaranteeKind.COVERED
@@ -157,7 +232,7 @@ def fleet_frontier(
 
 def _as_point(plan: FleetPlan, known: FleetResult, against: Against) -> FleetPlan:
     """A plan that was found before a frontier, as a point of it: its axes are no criteria, and cost is minimised."""
-    axis = {"speed": "speed_factor", "gpus": "gpus"}.get(against)
+    axis = {"speed": "speed_factor"}.get(against, against)
     levels = tuple(level for level in plan.levels if level.criterion not in (axis, "cost"))
     if known.question.objective == "cost":
         return replace(plan, levels=levels)
@@ -193,7 +268,11 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         problem = asked.planner.problem()
         if problem.unserved:
             raise InfeasibleFleetError(asked.why_infeasible())
-        return write_program(build_fleet_program(FleetProgramData(problem, Quantity(objective))), Path(path))
+        if objective == "throughput":
+            data = Multiples(asked.planner).program()
+        else:
+            data = FleetProgramData(problem, Quantity(objective))
+        return write_program(build_fleet_program(data), Path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +291,17 @@ class _Question:
         if problems:
             raise SolverError(f"the plan does not hold: {problems[0]}")
         return described
+
+    def described_multiple(self, found: Plan) -> FleetPlan:
+        """Tables of a plan, whose demand is the greatest multiple that it serves."""
+        space = self.space.at_demand(found.covered())
+        problem = replace(found.problem, workloads=space.demands_of(found.problem))
+        return replace(self, space=space).described(replace(found, problem=problem))
+
+    def of_little(self, multiples: Multiples) -> _Question:
+        """The same question of a demand that is next to nothing."""
+        planner = self.planner.at_demand(multiples.least or 1.0)
+        return replace(self, space=planner.space, planner=planner)
 
     def why_infeasible(self) -> str:
         """One line that says what keeps the workloads from being served, as far as there is time to find out."""
@@ -297,6 +387,10 @@ def _with_tight_rows(config: SolverConfig) -> SolverConfig:
 
 
 def _other(asked: _Question, against: str) -> Other:
+    if against == "throughput":
+        multiples = Multiples(asked.planner)
+        given = all(workload.requests_per_s is not None for workload in asked.fleet.workloads)
+        return More(multiples, 1.0 if given else multiples.least)
     if against != "speed":
         return LessOf(asked.planner, Quantity(against))
     fastest = asked.space.max_speed_factor()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possibl
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
 from ieco_opt.performance.serving import Phase
-from ieco_opt.scenario import ResolvedFleet, ResolvedPool
+from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,57 @@ class FleetProblem:
 
 @dataclass(frozen=True, slots=True)
 class FleetSpace:
-    """A fleet priced once; :meth:`columns` reads off what meets the service at a speed factor."""
+    """A fleet priced once; :meth:`columns` reads off what meets the service at a speed factor.
+
+    ``demand_factor`` is what the demands that the scenario says are multiplied by; ``kept`` says which columns there
+    are, where not all of them.
+    """
 
     resolved: ResolvedFleet
     candidates: tuple[Candidates, ...]
     pools: tuple[PoolData, ...]
     caps: Caps
+    demand_factor: float = 1.0
+    kept: Callable[[Column], bool] | None = None
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """What has to be served of each workload."""
+        return tuple(map(_demand, self.candidates))
+
+    def demands_of(self, problem: FleetProblem) -> tuple[Demand, ...]:
+        """Workloads of a problem of this fleet, with the demands as they are here."""
+        return tuple(
+            replace(workload, requests_per_s=asked.requests_per_s, slices=asked.slices)
+            for workload, asked in zip(problem.workloads, self.demands, strict=True)
+        )
+
+    def at_demand(self, factor: float) -> FleetSpace:
+        """The same fleet with a multiple of the demands that the scenario says."""
+        resolved = self.resolved.at_demand(factor / self.demand_factor)
+        candidates = tuple(map(_asked_of, self.candidates, resolved.workloads))
+        return replace(self, resolved=resolved, candidates=candidates, demand_factor=factor)
+
+    def asking(self, changes: Mapping[str, object]) -> FleetSpace:
+        """The same fleet, of whose only workload something else is asked that changes no price."""
+        (workload,), (candidate,) = self.resolved.workloads, self.candidates
+        asked = replace(workload, workload=workload.workload.model_copy(update=dict(changes)))
+        return replace(
+            self,
+            resolved=replace(self.resolved, workloads=(asked,)),
+            candidates=(replace(candidate, workload=asked),),
+        )
+
+    def keeping(self, kept: Callable[[Column], bool]) -> FleetSpace:
+        """The same fleet with some of its columns alone."""
+        return replace(self, kept=kept)
+
+    def with_gpus(self, pool: int, gpus: int) -> FleetSpace:
+        """The same fleet with another number of GPUs in one pool."""
+        resolved, pools = list(self.resolved.pools), list(self.pools)
+        resolved[pool] = replace(resolved[pool], gpus=gpus)
+        pools[pool] = _pool_data(resolved[pool])
+        return replace(self, resolved=replace(self.resolved, pools=tuple(resolved)), pools=tuple(pools))
 
     def columns(self, speed_factor: float = 1.0, ask: Ask = go_on, *, beyond: bool = False) -> list[list[Column]]:
         """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity.
@@ -111,7 +156,9 @@ class FleetSpace:
         found = []
         for at, candidate in enumerate(self.candidates):
             ask(f"choosing instances: workload {at + 1} of {len(self.candidates)}")
-            found.append(columns_at(candidate, at, self.resolved.pools, speed_factor, ask, beyond=beyond))
+            found.append(
+                columns_at(candidate, at, self.resolved.pools, speed_factor, ask, beyond=beyond, kept=self.kept)
+            )
         return found
 
     def problem(
@@ -128,7 +175,7 @@ class FleetSpace:
         multiples = covered or [1.0] * len(self.candidates)
         demands = tuple(
             demand if multiple is None else demand.times(multiple)
-            for demand, multiple in zip(map(_demand, self.candidates), multiples, strict=True)
+            for demand, multiple in zip(self.demands, multiples, strict=True)
         )
         columns: list[Column] = []
         most: list[int] = []
@@ -231,6 +278,10 @@ def useful_instances(column: Column, demand: Demand) -> int:
     # The relative slack keeps a rounding of the quotient from cutting off the last instance.
     needed = max(demand.min_instances, math.ceil(sum(loads) * (1.0 + 1e-9)))
     return needed if demand.max_instances is None else min(needed, demand.max_instances)
+
+
+def _asked_of(candidate: Candidates, workload: ResolvedWorkload) -> Candidates:
+    return replace(candidate, workload=workload)
 
 
 def _demand(candidate: Candidates) -> Demand:

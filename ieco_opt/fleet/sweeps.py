@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ieco_opt.fleet.levels import best_of_equals
-from ieco_opt.fleet.plan import Plan
+from ieco_opt.fleet.plan import ROUNDING, Plan
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.speeds import STEP, as_fast_as_possible
+from ieco_opt.fleet.throughput import Multiples
 from ieco_opt.solvers.run import Stopped
 
 Progress = Callable[[int, float], None]
@@ -88,6 +89,38 @@ class Faster:
     def settled(self, plan: Plan) -> Plan:
         """Of the plans as cheap and as fast, the one that the criteria beyond speed choose."""
         return best_of_equals(self.planner, plan, faster=False)
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """A common factor on all demands: the greatest that a plan serves, from ``least`` on."""
+
+    multiples: Multiples
+    least: float
+
+    def of(self, plan: Plan) -> float:
+        """The factor."""
+        return plan.covered()
+
+    def cheapest(self, at_least: float) -> Plan | None:
+        """Cheapest plan at a factor, and of those as cheap one that serves the most."""
+        if self.multiples.room <= 0.0:
+            return None
+        plan = self.multiples.cheapest(max(at_least, self.least))
+        if plan is None:
+            return None
+        most, _ = self.multiples.greatest(plan.totals[Quantity.COST] * (1.0 + ROUNDING))
+        if most is None or most.covered() <= plan.covered():
+            return plan
+        return replace(most, minimised=plan.minimised, bound=plan.bound, gap=plan.gap)
+
+    def limit(self) -> float:
+        """No plan serves a greater factor."""
+        return self.multiples.greatest()[1]
+
+    def settled(self, plan: Plan) -> Plan:
+        """Of the plans that cost and serve as much, the one that the criteria beyond them choose."""
+        return self.multiples.chosen(plan)
 
 
 @dataclass(slots=True)

@@ -13,13 +13,13 @@ import numpy as np
 
 from ieco_opt.fleet.verify import allocated_gpus, margin_of_row, usd_per_hour
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
-from ieco_opt.results.agreement import EXACT, differences, same, shown
+from ieco_opt.results.agreement import EXACT, differences, exceeds, same, shown
 from ieco_opt.results.answer import Question
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, NodeRow, PoolSummary, WorkloadSummary
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
-_MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus"}
+_MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus", "throughput": "demand_factor"}
 
 
 def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPlan) -> Iterator[str]:
@@ -76,7 +76,12 @@ def _proof(question: Question, plan: FleetPlan) -> Iterator[str]:
     minimised = getattr(plan, _MINIMISED[question.objective or "cost"])
     if not same(value, minimised):
         yield f"objective: found {shown(value)}, the plan comes to {shown(minimised)}"
-    gap = 0.0 if value <= bound else (value - bound) / abs(value) if value else value - bound
+    # Of throughput more is better.
+    most = question.objective == "throughput"
+    if exceeds(value, bound) if most else exceeds(bound, value):
+        yield f"bound: found {bound:.9g}, {'below' if most else 'above'} the objective {value:.9g}"
+    above = bound - value if most else value - bound
+    gap = 0.0 if above <= 0.0 else above / abs(value) if value else above
     if not same(plan.gap, gap, near_zero=True):
         yield f"gap: found {shown(plan.gap)}, bound and objective give {shown(gap)}"
 
@@ -130,7 +135,7 @@ def _workload(
     asked = workload.workload
     rows = [row for row in plan.instances if row.workload == asked.name]
     phases = {row.phase for row in rows}
-    required = asked.requests_per_s * (1.0 + asked.headroom)
+    required = asked.demand * (1.0 + asked.headroom)
     speeds = [row.speed_tokens_per_s for row in rows if row.speed_tokens_per_s is not None]
     firsts = [row.time_to_first_token_s for row in rows if row.time_to_first_token_s is not None]
     drawn = [(pools[row.pool], row.gpus * row.instances) for row in rows if row.pool in pools]
@@ -138,10 +143,10 @@ def _workload(
     return {
         "serving": "colocated" if phases == {"colocated"} else "disaggregated",
         "instances": sum(row.instances for row in rows),
-        "requests_per_s": asked.requests_per_s,
+        "requests_per_s": asked.demand,
         "required_requests_per_s": required,
         "capacity_requests_per_s": _capacity(workload, rows),
-        "utilization": _ratio(asked.requests_per_s, summary.capacity_requests_per_s),
+        "utilization": _ratio(asked.demand, summary.capacity_requests_per_s),
         "speed_tokens_per_s": min(speeds, default=None),
         "time_to_first_token_s": max(firsts, default=None),
         "gpus": sum(row.gpus * row.instances for row in rows),
@@ -157,7 +162,7 @@ def covered(resolved: ResolvedFleet, workload: ResolvedWorkload, plan: FleetPlan
     asked = workload.workload
     rows = [row for row in plan.instances if row.workload == asked.name]
     capacity = _capacity(workload, rows, [margin_of_row(resolved, row) for row in rows])
-    return capacity / (asked.requests_per_s * (1.0 + asked.headroom))
+    return capacity / (asked.demand * (1.0 + asked.headroom))
 
 
 def _capacity(workload: ResolvedWorkload, rows: Sequence[InstanceRow], margins: Sequence[float] | None = None) -> float:
@@ -173,7 +178,7 @@ def _capacity(workload: ResolvedWorkload, rows: Sequence[InstanceRow], margins: 
     room = [
         row.capacity_requests_per_s / margin / row.requests_per_s for row, margin in pairs if row.requests_per_s > 0.0
     ]
-    return asked.requests_per_s * min(room, default=0.0)
+    return asked.demand * min(room, default=0.0)
 
 
 def _slack(summary: WorkloadSummary) -> Iterator[str]:

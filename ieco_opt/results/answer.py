@@ -45,11 +45,12 @@ class Question(Record):
     Attributes
     ----------
     objective
-        ``solve``, ``explain``: ``fastest``, ``cheapest`` or ``preferred``. ``plan``: ``cost``, ``power`` or ``gpus``.
+        ``solve``, ``explain``: ``fastest``, ``cheapest`` or ``preferred``. ``plan``: ``cost``, ``power``, ``gpus`` or
+        ``throughput``.
     preference
         k of speed**k / cost, with the objective ``preferred``.
     against
-        ``fleet_frontier``: what cost is traded against, ``speed``, ``power`` or ``gpus``.
+        ``fleet_frontier``: what cost is traded against, ``speed``, ``power``, ``gpus`` or ``throughput``.
     delta
         Coverage that was asked for; 0 for every point, ``None`` where it was not asked for.
     points
@@ -75,7 +76,7 @@ class Question(Record):
             expected = "a number with" if self.objective == "preferred" else "null without"
             wrong.append((("preference",), self.preference, f"{expected} the objective preferred"))
         if (self.against is not None) != (self.kind == "fleet_frontier"):
-            expected = "one of speed, power, gpus" if self.against is None else "null"
+            expected = f"one of {', '.join(get_args(Against))}" if self.against is None else "null"
             wrong.append((("against",), self.against, f"{expected} {asked}"))
         if wrong:
             raise refused_at(wrong)

@@ -106,7 +106,9 @@ def _without_memory(row: _Row) -> _Row:
 
 
 def _without_energy(row: _Row) -> _Row:
-    """A row of models 1 to 3, which priced no energy."""
+    """A row or a plan of models 1 to 3, which priced no energy and served the demand as it is."""
+    if "next_cheaper" in row:
+        return {"demand_factor": 1.0} | row
     return dict.fromkeys(_ENERGY) | row if "cost_cap" in row else row
 
 

@@ -153,8 +153,12 @@ class FleetPlan(Record):
     ----------
     speed_factor
         Greatest common factor on all least speeds that the instances meet; 1 where no speeds are asked for or known.
+    demand_factor
+        What the demands of the scenario are multiplied by (where it says none, of one request a second): 1, or with
+        throughput the greatest factor that the instances serve.
     objective, bound, gap
-        What was minimised (see ``FleetResult.question``), the proven bound below it, and their relative distance.
+        What was minimised (see ``FleetResult.question``), the proven bound below it, and their relative distance. Of
+        throughput it is the demand factor, and no plan has one above the bound.
     status
         ``optimal`` where the gap is closed (to 1e-6), otherwise ``feasible``.
     levels
@@ -164,6 +168,7 @@ class FleetPlan(Record):
     """
 
     speed_factor: AboveZero
+    demand_factor: AboveZero
     usd_per_hour: FromZero
     power_kw: FromZero | None
     gpus: Count

@@ -18,7 +18,7 @@ _KINDS = {
     "single": "single: the one answer that was asked for",
     "none": "none: proven, no answer exists",
 }
-_SUBJECTS = {"speed": "speed", "power": "power", "gpus": "GPUs"}
+_SUBJECTS = {"speed": "speed", "power": "power", "gpus": "GPUs", "throughput": "throughput"}
 _ASKED = {
     "fastest": "the fastest deployment",
     "cheapest": "the cheapest deployment",
@@ -28,6 +28,7 @@ _ASKED = {
     "cost": "least cost",
     "power": "least power",
     "gpus": "fewest GPUs",
+    "throughput": "most requests",
 }
 
 
@@ -85,6 +86,7 @@ def _line(point: Any) -> str:
             f"({point.status})"
         )
     factor = f", speeds x {point.speed_factor:.4g}" if point.speed_factor != 1.0 else ""
+    factor += f", demand x {point.demand_factor:.4g}" if point.demand_factor != 1.0 else ""
     return f"${point.usd_per_hour:,.2f}/h, {point.gpus:,} GPUs{factor} ({point.status})"
 
 

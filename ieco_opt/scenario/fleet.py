@@ -14,6 +14,7 @@ from ieco_opt.scenario import calibration_fields, engine_fields, fields
 from ieco_opt.scenario.calibrations import AUTOMATIC
 from ieco_opt.scenario.deployment import DesignSpace
 from ieco_opt.scenario.engines import is_file, spoken
+from ieco_opt.scenario.fleet_limits import FleetLimits
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
@@ -142,8 +143,8 @@ class FleetWorkload(Strict):
     engine_factors: calibration_fields.EngineFactors = False
     """Whether several engines are each priced with the launches that their measurements say; one engine always is."""
 
-    requests_per_s: fields.Limit
-    """Requests that arrive in a second."""
+    requests_per_s: fields.Limit | None = None
+    """Requests that arrive in a second; may be left out where the one workload is served as often as possible."""
 
     prompt_tokens: fields.TokensOfRequest | None = None
     """Tokens of one prompt."""
@@ -235,6 +236,11 @@ class FleetWorkload(Strict):
         return self
 
     @property
+    def demand(self) -> float:
+        """Requests that arrive in a second; 1 where as many as possible are served."""
+        return 1.0 if self.requests_per_s is None else self.requests_per_s
+
+    @property
     def servers(self) -> tuple[str, ...]:
         """Names of the servers that are asked, ``any`` or ``none``; of an engine profile, its engine."""
         return spoken(self.engine)
@@ -247,19 +253,6 @@ class FleetWorkload(Strict):
         assert self.prompt_tokens is not None
         assert self.output_tokens is not None
         return (RequestClass(share=1.0, prompt_tokens=self.prompt_tokens, output_tokens=self.output_tokens),)
-
-
-class FleetLimits(Strict):
-    """Caps on what is allocated in all pools together; a field left out is no limit."""
-
-    max_usd_per_hour: fields.Budget | None = None
-    """Greatest hourly cost, in $/h; with 0 only GPUs that cost nothing are used."""
-
-    max_power_kw: fields.Limit | None = None
-    """Greatest power of the allocated GPUs."""
-
-    max_gpus: fields.Degree | None = None
-    """Most allocated GPUs."""
 
 
 Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
@@ -302,9 +295,11 @@ class Fleet(Strict):
     accelerator."""
 
     objective: Annotated[
-        Literal["cost", "power", "gpus", "frontier"], fields.expecting("'cost', 'power', 'gpus' or 'frontier'")
+        Literal["cost", "power", "gpus", "throughput", "frontier"],
+        fields.expecting("'cost', 'power', 'gpus', 'throughput' or 'frontier'"),
     ] = "cost"
-    """What is minimised; frontier: cost against a common factor on all least speeds."""
+    """What is minimised; throughput: the greatest common factor on all demands; frontier: cost against a common factor
+    on all least speeds."""
 
     _origin: Origin = PrivateAttr(default_factory=Origin)
 
@@ -323,6 +318,7 @@ class Fleet(Strict):
                 if name not in known:
                     faults.append((("workloads", index, "pools", position), name, expected))
             faults += _unknown_in_points(index, workload, known, expected)
+        faults += [(("workloads", index, "requests_per_s"), None, expected) for index, expected in self.without_rate()]
         if faults:
             raise fields.refused_at(faults)
         return self
@@ -336,6 +332,14 @@ class Fleet(Strict):
     def origin(self) -> Origin:
         """File, folder and lines that the scenario was read from."""
         return self._origin
+
+    def without_rate(self) -> Iterator[tuple[int, str]]:
+        """Workloads that need a rate of requests and have none, and what is expected."""
+        alone = len(self.workloads) == 1
+        for index, workload in enumerate(self.workloads):
+            if workload.requests_per_s is None and not (alone and self.objective == "throughput"):
+                also = ", or the objective throughput" if alone else ""
+                yield index, f"requests that arrive in a second{also}"
 
     def with_max_setups(self, most: int) -> Fleet:
         """The same scenario, which may list so many configurations (see ``bounds.DEFAULT_MAX_SETUPS``)."""

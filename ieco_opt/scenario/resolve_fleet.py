@@ -67,6 +67,11 @@ class ResolvedWorkload:
     points: tuple[tuple[OperatingPoint, tuple[int, ...]], ...]
     model_error: float | Literal["profile"] = 0.0
 
+    def at_demand(self, factor: float) -> ResolvedWorkload:
+        """The same workload with a multiple of its demand."""
+        requests_per_s = factor * self.workload.demand
+        return replace(self, workload=self.workload.model_copy(update={"requests_per_s": requests_per_s}))
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFleet:
@@ -75,6 +80,12 @@ class ResolvedFleet:
     fleet: Fleet
     pools: tuple[ResolvedPool, ...]
     workloads: tuple[ResolvedWorkload, ...]
+
+    def at_demand(self, factor: float) -> ResolvedFleet:
+        """The same fleet whose workloads have a multiple of their demands."""
+        if factor == 1.0:
+            return self
+        return replace(self, workloads=tuple(each.at_demand(factor) for each in self.workloads))
 
 
 def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
@@ -174,7 +185,11 @@ def _power_matters(fleet: Fleet, pool: Pool) -> bool:
 
 def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> ResolvedWorkload:
     workload, location = fleet.workloads[index], ("workloads", index)
-    faults: list[Fault] = []
+    faults: list[Fault] = [
+        fleet.origin.fault((*location, "requests_per_s"), f"missing, expected {expected}")
+        for at, expected in fleet.without_rate()
+        if at == index
+    ]
 
     def looked_up(reference: str | dict[str, object], *at: str) -> Model | PaperModel | None:
         place: Location = (*location, *at)

@@ -32,9 +32,10 @@ def unchecked(result: FleetResult) -> Iterator[str]:
 def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
     """Every plan but for the figures of the performance model, and the plans against each other."""
     for at, plan in enumerate(result.plans):
-        problems = [*plan_problems(resolved, plan), *summary_problems(resolved, result.question, plan)]
-        problems += [*_speed_factor(result, resolved, plan), *_next_cheaper(resolved, plan)]
-        problems += _levels(result, resolved, plan)
+        asked = resolved.at_demand(plan.demand_factor)
+        problems = [*plan_problems(asked, plan), *summary_problems(asked, result.question, plan)]
+        problems += [*_speed_factor(result, asked, plan), *_demand_factor(result, asked, plan)]
+        problems += [*_next_cheaper(asked, plan), *_levels(result, asked, plan)]
         yield from (f"plans[{at}]: {problem}" for problem in problems)
     if result.is_frontier:
         yield from _order(result)
@@ -67,6 +68,18 @@ def _speed_factor(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan)
             yield f"speed_factor: found {shown(found)}, {unknown}"
     elif abs(found - attained) > EXACT * attained and not _is_old(result, plan):
         yield f"speed_factor: found {shown(found)}, its instances attain {shown(attained)}"
+
+
+def _demand_factor(result: FleetResult, asked: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    """The factor is what the instances serve where throughput is sought; otherwise the demand is what it is."""
+    if "throughput" not in (result.question.objective, result.question.against):
+        if plan.demand_factor != 1.0:
+            yield f"demand_factor: found {shown(plan.demand_factor)}, expected 1 where no throughput is sought"
+        return
+    beyond = min((covered(asked, each, plan) for each in asked.workloads), default=1.0)
+    if abs(beyond - 1.0) > EXACT:
+        served = shown(plan.demand_factor * beyond)
+        yield f"demand_factor: found {shown(plan.demand_factor)}, its instances serve {served}"
 
 
 def _is_old(result: FleetResult, plan: FleetPlan) -> bool:
@@ -109,7 +122,10 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
 def _criteria(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> dict[str, float]:
     """What a plan comes to in each criterion, in their order."""
     other = "speed_factor" if result.question.against == "speed" else result.question.against
-    settled = {result.question.objective or "cost", other}
+    settled: set[str | None] = {result.question.objective or "cost", other}
+    if "throughput" in settled:
+        # A plan that serves as much as it can has no slack to choose by.
+        settled |= {"slack"}
     multiples = [covered(resolved, each, plan) for each in resolved.workloads]
     values = {
         "cost": plan.usd_per_hour,
@@ -155,7 +171,7 @@ def _required(resolved: ResolvedFleet) -> dict[str, tuple[float, str]]:
     found: dict[str, tuple[float, str]] = {}
     for each in resolved.workloads:
         asked = each.workload
-        found[f"demand of {asked.name}"] = (asked.requests_per_s * (1.0 + asked.headroom), "requests/s")
+        found[f"demand of {asked.name}"] = (asked.demand * (1.0 + asked.headroom), "requests/s")
     for pool in resolved.pools:
         found[f"capacity of {pool.name}"] = (float(pool.gpus // pool.node_size * pool.node_size), "GPUs")
         if pool.max_power_kw is not None:

@@ -636,6 +636,7 @@ def test_plans_are_a_table_without_the_others() -> None:
     assert tuple(frame.columns) == (
         "plan",
         "speed_factor",
+        "demand_factor",
         "usd_per_hour",
         "power_kw",
         "gpus",
@@ -744,7 +745,7 @@ FLEET_FRONTIER = {"kind": "fleet_frontier", "against": "speed"}
             ("question", "objective"),
             "fastest",
             "question.objective",
-            "found 'fastest', expected one of cost, power, gpus with the kind plan",
+            "found 'fastest', expected one of cost, power, gpus, throughput with the kind plan",
         ),
         (("question", "objective"), None, "question.objective", "found nothing, expected one of cost, power, gpus"),
         (("question", "against"), "gpus", "question.against", "found 'gpus', expected null with the kind plan"),

@@ -63,6 +63,8 @@ class FleetProgramData:
         A requirement that may be violated: demand by a share of it, capacity by whole nodes, power and caps by a share.
     most_violation
         The violation may be so much, and ``minimise`` is the objective again; ``None``: the violation is minimised.
+    least_covered
+        Multiple of all demands that must be covered where the greatest is sought.
     """
 
     problem: FleetProblem
@@ -70,6 +72,7 @@ class FleetProgramData:
     epsilons: Mapping[Quantity, float] = field(default_factory=dict)
     relaxed: Requirement | None = None
     most_violation: float | None = None
+    least_covered: float = 1.0
 
 
 def column_names(problem: FleetProblem) -> list[str]:
@@ -150,7 +153,7 @@ def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
 
 def values_of(model: Any) -> list[tuple[Any, float]]:
     """Every variable of a model with the value it holds, to start from."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     variables = model.component_data_objects(pyo.Var)
     return [(variable, variable.value) for variable in variables if variable.value is not None]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
     """Assemble the program; every component is named, so that an exported file can be read."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     model = pyo.ConcreteModel(name="fleet")
     define_variables(model, data)
@@ -51,7 +51,7 @@ def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
 
 def define_variables(model: Any, data: FleetProgramData) -> None:
     """Instances and nodes, the mode of workloads that have a choice, and the violation of a relaxed requirement."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     problem = data.problem
     model.columns = pyo.Set(initialize=column_names(problem), ordered=True)
@@ -65,7 +65,7 @@ def define_variables(model: Any, data: FleetProgramData) -> None:
     either = [name for name, each in zip(model.workloads, problem.workloads, strict=True) if len(each.modes) > 1]
     model.disaggregated = pyo.Var(either, domain=pyo.Binary)
     if data.minimise is Goal.SLACK:
-        model.covered = pyo.Var(domain=pyo.NonNegativeReals, bounds=(1.0, most_covered(problem)))
+        model.covered = pyo.Var(domain=pyo.NonNegativeReals, bounds=(data.least_covered, most_covered(problem)))
     if data.relaxed is not None:
         whole = data.relaxed.family is Family.CAPACITY
         domain = pyo.NonNegativeIntegers if whole else pyo.NonNegativeReals
@@ -78,7 +78,7 @@ def define_demand_constraints(model: Any, data: FleetProgramData) -> None:
     Cutting coefficients off at 1 excludes no integer solution. For the greatest slack, capacity beyond the demand
     counts: sum_k R_k / d x_k >= covered.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     problem = data.problem
     served = {at: [] for at in _phases(problem) if not _is_mix(problem, at[0])}  # type: ignore[var-annotated]
@@ -100,7 +100,7 @@ def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
     s_kc is the share of class c that column k serves; with slices a whole number of them. For the greatest slack the
     shares of a class come to ``covered`` (without slices: those of a slice cannot).
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     problem = data.problem
     index = [
@@ -138,7 +138,7 @@ def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
     """Replicas: min_instances active <= sum_k x_k <= max_instances active, in each phase."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     problem = data.problem
     running: dict[tuple[int, Phase], list[Any]] = {at: [] for at in _phases(problem)}
@@ -163,7 +163,7 @@ def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:
     """Nodes in use are within the capacity: n_p <= whole nodes of the pool."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     def rule(model: Any, pool: str) -> Any:
         at = position(model.pools, pool)
@@ -177,7 +177,7 @@ def define_capacity_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
     """Owned GPUs cost nothing: paid_p >= allocated_p - owned_p, for pools that own some."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     owning = [name for name, pool in zip(model.pools, data.problem.pools, strict=True) if pool.owned_gpus]
     model.paid = pyo.Var(owning, domain=pyo.NonNegativeReals)
@@ -191,7 +191,7 @@ def define_payment_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_power_constraints(model: Any, data: FleetProgramData) -> None:
     """Power of a pool: kW of a GPU allocated_p <= max_power_kw, scaled to 1."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     capped = [
         name for name, pool in zip(model.pools, data.problem.pools, strict=True) if np.isfinite(pool.max_power_kw)
@@ -209,7 +209,7 @@ def define_power_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
     """Caps over all pools, of the scenario and of an epsilon-constraint step: quantity / cap <= 1."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     limits = {quantity: limit for quantity, limit in caps_of(data.problem).items() if np.isfinite(limit)}
 
@@ -230,7 +230,7 @@ def define_cap_constraints(model: Any, data: FleetProgramData) -> None:
 
 def define_objective(model: Any, data: FleetProgramData) -> None:
     """Least of a quantity, greatest least slack or nothing; or the least violation of the relaxed requirement."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     if data.relaxed is not None and data.most_violation is None:
         goal = model.violation
@@ -244,13 +244,19 @@ def define_objective(model: Any, data: FleetProgramData) -> None:
 
 
 def most_covered(problem: FleetProblem) -> float:
-    """No plan covers more than this multiple of all demands, workloads with slices aside."""
-    most = [
-        max(min(_most_covered(problem, at, phase) for phase in MODES[mode]) for mode in workload.modes)
-        for at, workload in enumerate(problem.workloads)
-        if not workload.is_sliced
-    ]
-    return max(1.0, min(most, default=1.0))
+    """No plan covers more than this multiple of all demands, workloads with slices aside; 1 at the least."""
+    whole = [at for at, workload in enumerate(problem.workloads) if not workload.is_sliced]
+    return max(1.0, min((_room(problem, at) for at in whole), default=1.0))
+
+
+def room(problem: FleetProblem) -> float:
+    """No plan covers more than this multiple of all demands: each workload in its roomiest mode, on all there is."""
+    return min(_room(problem, at) for at in range(len(problem.workloads)))
+
+
+def _room(problem: FleetProblem, workload: int) -> float:
+    modes = problem.workloads[workload].modes
+    return max(min(_most_covered(problem, workload, phase) for phase in MODES[mode]) for mode in modes)
 
 
 def _most_covered(problem: FleetProblem, workload: int, phase: Phase) -> float:
@@ -288,7 +294,7 @@ def _cap_scale(problem: FleetProblem, quantity: Quantity, limit: float) -> float
 
 def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
     """GPUs allocated of a pool: node_size n_p, or the GPUs of its instances."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     at = position(model.pools, pool)
     data = problem.pools[at]
@@ -303,7 +309,7 @@ def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
 
 def total(model: Any, problem: FleetProblem, quantity: Quantity) -> Any:
     """Cost in $/h, power in kW or allocated GPUs, over all pools; or all instances."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     if quantity is Quantity.INSTANCES:
         return pyo.quicksum(model.instances.values())
@@ -343,7 +349,7 @@ def _required(model: Any, data: FleetProgramData, workload: int, phase: str) -> 
 
 def _relation(relation: Any) -> Any:
     """A constraint; where no variable is left of it, what it comes to."""
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     if isinstance(relation, bool):
         return pyo.Constraint.Feasible if relation else pyo.Constraint.Infeasible

@@ -22,7 +22,7 @@ def starting_counts(
     missing for their price; the cheaper of both is returned. Nodes, caps and pairs are left for the solver to check.
     """
     prices = _prices(problem, minimise)
-    whole = [math.floor(count + _ROUNDING) for count in relaxed]
+    whole = whole_counts(relaxed)
     candidates = [
         counts
         for base in (whole, [0] * len(relaxed))
@@ -32,6 +32,11 @@ def starting_counts(
         return None
     best = min(candidates, key=lambda counts: sum(price * count for price, count in zip(prices, counts, strict=True)))
     return tuple(best)
+
+
+def whole_counts(relaxed: Sequence[float]) -> tuple[int, ...]:
+    """Whole instances of the relaxation."""
+    return tuple(math.floor(count + _ROUNDING) for count in relaxed)
 
 
 def _with_mixes(problem: FleetProblem, base: Sequence[int], relaxed: Sequence[float]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Frontiers of a fleet as pictures: hourly cost against speed, power or GPUs."""
+"""Frontiers of a fleet as pictures: hourly cost against speed, power, GPUs or requests/s."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _NAMES = {
     "speed": "common factor on the least speed of every workload",
     "power": "power (kW)",
     "gpus": "allocated GPUs",
+    "throughput": "common factor on all demands",
 }
 
 
@@ -114,6 +115,8 @@ def _other(result: FleetResult, plan: FleetPlan) -> float:
     """What a frontier trades cost against; power that is unknown lies at zero."""
     if fleet_wording.against(result) == "speed":
         return plan.speed_factor
+    if fleet_wording.against(result) == "throughput":
+        return fleet_wording.served_by(result, [plan])[0]
     return float(plan.gpus) if fleet_wording.against(result) == "gpus" else plan.power_kw or 0.0
 
 
@@ -144,7 +147,9 @@ def _ticks(axes: Axes, result: FleetResult) -> None:
 def _horizontal(axes: Axes, result: FleetResult) -> None:
     """Name the axis at the bottom of the picture."""
     _ticks(axes, result)
-    axes.set_xlabel(_NAMES[fleet_wording.against(result)])
+    against = fleet_wording.against(result)
+    alone = against == "throughput" and fleet_wording.served_heading(result)[1] == "/s"
+    axes.set_xlabel("requests/s" if alone else _NAMES[against])
 
 
 def _widened(values: list[float]) -> tuple[float, float]:
@@ -162,7 +167,7 @@ def _staircase(axes: Axes, result: FleetResult) -> None:
     others, costs = [other for other, _ in rising], [cost for _, cost in rising]
     left, right = axes.get_xlim()
     steps: dict[str, Any] = style.STEPS
-    if fleet_wording.against(result) == "speed":
+    if fleet_wording.against(result) in ("speed", "throughput"):
         axes.step([left, *others], [costs[0], *costs], where="pre", **steps)
     else:
         axes.step([*others, right], [*costs, costs[-1]], where="post", **steps)

@@ -108,7 +108,7 @@ def draw(result: FleetResult) -> Figure:
 
 def _lines(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What the plan comes to, and what is proven of it."""
-    head = [*wording.warning(result), fleet_wording.totals(plan)]
+    head = [*wording.warning(result), fleet_wording.totals(result, plan)]
     if not result.is_frontier:
         return [*head, fleet_wording.verdict(result, plan), *fleet_wording.choice(result, plan)]
     proof = wording.proof_of_one(plan.status, plan.gap)

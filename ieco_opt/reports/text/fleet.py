@@ -50,7 +50,7 @@ def render(result: FleetResult, width: int = 80) -> str:
 def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What the plan comes to, and how good it is."""
     lines = [
-        f"{result.scenario.name}: {fleet_wording.totals(plan)}",
+        f"{result.scenario.name}: {fleet_wording.totals(result, plan)}",
         fleet_wording.verdict(result, plan),
         *fleet_wording.choice(result, plan),
         *wording.margin(result.scenario),

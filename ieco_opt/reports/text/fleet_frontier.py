@@ -33,7 +33,9 @@ def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
     power = powers([plan.power_kw for plan in shown])
     gpus = counts("GPUs", "", [plan.gpus for plan in shown])
     cost = hourly_costs([plan.usd_per_hour for plan in shown])
-    first = {"speed": factor, "power": power, "gpus": gpus}[fleet_wording.against(result)]
+    served = numbers(*fleet_wording.served_heading(result), fleet_wording.served_by(result, shown))
+    firsts = {"speed": factor, "power": power, "gpus": gpus, "throughput": served}
+    first = firsts[fleet_wording.against(result)]
     columns = [first, cost, *(column for column in (gpus, power) if column is not first)]
     if first is not factor and any(plan.speed_factor != 1.0 for plan in shown):
         columns.append(factor)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ieco_opt.reports.text import wording
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetPlan, FleetResult, Level
 
-_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
+_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs", "throughput": "requests/s"}
 
 
 def objective(result: FleetResult) -> str:
@@ -23,7 +24,7 @@ def unit(result: FleetResult) -> str:
 
 
 def against(result: FleetResult) -> str:
-    """What a frontier trades cost against: ``speed``, ``power`` or ``gpus``."""
+    """What a frontier trades cost against: ``speed``, ``power``, ``gpus`` or ``throughput``."""
     assert result.question.against is not None
     return result.question.against
 
@@ -34,17 +35,23 @@ def verdict(result: FleetResult, plan: FleetPlan) -> str:
     return f"{_answer(result)} for {subject}; {_proof(result, plan)}"
 
 
-def totals(plan: FleetPlan) -> str:
-    """Hourly cost, GPUs and power of a plan."""
+def totals(result: FleetResult, plan: FleetPlan) -> str:
+    """Hourly cost, GPUs and power of a plan; where throughput is sought, what it serves comes first."""
     power = "" if plan.power_kw is None else f", {plain(plan.power_kw)} kW"
-    return f"${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
+    much = f"{served(result, plan)}, " if "throughput" in (result.question.objective, result.question.against) else ""
+    return f"{much}${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
 
 
 def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What chose the plan among equally good ones, in a line, and how far that is proven; no line where nothing did."""
     if not plan.levels:
         return []
-    same = {"cost": "at this cost", "power": "with this power", "gpus": "with so few GPUs"}[objective(result)]
+    same = {
+        "cost": "at this cost",
+        "power": "with this power",
+        "gpus": "with so few GPUs",
+        "throughput": "that serve as much",
+    }[objective(result)]
     steps = ", then ".join(_step(result, level) for level in plan.levels)
     open_levels = [_open(level) for level in plan.levels if level.status != "optimal"]
     if not open_levels:
@@ -83,6 +90,7 @@ def _open(level: Level) -> str:
 def trade(result: FleetResult) -> str:
     """What a frontier trades."""
     words = {"speed": "a common factor on all speeds", "power": "power", "gpus": "GPUs"}
+    words |= {"throughput": "requests/s" if _alone(result) else "a common factor on all demands"}
     return f"least cost against {words[against(result)]}"
 
 
@@ -93,6 +101,7 @@ def guarantee(result: FleetResult) -> str:
             return wording.complete(len(result), "plan")
         case GuaranteeKind.COVERED:
             worse = {"speed": "slower", "power": "higher in power", "gpus": "higher in GPUs"}
+            worse |= {"throughput": "lower in throughput"}
             return wording.covered(len(result), "plan", result.coverage or 0.0, worse[against(result)])
         case _:
             return wording.partial(len(result), "plan")
@@ -115,7 +124,12 @@ def plain(value: float, significant: int = 4) -> str:
 
 
 def _answer(result: FleetResult) -> str:
-    asked = {"cost": "least cost", "power": "least power", "gpus": "fewest GPUs"}[objective(result)]
+    asked = {
+        "cost": "least cost",
+        "power": "least power",
+        "gpus": "fewest GPUs",
+        "throughput": "most requests/s" if _alone(result) else "greatest multiple of all demands",
+    }[objective(result)]
     return asked if result.stopped is None else f"{asked} found so far"
 
 
@@ -123,13 +137,44 @@ def _proof(result: FleetResult, plan: FleetPlan) -> str:
     """What is proven of the one plan."""
     if not math.isfinite(plan.bound):
         return "not proven: no bound was found, a better plan may exist"
-    bound = f"bound {_amount(plan.bound, unit(result))}, gap {wording.percent(plan.gap)}"
+    bound = f"bound {_bound(result, plan)}, gap {wording.percent(plan.gap)}"
     if plan.status == "optimal":
         best = {"cost": "no plan is cheaper", "power": "no plan draws less", "gpus": "no plan allocates fewer"}
+        best |= {"throughput": "no plan serves more"}
         return f"proven optimal: {best[objective(result)]} ({bound})"
     if result.stopped is not None:
         return f"not proven: a plan better by up to {wording.percent(plan.gap)} may exist ({bound})"
     return f"proven to within {wording.percent(plan.gap)} of the optimum ({bound})"
+
+
+def served(result: FleetResult, plan: FleetPlan, *, bound: bool = False) -> str:
+    """What a plan serves, or can be served at the most: requests/s of the one workload, or a multiple of all."""
+    factor = plan.bound if bound else plan.demand_factor
+    if not _alone(result):
+        return f"{plain(factor)} times the demand"
+    return f"{plain(factor * result.scenario.workloads[0].demand)} requests/s"
+
+
+def served_by(result: FleetResult, plans: Sequence[FleetPlan]) -> list[float]:
+    """What plans serve: requests/s of the one workload, or multiples of all demands."""
+    unit = result.scenario.workloads[0].demand if _alone(result) else 1.0
+    return [plan.demand_factor * unit for plan in plans]
+
+
+def served_heading(result: FleetResult) -> tuple[str, str]:
+    """What that is called, and its unit."""
+    return ("requests", "/s") if _alone(result) else ("demand", "factor")
+
+
+def _alone(result: FleetResult) -> bool:
+    return len(result.scenario.workloads) == 1
+
+
+def _bound(result: FleetResult, plan: FleetPlan) -> str:
+    """The bound of the objective."""
+    if objective(result) == "throughput":
+        return served(result, plan, bound=True)
+    return _amount(plan.bound, unit(result))
 
 
 def _amount(value: float, unit: str) -> str:
