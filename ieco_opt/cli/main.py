@@ -35,6 +35,7 @@ _COMMANDS = {
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
     "launch": ("ieco_opt.cli.launch", "The command, manifest or compose file that starts a point or a plan."),
     "migrate": ("ieco_opt.cli.migrate", "Scenario files of version 1 rewritten to version 2."),
+    "plan": ("ieco_opt.cli.plan", "How to serve a model on some GPUs: the answer to one line, with its proof."),
     "probe": ("ieco_opt.cli.probe", "This machine measured: an accelerator, a profile to start from, decode times."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),

@@ -72,8 +72,14 @@ class Delivery:
 
             check_plot_ending(self.plot)
 
-    def deliver(self, answer: Answer) -> ExitStatus:
-        """Save, then print, then draw, so that a closed pipe or a missing plot library loses nothing."""
+    def deliver(self, answer: Answer, text: Callable[[int], str] | None = None) -> ExitStatus:
+        """Save, then print, then draw, so that a closed pipe or a missing plot library loses nothing.
+
+        Parameters
+        ----------
+        text
+            What people read instead of tables, for a terminal of so many columns.
+        """
         from ieco_opt.results.encoding import to_json
         from ieco_opt.results.writing import to_csv_text, write
 
@@ -88,7 +94,10 @@ class Delivery:
             click.echo(to_csv_text(answer), nl=False)  # type: ignore[arg-type]
         elif self.shows_tables or unwritten:
             # What could not be saved must not be lost.
-            self._print(answer)
+            if text is None:
+                self._print(answer)
+            else:
+                click.echo(text(_width()))
         from ieco_opt.reports import figures
 
         unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)

@@ -1,0 +1,233 @@
+"""`ieco-opt plan`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ieco_opt.cli.exit_status import ExitStatus
+from ieco_opt.cli.options import max_setups_option, output_options
+from ieco_opt.defaults import FLEET_CONFIG
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
+
+if TYPE_CHECKING:
+    from ieco_opt.reports.text.screen import Style
+    from ieco_opt.results.plan import FleetResult
+    from ieco_opt.results.variations import Variations
+    from ieco_opt.scenario import Fleet
+    from ieco_opt.scenario.solver_config import SolverConfig
+
+_OPTIONS = {
+    "gpus": "--gpus",
+    "isl": "--isl",
+    "osl": "--osl",
+    "ttft": "--ttft",
+    "tpot": "--tpot",
+    "min_speed": "--min-speed",
+    "rate": "--rate",
+    "minimise": "--min",
+    "weights": "--weights",
+    "engine": "--engine",
+    "budget": "--budget",
+}
+"""Options by the names of what is asked."""
+
+
+@click.command("plan")
+@click.argument("model")
+@click.option(
+    "--gpus",
+    "--on",
+    multiple=True,
+    metavar="NxCARD[@$]",
+    help="GPUs, such as 32xH200, or 64xMI300X@1.40 at a price. May be repeated.",
+)
+@click.option("--isl", "--prompt", metavar="TOKENS", help="Tokens of a prompt, such as 4000 or 4k.")
+@click.option("--osl", "--output", metavar="TOKENS", help="Tokens of an answer.")
+@click.option("--ttft", metavar="TIME", help="Longest time to first token, such as 2s.")
+@click.option("--tpot", metavar="TIME", help="Longest time per output token, such as 30ms.")
+@click.option("--min-speed", metavar="TOKENS/S", help="The same as a least speed of each user.")
+@click.option(
+    "--rate",
+    metavar="REQUESTS",
+    help="Requests to serve, such as 10 (a second) or 600/min.  [default: as many as possible]",
+)
+@click.option("--min", "minimise", metavar="WHAT", help="With --rate: the least cost, gpus or power.  [default: cost]")
+@click.option("--weights", metavar="PRECISION", help="Such as fp8.  [default: the checkpoint's]")
+@click.option("--engine", metavar="NAME", help="vllm, sglang or trtllm.  [default: any]")
+@click.option("--budget", metavar="$/H", help="Most dollars, such as 20/h.")
+@click.option("--owned", is_flag=True, help="The GPUs are paid for already.")
+@click.option("--brief", is_flag=True, help="The plan alone: no curve, no changes, no other layouts and GPUs.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write everything under fixed names.",
+)
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the scenario that asks the same (.yaml).",
+)
+@click.option(
+    "--solver-config",
+    default=FLEET_CONFIG,
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",
+)
+@max_setups_option
+@output_options
+def command(
+    model: str,
+    solver_config: str,
+    max_setups: int | None,
+    out: Path | None,
+    output_format: str | None,
+    plot: Path | None,
+    quiet: bool,
+    save: Path | None,
+    write: Path | None,
+    brief: bool,
+    **asked: Any,
+) -> int:
+    """Plan how to serve MODEL on some GPUs, without a file.
+
+    MODEL is a name of the catalog or of a repository, a folder with a config.json, or a file. Without --rate the plan
+    serves as many requests as these GPUs can, with it that many for the least cost. Both are proven.
+    """
+    from ieco_opt import load_solver_config
+    from ieco_opt.cli.output import Delivery, show_notes
+
+    delivery = Delivery(out, output_format, quiet, plot, beside=("nodes",))
+    delivery.check()
+    mapping = _mapping(model, {name: value for name, value in asked.items() if value not in (None, ())})
+    if write is not None:
+        _write(mapping, write)
+    fleet = _fleet(mapping, max_setups)
+    show_notes(fleet.notes(), quiet=quiet)
+    config = load_solver_config(solver_config)
+    try:
+        result = _planned(fleet, config, quiet=quiet)
+    except InfeasibleFleetError as error:
+        for line in _not_possible(fleet, config, str(error)):
+            click.echo(printable(line), err=True)
+        return ExitStatus.INFEASIBLE
+    looks = (delivery.shows_tables or save is not None) and not brief and result.stopped is None
+    variations = _variations(result, quiet=quiet) if looks else None
+    status = delivery.deliver(result, lambda width: _screen(result, variations, save, width))
+    return status if save is None else max(status, _save(result, mapping, variations, save))
+
+
+def _mapping(model: str, asked: dict[str, Any]) -> dict[str, object]:
+    """The scenario; faults are about the options that were given."""
+    from ieco_opt.scenario.one_line import Asked, fleet_mapping
+
+    try:
+        return fleet_mapping(model, Asked(**asked))  # type: ignore[typeddict-item]
+    except ScenarioError as error:
+        faults = [replace(fault, field=_OPTIONS.get(fault.field, fault.field)) for fault in error.faults]
+        raise ScenarioError(faults) from None
+
+
+def _write(mapping: dict[str, object], path: Path) -> None:
+    from ieco_opt.documents.destinations import replace_file
+    from ieco_opt.documents.yaml_document import yaml_text
+
+    replace_file(path, yaml_text(mapping).encode())
+
+
+def _fleet(mapping: dict[str, object], max_setups: int | None) -> Fleet:
+    from ieco_opt.scenario import load_fleet_mapping
+
+    return load_fleet_mapping(mapping, max_setups=max_setups)
+
+
+def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
+    from ieco_opt import api
+    from ieco_opt.cli.fleet_progress import shown_line
+    from ieco_opt.solvers.run import running
+
+    with running(config) as run, shown_line(quiet=quiet) as line:
+        run.doing = None if line is None else line.doing
+        return api.plan(fleet, solver_config=config, report=None if line is None else line.bounds, within=run)
+
+
+def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
+    """What is not possible, and the single changes that would do, in the words of the options."""
+    from ieco_opt.fleet.run import ways_out
+    from ieco_opt.reports.text.screen import question
+
+    ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
+    lines = [f"NOT POSSIBLE, proven: {question(fleet)}"]
+    lines += [f"Change one:  {'    or '.join(ways)}"] if ways else []
+    return [*lines, f"Why:         {why.removeprefix('proven infeasible: ')}"]
+
+
+def _variations(result: FleetResult, *, quiet: bool) -> Variations:
+    from ieco_opt.cli.fleet_progress import shown_line
+    from ieco_opt.fleet.run import variations
+
+    with shown_line(quiet=quiet) as line:
+        if line is not None:
+            line.doing("the plan is proven; looking at what one change buys")
+        return variations(result)
+
+
+def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:
+    """The answer, and which commands go on from there."""
+    from ieco_opt.reports.text.screen import render_screen
+
+    screen = render_screen(result, variations, _commands(result, save), width=width, style=_style())
+    if save is None:
+        return f"{screen}\nNEXT    add --save DIR for a folder with run.sh, k8s.yaml and plan.json; ieco-opt terms"
+    folder = shlex.quote(str(save))
+    return f"{screen}\nNEXT    ieco-opt verify {folder}    ieco-opt launch {folder}    ieco-opt terms"
+
+
+def _commands(result: FleetResult, save: Path | None) -> list[str]:
+    """What starts the servers, those that generate tokens first; nothing where they are of no server."""
+    from ieco_opt.reports.folder import servers_of
+
+    if any(row.engine is None for row in result[0].instances):
+        return []
+    try:
+        launches = servers_of(result, save or Path()).launches
+    except ScenarioError:
+        return []
+    commands = [command for launch in launches for command in launch.commands()]
+    return [shlex.join(command.argv) for command in sorted(commands, key=lambda each: each.phase == "prefill")]
+
+
+def _style() -> Style:
+    """Colour where people look at a terminal and have not asked for none."""
+    from ieco_opt.reports.text.screen import plain_style
+
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return plain_style
+    looks: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "green": {"fg": "green"}, "yellow": {"fg": "yellow"}}
+    return lambda text, style: click.style(text, **looks[style])
+
+
+def _save(result: FleetResult, mapping: dict[str, object], variations: Variations | None, folder: Path) -> ExitStatus:
+    """Write the folder, and say what is in it and what is not."""
+    from ieco_opt.reports.folder import save_folder
+    from ieco_opt.reports.text.screen import render_screen
+
+    answer = render_screen(result, variations, _commands(result, folder))
+    try:
+        names, missing = save_folder(result, mapping, variations, answer, folder)
+    except ScenarioError as error:
+        click.echo(f"error: {error}", err=True)
+        return ExitStatus.INTERNAL_ERROR
+    click.echo(printable(f"saved in {folder}: {', '.join(names)}"), err=True)
+    for each in missing:
+        click.echo(f"note: not written: {each}", err=True)
+    return ExitStatus.DONE

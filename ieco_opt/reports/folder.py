@@ -1,0 +1,144 @@
+"""A folder with everything of one plan under fixed names: the result, its question, commands, curves and an index."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ieco_opt.documents.destinations import replace_file
+from ieco_opt.documents.yaml_document import yaml_text
+from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.kubernetes import manifests, unsupported
+from ieco_opt.errors import IecoOptError, ScenarioError, printable
+from ieco_opt.results.encoding import to_json
+from ieco_opt.results.launching import Launched, LaunchOptions, launched
+from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.variations import Variations
+
+RESULT = "plan.json"
+"""The file of a folder that other commands read."""
+
+_ABOUT = {
+    RESULT: "the plan with its proof; `ieco-opt verify` checks this folder",
+    "plan.yaml": "the question, for `ieco-opt fleet`",
+    "answer.txt": "the answer on one screen",
+    "frontier.csv": "the most requests, or the least cost, at each speed",
+    "frontier.png": "the plan as a picture",
+    "run.sh": "starts the servers of one node: sh run.sh NODE",
+    "bench.sh": "measures every server; `ieco-opt calibrate` reads what that writes",
+    "k8s.yaml": "the same as Kubernetes manifests",
+}
+
+
+def result_in(path: Path) -> Path:
+    """The saved result that a path means: a folder that was saved holds it under a fixed name."""
+    return path / RESULT if path.is_dir() else path
+
+
+def save_folder(
+    result: FleetResult, mapping: object, variations: Variations | None, answer: str, folder: Path
+) -> tuple[list[str], list[str]]:
+    """Write everything; the names written, and what could not be and why.
+
+    Parameters
+    ----------
+    mapping
+        The scenario as a user writes it.
+    answer
+        The screen.
+
+    Raises
+    ------
+    ScenarioError
+        The folder cannot be made, or the result cannot be written.
+    """
+    _made(folder)
+    texts = {RESULT: to_json(result), "plan.yaml": yaml_text(mapping), "answer.txt": f"{answer}\n"}
+    if variations is not None and variations.speeds:
+        texts["frontier.csv"] = _curve(variations)
+    texts_of_servers, missing = _servers(result, folder)
+    texts |= texts_of_servers
+    for name, text in texts.items():
+        replace_file(folder / name, text.encode())
+    names = list(texts)
+    try:
+        from ieco_opt.reports import figures
+
+        figures.save(result, folder / "frontier.png")
+        names.append("frontier.png")
+    except IecoOptError as error:
+        missing.append(f"frontier.png: {error}")
+    index = [f"{name:<14}{about}" for name, about in _ABOUT.items() if name in names]
+    replace_file(folder / "README.txt", "\n".join([*index, ""]).encode())
+    return names, missing
+
+
+def servers_of(result: FleetResult, folder: Path) -> Launched:
+    """The servers of a plan, whose files lie in the folder."""
+    return launched(result, None, None, LaunchOptions(folder.absolute(), "plan"))
+
+
+def _servers(result: FleetResult, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Commands of all servers by node, their benchmarks, manifests, and the files that commands name."""
+    if any(row.parallelism is None or row.engine is None for row in result[0].instances):
+        return {}, ["run.sh, bench.sh, k8s.yaml: some instances are of no server"]
+    try:
+        found = servers_of(result, folder)
+    except ScenarioError as error:
+        return {}, [f"run.sh, bench.sh, k8s.yaml: {error}"]
+    missing = [printable(problem) for problem in (*found.refused, *found.unsaid)]
+    commands = [command for launch in found.launches for command in launch.commands()]
+    texts = {Path(path).name: text for command in commands for path, text in command.files.items()}
+    texts["run.sh"] = "\n".join([*_run(commands), ""])
+    texts["bench.sh"] = "\n".join(["#!/bin/sh", "set -e", *_bench(commands), ""])
+    refused = {reason for launch in found.launches for server in launch.servers if (reason := unsupported(server))}
+    missing += [f"k8s.yaml: {reason}" for reason in sorted(refused)]
+    if not refused:
+        texts["k8s.yaml"] = manifests(found.launches, None)
+    return texts, missing
+
+
+def _run(commands: Sequence[LaunchCommand]) -> Iterator[str]:
+    """A script that starts what belongs on the node that it is given."""
+    hosts: dict[str, list[str]] = {}
+    for command in commands:
+        for words, env, host in zip(command.nodes, command.node_env, command.hosts, strict=False):
+            assigned = " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
+            hosts.setdefault(host, []).append(f"{assigned} {shlex.join(words)} &".lstrip())
+    yield from (
+        "#!/bin/sh",
+        "# Starts the servers of one node and waits for them: sh run.sh NODE",
+        'cd "$(dirname "$0")"',
+    )
+    yield 'case "$1" in'
+    for host, lines in hosts.items():
+        yield f"{shlex.quote(host)})"
+        yield from (f"  {line}" for line in lines)
+        yield "  ;;"
+    yield f"*) echo {shlex.quote('expected a node: ' + ' '.join(hosts))} >&2; exit 2 ;;"
+    yield from ("esac", "wait")
+
+
+def _bench(commands: Sequence[LaunchCommand]) -> Iterator[str]:
+    for command in commands:
+        if command.benchmark:
+            yield f"# {printable(command.title)}"
+            yield shlex.join(command.benchmark)
+
+
+def _curve(variations: Variations) -> str:
+    rows = ["serving,min_speed,requests_per_s,usd_per_hour,gpus"]
+    rows += [
+        f"{point.serving},{point.min_speed!r},{point.requests_per_s!r},{point.usd_per_hour!r},{point.gpus}"
+        for point in variations.speeds
+    ]
+    return "\n".join([*rows, ""])
+
+
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot be made ({error.strerror or error}), expected a folder"
+        raise ScenarioError.single(message, file=str(folder)) from None

@@ -1,0 +1,196 @@
+"""A fleet of one workload from what is said on one line: a model, GPUs, the lengths of requests and wishes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict, TypeVar
+
+from ieco_opt import catalog
+from ieco_opt.catalog.parameters import total_params
+from ieco_opt.catalog.types import Accelerator, Fidelity, Model
+from ieco_opt.documents.origin import Origin, found
+from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario import quantities
+from ieco_opt.scenario.quantities import Cards
+from ieco_opt.scenario.references import accelerator_of, model_of
+
+MINIMISED = ("cost", "gpus", "power")
+"""What a rate of requests can be served with the least of."""
+
+_NOWHERE = Origin()
+_CONFIG = "config.json"
+_USABLE = 0.8
+"""Share of the memory of all GPUs that weights may fill where nobody says their precision."""
+
+T = TypeVar("T")
+
+
+class Asked(TypedDict, total=False):
+    """What is asked of one model; see :func:`fleet_mapping`."""
+
+    gpus: str | Sequence[str]
+    isl: str | float
+    osl: str | float
+    ttft: str | float | None
+    tpot: str | float | None
+    min_speed: float | None
+    rate: str | float | None
+    minimise: str | None
+    weights: str | Sequence[str] | None
+    engine: str | Sequence[str] | None
+    budget: str | float | None
+    owned: bool
+
+
+def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
+    """The scenario that asks the same.
+
+    Parameters
+    ----------
+    model
+        A name of the catalog or of a repository, a folder with a config.json, or a file.
+    asked
+        ``gpus`` such as ``32xH200`` or ``64xMI300X@1.40``, or several; ``isl`` and ``osl``, tokens of a prompt and of
+        an answer; ``ttft`` (seconds, or with a unit) and ``tpot`` (milliseconds, or with a unit) or ``min_speed``
+        (tokens/s); ``rate`` of requests, without which as many as possible are served; ``minimise`` (``cost``, ``gpus``
+        or ``power``); ``weights``, ``engine``; ``budget`` in $/h; ``owned``: GPUs cost nothing.
+
+    Raises
+    ------
+    ScenarioError
+        With every field that is missing or wrong, under the names of ``asked``.
+    """
+    faults: list[Fault] = []
+    pools = [_read(faults, quantities.cards, text, "gpus") for text in _several(asked.get("gpus"))]
+    if not pools:
+        faults.append(_fault("gpus", "missing, expected GPUs, such as 32xH200"))
+    given = _model(model, faults)
+    workload = _workload(given, asked, faults)
+    budget = _optional(faults, quantities.usd_per_hour, asked.get("budget"), "budget")
+    objective = _objective(asked, faults)
+    hardware = [None if each is None else _read(faults, _accelerator, each) for each in pools]
+    if faults or given is None:
+        raise ScenarioError(list(dict.fromkeys(faults)))
+    cards = [(each, kind) for each, kind in zip(pools, hardware, strict=True) if each is not None and kind is not None]
+    if "weights" not in workload:
+        usual = _usual_weights(given[1], cards)
+        workload |= {} if usual is None else {"weights": [usual]}
+    return {
+        "version": 2,
+        "kind": "fleet",
+        "name": f"{given[1].name} on {' and '.join(f'{each.gpus} x {kind.name}' for each, kind in cards)}",
+        "pools": list(_pools(cards, owned=asked.get("owned", False))),
+        "workloads": [workload],
+        **({} if budget is None else {"limits": {"max_usd_per_hour": budget}}),
+        "objective": objective,
+    }
+
+
+def _workload(given: tuple[str, Model] | None, asked: Asked, faults: list[Fault]) -> dict[str, object]:
+    """The one workload; lists that people may write as one text become lists."""
+    lengths = {"prompt_tokens": "isl", "output_tokens": "osl"}
+    missing = [name for name in lengths.values() if asked.get(name) is None]
+    faults += [_fault(name, "missing, expected tokens, such as 4000 or 4k") for name in missing]
+    if asked.get("tpot") is not None and asked.get("min_speed") is not None:
+        faults.append(_fault("tpot", "found it beside min_speed, expected one of the two"))
+    tpot = _optional(faults, _milliseconds, asked.get("tpot"), "tpot")
+    speed = _optional(faults, quantities.speed, asked.get("min_speed"), "min_speed")
+    fields = {
+        "name": "requests",
+        "model": None if given is None else given[0],
+        "weights": list(_several(asked.get("weights"))) or None,
+        "engine": list(_several(asked.get("engine"))) or None,
+        "requests_per_s": _optional(faults, quantities.requests_per_s, asked.get("rate"), "rate"),
+        **{field: _optional(faults, quantities.tokens, asked.get(name), name) for field, name in lengths.items()},
+        "min_speed": speed if tpot is None else 1.0 / tpot,
+        "max_time_to_first_token_s": _optional(faults, quantities.seconds, asked.get("ttft"), "ttft"),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _milliseconds(value: str | float, field: str) -> float:
+    return quantities.seconds(value, field, unit="ms")
+
+
+def _objective(asked: Asked, faults: list[Fault]) -> str:
+    """The most requests, or the least of something for a rate of them."""
+    minimised = asked.get("minimise")
+    if minimised is not None and minimised not in MINIMISED:
+        faults.append(_fault("minimise", f"found {found(minimised)}, expected one of {', '.join(MINIMISED)}"))
+    if asked.get("rate") is None:
+        if minimised is not None:
+            faults.append(_fault("minimise", "found it without a rate, expected a rate that is to be served"))
+        return "throughput"
+    return minimised or "cost"
+
+
+def _model(named: str | Path, faults: list[Fault]) -> tuple[str, Model] | None:
+    """What a scenario calls the model, and the model; a folder means the config.json in it."""
+    reference = str(named)
+    path = Path(reference).expanduser()
+    if path.is_dir():
+        path = path / _CONFIG
+    if path.is_dir() or path.is_file() or catalog.is_file_name(str(path)):
+        reference = str(path.absolute())
+    read = _read(faults, lambda: model_of(reference, ("model",), Fidelity.DEPLOYABLE, _NOWHERE))
+    return (reference, read) if isinstance(read, Model) else None
+
+
+def _accelerator(cards: Cards) -> Accelerator:
+    return accelerator_of(cards.accelerator, ("gpus",), Fidelity.DEPLOYABLE, _NOWHERE)
+
+
+def _usual_weights(model: Model, cards: Sequence[tuple[Cards, Accelerator]]) -> str | None:
+    """Where the checkpoint says no precision: 16 bits where they fit, else 8 where the cards know them, else 4."""
+    if model.checkpoint is not None:
+        return None
+    room = max(each.gpus * kind.hbm_bytes for each, kind in cards) * _USABLE
+    if 2.0 * total_params(model) <= room:
+        return "bf16"
+    known_8_bits = all(kind.flops_8bit is not None for _, kind in cards)
+    return "fp8" if known_8_bits and total_params(model) <= room else "awq"
+
+
+def _pools(cards: Sequence[tuple[Cards, Accelerator]], *, owned: bool) -> Iterator[dict[str, object]]:
+    """Pools under short names; counts that are no whole nodes are taken by the GPU."""
+    names: set[str] = set()
+    for each, kind in cards:
+        base = name = kind.name.split("-")[0].lower()
+        while name in names:
+            name = f"{base}-{len(names) + 1}"
+        names.add(name)
+        pool: dict[str, object] = {"name": name, "accelerator": kind.name, "gpus": each.gpus}
+        if each.gpus % kind.node_size:
+            pool["rented_by"] = "gpu"
+        if each.usd_per_gpu_hour is not None:
+            pool["usd_per_gpu_hour"] = each.usd_per_gpu_hour
+        if owned:
+            pool["owned_gpus"] = each.gpus
+        yield pool
+
+
+def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Texts, or one text with commas between them."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return tuple(value)
+
+
+def _read(faults: list[Fault], read: Callable[..., T], *arguments: object) -> T | None:
+    """What ``read`` returns, or ``None`` with its faults kept."""
+    try:
+        return read(*arguments)
+    except ScenarioError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _optional(faults: list[Fault], read: Callable[..., T], value: object, field: str) -> T | None:
+    return None if value is None else _read(faults, read, value, field)
+
+
+def _fault(field: str, message: str) -> Fault:
+    return Fault(None, None, field, message)
