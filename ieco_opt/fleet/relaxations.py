@@ -12,11 +12,19 @@ from ieco_opt.fleet.program.plan import caps_of, power_scale
 from ieco_opt.fleet.space import Caps, FleetProblem
 from ieco_opt.solvers.run import Stopped
 
-_UNITS = {Quantity.COST: "$/h", Quantity.POWER: "kW", Quantity.GPUS: "GPUs"}
+_UNITS = {
+    Quantity.COST: "$/h",
+    Quantity.POWER: "kW",
+    Quantity.GPUS: "GPUs",
+    Quantity.ENERGY: "kW",
+    Quantity.CARBON: "kg/h",
+}
 _CAPS = {
     Quantity.COST: "limits.max_usd_per_hour",
     Quantity.POWER: "limits.max_power_kw",
     Quantity.GPUS: "limits.max_gpus",
+    Quantity.ENERGY: "limits.max_energy_kw",
+    Quantity.CARBON: "limits.max_carbon_kg_per_hour",
 }
 _PLENTY = 1_000_000
 """More nodes than any plan uses."""
@@ -76,7 +84,7 @@ def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) ->
         space = space.with_nodes(at, _PLENTY)
     problem = planner.problem(space=space)
     pools = tuple(replace(pool, max_power_kw=math.inf) for pool in problem.pools)
-    lifted = replace(problem, pools=pools, caps=Caps(math.inf, math.inf, math.inf))
+    lifted = replace(problem, pools=pools, caps=Caps())
     try:
         return planner.exists(lifted, epsilons)
     except Stopped:

@@ -272,6 +272,8 @@ def _running(
         fleet = fleet.model_copy(update={"profile": resolved.fleet.profile})
     with running(config, within=within) as run, _empty_handed():
         before: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        if before is not None and before.space.decides_loads != resolved.energy_matters():
+            before = None
         if before is None:
             planner = FleetPlanner(build_fleet_space(resolved, run.ask), run, report=report)
         else:

@@ -9,7 +9,8 @@ from ieco_opt.scenario.deployment import (
     Scenario,
     Workload,
 )
-from ieco_opt.scenario.fleet import Fleet, FleetLimits, FleetWorkload, OperatingPoint, RequestClass
+from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, RequestClass
+from ieco_opt.scenario.fleet_limits import FleetLimits
 from ieco_opt.scenario.json_schema import json_schema
 from ieco_opt.scenario.load import load_deployment, load_fleet, load_fleet_mapping, load_scenario, load_scenario_mapping
 from ieco_opt.scenario.pool import Pool

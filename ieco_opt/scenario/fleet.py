@@ -14,6 +14,7 @@ from ieco_opt.scenario import calibration_fields, engine_fields, fields
 from ieco_opt.scenario.calibrations import AUTOMATIC
 from ieco_opt.scenario.deployment import DesignSpace
 from ieco_opt.scenario.engines import is_file, spoken
+from ieco_opt.scenario.fleet_limits import FleetLimits
 from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
@@ -249,19 +250,6 @@ class FleetWorkload(Strict):
         return (RequestClass(share=1.0, prompt_tokens=self.prompt_tokens, output_tokens=self.output_tokens),)
 
 
-class FleetLimits(Strict):
-    """Caps on what is allocated in all pools together; a field left out is no limit."""
-
-    max_usd_per_hour: fields.Budget | None = None
-    """Greatest hourly cost, in $/h; with 0 only GPUs that cost nothing are used."""
-
-    max_power_kw: fields.Limit | None = None
-    """Greatest power of the allocated GPUs."""
-
-    max_gpus: fields.Degree | None = None
-    """Most allocated GPUs."""
-
-
 Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
 Workloads = Annotated[tuple[FleetWorkload, ...], AfterValidator(_each_name_once), fields.listed("workloads")]
 
@@ -302,7 +290,8 @@ class Fleet(Strict):
     accelerator."""
 
     objective: Annotated[
-        Literal["cost", "power", "gpus", "frontier"], fields.expecting("'cost', 'power', 'gpus' or 'frontier'")
+        Literal["cost", "power", "gpus", "energy", "carbon", "frontier"],
+        fields.expecting("'cost', 'power', 'gpus', 'energy', 'carbon' or 'frontier'"),
     ] = "cost"
     """What is minimised; frontier: cost against a common factor on all least speeds."""
 

@@ -8,7 +8,7 @@ from ieco_opt.reports.text import wording
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetPlan, FleetResult, Level
 
-_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs"}
+_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs", "energy": "kW", "carbon": "kg/h"}
 
 
 def objective(result: FleetResult) -> str:
@@ -40,11 +40,34 @@ def totals(plan: FleetPlan) -> str:
     return f"${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
 
 
+def energy(result: FleetResult, plan: FleetPlan) -> list[str]:
+    """The energy of a plan in a line, where it matters."""
+    if not energy_matters(result) or plan.energy_kw is None:
+        return []
+    paid = "" if plan.energy_usd_per_hour is None else f" for ${plan.energy_usd_per_hour:,.2f}/h (part of the cost)"
+    carbon = "" if plan.carbon_kg_per_hour is None else f", {plain(plan.carbon_kg_per_hour)} kg CO2/h"
+    return [f"energy: {plain(plan.energy_kw)} kW drawn{paid}{carbon}"]
+
+
+def energy_matters(result: FleetResult) -> bool:
+    """Whether energy decided anything: it has a price or a limit, or the objective is about it."""
+    limits = result.scenario.limits
+    asked = limits.max_energy_kw, limits.max_carbon_kg_per_hour
+    priced = any(plan.energy_usd_per_hour is not None for plan in result.plans)
+    return priced or asked != (None, None) or result.question.objective in ("energy", "carbon")
+
+
 def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What chose the plan among equally good ones, in a line, and how far that is proven; no line where nothing did."""
     if not plan.levels:
         return []
-    same = {"cost": "at this cost", "power": "with this power", "gpus": "with so few GPUs"}[objective(result)]
+    same = {
+        "cost": "at this cost",
+        "power": "with this power",
+        "gpus": "with so few GPUs",
+        "energy": "with so little energy",
+        "carbon": "with so little carbon",
+    }[objective(result)]
     steps = ", then ".join(_step(result, level) for level in plan.levels)
     open_levels = [_open(level) for level in plan.levels if level.status != "optimal"]
     if not open_levels:
@@ -115,7 +138,13 @@ def plain(value: float, significant: int = 4) -> str:
 
 
 def _answer(result: FleetResult) -> str:
-    asked = {"cost": "least cost", "power": "least power", "gpus": "fewest GPUs"}[objective(result)]
+    asked = {
+        "cost": "least cost",
+        "power": "least power",
+        "gpus": "fewest GPUs",
+        "energy": "least energy",
+        "carbon": "least carbon",
+    }[objective(result)]
     return asked if result.stopped is None else f"{asked} found so far"
 
 
@@ -125,7 +154,13 @@ def _proof(result: FleetResult, plan: FleetPlan) -> str:
         return "not proven: no bound was found, a better plan may exist"
     bound = f"bound {_amount(plan.bound, unit(result))}, gap {wording.percent(plan.gap)}"
     if plan.status == "optimal":
-        best = {"cost": "no plan is cheaper", "power": "no plan draws less", "gpus": "no plan allocates fewer"}
+        best = {
+            "cost": "no plan is cheaper",
+            "power": "no plan draws less",
+            "gpus": "no plan allocates fewer",
+            "energy": "no plan takes less",
+            "carbon": "no plan emits less",
+        }
         return f"proven optimal: {best[objective(result)]} ({bound})"
     if result.stopped is not None:
         return f"not proven: a plan better by up to {wording.percent(plan.gap)} may exist ({bound})"

@@ -1,0 +1,156 @@
+"""What the columns of a fleet serve, where energy matters, and the energy that it takes.
+
+An instance draws N W idle, and E = N W busy x busy seconds of a request for each request (docs/fleet.md, energy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.space import Demand, FleetProblem
+from ieco_opt.performance.serving import Phase
+
+if TYPE_CHECKING:
+    from pyomo.core.base.PyomoModel import ConcreteModel
+
+PER_KWH = (Quantity.COST, Quantity.ENERGY, Quantity.CARBON)
+"""Quantities that energy has a part in."""
+
+
+def per_kwh(problem: FleetProblem, pool: int, quantity: Quantity) -> float:
+    """What a kWh of a pool adds to a quantity."""
+    data = problem.pools[pool]
+    return {Quantity.COST: data.usd_per_kwh, Quantity.ENERGY: 1.0, Quantity.CARBON: data.kg_co2_per_kwh}[quantity]
+
+
+def idle_kw(problem: FleetProblem, column: int) -> float:
+    """What one instance of a column draws whatever it serves."""
+    pool = problem.pools[problem.columns[column].pool]
+    return pool.idle_kw_per_gpu * problem.columns[column].gpus
+
+
+def served_kw(problem: FleetProblem, column: int, request_class: int) -> float:
+    """What instances of a column draw beside it if they serve all requests of a class that arrive."""
+    mine = problem.columns[column]
+    energy = problem.pools[mine.pool].busy_kw_per_gpu * mine.gpus * mine.busy_s[request_class]
+    return energy * problem.workloads[mine.workload].arriving[request_class]
+
+
+def instances_for(demand: Demand, capacity: float, request_class: int) -> float:
+    """Instances that serve all requests of a class that arrive, with headroom."""
+    return demand.arriving[request_class] * (1.0 + demand.headroom) / capacity
+
+
+def define_load_constraints(model: Any, data: FleetProgramData, phases: Sequence[tuple[int, Phase]]) -> None:
+    """Where energy matters: requests_per_s (1 + headroom) / R_k l_k <= x_k for each column of a workload of one class.
+
+    l_k is the share of the requests that column k serves; :func:`define_served_constraints` adds them up. Classes of a
+    mix have such shares anyway.
+    """
+    import pyomo.environ as pyo
+
+    problem = data.problem
+    lone = [at for at, each in enumerate(problem.workloads) if len(each.requests_per_s) == 1]
+    decided = {
+        name: column
+        for name, column in zip(model.columns, problem.columns, strict=True)
+        if problem.decides_loads and column.workload in lone and (column.workload, column.phase) in phases
+    }
+    model.served_share = pyo.Var(list(decided), domain=pyo.NonNegativeReals, bounds=(0, 1))
+
+    def within(model: Any, name: str) -> Any:
+        column = decided[name]
+        needed = instances_for(problem.workloads[column.workload], column.requests_per_s[0], 0)
+        return needed * model.served_share[name] <= model.instances[name]
+
+    model.load_capacity = pyo.Constraint(list(decided), rule=within)
+
+
+def energy_kw(model: Any, problem: FleetProblem, pool: int) -> Any:
+    """Mean power that a pool draws: idle_k x_k + sum of what the shares of the requests take."""
+    import pyomo.environ as pyo
+
+    slices = {name: problem.workloads[problem.columns[at].workload].slices or 1 for at, name in _named(model, problem)}
+    drawn = []
+    for at, name in _named(model, problem):
+        column = problem.columns[at]
+        if column.pool != pool:
+            continue
+        drawn.append(idle_kw(problem, at) * model.instances[name])
+        if name in model.served_share:
+            drawn.append(served_kw(problem, at, 0) * model.served_share[name])
+        else:
+            drawn += [
+                served_kw(problem, at, c) / slices[name] * model.share[name, c]
+                for c, capacity in enumerate(column.requests_per_s)
+                if capacity > 0.0
+            ]
+    return pyo.quicksum(drawn)
+
+
+def _named(model: Any, problem: FleetProblem) -> list[tuple[int, str]]:
+    return list(zip(range(len(problem.columns)), model.columns, strict=True))
+
+
+def build_load_program(
+    problem: FleetProblem,
+    counts: Mapping[int, int],
+    minimise: Quantity,
+    room: Mapping[Quantity, float],
+) -> ConcreteModel:
+    """Least of a quantity over what given instances serve: sum_k s_kc = 1, sum_c d_c / R_kc s_kc <= x_k, and caps.
+
+    Parameters
+    ----------
+    counts
+        Instances of the columns that run, by position.
+    room
+        What caps leave for the requests beside the instances, by quantity.
+    """
+    import pyomo.environ as pyo
+
+    model = pyo.ConcreteModel(name="loads")
+    columns = {at: problem.columns[at] for at in counts}
+    demands = {at: problem.workloads[column.workload] for at, column in columns.items()}
+    index = [(at, c) for at, column in columns.items() for c, each in enumerate(column.requests_per_s) if each > 0.0]
+    model.share = pyo.Var(index, domain=pyo.NonNegativeReals, bounds=lambda _, at, _c: (0, demands[at].slices or 1))
+    parts: dict[tuple[int, str, int], list[Any]] = {}
+    for at, c in index:
+        if demands[at].is_sliced:
+            model.share[at, c].domain = pyo.NonNegativeIntegers
+        parts.setdefault((columns[at].workload, columns[at].phase.value, c), []).append(
+            model.share[at, c] / (demands[at].slices or 1)
+        )
+    model.whole = pyo.Constraint(list(parts), rule=lambda _, *key: pyo.quicksum(parts[key]) == 1.0)
+
+    def within(model: Any, at: int) -> Any:
+        needed = [
+            instances_for(demands[at], columns[at].requests_per_s[c], c)
+            / (demands[at].slices or 1)
+            * model.share[of, c]
+            for of, c in index
+            if of == at
+        ]
+        return pyo.quicksum(needed) <= counts[at]
+
+    def taken(quantity: Quantity) -> Any:
+        return pyo.quicksum(
+            per_kwh(problem, columns[at].pool, quantity)
+            * served_kw(problem, at, c)
+            / (demands[at].slices or 1)
+            * model.share[at, c]
+            for at, c in index
+            if quantity is not Quantity.COST or problem.pools[columns[at].pool].usd_per_kwh
+        )
+
+    def capped(_: Any, name: str) -> Any:
+        scale = max(room[Quantity(name)], 1e-9)
+        # Where nothing that runs takes any, it is a relation of a variable all the same.
+        return (taken(Quantity(name)) + 0.0 * model.share[index[0]]) / scale <= room[Quantity(name)] / scale
+
+    model.within = pyo.Constraint(list(counts), rule=within)
+    model.cap = pyo.Constraint([quantity.value for quantity in room], rule=capped)
+    model.objective = pyo.Objective(expr=taken(minimise) + 0.0 * model.share[index[0]], sense=pyo.minimize)
+    return model
