@@ -196,8 +196,9 @@ class FleetPlanner:
         fixed = totals_of(problem, plan.counts, nodes, {})
         limits = {quantity: limit for quantity, limit in caps_of(problem).items() if np.isfinite(limit)}
         for quantity, limit in caps.items():
-            limits[quantity] = min(limit, limits.get(quantity, np.inf))
-        left = {each: limit * (1.0 + ROUNDING) - fixed[each] for each, limit in limits.items()}
+            # What a plan before reached is met but for rounding, and the caps of the scenario exactly.
+            limits[quantity] = min(limit * (1.0 + ROUNDING), limits.get(quantity, np.inf))
+        left = {each: limit - fixed[each] for each, limit in limits.items()}
         if min(left.values(), default=0.0) < 0.0:
             return None
         room = {each: value for each, value in left.items() if each in PER_KWH}
