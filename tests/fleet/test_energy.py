@@ -116,7 +116,7 @@ def test_what_is_not_known_is_asked_for(objective: str, limits: Mapping, site: M
         planned([mine], [workload(10, [point(8, 12)])], objective, **limits)
 
 
-# --- brute force --------------------------------------------------------------------------------------------------------
+# --- brute force ---------------------------------------------------------------------------------------------------
 
 
 def drawn(seed: int) -> tuple[list[Mapping], list[Mapping], list[tuple[str, int, float]]]:
@@ -153,7 +153,7 @@ def enumerated(
     ranges = [range(named[where]["gpus"] // gpus + 1) for where, gpus, _ in points]
     demand, spare = work["requests_per_s"], 1.0 + work["headroom"]
     for counts in itertools.product(*ranges):
-        used = {name: 0 for name in named}
+        used = dict.fromkeys(named, 0)
         for (where, gpus, _), count in zip(points, counts, strict=True):
             used[where] += gpus * count
         if any(used[name] > named[name]["gpus"] for name in named) or sum(counts) < work["min_instances"]:
