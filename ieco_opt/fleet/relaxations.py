@@ -10,6 +10,7 @@ from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
 from ieco_opt.fleet.program.plan import caps_of, power_scale
 from ieco_opt.fleet.space import Caps, FleetProblem
+from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.run import Stopped
 
 _UNITS = {
@@ -72,9 +73,17 @@ def minimal_relaxations(
             measured = _measured(unknown, problem, requirement, *answer)
             if minimise is not None:
                 least = planner.least_with_violation(problem, requirement, epsilons, minimise, answer[0])
+                if _is_gradual(problem, requirement, least, epsilons[minimise]):
+                    continue
                 measured = replace(measured, objective=least)
             found.append(measured)
     return sorted(found, key=lambda each: (each.amount is None, each.share is None, each.share or 0.0))
+
+
+def _is_gradual(problem: FleetProblem, requirement: Requirement, least: float | None, better: float) -> bool:
+    """Whether a plan is better just by serving a little less, as any is whose energy counts: that says nothing."""
+    lower = problem.decides_loads and requirement.family is Family.DEMAND
+    return lower and least is not None and least >= better * (1.0 - CLOSED)
 
 
 def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:

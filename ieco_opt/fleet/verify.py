@@ -59,8 +59,9 @@ def usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
 def pool_energy(pool: ResolvedPool, plan: FleetPlan) -> dict[str, float | None]:
     """Energy of a pool, its price and carbon, by what its rows draw; ``None`` where that is unknown."""
     site = pool.accelerator.power
-    drawn = [row.energy_kw or 0.0 for row in plan.instances if row.pool == pool.name]
-    kilowatts = None if pool.power_w is None else sum(drawn)
+    drawn = [row.energy_kw for row in plan.instances if row.pool == pool.name]
+    stated = [each for each in drawn if each is not None]
+    kilowatts = None if pool.power_w is None or len(stated) < len(drawn) else sum(stated)
 
     def times(rate: float | None) -> float | None:
         return None if rate is None or kilowatts is None else rate * kilowatts
@@ -93,7 +94,7 @@ def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         ("usd_per_hour", cost, "cost"),
         ("gpus", gpus, "hold"),
         ("power_kw", drawn if known else None, "draw"),
-        *((name, value, "take") for name, value in _stated_energy(pools, plan).items()),
+        *((name, value, "take") for name, value in _stated_energy(resolved, plan).items()),
     ):
         found = getattr(plan, name)
         if not same(found, expected):
@@ -110,15 +111,19 @@ def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         yield f"bound: found {plan.bound:.9g}, above the objective {plan.objective:.9g}"
 
 
-def _stated_energy(pools: Sequence[ResolvedPool], plan: FleetPlan) -> dict[str, float | None]:
-    """Energy of a plan that it must state; plans of versions before energy state none in any row."""
-    return plan_energy(pools, plan) if states_energy(plan) else {}
+def _stated_energy(resolved: ResolvedFleet, plan: FleetPlan) -> dict[str, float | None]:
+    return plan_energy(resolved.pools, plan) if states_energy(resolved, plan) else {}
 
 
-def states_energy(plan: FleetPlan) -> bool:
-    """Whether a plan says anything of energy."""
+def states_energy(resolved: ResolvedFleet, plan: FleetPlan) -> bool:
+    """Whether sums of a plan must state energy: it matters, or any part says something of it.
+
+    Otherwise it is of a version that did not price it. Where the performance model is the same, that asks every row.
+    """
     parts = [plan, *plan.pools, *plan.instances]
-    return any(each.energy_kw is not None for each in parts)  # type: ignore[attr-defined]
+    names = ("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour")
+    stated = any(getattr(part, name, None) is not None for part in parts for name in names)
+    return stated or resolved.energy_matters()
 
 
 def _exceeded_energy(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:

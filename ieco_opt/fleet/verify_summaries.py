@@ -36,7 +36,7 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
     for pool_summary in plan.pools:
         pool = pools.get(pool_summary.pool)
         if pool is not None:
-            yield from _different(f"pool {pool.name}", pool_summary, _pool(pool, plan))
+            yield from _different(f"pool {pool.name}", pool_summary, _pool(resolved, pool, plan))
     used = {pool_summary.pool: pool_summary for pool_summary in plan.pools}
     for row in plan.instances:
         if row.pool in used and row.pool in pools:
@@ -87,7 +87,7 @@ def _proof(question: Question, plan: FleetPlan) -> Iterator[str]:
         yield f"gap: found {shown(plan.gap)}, bound and objective give {shown(gap)}"
 
 
-def _pool(pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
+def _pool(resolved: ResolvedFleet, pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
     here = [row for row in plan.nodes if row.pool == pool.name]
     allocated = allocated_gpus(pool, plan)
     return {
@@ -99,7 +99,7 @@ def _pool(pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
         "nodes": len({row.node for row in here}),
         "usd_per_hour": usd_per_hour(pool, plan),
         "power_kw": None if pool.power_w is None else pool.power_w * allocated / 1000.0,
-        **(pool_energy(pool, plan) if states_energy(plan) else {}),
+        **(pool_energy(pool, plan) if states_energy(resolved, plan) else {}),
     }
 
 

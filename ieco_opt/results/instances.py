@@ -109,4 +109,4 @@ class InstanceRow(Row):
     in_range: Flag | None
     expected_error: AboveZero | None
     draft: Parallelism | None
-    energy_kw: FromZero | None = None
+    energy_kw: FromZero | None

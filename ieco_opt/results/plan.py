@@ -106,9 +106,9 @@ class PoolSummary(Row):
     nodes: Count
     usd_per_hour: FromZero
     power_kw: FromZero | None
-    energy_kw: FromZero | None = None
-    energy_usd_per_hour: FromZero | None = None
-    carbon_kg_per_hour: FromZero | None = None
+    energy_kw: FromZero | None
+    energy_usd_per_hour: FromZero | None
+    carbon_kg_per_hour: FromZero | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,9 +192,9 @@ class FleetPlan(Record):
     workloads: tuple[WorkloadSummary, ...]
     pools: tuple[PoolSummary, ...]
     next_cheaper: tuple[Relaxation, ...]
-    energy_kw: FromZero | None = None
-    energy_usd_per_hour: FromZero | None = None
-    carbon_kg_per_hour: FromZero | None = None
+    energy_kw: FromZero | None
+    energy_usd_per_hour: FromZero | None
+    carbon_kg_per_hour: FromZero | None
 
 
 TABLES = ("instances", "nodes", "workloads", "pools", "levels", "next_cheaper", "plans")

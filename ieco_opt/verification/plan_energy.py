@@ -26,11 +26,9 @@ def energy_problems(
     busy_s_of_token, tokens_per_s
         Of a full instance, in its slowest class.
     """
-    if row.energy_kw is None and pool.usd_per_kwh is None:
-        # A plan that states energy for some rows alone is refused by its sums.
-        return
     if pool.power_w is None:
-        yield f"energy_kw: found {shown(row.energy_kw)}, expected null where power_w is unknown"
+        if row.energy_kw is not None:
+            yield f"energy_kw: found {shown(row.energy_kw)}, expected null where power_w is unknown"
         return
     profile, site = pool.accelerator.calibration, pool.accelerator.power
     shares = BusyPower() if profile is None else profile.power.of(pool.accelerator.name)

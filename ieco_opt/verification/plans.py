@@ -26,7 +26,7 @@ def unchecked(result: FleetResult) -> Iterator[str]:
     if any(plan.next_cheaper for plan in result.plans):
         yield "what a better plan would violate (next_cheaper)"
     if any(len(workload.classes) > 1 for workload in result.scenario.workloads):
-        yield "of a request mix, which instances serve how much of which class"
+        yield "of a request mix, which instances serve how much of which class, and so what energy that takes"
 
 
 def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:

@@ -28,6 +28,8 @@ from ieco_opt.results.plan import FleetPlan, FleetResult
 
 _KEY = "tokens/s/user (output), TTFT (time to first token, +-60 %): of a full instance; cost: of the pool, by GPUs"
 
+_ENERGY = "power: of the boards; energy: power drawn on average at these loads, with what cooling and supply take"
+
 _FOLDED = ("phase", "pool", "weights", "cache", "engine")
 """Columns that go into the heading where every row says the same."""
 
@@ -65,7 +67,8 @@ def _foot(result: FleetResult) -> list[str]:
     unexamined = [row.requirement for plan in result.plans for row in plan.next_cheaper if row.amount is None]
     missing = [f"what a better plan would miss was not examined in time of: {', '.join(unexamined)}"]
     about = [*wording.letters_in(layouts), *wording.trust(rows)]
-    return [*(missing if unexamined else []), *about, _KEY, fleet_wording.statistics(result)]
+    energy = [_ENERGY] if fleet_wording.energy_matters(result) else []
+    return [*(missing if unexamined else []), *about, _KEY, *energy, fleet_wording.statistics(result)]
 
 
 def _instances(result: FleetResult, plan: FleetPlan) -> TitledTable:

@@ -41,20 +41,21 @@ def totals(plan: FleetPlan) -> str:
 
 
 def energy(result: FleetResult, plan: FleetPlan) -> list[str]:
-    """The energy of a plan in a line, where it matters."""
+    """The energy of a plan in a line, where something is said or asked of it."""
     if not energy_matters(result) or plan.energy_kw is None:
         return []
-    paid = "" if plan.energy_usd_per_hour is None else f" for ${plan.energy_usd_per_hour:,.2f}/h (part of the cost)"
+    paid = "" if plan.energy_usd_per_hour is None else f", ${plan.energy_usd_per_hour:,.2f}/h of the cost"
     carbon = "" if plan.carbon_kg_per_hour is None else f", {plain(plan.carbon_kg_per_hour)} kg CO2/h"
-    return [f"energy: {plain(plan.energy_kw)} kW drawn{paid}{carbon}"]
+    return [f"energy: {plain(plan.energy_kw)} kW on average{paid}{carbon}"]
 
 
 def energy_matters(result: FleetResult) -> bool:
-    """Whether energy decided anything: it has a price or a limit, or the objective is about it."""
+    """Whether energy is worth a column: its price or carbon is given, or a limit or the objective is about it."""
     limits = result.scenario.limits
     asked = limits.max_energy_kw, limits.max_carbon_kg_per_hour
-    priced = any(plan.energy_usd_per_hour is not None for plan in result.plans)
-    return priced or asked != (None, None) or result.question.objective in ("energy", "carbon")
+    pools = [pool for plan in result.plans for pool in plan.pools]
+    given = any((pool.energy_usd_per_hour, pool.carbon_kg_per_hour) != (None, None) for pool in pools)
+    return given or asked != (None, None) or result.question.objective in ("energy", "carbon")
 
 
 def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
