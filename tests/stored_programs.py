@@ -399,7 +399,7 @@ def any_plan() -> Any:
 def least_energy_of_a_fleet() -> Any:
     """Least energy in either mode under a cap on the cost, which includes it, and one on carbon.
 
-    A GPU draws 0.26 kW idle and 0.65 kW busy; cooling those of q takes 20 % more. 8 requests/s with headroom of 25 % are
+    A GPU draws 0.26 kW idle and 0.65 kW busy; cooling those of q takes 20 % more. 8 requests/s and 25 % headroom are
     an instance of 4 GPUs, which serves 6.4 for 0.325 kW each, and one of q, which serves 1.6 for 0.39: 1.04 + 2.08 +
     0.624 + 0.624. Two of 4 GPUs take 4.68 kW, three of q 4.992, and apart 0.52 for prefill and 4.68 for decoding.
     """

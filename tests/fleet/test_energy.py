@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.optimize import linprog
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError, ScenarioError
+from ieco_opt.reports.text import render
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 
@@ -95,6 +97,129 @@ def test_where_energy_does_not_matter_all_are_loaded_alike() -> None:
     work = [workload(12, [point(4, 8, "p"), point(8, 8, "q")])]
     found = best([pool("p", 4), pool("q", 8)], work)
     assert {row.gpus: row.requests_per_s for row in found.instances} == pytest.approx({4: 6.0, 8: 6.0})
+
+
+def test_what_serves_more_than_is_asked_may_take_least() -> None:
+    # Both serve 3 requests/s; 2 GPUs take 0.52 kW + 3 x 0.65 x 2/3, 4 GPUs 1.04 + 3 x 0.65 x 4/100.
+    work = [workload(3, [point(2, 3), point(4, 100)])]
+    frugal = best([pool()], work, "energy")
+    assert [row.gpus for row in frugal.instances] == [4]
+    assert frugal.energy_kw == pytest.approx(4 * IDLE + 3 * BUSY * 0.04, rel=1e-12)
+    assert [row.gpus for row in best([pool()], work).instances] == [2]
+
+
+def test_the_cost_includes_energy_exactly_where_it_has_a_price() -> None:
+    unpriced = {name: value for name, value in SITE.items() if name != "usd_per_kwh"}
+    two = [pool("p", 4, power=SITE), pool("q", 8, power=unpriced)]
+    found = best(two, [workload(12, [point(4, 8, "p"), point(8, 8, "q")])])
+    # Energy of q costs nothing, so it is full: 8 of 12 requests/s, and 4 on p.
+    priced, free = found.pools
+    drawn = 1.5 * (4 * IDLE + 4 * 4 * BUSY / 8)
+    assert priced.energy_kw == pytest.approx(drawn, rel=1e-9)
+    assert priced.usd_per_hour == pytest.approx(4 + 0.5 * drawn, rel=1e-9)
+    assert (free.usd_per_hour, free.energy_usd_per_hour) == (8.0, None)
+    assert free.energy_kw == pytest.approx(1.5 * 8 * (IDLE + BUSY), rel=1e-9)
+    assert found.energy_usd_per_hour == priced.energy_usd_per_hour == pytest.approx(0.5 * drawn, rel=1e-9)
+    costs = {row.pool: row.cost_usd_per_mtok for row in found.instances}
+    # A full instance generates 800 tokens/s: 4 GPUs for $4 and 1.5 x 3.64 kW for $2.73 an hour, or 8 GPUs for $8.
+    assert costs == pytest.approx({"p": 6.73 / 3600 / 800 * 1e6, "q": 8 / 3600 / 800 * 1e6}, rel=1e-9)
+
+
+def test_a_site_without_a_price_changes_nothing_but_what_is_stated_of_energy() -> None:
+    work = [workload(12, [point(4, 8, "p"), point(8, 8, "q")])]
+    bare = best([pool("p", 4), pool("q", 8)], work)
+    stated = {"kg_co2_per_kwh": 0.4}
+    sited = best([pool("p", 4, power=stated), pool("q", 8, power=stated)], work)
+    assert sited.carbon_kg_per_hour == pytest.approx(0.4 * 12 * (IDLE + BUSY * 0.75), rel=1e-9)
+    pools = tuple(replace(each, carbon_kg_per_hour=None) for each in sited.pools)
+    assert replace(sited, carbon_kg_per_hour=None, pools=pools) == bare
+
+
+def _silent(plan: FleetPlan) -> FleetPlan:
+    """A plan that says nothing of energy, nor of what it costs."""
+    unsaid = dict.fromkeys(("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour"))
+    paid = plan.energy_usd_per_hour or 0.0
+    cost = plan.usd_per_hour - paid
+    pools = tuple(
+        replace(each, **unsaid, usd_per_hour=each.usd_per_hour - (each.energy_usd_per_hour or 0.0))
+        for each in plan.pools
+    )
+    rows = tuple(replace(each, energy_kw=None) for each in plan.instances)
+    changes: Mapping = {"objective": cost, "bound": cost} if paid else {}
+    return replace(plan, **unsaid, usd_per_hour=cost, pools=pools, instances=rows, **changes)
+
+
+PRICED_BY_THE_MODEL: Mapping = {
+    "name": "chat",
+    "model": "Llama-3.1-8B",
+    "weights": ["fp8"],
+    "requests_per_s": 20,
+    "prompt_tokens": 1000,
+    "output_tokens": 100,
+    "design_space": {"tensor_parallel": [1], "attention_data_parallel": [1], "pipeline_parallel": [1]},
+}
+
+
+@pytest.mark.parametrize("site", [None, SITE, {"pue": 1.2}], ids=["no site", "a price", "no price"])
+@pytest.mark.parametrize(
+    "work", [PRICED_BY_THE_MODEL, workload(10, [point(8, 12)])], ids=["of the model", "operating points"]
+)
+def test_a_plan_that_keeps_silent_on_energy_is_refused(work: Mapping, site: Mapping | None) -> None:
+    found = planned([pool(power=site)], [work])
+    silent = replace(found, plans=(_silent(found[0]),))
+    problems = ieco_opt.verify(silent).problems
+    assert sum("energy_kw: found null, the performance model gives" in each for each in problems) == len(
+        found[0].instances
+    )
+    # Also where the energy of pools and plan is left, or that of the rows alone.
+    for part in (
+        replace(found[0], instances=silent[0].instances),
+        replace(found[0], pools=silent[0].pools),
+        replace(found[0], energy_kw=None),
+    ):
+        problems = ieco_opt.verify(replace(found, plans=(part,))).problems
+        assert any("energy_kw: found null" in problem for problem in problems), part
+
+
+def test_where_the_power_is_unknown_no_energy_is_stated() -> None:
+    unknown = pool(accelerator={"like": "H100-SXM", "name": "mine", "power_w": None})
+    del unknown["power_w"]
+    found = planned([unknown], [workload(10, [point(8, 12)])])
+    assert (found[0].energy_kw, found[0].pools[0].energy_kw, found[0].instances[0].energy_kw) == (None, None, None)
+    rows = (replace(found[0].instances[0], energy_kw=1.0),)
+    problems = ieco_opt.verify(replace(found, plans=(replace(found[0], instances=rows),))).problems
+    assert any("energy_kw: found 1, expected null where power_w is unknown" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("objective", "site", "limits", "line"),
+    [
+        ("cost", None, {}, None),
+        ("cost", SITE, {}, "energy: 9.62 kW on average, $4.81/h of the cost, 3.848 kg CO2/h"),
+        ("cost", {"kg_co2_per_kwh": 0.5}, {}, "energy: 6.413 kW on average, 3.207 kg CO2/h"),
+        ("cost", None, {"max_energy_kw": 7}, "energy: 6.413 kW on average"),
+        ("energy", None, {}, "energy: 6.413 kW on average"),
+    ],
+)
+def test_the_text_speaks_of_energy_where_it_is_given_or_asked(
+    objective: str, site: Mapping | None, limits: dict[str, float], line: str | None
+) -> None:
+    text = render(planned([pool(power=site)], [workload(10, [point(8, 12)])], objective, **limits), width=120)
+    assert [each for each in text.splitlines() if each.startswith("energy: ")] == ([] if line is None else [line])
+    assert ("energy: power drawn on average" in text) == (line is not None)
+    assert (" energy " in text) == (line is not None)
+
+
+def test_a_demand_of_which_any_bit_less_takes_less_energy_is_no_requirement_that_is_missed() -> None:
+    def missed(site: Mapping | None) -> dict[str, float | None]:
+        fleet = {"kind": "fleet", "pools": [pool(power=site)], "profile": "paper-constants"}
+        fleet["workloads"] = [workload(10, [point(8, 12), point(4, 6)])]
+        found = ieco_opt.plan(load_fleet_mapping(fleet), relaxations=True)
+        assert ieco_opt.verify(found).problems == []
+        return {each.requirement: each.amount for each in found[0].next_cheaper}
+
+    assert missed(None)["demand of chat"] == pytest.approx(4.0, rel=1e-6)
+    assert "demand of chat" not in missed(SITE)
 
 
 @pytest.mark.parametrize(
