@@ -5,7 +5,7 @@ An instance draws N W idle, and E = N W busy x busy seconds of a request for eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
@@ -66,6 +66,20 @@ def define_load_constraints(model: Any, data: FleetProgramData, phases: Sequence
         return needed * model.served_share[name] <= model.instances[name]
 
     model.load_capacity = pyo.Constraint(list(decided), rule=within)
+
+
+def define_served_constraints(model: Any, data: FleetProgramData, required: Callable[[int, str], Any]) -> None:
+    """Loads come to the requests: sum_k l_k >= active, in each phase of a workload with one class.
+
+    Only where energy matters; ``required`` says what the shares of a workload and phase must come to.
+    """
+    import pyomo.environ as pyo
+
+    loads: dict[tuple[int, str], list[Any]] = {}
+    for name, column in zip(model.columns, data.problem.columns, strict=True):
+        if name in model.served_share:
+            loads.setdefault((column.workload, column.phase.value), []).append(model.served_share[name])
+    model.served = pyo.Constraint(list(loads), rule=lambda _, *of: pyo.quicksum(loads[of]) >= required(*of))
 
 
 def energy_kw(model: Any, problem: FleetProblem, pool: int) -> Any:

@@ -20,7 +20,7 @@ from ieco_opt.fleet.program.data import (
     plain_name,
     position,
 )
-from ieco_opt.fleet.program.loads import define_load_constraints, energy_kw, per_kwh
+from ieco_opt.fleet.program.loads import define_load_constraints, define_served_constraints, energy_kw, per_kwh
 from ieco_opt.fleet.program.packing import define_packing_constraints
 from ieco_opt.fleet.program.pairing import define_cache_form_constraints, define_pairing_constraints
 from ieco_opt.fleet.space import FleetProblem, PoolData
@@ -39,7 +39,9 @@ def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
     define_demand_constraints(model, data)
     define_mix_constraints(model, data)
     define_load_constraints(model, data, _phases(data.problem))
-    define_served_constraints(model, data)
+    define_served_constraints(
+        model, data, lambda *of: _active(model, data, *of) - _violation(model, data, Family.DEMAND, of[0])
+    )
     define_replica_constraints(model, data)
     define_pairing_constraints(model, data)
     define_cache_form_constraints(model, data)
@@ -137,26 +139,6 @@ def define_mix_constraints(model: Any, data: FleetProgramData) -> None:
     model.mix_load = pyo.Constraint(
         list(loads), rule=lambda model, name: pyo.quicksum(loads[name]) <= model.instances[name]
     )
-
-
-def define_served_constraints(model: Any, data: FleetProgramData) -> None:
-    """Loads come to the requests: sum_k l_k >= active, in each phase of a workload with one class.
-
-    Only where energy matters; l_k is the share of the requests that column k serves.
-    """
-    import pyomo.environ as pyo
-
-    problem = data.problem
-    loads: dict[tuple[int, str], list[Any]] = {}
-    for name, column in zip(model.columns, problem.columns, strict=True):
-        if name in model.served_share:
-            loads.setdefault((column.workload, column.phase.value), []).append(model.served_share[name])
-
-    def rule(model: Any, workload: int, phase: str) -> Any:
-        total = pyo.quicksum(loads[workload, phase])
-        return total + _violation(model, data, Family.DEMAND, workload) >= _active(model, data, workload, phase)
-
-    model.served = pyo.Constraint(list(loads), rule=rule)
 
 
 def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
