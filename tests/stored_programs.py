@@ -26,7 +26,7 @@ from ieco_opt.design_space.segments import Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.fleet.program.balance import build_balance_program
 from ieco_opt.fleet.program.data import Family, FleetProgramData, Goal, Quantity, Requirement
-from ieco_opt.fleet.program.loads import build_load_program
+from ieco_opt.fleet.program.load_program import build_load_program
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem, FleetSpace, build_fleet_space
 from ieco_opt.performance.energy import Measure

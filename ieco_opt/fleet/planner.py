@@ -12,7 +12,8 @@ from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
-from ieco_opt.fleet.program.loads import PER_KWH, build_load_program
+from ieco_opt.fleet.program.load_program import build_load_program
+from ieco_opt.fleet.program.loads import PER_KWH
 from ieco_opt.fleet.program.plan import build_fleet_program, caps_of
 from ieco_opt.fleet.program.start import starting_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
