@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 EnergyObjective = Literal["energy", "carbon"]
-"""Objectives of one deployment that are not about its cost."""
+"""Objectives that are about energy, of a deployment or a plan."""
 
 ObjectiveName = Literal["fastest", "cheapest", "preferred", EnergyObjective]
 """Objectives of one deployment."""
 
-FleetObjective = Literal["cost", "power", "gpus", "throughput"]
+FleetObjective = Literal["cost", "power", "gpus", EnergyObjective, "throughput"]
 """Objectives of a plan."""
 
 Objective = Literal[ObjectiveName, FleetObjective]

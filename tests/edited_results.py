@@ -248,6 +248,27 @@ def _mixed() -> Answer:
     return ieco_opt.plan(_fleet(mixed), objective="gpus")
 
 
+SITES = ({"usd_per_kwh": 1.5, "pue": 1.3, "kg_co2_per_kwh": 0.4}, {"pue": 1.1, "kg_co2_per_kwh": 0.05})
+
+
+def _sited_fleet(*workloads: dict[str, Any], **others: Any) -> ieco_opt.Fleet:
+    """Where energy of one pool costs about half as much as its GPUs, and the carbon of both is known."""
+    pools = [pool | {"power": site} for pool, site in zip(POOLS, SITES, strict=True)]
+    return ieco_opt.Fleet(name="sited", pools=pools, workloads=list(workloads), **others)
+
+
+def _priced_plan() -> Answer:
+    chat = CHAT | {"serving": ["disaggregated"], "max_time_to_first_token_s": 2, "headroom": 0.1}
+    limits = {"max_energy_kw": 20, "max_carbon_kg_per_hour": 8}
+    return ieco_opt.plan(_sited_fleet(chat, LISTED, limits=limits), relaxations=True)
+
+
+def _frugal_mix() -> Answer:
+    mixed = {name: value for name, value in CHAT.items() if name not in ("prompt_tokens", "output_tokens")}
+    mixed |= {"request_mix": MIX, "requests_per_s": 30, "slices": 3}
+    return ieco_opt.plan(_sited_fleet(mixed, LISTED), objective="energy")
+
+
 def _traded() -> ieco_opt.Fleet:
     """A cheap pool, and one that does with less power and fewer GPUs: three plans, none of which beats another."""
     sizes = {"cheap": (4, 1, 400), "small": (1, 8, 700)}
@@ -293,6 +314,9 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "disaggregated": _disaggregated,
     "speculative": _speculative,
     "mixed": _mixed,
+    "priced plan": _priced_plan,
+    "plan of least energy": _frugal_mix,
+    "plan of least carbon": lambda: ieco_opt.plan(_sited_fleet(CHAT), objective="carbon"),
     "plans by speed": lambda: ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET), against="speed", delta=0.3),
     "plans by power": lambda: ieco_opt.fleet_frontier(_traded(), against="power", complete=True),
     "plans by GPUs": lambda: ieco_opt.fleet_frontier(_traded(), against="gpus", delta=0.05),

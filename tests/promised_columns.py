@@ -80,5 +80,6 @@ INSTANCES = (
     "requests_per_s",
     "capacity_requests_per_s",
     *DEPLOYMENT[: DEPLOYMENT.index("cost_cap")],
+    "energy_kw",
 )
 """Of a row of instances: those of a fleet, and those of a deployment."""

@@ -26,6 +26,7 @@ from ieco_opt.design_space.segments import Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.fleet.program.balance import build_balance_program
 from ieco_opt.fleet.program.data import Family, FleetProgramData, Goal, Quantity, Requirement
+from ieco_opt.fleet.program.load_program import build_load_program
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem, FleetSpace, build_fleet_space
 from ieco_opt.performance.energy import Measure
@@ -250,6 +251,7 @@ def _workload(name: str, requests: float, points: Sequence[Mapping], **fields: o
 
 def _space(pools: Sequence[Mapping], workloads: Sequence[Mapping], **limits: float) -> FleetSpace:
     fleet = {"kind": "fleet", "pools": list(pools), "workloads": list(workloads), "limits": limits}
+    fleet["profile"] = "paper-constants"
     return build_fleet_space(resolve_fleet(load_fleet_mapping(fleet)))
 
 
@@ -325,7 +327,7 @@ def caches_of_one_form() -> Any:
     return build_fleet_program(FleetProgramData(replace(problem, columns=tuple(columns))))
 
 
-def _mixes(covered: Sequence[float | None] = (1.0, 1.0)) -> FleetProblem:
+def _mixes(covered: Sequence[float | None] = (1.0, 1.0), **of_q: object) -> FleetProblem:
     """Two workloads of short and long requests; instances of one pool are good at these, of the other at those."""
 
     def points() -> list[Mapping]:
@@ -336,7 +338,8 @@ def _mixes(covered: Sequence[float | None] = (1.0, 1.0)) -> FleetProblem:
         {"name": "short", "share": 1, "prompt_tokens": 100, "output_tokens": 100},
         {"name": "long", "share": 1, "prompt_tokens": 10_000, "output_tokens": 100},
     ]
-    pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=1.5)]
+    of_p = {"power": {"usd_per_kwh": 1}} if of_q else {}
+    pools = [_pool("p", 8, rented_by="gpu", **of_p), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=1.5, **of_q)]
     space = _space(
         pools,
         [
@@ -393,6 +396,45 @@ def any_plan() -> Any:
     return build_fleet_program(FleetProgramData(problem, Goal.ANY, {Quantity.COST: 4.0}))
 
 
+def least_energy_of_a_fleet() -> Any:
+    """Least energy in either mode under a cap on the cost, which includes it, and one on carbon.
+
+    A GPU draws 0.26 kW idle and 0.65 kW busy; cooling those of q takes 20 % more. 8 requests/s and 25 % headroom are
+    an instance of 4 GPUs, which serves 6.4 for 0.325 kW each, and one of q, which serves 1.6 for 0.39: 1.04 + 2.08 +
+    0.624 + 0.624. Two of 4 GPUs take 4.68 kW, three of q 4.992, and apart 0.52 for prefill and 4.68 for decoding.
+    """
+    site = {"usd_per_kwh": 0.5, "kg_co2_per_kwh": 0.1}
+    pools = [
+        _pool("p", 16, rented_by="gpu", power=site),
+        _pool("q", 8, rented_by="gpu", power=site | {"usd_per_kwh": None, "pue": 1.2}),
+    ]
+    points = [_point(4, 8), _point(2, 4, "q"), _point(1, 20, phase="prefill"), _point(6, 10, phase="decode")]
+    chat = _workload("chat", 8, points, headroom=0.25, serving=["colocated", "disaggregated"])
+    problem = _problem(pools, [chat], max_usd_per_hour=15, max_carbon_kg_per_hour=1)
+    return build_fleet_program(FleetProgramData(problem, Quantity.ENERGY))
+
+
+def least_cost_of_mixes_with_energy() -> Any:
+    """Classes share instances, in slices and at will, and what they serve is paid for.
+
+    Sliced: 2 short requests/s on p take 0.325 kW at $1, 2 long ones on q, whose GPUs draw 8 kW, 2.6 kW at $0.10. Idle
+    GPUs take 0.26 and 2.08 kW: 2.5 + 0.26 + 0.208 + 0.325 + 0.26. At will: one of p and one of q, and not two of p, for
+    2.968 + 0.1625 + 0.13; two of p serve both classes for 2.52 + 0.1625 + 0.65, $0.072 more.
+    """
+    site = {"usd_per_kwh": 0.1}
+    return build_fleet_program(FleetProgramData(_mixes(power=site, power_w=8000)))
+
+
+def loads_of_instances() -> Any:
+    """Least energy of what one instance of each pool serves, in slices and at will, for $1/h beside the idle GPUs.
+
+    Slices are as above: 0.325 + 2.6 kW, $0.585. At will p takes 1 short request/s and would take 0.75 of the long ones,
+    0.65 kW each against 1.3 kW of q, for 0.975 kW and $0.6825; $0.2675 less are 0.51442 long ones on q, 0.334375 kW.
+    """
+    problem = _mixes(power={"usd_per_kwh": 0.1}, power_w=8000)
+    return build_load_program(problem, dict.fromkeys(range(4), 1), Quantity.ENERGY, {Quantity.COST: 1.0})
+
+
 def balanced_mix() -> Any:
     """One instance of p takes the short requests, one of q the long ones: both are half full."""
     return build_balance_program(_mixes(), [0, 1], [1, 1])
@@ -433,6 +475,9 @@ STORED = (
     StoredProgram("fleet_fewest_instances", fewest_instances, 1.0),
     StoredProgram("fleet_any_plan", any_plan, 0.0),
     StoredProgram("fleet_balanced_mix", balanced_mix, 0.5),
+    StoredProgram("fleet_least_energy", least_energy_of_a_fleet, 4.368),
+    StoredProgram("fleet_mixes_with_energy", least_cost_of_mixes_with_energy, 6.8135),
+    StoredProgram("fleet_loads", loads_of_instances, 4.234375),
     # One instance serves 8 of 10 requests/s; the second needs a second node, 16 kW of 12, and $16/h of $10/h.
     StoredProgram("fleet_relaxed_demand", lambda: _scarce(Family.DEMAND, {"gpus": 8}), 0.2),
     StoredProgram("fleet_relaxed_stock", lambda: _scarce(Family.CAPACITY, {"gpus": 8}), 1.0),

@@ -121,6 +121,8 @@ class Column:
         Which caches it sends or receives; ``None``: none, or any.
     margin
         1 + e: the capacity that the model says, over ``requests_per_s``; 1 for operating points.
+    busy_s
+        Seconds of a request of each class in which memory or arithmetic work, at its batch; 0 where it is not served.
     """
 
     workload: int
@@ -134,6 +136,7 @@ class Column:
     origin: Origin
     cache_form: CacheForm | None = None
     margin: float = 1.0
+    busy_s: tuple[float, ...] = ()
 
     def goes_with(self, other: Column) -> bool:
         """Whether caches can move between instances of two columns."""

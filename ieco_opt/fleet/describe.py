@@ -10,8 +10,9 @@ import numpy as np
 
 from ieco_opt.design_space.starting import starting
 from ieco_opt.fleet.columns import Column, SetupTable
+from ieco_opt.fleet.describe_energy import Loads, Price, known_only, loads_of, sum_of
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups
-from ieco_opt.fleet.plan import Plan, allocated_gpus
+from ieco_opt.fleet.plan import Plan, allocated_gpus, column_kw, pool_kw
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.speeds import with_attained_factor
@@ -19,7 +20,7 @@ from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_of, j
 from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.pareto.trusted import trusted, trusted_prefill
 from ieco_opt.performance.arithmetic import useful_s
-from ieco_opt.performance.economics import TOKENS_PER_MTOK, model_flops_utilization, usd_per_second
+from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.performance.serving import Phase, first_token_of
 from ieco_opt.performance.traffic import Traffic, prefill_traffic
 from ieco_opt.results.deployment import RESOURCES, bottleneck_of
@@ -27,7 +28,9 @@ from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, NodeRow, PoolSummary, WorkloadSummary
 
 _OPEN = tuple(
-    item.name for item in fields(InstanceRow) if str(item.type).endswith("| None") and item.name != "power_kw"
+    item.name
+    for item in fields(InstanceRow)
+    if str(item.type).endswith("| None") and item.name not in ("power_kw", "energy_kw")
 )
 """Columns that an operating point leaves open."""
 
@@ -36,9 +39,11 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
     """Tables of a plan."""
     plan = with_attained_factor(space, plan)
     names = column_labels(space, plan)
-    pools = tuple(_pool(space, plan, at) for at in range(len(space.pools)))
-    rows = tuple(_row(space, plan, at, names[at], pools) for at in names)
+    loads = loads_of(plan)
+    pools = tuple(_pool(space, plan, at, loads) for at in range(len(space.pools)))
+    rows = tuple(_row(space, plan, at, names[at], pools, loads) for at in names)
     power = [pool.power_kw for pool in pools]
+    priced = [pool.energy_usd_per_hour for pool in pools if pool.energy_usd_per_hour is not None]
     return FleetPlan(
         speed_factor=plan.speed_factor,
         demand_factor=space.demand_factor,
@@ -55,6 +60,9 @@ def describe_plan(space: FleetSpace, plan: Plan) -> FleetPlan:
         workloads=tuple(_workload(plan, at, rows, pools) for at in range(len(plan.problem.workloads))),
         pools=pools,
         next_cheaper=(),
+        energy_kw=sum_of(pool.energy_kw for pool in pools),
+        energy_usd_per_hour=sum(priced) if priced else None,
+        carbon_kg_per_hour=sum_of(pool.carbon_kg_per_hour for pool in pools),
     )
 
 
@@ -102,7 +110,14 @@ def _draft_tokens(setups: DecodingSetups | PrefillSetups, row: int) -> int:
     return int(setups.alternatives.draft_tokens[row]) if isinstance(setups, DecodingSetups) else 0
 
 
-def _row(space: FleetSpace, plan: Plan, at: int, name: str, pools: tuple[PoolSummary, ...]) -> InstanceRow:
+def _row(
+    space: FleetSpace,
+    plan: Plan,
+    at: int,
+    name: str,
+    pools: tuple[PoolSummary, ...],
+    loads: Loads,
+) -> InstanceRow:
     column, count = plan.problem.columns[at], plan.counts[at]
     pool, demand = space.pools[column.pool], plan.problem.workloads[column.workload]
     served, capacity = _served(plan, at)
@@ -123,6 +138,7 @@ def _row(space: FleetSpace, plan: Plan, at: int, name: str, pools: tuple[PoolSum
         gpus=column.gpus,
         accelerator=space.resolved.pools[column.pool].accelerator.name,
         power_kw=None if np.isnan(pool.kw_per_gpu) else pool.kw_per_gpu * column.gpus,
+        energy_kw=known_only(column_kw(plan.problem, at, plan.counts, loads)),
         bound=plan.bound,
         gap=plan.gap,
         status=plan.status,
@@ -139,6 +155,8 @@ def _served(plan: Plan, at: int) -> tuple[float, float]:
     )
     if len(demand) == 1:
         capacity = column.requests_per_s[0] * count
+        if plan.problem.decides_loads:
+            return plan.share.get((at, 0), 0.0) * demand[0] / (1.0 + headroom), capacity * column.margin
         served = capacity / plan.capacity(column.workload, column.phase) / (1.0 + headroom)
         return served, capacity * column.margin
     served = sum(plan.share.get((at, c), 0.0) * wanted for c, wanted in enumerate(demand)) / (1.0 + headroom)
@@ -154,7 +172,7 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
     if column.origin.table is None:
         return _point_figures(space, column, classes_served)
     table = space.candidates[column.workload].tables[column.origin.table]
-    price, found = space.pools[column.pool].usd_per_gpu_hour, []
+    price, found = Price(space.pools[column.pool]), []
     for class_index in classes_served:
         setups, row = table.setups[class_index], column.origin.rows[class_index]
         if isinstance(setups, PrefillSetups):
@@ -194,18 +212,20 @@ def _point_figures(space: FleetSpace, column: Column, classes_served: list[int])
         column.requests_per_s[c] * (classes[c].prompt_tokens if prefill else classes[c].output_tokens)
         for c in classes_served
     ]
-    price = space.pools[column.pool].usd_per_gpu_hour
+    price = Price(space.pools[column.pool])
+    scarcest = classes_served[tokens.index(min(tokens))]
+    of_request = classes[scarcest].prompt_tokens if prefill else classes[scarcest].output_tokens
     return dict.fromkeys(_OPEN) | {
         "speed_tokens_per_s": min(speeds, default=None),
         "latency_s": None if not speeds else 1.0 / min(speeds),
         "time_to_first_token_s": None if column.phase is Phase.DECODE else max(firsts, default=None),
         "throughput_tokens_per_s": min(tokens),
-        "cost_usd_per_mtok": _cost(column.gpus, price, min(tokens)),
+        "cost_usd_per_mtok": price.usd_per_mtok(column.gpus, min(tokens), column.busy_s[scarcest] / of_request),
     }
 
 
 def _decoding_figures(
-    column: Column, setups: DecodingSetups, row: int, class_index: int, price: float
+    column: Column, setups: DecodingSetups, row: int, class_index: int, price: Price
 ) -> dict[str, Any]:
     alternative = setups.alternatives.take(np.array([row]))
     batch = np.array([float(column.batch[class_index])])
@@ -221,7 +241,9 @@ def _decoding_figures(
         "latency_s": latency,
         "time_to_first_token_s": first,
         "throughput_tokens_per_s": throughput,
-        "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
+        "cost_usd_per_mtok": price.usd_per_mtok(
+            column.gpus, throughput, column.busy_s[class_index] / setups.output_tokens
+        ),
         "batch": column.batch[class_index],
         "exchange": exchange_of(family, alternative.degrees),
         "draft_tokens": int(alternative.draft_tokens[0]),
@@ -237,7 +259,7 @@ def _decoding_figures(
 
 
 def _prefill_figures(
-    column: Column, setups: PrefillSetups, row: int, class_index: int, received_s: float, price: float
+    column: Column, setups: PrefillSetups, row: int, class_index: int, received_s: float, price: Price
 ) -> dict[str, Any]:
     prompts = np.array([float(column.batch[class_index])])
     time = setups.time.take(np.array([row]))
@@ -254,7 +276,7 @@ def _prefill_figures(
         "latency_s": None,
         "time_to_first_token_s": first_s + max(float(setups.transfer_s[row]), received_s),
         "throughput_tokens_per_s": throughput,
-        "cost_usd_per_mtok": _cost(column.gpus, price, throughput),
+        "cost_usd_per_mtok": price.usd_per_mtok(column.gpus, throughput, column.busy_s[class_index] / tokens),
         "batch": column.batch[class_index],
         "exchange": exchange_of(setups.family, degrees),
         "draft_tokens": 0,
@@ -287,10 +309,6 @@ def _mfu(setups: DecodingSetups | PrefillSetups, per_s: float, traffic: Traffic,
     return float(model_flops_utilization(np.array(per_s), useful, np.array(gpus)))
 
 
-def _cost(gpus: int, usd_per_gpu_hour: float, tokens_per_s: float) -> float:
-    return float(TOKENS_PER_MTOK * usd_per_second(np.array(float(gpus)), np.array(usd_per_gpu_hour)) / tokens_per_s)
-
-
 def _nodes(plan: Plan, names: dict[int, str]) -> Iterable[NodeRow]:
     for pool, placement in zip(plan.problem.pools, plan.placements, strict=True):
         for number, (size, pieces) in enumerate(placement):
@@ -308,7 +326,7 @@ def _nodes(plan: Plan, names: dict[int, str]) -> Iterable[NodeRow]:
                 )
 
 
-def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
+def _pool(space: FleetSpace, plan: Plan, at: int, loads: Loads) -> PoolSummary:
     pool, resolved = space.pools[at], space.resolved.pools[at]
     used = sum(
         column.gpus * count
@@ -318,6 +336,8 @@ def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
     nodes = len(plan.placements[at])
     allocated = allocated_gpus(pool, nodes, used)
     power = pool.kw_per_gpu * allocated
+    drawn = np.nan if np.isnan(pool.idle_kw_per_gpu) else pool_kw(plan.problem, at, plan.counts, loads)
+    paid = pool.usd_per_kwh * drawn if pool.usd_per_kwh else None
     return PoolSummary(
         pool=pool.name,
         accelerator=resolved.accelerator.name,
@@ -326,8 +346,11 @@ def _pool(space: FleetSpace, plan: Plan, at: int) -> PoolSummary:
         allocated_gpus=allocated,
         used_gpus=used,
         nodes=nodes,
-        usd_per_hour=pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus),
+        usd_per_hour=pool.usd_per_gpu_hour * max(0, allocated - pool.owned_gpus) + (paid or 0.0),
         power_kw=None if np.isnan(power) else power,
+        energy_kw=known_only(drawn),
+        energy_usd_per_hour=paid,
+        carbon_kg_per_hour=known_only(pool.kg_co2_per_kwh * drawn),
     )
 
 

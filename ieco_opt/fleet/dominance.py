@@ -40,23 +40,33 @@ def nondominated(
     ask: Ask = go_on,
     *,
     beyond: bool = False,
+    frugal: bool = False,
 ) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
 
     A column replaces another one if copies of it always fit where one of the other was and serve as much. One column of
     requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
     Where capacity beyond the demand counts (``beyond``), and instances do, only a single copy with as much replaces.
+    Where energy counts (``frugal``), requests must take as little of it; copies, which have no more GPUs, draw no more
+    while idle.
     """
     served_up_to_demand = len(candidate.classes) == 1 and not beyond
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
     lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
     alike: dict[tuple[int, Phase, CacheForm | None], list[Column]] = {}
-    for column in sorted(columns, key=lambda each: (each.gpus, *(-served for served in each.requests_per_s))):
+
+    def small_first(column: Column) -> tuple[float, ...]:
+        return (column.gpus, *(-served for served in column.requests_per_s), *(column.busy_s if frugal else ()))
+
+    for column in sorted(columns, key=small_first):
         ask()
         # What goes with any cache replaces what needs one of its form, and not the other way round.
         rivals = [one for form in {None, column.cache_form} for one in alike.get((column.pool, column.phase, form), ())]
-        if not any(_replaces(one, column, most, pools[column.pool].node_size, lone=lone) for one in rivals):
+        size = pools[column.pool].node_size
+        if not any(
+            _replaces(one, column, most, size, lone=lone) and (not frugal or _as_frugal(one, column)) for one in rivals
+        ):
             alike.setdefault((column.pool, column.phase, column.cache_form), []).append(column)
             kept.append(column)
     return kept
@@ -72,3 +82,12 @@ def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int,
     roomy = all(mine >= theirs for mine, theirs in zip(one.room_s, other.room_s, strict=True))
     quick = all(mine <= theirs for mine, theirs in zip(one.transfer_s, other.transfer_s, strict=True))
     return enough and roomy and quick
+
+
+def _as_frugal(one: Column, other: Column) -> bool:
+    """Whether requests take as little energy on one column of a pool as on another, of the classes that this serves."""
+    return all(
+        one.gpus * mine <= other.gpus * theirs
+        for mine, theirs, served in zip(one.busy_s, other.busy_s, other.requests_per_s, strict=True)
+        if served > 0.0
+    )

@@ -46,11 +46,12 @@ class Capacities:
 
     ``batch`` and ``requests_per_s`` are 0 where the setup cannot serve the class. ``first_token_s`` is the time
     to first token of a prefill instance but for the transfer, and ``transfer_s`` the move of one prompt's cache; both
-    are 0 where the phase has none.
+    are 0 where the phase has none. ``busy_s`` are seconds in which memory or arithmetic work for one request.
     """
 
     batch: Integers
     requests_per_s: Array
+    busy_s: Array
     first_token_s: Array
     transfer_s: Array
 
@@ -123,6 +124,7 @@ class DecodingSetups:
         return Capacities(
             batch=batch,
             requests_per_s=np.where(batch > 0, served, 0.0),
+            busy_s=self.output_tokens * self.alternatives.busy_s(sequences) / sequences,
             first_token_s=np.zeros(len(batch)),
             transfer_s=self.transfer_s,
         )
@@ -181,6 +183,7 @@ class PrefillSetups:
         return Capacities(
             batch=np.where(good, self.prompts, 0),
             requests_per_s=np.where(good, served, 0.0),
+            busy_s=self.time.busy_s(self.prompts.astype(float)) / self.prompts,
             first_token_s=first,
             transfer_s=self.transfer_s,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.plan import ROUNDING, Plan, judged
@@ -54,6 +54,14 @@ def best_of_equals(
     return search.settled()
 
 
+def faster_within(planner: FleetPlanner, plan: Plan, fastest: float, caps: Mapping[Quantity, float]) -> Plan:
+    """The instances of a plan as fast as they can be within caps, and where energy matters at no more cost."""
+    if not plan.problem.decides_loads:
+        return as_fast_as_possible(planner.space, plan, fastest)
+    held = {Quantity.COST: plan.totals[Quantity.COST]} if plan.minimised is Quantity.COST else {}
+    return as_fast_as_possible(planner.space, plan, fastest, lambda each: planner.loaded(each, {**held, **caps}))
+
+
 @dataclass(slots=True)
 class _Levels:
     """The search down the criteria.
@@ -98,7 +106,7 @@ class _Levels:
             criteria["cost"] = self._decide_cost
         if self.faster and not self.unbounded and self.highest > 0.0:
             criteria["speed_factor"] = self._decide_speed_factor
-        if self.slack:
+        if self.slack and any(map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))):
             criteria["slack"] = self._decide_slack
         if Quantity.GPUS not in (self.objective, self.other):
             criteria["gpus"] = self._decide_gpus
@@ -158,7 +166,7 @@ class _Levels:
         return self.planner.solve(FleetProgramData(problem, Goal.ANY, self.caps), factor)
 
     def _adopt_faster(self, plan: Plan) -> None:
-        fast = as_fast_as_possible(self.planner.space, plan, self.highest)
+        fast = faster_within(self.planner, plan, self.highest, self.caps)
         self.plan = with_attained_factor(self.planner.space, fast)
         # So that the plan's own columns are among those at this factor.
         self.factor = self.plan.speed_factor * (1.0 - _ULPS)
@@ -169,11 +177,15 @@ class _Levels:
         The multiple is linear but for workloads with slices. Those must cover a little more than the plan so far, until
         no plan found covers more.
         """
-        sliced = [workload.is_sliced for workload in self.plan.problem.workloads]
+        problem = self.plan.problem
+        counted = [problem.has_slack(at) for at in range(len(problem.workloads))]
+        sliced = [each.is_sliced for each, counts in zip(problem.workloads, counted, strict=True) if counts]
         while True:
             before = self.plan.covered()
             enough = before * (1.0 + STEP)
-            problem = self.planner.problem(self.factor, covered=[enough if each else None for each in sliced])
+            asked = [(enough if each.is_sliced else None) for each in problem.workloads]
+            covered = [each if counts else 1.0 for each, counts in zip(asked, counted, strict=True)]
+            problem = self.planner.problem(self.factor, covered=covered)
             found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
             if found is None:
                 if any(sliced):
@@ -196,7 +208,8 @@ class _Levels:
 
     def _as_much_slack(self) -> FleetProblem:
         covered = self.plan.covered() * (1.0 - ROUNDING)
-        return self.planner.problem(self.factor, covered=[covered] * len(self.plan.problem.workloads))
+        counted = map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))
+        return self.planner.problem(self.factor, covered=[covered if each else 1.0 for each in counted])
 
     def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
         found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from ieco_opt.errors import SolverError
 from ieco_opt.fleet.columns import MODES
 from ieco_opt.fleet.placement import Arc, Piece, fillings, place
 from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Goal, Quantity
+from ieco_opt.fleet.program.loads import idle_kw, served_kw
 from ieco_opt.fleet.space import FleetProblem, PoolData
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.guarantee import CLOSED, Status
@@ -32,7 +34,7 @@ class Plan:
     counts
         Instances of each column of ``problem``, by position.
     share
-        Share of each class that a column serves, for workloads with a mix.
+        Share of each class that a column serves, for workloads with a mix, and where loads are decided.
     placements
         For each pool its nodes in use: size and pieces.
     totals
@@ -59,13 +61,15 @@ class Plan:
     def value(self) -> float:
         """What was minimised; of slack its negative, since more is better, and without workloads with slices."""
         if self.minimised is Goal.SLACK:
-            whole = [at for at, workload in enumerate(self.problem.workloads) if not workload.is_sliced]
+            workloads = enumerate(self.problem.workloads)
+            whole = [at for at, each in workloads if not each.is_sliced and self.problem.has_slack(at)]
             return -min(map(self._covered, whole), default=1.0)
         return 0.0 if self.minimised is Goal.ANY else self.totals[Quantity(self.minimised)]
 
     def covered(self) -> float:
-        """Greatest multiple of all demands that the capacity covers."""
-        return min(map(self._covered, range(len(self.problem.workloads))))
+        """Greatest multiple of all demands that the capacity covers, of the workloads whose slack is a criterion."""
+        counted = [at for at in range(len(self.problem.workloads)) if self.problem.has_slack(at)]
+        return min(map(self._covered, counted), default=1.0)
 
     def _covered(self, workload: int) -> float:
         return min(self.capacity(workload, phase) for phase in self.phases(workload))
@@ -129,16 +133,18 @@ def counts_of(plan: Plan, problem: FleetProblem) -> tuple[int, ...] | None:
 def decided_plan(data: FleetProgramData, speed_factor: float, decision: FleetDecision) -> Plan:
     """A plan as decided; nothing is said of its proof."""
     problem = data.problem
-    counts = _needed(problem, decision, keep_surplus=data.minimise is Goal.SLACK)
+    counts = _needed(problem, decision, keep_surplus=data.minimise is Goal.SLACK or problem.decides_loads)
+    running = {at: part for at, part in decision.share.items() if counts[at[0]]}
+    share = _whole_shares(problem, running if problem.decides_loads else decision.share)
     placements = tuple(_placed(problem, at, counts, decision) for at in range(len(problem.pools)))
     return Plan(
         problem=problem,
         speed_factor=speed_factor,
         counts=counts,
         disaggregated=decision.disaggregated,
-        share=_whole_shares(problem, decision.share),
+        share=share,
         placements=placements,
-        totals=totals_of(problem, counts, [len(nodes) for nodes in placements]),
+        totals=totals_of(problem, counts, [len(nodes) for nodes in placements], share),
         minimised=data.minimise,
         bound=-np.inf,
         gap=np.inf,
@@ -243,8 +249,13 @@ def allocated_gpus(pool: PoolData, nodes: int, gpus: int) -> int:
     return pool.nodes.size * nodes if pool.by_node else gpus
 
 
-def totals_of(problem: FleetProblem, counts: tuple[int, ...], nodes: list[int]) -> dict[Quantity, float]:
-    """Cost in $/h, power in kW, allocated GPUs and instances, of instances by column and nodes by pool."""
+def totals_of(
+    problem: FleetProblem, counts: Sequence[int], nodes: Sequence[int], share: Mapping[tuple[int, int], float]
+) -> dict[Quantity, float]:
+    """Cost in $/h, power in kW, allocated GPUs and instances, of instances by column and nodes by pool.
+
+    Where loads are decided also energy in kW and carbon in kg/h, and the price of energy in the cost.
+    """
     totals = dict.fromkeys(Quantity, 0.0)
     totals[Quantity.INSTANCES] = float(sum(counts))
     for at, pool in enumerate(problem.pools):
@@ -256,4 +267,24 @@ def totals_of(problem: FleetProblem, counts: tuple[int, ...], nodes: list[int]) 
         totals[Quantity.GPUS] += allocated
         # Power that is unknown matters only where GPUs are allocated.
         totals[Quantity.POWER] += pool.kw_per_gpu * allocated if allocated else 0.0
+        if problem.decides_loads and gpus:
+            drawn = pool_kw(problem, at, counts, share)
+            totals[Quantity.ENERGY] += drawn
+            totals[Quantity.CARBON] += pool.kg_co2_per_kwh * drawn
+            totals[Quantity.COST] += pool.usd_per_kwh * drawn if pool.usd_per_kwh else 0.0
     return totals
+
+
+def pool_kw(problem: FleetProblem, pool: int, counts: Sequence[int], share: Mapping[tuple[int, int], float]) -> float:
+    """Mean power that a pool draws: instances that are there, and the shares of requests that they serve."""
+    mine = [at for at, column in enumerate(problem.columns) if column.pool == pool and counts[at]]
+    return sum(column_kw(problem, at, counts, share) for at in mine)
+
+
+def column_kw(
+    problem: FleetProblem, column: int, counts: Sequence[int], share: Mapping[tuple[int, int], float]
+) -> float:
+    """Mean power that the instances of one column draw."""
+    classes = range(len(problem.columns[column].requests_per_s))
+    served = sum(served_kw(problem, column, c) * share.get((column, c), 0.0) for c in classes)
+    return idle_kw(problem, column) * counts[column] + served

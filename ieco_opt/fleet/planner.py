@@ -12,7 +12,9 @@ from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
-from ieco_opt.fleet.program.plan import build_fleet_program
+from ieco_opt.fleet.program.load_program import build_load_program
+from ieco_opt.fleet.program.loads import PER_KWH
+from ieco_opt.fleet.program.plan import build_fleet_program, caps_of
 from ieco_opt.fleet.program.start import starting_counts, whole_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.results.guarantee import CLOSED
@@ -158,7 +160,8 @@ class FleetPlanner:
         if solution.outcome is not Outcome.OPTIMAL:
             raise Stopped("a time limit ended the solver")
         decision = read_fleet_decision(model, data.problem)
-        return decision.violation, totals_of(data.problem, decision.instances, list(decision.nodes))
+        totals = totals_of(data.problem, decision.instances, decision.nodes, decision.share)
+        return decision.violation, totals
 
     def solve(self, data: FleetProgramData, speed_factor: float, known: Plan | None = None) -> Plan | None:
         """The best plan of one program, started from a known one; ``None``: proven that there is none.
@@ -183,12 +186,55 @@ class FleetPlanner:
         if solution.bound is None or not np.isfinite(solution.bound):
             # Stopped so early that the solver has no bound of its own yet.
             solution = replace(solution, bound=relaxed.objective)
-        plan = self._balanced(decided_plan(data, speed_factor, read_fleet_decision(model, data.problem)))
+        plan = decided_plan(data, speed_factor, read_fleet_decision(model, data.problem))
+        loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else self._balanced(plan)
+        plan = plan if loaded is None else loaded
         plan = confirmed(plan, solution.objective, solution.bound)
         accepted = max(self.run.config.relative_gap, self.run.config.accepted_gap or 0.0, CLOSED)
         if solution.outcome is Outcome.FEASIBLE and (plan.gap > accepted or self.run.interrupt.requested):
             raise Stopped(reason, plan)
         return plan
+
+    def loaded(self, plan: Plan, caps: Mapping[Quantity, float]) -> Plan | None:
+        """A plan whose instances serve what takes least; ``None`` where they exceed caps whatever they serve.
+
+        That is least of what the plan minimises, where energy has a part in that, or else of what the fleet does.
+        """
+        problem, nodes = plan.problem, [len(each) for each in plan.placements]
+        counts = {at: count for at, count in enumerate(plan.counts) if count}
+        fixed = totals_of(problem, plan.counts, nodes, {})
+        limits = {quantity: limit for quantity, limit in caps_of(problem).items() if np.isfinite(limit)}
+        for quantity, limit in caps.items():
+            # What a plan before reached is met but for rounding, and the caps of the scenario exactly.
+            limits[quantity] = min(limit * (1.0 + ROUNDING), limits.get(quantity, np.inf))
+        left = {each: limit - fixed[each] for each, limit in limits.items()}
+        if min(left.values(), default=0.0) < 0.0:
+            return None
+        room = {each: value for each, value in left.items() if each in PER_KWH}
+        minimise = Quantity(plan.minimised) if plan.minimised in PER_KWH else self._loads_for
+        model = build_load_program(problem, counts, minimise, room)
+        try:
+            solution = self._completions.solve(model)
+        except Stopped:
+            return None
+        if not solution.has_incumbent:
+            return None
+        slices = {at: problem.workloads[problem.columns[at].workload].slices for at in counts}
+        share = {
+            (at, c): max(0.0, variable.value or 0.0) / (slices[at] or 1) for (at, c), variable in model.share.items()
+        }
+        return replace(plan, share=share, totals=totals_of(problem, plan.counts, nodes, share))
+
+    @property
+    def _loads_for(self) -> Quantity:
+        """What loads are to take least of, where a plan minimises nothing that energy has a part in."""
+        objective = Quantity(self.space.resolved.fleet.objective)
+        priced = any(pool.usd_per_kwh for pool in self.space.pools)
+        if objective in (Quantity.ENERGY, Quantity.CARBON):
+            return objective
+        if priced:
+            return Quantity.COST
+        return Quantity.ENERGY if np.isfinite(self.space.caps.max_energy_kw) else Quantity.CARBON
 
     def _balanced(self, plan: Plan) -> Plan:
         """Spread the classes of each mix evenly over the instances that run."""

@@ -64,19 +64,20 @@ def columns_at(
     ask: Ask = go_on,
     *,
     beyond: bool = False,
+    frugal: bool = False,
     kept: Callable[[Column], bool] | None = None,
 ) -> list[Column]:
     """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
 
-    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace. ``kept`` says
-    which columns there are.
+    ``beyond``: also keep what serves more than the demand, and what several smaller instances replace. ``frugal``: also
+    what takes less energy for a request. ``kept`` says which columns there are.
     """
     service = candidate.service(speed_factor)
     listed = []
     for at, table in enumerate(candidate.tables):
         ask()
         held = candidate.service(speed_factor, table.margin)
-        listed.append(list(_table_columns(candidate, index, at, table, held)))
+        listed.append(list(_table_columns(candidate, index, at, table, held, frugal=frugal)))
     found = []
     for pool in candidate.workload.pools:
         ask()
@@ -93,7 +94,7 @@ def columns_at(
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing([column for column in found if kept is None or kept(column)])
-    return nondominated(found, candidate, pools, ask, beyond=beyond)
+    return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal)
 
 
 def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Column | None:
@@ -103,14 +104,16 @@ def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Colu
         return _point_column(candidate, column.workload, column.origin.points, column.pool, service)
     table = candidate.tables[column.origin.table]
     service = candidate.service(speed_factor, table.margin)
-    served, batch = list(column.requests_per_s), list(column.batch)
+    served, batch, busy = list(column.requests_per_s), list(column.batch), list(column.busy_s)
     for class_index, row in enumerate(column.origin.rows):
         setups = table.setups[class_index]
         if row >= 0 and not isinstance(setups, PrefillSetups):
             capacities = setups.take(np.array([row])).capacities(service)
             served[class_index] = float(capacities.requests_per_s[0]) / table.margin
             batch[class_index] = int(capacities.batch[0])
-    return replace(column, requests_per_s=tuple(served), batch=tuple(batch)) if any(served) else None
+            busy[class_index] = float(capacities.busy_s[0]) if batch[class_index] else 0.0
+    faster = replace(column, requests_per_s=tuple(served), batch=tuple(batch), busy_s=tuple(busy))
+    return faster if any(served) else None
 
 
 def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
@@ -255,21 +258,30 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     )
 
 
-def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable, service: Service) -> Iterator[Column]:
-    """Columns of a table on the first of its pools, the best for each number of GPUs by what they serve."""
+def _table_columns(
+    candidate: Candidates, index: int, at: int, table: SetupTable, service: Service, *, frugal: bool
+) -> Iterator[Column]:
+    """Columns of a table on the first of its pools, the best for each number of GPUs by what they serve.
+
+    ``frugal``: and by the energy that a request takes, which is as its busy time where GPUs are as many.
+    """
     classes = len(candidate.classes)
-    served, room, moved = (np.zeros((table.count, classes)) for _ in range(3))
+    served, room, moved, busy = (np.zeros((table.count, classes)) for _ in range(4))
     batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
     gpus = np.zeros(table.count, dtype=np.int64)
     for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
         capacities = setups.capacities(service)
         _put(capacities, key, class_index, service, served, room, moved, batch, row)
+        good = capacities.requests_per_s > 0.0
+        busy[key[good], class_index] = capacities.busy_s[good]
         gpus[key] = setups.degrees.gpus.astype(np.int64)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
     for size in np.unique(gpus[serves]):
         rows = serves[gpus[serves] == size]
-        criteria = np.hstack([served[rows], room[rows], -moved[rows]])
-        for best in rows[pareto_rows(criteria)]:
+        criteria = [served[rows], room[rows], -moved[rows]]
+        if frugal:
+            criteria.append(-np.where(served[rows] > 0.0, busy[rows], np.inf))
+        for best in rows[pareto_rows(np.hstack(criteria))]:
             yield Column(
                 workload=index,
                 pool=table.pools[0],
@@ -279,6 +291,7 @@ def _table_columns(candidate: Candidates, index: int, at: int, table: SetupTable
                 room_s=tuple(room[best].tolist()),
                 transfer_s=tuple(moved[best].tolist()),
                 batch=tuple(batch[best].tolist()),
+                busy_s=tuple(busy[best].tolist()),
                 origin=Origin(at, tuple(row[best].tolist())),
                 cache_form=table.cache_form,
                 margin=table.margin,
@@ -335,5 +348,7 @@ def _point_column(
         room_s=(math.inf,) * len(labels),
         transfer_s=nothing,
         batch=(0,) * len(labels),
+        # An instance of which only figures are known is busy while it serves.
+        busy_s=tuple(1.0 / each if each else 0.0 for each in served),
         origin=Origin(None, (), tuple(good)),
     )

@@ -10,13 +10,22 @@ from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
 from ieco_opt.fleet.program.plan import caps_of, power_scale
 from ieco_opt.fleet.space import Caps, FleetProblem
+from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.run import Stopped
 
-_UNITS = {Quantity.COST: "$/h", Quantity.POWER: "kW", Quantity.GPUS: "GPUs"}
+_UNITS = {
+    Quantity.COST: "$/h",
+    Quantity.POWER: "kW",
+    Quantity.GPUS: "GPUs",
+    Quantity.ENERGY: "kW",
+    Quantity.CARBON: "kg/h",
+}
 _CAPS = {
     Quantity.COST: "limits.max_usd_per_hour",
     Quantity.POWER: "limits.max_power_kw",
     Quantity.GPUS: "limits.max_gpus",
+    Quantity.ENERGY: "limits.max_energy_kw",
+    Quantity.CARBON: "limits.max_carbon_kg_per_hour",
 }
 _PLENTY = 1_000_000
 """More nodes than any plan uses."""
@@ -64,9 +73,17 @@ def minimal_relaxations(
             measured = _measured(unknown, problem, requirement, *answer)
             if minimise is not None:
                 least = planner.least_with_violation(problem, requirement, epsilons, minimise, answer[0])
+                if _is_gradual(problem, requirement, least, epsilons[minimise]):
+                    continue
                 measured = replace(measured, objective=least)
             found.append(measured)
     return sorted(found, key=lambda each: (each.amount is None, each.share is None, each.share or 0.0))
+
+
+def _is_gradual(problem: FleetProblem, requirement: Requirement, least: float | None, better: float) -> bool:
+    """Whether a plan is better just by serving a little less, as any is whose energy counts: that says nothing."""
+    lower = problem.decides_loads and requirement.family is Family.DEMAND
+    return lower and least is not None and least >= better * (1.0 - CLOSED)
 
 
 def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) -> bool:
@@ -76,7 +93,7 @@ def _limits_matter(planner: FleetPlanner, epsilons: Mapping[Quantity, float]) ->
         space = space.with_nodes(at, _PLENTY)
     problem = planner.problem(space=space)
     pools = tuple(replace(pool, max_power_kw=math.inf) for pool in problem.pools)
-    lifted = replace(problem, pools=pools, caps=Caps(math.inf, math.inf, math.inf))
+    lifted = replace(problem, pools=pools, caps=Caps())
     try:
         return planner.exists(lifted, epsilons)
     except Stopped:

@@ -360,8 +360,13 @@ def _running(
     # A result holds its profiles as mappings.
     if resolved.fleet.profile != fleet.profile:
         fleet = fleet.model_copy(update={"profile": resolved.fleet.profile})
+    if objective == "throughput" and resolved.energy_matters():
+        message = "found throughput, expected another objective where energy has a price or a limit"
+        raise ScenarioError.single(message, field="objective", file=fleet.origin.file)
     with running(config, within=within) as run, _empty_handed():
         before: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
+        if before is not None and before.space.decides_loads != resolved.energy_matters():
+            before = None
         if before is None:
             planner = FleetPlanner(build_fleet_space(resolved, run.ask), run, report=report)
         else:

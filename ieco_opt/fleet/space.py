@@ -8,17 +8,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ieco_opt.catalog.types import Fidelity, SitePower
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
+from ieco_opt.performance.energy import watts
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
 
 @dataclass(frozen=True, slots=True)
 class PoolData:
-    """A pool in numbers; ``kw_per_gpu`` is NaN where the power is unknown, ``max_power_kw`` inf where none is set."""
+    """A pool in numbers; ``kw_per_gpu`` is NaN where the power is unknown, ``max_power_kw`` inf where none is set.
+
+    ``idle_kw_per_gpu`` and ``busy_kw_per_gpu`` are drawn at the site, with what cooling and supply take.
+    ``usd_per_kwh`` is 0 where energy has no price, ``kg_co2_per_kwh`` NaN where it is unknown.
+    """
 
     name: str
     nodes: Nodes
@@ -27,6 +33,10 @@ class PoolData:
     kw_per_gpu: float
     max_power_kw: float
     owned_gpus: int
+    idle_kw_per_gpu: float
+    busy_kw_per_gpu: float
+    usd_per_kwh: float
+    kg_co2_per_kwh: float
 
     @property
     def capacity_gpus(self) -> int:
@@ -36,10 +46,14 @@ class PoolData:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A workload in numbers: requests/s of each class with ``headroom`` in them, replicas, modes and slices."""
+    """A workload in numbers: requests/s of each class with ``headroom`` in them, replicas, modes and slices.
+
+    ``arriving`` are the requests/s of each class that are there, whatever multiple of the demand has to be covered.
+    """
 
     name: str
     requests_per_s: tuple[float, ...]
+    arriving: tuple[float, ...]
     headroom: float
     min_instances: int
     max_instances: int | None
@@ -58,11 +72,13 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Caps on what is allocated in all pools together; inf where there is none."""
+    """Caps on what all pools together allocate and draw; inf where there is none."""
 
-    max_usd_per_hour: float
-    max_power_kw: float
-    max_gpus: float
+    max_usd_per_hour: float = math.inf
+    max_power_kw: float = math.inf
+    max_gpus: float = math.inf
+    max_energy_kw: float = math.inf
+    max_carbon_kg_per_hour: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,8 @@ class FleetProblem:
         Instances of each column that can ever be useful and fit.
     late_pairs
         Positions of a prefill and a decode column that must not be used together.
+    decides_loads
+        Whether the requests that each column serves are decided too, since energy matters.
     """
 
     pools: tuple[PoolData, ...]
@@ -83,6 +101,11 @@ class FleetProblem:
     most: tuple[int, ...]
     late_pairs: tuple[tuple[int, int], ...]
     caps: Caps
+    decides_loads: bool = False
+
+    def has_slack(self, workload: int) -> bool:
+        """Whether the slack of a workload is a criterion; a mix whose loads are decided is spread for its energy."""
+        return not self.decides_loads or len(self.workloads[workload].requests_per_s) == 1
 
     @property
     def unserved(self) -> tuple[int, ...]:
@@ -106,6 +129,7 @@ class FleetSpace:
     candidates: tuple[Candidates, ...]
     pools: tuple[PoolData, ...]
     caps: Caps
+    decides_loads: bool = False
     demand_factor: float = 1.0
     kept: Callable[[Column], bool] | None = None
 
@@ -156,8 +180,9 @@ class FleetSpace:
         found = []
         for at, candidate in enumerate(self.candidates):
             ask(f"choosing instances: workload {at + 1} of {len(self.candidates)}")
+            pools, frugal = self.resolved.pools, self.decides_loads
             found.append(
-                columns_at(candidate, at, self.resolved.pools, speed_factor, ask, beyond=beyond, kept=self.kept)
+                columns_at(candidate, at, pools, speed_factor, ask, beyond=beyond, frugal=frugal, kept=self.kept)
             )
         return found
 
@@ -204,6 +229,7 @@ class FleetSpace:
             most=tuple(most),
             late_pairs=tuple(conflicts(columns)),
             caps=self.caps,
+            decides_loads=self.decides_loads,
         )
 
     def with_nodes(self, pool: int, whole: int) -> FleetSpace:
@@ -264,7 +290,10 @@ def build_fleet_space(resolved: ResolvedFleet, ask: Ask = go_on) -> FleetSpace:
             max_usd_per_hour=_or_inf(limits.max_usd_per_hour),
             max_power_kw=_or_inf(limits.max_power_kw),
             max_gpus=_or_inf(limits.max_gpus),
+            max_energy_kw=_or_inf(limits.max_energy_kw),
+            max_carbon_kg_per_hour=_or_inf(limits.max_carbon_kg_per_hour),
         ),
+        decides_loads=resolved.energy_matters(),
     )
 
 
@@ -289,6 +318,7 @@ def _demand(candidate: Candidates) -> Demand:
     return Demand(
         name=workload.name,
         requests_per_s=candidate.demand(),
+        arriving=tuple(each / (1.0 + workload.headroom) for each in candidate.demand()),
         headroom=workload.headroom,
         min_instances=workload.min_instances,
         max_instances=workload.max_instances,
@@ -299,6 +329,8 @@ def _demand(candidate: Candidates) -> Demand:
 
 def _pool_data(pool: ResolvedPool) -> PoolData:
     whole, left = divmod(pool.gpus, pool.node_size)
+    idle_w, busy_w = watts(pool.accelerator, Fidelity.DEPLOYABLE, np.array(1.0))
+    site = pool.accelerator.power or SitePower()
     return PoolData(
         name=pool.name,
         nodes=Nodes(pool.node_size, whole, 0 if pool.by_node else left),
@@ -307,6 +339,10 @@ def _pool_data(pool: ResolvedPool) -> PoolData:
         kw_per_gpu=np.nan if pool.power_w is None else pool.power_w / 1000.0,
         max_power_kw=_or_inf(pool.max_power_kw),
         owned_gpus=pool.owned_gpus,
+        idle_kw_per_gpu=site.pue * float(idle_w) / 1000.0,
+        busy_kw_per_gpu=site.pue * float(busy_w) / 1000.0,
+        usd_per_kwh=pool.usd_per_kwh or 0.0,
+        kg_co2_per_kwh=np.nan if site.kg_co2_per_kwh is None else site.kg_co2_per_kwh,
     )
 
 

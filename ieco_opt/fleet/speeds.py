@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -29,15 +30,20 @@ def with_attained_factor(space: FleetSpace, plan: Plan) -> Plan:
     return replace(plan, speed_factor=factor if math.isfinite(factor) else 1.0)
 
 
-def as_fast_as_possible(space: FleetSpace, plan: Plan, fastest: float) -> Plan:
+def as_fast_as_possible(
+    space: FleetSpace, plan: Plan, fastest: float, loaded: Callable[[Plan], Plan | None] | None = None
+) -> Plan:
     """Run the instances of a plan as fast as they can while they still serve the demand.
 
-    Bisects on the factor: what the same instances serve falls in steps as their batches shrink.
+    Bisects on the factor: what the same instances serve falls in steps as their batches shrink, and what a request
+    takes rises. Where that matters, ``loaded`` says what they then serve, or that a cap is exceeded.
     """
     slow, fast = plan, fastest
     while fast / slow.speed_factor > 1.0 + STEP / 10.0:
         middle = math.sqrt(fast * slow.speed_factor)
         faster = _at(space, plan, middle)
+        if faster is not None and loaded is not None:
+            faster = loaded(faster)
         if faster is None:
             fast = middle
         else:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ieco_opt.fleet.levels import best_of_equals
+from ieco_opt.fleet.levels import best_of_equals, faster_within
 from ieco_opt.fleet.plan import ROUNDING, Plan
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Quantity
-from ieco_opt.fleet.speeds import STEP, as_fast_as_possible
+from ieco_opt.fleet.speeds import STEP
 from ieco_opt.fleet.throughput import Multiples
 from ieco_opt.solvers.run import Stopped
 
@@ -80,7 +80,7 @@ class Faster:
     def cheapest(self, at_least: float) -> Plan | None:
         """Cheapest plan at a factor, run as fast as its instances can while they still serve the demand."""
         plan = self.planner.best(speed_factor=max(at_least, 1.0))
-        return None if plan is None else as_fast_as_possible(self.planner.space, plan, self.fastest)
+        return None if plan is None else faster_within(self.planner, plan, self.fastest, {})
 
     def limit(self) -> float:
         """The factor of the fastest setups."""

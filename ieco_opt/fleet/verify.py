@@ -56,8 +56,37 @@ def allocated_gpus(pool: ResolvedPool, plan: FleetPlan) -> int:
 
 
 def usd_per_hour(pool: ResolvedPool, plan: FleetPlan) -> float:
-    """Hourly cost of a pool, of which owned GPUs cost nothing."""
-    return pool.usd_per_gpu_hour * max(0, allocated_gpus(pool, plan) - pool.owned_gpus)
+    """Hourly cost of a pool, of which owned GPUs cost nothing, with the price of its energy where it has one."""
+    rent = pool.usd_per_gpu_hour * max(0, allocated_gpus(pool, plan) - pool.owned_gpus)
+    return rent + (pool_energy(pool, plan)["energy_usd_per_hour"] or 0.0)
+
+
+def pool_energy(pool: ResolvedPool, plan: FleetPlan) -> dict[str, float | None]:
+    """Energy of a pool, its price and carbon, by what its rows draw; ``None`` where that is unknown."""
+    site = pool.accelerator.power
+    drawn = [row.energy_kw for row in plan.instances if row.pool == pool.name]
+    stated = [each for each in drawn if each is not None]
+    kilowatts = None if pool.power_w is None or len(stated) < len(drawn) else sum(stated)
+
+    def times(rate: float | None) -> float | None:
+        return None if rate is None or kilowatts is None else rate * kilowatts
+
+    return {
+        "energy_kw": kilowatts,
+        "energy_usd_per_hour": times(None if site is None else site.usd_per_kwh),
+        "carbon_kg_per_hour": times(None if site is None else site.kg_co2_per_kwh),
+    }
+
+
+def plan_energy(pools: Sequence[ResolvedPool], plan: FleetPlan) -> dict[str, float | None]:
+    """The same of all pools: energy and carbon where those of each are known, and what is paid for energy."""
+    of_pools = [pool_energy(pool, plan) for pool in pools]
+    found: dict[str, float | None] = {}
+    for name in ("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour"):
+        known = [each for of in of_pools if (each := of[name]) is not None]
+        whole = bool(known) if name == "energy_usd_per_hour" else len(known) == len(pools)
+        found[name] = sum(known) if whole else None
+    return found
 
 
 def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
@@ -70,6 +99,7 @@ def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         ("usd_per_hour", cost, "cost"),
         ("gpus", gpus, "hold"),
         ("power_kw", drawn if known else None, "draw"),
+        *((name, value, "take") for name, value in _stated_energy(resolved, plan).items()),
     ):
         found = getattr(plan, name)
         if not same(found, expected):
@@ -79,8 +109,35 @@ def _totals(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
         yield f"power: {drawn:.6g} kW, more than max_power_kw {limits.max_power_kw:g}"
     if limits.max_usd_per_hour is not None and exceeds(cost, limits.max_usd_per_hour):
         yield f"cost: {cost:.6g} $/h, more than max_usd_per_hour {limits.max_usd_per_hour:g}"
+    yield from _exceeded_energy(resolved, plan)
     if limits.max_gpus is not None and gpus > limits.max_gpus:
         yield f"gpus: {gpus}, more than max_gpus {limits.max_gpus}"
+
+
+def _stated_energy(resolved: ResolvedFleet, plan: FleetPlan) -> dict[str, float | None]:
+    return plan_energy(resolved.pools, plan) if states_energy(resolved, plan) else {}
+
+
+def states_energy(resolved: ResolvedFleet, plan: FleetPlan) -> bool:
+    """Whether sums of a plan must state energy: it matters, or any part says something of it.
+
+    Otherwise it is of a version that did not price it. Where the performance model is the same, that asks every row.
+    """
+    parts = [plan, *plan.pools, *plan.instances]
+    names = ("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour")
+    stated = any(getattr(part, name, None) is not None for part in parts for name in names)
+    return stated or resolved.energy_matters()
+
+
+def _exceeded_energy(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    limits, taken = resolved.fleet.limits, plan_energy(resolved.pools, plan)
+    for what, name, most, unit in (
+        ("energy_kw", "max_energy_kw", limits.max_energy_kw, "kW"),
+        ("carbon_kg_per_hour", "max_carbon_kg_per_hour", limits.max_carbon_kg_per_hour, "kg/h"),
+    ):
+        found = taken[what]
+        if most is not None and (found is None or exceeds(found, most)):
+            yield f"{what}: {shown(found)} {unit}, more than {name} {most:g}"
 
 
 def _pool_problems(pool: ResolvedPool, plan: FleetPlan) -> Iterator[str]:

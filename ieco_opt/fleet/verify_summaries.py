@@ -11,7 +11,7 @@ from sys import float_info
 
 import numpy as np
 
-from ieco_opt.fleet.verify import allocated_gpus, margin_of_row, usd_per_hour
+from ieco_opt.fleet.verify import allocated_gpus, margin_of_row, pool_energy, states_energy, usd_per_hour
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, usd_per_second
 from ieco_opt.results.agreement import EXACT, differences, exceeds, same, shown
 from ieco_opt.results.answer import Question
@@ -19,7 +19,14 @@ from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, NodeRow, PoolSummary, WorkloadSummary
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
 
-_MINIMISED = {"cost": "usd_per_hour", "power": "power_kw", "gpus": "gpus", "throughput": "demand_factor"}
+_MINIMISED = {
+    "cost": "usd_per_hour",
+    "power": "power_kw",
+    "gpus": "gpus",
+    "energy": "energy_kw",
+    "carbon": "carbon_kg_per_hour",
+    "throughput": "demand_factor",
+}
 
 
 def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPlan) -> Iterator[str]:
@@ -30,7 +37,7 @@ def summary_problems(resolved: ResolvedFleet, question: Question, plan: FleetPla
     for pool_summary in plan.pools:
         pool = pools.get(pool_summary.pool)
         if pool is not None:
-            yield from _different(f"pool {pool.name}", pool_summary, _pool(pool, plan))
+            yield from _different(f"pool {pool.name}", pool_summary, _pool(resolved, pool, plan))
     used = {pool_summary.pool: pool_summary for pool_summary in plan.pools}
     for row in plan.instances:
         if row.pool in used and row.pool in pools:
@@ -86,7 +93,7 @@ def _proof(question: Question, plan: FleetPlan) -> Iterator[str]:
         yield f"gap: found {shown(plan.gap)}, bound and objective give {shown(gap)}"
 
 
-def _pool(pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
+def _pool(resolved: ResolvedFleet, pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
     here = [row for row in plan.nodes if row.pool == pool.name]
     allocated = allocated_gpus(pool, plan)
     return {
@@ -98,12 +105,16 @@ def _pool(pool: ResolvedPool, plan: FleetPlan) -> dict[str, object]:
         "nodes": len({row.node for row in here}),
         "usd_per_hour": usd_per_hour(pool, plan),
         "power_kw": None if pool.power_w is None else pool.power_w * allocated / 1000.0,
+        **(pool_energy(pool, plan) if states_energy(resolved, plan) else {}),
     }
 
 
 def _row(pool: ResolvedPool, summary: PoolSummary, plan: FleetPlan, row: InstanceRow) -> dict[str, object]:
     rent = float(usd_per_second(np.array(float(row.gpus)), np.array(pool.usd_per_gpu_hour)))
+    # With a price of energy the performance model says what a token costs.
+    cost = {"cost_usd_per_mtok": TOKENS_PER_MTOK * rent / row.throughput_tokens_per_s}
     return {
+        **(cost if pool.usd_per_kwh is None else {}),
         "accelerator": pool.accelerator.name,
         "nodes": len({node.node for node in plan.nodes if _holds(node, row)}),
         "usd_per_hour": summary.usd_per_hour * row.gpus * row.instances / max(1, summary.used_gpus),
@@ -112,7 +123,6 @@ def _row(pool: ResolvedPool, summary: PoolSummary, plan: FleetPlan, row: Instanc
         "gap": plan.gap,
         "status": plan.status,
         "latency_s": None if row.speed_tokens_per_s is None else 1.0 / row.speed_tokens_per_s,
-        "cost_usd_per_mtok": TOKENS_PER_MTOK * rent / row.throughput_tokens_per_s,
     }
 
 

@@ -28,6 +28,7 @@ _NO_ROWS = ("scenario", "resolved", "versions", "solver")
 _MEMORY = ("cache_tokens", "weights_gb", "cache_gb", "draft_gb", "reserve_gb", "free_gb")
 _TRUSTED = ("profile", "in_range", "expected_error")
 _ENERGY = ("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok")
+_ENERGY_OF_PLANS = ("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour")
 _OF_SERVERS = ("engine", "engines", "exchange", "draft_mode", "draft_model")
 _OF_PROPOSALS = tuple(item.name for item in fields(Proposal) if item.name in _OF_SERVERS)
 
@@ -106,10 +107,14 @@ def _without_memory(row: _Row) -> _Row:
 
 
 def _without_energy(row: _Row) -> _Row:
-    """A row or a plan of models 1 to 3, which priced no energy and served the demand as it is."""
+    """A row, pool or plan of models 1 to 3, which priced no energy and served the demand as it is."""
+    if "cost_cap" in row:
+        return dict.fromkeys(_ENERGY) | row
+    if "instance_type" in row and "memory_per_gpu_gb" in row:
+        return {"energy_kw": None} | row
     if "next_cheaper" in row:
-        return {"demand_factor": 1.0} | row
-    return dict.fromkeys(_ENERGY) | row if "cost_cap" in row else row
+        return dict.fromkeys(_ENERGY_OF_PLANS) | {"demand_factor": 1.0} | row
+    return dict.fromkeys(_ENERGY_OF_PLANS) | row if "allocated_gpus" in row else row
 
 
 def _without_servers(row: _Row, draft_models: Mapping[str | None, str]) -> _Row:

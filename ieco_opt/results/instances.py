@@ -52,6 +52,8 @@ class InstanceRow(Row):
         Of prefill: the pass and the slowest transfer to a decode instance of the plan. ``None`` for decode.
     throughput_tokens_per_s
         Generated tokens of one full instance; for prefill, prompt tokens.
+    energy_kw
+        Mean power that the instances of the row draw at what they serve, with what cooling and supply take.
     bound, gap, status
         Of the plan: proven bound on its objective, relative gap, ``optimal`` or ``feasible``.
     engine ... expected_error
@@ -107,3 +109,4 @@ class InstanceRow(Row):
     in_range: Flag | None
     expected_error: AboveZero | None
     draft: Parallelism | None
+    energy_kw: FromZero | None

@@ -87,7 +87,15 @@ class WorkloadSummary(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSummary(Row):
-    """One pool of a plan: GPUs that there are, GPUs allocated (owned or rented), and GPUs at work in instances."""
+    """One pool of a plan: GPUs that there are, GPUs allocated (owned or rented), and GPUs at work in instances.
+
+    Attributes
+    ----------
+    usd_per_hour
+        Of the allocated GPUs; with the price of energy where it has one.
+    energy_kw, energy_usd_per_hour, carbon_kg_per_hour
+        Mean power that is drawn at what the instances serve, and its price and carbon; ``None`` where not known.
+    """
 
     pool: Text
     accelerator: Text
@@ -98,6 +106,9 @@ class PoolSummary(Row):
     nodes: Count
     usd_per_hour: FromZero
     power_kw: FromZero | None
+    energy_kw: FromZero | None
+    energy_usd_per_hour: FromZero | None
+    carbon_kg_per_hour: FromZero | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +122,7 @@ class Relaxation(Row):
     requirement
         Such as ``demand of chat`` or ``capacity of h100``.
     amount, unit
-        Least violation, in requests/s, GPUs, $/h or kW.
+        Least violation, in requests/s, GPUs, $/h, kW or kg/h.
     share
         The same relative to what is required; ``None`` where that is zero.
     objective
@@ -165,6 +176,10 @@ class FleetPlan(Record):
         What chose this plan among equally good ones, in this order (docs/fleet.md).
     next_cheaper
         What any better plan would violate at the least; empty where it was not asked for.
+    energy_kw, carbon_kg_per_hour
+        Of all pools; ``None`` where that of any is not known.
+    energy_usd_per_hour
+        Of the pools whose energy has a price, which ``usd_per_hour`` includes; ``None`` where none has.
     """
 
     speed_factor: AboveZero
@@ -182,6 +197,9 @@ class FleetPlan(Record):
     workloads: tuple[WorkloadSummary, ...]
     pools: tuple[PoolSummary, ...]
     next_cheaper: tuple[Relaxation, ...]
+    energy_kw: FromZero | None
+    energy_usd_per_hour: FromZero | None
+    carbon_kg_per_hour: FromZero | None
 
 
 TABLES = ("instances", "nodes", "workloads", "pools", "levels", "next_cheaper", "plans")

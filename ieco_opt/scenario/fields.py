@@ -302,6 +302,8 @@ ModelError = Annotated[
 TokensOfRequest = Annotated[int, Field(ge=1, le=MAX_TOKENS), expecting(f"an integer from 1 to {MAX_TOKENS:,}")]
 Count = Annotated[int, Field(ge=0, le=MAX_DEGREE), expecting(f"an integer from 0 to {MAX_DEGREE:,}")]
 Price = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("a number from 0 to 1e6")]
+EnergyRate = Annotated[float, Field(ge=1e-6, le=1000, allow_inf_nan=False), expecting("a number from 1e-6 to 1000")]
+Effectiveness = Annotated[float, Field(ge=1, le=10, allow_inf_nan=False), expecting("a number from 1 to 10")]
 Headroom = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), expecting("a number from 0 to 100")]
 Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS), expecting(f"an integer from 0 to {MAX_TOKENS:,}")]
 Degree = Annotated[int, Field(ge=1, le=MAX_DEGREE), expecting(f"an integer from 1 to {MAX_DEGREE:,}")]

@@ -295,8 +295,8 @@ class Fleet(Strict):
     accelerator."""
 
     objective: Annotated[
-        Literal["cost", "power", "gpus", "throughput", "frontier"],
-        fields.expecting("'cost', 'power', 'gpus', 'throughput' or 'frontier'"),
+        Literal["cost", "power", "gpus", "energy", "carbon", "throughput", "frontier"],
+        fields.expecting("'cost', 'power', 'gpus', 'energy', 'carbon', 'throughput' or 'frontier'"),
     ] = "cost"
     """What is minimised; throughput: the greatest common factor on all demands; frontier: cost against a common factor
     on all least speeds."""

@@ -17,3 +17,9 @@ class FleetLimits(Strict):
 
     max_gpus: fields.Degree | None = None
     """Most allocated GPUs."""
+
+    max_energy_kw: fields.Limit | None = None
+    """Greatest mean power that is drawn, with what cooling and supply take."""
+
+    max_carbon_kg_per_hour: fields.Limit | None = None
+    """Most carbon dioxide of the energy of an hour."""

@@ -10,6 +10,19 @@ from ieco_opt.scenario import fields
 from ieco_opt.scenario.strict import Strict
 
 
+class PoolPower(Strict):
+    """Energy at the site of a pool."""
+
+    usd_per_kwh: fields.EnergyRate | None = None
+    """Price of energy; by default the hourly cost is that of the GPUs alone."""
+
+    pue: fields.Effectiveness = 1.0
+    """Power usage effectiveness: power of the site over that of its GPUs."""
+
+    kg_co2_per_kwh: fields.EnergyRate | None = None
+    """Carbon dioxide of the energy; by default unknown."""
+
+
 class Pool(Strict):
     """Accelerators of one kind, which workloads share."""
 
@@ -33,6 +46,9 @@ class Pool(Strict):
 
     power_w: fields.Limit | None = None
     """Power of one GPU; by default the accelerator's."""
+
+    power: PoolPower | None = None
+    """Price and carbon of energy at its site; by default the accelerator's."""
 
     max_power_kw: fields.Limit | None = None
     """Greatest power of the allocated GPUs of this pool."""

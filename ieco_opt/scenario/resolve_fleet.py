@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator, Fidelity, Head, Model, PaperModel
+from ieco_opt.catalog.types import Accelerator, Fidelity, Head, Model, PaperModel, SitePower
 from ieco_opt.documents.origin import Location
 from ieco_opt.engines.profile import Profile
 from ieco_opt.errors import Fault, ScenarioError
@@ -18,6 +18,7 @@ from ieco_opt.scenario.deployment import ResolvedDesignSpace
 from ieco_opt.scenario.drafts import draft_of
 from ieco_opt.scenario.engines import profiles_of, unserved, with_profiles
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint
+from ieco_opt.scenario.fleet_energy import carbon_matters, energy_asked
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.precisions import Served, complaints, precisions, weights_of
 from ieco_opt.scenario.references import accelerator_of, model_of
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ResolvedPool:
-    """A pool with its accelerator, whose node size, price and power are those of the pool.
+    """A pool with its accelerator, whose node size, prices and power are those of the pool.
 
     ``power_w`` is ``None`` where it is unknown and nothing depends on it.
     """
@@ -44,9 +45,14 @@ class ResolvedPool:
     owned_gpus: int
 
     @property
+    def usd_per_kwh(self) -> float | None:
+        """Price of energy at the site of the pool; ``None`` where it has none."""
+        return None if self.accelerator.power is None else self.accelerator.power.usd_per_kwh
+
+    @property
     def hardware(self) -> Accelerator:
-        """The accelerator without price and power, which no setup depends on: pools alike in it are priced once."""
-        return replace(self.accelerator, usd_per_gpu_hour=None, power_w=None)
+        """The accelerator without prices and power, which no setup depends on: pools alike in it are priced once."""
+        return replace(self.accelerator, usd_per_gpu_hour=None, power_w=None, power=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,11 @@ class ResolvedFleet:
         if factor == 1.0:
             return self
         return replace(self, workloads=tuple(each.at_demand(factor) for each in self.workloads))
+
+    def energy_matters(self, objective: str | None = None) -> bool:
+        """Whether energy decides anything: it has a price or a limit, or an objective (the fleet's) is about it."""
+        asked = self.fleet if objective is None else self.fleet.model_copy(update={"objective": objective})
+        return energy_asked(asked) or any(pool.usd_per_kwh is not None for pool in self.pools)
 
 
 def resolve_fleet(fleet: Fleet) -> ResolvedFleet:
@@ -157,18 +168,19 @@ def _pool(fleet: Fleet, index: int) -> ResolvedPool:
     if price is None:
         message = f"no price is known for {accelerator.name!r}, expected a number"
         faults.append(fleet.origin.fault((*location, "usd_per_gpu_hour"), message))
-    if power is None and _power_matters(fleet, pool):
+    site = accelerator.power if pool.power is None else SitePower(**pool.power.model_dump())
+    if power is None and (_power_matters(fleet, pool) or site is not None):
         message = f"no power is known for {accelerator.name!r}, expected a number in watts"
         faults.append(fleet.origin.fault((*location, "power_w"), message))
-    if accelerator.power is not None:
-        message = "found a mapping, expected nothing: energy is priced in deployments alone"
-        faults.append(fleet.origin.fault((*location, "accelerator", "power"), message))
+    if carbon_matters(fleet) and (site is None or site.kg_co2_per_kwh is None):
+        message = f"no carbon is known for pool {pool.name!r}, expected kg_co2_per_kwh"
+        faults.append(fleet.origin.fault((*location, "power"), message))
     if faults or price is None:
         raise ScenarioError(faults)
     node_size = pool.node_size or accelerator.node_size
     return ResolvedPool(
         name=pool.name,
-        accelerator=replace(accelerator, node_size=node_size, usd_per_gpu_hour=price, power_w=power),
+        accelerator=replace(accelerator, node_size=node_size, usd_per_gpu_hour=price, power_w=power, power=site),
         gpus=pool.gpus,
         node_size=node_size,
         by_node=pool.rented_by == "node",
@@ -180,7 +192,8 @@ def _pool(fleet: Fleet, index: int) -> ResolvedPool:
 
 
 def _power_matters(fleet: Fleet, pool: Pool) -> bool:
-    return pool.max_power_kw is not None or fleet.limits.max_power_kw is not None or fleet.objective == "power"
+    capped = pool.max_power_kw is not None or fleet.limits.max_power_kw is not None
+    return capped or fleet.objective == "power" or energy_asked(fleet)
 
 
 def _workload(fleet: Fleet, index: int, pools: list[ResolvedPool | None]) -> ResolvedWorkload:

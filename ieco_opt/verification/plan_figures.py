@@ -31,6 +31,7 @@ from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import ResolvedFleet, ResolvedWorkload
 from ieco_opt.verification.deployments import DEGREES
+from ieco_opt.verification.plan_energy import energy_problems
 from ieco_opt.verification.plan_points import of_operating_points
 
 _ATTAINED = 1.0 - EXACT
@@ -39,10 +40,15 @@ _ATTAINED = 1.0 - EXACT
 
 @dataclass(frozen=True, slots=True)
 class _Priced:
-    """One class of requests on the instances of a row: what one of them serves, and its figures."""
+    """One class of requests on the instances of a row: what one of them serves, and its figures.
+
+    ``busy_s`` are the busy seconds of a request, ``tokens`` those of it that count in throughput.
+    """
 
     requests_per_s: float
     figures: dict[str, Any]
+    busy_s: float
+    tokens: float
 
 
 class PlanModel:
@@ -71,7 +77,8 @@ class PlanModel:
         candidate = self.candidates[row.workload]
         factor = plan.speed_factor * _ATTAINED
         if row.parallelism is None:
-            yield from of_operating_points(candidate, self._pools[row.pool], row, candidate.service(factor))
+            pool = self.resolved.pools[self._pools[row.pool]]
+            yield from of_operating_points(candidate, self._pools[row.pool], row, candidate.service(factor), pool)
             return
         if row.parallelism.gpus != row.gpus:
             yield f"gpus: found {row.gpus}, its degrees multiply to {row.parallelism.gpus}"
@@ -109,6 +116,9 @@ class PlanModel:
                 priced.append(self._priced(setups, at, batch, row, self._received(candidate, plan, row, index, factor)))
         if priced:
             yield from _compared(row, priced)
+            yield from energy_problems(
+                self.resolved.pools[self._pools[row.pool]], row, [one.busy_s for one in priced], *_of_token(priced)
+            )
             expected = ",".join(sorted(set.intersection(*engines))) or None
             if row.engines != expected:
                 yield f"engines: found {shown(row.engines)}, expected {shown(expected)}"
@@ -166,6 +176,12 @@ def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
     found = {name: getattr(row, name) for name in slowest.figures}
     for wrong in differences(found, slowest.figures):
         yield f"{wrong.place}: found {shown(wrong.found)}, the performance model gives {shown(wrong.expected)}"
+
+
+def _of_token(priced: list[_Priced]) -> tuple[float, float]:
+    """Busy seconds of a token of the slowest class, and tokens/s."""
+    slowest = max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
+    return slowest.busy_s / slowest.tokens, slowest.figures["throughput_tokens_per_s"]
 
 
 def _key(row: InstanceRow, family: Family) -> tuple[int, ...]:
@@ -239,7 +255,8 @@ def _decoding(setups: DecodingSetups, at: int, batch: int, row: InstanceRow) -> 
         **times,
         "bottleneck": bottleneck_of(times),
     }
-    return _Priced(served, figures)
+    busy_s = setups.output_tokens * float(alternative.busy_s(sequences)[0]) / batch
+    return _Priced(served, figures, busy_s, setups.output_tokens)
 
 
 def _first_token_s(family: Family, alternative: Alternatives, batch: int, round_s: float) -> float:
@@ -280,7 +297,7 @@ def _prefilling(setups: PrefillSetups, at: int, batch: int, row: InstanceRow, re
         **times,
         "bottleneck": bottleneck_of(times),
     }
-    return _Priced(served, figures)
+    return _Priced(served, figures, float(time.busy_s(prompts)[0]) / batch, tokens)
 
 
 def _mfu(setups: DecodingSetups | PrefillSetups, per_s: float, traffic: Traffic, gpus: int) -> float:

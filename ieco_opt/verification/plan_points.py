@@ -9,7 +9,8 @@ from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.instances import Service
 from ieco_opt.results.agreement import Difference, differences, exceeds, shown
 from ieco_opt.results.instances import InstanceRow
-from ieco_opt.scenario import OperatingPoint
+from ieco_opt.scenario import OperatingPoint, ResolvedPool
+from ieco_opt.verification.plan_energy import energy_problems
 
 _ABSENT = (
     *(
@@ -31,7 +32,9 @@ _ABSENT = (
 """Figures that an operating point does not have."""
 
 
-def of_operating_points(candidate: Candidates, pool: int, row: InstanceRow, service: Service) -> Iterator[str]:
+def of_operating_points(
+    candidate: Candidates, pool: int, row: InstanceRow, service: Service, resolved: ResolvedPool
+) -> Iterator[str]:
     """What keeps a row from being any type that the table lists for its pool; of several, the one most like it."""
     closest: list[str] | None = None
     for group in candidate.points:
@@ -41,7 +44,7 @@ def of_operating_points(candidate: Candidates, pool: int, row: InstanceRow, serv
             points = [point for point in points if _meets(point, service)]
         if not points or points[0].phase != row.phase or points[0].gpus != row.gpus:
             continue
-        wrong = _wrong(candidate, points, row)
+        wrong = _wrong(candidate, points, row, resolved)
         if closest is None or len(wrong) < len(closest):
             closest = wrong
     if closest is None:
@@ -57,7 +60,7 @@ def _meets(point: OperatingPoint, service: Service) -> bool:
     return not late and not slow
 
 
-def _wrong(candidate: Candidates, points: Sequence[OperatingPoint], row: InstanceRow) -> list[str]:
+def _wrong(candidate: Candidates, points: Sequence[OperatingPoint], row: InstanceRow, pool: ResolvedPool) -> list[str]:
     labels = [each.label for each in candidate.classes]
     served, tokens = [], []
     for point in points:
@@ -82,4 +85,6 @@ def _wrong(candidate: Candidates, points: Sequence[OperatingPoint], row: Instanc
     if exceeds(each, max(served)) or exceeds(min(served), each):
         between = shown(max(served)) if len(served) == 1 else f"{shown(min(served))} to {shown(max(served))}"
         wrong.append(Difference("capacity_requests_per_s", f"{each:.12g} an instance", between))
-    return [str(each) for each in wrong]
+    # An instance of which only figures are known is busy while it serves: 1 / R for a request, and for a token.
+    energy = energy_problems(pool, row, [1.0 / one for one in served], 1.0 / min(tokens), min(tokens))
+    return [*(str(each) for each in wrong), *energy]

@@ -26,7 +26,7 @@ def unchecked(result: FleetResult) -> Iterator[str]:
     if any(plan.next_cheaper for plan in result.plans):
         yield "what a better plan would violate (next_cheaper)"
     if any(len(workload.classes) > 1 for workload in result.scenario.workloads):
-        yield "of a request mix, which instances serve how much of which class"
+        yield "of a request mix, which instances serve how much of which class, and so what energy that takes"
 
 
 def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
@@ -126,7 +126,9 @@ def _criteria(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> 
     if "throughput" in settled:
         # A plan that serves as much as it can has no slack to choose by.
         settled |= {"slack"}
-    multiples = [covered(resolved, each, plan) for each in resolved.workloads]
+    loaded = resolved.energy_matters(result.question.objective)
+    counted = [each for each in resolved.workloads if not loaded or len(each.workload.classes) == 1]
+    multiples = [covered(resolved, each, plan) for each in counted]
     values = {
         "cost": plan.usd_per_hour,
         "speed_factor": plan.speed_factor,
@@ -134,7 +136,8 @@ def _criteria(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> 
         "gpus": float(plan.gpus),
         "instances": float(sum(row.instances for row in plan.instances)),
     }
-    return {name: value for name, value in values.items() if name not in settled}
+    # Where energy matters, mixes are spread for it, and their slack is no criterion.
+    return {name: value for name, value in values.items() if name not in settled and (counted or name != "slack")}
 
 
 def _next_cheaper(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
@@ -176,11 +179,15 @@ def _required(resolved: ResolvedFleet) -> dict[str, tuple[float, str]]:
         found[f"capacity of {pool.name}"] = (float(pool.gpus // pool.node_size * pool.node_size), "GPUs")
         if pool.max_power_kw is not None:
             found[f"max_power_kw of {pool.name}"] = (pool.max_power_kw, "kW")
-    for name, unit in (("max_usd_per_hour", "$/h"), ("max_power_kw", "kW"), ("max_gpus", "GPUs")):
+    for name, unit in (("max_usd_per_hour", "$/h"), ("max_power_kw", "kW"), ("max_gpus", "GPUs"), *_OF_ENERGY):
         most = getattr(limits, name)
         if most is not None:
             found[f"limits.{name}"] = (float(most), unit)
     return found
+
+
+_OF_ENERGY = (("max_energy_kw", "kW"), ("max_carbon_kg_per_hour", "kg/h"))
+"""Limits on energy, and their units."""
 
 
 def objectives(result: FleetResult) -> list[tuple[float, float]]:

@@ -164,11 +164,11 @@ def test_rows_that_nothing_exceeds_and_one_of_equals() -> None:
 def test_instances_beyond_which_another_one_serves_nothing(
     requests: float, least: int, most: int | None, useful: int
 ) -> None:
-    demand = Demand("w", (requests,), 0.0, least, most, ("disaggregated",), None)
+    demand = Demand("w", (requests,), (requests,), 0.0, least, most, ("disaggregated",), None)
     assert useful_instances(BASE, demand) == useful
 
 
 def test_each_class_of_a_mix_takes_instances_of_its_own() -> None:
-    demand = Demand("w", (5.9, 5.9), 0.0, 1, None, ("disaggregated",), None)
+    demand = Demand("w", (5.9, 5.9), (5.9, 5.9), 0.0, 1, None, ("disaggregated",), None)
     assert useful_instances(column(3.0, 2.0), demand) == 5
     assert useful_instances(column(3.0, 0.0), demand) == 2

@@ -88,6 +88,7 @@ def instances(workload: str, pool: str, count: int, gpus: int, **changes: Any) -
         "free_gb": 12.0,
         **dict.fromkeys(("profile", "in_range", "expected_error")),
         "draft": None,
+        "energy_kw": 0.5 * count * gpus,
     }
     return InstanceRow(**(values | changes))
 
@@ -123,6 +124,7 @@ _FROM_A_TABLE = dict.fromkeys(
         "engine",
         "engines",
         "parallelism",
+        "energy_kw",
     )
 )
 """Fields that an operating point may leave open."""
@@ -194,6 +196,9 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
                 nodes=count,
                 usd_per_hour=2.0 * allocated,
                 power_kw=round(0.7 * allocated, 3),
+                energy_kw=round(0.5 * used, 3),
+                energy_usd_per_hour=None,
+                carbon_kg_per_hour=None,
             )
         )
     cost = sum(pool.usd_per_hour for pool in pools)
@@ -212,6 +217,8 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
         "workloads": tuple(summary(workload.name, rows, headroom) for workload in scenario.workloads),
         "pools": tuple(pools),
         "next_cheaper": (),
+        "energy_kw": sum(pool.energy_kw or 0.0 for pool in pools),
+        **dict.fromkeys(("energy_usd_per_hour", "carbon_kg_per_hour")),
     }
     return FleetPlan(**(values | changes))
 
@@ -644,6 +651,9 @@ def test_plans_are_a_table_without_the_others() -> None:
         "bound",
         "gap",
         "status",
+        "energy_kw",
+        "energy_usd_per_hour",
+        "carbon_kg_per_hour",
     )
     assert frame["speed_factor"].tolist() == [1.0, 1.5, 2.25]
     assert str(frame["plan"].dtype) == str(frame["gpus"].dtype) == "int64"
@@ -745,7 +755,7 @@ FLEET_FRONTIER = {"kind": "fleet_frontier", "against": "speed"}
             ("question", "objective"),
             "fastest",
             "question.objective",
-            "found 'fastest', expected one of cost, power, gpus, throughput with the kind plan",
+            "found 'fastest', expected one of cost, power, gpus, energy, carbon, throughput with the kind plan",
         ),
         (("question", "objective"), None, "question.objective", "found nothing, expected one of cost, power, gpus"),
         (("question", "against"), "gpus", "question.against", "found 'gpus', expected null with the kind plan"),

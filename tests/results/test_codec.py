@@ -86,6 +86,7 @@ OPTIONAL = {
     *("engine", "engines", "exchange", "draft_mode", "draft_model"),
     *("profile", "in_range", "expected_error"),  # Of nothing that the performance model prices.
     *("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok"),
+    *("energy_kw", "energy_usd_per_hour", "carbon_kg_per_hour"),
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     *("confirmed", "margin"),

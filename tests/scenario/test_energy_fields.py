@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -112,12 +113,48 @@ def test_the_mapping_of_an_accelerator_keeps_what_its_energy_costs() -> None:
     assert catalog.accelerator_from_mapping(mapping) == accelerator
 
 
-def test_fleets_refuse_a_power_that_they_would_not_price() -> None:
-    pool = {"name": "p", "accelerator": {"like": "H100-SXM", "power": SITE}, "gpus": 8}
+def sited_fleet(pool: dict[str, Any]) -> ieco_opt.Fleet:
     workload = {"name": "chat", "model": "Llama-3.1-8B", "requests_per_s": 1, "prompt_tokens": 100}
-    fleet = {"kind": "fleet", "pools": [pool], "workloads": [workload | {"output_tokens": 100, "weights": ["fp8"]}]}
-    with pytest.raises(ScenarioError, match=r"pools\[0\].accelerator.power: found a mapping, expected nothing"):
-        resolve_fleet(load_fleet_mapping(fleet))
+    workload |= {"output_tokens": 100, "weights": ["fp8"]}
+    return load_fleet_mapping({"kind": "fleet", "pools": [{"name": "p", "gpus": 8} | pool], "workloads": [workload]})
+
+
+@pytest.mark.parametrize(
+    ("pool", "site"),
+    [
+        ({"accelerator": "H100-SXM"}, None),
+        ({"accelerator": {"like": "H100-SXM", "power": SITE}}, SITE),
+        ({"accelerator": "H100-SXM", "power": SITE}, SITE),
+        # As a whole: what the pool leaves out is not looked up at the accelerator.
+        (
+            {"accelerator": {"like": "H100-SXM", "power": SITE}, "power": {"pue": 2}},
+            {"usd_per_kwh": None, "pue": 2.0, "kg_co2_per_kwh": None},
+        ),
+    ],
+)
+def test_the_site_of_a_pool_is_its_own_or_that_of_its_accelerator(
+    pool: dict[str, Any], site: dict[str, Any] | None
+) -> None:
+    (resolved,) = resolve_fleet(sited_fleet(pool)).pools
+    found = None if resolved.accelerator.power is None else asdict(resolved.accelerator.power)
+    assert found == site
+    assert resolved.usd_per_kwh == (site or {}).get("usd_per_kwh")
+
+
+@pytest.mark.parametrize(
+    ("power", "place", "expected"),
+    [
+        ({"usd_per_kwh": 0}, "usd_per_kwh", "a number from 1e-6 to 1000"),
+        ({"usd_per_kwh": 1001}, "usd_per_kwh", "a number from 1e-6 to 1000"),
+        ({"pue": 0.9}, "pue", "a number from 1 to 10"),
+        ({"pue": 11}, "pue", "a number from 1 to 10"),
+        ({"kg_co2_per_kwh": "green"}, "kg_co2_per_kwh", "a number from 1e-6 to 1000"),
+        ({"price": 1}, "price", "unknown field"),
+    ],
+)
+def test_a_site_of_a_pool_that_makes_no_sense_is_refused(power: dict[str, Any], place: str, expected: str) -> None:
+    with pytest.raises(ScenarioError, match=rf"pools\[0\]\.power\.{place}: .*{expected}"):
+        sited_fleet({"accelerator": "H100-SXM", "power": power})
 
 
 def test_files_of_earlier_models_say_no_energy() -> None:

@@ -18,6 +18,8 @@ class Quantity(StrEnum):
     POWER = "power"
     GPUS = "gpus"
     INSTANCES = "instances"
+    ENERGY = "energy"
+    CARBON = "carbon"
 
 
 class Goal(StrEnum):
@@ -107,7 +109,8 @@ class FleetDecision:
     disaggregated
         Whether each workload runs disaggregated.
     share
-        Share of a class that a column serves, by column and class; workloads with a mix only.
+        Share of a class that a column serves, by column and class; of workloads with a mix, and where loads are
+        decided.
     flows
         By pool whose rests are no chain, and ``whole`` or ``partial`` nodes: how often each arc (start, size) is used.
     violation
@@ -145,7 +148,8 @@ def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
         ),
         share={
             (positions[name], c): (variable.value or 0.0) / slices[name] for (name, c), variable in model.share.items()
-        },
+        }
+        | {(positions[name], 0): variable.value or 0.0 for name, variable in model.served_share.items()},
         flows=flows,
         violation=model.violation.value if hasattr(model, "violation") else 0.0,
     )

@@ -20,6 +20,7 @@ from ieco_opt.fleet.program.data import (
     plain_name,
     position,
 )
+from ieco_opt.fleet.program.loads import define_load_constraints, define_served_constraints, energy_kw, per_kwh
 from ieco_opt.fleet.program.packing import define_packing_constraints
 from ieco_opt.fleet.program.pairing import define_cache_form_constraints, define_pairing_constraints
 from ieco_opt.fleet.space import FleetProblem, PoolData
@@ -37,6 +38,10 @@ def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
     define_variables(model, data)
     define_demand_constraints(model, data)
     define_mix_constraints(model, data)
+    define_load_constraints(model, data, _phases(data.problem))
+    define_served_constraints(
+        model, data, lambda *of: _active(model, data, *of) - _violation(model, data, Family.DEMAND, of[0])
+    )
     define_replica_constraints(model, data)
     define_pairing_constraints(model, data)
     define_cache_form_constraints(model, data)
@@ -245,7 +250,7 @@ def define_objective(model: Any, data: FleetProgramData) -> None:
 
 def most_covered(problem: FleetProblem) -> float:
     """No plan covers more than this multiple of all demands, workloads with slices aside; 1 at the least."""
-    whole = [at for at, workload in enumerate(problem.workloads) if not workload.is_sliced]
+    whole = [at for at, workload in enumerate(problem.workloads) if not workload.is_sliced and problem.has_slack(at)]
     return max(1.0, min((_room(problem, at) for at in whole), default=1.0))
 
 
@@ -275,6 +280,8 @@ def caps_of(problem: FleetProblem) -> dict[Quantity, float]:
         Quantity.COST: caps.max_usd_per_hour,
         Quantity.POWER: caps.max_power_kw,
         Quantity.GPUS: caps.max_gpus,
+        Quantity.ENERGY: caps.max_energy_kw,
+        Quantity.CARBON: caps.max_carbon_kg_per_hour,
     }
 
 
@@ -288,6 +295,8 @@ def _cap_scale(problem: FleetProblem, quantity: Quantity, limit: float) -> float
     per_gpu = {
         Quantity.COST: [pool.usd_per_gpu_hour for pool in problem.pools],
         Quantity.POWER: [pool.kw_per_gpu for pool in problem.pools],
+        Quantity.ENERGY: [pool.idle_kw_per_gpu for pool in problem.pools],
+        Quantity.CARBON: [pool.kg_co2_per_kwh * pool.idle_kw_per_gpu for pool in problem.pools],
     }
     return max(limit, min((each for each in per_gpu.get(quantity, []) if each > 0.0), default=0.0)) or 1.0
 
@@ -308,16 +317,20 @@ def allocated_gpus(model: Any, problem: FleetProblem, pool: str) -> Any:
 
 
 def total(model: Any, problem: FleetProblem, quantity: Quantity) -> Any:
-    """Cost in $/h, power in kW or allocated GPUs, over all pools; or all instances."""
+    """Cost in $/h, power or energy in kW, carbon in kg/h or allocated GPUs, over all pools; or all instances."""
     import pyomo.core as pyo
 
     if quantity is Quantity.INSTANCES:
         return pyo.quicksum(model.instances.values())
 
     def of(name: str, at: int) -> Any:
-        pool, allocated = problem.pools[at], allocated_gpus(model, problem, name)
+        pool = problem.pools[at]
+        if quantity in (Quantity.ENERGY, Quantity.CARBON):
+            return per_kwh(problem, at, quantity) * energy_kw(model, problem, at)
+        allocated = allocated_gpus(model, problem, name)
         if quantity is Quantity.COST:
-            return pool.usd_per_gpu_hour * (model.paid[name] if pool.owned_gpus else allocated)
+            rent = pool.usd_per_gpu_hour * (model.paid[name] if pool.owned_gpus else allocated)
+            return rent + pool.usd_per_kwh * energy_kw(model, problem, at) if pool.usd_per_kwh else rent
         return allocated if quantity is Quantity.GPUS else pool.kw_per_gpu * allocated
 
     return pyo.quicksum(of(name, at) for at, name in enumerate(model.pools))
@@ -341,7 +354,8 @@ def _active(model: Any, data: FleetProgramData, workload: int, phase: str) -> An
 def _required(model: Any, data: FleetProgramData, workload: int, phase: str) -> Any:
     """What shares of the demand must come to: all of it where active, or the multiple that all workloads cover."""
     active = _active(model, data, workload, phase)
-    if data.minimise is not Goal.SLACK or data.problem.workloads[workload].is_sliced:
+    uncounted = data.problem.workloads[workload].is_sliced or not data.problem.has_slack(workload)
+    if data.minimise is not Goal.SLACK or uncounted:
         return active
     # Where the phase is not active, nothing is required of it.
     return model.covered if isinstance(active, int) else model.covered - model.covered.ub * (1 - active)

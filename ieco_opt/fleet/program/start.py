@@ -54,8 +54,12 @@ def _prices(problem: FleetProblem, minimise: Quantity | Goal) -> list[float]:
     def price(pool: int) -> float:
         data = problem.pools[pool]
         per_gpu: dict[Quantity | Goal, float] = {Quantity.POWER: data.kw_per_gpu, Quantity.GPUS: 1.0}
+        # Of a full instance, which is what greed adds.
+        drawn = data.idle_kw_per_gpu + data.busy_kw_per_gpu
+        per_gpu |= {Quantity.ENERGY: drawn, Quantity.CARBON: data.kg_co2_per_kwh * drawn}
+        cost = data.usd_per_gpu_hour + (data.usd_per_kwh * drawn if data.usd_per_kwh else 0.0)
         # A little for every GPU, so that free ones are not wasted either.
-        return per_gpu.get(minimise, data.usd_per_gpu_hour) + 1e-6
+        return per_gpu.get(minimise, cost) + 1e-6
 
     return [price(column.pool) * column.gpus for column in problem.columns]
 

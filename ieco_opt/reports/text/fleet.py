@@ -28,6 +28,8 @@ from ieco_opt.results.plan import FleetPlan, FleetResult
 
 _KEY = "tokens/s/user (output), TTFT (time to first token, +-60 %): of a full instance; cost: of the pool, by GPUs"
 
+_ENERGY = "power: of the boards; energy: power drawn on average at these loads, with what cooling and supply take"
+
 _FOLDED = ("phase", "pool", "weights", "cache", "engine")
 """Columns that go into the heading where every row says the same."""
 
@@ -42,7 +44,7 @@ def render(result: FleetResult, width: int = 80) -> str:
         return render_frontier(result, width)
     parts = [wrapped(_head(result, plan), width) for plan in result.plans]
     for plan in result.plans:
-        tables = (_instances(plan), _workloads(plan), _pools(result, plan), _next_cheaper(result, plan))
+        tables = (_instances(result, plan), _workloads(plan), _pools(result, plan), _next_cheaper(result, plan))
         parts += [fitted(table, width) for table in tables if table.columns]
     return "\n\n".join([*parts, wrapped(_foot(result), width)])
 
@@ -53,6 +55,7 @@ def _head(result: FleetResult, plan: FleetPlan) -> list[str]:
         f"{result.scenario.name}: {fleet_wording.totals(result, plan)}",
         fleet_wording.verdict(result, plan),
         *fleet_wording.choice(result, plan),
+        *fleet_wording.energy(result, plan),
         *wording.margin(result.scenario),
     ]
     return [*wording.warning(result), *lines]
@@ -64,10 +67,11 @@ def _foot(result: FleetResult) -> list[str]:
     unexamined = [row.requirement for plan in result.plans for row in plan.next_cheaper if row.amount is None]
     missing = [f"what a better plan would miss was not examined in time of: {', '.join(unexamined)}"]
     about = [*wording.letters_in(layouts), *wording.trust(rows)]
-    return [*(missing if unexamined else []), *about, _KEY, fleet_wording.statistics(result)]
+    energy = [_ENERGY] if fleet_wording.energy_matters(result) else []
+    return [*(missing if unexamined else []), *about, _KEY, *energy, fleet_wording.statistics(result)]
 
 
-def _instances(plan: FleetPlan) -> TitledTable:
+def _instances(result: FleetResult, plan: FleetPlan) -> TitledTable:
     """What runs where; what is the same in every row stands in the heading."""
     rows = plan.instances
     columns = [
@@ -85,12 +89,13 @@ def _instances(plan: FleetPlan) -> TitledTable:
         speeds([row.speed_tokens_per_s for row in rows]),
         numbers("TTFT", "s", [row.time_to_first_token_s for row in rows], significant=3),
         shares("load", [row.utilization for row in rows]),
+        *_energies(result, [row.energy_kw for row in rows]),
         hourly_costs([row.usd_per_hour for row in rows]),
     ]
     same = [column for column in columns if column.name in _FOLDED and len(set(column.cells)) == 1]
     about = ", ".join(f"{column.name} {column.cells[0]}" for column in same if column.cells[0] != "-")
     heading = f"Instances ({'all: ' if len(rows) > 1 else ''}{about})" if about else "Instances"
-    narrow = ("exchange", "verify", "weights", "TTFT", "batch", SPEED, "load", "engine", "layout")
+    narrow = ("exchange", "verify", "weights", "TTFT", "batch", SPEED, "load", "energy", "engine", "layout")
     return TitledTable(heading, [column for column in speaking(columns) if column not in same], narrow)
 
 
@@ -160,9 +165,15 @@ def _pools(result: FleetResult, plan: FleetPlan) -> TitledTable:
         counts("used", "GPUs", [row.used_gpus for row in rows]),
         counts("nodes", "", [row.nodes for row in rows]),
         powers([row.power_kw for row in rows]),
+        *_energies(result, [row.energy_kw for row in rows]),
         hourly_costs([row.usd_per_hour for row in rows]),
     ]
-    return TitledTable("Pools", speaking(columns), ("billing", "accelerator", "owned", "nodes", "power"))
+    return TitledTable("Pools", speaking(columns), ("billing", "accelerator", "owned", "nodes", "power", "energy"))
+
+
+def _energies(result: FleetResult, kilowatts: Sequence[float | None]) -> list[Column]:
+    """Power that is drawn on average, where energy matters."""
+    return [numbers("energy", "kW", kilowatts)] if fleet_wording.energy_matters(result) else []
 
 
 def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
@@ -171,9 +182,13 @@ def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
     rows.sort(key=lambda each: (each[0].share is None, each[0].share or 0.0))
     if not rows:
         return TitledTable("", [])
-    better = {"cost": "cheaper plan", "power": "plan with less power", "gpus": "plan with fewer GPUs"}[
-        fleet_wording.objective(result)
-    ]
+    better = {
+        "cost": "cheaper plan",
+        "power": "plan with less power",
+        "gpus": "plan with fewer GPUs",
+        "energy": "plan with less energy",
+        "carbon": "plan with less carbon",
+    }[fleet_wording.objective(result)]
     unit = fleet_wording.unit(result)
     wide, decimals = max(len(row.unit) for row, _, _ in rows), 0 if unit == "GPUs" else 2
     shares_missed = ("-" if row.share is None else wording.percent(row.share) for row, _, _ in rows)

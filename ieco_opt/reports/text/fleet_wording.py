@@ -9,7 +9,14 @@ from ieco_opt.reports.text import wording
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetPlan, FleetResult, Level
 
-_UNITS = {"cost": "$/h", "power": "kW", "gpus": "GPUs", "throughput": "requests/s"}
+_UNITS = {
+    "cost": "$/h",
+    "power": "kW",
+    "gpus": "GPUs",
+    "energy": "kW",
+    "carbon": "kg/h",
+    "throughput": "requests/s",
+}
 
 
 def objective(result: FleetResult) -> str:
@@ -42,6 +49,24 @@ def totals(result: FleetResult, plan: FleetPlan) -> str:
     return f"{much}${plan.usd_per_hour:,.2f}/h, {wording.counted(plan.gpus, 'GPU')}{power}"
 
 
+def energy(result: FleetResult, plan: FleetPlan) -> list[str]:
+    """The energy of a plan in a line, where something is said or asked of it."""
+    if not energy_matters(result) or plan.energy_kw is None:
+        return []
+    paid = "" if plan.energy_usd_per_hour is None else f", ${plan.energy_usd_per_hour:,.2f}/h of the cost"
+    carbon = "" if plan.carbon_kg_per_hour is None else f", {plain(plan.carbon_kg_per_hour)} kg CO2/h"
+    return [f"energy: {plain(plan.energy_kw)} kW on average{paid}{carbon}"]
+
+
+def energy_matters(result: FleetResult) -> bool:
+    """Whether energy is worth a column: its price or carbon is given, or a limit or the objective is about it."""
+    limits = result.scenario.limits
+    asked = limits.max_energy_kw, limits.max_carbon_kg_per_hour
+    pools = [pool for plan in result.plans for pool in plan.pools]
+    given = any((pool.energy_usd_per_hour, pool.carbon_kg_per_hour) != (None, None) for pool in pools)
+    return given or asked != (None, None) or result.question.objective in ("energy", "carbon")
+
+
 def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
     """What chose the plan among equally good ones, in a line, and how far that is proven; no line where nothing did."""
     if not plan.levels:
@@ -50,6 +75,8 @@ def choice(result: FleetResult, plan: FleetPlan) -> list[str]:
         "cost": "at this cost",
         "power": "with this power",
         "gpus": "with so few GPUs",
+        "energy": "with so little energy",
+        "carbon": "with so little carbon",
         "throughput": "that serve as much",
     }[objective(result)]
     steps = ", then ".join(_step(result, level) for level in plan.levels)
@@ -128,6 +155,8 @@ def _answer(result: FleetResult) -> str:
         "cost": "least cost",
         "power": "least power",
         "gpus": "fewest GPUs",
+        "energy": "least energy",
+        "carbon": "least carbon",
         "throughput": "most requests/s" if _alone(result) else "greatest multiple of all demands",
     }[objective(result)]
     return asked if result.stopped is None else f"{asked} found so far"
@@ -139,8 +168,14 @@ def _proof(result: FleetResult, plan: FleetPlan) -> str:
         return "not proven: no bound was found, a better plan may exist"
     bound = f"bound {_bound(result, plan)}, gap {wording.percent(plan.gap)}"
     if plan.status == "optimal":
-        best = {"cost": "no plan is cheaper", "power": "no plan draws less", "gpus": "no plan allocates fewer"}
-        best |= {"throughput": "no plan serves more"}
+        best = {
+            "cost": "no plan is cheaper",
+            "power": "no plan draws less",
+            "gpus": "no plan allocates fewer",
+            "energy": "no plan takes less",
+            "carbon": "no plan emits less",
+            "throughput": "no plan serves more",
+        }
         return f"proven optimal: {best[objective(result)]} ({bound})"
     if result.stopped is not None:
         return f"not proven: a plan better by up to {wording.percent(plan.gap)} may exist ({bound})"
