@@ -141,7 +141,7 @@ class FleetSpace:
     def demands_of(self, problem: FleetProblem) -> tuple[Demand, ...]:
         """Workloads of a problem of this fleet, with the demands as they are here."""
         return tuple(
-            replace(workload, requests_per_s=asked.requests_per_s, slices=asked.slices)
+            replace(workload, requests_per_s=asked.requests_per_s, arriving=asked.arriving, slices=asked.slices)
             for workload, asked in zip(problem.workloads, self.demands, strict=True)
         )
 
