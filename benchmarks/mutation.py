@@ -55,6 +55,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "performance": (
         *("tests/performance", "tests/oracle_tests/test_calibrated_passes.py", "tests/calibration"),
         *("tests/design_space", "tests/exactness/test_energy.py", "tests/fleet/test_instances.py", "tests/engines"),
+        "tests/comparison/test_compare.py",
         *("tests/pareto", _SWEEP, _FLEETS[0]),
     ),
     "design_space": (
