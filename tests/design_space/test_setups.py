@@ -181,3 +181,19 @@ def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(eng
         rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
     )
     assert any(re.match(own, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("layouts", "expected"),
+    [
+        # One rank has no layout: it is listed once, and as the flat one where that is listed.
+        (["1d", "2d"], [(1, False), (2, False), (2, True), (4, False), (4, True)]),
+        (["1d"], [(1, False), (2, False), (4, False)]),
+        (["2d"], [(1, True), (2, True), (4, True)]),
+    ],
+)
+def test_one_rank_is_listed_once_whatever_the_layouts(layouts: list[str], expected: list[tuple[int, bool]]) -> None:
+    listed = LLAMA["design_space"] | {"stage_ranks": [1, 2, 4], "tensor_layout": layouts}
+    degrees = family(LLAMA, engine="none", design_space=listed).setups.degrees
+    found = zip(degrees.stage_ranks.tolist(), degrees.two_dimensional.tolist(), strict=True)
+    assert sorted(found) == expected
