@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ieco_opt import catalog
@@ -13,6 +14,7 @@ from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
 from ieco_opt.design_space.segments import build_segments
+from ieco_opt.design_space.setups import largest
 from ieco_opt.pareto.describe import parallelism_of
 from ieco_opt.programs.naming import segment_names
 from ieco_opt.scenario import load_scenario_mapping, resolve
@@ -197,3 +199,33 @@ def test_one_rank_is_listed_once_whatever_the_layouts(layouts: list[str], expect
     degrees = family(LLAMA, engine="none", design_space=listed).setups.degrees
     found = zip(degrees.stage_ranks.tolist(), degrees.two_dimensional.tolist(), strict=True)
     assert sorted(found) == expected
+
+
+MOST_COUNTED = 2**52 + 1
+"""More sequences than any deployment holds."""
+
+
+@pytest.mark.parametrize(
+    ("room", "each", "expected"),
+    [
+        (10.0, 3.0, 3),
+        (9.0, 3.0, 3),
+        (2.0, 3.0, 0),
+        (0.0, 3.0, 0),
+        (-1.0, 3.0, 0),
+        # What takes no room fits in none, but not in less.
+        (0.0, 0.0, MOST_COUNTED),
+        (1.0, 0.0, MOST_COUNTED),
+        (-1.0, 0.0, 0),
+        (1e20, 1.0, MOST_COUNTED),
+    ],
+)
+def test_the_largest_count_that_there_is_room_for(room: float, each: float, expected: int) -> None:
+    found = largest(lambda count: count * each <= room, np.array([room]), np.array([each]))
+    assert found.tolist() == [expected]
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_a_quotient_that_rounds_across_an_integer_is_put_right(off: int) -> None:
+    found = largest(lambda count: count <= 7 + off, np.array([7.0]), np.array([1.0]))
+    assert found.tolist() == [7 + off]
