@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -18,6 +19,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import _fastest_pairs, _promising_pairs
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.traffic import decode_traffic
 from ieco_opt.scenario import resolve
 
 MOST, VERIFIED = 60, 3
@@ -155,3 +157,15 @@ def _middle(values: Array) -> float:
     """Halfway between two neighbouring values, so that no rounding decides."""
     distinct = np.unique(values)
     return float(distinct[len(distinct) // 2 - 1] + distinct[len(distinct) // 2]) / 2
+
+
+@pytest.mark.parametrize("prompts_per_token", [0.0, 0.25, 1.0, 2.0])
+def test_a_draft_reads_its_share_of_the_prompts_in_each_of_its_passes(prompts_per_token: float) -> None:
+    context = replace(family().context, prompt_tokens=500.0, draft_prompts_per_token=prompts_per_token)
+    absorbing = replace(family(), context=context)
+    rows, at = np.array([0, 1]), np.array([[8.0], [8.0]])
+    # Tokens of a round by its passes, of which each of the draft's takes an equal part of the prompts.
+    share = prompts_per_token / family().factor(VERIFIED) / VERIFIED
+    expected = family().draft_timed(rows, decode_traffic(1.0, 30_000.0).with_prompts(share, 500.0)).latency_s(at)
+    assert absorbing.draft_pass(rows, VERIFIED).latency_s(at) == pytest.approx(expected, rel=1e-12)
+    assert (expected > family().draft_pass(rows, VERIFIED).latency_s(at)).all() == (prompts_per_token > 0.0)
