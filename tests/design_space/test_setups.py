@@ -229,3 +229,28 @@ def test_the_largest_count_that_there_is_room_for(room: float, each: float, expe
 def test_a_quotient_that_rounds_across_an_integer_is_put_right(off: int) -> None:
     found = largest(lambda count: count <= 7 + off, np.array([7.0]), np.array([1.0]))
     assert found.tolist() == [7 + off]
+
+
+def test_the_papers_experts_are_spread_from_two_tokens_each_on() -> None:
+    listed = {
+        "stage_ranks": [1, 2, 4],
+        "pipeline_parallel": [4],
+        "tensor_layout": ["1d"],
+        "batch": {"min": 1, "max": 300},
+    }
+    paper = {"fidelity": "paper", "model": "Mixtral 8x22B", "accelerators": ["H100"], "design_space": listed}
+    resolved = resolve(load_scenario_mapping({"kind": "deployment", "workload": {"context_tokens": 1000}} | paper))
+    card = (0, resolved.accelerators[0])
+    setups = build_families(family_request(resolved), card, (0, None))[0][0].setups
+    found = {
+        (ranks, experts, least, most)
+        for ranks, experts, least, most in zip(
+            setups.degrees.stage_ranks.tolist(),
+            setups.degrees.expert_parallel.tolist(),
+            setups.batch_min.tolist(),
+            setups.batch_max.tolist(),
+            strict=True,
+        )
+    }
+    # Two of eight experts: 2 x 4 sequences in each of four micro-batches, of which there are no more than sequences.
+    assert {(2, 1, 4, 31), (2, 2, 32, 300), (4, 1, 4, 31), (4, 4, 32, 300)} <= found
