@@ -2,14 +2,16 @@
 
     python benchmarks/fleet.py
 
-Prints, for each instance, the instance types priced and left, seconds of pricing and of solving (relaxation, start
-and search together), the plan's cost and its gap; all in one process after a warm-up, the faster of two runs each.
+Prints, for each instance, the instance types priced and left, CPU seconds of the whole plan and the share of solving in
+them (relaxation, start and search together), the plan's cost and its gap; all in one process after a warm-up, the
+quicker of two runs each.
 Instances are fixed: prices are those of the catalog, demands are drawn with fixed seeds.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -106,21 +108,25 @@ def buckets(sizes: int, pools: int, slices: int | None) -> Mapping:
     }
 
 
-def measured(mapping: Mapping, gap: float) -> FleetResult:
-    """The faster of some runs."""
+def measured(mapping: Mapping, gap: float) -> tuple[float, FleetResult]:
+    """CPU seconds of the quickest of some runs, and its plan."""
     config = replace(ieco_opt.load_solver_config("fleet"), relative_gap=gap, accepted_gap=None)
     loaded = load_fleet_mapping(mapping)
-    results = [ieco_opt.plan(loaded, solver_config=config) for _ in range(RUNS)]
-    return min(results, key=lambda each: each.statistics.solver_seconds)
+    runs = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        result = ieco_opt.plan(loaded, solver_config=config)
+        runs.append((time.process_time() - start, result))
+    return min(runs, key=lambda run: run[0])
 
 
 def show(mapping: Mapping, gap: float) -> None:
     """Print one line."""
-    result = measured(mapping, gap)
+    cpu_s, result = measured(mapping, gap)
     plan, took = result[0], result.statistics
     print(
         f"{mapping['name']:36} {gap:8.1%} {took.columns:7,} {took.columns_in_program:6,} {took.variables:6,} "
-        f"{took.seconds - took.solver_seconds:9.2f} {took.solver_seconds:9.2f} "
+        f"{cpu_s:9.2f} {took.solver_seconds / took.seconds:9.0%} "
         f"{plan.usd_per_hour:11,.2f} {plan.gap:9.4%}",
         flush=True,
     )
@@ -130,7 +136,7 @@ def main() -> None:
     """Measure and print."""
     ieco_opt.plan(load_fleet_mapping(fleet(1, 1)))
     print(
-        f"{'instance':36} {'asked':>8} {'priced':>7} {'left':>6} {'vars':>6} {'pricing s':>9} {'solving s':>9} "
+        f"{'instance':36} {'asked':>8} {'priced':>7} {'left':>6} {'vars':>6} {'CPU s':>9} {'solving':>9} "
         f"{'$/h':>11} {'gap':>9}"
     )
     for seed in (1, 2, 3):

@@ -52,8 +52,16 @@ IMPLAUSIBLE = re.compile(
 """Operators of Cosmic Ray that nobody would write by mistake, and that fail wherever the line is reached."""
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "performance": ("tests/performance", "tests/pareto", "tests/fleet/test_instances.py", _SWEEP, _FLEETS[0]),
-    "design_space": ("tests/design_space", "tests/programs", "tests/pareto", "tests/explanation", _SWEEP, _FLEETS[0]),
+    "performance": (
+        *("tests/performance", "tests/oracle_tests/test_calibrated_passes.py", "tests/calibration"),
+        *("tests/design_space", "tests/exactness/test_energy.py", "tests/fleet/test_instances.py", "tests/engines"),
+        "tests/comparison/test_compare.py",
+        *("tests/pareto", _SWEEP, _FLEETS[0]),
+    ),
+    "design_space": (
+        *("tests/design_space", "tests/programs", "tests/exactness/test_energy.py", "tests/pareto"),
+        *("tests/explanation", _SWEEP, _FLEETS[0]),
+    ),
     "programs": ("tests/programs", "tests/pareto", _SWEEP),
     "pareto": (
         *("tests/pareto", "tests/performance", "tests/programs", "tests/api", "tests/cli/test_cli.py"),
@@ -91,6 +99,7 @@ def main() -> int:
     parser.add_argument("--package", action="append", choices=sorted(TESTS), help="may be repeated; default: all")
     parser.add_argument("--sample", type=int, default=40, help="mutants of each package; 0: all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, help="only so many of a package's tests, the quick ones; default: all")
     parser.add_argument("--module", help="only modules whose path holds this")
     parser.add_argument("--session", type=Path, help="folder that keeps the results; default: a temporary one")
     chosen = parser.parse_args()
@@ -105,7 +114,7 @@ def main() -> int:
             with use_db(str(session / f"{package}.sqlite")) as database:
                 if not database.num_work_items:
                     fill(database, package, chosen.sample, chosen.seed, chosen.module)
-                run_pending(database, package)
+                run_pending(database, TESTS[package][: chosen.first])
                 report(database, package, equivalent)
     print(f"results are in {session}")
     return 0
@@ -177,10 +186,10 @@ def _positions(node: ast.expr) -> Iterator[tuple[int, int]]:
         yield from ((line, column) for column in range(first, last + 1))
 
 
-def run_pending(database: WorkDB, package: str) -> None:
+def run_pending(database: WorkDB, tests: Sequence[str]) -> None:
     """Try each mutant that has no result yet."""
     options = "-x -q -p no:cacheprovider --no-header --tb=line"
-    command = shlex.join([sys.executable, "-m", "pytest"]) + f" {options} {' '.join(TESTS[package])}"
+    command = shlex.join([sys.executable, "-m", "pytest"]) + f" {options} {' '.join(tests)}"
     for item in database.pending_work_items:
         result = mutate_and_test(item.mutations, command, LONGEST_S)
         # The output of a whole run of tests is of no use afterwards.

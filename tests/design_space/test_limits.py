@@ -13,9 +13,12 @@ from ieco_opt import Scenario
 from ieco_opt.design_space.dominance import Staircase
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.limits import Limits
+from ieco_opt.design_space.segments import build_segments
 from ieco_opt.scenario import resolve
 
 MOST = 40
+EDGE = 302.5
+"""Between two batches of one cell, so that a limit met here cuts a cell."""
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
@@ -68,3 +71,34 @@ def test_what_a_staircase_beats(latency: float, cost: float, beaten: bool) -> No
     stairs = Staircase.of(np.array([4.0, 2.0, 3.0]), np.array([1.0, 3.0, 5.0]))
     assert stairs.latency_s.tolist() == [2.0, 4.0]
     assert stairs.beats(np.array([latency]), np.array([cost])).tolist() == [beaten]
+
+
+@pytest.mark.parametrize("name", ["min_speed", "max_cost", "max_throughput", "min_throughput"])
+def test_segments_are_the_batches_of_the_cells_that_meet_every_limit(name: str) -> None:
+    wide = TINY | {"design_space": TINY["design_space"] | {"batch": {"min": 1, "max": 500}}}
+    resolved = resolve(Scenario(**wide))
+    free = design_space_of(resolved).alternatives
+    middle = free.latency_s(np.full(len(free), EDGE))
+    limit = {
+        "min_speed": 1.0 / middle,
+        "max_cost": free.cost_usd_per_mtok(middle, np.full(len(free), EDGE)),
+        "max_throughput": EDGE / middle,
+        "min_throughput": EDGE / middle,
+    }[name]
+    limits = Limits(**{name: float(limit[-1])})
+    space = design_space_of(resolved, limits)
+    segments = build_segments(space)
+    found = {
+        pair for row, lo, hi in zip(segments.row, segments.lo, segments.hi, strict=True) for pair in _pairs(row, lo, hi)
+    }
+    cells = zip(space.cells.row, space.cells.lo, space.cells.hi, strict=True)
+    every = sorted(pair for row, lo, hi in cells for pair in _pairs(row, lo, hi))
+    rows, batches = np.array([row for row, _ in every]), np.array([float(batch) for _, batch in every])
+    one = space.alternatives.take(rows)
+    admitted = limits.admits(one, one.latency_s(batches), batches)
+    assert found == {pair for pair, kept in zip(every, admitted, strict=True) if kept}
+    assert 0 < len(found) < len(every)
+
+
+def _pairs(row: int, lo: int, hi: int) -> list[tuple[int, int]]:
+    return [(int(row), batch) for batch in range(int(lo), int(hi) + 1)]

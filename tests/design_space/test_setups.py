@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ieco_opt import catalog
@@ -13,6 +14,7 @@ from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
 from ieco_opt.design_space.segments import build_segments
+from ieco_opt.design_space.setups import largest
 from ieco_opt.pareto.describe import parallelism_of
 from ieco_opt.programs.naming import segment_names
 from ieco_opt.scenario import load_scenario_mapping, resolve
@@ -181,3 +183,74 @@ def test_a_cache_in_fp8_is_dropped_where_the_card_does_not_compute_in_8_bits(eng
         rf"H100_SXM_rest_bf16_kv_fp8_({'|'.join(engines)})_tp1" if engine == "any" else "H100_SXM_rest_bf16_kv_fp8_tp1"
     )
     assert any(re.match(own, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("layouts", "expected"),
+    [
+        # One rank has no layout: it is listed once, and as the flat one where that is listed.
+        (["1d", "2d"], [(1, False), (2, False), (2, True), (4, False), (4, True)]),
+        (["1d"], [(1, False), (2, False), (4, False)]),
+        (["2d"], [(1, True), (2, True), (4, True)]),
+    ],
+)
+def test_one_rank_is_listed_once_whatever_the_layouts(layouts: list[str], expected: list[tuple[int, bool]]) -> None:
+    listed = LLAMA["design_space"] | {"stage_ranks": [1, 2, 4], "tensor_layout": layouts}
+    degrees = family(LLAMA, engine="none", design_space=listed).setups.degrees
+    found = zip(degrees.stage_ranks.tolist(), degrees.two_dimensional.tolist(), strict=True)
+    assert sorted(found) == expected
+
+
+MOST_COUNTED = 2**52 + 1
+"""More sequences than any deployment holds."""
+
+
+@pytest.mark.parametrize(
+    ("room", "each", "expected"),
+    [
+        (10.0, 3.0, 3),
+        (9.0, 3.0, 3),
+        (2.0, 3.0, 0),
+        (0.0, 3.0, 0),
+        (-1.0, 3.0, 0),
+        # What takes no room fits in none, but not in less.
+        (0.0, 0.0, MOST_COUNTED),
+        (1.0, 0.0, MOST_COUNTED),
+        (-1.0, 0.0, 0),
+        (1e20, 1.0, MOST_COUNTED),
+    ],
+)
+def test_the_largest_count_that_there_is_room_for(room: float, each: float, expected: int) -> None:
+    found = largest(lambda count: count * each <= room, np.array([room]), np.array([each]))
+    assert found.tolist() == [expected]
+
+
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_a_quotient_that_rounds_across_an_integer_is_put_right(off: int) -> None:
+    found = largest(lambda count: count <= 7 + off, np.array([7.0]), np.array([1.0]))
+    assert found.tolist() == [7 + off]
+
+
+def test_the_papers_experts_are_spread_from_two_tokens_each_on() -> None:
+    listed = {
+        "stage_ranks": [1, 2, 4],
+        "pipeline_parallel": [4],
+        "tensor_layout": ["1d"],
+        "batch": {"min": 1, "max": 300},
+    }
+    paper = {"fidelity": "paper", "model": "Mixtral 8x22B", "accelerators": ["H100"], "design_space": listed}
+    resolved = resolve(load_scenario_mapping({"kind": "deployment", "workload": {"context_tokens": 1000}} | paper))
+    card = (0, resolved.accelerators[0])
+    setups = build_families(family_request(resolved), card, (0, None))[0][0].setups
+    found = {
+        (ranks, experts, least, most)
+        for ranks, experts, least, most in zip(
+            setups.degrees.stage_ranks.tolist(),
+            setups.degrees.expert_parallel.tolist(),
+            setups.batch_min.tolist(),
+            setups.batch_max.tolist(),
+            strict=True,
+        )
+    }
+    # Two of eight experts: 2 x 4 sequences in each of four micro-batches, of which there are no more than sequences.
+    assert {(2, 1, 4, 31), (2, 2, 32, 300), (4, 1, 4, 31), (4, 4, 32, 300)} <= found

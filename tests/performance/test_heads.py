@@ -10,6 +10,7 @@ import pytest
 from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request
+from ieco_opt.performance.economics import speculation_factor
 from ieco_opt.performance.speculation import Yield, yield_of
 from ieco_opt.scenario import load_scenario_mapping, resolve
 
@@ -125,3 +126,11 @@ def test_yields() -> None:
     assert yield_of(None, {3: 2.0, 1: 1.5}, None) == Yield(4, accepted_tokens=((1, 1.5), (3, 2.0)))
     assert yield_of(None, {3: 2.0, 1: 1.5}, 3).widths == (2,)
     assert yield_of(None, {1: 1.5}, None).passes_per_token(0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "passes"), [(0.5, [1.0, 1.0, 1 / 1.5, 1 / 1.75]), (1.0, [1.0, 1.0, 1 / 2, 1 / 3])]
+)
+def test_a_pass_that_verifies_one_token_or_none_is_a_pass_for_one(acceptance: float, passes: list[float]) -> None:
+    found = speculation_factor(np.array([0.0, 1.0, 2.0, 3.0]), acceptance)
+    assert found.tolist() == pytest.approx(passes, rel=1e-12)

@@ -18,6 +18,7 @@ from ieco_opt.catalog.types import Model
 from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL, NONE, Spread
 from ieco_opt.performance import memory
 from ieco_opt.performance.architecture import Architecture, architecture
+from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.times import PassTime
@@ -219,3 +220,10 @@ def test_vllm_reads_the_dense_weights_of_deepseek_once_in_each_group() -> None:
     assert found["memory_s"][0] - found["memory_s"][1] == pytest.approx(seconds, rel=0.05)
     per_gpu = (weights + 129_280 * 7168 * 2) * (1 / 4 - 1 / 16)
     assert found["weights_gb"][0] - found["weights_gb"][1] == pytest.approx(per_gpu / 1e9, rel=1e-9)
+
+
+def test_useful_arithmetic_is_that_of_a_pass_without_the_cap() -> None:
+    shape, traffic = shape_of(EXPERTS), decode_traffic(3.0, 100.0, 200.0)
+    found = degrees(4, 1, 1, 0)
+    one = pass_time(shape, CHIP, found, traffic).components(np.ones(1)).arithmetic_s
+    assert useful_s(shape, CHIP, traffic) == pytest.approx(one * 4 * CHIP.arithmetic_cap, rel=1e-12)
