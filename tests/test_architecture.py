@@ -23,6 +23,7 @@ ORDER = (
     "errors",
     "defaults",
     "documents",
+    "glossary",
     "catalog",
     "engines",
     "scenario",

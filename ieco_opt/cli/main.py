@@ -38,6 +38,7 @@ _COMMANDS = {
     "probe": ("ieco_opt.cli.probe", "This machine measured: an accelerator, a profile to start from, decode times."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
+    "terms": ("ieco_opt.cli.terms", "What words such as TTFT, TP or knee mean, and what they are called here."),
     "validate": ("ieco_opt.cli.validate", "Predicted against measured times per output token."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),
 }

@@ -122,7 +122,7 @@ class Delivery:
         elif self.output_format == "csv" and as_csv is not None:
             click.echo(as_csv(), nl=False)
         elif self.shows_tables or unwritten:
-            click.echo(as_table(_width()))
+            click.echo(as_table(width_of_output()))
         if draw is not None:
             unwritten += _attempted(draw, self.plot)
         return _ended(unwritten)
@@ -149,7 +149,7 @@ class Delivery:
     def _print(self, answer: Answer) -> None:
         from ieco_opt.reports.text import render, render_nodes
 
-        width = _width()
+        width = width_of_output()
         click.echo(render(answer, width))
         if self.nodes:
             plan: FleetResult = answer  # type: ignore[assignment]
@@ -158,7 +158,8 @@ class Delivery:
                 click.echo(render_nodes(plan[0], width))
 
 
-def _width() -> int:
+def width_of_output() -> int:
+    """Columns of the terminal; 110 where the output goes elsewhere, unless COLUMNS says otherwise."""
     return shutil.get_terminal_size((110, 24)).columns
 
 

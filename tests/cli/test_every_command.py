@@ -60,6 +60,8 @@ COMMANDS = (
         ("launch", "whole.json", "--engine", "trtllm", "--point", "1", "--format", form, "--out", "commands")
         for form in ("line", "yaml", "k8s", "compose", "json")
     ),
+    ("terms",),
+    ("terms", "TTFT"),
     ("catalog", "list"),
     ("catalog", "list", "engines"),
     ("catalog", "show", "vllm"),
