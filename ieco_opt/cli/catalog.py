@@ -29,7 +29,7 @@ def command() -> None:
     """Models, accelerators and engines known by name."""
 
 
-@command.command("list")
+@command.command("list", short_help="All models and accelerators, or all of one kind.")
 @click.argument("kind", type=click.Choice(get_args(_Kind)), required=False)
 @_COLLECTION
 @click.option(
@@ -95,8 +95,17 @@ def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
     return render_catalog(table, kind)
 
 
-@command.command("show")
-@click.argument("name", metavar="NAME|FILE")
+def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the catalog that a word may become; files are not completed, since names are meant more often."""
+    from ieco_opt import catalog
+
+    kinds: tuple[Literal["models", "accelerators"], ...] = ("models", "accelerators")
+    names = [str(name) for kind in kinds for name in catalog.to_dataframe(kind)["name"]]
+    return [name for name in names if name.casefold().startswith(incomplete.casefold())]
+
+
+@command.command("show", short_help="Every value of one, with its source.")
+@click.argument("name", metavar="NAME|FILE", shell_complete=_names)
 @_COLLECTION
 def show_command(name: str, collection: str) -> None:
     """Show every value of NAME with its source.

@@ -19,9 +19,16 @@ _FOOT = (
 )
 
 
+def _words(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Terms that a word may become."""
+    from ieco_opt.glossary import terms
+
+    return [term.term for term in terms() if term.term.casefold().startswith(incomplete.casefold())]
+
+
 # Flags of servers are words too.
 @click.command("terms", context_settings={"ignore_unknown_options": True})
-@click.argument("word", metavar="[WORD]", required=False, nargs=-1)
+@click.argument("word", metavar="[WORD]", required=False, nargs=-1, shell_complete=_words)
 @click.option(
     "--format",
     "output_format",

@@ -60,6 +60,7 @@ COMMANDS = (
         ("launch", "whole.json", "--engine", "trtllm", "--point", "1", "--format", form, "--out", "commands")
         for form in ("line", "yaml", "k8s", "compose", "json")
     ),
+    ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),
     ("catalog", "list"),
