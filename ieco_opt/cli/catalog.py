@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import click
@@ -78,21 +79,25 @@ def _table(kind: _Kind, collection: str) -> pd.DataFrame:
 
 
 def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
+    from ieco_opt.cli.output import width_of_output
+
+    # What goes elsewhere than to a terminal is whole: nobody looks whether it fits.
+    width = width_of_output() if sys.stdout.isatty() else None
     if kind == "engines":
         from ieco_opt.reports.text.engines import render_engines
 
-        return render_engines(table)
+        return render_engines(table, width)
     if kind == "profiles":
         from ieco_opt.reports.text.engines import render_calibrations
 
-        return render_calibrations(table)
+        return render_calibrations(table, width)
     if kind == "acceptance":
         from ieco_opt.reports.text.engines import render_acceptance
 
-        return render_acceptance(table)
+        return render_acceptance(table, width)
     from ieco_opt.reports.text.catalog import render_catalog
 
-    return render_catalog(table, kind)
+    return render_catalog(table, kind, width)
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -161,6 +162,11 @@ class Delivery:
 def width_of_output() -> int:
     """Columns of the terminal; 110 where the output goes elsewhere, unless COLUMNS says otherwise."""
     return shutil.get_terminal_size((110, 24)).columns
+
+
+def takes_colour() -> bool:
+    """Whether standard output shows colours: a terminal does, unless NO_COLOR is set (no-color.org) or it is dumb."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _ended(unwritten: list[Fault]) -> ExitStatus:

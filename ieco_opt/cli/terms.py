@@ -43,7 +43,7 @@ def command(word: tuple[str, ...], output_format: str) -> None:
     WORD may be a word (TTFT), a field or a column (min_speed), or a flag of vLLM, SGLang or TensorRT-LLM (--tp-size).
     Without WORD, the words of serving are listed.
     """
-    from ieco_opt.cli.output import width_of_output
+    from ieco_opt.cli.output import takes_colour, width_of_output
     from ieco_opt.glossary import find, markdown, terms
 
     if output_format == "markdown":
@@ -60,17 +60,19 @@ def command(word: tuple[str, ...], output_format: str) -> None:
         click.echo(json_text([asdict(term) for term in chosen]), nl=False)
         return
     width = min(width_of_output(), _MOST_WIDTH)
+    bold = takes_colour()
     if word:
-        click.echo("\n\n".join("\n".join(_entry(term, width)) for term in chosen))
+        click.echo("\n\n".join("\n".join(_entry(term, width, bold=bold)) for term in chosen))
         return
-    click.echo("\n".join(_listed(chosen, width)))
+    click.echo("\n".join(_listed(chosen, width, bold=bold)))
 
 
-def _entry(term: Term, width: int) -> Iterator[str]:
+def _entry(term: Term, width: int, *, bold: bool) -> Iterator[str]:
     """All that is known of one term."""
     from ieco_opt.glossary import SERVERS
 
-    yield from _hanging(term.term + "".join(f", {other}" for other in term.also), width, "")
+    first, *others = _hanging(term.term + "".join(f", {other}" for other in term.also), width, "")
+    yield from [_emphasised(term.term, first, bold=bold), *others]
     yield from _hanging(_INDENT + term.meaning, width, _INDENT)
     told = [("ieco_opt", term.here), *((title, term.flags.get(name, "")) for name, title in SERVERS.items())]
     names = [(title, text) for title, text in told if text]
@@ -79,13 +81,19 @@ def _entry(term: Term, width: int) -> Iterator[str]:
         yield from _hanging(f"{_INDENT}{title:<{wide}}  {text}", width, " " * (len(_INDENT) + wide + 2))
 
 
-def _listed(chosen: tuple[Term, ...], width: int) -> Iterator[str]:
+def _listed(chosen: tuple[Term, ...], width: int, *, bold: bool) -> Iterator[str]:
     """A line or two a term: what it means, and what it is called here."""
     wide = max(len(term.term) for term in chosen)
     for term in chosen:
-        yield from _hanging(f"{term.term:<{wide}}  {term.meaning} [{term.here}]", width, " " * (wide + 2))
+        first, *others = _hanging(f"{term.term:<{wide}}  {term.meaning} [{term.here}]", width, " " * (wide + 2))
+        yield from [_emphasised(term.term, first, bold=bold), *others]
     yield ""
     yield from _hanging(_FOOT, width, "")
+
+
+def _emphasised(word: str, line: str, *, bold: bool) -> str:
+    """A line that begins with a word, which is bold where the terminal shows that."""
+    return click.style(word, bold=True) + line[len(word) :] if bold else line
 
 
 def _hanging(text: str, width: int, indent: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from places import ROOT, SCENARIOS
+from processes import on_terminal
 
 from ieco_opt.cli.examples import EXAMPLES, Example
 from ieco_opt.cli.main import cli, main
@@ -138,6 +139,16 @@ def test_an_unknown_command_names_the_one_that_was_meant(
     assert (left.value.code, out) == (2, "")
     assert f"expected {expected}" in err
     assert "\x1b" not in err
+
+
+def test_no_color_is_honoured() -> None:
+    plain = on_terminal(["terms", "TP"], 80, NO_COLOR="1")
+    assert "\x1b" not in plain
+    assert on_terminal(["terms", "TP"], 80, TERM="dumb") == plain
+    coloured = on_terminal(["terms", "TP"], 80)
+    assert coloured.startswith("\x1b[1mTP\x1b[0m, tensor parallelism")
+    assert re.sub(r"\x1b\[\d*m", "", coloured) == plain
+    assert len(on_terminal(["terms"], 80).replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()) > 30
 
 
 def completed(words: str, at: int, shell: str = "bash") -> list[str]:
