@@ -27,6 +27,7 @@ ORDER = (
     "catalog",
     "engines",
     "scenario",
+    "importing",
     "results",
     "performance",
     "calibration",

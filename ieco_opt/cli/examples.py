@@ -106,6 +106,45 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "ieco-opt frontier scenarios/gpt-oss-120b.yaml --set accelerators=H100,H200 --delta 0.2",
         ),
     ),
+    "import": (
+        Example(
+            "plan better over what AIConfigurator found",
+            "ieco-opt import aic results/ --gpus 32xH200 | ieco-opt fleet -",
+            cheap=False,
+        ),
+        Example(
+            "a table of benchmarks",
+            'ieco-opt import csv runs.csv --map tp=gpus --map "tput/gpu=throughput_tokens_per_s_per_gpu" '
+            "--with accelerator=H200 --out points.csv",
+            cheap=False,
+        ),
+    ),
+    "import aic": (
+        Example(
+            "its recommendation against a proven plan",
+            "ieco-opt import aic results/ --gpus 32xH200 --out aic.yaml",
+            cheap=False,
+        ),
+        Example(
+            "another demand, tighter limits",
+            "ieco-opt import aic results/ --gpus 64xH200@2.5 --rate 20 --tpot 25ms --out aic.yaml",
+            cheap=False,
+        ),
+    ),
+    "import csv": (
+        Example(
+            "a table with tokens/s of a GPU",
+            'ieco-opt import csv runs.csv --map tp=gpus --map "tput/gpu=throughput_tokens_per_s_per_gpu" '
+            "--map tpot=tpot_s --with accelerator=H200 --out points.csv",
+            cheap=False,
+        ),
+        Example(
+            "rows of one precision, and the fleet over them",
+            "ieco-opt import csv runs.csv --map gpu=accelerator --map n=gpus --map tput=throughput "
+            "--where precision=fp8 --gpus 32xH200 --isl 1000 --osl 1000 --rate 20 --out fleet.yaml",
+            cheap=False,
+        ),
+    ),
     "launch": (
         Example("the best, on its server", "ieco-opt launch best.json", after=_BEST),
         Example("a plan as Kubernetes manifests", "ieco-opt launch plan.json --format k8s > k8s.yaml", after=_PLAN),

@@ -42,6 +42,7 @@ _COMMANDS = {
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
+    "import": ("ieco_opt.cli.importing", "Figures of AIConfigurator or of benchmarks, to plan over."),
     "launch": ("ieco_opt.cli.launch", "The command, manifest or compose file that starts a point or a plan."),
     "migrate": ("ieco_opt.cli.migrate", "Scenario files of version 1 rewritten to version 2."),
     "probe": ("ieco_opt.cli.probe", "This machine measured: an accelerator, a profile to start from, decode times."),

@@ -82,7 +82,7 @@ def test_a_term_is_found_by_what_it_is_called_elsewhere(word: str, term: str) ->
     ("word", "near"),
     [
         ("tppot", "perhaps TPOT"),
-        ("tensor paralel", "perhaps TP"),
+        ("tensor-paralelism", "perhaps TP"),
         ("prefil", "perhaps prefill"),
         ("zzz", "a term that "),
     ],
