@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ class Example:
     cheap: bool = True
     after: str | None = None
 
+
+_WIDEST = 70
+"""Columns of an example's line: more would be broken by a terminal of 80."""
 
 _FRONT = "ieco-opt frontier scenarios/llama-3.3-70b-h100.yaml --out front.json"
 _PLAN = "ieco-opt fleet scenarios/fleet-chat-and-code.yaml --out plan.json"
@@ -196,9 +200,21 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
 def epilog(name: str) -> str:
     """The examples of a command as the end of its help, each on a line of its own; nothing where it has none."""
     examples = EXAMPLES.get(name, ())
-    lines = [line for example in examples for line in (f"# {example.what}", example.line)]
+    lines = [line for example in examples for line in (f"# {example.what}", *_broken(example.line))]
     # The mark of click that keeps the lines as they are.
     return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)]) if lines else ""
+
+
+def _broken(line: str) -> list[str]:
+    """A line as a shell reads it over several, none of them wider than a narrow terminal."""
+    lines = [""]
+    for part in re.split(r" (?=--|\|)", line):
+        if lines[-1] and len(lines[-1]) + len(part) > _WIDEST:
+            lines[-1] += " \\"
+            lines.append(f"  {part}")
+        else:
+            lines[-1] += f" {part}" if lines[-1] else part
+    return lines
 
 
 def with_examples(command: click.Command, name: str) -> click.Command:

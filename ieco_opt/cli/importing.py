@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ieco_opt.cli.options import quiet_option
 from ieco_opt.errors import Fault, ScenarioError, printable
 
 if TYPE_CHECKING:
@@ -51,12 +50,13 @@ _OPTIONS = (
         help="Write the points to .csv, or the scenario to .yaml with its points in a .csv beside it.  [default: print "
         "the scenario with its points]",
     ),
+    click.option("--quiet", is_flag=True, help="Print problems only."),
 )
 
 
 def _asking(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what to plan for, and where to write."""
-    for option in (quiet_option, *reversed(_OPTIONS)):
+    for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
@@ -99,9 +99,7 @@ def aic_command(
         served = [figures.recommended_rate(int(str(p["gpus"])), str(p["accelerator"]), ttft, tpot) for p in given]
         demand = rate or (round(served[0], 6) if len(served) == 1 and served[0] else None)
         if demand is None:
-            message = (
-                "found nothing, and nothing that AIConfigurator recommends for these GPUs; expected the requests/s"
-            )
+            message = "found nothing, and no recommendation within the limits for these GPUs; expected requests/s"
             raise ScenarioError([Fault(None, None, "--rate", message)])
         return Asked(title, given, demand, figures.isl, figures.osl, ttft, tpot)
 

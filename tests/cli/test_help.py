@@ -74,7 +74,8 @@ def test_help_ends_with_the_examples(name: str) -> None:
     command = ALL[name]
     shown = command.get_help(click.Context(command, info_name=f"ieco-opt {name}", terminal_width=80))
     _, _, end = shown.partition("Examples:")
-    lines = [line.strip() for line in end.strip().splitlines()]
+    assert max(map(len, end.splitlines())) < 80
+    lines = [line.strip() for line in re.sub(r" \\\n +", " ", end).strip().splitlines()]
     assert lines == [line for each in EXAMPLES[name] for line in (f"# {each.what}", each.line)]
 
 
