@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from ieco_opt.defaults import (
     COMPARED_DELTA,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
+    from ieco_opt.scenario.one_line import Asked
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.scenario.source import ScenarioSource
     from ieco_opt.solvers.run import Doing, Run
@@ -142,18 +143,37 @@ def answer(
 
 @one_at_a_time
 def plan(
-    fleet: Scenario | Fleet,
+    fleet: Scenario | Fleet | None = None,
     *,
+    model: str | PathLike[str] | None = None,
     objective: FleetObjective | None = None,
     solver_config: SolverConfig | str = FLEET_CONFIG,
     relaxations: bool = False,
     report: Report | None = None,
     within: Run | None = None,
+    **question: Unpack[Asked],
 ) -> FleetResult:
-    """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`."""
+    """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`.
+
+    Instead of a fleet, a question about one ``model`` as ``ieco-opt plan`` takes it, such as
+    ``plan(model="Llama-3.1-70B", gpus="32xH200", isl=4000, osl=1000, ttft="2s", tpot="30ms")``; see
+    :func:`ieco_opt.scenario.one_line.fleet_mapping`.
+
+    Raises
+    ------
+    ScenarioError, InfeasibleError, SolverError
+        As of :func:`ieco_opt.fleet.run.plan`; also where there are both a fleet and a question.
+    """
     from ieco_opt.fleet.run import plan
 
-    asked = _fleet(fleet, "plan")
+    asked = _fleet(fleet, "plan") if fleet is not None else None
+    if (asked is None) == (model is None) or (asked is not None and question):
+        raise ScenarioError.single("found a fleet and a question, or neither, expected one of both", field="model")
+    if asked is None:
+        from ieco_opt.scenario import load_fleet_mapping
+        from ieco_opt.scenario.one_line import fleet_mapping
+
+        asked = load_fleet_mapping(fleet_mapping(str(model), question))
     return plan(
         asked,
         objective=objective,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from places import ROOT
 
 LONGEST_WAIT_S = 300.0
 
@@ -34,3 +37,29 @@ def _cpu_seconds(pid: int, began: float) -> float:
     except OSError:
         return time.monotonic() - began
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def on_terminal(words: list[str], columns: int, **changes: str) -> str:
+    """What a command writes to a terminal of so many columns; ``changes`` are variables of its environment."""
+    leader, follower = pty.openpty()
+    environment = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    size = f"fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))"
+    script = f"import fcntl, struct, termios; {size}; from ieco_opt.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stdout=follower,
+        env=environment | {"PYTHONPATH": str(ROOT), "TERM": "xterm"} | changes,
+    ) as process:
+        os.close(follower)
+        written = b""
+        while True:
+            try:
+                more = os.read(leader, 65536)
+            except OSError:
+                break
+            if not more:
+                break
+            written += more
+    os.close(leader)
+    assert process.returncode == 0
+    return written.decode().replace("\r\n", "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import click
@@ -29,7 +30,7 @@ def command() -> None:
     """Models, accelerators and engines known by name."""
 
 
-@command.command("list")
+@command.command("list", short_help="All models and accelerators, or all of one kind.")
 @click.argument("kind", type=click.Choice(get_args(_Kind)), required=False)
 @_COLLECTION
 @click.option(
@@ -78,25 +79,38 @@ def _table(kind: _Kind, collection: str) -> pd.DataFrame:
 
 
 def _rendered(table: pd.DataFrame, kind: _Kind) -> str:
+    from ieco_opt.cli.output import width_of_output
+
+    # What goes elsewhere than to a terminal is whole: nobody looks whether it fits.
+    width = width_of_output() if sys.stdout.isatty() else None
     if kind == "engines":
         from ieco_opt.reports.text.engines import render_engines
 
-        return render_engines(table)
+        return render_engines(table, width)
     if kind == "profiles":
         from ieco_opt.reports.text.engines import render_calibrations
 
-        return render_calibrations(table)
+        return render_calibrations(table, width)
     if kind == "acceptance":
         from ieco_opt.reports.text.engines import render_acceptance
 
-        return render_acceptance(table)
+        return render_acceptance(table, width)
     from ieco_opt.reports.text.catalog import render_catalog
 
-    return render_catalog(table, kind)
+    return render_catalog(table, kind, width)
 
 
-@command.command("show")
-@click.argument("name", metavar="NAME|FILE")
+def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the catalog that a word may become; files are not completed, since names are meant more often."""
+    from ieco_opt import catalog
+
+    kinds: tuple[Literal["models", "accelerators"], ...] = ("models", "accelerators")
+    names = [str(name) for kind in kinds for name in catalog.to_dataframe(kind)["name"]]
+    return [name for name in names if name.casefold().startswith(incomplete.casefold())]
+
+
+@command.command("show", short_help="Every value of one, with its source.")
+@click.argument("name", metavar="NAME|FILE", shell_complete=_names)
 @_COLLECTION
 def show_command(name: str, collection: str) -> None:
     """Show every value of NAME with its source.

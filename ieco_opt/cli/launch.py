@@ -69,7 +69,7 @@ def command(
     token_secret: str | None,
     max_setups: int | None,
 ) -> int:
-    """Print the command that starts a deployment or a plan of RESULT, a saved .json result.
+    """Print the command that starts a deployment or a plan of RESULT, a saved .json result or the folder of a plan.
 
     What the engine does not start as it is priced, and what it cannot be told, is said on standard error. Then nothing
     is printed and the exit status is 2, unless --partial is given.
@@ -77,6 +77,7 @@ def command(
     from ieco_opt import api
     from ieco_opt.documents.origin import found as shown
     from ieco_opt.engines.server import slug
+    from ieco_opt.results.folder import result_in
     from ieco_opt.results.launching import LaunchOptions, launched
 
     if token_secret is not None and output_format != "k8s":
@@ -84,6 +85,7 @@ def command(
     if token_secret is not None and not _SECRET.fullmatch(token_secret):
         wanted = "the name of a secret: a-z, 0-9, hyphens and dots"
         raise click.UsageError(f"--token-secret: found {shown(token_secret)}, expected {wanted}")
+    result = result_in(result)
     answer = _launchable(api.load_result(result, max_setups=max_setups), result)
     numbers = _chosen(answer, point, speed, cost)
     folder = (result.parent if out is None else out).absolute()

@@ -6,13 +6,18 @@ import contextlib
 import io
 import os
 import sys
+import textwrap
 from dataclasses import replace
 from importlib import import_module, metadata
+from typing import TYPE_CHECKING
 
 import click
 
+from ieco_opt.cli.completion import answered
+from ieco_opt.cli.examples import EXAMPLES, epilog, with_examples
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.signals import Interruption, interrupting
+from ieco_opt.documents.origin import found
 from ieco_opt.errors import (
     Fault,
     IecoOptError,
@@ -24,21 +29,27 @@ from ieco_opt.errors import (
     printable,
 )
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _COMMANDS = {
     "calibrate": ("ieco_opt.cli.calibrate", "A calibration profile moved by measurements of your own."),
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
+    "completion": ("ieco_opt.cli.completion", "The script that lets bash, zsh or fish complete what you type."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
     "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
     "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or why none is feasible."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),
+    "import": ("ieco_opt.cli.importing", "Figures of AIConfigurator or of benchmarks, to plan over."),
     "launch": ("ieco_opt.cli.launch", "The command, manifest or compose file that starts a point or a plan."),
     "migrate": ("ieco_opt.cli.migrate", "Scenario files of version 1 rewritten to version 2."),
     "plan": ("ieco_opt.cli.plan", "How to serve a model on some GPUs: the answer to one line, with its proof."),
     "probe": ("ieco_opt.cli.probe", "This machine measured: an accelerator, a profile to start from, decode times."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
+    "terms": ("ieco_opt.cli.terms", "What words such as TTFT, TP or knee mean, and what they are called here."),
     "validate": ("ieco_opt.cli.validate", "Predicted against measured times per output token."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),
 }
@@ -57,12 +68,63 @@ class LazyGroup(click.Group):
             return None
         command = import_module(_COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
-        return command
+        return with_examples(command, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; of one that there is not, the nearest is named."""
+        unknown = not args[0].startswith("-") and args[0] not in _COMMANDS
+        if unknown and not ctx.resilient_parsing:
+            raise click.UsageError(f"found {found(args[0])}, expected {_meant(args[0])}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from their one-line summaries, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command likewise."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=_COMMANDS[name][1]) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+_OTHER_NAMES_OF_COMMANDS = {
+    "optimize": "solve",
+    "optimise": "solve",
+    "best": "solve",
+    "pareto": "frontier",
+    "plot": "frontier",
+    "cluster": "fleet",
+    "glossary": "terms",
+    "check": "verify",
+    "deploy": "launch",
+    "serve": "launch",
+    "generate": "launch",
+    "estimate": "evaluate",
+    "predict": "evaluate",
+    "measure": "probe",
+    "models": "catalog",
+    "gpus": "catalog",
+    "why": "explain",
+}
+
+
+def _meant(unknown: str) -> str:
+    """What was probably meant by something that is no command."""
+    import difflib
+
+    name, plain = unknown.casefold().rpartition("/")[2], unknown.casefold()
+    if name.endswith((".yaml", ".yml")):
+        return f"a command first, such as `ieco-opt frontier {printable(unknown)}`"
+    if name.endswith(".json"):
+        return f"a command first, such as `ieco-opt verify {printable(unknown)}`"
+    near = [*filter(None, [_OTHER_NAMES_OF_COMMANDS.get(plain)]), *difflib.get_close_matches(plain[:60], _COMMANDS)]
+    return f"perhaps `ieco-opt {near[0]}`" if near else f"a command: {', '.join(sorted(_COMMANDS))}"
 
 
 _MOST_LETTERS = 200
@@ -80,7 +142,12 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
         ctx.exit()
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(""),
+    invoke_without_command=True,
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -89,7 +156,8 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
     callback=_print_version,
     help="Show the versions of ieco_opt and its solver.",
 )
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Choose how to deploy large language models for inference, and prove the choice.
 
     SCENARIO is a YAML file, or - for the standard input.
@@ -97,6 +165,17 @@ def cli() -> None:
     Exit status: 0 done, 1 a result does not hold or cannot be written, 2 wrong input, 3 proven infeasible,
     4 stopped by a limit with what was found.
     """
+    if context.invoked_subcommand is None:
+        click.echo(_start())
+
+
+def _start() -> str:
+    """What is shown where nothing is asked: where to begin, and what else there is."""
+    lines = [line for example in EXAMPLES[""] for line in (f"  # {example.what}", f"  {example.line}")]
+    names = textwrap.wrap(", ".join(sorted(_COMMANDS)), 70, initial_indent="  ", subsequent_indent="  ")
+    title = "Choose how to deploy large language models, and prove the choice."
+    more = "`ieco-opt COMMAND --help` has options and examples, `ieco-opt terms` the words."
+    return "\n".join([title, "", "Begin with:", *lines, "", "Commands:", *names, "", more])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,6 +183,9 @@ def main(arguments: list[str] | None = None) -> None:
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:
+        answer = answered(cli)
+        if answer is not None:
+            sys.exit(answer)
         # Batch systems send SIGTERM first; a search turns both signals into a request to stop.
         with interrupting() as interruption:
             status = _run(arguments, interruption)

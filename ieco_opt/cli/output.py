@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -97,7 +98,7 @@ class Delivery:
             if text is None:
                 self._print(answer)
             else:
-                click.echo(text(_width()))
+                click.echo(text(width_of_output()))
         from ieco_opt.reports import figures
 
         unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
@@ -131,7 +132,7 @@ class Delivery:
         elif self.output_format == "csv" and as_csv is not None:
             click.echo(as_csv(), nl=False)
         elif self.shows_tables or unwritten:
-            click.echo(as_table(_width()))
+            click.echo(as_table(width_of_output()))
         if draw is not None:
             unwritten += _attempted(draw, self.plot)
         return _ended(unwritten)
@@ -158,7 +159,7 @@ class Delivery:
     def _print(self, answer: Answer) -> None:
         from ieco_opt.reports.text import render, render_nodes
 
-        width = _width()
+        width = width_of_output()
         click.echo(render(answer, width))
         if self.nodes:
             plan: FleetResult = answer  # type: ignore[assignment]
@@ -167,8 +168,14 @@ class Delivery:
                 click.echo(render_nodes(plan[0], width))
 
 
-def _width() -> int:
+def width_of_output() -> int:
+    """Columns of the terminal; 110 where the output goes elsewhere, unless COLUMNS says otherwise."""
     return shutil.get_terminal_size((110, 24)).columns
+
+
+def takes_colour() -> bool:
+    """Whether standard output shows colours: a terminal does, unless NO_COLOR is set (no-color.org) or it is dumb."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _ended(unwritten: list[Fault]) -> ExitStatus:

@@ -162,7 +162,7 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
 
 def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     """What is not possible, and the single changes that would do, in the words of the options."""
-    from ieco_opt.fleet.run import ways_out
+    from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.screen import question
 
     ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
 
 def _variations(result: FleetResult, *, quiet: bool) -> Variations:
     from ieco_opt.cli.fleet_progress import shown_line
-    from ieco_opt.fleet.run import variations
+    from ieco_opt.fleet.one_workload import variations
 
     with shown_line(quiet=quiet) as line:
         if line is not None:

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @max_setups_option
 @click.option("--quiet", is_flag=True, help="Print problems only.")
 def command(result: Path, max_setups: int | None, quiet: bool) -> int:
-    """Check RESULT, a saved .json result, against its own scenario with the performance model alone.
+    """Check RESULT, a saved .json result or the folder of a plan, with the performance model alone.
 
-    Every figure is computed again, and so are memory and limits, or nodes, capacity, demand and service. Bounds and
-    coverage of deployments are checked by a search of all configurations. What only a solver could check is named.
-    Exit status 1 if anything is wrong.
+    Every figure is computed again from its own scenario, and so are memory and limits, or nodes, capacity, demand and
+    service. Bounds and coverage of deployments are checked by a search of all configurations. What only a solver could
+    check is named. Exit status 1 if anything is wrong.
     """
     from ieco_opt import api
 

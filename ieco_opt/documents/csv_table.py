@@ -1,10 +1,10 @@
-"""Reading tables in CSV: each column named once, no row longer than the header, and the line of every row."""
+"""Tables in CSV: each column named once, no row longer than the header, and the line of every row."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ieco_opt.documents.origin import cut
@@ -49,6 +49,14 @@ def check(text: str, file: str) -> None:
     """Refuse what :func:`parse` refuses, for tables that another library reads; errors as there."""
     for _ in _rows(text, file):
         pass
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table that :func:`parse` reads."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([header, *rows])
+    return text.getvalue()
 
 
 def _rows(text: str, file: str) -> Iterator[tuple[int, list[str]]]:

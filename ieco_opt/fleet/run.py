@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, SolverError
-from ieco_opt.fleet.describe import describe_plan
-from ieco_opt.fleet.infeasibility import better_would_violate, why_infeasible
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError
+from ieco_opt.fleet.asked import Asked, running_question
+from ieco_opt.fleet.infeasibility import better_would_violate
 from ieco_opt.fleet.levels import best_of_equals
-from ieco_opt.fleet.plan import Plan
-from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
-from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.sweeps import Faster, LessOf, More, Other, Progress, sweep
 from ieco_opt.fleet.throughput import MostServed, Multiples
-from ieco_opt.fleet.variations import Surroundings
-from ieco_opt.fleet.verify import objectives_of, plan_problems
-from ieco_opt.fleet.ways_out import WaysOut
+from ieco_opt.fleet.verify import objectives_of
 from ieco_opt.programs.export import ExportedProgram, write_program
-from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.guarantee import CLOSED, Guarantee, GuaranteeKind, Status, achieved, neighbours
+from ieco_opt.results.answer import Question
+from ieco_opt.results.guarantee import CLOSED, GuaranteeKind, Status, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
-from ieco_opt.results.statistics import FleetStatistics
-from ieco_opt.results.variations import Variations
-from ieco_opt.scenario import Fleet, resolve_fleet
-from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.self_contained import self_contained_fleet
+from ieco_opt.scenario import Fleet
 from ieco_opt.scenario.solver_config import SolverConfig
-from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
-from ieco_opt.solvers.run import Run, Stopped, running
-from ieco_opt.solvers.versions import versions
+from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
-
-_WAYS_OUT_S = 10.0
-"""Seconds for what a question without an answer could be instead."""
 
 
 def plan(
@@ -81,7 +65,7 @@ def plan(
     if wanted == "throughput":
         check_relaxations(wanted, asked=relaxations)
         return _most_served(fleet, solver_config, report, within)
-    with _running(fleet, wanted, solver_config, report, within) as asked:
+    with running_question(fleet, wanted, solver_config, report, within) as asked:
         stopped = None
         try:
             found = asked.planner.best(Quantity(wanted))
@@ -99,34 +83,11 @@ def plan(
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds)
 
 
-@one_at_a_time
-def variations(result: FleetResult) -> Variations:
-    """Other answers beside the plan of one workload; see :class:`~ieco_opt.fleet.variations.Surroundings`.
-
-    Raises
-    ------
-    ScenarioError
-        The fleet is wrong, or has several workloads.
-    """
-    if result.is_frontier or len(result.scenario.workloads) != 1:
-        raise ScenarioError.single("found several plans or workloads, expected one of each", field="plans")
-    objective = result.question.objective or "cost"
-    with _running(result.scenario, objective, result.solver, known=result) as asked:
-        return Surroundings(asked.planner, asked.run, objective).look()
-
-
-@one_at_a_time
-def ways_out(fleet: Fleet, objective: FleetObjective, solver_config: SolverConfig | str = FLEET_CONFIG) -> list[str]:
-    """Single changes with which a fleet of one workload that cannot be served can be; see :class:`WaysOut`."""
-    with _running(fleet, objective, solver_config) as asked:
-        return WaysOut(asked.space, asked.run.beside(limit_s=_WAYS_OUT_S)).found()
-
-
 def _most_served(
     fleet: Fleet, solver_config: SolverConfig | str, report: Report | None, within: Run | None
 ) -> FleetResult:
     """The plan that serves the greatest multiple of all demands, and costs the least of those."""
-    with _running(fleet, "throughput", solver_config, report, within) as asked:
+    with running_question(fleet, "throughput", solver_config, report, within) as asked:
         multiples = Multiples(asked.planner)
         found = MostServed(multiples).run()
         if found.plan is None:
@@ -170,7 +131,7 @@ def with_relaxations(result: FleetResult) -> FleetResult:
     """
     assert result.question.objective is not None
     check_relaxations(result.question.objective, asked=True)
-    with _running(result.scenario, result.question.objective, result.solver, known=result) as asked:
+    with running_question(result.scenario, result.question.objective, result.solver, known=result) as asked:
         found = better_would_violate(asked.planner, asked.run, result[0])
     return replace(result, plans=(replace(result[0], next_cheaper=found),))
 
@@ -211,7 +172,7 @@ def fleet_frontier(
     if against == "throughput" and known is not None and known.question.objective != "throughput":
         # It serves the demand, and not the most that its instances can.
         known = None
-    with _running(fleet, objective, solver_config, None, within, known) as asked:
+    with running_question(fleet, objective, solver_config, None, within, known) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
         if not found.plans and found.stopped is not None and known is None:
@@ -264,7 +225,7 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         Some workload cannot be served at all.
     """
     objective = "cost" if fleet.objective == "frontier" else fleet.objective
-    with _running(fleet, objective, FLEET_CONFIG) as asked:
+    with running_question(fleet, objective, FLEET_CONFIG) as asked:
         problem = asked.planner.problem()
         if problem.unserved:
             raise InfeasibleFleetError(asked.why_infeasible())
@@ -275,123 +236,7 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
         return write_program(build_fleet_program(data), Path(path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One question about one fleet, from pricing to the result."""
-
-    fleet: Fleet
-    space: FleetSpace
-    run: Run
-    planner: FleetPlanner
-
-    def described(self, found: Plan) -> FleetPlan:
-        """Tables of a plan, checked against the fleet by code that knows no program."""
-        described = describe_plan(self.space, found)
-        problems = plan_problems(self.space.resolved, described)
-        if problems:
-            raise SolverError(f"the plan does not hold: {problems[0]}")
-        return described
-
-    def described_multiple(self, found: Plan) -> FleetPlan:
-        """Tables of a plan, whose demand is the greatest multiple that it serves."""
-        space = self.space.at_demand(found.covered())
-        problem = replace(found.problem, workloads=space.demands_of(found.problem))
-        return replace(self, space=space).described(replace(found, problem=problem))
-
-    def of_little(self, multiples: Multiples) -> _Question:
-        """The same question of a demand that is next to nothing."""
-        planner = self.planner.at_demand(multiples.least or 1.0)
-        return replace(self, space=planner.space, planner=planner)
-
-    def why_infeasible(self) -> str:
-        """One line that says what keeps the workloads from being served, as far as there is time to find out."""
-        try:
-            return why_infeasible(self.planner, self.run)
-        except Stopped as stop:
-            return f"proven infeasible: the workloads cannot all be served; why was not looked at: {stop.reason}"
-
-    def result(
-        self,
-        question: Question,
-        guarantee: Guarantee,
-        plans: tuple[FleetPlan, ...],
-        seconds: float,
-    ) -> FleetResult:
-        """Put the result together."""
-        variables, constraints, columns = self.planner.size
-        result = FleetResult(
-            question=question,
-            scenario=self.fleet,
-            resolved=resolved_names(self.fleet),
-            guarantee=guarantee,
-            status=status_of(guarantee, (each.status for each in plans)),
-            plans=plans,
-            solver=self.run.config,
-            statistics=FleetStatistics(
-                columns=self.space.priced,
-                columns_in_program=columns,
-                variables=variables,
-                constraints=constraints,
-                solves=self.planner.solves,
-                solver_seconds=self.planner.solver_seconds,
-                seconds=seconds,
-            ),
-            versions=versions(self.run.config.solver, self.space.resolved),
-            notes=self.fleet.notes(),
-        )
-        result.planned_by(self.planner)
-        return result
-
-
-@contextmanager
-def _running(
-    fleet: Fleet,
-    objective: str,
-    solver_config: SolverConfig | str,
-    report: Report | None = None,
-    within: Run | None = None,
-    known: FleetResult | None = None,
-) -> Iterator[_Question]:
-    """Price a fleet, unless a plan of it knows the prices, and set a planner up, with Ctrl-C caught."""
-    config = _with_tight_rows(solver_config_of(solver_config))
-    fleet = self_contained_fleet(fleet)
-    # Power has to be known where it is minimised, whatever the file minimises.
-    resolved = resolve_fleet(fleet.model_copy(update={"objective": objective}))
-    # A result holds its profiles as mappings.
-    if resolved.fleet.profile != fleet.profile:
-        fleet = fleet.model_copy(update={"profile": resolved.fleet.profile})
-    if objective == "throughput" and resolved.energy_matters():
-        message = "found throughput, expected another objective where energy has a price or a limit"
-        raise ScenarioError.single(message, field="objective", file=fleet.origin.file)
-    with running(config, within=within) as run, _empty_handed():
-        before: FleetPlanner | None = known.planner if known is not None and known.scenario == fleet else None
-        if before is not None and before.space.decides_loads != resolved.energy_matters():
-            before = None
-        if before is None:
-            planner = FleetPlanner(build_fleet_space(resolved, run.ask), run, report=report)
-        else:
-            planner = before.beside(run, counted=False)
-        yield _Question(fleet, planner.space, run, planner)
-
-
-@contextmanager
-def _empty_handed() -> Iterator[None]:
-    """Where a search ends before there is any plan, say so."""
-    try:
-        yield
-    except Stopped as stop:
-        raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a plan") from stop
-
-
-def _with_tight_rows(config: SolverConfig) -> SolverConfig:
-    """Tolerances of the fleet's own configuration, where another one has none: whole instances hang on them."""
-    if config.solver != "highs":
-        return config
-    tight = dict.fromkeys(("mip_feasibility_tolerance", "primal_feasibility_tolerance"), 1e-09)
-    return replace(config, options={**tight, **config.options})
-
-
-def _other(asked: _Question, against: str) -> Other:
+def _other(asked: Asked, against: str) -> Other:
     if against == "throughput":
         multiples = Multiples(asked.planner)
         given = all(workload.requests_per_s is not None for workload in asked.fleet.workloads)

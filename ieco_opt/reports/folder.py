@@ -12,12 +12,10 @@ from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.kubernetes import manifests, unsupported
 from ieco_opt.errors import IecoOptError, ScenarioError, printable
 from ieco_opt.results.encoding import to_json
+from ieco_opt.results.folder import RESULT
 from ieco_opt.results.launching import Launched, LaunchOptions, launched
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.variations import Variations
-
-RESULT = "plan.json"
-"""The file of a folder that other commands read."""
 
 _ABOUT = {
     RESULT: "the plan with its proof; `ieco-opt verify` checks this folder",
@@ -29,11 +27,6 @@ _ABOUT = {
     "bench.sh": "measures every server; `ieco-opt calibrate` reads what that writes",
     "k8s.yaml": "the same as Kubernetes manifests",
 }
-
-
-def result_in(path: Path) -> Path:
-    """The saved result that a path means: a folder that was saved holds it under a fixed name."""
-    return path / RESULT if path.is_dir() else path
 
 
 def save_folder(

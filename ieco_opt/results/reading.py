@@ -18,6 +18,7 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.folder import result_in
 from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.places import place_of
@@ -44,6 +45,8 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
 
     Parameters
     ----------
+    path
+        The file, or the folder of a plan.
     max_setups
         Most configurations that its scenario may list where it is checked; by default
         ``scenario.bounds.DEFAULT_MAX_SETUPS``.
@@ -53,8 +56,9 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     ScenarioError
         The file cannot be read, is no result, or part of it is malformed; with every fault.
     """
-    text = read_text(Path(path), expected="a JSON result", most_bytes=None)
-    return from_json(text, str(path), max_setups=max_setups)
+    file = result_in(Path(path))
+    text = read_text(file, expected="a JSON result", most_bytes=None)
+    return from_json(text, str(file), max_setups=max_setups)
 
 
 def from_json(text: str, file: str | None = None, *, max_setups: int | None = None) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from ieco_opt.documents.origin import Location
 from ieco_opt.scenario import fields
@@ -51,8 +51,9 @@ Profiles = Annotated[
     tuple[ProfileEntry, ...],
     Field(json_schema_extra=fields.one_or_list),
     AfterValidator(_together),
-    fields.listed(f"calibration profiles (names, files or mappings), or {AUTOMATIC!r} or {PUBLISHED!r}"),
-    BeforeValidator(fields.entry_as_list),
+    fields.listed(
+        f"calibration profiles (names, files or mappings), or {AUTOMATIC!r} or {PUBLISHED!r}", fields.entry_as_list
+    ),
 ]
 EngineFactors = Annotated[bool, fields.expecting("true or false")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 from pydantic.config import JsonDict
 
 from ieco_opt.documents.origin import Location
@@ -80,6 +80,8 @@ Engines = Annotated[
     AfterValidator(_each_once),
     AfterValidator(_few),
     AfterValidator(_together),
-    fields.listed("servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none', or engine profiles (files or mappings)"),
-    BeforeValidator(fields.entry_as_list),
+    fields.listed(
+        "servers ('vllm', 'sglang', 'trtllm'), or 'any' or 'none', or engine profiles (files or mappings)",
+        fields.entry_as_list,
+    ),
 ]

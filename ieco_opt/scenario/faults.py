@@ -11,6 +11,7 @@ from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Location, Origin, dotted, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.fields import is_tag
+from ieco_opt.scenario.other_words import as_written, beside
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -37,8 +38,9 @@ class RaisesScenarioError(ModelMetaclass):
 
 
 def faults_of(error: ValidationError, schema: type, origin: Origin) -> list[Fault]:
-    """Word every error that Pydantic collected while validating ``schema``."""
-    return [_fault(details, schema, origin) for details in error.errors(include_url=False)]
+    """Word every error that Pydantic collected while validating ``schema``, once."""
+    faults = (_fault(details, schema, origin) for details in error.errors(include_url=False))
+    return list(dict.fromkeys(faults))
 
 
 def _fault(details: ErrorDetails, schema: type, origin: Origin) -> Fault:
@@ -49,12 +51,14 @@ def _fault(details: ErrorDetails, schema: type, origin: Origin) -> Fault:
     elif kind == "missing":
         message = "found nothing, expected this field"
     elif kind == "extra_forbidden":
-        message = f"unknown field, {_meant(schema, location)}"
+        here = _schema_at(schema, location[:-1])
+        twice = beside(location, value, here.model_fields if here else ())
+        message = twice or f"unknown field, {_meant(schema, location)}"
     elif kind in {"model_type", "model_attributes_type", "dict_type"}:
         message = f"found {found(value)}, expected a mapping of fields"
     else:
         message = f"found {found(value)}, {details['msg'][:1].lower()}{details['msg'][1:]}"
-    return origin.fault(location, message)
+    return origin.fault(as_written(location, origin.lines), message)
 
 
 def _meant(schema: type, location: Location) -> str:

@@ -25,6 +25,8 @@ from ieco_opt.catalog import precision
 from ieco_opt.catalog.one_kind import ONE_KIND
 from ieco_opt.catalog.precision import FORMATS, PARTS, PRECISIONS, REST, label, parts_left_out
 from ieco_opt.documents.origin import Location, found, plain_scalar
+from ieco_opt.scenario import lists
+from ieco_opt.scenario.lists import as_integers, as_texts, says_integers
 from ieco_opt.scenario.version import FORMER_VERSION, VERSION
 
 MAX_DEGREE = 1_000_000
@@ -68,10 +70,11 @@ def expecting(expected: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
-def listed(expected: str) -> BeforeValidator:
-    """Accept lists, and nothing that merely could be one."""
+def listed(expected: str, read: Callable[[object], object] = lambda value: value) -> BeforeValidator:
+    """Accept lists, and what ``read`` makes one of; nothing that merely could be one."""
 
     def as_tuple(value: object) -> tuple[object, ...]:
+        value = read(value)
         if not isinstance(value, list | tuple | range):
             raise refusal(value, f"a list of {expected}")
         if not 1 <= len(value) <= MAX_ENTRIES:
@@ -146,8 +149,8 @@ def kind_of_reference(value: object) -> str:
 
 
 def entry_as_list(value: object) -> object:
-    """Take one name, file or mapping for a list of it."""
-    return [value] if isinstance(value, str) or kind_of_reference(value) == "<mapping>" else value
+    """Take names and files with commas between them, and one mapping, for a list."""
+    return [value] if kind_of_reference(value) == "<mapping>" else as_texts(value)
 
 
 def _refuse_several(value: object) -> object:
@@ -157,7 +160,7 @@ def _refuse_several(value: object) -> object:
 
 
 def _kind_of_expert_parallel(value: object) -> str:
-    return "<auto>" if isinstance(value, str) else "<list>"
+    return "<auto>" if isinstance(value, str) and not says_integers(value) else "<list>"
 
 
 def kind_of_batches(value: object) -> str:
@@ -176,11 +179,6 @@ def _kind_of_reserve(value: object) -> str:
 
 def _kind_of_error(value: object) -> str:
     return "<name>" if isinstance(value, str) else "<number>"
-
-
-def scalar_as_list(value: object) -> object:
-    """Take one text for a list of it."""
-    return [value] if isinstance(value, str) else value
 
 
 def _or_left_out(value: object, handler: ValidatorFunctionWrapHandler) -> object:
@@ -223,18 +221,20 @@ def choice(options: Iterable[str]) -> Callable[[str], str]:
     return check
 
 
-def one_or_list(schema: JsonDict) -> None:
-    """Describe a list whose only entry may stand for it, as :func:`scalar_as_list` reads it."""
-    entry = schema.pop("items")
-    schema.pop("type")
-    schema["anyOf"] = [entry, {"type": "array", "items": entry, "minItems": 1, "uniqueItems": True}]
+def _described(*, least: int = 1, once: bool = True, shorter: Callable[[JsonDict], None]) -> Callable[[JsonDict], None]:
+    """Add to the schema of a list its lengths, and what may stand for it."""
 
+    def describe(schema: JsonDict) -> None:
+        schema.update({"minItems": least, "maxItems": MAX_ENTRIES} | ({"uniqueItems": True} if once else {}))
+        shorter(schema)
+
+    return describe
+
+
+one_or_list = _described(shorter=lists.one_or_list)
+"""Schema of a list of different entries, the only one of which may stand for it."""
 
 _PRECISIONS = ", ".join(PRECISIONS)
-
-# Lengths are checked before the entries: Pydantic counts what is left of a list once wrong entries are gone.
-_LENGTHS: JsonDict = {"minItems": 1, "maxItems": MAX_ENTRIES}
-_UNIQUE_LENGTHS: JsonDict = {**_LENGTHS, "uniqueItems": True}
 
 Version = Annotated[
     Literal[2], expecting(f"{VERSION} (`ieco-opt migrate FILE` converts a file of version {FORMER_VERSION})")
@@ -259,7 +259,11 @@ AcceleratorReference = Annotated[
     | Annotated[Inline, Tag("<mapping>")],
     Discriminator(kind_of_reference),
 ]
-Accelerators = Annotated[tuple[AcceleratorReference, ...], Field(json_schema_extra=_LENGTHS), listed("accelerators")]
+Accelerators = Annotated[
+    tuple[AcceleratorReference, ...],
+    Field(json_schema_extra=_described(once=False, shorter=lists.one_or_texts)),
+    listed("accelerators", as_texts),
+]
 
 Precision = Annotated[
     str,
@@ -273,9 +277,9 @@ Weights = Annotated[
 ]
 Precisions = Annotated[
     tuple[Weights, ...],
-    Field(json_schema_extra={"uniqueItems": True}),
+    Field(json_schema_extra=_described(least=0, shorter=lists.one_or_texts)),
     AfterValidator(_each_weights_once),
-    listed(f"precisions ({_PRECISIONS}), or mappings of formats by part"),
+    listed(f"precisions ({_PRECISIONS}), or mappings of formats by part", as_texts),
     WrapValidator(_or_left_out),
 ]
 KvCache = Annotated[precision.KvCache, expecting("'bf16' or 'fp8'")]
@@ -283,8 +287,7 @@ KvCaches = Annotated[
     tuple[KvCache, ...],
     Field(json_schema_extra=one_or_list),
     AfterValidator(unique),
-    listed("precisions ('bf16', 'fp8')"),
-    BeforeValidator(scalar_as_list),
+    listed("precisions ('bf16', 'fp8')", as_texts),
 ]
 Gigabytes = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), expecting("'auto', or a number from 0 to 1e6")]
 Reserve = Annotated[
@@ -323,32 +326,39 @@ Budget = Annotated[
 ]
 Degrees = Annotated[
     tuple[Degree, ...],
-    Field(json_schema_extra=_UNIQUE_LENGTHS),
+    Field(json_schema_extra=_described(shorter=lists.one_or_integers)),
     AfterValidator(unique),
     AfterValidator(_sorted),
-    listed("integers"),
+    listed("integers", as_integers),
 ]
 Counts = Annotated[
     tuple[Count, ...],
-    Field(json_schema_extra=_UNIQUE_LENGTHS),
+    Field(json_schema_extra=_described(shorter=lists.one_or_integers)),
     AfterValidator(unique),
     AfterValidator(_sorted),
-    listed("integers"),
+    listed("integers", as_integers),
 ]
 Layout = Annotated[Literal["1d", "2d"], expecting("'1d' or '2d'")]
 Layouts = Annotated[
     tuple[Layout, ...],
-    Field(json_schema_extra=_UNIQUE_LENGTHS),
+    Field(json_schema_extra=one_or_list),
     AfterValidator(unique),
-    listed("layouts ('1d', '2d')"),
+    listed("layouts ('1d', '2d')", as_texts),
+]
+Serving = Annotated[Literal["colocated", "disaggregated"], expecting("'colocated' or 'disaggregated'")]
+Modes = Annotated[
+    tuple[Serving, ...], Field(json_schema_extra=one_or_list), AfterValidator(unique), listed("modes", as_texts)
+]
+PoolNames = Annotated[
+    tuple[Title, ...], Field(json_schema_extra=one_or_list), AfterValidator(unique), listed("pools", as_texts)
 ]
 Auto = Annotated[Literal["auto"], expecting("'auto' or a list of integers")]
 RedundantExperts = Annotated[
-    Annotated[Auto, Tag("<auto>")] | Annotated[Counts, listed("integers, or 'auto'"), Tag("<list>")],
+    Annotated[Auto, Tag("<auto>")] | Annotated[Counts, listed("integers, or 'auto'", as_integers), Tag("<list>")],
     Discriminator(_kind_of_expert_parallel),
 ]
 ExpertDegrees = Annotated[
-    Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, listed("integers, or 'auto'"), Tag("<list>")],
+    Annotated[Auto, Tag("<auto>")] | Annotated[Degrees, listed("integers, or 'auto'", as_integers), Tag("<list>")],
     Discriminator(_kind_of_expert_parallel),
 ]
-BatchList = Annotated[Degrees, listed("integers, or a mapping of min and max")]
+BatchList = Annotated[Degrees, listed("integers, or a mapping of min and max", as_integers)]

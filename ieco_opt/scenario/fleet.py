@@ -19,11 +19,10 @@ from ieco_opt.scenario.fleet_notes import notes_on_nodes, notes_on_points
 from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.speculation import Speculation
-from ieco_opt.scenario.strict import Strict
+from ieco_opt.scenario.strict import SaysForAll, Strict
 from ieco_opt.scenario.version import VERSION, notes_on_version
 
 PhaseName = Annotated[Literal["colocated", "prefill", "decode"], fields.expecting("'colocated', 'prefill' or 'decode'")]
-Serving = Annotated[Literal["colocated", "disaggregated"], fields.expecting("'colocated' or 'disaggregated'")]
 
 
 Entry = TypeVar("Entry", bound="Pool | FleetWorkload | RequestClass")
@@ -175,13 +174,10 @@ class FleetWorkload(Strict):
     max_instances: fields.Degree | None = None
     """Most instances of each phase."""
 
-    pools: Annotated[tuple[fields.Title, ...], AfterValidator(fields.unique), fields.listed("pools")] | None = None
+    pools: fields.PoolNames | None = None
     """Pools that may be used; by default all."""
 
-    serving: Annotated[tuple[Serving, ...], AfterValidator(fields.unique), fields.listed("modes")] = (
-        "colocated",
-        "disaggregated",
-    )
+    serving: fields.Modes = ("colocated", "disaggregated")
     """Modes that the solver may choose from."""
 
     speculation: Speculation | None = None
@@ -259,7 +255,7 @@ Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.list
 Workloads = Annotated[tuple[FleetWorkload, ...], AfterValidator(_each_name_once), fields.listed("workloads")]
 
 
-class Fleet(Strict):
+class Fleet(SaysForAll):
     """Workloads to be served from pools of accelerators.
 
     Raises

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ieco_opt.scenario import fields
-from ieco_opt.scenario.strict import Strict
+from ieco_opt.scenario.strict import LimitsForAll
 
 
-class FleetLimits(Strict):
+class FleetLimits(LimitsForAll):
     """Caps on what all pools together allocate and draw; a field left out is no limit."""
 
     max_usd_per_hour: fields.Budget | None = None

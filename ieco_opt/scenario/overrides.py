@@ -7,6 +7,7 @@ import re
 from ieco_opt.documents.origin import COMMAND_LINE, Location, dotted, found, shortened
 from ieco_opt.documents.yaml_document import Document, parse
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.scenario.other_words import forget_others
 
 _PART = r"[\w-]+|\[[^\[\]]+\]"
 _OVERRIDE = re.compile(r"([\w-]+(?:\.[\w-]+|\[[^\[\]]+\])*)=(.*)", re.DOTALL)
@@ -64,7 +65,8 @@ def _set(values: dict[str, object], document: Document, path: list[str], value: 
         return [_no_entry(path, inner)]
     inner[key] = value  # type: ignore[index]
     at: Location = (*reached, key)
-    for stale in [line for line in document.lines if line[: len(at)] == at]:
+    replaced = [at, *forget_others(values, at)]
+    for stale in [line for line in document.lines if any(line[: len(each)] == each for each in replaced)]:
         del document.lines[stale]
     document.lines[at] = None
     return []

@@ -21,6 +21,17 @@ from ieco_opt.cli.main import cli
 OLD = ("verify", str(DATA / "format1" / "frontier.json"))
 """Of another performance model, which `verify` says and ends with 1."""
 
+MAPPED = [
+    word
+    for column, field in {
+        "gpus_per_instance": "gpus",
+        "accelerator": "accelerator",
+        "time_per_output_token_s": "tpot_s",
+        "batch": "throughput",
+    }.items()
+    for word in ("--map", f"{column}={field}")
+]
+
 COMMANDS = (
     ("frontier", "small.yaml", "--delta", "0.3", "--out", "frontier.json", "--plot", "frontier.svg"),
     ("frontier", "small.yaml", "--points", "3", "--out", "frontier.csv"),
@@ -60,6 +71,12 @@ COMMANDS = (
         ("launch", "whole.json", "--engine", "trtllm", "--point", "1", "--format", form, "--out", "commands")
         for form in ("line", "yaml", "k8s", "compose", "json")
     ),
+    ("import", "aic", str(DATA / "aiconfigurator"), "--out", "aic.csv"),
+    ("import", "aic", str(DATA / "aiconfigurator"), "--gpus", "32xH200"),
+    (*("import", "csv", "measured.csv", "--out", "runs.csv"), *MAPPED),
+    ("completion", "bash"),
+    ("terms",),
+    ("terms", "TTFT"),
     ("catalog", "list"),
     ("catalog", "list", "engines"),
     ("catalog", "show", "vllm"),

@@ -116,7 +116,7 @@ def test_a_frontier_of_plans_that_is_ended_at_once_keeps_the_plan_before_it(
 def test_a_plan_and_its_frontier_have_one_limit_and_one_price_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ieco_opt.fleet import run as fleet_run
+    from ieco_opt.fleet import asked as fleet_run
 
     deadlines: list[float | None] = []
     priced: list[object] = []

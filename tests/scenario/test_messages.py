@@ -38,7 +38,7 @@ CARD = {"like": "H100-SXM", "name": "mine"}
         (("accelerators", 0, "tdp"), "power_w"),
         (("accelerators", 0, "vram"), "hbm_bytes"),
         (("workload", "isl"), "workload.context_tokens"),
-        (("workload", "osl"), "workload.output_tokens"),
+        (("limits", "tpot"), "limits.min_speed"),
         (("design_space", "tp"), "design_space.tensor_parallel"),
         (("design_space", "PP"), "design_space.pipeline_parallel"),
         (("limits", "power"), "limits.max_power_kw"),

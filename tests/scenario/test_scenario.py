@@ -127,9 +127,9 @@ def test_numpy_numbers_are_numbers() -> None:
 
 def test_python_faults_are_of_the_family() -> None:
     with pytest.raises(ScenarioError) as error:
-        _python_scenario(weights="fp8", limits={"max_cost": -1}, colour="red")
+        _python_scenario(weights=8, limits={"max_cost": -1}, colour="red")
     assert set(_faults(error)) == {"weights", "limits.max_cost", "colour"}
-    assert str(error.value).startswith("weights: found 'fp8', expected a list of precisions")
+    assert str(error.value).startswith("weights: found 8, expected a list of precisions")
     for build in (lambda: Workload(context_tokens=True), lambda: DesignSpace(batch=[]), lambda: Limits(x=1)):
         with pytest.raises(ScenarioError):
             build()

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
+from ieco_opt.reports.text.table import LEAST_WIDTH, cells_within, wrapped
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -13,16 +15,26 @@ _Row = dict[str, object]
 _Column = tuple[str, Callable[[_Row], str]]
 
 
-def render_catalog(table: pd.DataFrame, kind: Literal["models", "accelerators"]) -> str:
-    """Render what ``catalog.to_dataframe`` returns."""
+_LEFT_OUT_FIRST = (
+    *("idle W", "between nodes", "4-bit", "all-reduce GB/s", "W", "node", "8-bit"),
+    *("width", "layers", "experts"),
+)
+"""Columns that a narrow terminal does without, in this order."""
+
+
+def render_catalog(table: pd.DataFrame, kind: Literal["models", "accelerators"], width: int | None = None) -> str:
+    """Render what ``catalog.to_dataframe`` returns, for so many columns of a terminal; by default with all there is."""
     columns = _ACCELERATOR_COLUMNS if kind == "accelerators" else _MODEL_COLUMNS
     rows = [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
     cells = [[head, *(text(row) for row in rows)] for head, text in columns]
-    widths = [max(len(cell) for cell in column) for column in cells]
+    kept, missing = cells_within(cells, width, _LEFT_OUT_FIRST)
+    widths = [max(len(cell) for cell in column) for column in kept]
     lines = []
-    for line in zip(*cells, strict=True):
+    for line in zip(*kept, strict=True):
         first, *others = zip(line, widths, strict=True)
         lines.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
+    if missing:
+        lines += ["", *(wrapped([line], width or LEAST_WIDTH) for line in missing)]
     if any(row["memory_fields"] for row in rows):
         lines += ["", "* some values were written down from memory: see `ieco-opt catalog show NAME`"]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_frontier import render_frontier
+from ieco_opt.reports.text.stated import stated
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, shortened, wrapped
 from ieco_opt.reports.text.table_columns import (
     SPEED,
@@ -42,9 +43,15 @@ def render(result: FleetResult, width: int = 80) -> str:
     width = max(width, LEAST_WIDTH)
     if result.is_frontier:
         return render_frontier(result, width)
+    kept = stated(result.scenario)
     parts = [wrapped(_head(result, plan), width) for plan in result.plans]
     for plan in result.plans:
-        tables = (_instances(result, plan), _workloads(plan), _pools(result, plan), _next_cheaper(result, plan))
+        tables = (
+            _instances(result, plan, kept),
+            _workloads(plan, kept),
+            _pools(result, plan, kept),
+            _next_cheaper(result, plan),
+        )
         parts += [fitted(table, width) for table in tables if table.columns]
     return "\n\n".join([*parts, wrapped(_foot(result), width)])
 
@@ -71,7 +78,7 @@ def _foot(result: FleetResult) -> list[str]:
     return [*(missing if unexamined else []), *about, _KEY, *energy, fleet_wording.statistics(result)]
 
 
-def _instances(result: FleetResult, plan: FleetPlan) -> TitledTable:
+def _instances(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
     """What runs where; what is the same in every row stands in the heading."""
     rows = plan.instances
     columns = [
@@ -96,7 +103,7 @@ def _instances(result: FleetResult, plan: FleetPlan) -> TitledTable:
     about = ", ".join(f"{column.name} {column.cells[0]}" for column in same if column.cells[0] != "-")
     heading = f"Instances ({'all: ' if len(rows) > 1 else ''}{about})" if about else "Instances"
     narrow = ("exchange", "verify", "weights", "TTFT", "batch", SPEED, "load", "energy", "engine", "layout")
-    return TitledTable(heading, [column for column in speaking(columns) if column not in same], narrow)
+    return TitledTable(heading, [column for column in speaking(columns) if column not in same], narrow, kept)
 
 
 def _caches(rows: Sequence[InstanceRow]) -> list[Column]:
@@ -116,7 +123,7 @@ def _products(rows: Sequence[InstanceRow]) -> tuple[str, ...]:
     return tuple(f"{row.instances:,} x {str(row.gpus).ljust(wide)}" for row in rows)
 
 
-def _workloads(plan: FleetPlan) -> TitledTable:
+def _workloads(plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
     rows = plan.workloads
     required: Iterable[float | None] = [row.required_requests_per_s for row in rows]
     if all(row.required_requests_per_s == row.requests_per_s for row in rows):
@@ -138,7 +145,7 @@ def _workloads(plan: FleetPlan) -> TitledTable:
         hourly_costs([row.usd_per_hour for row in rows]),
     ]
     narrow = ("TTFT", SPEED, "serving", "load", "required", "power", "GPUs")
-    return TitledTable("Workloads (requests/s)", speaking(columns), narrow)
+    return TitledTable("Workloads (requests/s)", speaking(columns), narrow, kept)
 
 
 def _alike(*named: tuple[str, Sequence[float | None]]) -> list[Column]:
@@ -152,7 +159,7 @@ def _alike(*named: tuple[str, Sequence[float | None]]) -> list[Column]:
     ]
 
 
-def _pools(result: FleetResult, plan: FleetPlan) -> TitledTable:
+def _pools(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
     rows = plan.pools
     owned = {pool.name: pool.owned_gpus for pool in result.scenario.pools}
     columns = [
@@ -168,7 +175,8 @@ def _pools(result: FleetResult, plan: FleetPlan) -> TitledTable:
         *_energies(result, [row.energy_kw for row in rows]),
         hourly_costs([row.usd_per_hour for row in rows]),
     ]
-    return TitledTable("Pools", speaking(columns), ("billing", "accelerator", "owned", "nodes", "power", "energy"))
+    narrow = ("billing", "accelerator", "owned", "nodes", "power", "energy")
+    return TitledTable("Pools", speaking(columns), narrow, kept)
 
 
 def _energies(result: FleetResult, kilowatts: Sequence[float | None]) -> list[Column]:

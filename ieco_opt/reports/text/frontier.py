@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.deployment import render_card
+from ieco_opt.reports.text.stated import stated
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, fitting, joined, left_out, not_shown, thinned, wrapped
 from ieco_opt.reports.text.table_columns import counts, exchanges, gaps, numbers, speeds, verify_widths, words
 from ieco_opt.results.deployment import Deployment
@@ -42,7 +43,7 @@ def _table(frontier: Frontier, width: int, *, second: bool = False) -> list[str]
     if second and not shown:
         return []
     columns = _columns(shown, frontier.deployments, energy=wording.energy_matters(frontier))
-    kept = fitting(columns, width, _LEFT_OUT_FIRST)
+    kept = fitting(columns, width, _LEFT_OUT_FIRST, stated(frontier.scenario))
     foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown, second=second)]
     return [joined(kept) if shown else "", wrapped(foot, width)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,13 +92,36 @@ def joined(columns: Sequence[Column]) -> str:
     return "\n".join(_BETWEEN.join(cells).rstrip() for cells in rows)
 
 
-def fitting(columns: list[Column], width: int, left_out_first: Iterable[str]) -> list[Column]:
-    """Leave out columns by name until the rest fits."""
-    for name in left_out_first:
+def fitting(
+    columns: list[Column], width: int, left_out_first: Sequence[str], stated: Collection[str] = ()
+) -> list[Column]:
+    """Leave out columns by name until the rest fits, but none that is ``stated``.
+
+    Where stated columns stay that would have gone, others than those named go for them: the last ones first.
+    """
+    named = [name for name in left_out_first if name not in stated]
+    others = [item.name for item in columns[:0:-1] if item.name not in {*left_out_first, *stated}]
+    for name in [*named, *others] if set(stated) & set(left_out_first) else named:
         if sum(item.width + len(_BETWEEN) for item in columns) - len(_BETWEEN) <= width:
             break
         columns = [item for item in columns if item.name != name]
     return columns
+
+
+def cells_within(
+    columns: Sequence[Sequence[str]], width: int | None, left_out_first: Iterable[str]
+) -> tuple[list[Sequence[str]], list[str]]:
+    """The same of columns that are cells below a head: those kept, and a line on those that are not.
+
+    ``width`` is ``None`` where there is place for all.
+    """
+    kept = list(columns)
+    for name in left_out_first:
+        if width is None or sum(max(map(width_of, each)) + len(_BETWEEN) for each in kept) - len(_BETWEEN) <= width:
+            break
+        kept = [each for each in kept if each[0] != name]
+    missing = [each[0] for each in columns if each not in kept]
+    return kept, [f"not shown at this width: {', '.join(missing)}"] if missing else []
 
 
 def not_shown(columns: Iterable[Column], kept: Iterable[Column]) -> list[str]:

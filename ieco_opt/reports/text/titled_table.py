@@ -19,17 +19,20 @@ _LEAST_NAME = 8
 class TitledTable:
     """A table under a line that says what it is about.
 
-    ``left_out_first`` names columns that a narrow terminal does without, in this order.
+    ``left_out_first`` names columns that a narrow terminal does without, in this order, and ``stated`` those that it
+    keeps.
     """
 
     heading: str
     columns: list[Column]
     left_out_first: tuple[str, ...] = ()
+    stated: frozenset[str] = frozenset()
 
 
 def fitted(table: TitledTable, width: int) -> str:
     """Put a table into text, with a line that names the columns for which there was no place."""
-    kept = {column.name for column in fitting(_capped(table.columns, width), width, table.left_out_first)}
+    capped = _capped(table.columns, width)
+    kept = {column.name for column in fitting(capped, width, table.left_out_first, table.stated)}
     columns = [column for column in table.columns if column.name in kept]
     lines = [wrapped([table.heading], width), joined(_with_shorter_names(columns, width))]
     return "\n".join(lines + [wrapped([line], width) for line in not_shown(table.columns, columns)])
