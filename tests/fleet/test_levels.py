@@ -11,7 +11,7 @@ from ended_solves import Ending, empty_handed, end_after, out_of_time
 
 import ieco_opt
 from ieco_opt import ScenarioError, SolverError
-from ieco_opt.fleet import run as fleet_run
+from ieco_opt.fleet import asked as fleet_run
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.scenario import load_fleet_mapping
 from ieco_opt.scenario.solver_config import SolverConfig
