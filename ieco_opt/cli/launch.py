@@ -77,8 +77,8 @@ def command(
     from ieco_opt import api
     from ieco_opt.documents.origin import found as shown
     from ieco_opt.engines.server import slug
-    from ieco_opt.results.folder import result_in
     from ieco_opt.results.launching import LaunchOptions, launched
+    from ieco_opt.results.saved_folder import result_in
 
     if token_secret is not None and output_format != "k8s":
         raise click.UsageError("--token-secret goes with --format k8s")

@@ -194,7 +194,7 @@ def _screen(result: FleetResult, variations: Variations | None, save: Path | Non
 
 def _commands(result: FleetResult, save: Path | None) -> list[str]:
     """What starts the servers, those that generate tokens first; nothing where they are of no server."""
-    from ieco_opt.reports.folder import servers_of
+    from ieco_opt.reports.plan_folder import servers_of
 
     if any(row.engine is None for row in result[0].instances):
         return []
@@ -203,7 +203,8 @@ def _commands(result: FleetResult, save: Path | None) -> list[str]:
     except ScenarioError:
         return []
     commands = [command for launch in launches for command in launch.commands()]
-    return [shlex.join(command.argv) for command in sorted(commands, key=lambda each: each.phase == "prefill")]
+    commands.sort(key=lambda each: each.phase == "prefill")
+    return [shlex.join([*(f"{name}={value}" for name, value in each.env.items()), *each.argv]) for each in commands]
 
 
 def _style() -> Style:
@@ -218,7 +219,7 @@ def _style() -> Style:
 
 def _save(result: FleetResult, mapping: dict[str, object], variations: Variations | None, folder: Path) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
-    from ieco_opt.reports.folder import save_folder
+    from ieco_opt.reports.plan_folder import save_folder
     from ieco_opt.reports.text.screen import render_screen
 
     answer = render_screen(result, variations, _commands(result, folder))

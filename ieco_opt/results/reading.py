@@ -18,11 +18,11 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
-from ieco_opt.results.folder import result_in
 from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.places import place_of
 from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.saved_folder import result_in
 from ieco_opt.results.wording import expected_of
 from ieco_opt.scenario import Fleet, Scenario, load_fleet_mapping, load_scenario_mapping
 from ieco_opt.scenario.resolved import Resolved, contradictions

@@ -204,6 +204,7 @@ def plan(scenario: Fleet, *rows: InstanceRow, headroom: float = 0.2, **changes: 
     cost = sum(pool.usd_per_hour for pool in pools)
     values: dict[str, Any] = {
         "speed_factor": 1.0,
+        "demand_factor": 1.0,
         "usd_per_hour": cost,
         "power_kw": sum(pool.power_kw or 0.0 for pool in pools),
         "gpus": sum(pool.allocated_gpus for pool in pools),

@@ -12,9 +12,9 @@ from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.kubernetes import manifests, unsupported
 from ieco_opt.errors import IecoOptError, ScenarioError, printable
 from ieco_opt.results.encoding import to_json
-from ieco_opt.results.folder import RESULT
 from ieco_opt.results.launching import Launched, LaunchOptions, launched
 from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.saved_folder import RESULT
 from ieco_opt.results.variations import Variations
 
 _ABOUT = {
