@@ -97,6 +97,7 @@ def test_a_decision_is_rounded_and_not_cut_off(rounding: float) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
 def test_every_limit_has_its_row_however_small(name: str, limit: float) -> None:
     sited = TINY | {"accelerators": [{"like": TINY["accelerators"][0], "power": {"kg_co2_per_kwh": 0.4}}]}
+    sited |= {"workload": {"prompt_tokens": 1000, "output_tokens": 50}}
     space = design_space_of(resolve(Scenario(**sited)))
     segments = build_segments(space)
     data = ProgramData(segments.alternatives, segments.lo, segments.hi, Limits(), Objective.LATENCY)
