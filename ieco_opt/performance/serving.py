@@ -66,7 +66,12 @@ class PromptTimes:
 
     @classmethod
     def of(
-        cls, accelerator: Accelerator, degrees: Degrees, prompt_s: Array, tokens_per_pass: float, output_tokens: float
+        cls,
+        accelerator: Accelerator,
+        degrees: Degrees,
+        prompt_s: Array,
+        tokens_per_pass: float,
+        output_tokens: float | Array,
     ) -> PromptTimes:
         """Those of setups on an accelerator."""
         first, every = first_token_of(accelerator), np.ones_like(prompt_s)
