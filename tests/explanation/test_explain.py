@@ -91,6 +91,8 @@ BASES: dict[str, Mapping] = {
     },
 }
 
+PROMPTS: Mapping = DENSE | {"workload": {"prompt_tokens": 1000, "output_tokens": 200}}
+
 COLUMN = {
     "limits.min_speed": "speed_tokens_per_s",
     "limits.max_cost": "cost_usd_per_mtok",
@@ -369,6 +371,14 @@ CLASHES: dict[str, tuple[Mapping, set[str]]] = {
         having(DENSE, limits__min_throughput=15000.0, limits__max_power_kw=0.7),
         {"limits.min_throughput", "limits.max_power_kw"},
     ),
+    "first token and throughput": (
+        having(PROMPTS, limits__max_time_to_first_token_s=0.056, limits__min_throughput=24000.0),
+        {"limits.max_time_to_first_token_s", "limits.min_throughput"},
+    ),
+    "last token and cost": (
+        having(PROMPTS, limits__max_end_to_end_s=0.6, limits__max_cost=0.1),
+        {"limits.max_end_to_end_s", "limits.max_cost"},
+    ),
     "throughput and power, many batches": (
         having(DENSE, limits__min_throughput=29000.0, limits__max_power_kw=0.7, design_space__batch__max=4096),
         {"limits.min_throughput", "limits.max_power_kw"},
@@ -404,6 +414,23 @@ CLASHES: dict[str, tuple[Mapping, set[str]]] = {
         {"memory_utilization", "design_space.max_gpus"},
     ),
 }
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["inside", "outside"])
+@pytest.mark.parametrize("limit", ["max_time_to_first_token_s", "max_end_to_end_s"])
+def test_names_the_limit_on_prompts_that_binds(limit: str, inside: bool) -> None:
+    best = ieco_opt.solve(Scenario(**PROMPTS), objective="cheapest")
+    most = {name: getattr(best, name.removeprefix("max_")) for name in (limit,)}
+    place = f"limits.{limit}"
+    mapping = having_limit(PROMPTS, place, most[limit] * (0.999 if inside else 1.001))
+    explanation = ask(mapping, "cheapest")
+    assert (place in explanation.binding) is inside
+    if inside:
+        (effect,) = (each for each in explanation.limits if each.limit == place)
+        assert effect.removed is not None
+        assert effect.removed.deployment.cost_usd_per_mtok == pytest.approx(best.cost_usd_per_mtok, rel=1e-9)
+        assert effect.improves_from is not None
+        assert most[limit] * 0.999 < effect.improves_from <= most[limit] * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("name", CLASHES)
