@@ -15,7 +15,7 @@ from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.scenario.margin import in_words
 
 _LEFT_OUT_FIRST = (
-    *("memory", "power", "MFU", "bottleneck", "requests", "throughput", "end to end", "CO2", "energy"),
+    *("memory", "power", "MFU", "requests", "bottleneck", "end to end", "throughput", "CO2", "energy"),
     *("exchange", "verify", "weights", "engine"),
 )
 """Columns that a narrow terminal does without, in this order."""
