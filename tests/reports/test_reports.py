@@ -184,8 +184,8 @@ def test_the_table_reads_like_this() -> None:
     assert (
         render(FRONT, 80)
         == """\
-decoding alone is priced (context_tokens), and what prompts would add is not
-known: give workload.prompt_tokens to price prompts
+decoding alone is priced (context_tokens); what prompts add is not known: give
+workload.prompt_tokens
 by hand: Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and
 500 of output
 3 deployments, a (1 + 0.05)-approximate Pareto set: for every feasible
@@ -377,8 +377,8 @@ def test_the_card_reads_like_this() -> None:
     assert (
         render(SINGLE, 80)
         == """\
-decoding alone is priced (context_tokens), and what prompts would add is not
-known: give workload.prompt_tokens to price prompts
+decoding alone is priced (context_tokens); what prompts add is not known: give
+workload.prompt_tokens
 by hand: the preferred deployment (greatest speed^3 / cost)
 Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and 500 of
 output

@@ -159,10 +159,7 @@ def decoding_alone(scenario: Scenario) -> list[str]:
         return []
     if scenario.fidelity is Fidelity.PAPER:
         return ["decoding alone is priced (fidelity paper)"]
-    return [
-        "decoding alone is priced (context_tokens), and what prompts would add is not known: give "
-        "workload.prompt_tokens to price prompts"
-    ]
+    return ["decoding alone is priced (context_tokens); what prompts add is not known: give workload.prompt_tokens"]
 
 
 def chosen_objective(frontier: Frontier) -> list[str]:
