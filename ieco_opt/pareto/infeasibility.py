@@ -33,7 +33,7 @@ def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> 
 
 def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list[str]:
     """What each limit leaves by itself: a sentence for every limit that already leaves nothing."""
-    found = []
+    found, rate = [], resolved.scenario.workload.requests_per_s
     for name, value, unit in (
         ("min_speed", limits.min_speed, "tokens/s"),
         ("max_cost", limits.max_cost, "$ per million tokens"),
@@ -49,5 +49,8 @@ def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list
             continue
         space = design_space_of(resolved, replace(_NO_LIMITS, **{name: value}), ask)
         if not len(build_segments(space, ask)):
-            found.append(f"limits.{name} = {value:g} {unit} alone excludes every deployment")
+            said = f"limits.{name} = {value:g} {unit}"
+            if name == "min_throughput" and rate is not None:
+                said = f"workload.requests_per_s = {rate:g} requests/s"
+            found.append(f"{said} alone excludes every deployment")
     return found

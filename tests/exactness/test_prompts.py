@@ -177,3 +177,75 @@ def test_what_a_frontier_lists_is_the_cheapest_fleet_that_serves_as_much_as_fast
         assert row.usd_per_hour == pytest.approx(one.usd_per_hour, rel=1e-8), number
         assert row.speed_tokens_per_s == pytest.approx(one.speed_tokens_per_s, rel=1e-8), number
     assert seen >= 3
+
+
+def _small(**changes: object) -> Scenario:
+    base: Mapping = {
+        "model": "Mixtral-8x7B",
+        "weights": ["fp8"],
+        "accelerators": ["H100-SXM"],
+        "workload": {"prompt_tokens": 2000, "output_tokens": 200},
+        "design_space": {"stage_ranks": [2, 4], "pipeline_parallel": [1], "batch": {"min": 1, "max": 256}},
+    }
+    return Scenario(**base | changes)
+
+
+@pytest.mark.parametrize("limit", ["max_time_to_first_token_s", "max_end_to_end_s"])
+def test_a_looser_limit_is_never_worse_and_a_met_one_changes_nothing(limit: str) -> None:
+    column = limit.removeprefix("max_")
+    free = ieco_opt.solve(_small(), objective="cheapest")
+    costs = []
+    for share in (0.5, 0.8, 1.0 + ROUNDING, 2.0):
+        most = share * getattr(free, column)
+        found = ieco_opt.solve(_small(limits={limit: most}), objective="cheapest")
+        assert getattr(found, column) <= most
+        costs.append(found.cost_usd_per_mtok)
+    assert costs == sorted(costs, reverse=True)
+    assert costs[0] > costs[2] == costs[3] == free.cost_usd_per_mtok
+
+
+def test_limits_hold_with_the_error_of_the_model() -> None:
+    for limit in ("max_time_to_first_token_s", "max_end_to_end_s"):
+        most = 1.2 * getattr(ieco_opt.solve(_small(), objective="fastest"), limit.removeprefix("max_"))
+        nominal = ieco_opt.frontier(_small(limits={limit: most / 1.15}), complete=True)
+        held = ieco_opt.frontier(_small(limits={limit: most}, model_error=0.15), complete=True)
+        assert [each.batch for each in held] == [each.batch for each in nominal]
+        assert held.deployments[-1].cost_usd_per_mtok == nominal.deployments[-1].cost_usd_per_mtok
+
+
+def test_the_pessimistic_end_of_a_band_is_late_by_the_error() -> None:
+    limits = {"max_time_to_first_token_s": 0.6, "max_end_to_end_s": 6.0}
+    banded = ieco_opt.frontier(_small(limits=limits, model_error=0.2), complete=True, band=True)
+    end = banded.pessimistic_end()
+    assert end is not None
+    assert len(end) == len(banded) > 3
+    for nominal, late in zip(banded, end, strict=True):
+        for name in ("latency_s", "time_to_first_token_s", "end_to_end_s", "cost_usd_per_mtok", "usd_per_request"):
+            assert getattr(late, name) == pytest.approx(1.2 * getattr(nominal, name), rel=1e-9), name
+        assert late.usd_per_hour == pytest.approx(nominal.usd_per_hour, rel=1e-9)
+        assert late.time_to_first_token_s is not None
+        assert late.time_to_first_token_s <= 0.6
+    assert not ieco_opt.verify(banded).problems
+
+
+def test_energy_counts_what_prompts_draw() -> None:
+    site = {"like": "H100-SXM", "power": {"usd_per_kwh": 0.2, "kg_co2_per_kwh": 0.4}}
+    whole = ieco_opt.solve(_small(accelerators=[site]), objective="energy")
+    alone = ieco_opt.solve(
+        _small(accelerators=[site], workload={"context_tokens": 2000, "output_tokens": 200}), objective="energy"
+    )
+    assert whole.energy_j_per_token is not None
+    assert alone.energy_j_per_token is not None
+    assert whole.energy_j_per_token > 2.0 * alone.energy_j_per_token
+    assert whole.energy_usd_per_mtok is not None
+    rent = whole.gpus * 1e6 * 3.0 / 3600.0 / whole.throughput_tokens_per_s
+    assert whole.cost_usd_per_mtok > whole.energy_usd_per_mtok + 0.3 * rent
+    hourly = whole.cost_usd_per_mtok * whole.throughput_tokens_per_s * 3600.0 / 1e6
+    assert whole.usd_per_hour == pytest.approx(hourly, rel=1e-12)
+
+
+def test_servers_are_told_of_the_prompt() -> None:
+    found = ieco_opt.frontier(_small(engine="vllm"), points=2)
+    said = str(found.launch(point=1))
+    assert "'--max-model-len', '2200'" in said
+    assert "'--random-input-len', '2000', '--random-output-len', '200'" in said

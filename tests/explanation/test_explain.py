@@ -693,3 +693,31 @@ def test_an_exponent_beyond_all_numbers_gives_a_file_that_can_be_read(tmp_path: 
     assert 1e300 < max(gains) < math.inf
     found.to_json(tmp_path / "found.json")
     assert ieco_opt.load_result(tmp_path / "found.json") == found
+
+
+def test_a_rate_that_nothing_serves_is_relaxed_where_it_is_asked_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rate.yaml"
+    asked = having(PROMPTS, workload__requests_per_s=1e5)
+    path.write_text(yaml.safe_dump({"version": 2, "kind": "deployment"} | asked), "utf-8")
+    with pytest.raises(InfeasibleError, match=r"workload.requests_per_s = 100000 requests/s alone excludes"):
+        ieco_opt.solve(Scenario(**asked))
+    assert call("explain", path) == 0
+    said = re.search(r"--set workload.requests_per_s=(\S+)", capfd.readouterr().out)
+    assert said is not None
+    most = ieco_opt.solve(Scenario(**having(PROMPTS, workload__requests_per_s=float(said[1]))), objective="cheapest")
+    assert most.requests_per_s == pytest.approx(float(said[1]), rel=1e-3)
+
+
+def test_a_configuration_that_is_late_is_told_by_how_much() -> None:
+    best = ieco_opt.solve(Scenario(**PROMPTS), objective="cheapest")
+    held = best.parallelism
+    asked = f"TP{held.tensor},DP{held.attention_data},PP{held.pipeline},B{best.batch}"
+    assert best.time_to_first_token_s is not None
+    limits = {"max_time_to_first_token_s": 0.9 * best.time_to_first_token_s, "max_end_to_end_s": 0.1}
+    late = ieco_opt.explain_configuration(Scenario(**PROMPTS | {"limits": limits}), asked)
+    told = [each for verdict in late.verdicts for each in verdict.forbidden]
+    assert {each.field for each in told} == {f"limits.{name}" for name in limits}
+    found = f"{best.time_to_first_token_s:.4g} s misses limits.max_time_to_first_token_s"
+    assert found in {each.text.split(" = ")[0] for each in told}
