@@ -721,3 +721,14 @@ def test_a_configuration_that_is_late_is_told_by_how_much() -> None:
     assert {each.field for each in told} == {f"limits.{name}" for name in limits}
     found = f"{best.time_to_first_token_s:.4g} s misses limits.max_time_to_first_token_s"
     assert found in {each.text.split(" = ")[0] for each in told}
+
+
+def test_what_prompts_compute_is_hidden_behind_nothing() -> None:
+    # With published constants prompts are part of one pass, whose lesser half is hidden; with a profile they are not.
+    for profile, hides in (("paper-constants", True), ("auto", False)):
+        explained = ieco_opt.explain(Scenario(**PROMPTS | {"profile": profile}), objective="cheapest")
+        times = {each.resource: each for each in explained.times}
+        if times["memory"].seconds >= times["compute"].seconds:
+            assert times["compute"].hidden is hides
+        else:
+            assert times["memory"].hidden
