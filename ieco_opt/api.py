@@ -111,7 +111,7 @@ def frontier(
 def solve(
     scenario: Scenario | Fleet,
     *,
-    objective: ObjectiveName = "fastest",
+    objective: ObjectiveName | None = None,
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Deployment:
@@ -126,7 +126,7 @@ def solve(
 def answer(
     scenario: Scenario | Fleet,
     *,
-    objective: ObjectiveName = "fastest",
+    objective: ObjectiveName | None = None,
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,

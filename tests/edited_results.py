@@ -281,6 +281,11 @@ def _traded() -> ieco_opt.Fleet:
     return ieco_opt.Fleet(name="traded", pools=pools, workloads=[listed])
 
 
+def _asked_whole(**changes: Any) -> ieco_opt.Scenario:
+    """Prompts, half of each found, beside a draft."""
+    return _drafted(**{"workload": {"prompt_tokens": 1000, "output_tokens": 200, "prefix_hit": 0.5}} | changes)
+
+
 TIGHT = {"profile": "paper-constants"}
 """Constants with which a limit is met that the error of the model breaks."""
 
@@ -301,6 +306,21 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "least energy": lambda: run.answer(_sited(limits={"min_speed": 100, "max_cost": 1}), objective="energy"),
     "least carbon": lambda: run.answer(_sited(limits={"max_carbon_kg_per_mtok": 0.2}), objective="carbon"),
     "explained carbon": lambda: ieco_opt.explain(_sited(limits={"min_speed": 100}), objective="carbon"),
+    "with prompts": lambda: ieco_opt.frontier(
+        _asked_whole(limits={"max_time_to_first_token_s": 0.3, "max_end_to_end_s": 2}), delta=0.5, band=True
+    ),
+    "least cost with prompts": lambda: run.answer(
+        _asked_whole(
+            limits={"min_speed": 150}, workload={"prompt_tokens": 500, "output_tokens": 50, "requests_per_s": 3}
+        )
+    ),
+    "explained with prompts": lambda: ieco_opt.explain(
+        _asked_whole(limits={"max_time_to_first_token_s": 0.07, "max_end_to_end_s": 5}), objective="cheapest"
+    ),
+    "compared with prompts": lambda: ieco_opt.compare(
+        _experts(workload={"prompt_tokens": 1000, "output_tokens": 200}, limits={"max_time_to_first_token_s": 0.5}),
+        chosen(("rule-of-thumb", "nsga2"), 3),
+    ),
     "explained": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 200, "max_cost": 0.5}), objective="cheapest"),
     "explained experts": lambda: ieco_opt.explain(_experts(limits={"max_power_kw": 3}), objective="preferred"),
     "infeasible": lambda: ieco_opt.explain(_drafted(limits={"min_speed": 900, "max_cost": 0.5})),

@@ -160,6 +160,64 @@ _WORKLOAD = [
     _case("context-huge", "1000", "1e9", ":6: workload.context_tokens: found 1000000000"),
     _case("context-thousands-of-digits", "1000", "9" * 5000, ":6: workload.context_tokens: found inf"),
     _case("context-nan", "1000", ".nan", ":6: workload.context_tokens: found nan"),
+    _case(
+        "context-and-prompt",
+        "  context_tokens: 1000\n",
+        "  context_tokens: 1000\n  prompt_tokens: 1000\n",
+        ":7: workload.prompt_tokens: found 1000, expected either context_tokens or prompt_tokens",
+    ),
+    _case("prompt-zero", "context_tokens: 1000", "prompt_tokens: 0", ":6: workload.prompt_tokens: found 0, expected"),
+    _case(
+        "prompt-without-output",
+        "context_tokens: 1000\n  output_tokens: 500\n",
+        "prompt_tokens: 1000\n",
+        ".yaml:5: workload.output_tokens: found 0, expected at least 1 with prompt_tokens",
+    ),
+    _case(
+        "prefix-of-a-context",
+        "output_tokens: 500\n",
+        "prefix_hit: 0.5\n",
+        ":7: workload.prefix_hit: found 0.5, expected nothing beside context_tokens",
+    ),
+    _case(
+        "requests-of-a-context",
+        "output_tokens: 500\n",
+        "requests_per_s: 5\n",
+        ":7: workload.requests_per_s: found 5.0, expected nothing beside context_tokens",
+    ),
+    _case("prefix-whole", "output_tokens: 500\n", "prefix_hit: 1\n", ":7: workload.prefix_hit: found 1, expected"),
+    *(
+        _case(
+            f"{name}-of-a-context",
+            "limits: {min_speed: 20}",
+            f"limits: {{{name}: 2}}",
+            f":12: limits.{name}: found 2.0, expected nothing without workload.prompt_tokens",
+        )
+        for name in ("max_time_to_first_token_s", "max_end_to_end_s")
+    ),
+    Malformed(
+        "requests-beside-a-throughput",
+        GOOD.replace("context_tokens: 1000", "prompt_tokens: 1000\n  requests_per_s: 2").replace(
+            "min_speed: 20", "min_throughput: 20"
+        ),
+        ":13: limits.min_throughput: found 20.0, expected nothing beside workload.requests_per_s, which asks for 1000",
+    ),
+    Malformed(
+        "requests-beyond-a-cap",
+        GOOD.replace("context_tokens: 1000", "prompt_tokens: 1000\n  requests_per_s: 2").replace(
+            "min_speed: 20", "max_throughput: 900"
+        ),
+        ":7: workload.requests_per_s: found 2.0, expected at most limits.max_throughput / output_tokens",
+    ),
+    Malformed(
+        "prompts-in-paper",
+        GOOD.replace("context_tokens: 1000", "prompt_tokens: 1000")
+        .replace("weights: [fp8]\n", "fidelity: paper\n")
+        .replace("Llama-3.3-70B", "Llama 3 70B")
+        .replace("Llama-3.1-8B", "Llama 3 8B")
+        .replace("H100-SXM", "H100"),
+        ":6: workload.prompt_tokens: found 1000, expected context_tokens instead in fidelity paper",
+    ),
     _case("output-infinite", "500", ".inf", ":7: workload.output_tokens: found inf"),
     _case("output-list", "500", "[500]", ":7: workload.output_tokens: found a list"),
     _case("workload-typo", "output_tokens", "output_token", ":7: workload.output_token: unknown field"),

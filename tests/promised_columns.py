@@ -39,6 +39,12 @@ PROMISED = (
 )
 """Of a deployment, for ever."""
 
+OF_PROMPTS = (
+    *("time_to_first_token_s", "end_to_end_s", "requests_per_s"),
+    *("cost_usd_per_mtok_total", "usd_per_request", "usd_per_hour"),
+)
+"""Columns that only deployments have whose scenario prices prompts, after those of all."""
+
 DEPLOYMENT = (
     *PROMISED,
     "memory_per_gpu_gb",

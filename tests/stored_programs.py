@@ -169,6 +169,35 @@ def cheapest_with_a_draft() -> Any:
     return _cheapest(*_segments(TINY | {"engine": "none", "speculation": DRAFT}, choose))
 
 
+def cheapest_in_time() -> Any:
+    """One GPU or two that read prompts of 1000 tokens and write 100: q = 11 and z = 0.01.
+
+    One GPU is cheaper. Its pass launches 8 kernels of 4 us, reads 66,008,000 bytes, and for each sequence 1050 tokens
+    of cache, 8000 bytes each, and 11 x 84,000 bytes: 32 + 26.2718 + 3.71104 m us at 2.5125 TB/s. Arithmetic of a prompt
+    alone takes longer than its bytes: 68e6 FLOP a token, and 8000 for each of 500,000 pairs of tokens, take 104.0 us at
+    692.3 TFLOP/s, with launches p = 136.0 us. With an error of a quarter the first token comes after
+    1.25 (40,000 + p (1 + 0.065 m) + t) us, 50,353 with 7 sequences, and the last one 1.25 x 99 t later, at 60,778. Both
+    are in time, for 50,360 and 61,000 us, and with 8 sequences neither is. $1.3/h for 84.249 us, less 0.01 for each.
+    """
+    mapping = TINY | {"engine": "none", "workload": {"prompt_tokens": 1000, "output_tokens": 100}}
+
+    def choose(space: DesignSpace) -> Alternatives:
+        return replace(space.families[0].alternatives(np.arange(2), 0), margin=np.array([1.25, 1.0]))
+
+    space, segments = _segments(mapping, choose)
+    return build_program(
+        ProgramData(
+            alternatives=segments.alternatives,
+            lo=segments.lo,
+            hi=segments.hi,
+            limits=replace(space.limits, max_time_to_first_token_s=0.05036, max_end_to_end_s=0.061),
+            objective=Objective.COST,
+            reference_cost=0.01,
+            names=segment_names(space, segments),
+        )
+    )
+
+
 def cheapest_of_whole_groups() -> Any:
     """Two stages of one GPU, or two stages of two groups: batches of 2 m and of 4 m sequences, at most 8.
 
@@ -457,6 +486,7 @@ STORED = (
     StoredProgram(
         "deployment_cheapest_with_a_draft", cheapest_with_a_draft, 0.0149417677047 + 8 * (0.000684470241386 - 0.01)
     ),
+    StoredProgram("deployment_cheapest_in_time", cheapest_in_time, 1.3 / 3600 * 84.2491542289 - 7 * 0.01),
     StoredProgram(
         "deployment_cheapest_of_whole_groups",
         cheapest_of_whole_groups,

@@ -44,8 +44,9 @@ def command(
     Columns: model, accelerator, tensor_layout, gpus, pipeline_parallel, attention_data_parallel, batch,
     context_tokens, tokens_per_pass; with fidelity deployable also weights (a precision, or a recipe such as
     experts=mxfp4,rest=bf16), and where wanted expert_parallel, redundant_experts, output_tokens, kv_cache,
-    memory_utilization, engine, memory_reserve_gb. It adds the parts of the time, what the most loaded GPU
-    holds, how far the times can be trusted, and whether it fits. A table with a column equation
+    memory_utilization, engine, memory_reserve_gb. With prompt_tokens (and prefix_hit) in the place of context_tokens
+    prompts share the passes, and times to the first and last token are added. It adds the parts of the time, what
+    the most loaded GPU holds, how far the times can be trusted, and whether it fits. A table with a column equation
     (section_2_2 or section_3_5) is evaluated with the closed forms of the paper.
     """
     from ieco_opt.performance.evaluate import evaluate

@@ -118,23 +118,33 @@ set_option = click.option(
     "repeated.",
 )
 
-_OBJECTIVE = (
-    click.option(
+_PREFERENCE = click.option(
+    "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
+)
+
+
+def _objective_option(default: str | None, shown: str | bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
         "--objective",
         type=click.Choice(get_args(ObjectiveName)),
-        default="fastest",
-        show_default=True,
+        default=default,
+        show_default=shown,
         help="What is best; preferred maximises speed^k / cost, energy and carbon are the least of a token.",
-    ),
-    click.option(
-        "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
-    ),
-)
+    )
 
 
 def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --objective and --preference with its default, and refuse a preference that nothing asks for."""
+    return _objective_option("fastest", shown=True)(_with_preference(command))
 
+
+def usual_objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where the limits say what is best if nobody does."""
+    usual = "with limits.min_speed cheapest, with limits.max_cost fastest, else preferred"
+    return _objective_option(None, shown=usual)(_with_preference(command))
+
+
+def _with_preference(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def checked(*arguments: Any, **options: Any) -> Any:
         if options["preference"] is not None and options["objective"] != "preferred":
@@ -143,9 +153,7 @@ def objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
             options["preference"] = DEFAULT_PREFERENCE
         return command(*arguments, **options)
 
-    for option in reversed(_OBJECTIVE):
-        checked = option(checked)
-    return checked
+    return _PREFERENCE(checked)
 
 
 solver_config_option = click.option(

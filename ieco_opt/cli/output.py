@@ -83,10 +83,12 @@ class Delivery:
         """
         from ieco_opt.results.encoding import to_json
         from ieco_opt.results.writing import to_csv_text, write
+        from ieco_opt.scenario.objective import says_objective
 
         unwritten = _attempted(lambda out: write(answer, out), self.out)
         shown = answer.scenario.notes()
-        show_notes([note for note in answer.notes if note not in shown], quiet=self.quiet)
+        told = [note for note in answer.notes if note not in shown and not says_objective(note)]
+        show_notes(told, quiet=self.quiet)
         if answer.stopped is not None and not self.quiet:
             click.echo(f"stopped early ({answer.stopped}): what was found is kept and marked", err=True)
         if self.output_format == "json":

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ieco_opt.cli.options import objective_options, output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.cli.options import (
+    output_options,
+    scenario_argument,
+    set_option,
+    solver_config_option,
+    usual_objective_options,
+)
 
 if TYPE_CHECKING:
     from ieco_opt.defaults import ObjectiveName
@@ -17,13 +23,13 @@ if TYPE_CHECKING:
 @click.command("solve")
 @scenario_argument
 @set_option
-@objective_options
+@usual_objective_options
 @solver_config_option
 @output_options
 def command(
     scenario: ScenarioSource,
     overrides: tuple[str, ...],
-    objective: ObjectiveName,
+    objective: ObjectiveName | None,
     preference: float,
     solver_config: str,
     out: Path | None,

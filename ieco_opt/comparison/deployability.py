@@ -115,7 +115,7 @@ class _Judge:
 
     def __init__(self, scenario: ResolvedScenario) -> None:
         self.scenario = scenario
-        self.limits = limits_of(scenario.scenario.limits)
+        self.limits = limits_of(scenario.scenario)
         groups = offered_families(scenario)
         self.offered = {(group[0].accelerator_index, group[0].precision_index): group for group in groups}
 

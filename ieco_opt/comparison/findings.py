@@ -78,10 +78,25 @@ def missed_limits(
         (least < limits.min_throughput, "min_throughput", least, limits.min_throughput, f"tokens/s{error}"),
         (power > limits.max_power_kw, "max_power_kw", power, limits.max_power_kw, "kW"),
         *_overspent(limits, alternative, latency, batch),
+        *_late(limits, alternative, latency, batch),
     ):
         if missed:
             text = f"{found:.4g} {unit} misses limits.{name} = {limit:g}"
             yield Finding(Obstacle.LIMIT, text, field=f"limits.{name}")
+
+
+def _late(
+    limits: Limits, alternative: Alternatives, latency: float, batch: float
+) -> Iterator[tuple[bool, str, float, float, str]]:
+    """Limits on the time to the first token and to the last one, likewise."""
+    at, sequences, unit = np.array([latency]), np.array([batch]), f"s{with_error(float(alternative.margin[0]))}"
+    for name, most, seconds in (
+        ("max_time_to_first_token_s", limits.max_time_to_first_token_s, alternative.time_to_first_token_s),
+        ("max_end_to_end_s", limits.max_end_to_end_s, alternative.end_to_end_s),
+    ):
+        if np.isfinite(most):
+            found = float(alternative.at_limits(seconds(at, sequences))[0])
+            yield found > most, name, found, most, unit
 
 
 def _overspent(

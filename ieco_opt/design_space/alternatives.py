@@ -14,6 +14,7 @@ from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import TOKENS_PER_MTOK, cost_usd_per_mtok
 from ieco_opt.performance.energy import Measure, per_token
 from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.serving import PromptTimes
 from ieco_opt.performance.times import PassTime, lift
 
 Rows = NDArray[np.intp]
@@ -31,7 +32,8 @@ class Alternatives:
     takes; ``margin_within`` is the factor that both have in them already, 1 but where they are those of the pessimistic
     end. ``usd_per_s`` is paid all the time and ``usd_per_busy_s`` (0 unless energy has a price) beside it while memory
     or arithmetic work; ``idle_w`` and ``busy_w`` are drawn alike (NaN where unknown). ``measure`` is what a token is to
-    take little of, beside time.
+    take little of, beside time. ``prompts`` has what the time to first token is made of, NaN where decoding alone is
+    priced.
     """
 
     accelerator: Rows
@@ -44,6 +46,7 @@ class Alternatives:
     model_share: Array
     draft: PassTime
     draft_share: Array
+    prompts: PromptTimes
     batch_step: Integers
     batch_min: Integers
     batch_max: Integers
@@ -82,6 +85,14 @@ class Alternatives:
             share = lift(self.draft_share[speculates], drafted)
             total[speculates] += share * seconds(self.draft.take(speculates), drafted)
         return total
+
+    def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
+        """Seconds to the first token at ``batch`` whose latency is known; NaN where decoding alone is priced."""
+        return self.prompts.time_to_first_token_s(latency_s, batch)
+
+    def end_to_end_s(self, latency_s: Array, batch: Array) -> Array:
+        """Seconds to the last token of an answer, likewise."""
+        return self.prompts.end_to_end_s(latency_s, batch)
 
     def cost_usd_per_mtok(self, latency_s: Array, batch: Array) -> Array:
         """Cost of a million tokens at ``batch`` whose latency is known."""

@@ -192,6 +192,24 @@ def _on_the_same_ranks(
     return rows, own.take(rows)
 
 
+def distinct_in_time(offered: Sequence[Sequence[Family]], *, limited: bool) -> list[list[Family]]:
+    """The same for every class of requests, each with a family of every server.
+
+    Where the time to first token is ``limited``, servers that take the prompts of a class in more or fewer chunks are
+    not alike.
+    """
+    if not limited:
+        return [distinct(families) for families in offered]
+    chunks = list(zip(*([family.chunks for family in families] for families in offered), strict=True))
+    chosen = [list(families) for families in offered]
+    for alike in set(chunks):
+        servers = [at for at, each in enumerate(chunks) if each == alike]
+        for families, mine in zip(offered, chosen, strict=True):
+            for at, family in zip(servers, distinct([families[at] for at in servers]), strict=True):
+                mine[at] = family
+    return chosen
+
+
 def distinct(families: Sequence[Family]) -> list[Family]:
     """Leave each setup to one of the servers that run it alike: the one with most room for the cache, else the first.
 

@@ -20,9 +20,10 @@ from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.servers import Server
+from ieco_opt.performance.serving import PromptTimes, prompt_chunks
 from ieco_opt.performance.speculation import Yield
 from ieco_opt.performance.times import PassTime, idle_pass
-from ieco_opt.performance.traffic import Traffic, decode_traffic
+from ieco_opt.performance.traffic import Traffic, decode_traffic, prefill_traffic
 from ieco_opt.performance.validated import Validated
 
 
@@ -54,6 +55,35 @@ class DecodeContext:
     prefix_tokens: float = 0.0
     prompts_per_token: float = 0.0
     draft_prompts_per_token: float = 0.0
+
+    @classmethod
+    def of_requests(
+        cls, prompt_tokens: int, output_tokens: int, prefix_hit: float, *, colocated: bool = True
+    ) -> DecodeContext:
+        """That of requests whose prompts share the passes (``colocated``), or are read elsewhere but by the draft."""
+        return cls(
+            cached_from=float(prompt_tokens),
+            cached_to=float(prompt_tokens + output_tokens),
+            prompt_tokens=float(prompt_tokens),
+            prefix_tokens=prefix_hit * prompt_tokens,
+            prompts_per_token=1.0 / output_tokens if colocated else 0.0,
+            draft_prompts_per_token=1.0 / output_tokens,
+        )
+
+    @property
+    def reads_prompts(self) -> bool:
+        """Whether prompts share the passes."""
+        return self.prompts_per_token > 0.0
+
+    @property
+    def output_tokens(self) -> float:
+        """Tokens of an answer."""
+        return self.cached_to - self.cached_from
+
+    @property
+    def useful(self) -> Traffic:
+        """What a generated token brings to a pass, with its share of a prompt where prompts are priced."""
+        return self.traffic(1.0, self.prompts_per_token)
 
     def traffic(self, tokens: float, prompts: float) -> Traffic:
         """What a sequence brings to a pass: ``tokens`` of its answer, and ``prompts`` of others."""
@@ -147,6 +177,31 @@ class Family:
             return self.drafts.time.take(rows)
         prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / self.proposals(draft_tokens)
         return self.draft_timed(rows, self.context.traffic(1.0, prompts))
+
+    @property
+    def chunks(self) -> int:
+        """Passes in which the server takes a prompt."""
+        new_tokens = self.context.prompt_tokens - self.context.prefix_tokens
+        return prompt_chunks(self.memory.engine, self.accelerator, new_tokens)
+
+    def prompt_times(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> PromptTimes:
+        """What the time to first token of setups is made of, beside drafts or plain."""
+        if not self.context.reads_prompts:
+            return PromptTimes.none(len(setups))
+        degrees, per_pass = self.setups.degrees.take(setups), 1.0 / self.factor(draft_tokens)
+        prompt_s = self._prompt_s(setups, drafts)
+        return PromptTimes.of(self.accelerator, degrees, prompt_s, per_pass, self.context.output_tokens)
+
+    def _prompt_s(self, setups: Rows, drafts: Rows | None) -> Array:
+        """Seconds of the passes that a prompt alone takes: one, or a chunk, for each attention group and stage."""
+        chunks = self.chunks
+        traffic = prefill_traffic(self.context.prompt_tokens, self.context.prefix_tokens, chunks)
+        groups = self.setups.degrees.groups[setups]
+        seconds = self.timed(setups, traffic, drafting=drafts is not None).latency_s(groups)
+        if drafts is not None:
+            assert self.drafts is not None
+            seconds = seconds + self.draft_timed(drafts, traffic).latency_s(self.drafts.setups.degrees.groups[drafts])
+        return np.asarray(chunks * seconds)
 
     def _pass(self, shape: Architecture, degrees: Degrees, traffic: Traffic) -> PassTime:
         return pass_time(shape, self.accelerator, degrees, traffic)
@@ -250,6 +305,7 @@ class Family:
             model_share=np.full(count, within * factor),
             draft=draft,
             draft_share=np.full(count, within * (factor * self.proposals(draft_tokens))),
+            prompts=self.prompt_times(setups, draft_tokens, drafts).slower(within),
             batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,

@@ -18,7 +18,6 @@ from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.speculation import yield_of
 from ieco_opt.scenario import FleetWorkload, ResolvedDesignSpace, ResolvedScenario, Scenario
-from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import Speculation as AskedSpeculation
 from ieco_opt.scenario.margin import band_error
 
@@ -40,7 +39,7 @@ def design_space_of(
         replace(family_request(resolved, pessimistic=pessimistic), measure=measure),
         resolved.accelerators,
         resolved.precisions or (None,),
-        limits_of(resolved.scenario.limits) if limits is None else limits,
+        limits_of(resolved.scenario) if limits is None else limits,
         ask,
     )
 
@@ -85,9 +84,11 @@ def degree_choices(listed: ResolvedDesignSpace) -> DegreeChoices:
 
 
 def decode_context(resolved: ResolvedScenario) -> DecodeContext:
-    """Tokens in the cache; fidelity ``paper`` knows no growth while a request is generated."""
+    """Tokens in the cache, and prompts; fidelity ``paper`` knows no growth while a request is generated."""
     workload = resolved.scenario.workload
-    start = float(workload.context_tokens)
+    if workload.prompt_tokens is not None:
+        return DecodeContext.of_requests(workload.prompt_tokens, workload.output_tokens, workload.prefix_hit)
+    start = float(workload.first_tokens)
     if resolved.scenario.fidelity is Fidelity.PAPER:
         return DecodeContext(start, start)
     return DecodeContext(start, start + workload.output_tokens)
@@ -99,14 +100,22 @@ def server_memory(fields: Scenario | FleetWorkload) -> ServerMemory:
     return ServerMemory(fields.memory_utilization, reserve_bytes=None if reserve == "auto" else reserve * 1e9)
 
 
-def limits_of(limits: ScenarioLimits) -> Limits:
-    """Fill absent limits with values that never bind."""
+def limits_of(scenario: Scenario) -> Limits:
+    """Limits of a scenario, absent ones with values that never bind; requests to be served are a least throughput."""
+    limits = scenario.limits
+    least_throughput = limits.min_throughput or scenario.workload.least_throughput
     return Limits(
         min_speed=limits.min_speed or 0.0,
-        max_cost=np.inf if limits.max_cost is None else limits.max_cost,
-        max_throughput=np.inf if limits.max_throughput is None else limits.max_throughput,
-        min_throughput=limits.min_throughput or 0.0,
-        max_power_kw=np.inf if limits.max_power_kw is None else limits.max_power_kw,
-        max_energy_j_per_token=np.inf if limits.max_energy_j_per_token is None else limits.max_energy_j_per_token,
-        max_carbon_kg_per_mtok=np.inf if limits.max_carbon_kg_per_mtok is None else limits.max_carbon_kg_per_mtok,
+        max_cost=_cap(limits.max_cost),
+        max_throughput=_cap(limits.max_throughput),
+        min_throughput=least_throughput or 0.0,
+        max_power_kw=_cap(limits.max_power_kw),
+        max_energy_j_per_token=_cap(limits.max_energy_j_per_token),
+        max_carbon_kg_per_mtok=_cap(limits.max_carbon_kg_per_mtok),
+        max_time_to_first_token_s=_cap(limits.max_time_to_first_token_s),
+        max_end_to_end_s=_cap(limits.max_end_to_end_s),
     )
+
+
+def _cap(limit: float | None) -> float:
+    return np.inf if limit is None else limit

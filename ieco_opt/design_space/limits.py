@@ -16,7 +16,7 @@ from ieco_opt.performance.energy import Measure
 class Limits:
     """Limits of a scenario; an absent one is infinite or zero.
 
-    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW, J per token, kg per million tokens.
+    Units: tokens/s, $ per million tokens, tokens/s over all requests, kW, J per token, kg per million tokens, seconds.
     """
 
     min_speed: float = 0.0
@@ -26,6 +26,8 @@ class Limits:
     max_power_kw: float = np.inf
     max_energy_j_per_token: float = np.inf
     max_carbon_kg_per_mtok: float = np.inf
+    max_time_to_first_token_s: float = np.inf
+    max_end_to_end_s: float = np.inf
 
     def admits(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
         """Which deployments meet every limit: but for throughput's and power's cap, with the margin for the error."""
@@ -38,6 +40,8 @@ class Limits:
         )
         if np.isfinite(self.max_power_kw):
             admitted &= alternatives.power_kw <= self.max_power_kw
+        if self.on_prompts:
+            admitted &= self.in_time(alternatives, latency_s, batch)
         return admitted & self.spares(alternatives, latency_s, batch) if self.on_energy else admitted
 
     def spares(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
@@ -50,6 +54,22 @@ class Limits:
             kilograms = alternatives.carbon_kg_per_mtok(latency_s, batch)
             spared &= alternatives.at_limits(kilograms) <= self.max_carbon_kg_per_mtok
         return spared
+
+    def in_time(self, alternatives: Alternatives, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+        """Which deployments answer in time; one that does not, does not at larger batches either."""
+        timely: NDArray[np.bool_] = np.ones(batch.shape, dtype=bool)
+        if np.isfinite(self.max_time_to_first_token_s):
+            first = alternatives.time_to_first_token_s(latency_s, batch)
+            timely &= alternatives.at_limits(first) <= self.max_time_to_first_token_s
+        if np.isfinite(self.max_end_to_end_s):
+            last = alternatives.end_to_end_s(latency_s, batch)
+            timely &= alternatives.at_limits(last) <= self.max_end_to_end_s
+        return timely
+
+    @property
+    def on_prompts(self) -> bool:
+        """Whether the time to first token or to the last one has a limit."""
+        return bool(np.isfinite(self.max_time_to_first_token_s) or np.isfinite(self.max_end_to_end_s))
 
     @property
     def on_energy(self) -> bool:
@@ -77,4 +97,6 @@ class Limits:
         )
         if np.isfinite(self.max_power_kw):
             excluded |= alternatives.power_kw > self.max_power_kw
+        if self.on_prompts:
+            excluded |= ~self.in_time(alternatives, latency_lo_s, lo)
         return excluded | ~self.spares(alternatives, latency_hi_s, hi) if self.on_energy else excluded

@@ -248,7 +248,8 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
     def upto(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)
         quick = 1.0 / part.at_limits(latency) >= limits.min_speed
-        return quick & (batch / part.nominal(latency) <= limits.max_throughput)
+        quick &= batch / part.nominal(latency) <= limits.max_throughput
+        return quick & limits.in_time(part, latency, batch) if limits.on_prompts else quick
 
     def since(batch: Array, part: Alternatives) -> NDArray[np.bool_]:
         latency = part.latency_s(batch)

@@ -13,7 +13,7 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
@@ -99,7 +99,7 @@ def build_design_space(
             ask(f"enumerating the configurations of {accelerator[1].name}")
             found, reasons = build_families(request, accelerator, precision)
             offered += found
-            families += distinct(found)
+            families += distinct_in_time([found], limited=limits.on_prompts)[0]
             rejected.update(reasons)
     listed = request.batches is not None
     edges = np.array(request.batches, dtype=np.int64) if listed else batch_edges(request.batch_min, request.batch_max)

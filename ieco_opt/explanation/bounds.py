@@ -37,6 +37,8 @@ class Limit(StrEnum):
     MAX_THROUGHPUT = "limits.max_throughput"
     MAX_CARBON = "limits.max_carbon_kg_per_mtok"
     MAX_ENERGY = "limits.max_energy_j_per_token"
+    MAX_END_TO_END = "limits.max_end_to_end_s"
+    MAX_TO_FIRST = "limits.max_time_to_first_token_s"
     MAX_COST = "limits.max_cost"
     MIN_SPEED = "limits.min_speed"
 
@@ -72,6 +74,8 @@ _UNITS = {
     Limit.MAX_THROUGHPUT: "tokens/s over all requests",
     Limit.MAX_CARBON: Measure.CARBON.unit,
     Limit.MAX_ENERGY: Measure.ENERGY.unit,
+    Limit.MAX_END_TO_END: "seconds to the last token",
+    Limit.MAX_TO_FIRST: "seconds to the first token",
     Limit.MAX_COST: Measure.COST.unit,
     Limit.MIN_SPEED: "tokens/s for each request",
 }
@@ -86,6 +90,8 @@ _ATTRIBUTES = {
     Limit.MAX_THROUGHPUT: "max_throughput",
     Limit.MAX_CARBON: Measure.CARBON.limit,
     Limit.MAX_ENERGY: Measure.ENERGY.limit,
+    Limit.MAX_END_TO_END: "max_end_to_end_s",
+    Limit.MAX_TO_FIRST: "max_time_to_first_token_s",
     Limit.MAX_COST: Measure.COST.limit,
     Limit.MIN_SPEED: "min_speed",
 }
@@ -96,8 +102,9 @@ class Bounds:
     """A value for every limit; the defaults keep nothing out that a machine could run.
 
     Units: tokens/s, $ per million tokens, kW, GPUs, sequences, a share of the memory, J per token, kg per million
-    tokens. Limits hold with the error of the model that the scenario plans with; ``least_speed`` and ``most_taken`` are
-    no limits, but what a deployment must reach besides, and what a token may take of the pool's measure, as priced.
+    tokens, seconds. Limits hold with the error of the model that the scenario plans with; ``least_speed`` and
+    ``most_taken`` are no limits, but what a deployment must reach besides, and what a token may take of the pool's
+    measure, as priced.
     """
 
     min_speed: float = 0.0
@@ -112,6 +119,8 @@ class Bounds:
     memory_utilization: float = 1.0
     max_energy_j_per_token: float = np.inf
     max_carbon_kg_per_mtok: float = np.inf
+    max_time_to_first_token_s: float = np.inf
+    max_end_to_end_s: float = np.inf
     least_speed: float = 0.0
     most_taken: float = np.inf
 
@@ -147,7 +156,7 @@ NONE = Bounds()
 
 def bounds_of(resolved: ResolvedScenario, most_gpus: int) -> Bounds:
     """Limits of a scenario whose largest setup has ``most_gpus`` GPUs."""
-    limits, listed = limits_of(resolved.scenario.limits), resolved.design_space
+    limits, listed = limits_of(resolved.scenario), resolved.design_space
     deployable = resolved.scenario.fidelity is Fidelity.DEPLOYABLE
     ranged = listed.batches is None
     return Bounds(
@@ -158,6 +167,8 @@ def bounds_of(resolved: ResolvedScenario, most_gpus: int) -> Bounds:
         max_power_kw=limits.max_power_kw,
         max_energy_j_per_token=limits.max_energy_j_per_token,
         max_carbon_kg_per_mtok=limits.max_carbon_kg_per_mtok,
+        max_time_to_first_token_s=limits.max_time_to_first_token_s,
+        max_end_to_end_s=limits.max_end_to_end_s,
         max_gpus=listed.max_gpus if listed.max_gpus < most_gpus else MOST_GPUS,
         batch_min=listed.batch_min if ranged else 1,
         batch_max=listed.batch_max if ranged else MOST_BATCH,
@@ -182,7 +193,7 @@ def one_unit(bounds: Bounds, limit: Limit, gpu_counts: Iterable[int]) -> tuple[f
             return value + 0.01, "$0.01"
         case Limit.MIN_THROUGHPUT:
             return value * 0.99, "1 %"
-        case Limit.MAX_THROUGHPUT | Limit.MAX_ENERGY | Limit.MAX_CARBON:
+        case Limit.MAX_THROUGHPUT | Limit.MAX_ENERGY | Limit.MAX_CARBON | Limit.MAX_TO_FIRST | Limit.MAX_END_TO_END:
             return value * 1.01, "1 %"
         case Limit.MAX_POWER:
             return value + 1.0, "1 kW"

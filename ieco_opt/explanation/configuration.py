@@ -14,7 +14,7 @@ from ieco_opt.comparison.ways import UNKNOWN
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, ObjectiveName
 from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.design_space.families import Family
-from ieco_opt.design_space.from_scenario import family_request
+from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.setups import expert_choices
 from ieco_opt.errors import SearchStoppedError
 from ieco_opt.explanation.asked import asked_of
@@ -282,7 +282,7 @@ def _need(held: Resident) -> MemoryNeed:
 def _value(resolved: ResolvedScenario, field: str) -> str | None:
     """What the scenario says in a field, in words."""
     scope, _, name = field.partition(".")
-    holders = {"design_space": resolved.design_space, "limits": resolved.scenario.limits}
+    holders = {"design_space": resolved.design_space, "limits": limits_of(resolved.scenario)}
     if scope == "speculation":
         speculation = resolved.scenario.speculation
         if speculation is None:

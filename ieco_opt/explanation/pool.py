@@ -27,7 +27,7 @@ from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import Counts, DesignSpace
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
-from ieco_opt.performance import memory
+from ieco_opt.explanation.residents import Residents, residents_of
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.rows import stack_rows
@@ -35,45 +35,6 @@ from ieco_opt.scenario import ResolvedScenario
 
 Holds = Callable[[Array, Rows], NDArray[np.bool_]]
 """Whether a limit is met at a batch, given rows of the pool."""
-
-
-@dataclass(frozen=True, slots=True)
-class Residents:
-    """What each alternative keeps on its most loaded GPU; arrays of shape (alternatives,), bytes.
-
-    The ``draft_`` columns are zero in plain alternatives. ``reserve`` is that of a utilisation of 1, of which what a
-    smaller one leaves free is part where it ``counts_whole_memory``.
-    """
-
-    reserve: Array
-    counts_whole_memory: NDArray[np.bool_]
-    weights: Array
-    cache: Array
-    groups: Array
-    draft_weights: Array
-    draft_cache: Array
-    draft_groups: Array
-    hbm: Array
-    speculates: NDArray[np.bool_]
-
-    def caches(self, batch: Array, rows: Rows) -> Array:
-        """Bytes of cache at a batch."""
-        model = np.ceil(batch / self.groups[rows]) * self.cache[rows]
-        return model + np.ceil(batch / self.draft_groups[rows]) * self.draft_cache[rows]
-
-    def fits(self, batch: Array, rows: Rows, utilization: float) -> NDArray[np.bool_]:
-        """Whether a batch fits, rounded exactly like the design space rounds it."""
-        usable = utilization * self.hbm[rows]
-        beyond = np.maximum(0.0, self.reserve[rows] - (1.0 - utilization) * self.hbm[rows])
-        free = usable - np.where(self.counts_whole_memory[rows], beyond, self.reserve[rows]) - self.weights[rows]
-        beside = free + (usable - self.draft_weights[rows]) - usable
-        return self.caches(batch, rows) <= np.where(self.speculates[rows], beside, free)
-
-    def needed(self, batch: Array, rows: Rows) -> Array:
-        """Share of the memory that a batch takes."""
-        inside = np.where(self.counts_whole_memory[rows], 0.0, self.reserve[rows])
-        taken = inside + self.weights[rows] + self.draft_weights[rows] + self.caches(batch, rows)
-        return taken / self.hbm[rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +107,13 @@ class Pool:
         margin = self.alternatives.margin[rows]
         return latency * margin, cost * margin
 
+    def waits_s(self, batch: Array, rows: Rows) -> tuple[Array, Array]:
+        """Time to first token and end to end at a batch, as limits are to hold for them."""
+        part = self.alternatives.take(rows)
+        latency = part.latency_s(batch)
+        first, last = part.time_to_first_token_s(latency, batch), part.end_to_end_s(latency, batch)
+        return part.at_limits(first), part.at_limits(last)
+
     def nominal_latency_s(self, batch: Array, rows: Rows) -> Array:
         """Latency at a batch without any error of the model."""
         return self._priced(batch, rows)[0] / self.alternatives.margin_within[rows]
@@ -217,6 +185,11 @@ class Pool:
             limits.append(lambda batch, rows: 1.0 / self._priced(batch, rows)[0] >= bounds.least_speed)
         if np.isfinite(bounds.max_throughput):
             limits.append(lambda batch, rows: batch / self.nominal_latency_s(batch, rows) <= bounds.max_throughput)
+        if np.isfinite(bounds.max_time_to_first_token_s):
+            first = bounds.max_time_to_first_token_s
+            limits.append(lambda batch, rows: self.waits_s(batch, rows)[0] <= first)
+        if np.isfinite(bounds.max_end_to_end_s):
+            limits.append(lambda batch, rows: self.waits_s(batch, rows)[1] <= bounds.max_end_to_end_s)
         return limits
 
     def _rising(self, bounds: Bounds) -> list[Holds]:
@@ -298,7 +271,7 @@ def build_pool(
     parts = [part for index, family in enumerate(families) for part in _parts(index, family, ask)]
     residents = None
     if resolved.scenario.fidelity is Fidelity.DEPLOYABLE:
-        residents = stack_rows([_residents(families[index], setups, drafts) for index, _, setups, drafts in parts])
+        residents = stack_rows([residents_of(families[index], setups, drafts) for index, _, setups, drafts in parts])
     return Pool(
         resolved=resolved,
         alternatives=stack_rows([alternatives for _, alternatives, _, _ in parts]),
@@ -325,29 +298,6 @@ def _parts(index: int, family: Family, ask: Ask) -> list[tuple[int, Alternatives
         some = np.flatnonzero(alternatives.batch_min <= alternatives.batch_max)
         parts.append((index, alternatives.take(some), setups[some], drafts[some]))
     return parts
-
-
-def _residents(family: Family, setups: Rows, drafts: Rows) -> Residents:
-    degrees, count = family.setups.degrees.take(setups), len(setups)
-    draft_weights, draft_cache, draft_groups = np.zeros(count), np.zeros(count), np.ones(count)
-    speculates = drafts >= 0
-    if family.drafts is not None and speculates.any():
-        draft_degrees = family.drafts.setups.degrees.take(drafts)
-        draft_weights = memory.weight_bytes_per_gpu(family.drafts.shape, draft_degrees)
-        draft_cache = family.drafts.setups.cache_bytes[drafts]
-        draft_groups = draft_degrees.attention_data_parallel
-    return Residents(
-        reserve=family.memory.reserve(family.shape, family.accelerator, degrees),
-        counts_whole_memory=np.full(count, family.memory.counts_whole_memory),
-        weights=memory.weight_bytes_per_gpu(family.shape, degrees),
-        cache=family.setups.cache_bytes[setups],
-        groups=degrees.attention_data_parallel,
-        draft_weights=draft_weights,
-        draft_cache=draft_cache,
-        draft_groups=draft_groups,
-        hbm=np.full(count, family.accelerator.hbm_bytes),
-        speculates=speculates,
-    )
 
 
 def _kept_from_below(cells: Cells, holds: Holds) -> Cells:

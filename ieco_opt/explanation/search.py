@@ -172,6 +172,8 @@ def _loosest(pool: Pool, cells: Cells, limit: Limit) -> float:
             return float(np.max(1.0 / pool.at_limits(lo, part)[0]))
         case Limit.MAX_COST | Limit.MAX_ENERGY | Limit.MAX_CARBON:
             return float(np.min(pool.measuring(limit.measure).at_limits(hi, part)[1]))
+        case Limit.MAX_TO_FIRST | Limit.MAX_END_TO_END:
+            return float(np.min(pool.waits_s(lo, part)[limit is Limit.MAX_END_TO_END]))
         case Limit.MIN_THROUGHPUT:
             return float(np.max(hi / pool.at_limits(hi, part)[0]))
         case Limit.MAX_THROUGHPUT:

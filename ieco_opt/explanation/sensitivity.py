@@ -55,8 +55,10 @@ def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
         components = time.components(batch)
         seconds = {resource: float(share * getattr(components, column)[0]) for column, resource in RESOURCES.items()}
         behind = "compute" if seconds["memory"] >= seconds["compute"] else "memory"
+        # What prompts compute beside a calibrated pass goes on behind nothing.
+        hides = behind == "memory" or not time.prompt_slope_s.any()
         times += [
-            TimeShare(part, name, value, value / pick.latency_s, hidden=name == behind)
+            TimeShare(part, name, value, value / pick.latency_s, hidden=hides and name == behind)
             for name, value in seconds.items()
         ]
     return tuple(times)

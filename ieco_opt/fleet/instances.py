@@ -18,13 +18,7 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.rows import stack_rows
-from ieco_opt.performance.serving import (
-    Phase,
-    colocated_time_to_first_token_s,
-    first_token_of,
-    prompt_chunks,
-    transfer_s,
-)
+from ieco_opt.performance.serving import Phase, first_token_of, transfer_s
 from ieco_opt.performance.times import PassTime
 from ieco_opt.performance.traffic import prefill_traffic
 
@@ -66,15 +60,12 @@ class DecodingSetups:
         Where the alternatives come from, for describing them.
     tokens_per_pass
         Tokens that one pass yields for a sequence, shape (setups,); 1 without speculation.
-    prompt_s
-        Colocated: seconds of the passes that a prompt alone takes, shape (setups,).
     """
 
     phase: Phase
     family: Family
     alternatives: Alternatives
     tokens_per_pass: Array
-    prompt_s: Array
     output_tokens: float
     transfer_s: Array
     batches: tuple[int, ...] | None
@@ -84,13 +75,17 @@ class DecodingSetups:
         """Degrees of the model in each setup."""
         return self.alternatives.degrees
 
+    @property
+    def prompt_s(self) -> Array:
+        """Colocated: seconds of the passes that a prompt alone takes, shape (setups,); else NaN."""
+        return self.alternatives.prompts.prompt_s
+
     def take(self, rows: Rows) -> DecodingSetups:
         """Keep the given setups, in the given order."""
         return replace(
             self,
             alternatives=self.alternatives.take(rows),
             tokens_per_pass=self.tokens_per_pass[rows],
-            prompt_s=self.prompt_s[rows],
             transfer_s=self.transfer_s[rows],
         )
 
@@ -131,8 +126,7 @@ class DecodingSetups:
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Time to first token where prompts share the passes; it rises with the batch."""
-        first, in_flight = first_token_of(self.family.accelerator), batch / self.degrees.groups
-        return colocated_time_to_first_token_s(first, self.prompt_s, in_flight, latency_s, self.tokens_per_pass)
+        return self.alternatives.time_to_first_token_s(latency_s, batch)
 
     def _meets(self, service: Service, batch: Array) -> NDArray[np.bool_]:
         """Where a batch meets the service; once it does not, no larger one does."""
@@ -197,27 +191,21 @@ def decoding_setups(
 ) -> DecodingSetups:
     """Price the setups of one family for one class of requests, plain and with every draft setup."""
     every = np.arange(len(family.setups))
-    spaces, rows, draft_rows = [family.alternatives(every, 0)], [every], [np.full(len(every), -1)]
+    spaces = [family.alternatives(every, 0)]
     for draft_tokens in family.draft_range:
         for setups, drafts in family.pairs():
             ask()
             pairs = family.alternatives(setups, draft_tokens, drafts)
-            fitting = np.flatnonzero(pairs.batch_min <= pairs.batch_max)
-            spaces.append(pairs.take(fitting))
-            rows.append(setups[fitting])
-            draft_rows.append(drafts[fitting])
+            spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
     alternatives = stack_rows(spaces)
-    moved = prompt_s = np.zeros(len(alternatives))
-    if phase is Phase.COLOCATED:
-        prompt_s = _prompt_s(family, np.concatenate(rows), np.concatenate(draft_rows))
-    else:
+    moved = np.zeros(len(alternatives))
+    if phase is not Phase.COLOCATED:
         moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)
     return DecodingSetups(
         phase=phase,
         family=family,
         alternatives=alternatives,
         tokens_per_pass=1.0 / alternatives.model_share,
-        prompt_s=prompt_s,
         output_tokens=output_tokens,
         transfer_s=moved,
         batches=batches,
@@ -236,30 +224,6 @@ def prefill_setups(family: Family) -> PrefillSetups:
         time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens, found)),
         transfer_s=transfer_s(family.shape, family.accelerator, family.setups.degrees.gpus, prompt_tokens),
     )
-
-
-def chunks_of(family: Family) -> int:
-    """Passes in which the server of a family takes its prompts."""
-    new_tokens = family.context.prompt_tokens - family.context.prefix_tokens
-    return prompt_chunks(family.memory.engine, family.accelerator, new_tokens)
-
-
-def _prompt_s(family: Family, rows: Rows, draft_rows: Rows) -> Array:
-    """Seconds of the passes that a prompt alone takes in each row of the setups, beside one of the draft's (-1: none).
-
-    A pass carries one prompt, or one chunk, for each attention group and stage; every setup is priced once.
-    """
-    prompt_tokens, found, chunks = family.context.prompt_tokens, family.context.prefix_tokens, chunks_of(family)
-    traffic, groups = prefill_traffic(prompt_tokens, found, chunks), family.setups.degrees.groups
-    every = np.arange(len(family.setups))
-    seconds = family.timed(every, traffic).latency_s(groups)[rows]
-    drafted = np.flatnonzero(draft_rows >= 0)
-    if family.drafts is not None and len(drafted):
-        beside = family.drafts.setups.degrees.groups
-        model_s = family.timed(every, traffic, drafting=True).latency_s(groups)
-        draft_s = family.draft_timed(np.arange(len(beside)), traffic).latency_s(beside)
-        seconds[drafted] = model_s[rows[drafted]] + draft_s[draft_rows[drafted]]
-    return np.asarray(chunks * seconds)
 
 
 def _degree_columns(degrees: Degrees) -> Integers:

@@ -13,7 +13,7 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
@@ -24,7 +24,6 @@ from ieco_opt.fleet.instances import (
     PhaseSetups,
     PrefillSetups,
     Service,
-    chunks_of,
     decoding_setups,
     prefill_setups,
 )
@@ -169,7 +168,7 @@ def _tables(
         reasons.update(rejected)
     chosen = offered
     if phase is Phase.COLOCATED:
-        chosen = _distinct(offered, capped=workload.workload.max_time_to_first_token_s is not None)
+        chosen = distinct_in_time(offered, limited=workload.workload.max_time_to_first_token_s is not None)
     tables = []
     for server in range(len(offered[0])):
         setups: list[PhaseSetups] = []
@@ -183,24 +182,6 @@ def _tables(
         numbered = _numbered(alike, phase, precision[1], setups, offered)
         tables.append(replace(numbered, margin=margin_of(workload.model_error, accelerator)))
     return tables
-
-
-def _distinct(offered: Sequence[Sequence[Family]], *, capped: bool) -> list[list[Family]]:
-    """Families of each class in which one of the servers that run a setup alike has it.
-
-    Where the time to first token is ``capped``, servers that take the prompts of a class in more or fewer chunks are
-    not alike.
-    """
-    if not capped:
-        return [distinct(families) for families in offered]
-    chunks = list(zip(*(map(chunks_of, families) for families in offered), strict=True))
-    chosen = [list(families) for families in offered]
-    for alike in set(chunks):
-        servers = [at for at, each in enumerate(chunks) if each == alike]
-        for families, mine in zip(offered, chosen, strict=True):
-            for at, family in zip(servers, distinct([families[at] for at in servers]), strict=True):
-                mine[at] = family
-    return chosen
 
 
 def _numbered(
@@ -243,13 +224,8 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
         choices=choices,
         batch_min=listed.batch_min,
         batch_max=listed.batch_max,
-        context=DecodeContext(
-            cached_from=float(prompt),
-            cached_to=float(prompt + output),
-            prompt_tokens=float(prompt),
-            prefix_tokens=found,
-            prompts_per_token=1.0 / output if phase is Phase.COLOCATED else 0.0,
-            draft_prompts_per_token=1.0 / output,
+        context=DecodeContext.of_requests(
+            prompt, output, workload.workload.prefix_hit, colocated=phase is Phase.COLOCATED
         ),
         memory=memory,
         speculation=speculation_of(workload.workload.speculation, workload.draft),

@@ -87,11 +87,11 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
     return SearchRequest(
         model=family.shape,
         accelerator=family.accelerator,
-        cached_tokens=(family.context.cached_from, family.context.cached_to),
+        context=family.context,
         resident_tokens=family.context.cached_to,
         usable_bytes=family.usable_bytes if deployable else family.accelerator.hbm_bytes,
         whole_batch_resident=deployable,
-        max_throughput=limits_of(scenario.scenario.limits).max_throughput,
+        max_throughput=limits_of(scenario.scenario).max_throughput,
         draft=None if family.drafts is None else family.drafts.shape,
         tokens=speculation.tokens if speculation else NO_YIELD,
         verifies_own_token=deployable,
@@ -102,7 +102,7 @@ def request_of(scenario: ResolvedScenario, family: Family, resolution: int) -> S
 
 
 def _within_limits(scenario: ResolvedScenario, family: Family, found: SearchResult) -> Proposals:
-    limits, gpus = limits_of(scenario.scenario.limits), found.degrees.gpus
+    limits, gpus = limits_of(scenario.scenario), found.degrees.gpus
     throughput, margin = found.batch / found.latency_s, family.margin
     meets = (
         (1.0 / (margin * found.latency_s) >= limits.min_speed)

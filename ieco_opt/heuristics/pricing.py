@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import build_families, distinct
+from ieco_opt.design_space.building import build_families, distinct_in_time
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
 from ieco_opt.design_space.limits import Limits
@@ -73,14 +73,17 @@ def offered_families(resolved: ResolvedScenario, ask: Ask = go_on) -> Iterator[t
 
 def families_of(resolved: ResolvedScenario, ask: Ask = go_on) -> tuple[Family, ...]:
     """The same families one after the other, each setup with one of the servers that run it alike."""
-    return tuple(family for offered in offered_families(resolved, ask) for family in distinct(offered))
+    limited = limits_of(resolved.scenario).on_prompts
+    return tuple(
+        family
+        for offered in offered_families(resolved, ask)
+        for family in distinct_in_time([offered], limited=limited)[0]
+    )
 
 
 def counts_energy(resolved: ResolvedScenario) -> bool:
     """Whether a price or a limit of energy makes prices depend on busy times."""
-    return limits_of(resolved.scenario.limits).on_energy or any(
-        each.power is not None for each in resolved.accelerators
-    )
+    return limits_of(resolved.scenario).on_energy or any(each.power is not None for each in resolved.accelerators)
 
 
 class PricedSpace:
@@ -94,7 +97,7 @@ class PricedSpace:
     ) -> None:
         self.ask = ask
         self.families = families_of(resolved, ask) if families is None else families
-        self.limits: Limits = limits_of(resolved.scenario.limits)
+        self.limits: Limits = limits_of(resolved.scenario)
         self.counts_energy = counts_energy(resolved)
         listed = resolved.design_space.batches
         self.listed = None if listed is None else np.array(listed)
@@ -132,7 +135,7 @@ class PricedSpace:
             rows = np.flatnonzero(held & (decisions.draft_tokens == tokens))
             seconds = self._pass(decisions.family, int(tokens)).take(setup[rows]).latency_s(batch[rows])
             if tokens:
-                draft[rows], draft_s = _fastest_drafts(family, setup[rows], batch[rows], self.ask)
+                draft[rows], draft_s = _fastest_drafts(family, setup[rows], int(tokens), batch[rows], self.ask)
                 seconds = seconds + family.proposals(int(tokens)) * draft_s
             latency[rows] = family.factor(int(tokens)) * seconds
         gpus = family.setups.degrees.gpus[setup]
@@ -143,7 +146,10 @@ class PricedSpace:
             busy = self._busy_s(decisions, draft, np.isfinite(latency))
             cost = cost + cost_usd_per_mtok(busy_rate, busy, batch)
             joules = per_token(*watts(family.accelerator, family.shape.fidelity, gpus), latency, busy, batch)
-        return Prices(latency, cost, draft, self._excess(family, gpus, latency, cost, joules, batch))
+        excess = self._excess(family, gpus, latency, cost, joules, batch)
+        if self.limits.on_prompts:
+            excess = excess + self._lateness(decisions, draft, latency)
+        return Prices(latency, cost, draft, excess)
 
     def _busy_s(self, decisions: Decisions, draft: Indices, fits: NDArray[np.bool_]) -> Array:
         """Seconds per token in which memory or arithmetic work, of decisions that fit with a draft or without."""
@@ -154,7 +160,7 @@ class PricedSpace:
             rows = np.flatnonzero(fits & (decisions.draft_tokens == tokens))
             seconds = self._pass(decisions.family, int(tokens)).take(decisions.setup[rows]).busy_s(batch[rows])
             if tokens and family.drafts is not None:
-                drafting = family.drafts.time.take(draft[rows]).busy_s(batch[rows])
+                drafting = family.draft_pass(draft[rows], int(tokens)).busy_s(batch[rows])
                 seconds = seconds + family.proposals(int(tokens)) * drafting
             busy[rows] = family.factor(int(tokens)) * seconds
         return busy
@@ -165,6 +171,22 @@ class PricedSpace:
             rows = np.arange(len(self.families[family].setups))
             self._passes[key] = self.families[family].model_pass(rows, tokens)
         return self._passes[key]
+
+    def _lateness(self, decisions: Decisions, draft: Indices, latency_s: Array) -> Array:
+        """By how much the times to the first and to the last token are over their limits, likewise."""
+        family, late = self.families[decisions.family], np.zeros(len(latency_s))
+        for tokens in np.unique(decisions.draft_tokens):
+            self.ask()
+            rows = np.flatnonzero(np.isfinite(latency_s) & (decisions.draft_tokens == tokens))
+            drafts = draft[rows] if tokens else None
+            times = family.prompt_times(decisions.setup[rows], int(tokens), drafts)
+            at = latency_s[rows], decisions.batch[rows].astype(float)
+            for most, seconds in (
+                (self.limits.max_time_to_first_token_s, times.time_to_first_token_s(*at)),
+                (self.limits.max_end_to_end_s, times.end_to_end_s(*at)),
+            ):
+                late[rows] += np.log(np.maximum(family.margin * seconds / most, 1.0))
+        return late
 
     def _excess(self, family: Family, gpus: Array, latency: Array, cost: Array, joules: Array, batch: Array) -> Array:
         """By how much the limits are missed together; inf for what does not fit."""
@@ -189,7 +211,7 @@ class PricedSpace:
         return excess
 
 
-def _fastest_drafts(family: Family, setup: Indices, batch: Array, ask: Ask) -> tuple[Indices, Array]:
+def _fastest_drafts(family: Family, setup: Indices, tokens: int, batch: Array, ask: Ask) -> tuple[Indices, Array]:
     """Of the draft setups that can stand beside, the fastest to fit, and its pass; -1 and inf where none does."""
     assert family.drafts is not None
     draft, seconds = np.full(len(setup), -1), np.full(len(setup), np.inf)
@@ -200,7 +222,7 @@ def _fastest_drafts(family: Family, setup: Indices, batch: Array, ask: Ask) -> t
         if len(options):
             draft[rows] = family.fastest_drafts(np.array([one]), options, batch[rows])[0]
     found = np.flatnonzero(draft >= 0)
-    seconds[found] = family.drafts.time.take(draft[found]).latency_s(batch[found])
+    seconds[found] = family.draft_pass(draft[found], tokens).latency_s(batch[found])
     return draft, seconds
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.families import DecodeContext
 from ieco_opt.heuristics.interface import without
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture
@@ -24,7 +25,7 @@ from ieco_opt.performance.energy import usd_rates
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.speculation import NO_YIELD, Yield
 from ieco_opt.performance.times import PassTime
-from ieco_opt.performance.traffic import decode_traffic
+from ieco_opt.performance.traffic import Traffic
 from ieco_opt.solvers.run import Stopped
 
 RESOLUTION = 400
@@ -42,7 +43,8 @@ LARGEST = 2.0**18
 class SearchRequest:
     """One search: one model on one kind of accelerator.
 
-    ``cached_tokens`` are in the cache when an answer starts and ends; ``resident_tokens`` of each sequence fill memory,
+    ``context`` says what is in the cache, and which prompts share the passes of the model (a draft is priced without
+    them: what is proposed is priced anew); ``resident_tokens`` of each sequence fill memory,
     of which a GPU has ``usable_bytes``. The memory check is an average over all GPUs: of the cache of one micro-batch,
     as published, or of all sequences in flight where ``whole_batch_resident``.
     With ``draft``, where there is one, a pass verifies one of the numbers of ``tokens``, one of which is the model's
@@ -52,7 +54,7 @@ class SearchRequest:
 
     model: Architecture
     accelerator: Accelerator
-    cached_tokens: tuple[float, float]
+    context: DecodeContext
     resident_tokens: float
     usable_bytes: float
     whole_batch_resident: bool = False
@@ -300,6 +302,13 @@ class _Slab:
         fits: NDArray[np.bool_] = (needed <= self.free[rows]) & (stages <= np.minimum(self.gpus[rows], batch))
         return fits
 
+    def _traffic(self) -> Traffic:
+        request = self.request
+        if self.model is request.draft:
+            return request.context.traffic(float(self.tokens), 0.0)
+        per_token = request.tokens.passes_per_token(self.tokens if self.tokens > 1 else 0)
+        return request.context.traffic(float(self.tokens), request.context.prompts_per_token / per_token)
+
     def _pass(self, *, narrow: bool) -> PassTime:
         """Pass times with experts apart, or (``narrow``) every expert over all ranks."""
         if narrow not in self.priced:
@@ -316,7 +325,7 @@ class _Slab:
                     self.layout,
                     np.zeros_like(self.stages),
                 ),
-                decode_traffic(float(self.tokens), *self.request.cached_tokens),
+                self._traffic(),
             )
         return self.priced[narrow]
 

@@ -18,7 +18,7 @@ from ieco_opt.pareto.resident import resident_of
 from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.economics import model_flops_utilization
+from ieco_opt.performance.economics import SECONDS_PER_HOUR, TOKENS_PER_MTOK, model_flops_utilization
 from ieco_opt.performance.energy import Measure, kg_per_joule, per_mtok, usd_per_joule
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
@@ -41,7 +41,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
     certificate = point.certificate
     bound = 1.0 / certificate.latency_bound_s if certificate.latency_bound_s > 0 else np.inf
     power = float(row.power_kw[0])
-    useful = useful_s(family.shape, family.accelerator, family.context.traffic(1.0, 0.0))
+    useful = useful_s(family.shape, family.accelerator, family.context.useful)
     gpus, (weights, kv_cache) = int(row.gpus[0]), names_of(family.precision)
     return Deployment(
         speed_tokens_per_s=1.0 / latency,
@@ -60,6 +60,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         draft_tokens=int(row.draft_tokens[0]),
         **draft_of(family, row),
         **energy_of(family, row, batch),
+        **requests_of(family, row, batch),
         mfu=float(model_flops_utilization(np.array(throughput), useful, np.array(gpus))),
         power_kw=None if np.isnan(power) else power,
         bottleneck=bottleneck_of(times),
@@ -81,6 +82,22 @@ def energy_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> 
         "energy_j_per_token": None if np.isnan(joules) else joules,
         "energy_usd_per_mtok": per_mtok(joules, usd_per_joule(family.accelerator)),
         "carbon_kg_per_mtok": per_mtok(joules, kg_per_joule(family.accelerator)),
+    }
+
+
+def requests_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> dict[str, Any]:
+    """The columns of whole requests of one alternative at one batch; ``None`` where decoding alone is priced."""
+    if not family.context.reads_prompts:
+        return dict.fromkeys(Deployment.optional())
+    latency, written, tokens = row.latency_s(batch), family.context.output_tokens, family.context.cached_to
+    cost, throughput = float(row.cost_usd_per_mtok(latency, batch)[0]), float(batch[0] / latency[0])
+    return {
+        "time_to_first_token_s": float(row.time_to_first_token_s(latency, batch)[0]),
+        "end_to_end_s": float(row.end_to_end_s(latency, batch)[0]),
+        "requests_per_s": throughput / written,
+        "cost_usd_per_mtok_total": cost * written / tokens,
+        "usd_per_request": cost * written / TOKENS_PER_MTOK,
+        "usd_per_hour": cost * throughput * SECONDS_PER_HOUR / TOKENS_PER_MTOK,
     }
 
 

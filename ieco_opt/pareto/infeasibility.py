@@ -21,7 +21,7 @@ def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> 
     if space.counts.setups == 0:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
         return f"proven infeasible: no configuration of the design space exists ({reasons or 'it lists none'})"
-    limits, held = limits_of(resolved.scenario.limits), limits_hold(resolved.scenario)
+    limits, held = limits_of(resolved.scenario), limits_hold(resolved.scenario)
     try:
         alone = _best_by_limit(resolved, limits, ask)
         where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
@@ -33,7 +33,7 @@ def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> 
 
 def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list[str]:
     """What each limit leaves by itself: a sentence for every limit that already leaves nothing."""
-    found = []
+    found, rate = [], resolved.scenario.workload.requests_per_s
     for name, value, unit in (
         ("min_speed", limits.min_speed, "tokens/s"),
         ("max_cost", limits.max_cost, "$ per million tokens"),
@@ -42,10 +42,15 @@ def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list
         ("max_power_kw", limits.max_power_kw, "kW"),
         ("max_energy_j_per_token", limits.max_energy_j_per_token, "J per token"),
         ("max_carbon_kg_per_mtok", limits.max_carbon_kg_per_mtok, "kg CO2 per million tokens"),
+        ("max_time_to_first_token_s", limits.max_time_to_first_token_s, "s"),
+        ("max_end_to_end_s", limits.max_end_to_end_s, "s"),
     ):
         if value == getattr(_NO_LIMITS, name):
             continue
         space = design_space_of(resolved, replace(_NO_LIMITS, **{name: value}), ask)
         if not len(build_segments(space, ask)):
-            found.append(f"limits.{name} = {value:g} {unit} alone excludes every deployment")
+            said = f"limits.{name} = {value:g} {unit}"
+            if name == "min_throughput" and rate is not None:
+                said = f"workload.requests_per_s = {rate:g} requests/s"
+            found.append(f"{said} alone excludes every deployment")
     return found

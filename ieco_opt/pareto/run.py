@@ -29,6 +29,7 @@ from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.scenario import Fidelity, ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.energy import require_energy
 from ieco_opt.scenario.margin import band_error, errors_of
+from ieco_opt.scenario.objective import usual_objective
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
@@ -98,13 +99,14 @@ def frontier(
 def solve(
     scenario: Scenario,
     *,
-    objective: ObjectiveName = "fastest",
+    objective: ObjectiveName | None = None,
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
 ) -> Deployment:
     """The one best deployment: fastest, cheapest, preferred (greatest speed**preference / cost), or least in energy.
 
-    ``energy`` and ``carbon`` are the least of a generated token; of equal ones the fastest is taken.
+    ``energy`` and ``carbon`` are the least of a generated token; of equal ones the fastest is taken. By default it is
+    the cheapest where a least speed is asked for, else the fastest where a greatest cost is, and else ``preferred``.
 
     Raises
     ------
@@ -124,7 +126,7 @@ def solve(
 def answer(
     scenario: Scenario,
     *,
-    objective: ObjectiveName = "fastest",
+    objective: ObjectiveName | None = None,
     preference: float = DEFAULT_PREFERENCE,
     solver_config: SolverConfig | str = DEFAULT_CONFIG,
     progress: Progress | None = None,
@@ -138,9 +140,12 @@ def answer(
         **dict.fromkeys(("cheapest", "energy", "carbon"), sweeps.cheapest),
         "preferred": lambda prober: sweeps.preferred(prober, preference, report),
     }
-    question = question_of_one("solve", objective, preference)
+    usual, note = usual_objective(scenario)
+    asked, notes = (usual, (note,)) if objective is None else (objective, ())
+    question = question_of_one("solve", asked, preference)
     with running(solver_config_of(solver_config), doing, within=within) as run:
-        return _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), searches[objective])
+        found = _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), searches[asked])
+        return replace(found, notes=(*found.notes, *notes))
 
 
 def question_of_one(kind: Literal["solve", "explain"], objective: str, preference: float) -> Question:

@@ -63,7 +63,7 @@ CLOSED_FORM_COLUMNS = ("equation", "model", "accelerator", "gpus", "batch", "con
 """Columns of a table of closed forms, which is told by its column ``equation``."""
 
 _CLOSED_FORMS = {"section_2_2": closed_forms.section_2_2, "section_3_5": closed_forms.section_3_5}
-_MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens", "redundant_experts", "memory_reserve_gb"})
+_MAY_BE_ZERO = frozenset({"context_tokens", "output_tokens", "redundant_experts", "memory_reserve_gb", "prefix_hit"})
 
 
 def evaluate(
@@ -79,7 +79,9 @@ def evaluate(
     ----------
     points
         One row a setup with the columns of ``SETUP_COLUMNS``, or of ``CLOSED_FORM_COLUMNS``. Columns of the result
-        that are in the input already are computed anew; others are passed through.
+        that are in the input already are computed anew; others are passed through. With ``prompt_tokens`` in the place
+        of ``context_tokens`` (``deployable``) prompts share the passes, and the result has ``time_to_first_token_s``
+        and ``end_to_end_s`` too.
     profile
         Constants of fidelity ``deployable``: ``auto``, which is meant where nothing is said, the name or the file of a
         calibration profile, or ``paper-constants``.
@@ -170,6 +172,17 @@ class _Table:
             return self.numbers(column)
         return np.full(len(self.points), OPTIONAL_COLUMNS[column])
 
+    def prompts(self) -> dict[str, Array]:
+        """Sizes of requests whose prompts share the passes; decoding starts where the prompt ends."""
+        prompt, given = self.numbers("prompt_tokens"), "prefix_hit" in self.points.columns
+        found = self.numbers("prefix_hit") if given else np.zeros(len(self.points))
+        if given:
+            self._refuse("prefix_hit", found >= 1.0, "a number from 0 on and below 1")
+        self._refuse("output_tokens", self.numbers("output_tokens") < 1.0, "at least 1 with prompt_tokens")
+        several = self.numbers("tokens_per_pass") != 1.0
+        self._refuse("tokens_per_pass", several, "1 with prompt_tokens: what a pass of several yields is not said")
+        return {"prompt_tokens": prompt, "context_tokens": prompt, "prefix_hit": found}
+
     def _refuse(self, column: str, wrong: np.ndarray[tuple[int], np.dtype[np.bool_]], expected: str) -> None:
         rows = np.flatnonzero(wrong)
         if len(rows):
@@ -248,17 +261,23 @@ def _evaluate_closed_forms(table: _Table) -> pd.DataFrame:
 
 def _evaluate_setups(table: _Table, calibration_of: Callable[[Accelerator], Calibration | None]) -> pd.DataFrame:
     deployable = table.fidelity is Fidelity.DEPLOYABLE
-    table.require((*SETUP_COLUMNS, "weights") if deployable else SETUP_COLUMNS)
+    reads_prompts = deployable and "context_tokens" not in table.points and "prompt_tokens" in table.points
+    columns_needed = [*SETUP_COLUMNS, *(["weights"] if deployable else [])]
+    if reads_prompts:
+        columns_needed += ["prompt_tokens", "output_tokens"]
+        columns_needed.remove("context_tokens")
+    table.require(columns_needed)
     models, accelerators = (
         table.named("model", catalog.model),
         table.named("accelerator", catalog.accelerator),
     )
     layout = np.array([value == "2d" for value in table.words("tensor_layout", ("1d", "2d"))], dtype=bool)
-    numbers = {name: table.numbers(name) for name in SETUP_COLUMNS[3:]}
+    numbers = {name: table.numbers(name) for name in SETUP_COLUMNS[3:] if name in table.points}
     keys = ["model", "accelerator"]
     if deployable:
         numbers |= {name: table.optional(name) for name in OPTIONAL_COLUMNS}
         numbers |= {"reserve": table.reserves(), "exchange": table.exchanges()}
+        numbers |= table.prompts() if reads_prompts else {}
         table = table.with_words()
         keys += ["weights", *OPTIONAL_WORDS]
     columns: dict[str, Array] = {}

@@ -17,9 +17,10 @@ from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.network import NETWORK_PARTS
 from ieco_opt.performance.pass_time import pass_time
-from ieco_opt.performance.reserve import reserve_bytes
+from ieco_opt.performance.reserve import ENGINES, chunk_tokens, reserve_bytes
 from ieco_opt.performance.servers import Server
-from ieco_opt.performance.traffic import decode_traffic
+from ieco_opt.performance.serving import PromptTimes
+from ieco_opt.performance.traffic import decode_traffic, prefill_traffic
 from ieco_opt.performance.validated import Validated
 
 USUAL = -1.0
@@ -103,6 +104,9 @@ def _on_server(
     held = _memory(shape, accelerator, degrees, numbers, reserved)
     fits = _whole(shape, degrees, numbers["batch"]) & (held["free_gb"] >= 0.0)
     times = _times(shape, accelerator, degrees, numbers, numbers["context_tokens"] + numbers["output_tokens"])
+    if "prompt_tokens" in numbers:
+        chunk = chunk_tokens(next(each for each in ENGINES if each == reserved), accelerator)
+        times |= _waits(shape, accelerator, degrees, numbers, times["latency_s"], chunk)
     said = np.array(EXCHANGES, dtype=object)[degrees.spread.exchange]
     words = {
         "engine": np.full(len(fits), name, dtype=object),
@@ -135,9 +139,32 @@ def _times(
     shape: Architecture, accelerator: Accelerator, degrees: Degrees, numbers: dict[str, Array], longest: Array
 ) -> dict[str, Array]:
     traffic = decode_traffic(numbers["tokens_per_pass"], numbers["context_tokens"], longest)
+    if "prompt_tokens" in numbers:
+        found = numbers["prefix_hit"] * numbers["prompt_tokens"]
+        traffic = traffic.with_prompts(1.0 / numbers["output_tokens"], numbers["prompt_tokens"], found)
     parts = pass_time(shape, accelerator, degrees, traffic).components(numbers["batch"])
     names = ("kernel_s", *NETWORK_PARTS, "memory_s", "arithmetic_s", "latency_s")
     return {name: getattr(parts, name) for name in names}
+
+
+def _waits(
+    shape: Architecture,
+    accelerator: Accelerator,
+    degrees: Degrees,
+    numbers: dict[str, Array],
+    latency_s: Array,
+    chunk: float,
+) -> dict[str, Array]:
+    """Times to the first and to the last token of rows that read prompts."""
+    prompt, output, batch = numbers["prompt_tokens"], numbers["output_tokens"], numbers["batch"]
+    found = numbers["prefix_hit"] * prompt
+    chunks = np.maximum(1.0, np.ceil((prompt - found) / chunk))
+    alone = pass_time(shape, accelerator, degrees, prefill_traffic(prompt, found, chunks))
+    times = PromptTimes.of(accelerator, degrees, chunks * alone.latency_s(degrees.groups), 1.0, output)
+    return {
+        "time_to_first_token_s": times.time_to_first_token_s(latency_s, batch),
+        "end_to_end_s": times.end_to_end_s(latency_s, batch),
+    }
 
 
 def _degree_columns(degrees: Degrees) -> dict[str, Array]:

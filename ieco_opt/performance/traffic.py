@@ -34,7 +34,7 @@ class Traffic:
     prompt_tokens: Figure = 0.0
     prefix_tokens: Figure = 0.0
 
-    def with_prompts(self, prompts: float, prompt_tokens: float, prefix_tokens: float = 0.0) -> Traffic:
+    def with_prompts(self, prompts: Figure, prompt_tokens: Figure, prefix_tokens: Figure = 0.0) -> Traffic:
         """Add prompts; each token of one attends to those before it."""
         arriving = prompts * (prompt_tokens - prefix_tokens)
         return replace(
@@ -51,6 +51,6 @@ def decode_traffic(tokens: Figure, cached_from: Figure, cached_to: Figure | None
     return Traffic(tokens, tokens, cached_from, cached_from if cached_to is None else cached_to)
 
 
-def prefill_traffic(prompt_tokens: float, prefix_tokens: float = 0.0, chunks: int = 1) -> Traffic:
+def prefill_traffic(prompt_tokens: Figure, prefix_tokens: Figure = 0.0, chunks: Figure = 1) -> Traffic:
     """A prompt, or one of its equal chunks; nothing but what was found of it is cached before."""
     return Traffic(0.0, 0.0, 0.0, 0.0).with_prompts(1.0 / chunks, prompt_tokens, prefix_tokens)

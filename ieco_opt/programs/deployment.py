@@ -93,6 +93,7 @@ def build_program(data: ProgramData) -> ConcreteModel:
     define_hourly_cost_constraints(model, names, lines, data.alternatives)
     define_energy_constraints(model, names, lines, data)
     define_epsilon_constraints(model, data)
+    define_prompt_constraints(model, names, lines, data)
     define_limit_constraints(model, names, data)
     define_objective(model, data)
     return model
@@ -187,6 +188,39 @@ def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     if np.isfinite(limits.max_carbon_kg_per_mtok):
         cap = limits.max_carbon_kg_per_mtok * held
         model.max_carbon_kg_per_mtok = pyo.Constraint(expr=model.step_carbon_mg <= cap)
+
+
+def define_prompt_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
+    """Time to first token and to the last one, where they are limited: one row a resource.
+
+    sum_r M_r [(f_r + p_r + n_r intercept_r) y_r + (p_r w_r + n_r slope_r) m_r] <= cap, with f the seconds whatever the
+    prompt, p those of a prompt alone, w the prompts in the way for each sequence of a group, M_r the margin for the
+    error of the model, and n_r the tokens whose time counts: those of a pass, or all but one more. The caps are exact
+    through hi_r, since both times rise with the batch.
+    """
+    import pyomo.environ as pyo
+
+    limits, prompts, margin = data.limits, data.alternatives.prompts, data.alternatives.margin
+    if not limits.on_prompts:
+        return
+    alone = Line(prompts.fixed_s + prompts.prompt_s, prompts.prompt_s * prompts.in_the_way)
+    first, last = prompts.tokens_per_pass, prompts.tokens_per_pass + prompts.output_tokens - 1.0
+
+    def late(tokens: Array) -> dict[str, Any]:
+        rows = _rooflines(lines, lines.launch_and_network)
+        return {
+            resource: _along(model, names, (alone + line.scaled(tokens)).scaled(margin * MICRO))
+            for resource, line in rows.items()
+        }
+
+    if np.isfinite(limits.max_time_to_first_token_s):
+        to_first, first_cap = late(first), limits.max_time_to_first_token_s * MICRO
+        model.max_time_to_first_token_s = pyo.Constraint(
+            list(to_first), rule=lambda _, resource: to_first[resource] <= first_cap
+        )
+    if np.isfinite(limits.max_end_to_end_s):
+        to_last, last_cap = late(last), limits.max_end_to_end_s * MICRO
+        model.max_end_to_end_s = pyo.Constraint(list(to_last), rule=lambda _, resource: to_last[resource] <= last_cap)
 
 
 def define_epsilon_constraints(model: Any, data: ProgramData) -> None:

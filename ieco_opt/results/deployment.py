@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ieco_opt.catalog.types import DraftMode
 from ieco_opt.documents.types import (
@@ -97,6 +97,13 @@ class Deployment(Row):
     energy_usd_per_mtok, carbon_kg_per_mtok
         What it costs, which is part of the cost, and the carbon dioxide of it, for a million tokens with what the site
         takes beside its boards; ``None`` where the scenario gives no price or no carbon of a kWh.
+    time_to_first_token_s, end_to_end_s
+        Seconds to the first and to the last token of a request. These and the columns below are ``None``, and no file
+        or table has them, where decoding alone is priced.
+    requests_per_s
+        Requests that are served in a second.
+    cost_usd_per_mtok_total, usd_per_request, usd_per_hour
+        What a million tokens read and written cost, what a request does, and what an hour does.
     """
 
     speed_tokens_per_s: AboveZero
@@ -141,3 +148,22 @@ class Deployment(Row):
     energy_j_per_token: FromZero | None
     energy_usd_per_mtok: FromZero | None
     carbon_kg_per_mtok: FromZero | None
+    time_to_first_token_s: AboveZero | None = None
+    end_to_end_s: AboveZero | None = None
+    requests_per_s: AboveZero | None = None
+    cost_usd_per_mtok_total: AboveZero | None = None
+    usd_per_request: AboveZero | None = None
+    usd_per_hour: AboveZero | None = None
+
+    @classmethod
+    def optional(cls) -> tuple[str, ...]:
+        """Columns that only deployments have whose scenario prices prompts."""
+        return (
+            *("time_to_first_token_s", "end_to_end_s", "requests_per_s"),
+            *("cost_usd_per_mtok_total", "usd_per_request", "usd_per_hour"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every column by name; those of prompts only where they are priced."""
+        absent = {name for name in self.optional() if getattr(self, name) is None}
+        return {name: value for name, value in Row.to_dict(self).items() if name not in absent}

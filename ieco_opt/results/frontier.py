@@ -118,7 +118,7 @@ class Frontier(ShownAnswer, Answer):
         return command
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a deployment; columns as in ``Deployment.columns()``."""
+        """One row a deployment; columns as in ``Deployment.columns()``, those of prompts only where they are priced."""
         from ieco_opt.results.tables import rows_to_dataframe
 
         return rows_to_dataframe(Deployment, self.deployments)

@@ -180,7 +180,7 @@ class _Deployments:
         self._serving = Serving(
             model=resolved.model,
             reference=answer.scenario.model,
-            context_tokens=workload.context_tokens,
+            context_tokens=workload.first_tokens,
             output_tokens=workload.output_tokens,
             memory_utilization=answer.scenario.memory_utilization,
             draft=resolved.draft if isinstance(resolved.draft, Model) else None,

@@ -124,6 +124,11 @@ class Row(Record):
         return values
 
     @classmethod
+    def optional(cls) -> tuple[str, ...]:
+        """Columns that rows leave out where they do not apply."""
+        return ()
+
+    @classmethod
     def columns(cls) -> tuple[str, ...]:
         """Names of all columns, in the order of tables."""
         names: list[str] = []

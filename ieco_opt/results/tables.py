@@ -19,9 +19,12 @@ def rows_to_dataframe(kind: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Typed as the record says and whatever the rows: integers stay integers, a missing integer or text is
-        ``<NA>``, and a missing number is ``NaN``.
+        ``<NA>``, and a missing number is ``NaN``. Columns that no row has are left out.
     """
-    return _table(_dtypes_of_rows(kind), [row.to_dict() for row in rows])
+    written = [row.to_dict() for row in rows]
+    absent = set(kind.optional()).difference(*written)
+    dtypes = {name: dtype for name, dtype in _dtypes_of_rows(kind).items() if name not in absent}
+    return _table(dtypes, written)
 
 
 def scalars_to_dataframe(kind: type, records: Sequence[Any]) -> pd.DataFrame:
@@ -33,7 +36,7 @@ def scalars_to_dataframe(kind: type, records: Sequence[Any]) -> pd.DataFrame:
 def _table(dtypes: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=of) for name, of in dtypes.items()})
+    return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=of) for name, of in dtypes.items()})
 
 
 def _dtypes_of_rows(kind: type[Row]) -> dict[str, str]:

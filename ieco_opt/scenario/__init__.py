@@ -7,7 +7,6 @@ from ieco_opt.scenario.deployment import (
     Limits,
     ResolvedDesignSpace,
     Scenario,
-    Workload,
 )
 from ieco_opt.scenario.fleet import Fleet, FleetWorkload, OperatingPoint, RequestClass
 from ieco_opt.scenario.fleet_limits import FleetLimits
@@ -17,6 +16,7 @@ from ieco_opt.scenario.pool import Pool
 from ieco_opt.scenario.resolve import ResolvedScenario, resolve
 from ieco_opt.scenario.resolve_fleet import ResolvedFleet, ResolvedPool, ResolvedWorkload, resolve_fleet
 from ieco_opt.scenario.speculation import Speculation
+from ieco_opt.scenario.workload import Workload
 
 __all__ = [
     "BatchRange",

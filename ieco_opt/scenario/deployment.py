@@ -24,6 +24,7 @@ from ieco_opt.scenario.model_notes import notes_on_models
 from ieco_opt.scenario.speculation import Speculation
 from ieco_opt.scenario.strict import Strict
 from ieco_opt.scenario.version import VERSION, notes_on_version
+from ieco_opt.scenario.workload import Workload
 
 DEFAULT_BATCH_MAX = 16_384
 DEFAULT_MAX_GPUS = 512
@@ -31,16 +32,6 @@ DEFAULT_MAX_GPUS = 512
 _STAGE_RANKS = (1, 2, 4, 8, 16, 32, 64)
 _PIPELINE_PARALLEL = (1, 2, 4, 8, 16)
 _ATTENTION_DATA_PARALLEL = (1, 2, 4, 8, 16, 32)
-
-
-class Workload(Strict):
-    """The requests that are served."""
-
-    context_tokens: fields.Tokens
-    """Tokens in the cache when decoding starts."""
-
-    output_tokens: fields.Tokens = 0
-    """Tokens that one request generates (used by fidelity deployable)."""
 
 
 class BatchRange(Strict):
@@ -182,6 +173,12 @@ class Limits(Strict):
     max_carbon_kg_per_mtok: fields.Limit | None = None
     """Greatest carbon dioxide of a million generated tokens, in kg."""
 
+    max_time_to_first_token_s: fields.Limit | None = None
+    """Longest time to first token, in seconds; needs workload.prompt_tokens."""
+
+    max_end_to_end_s: fields.Limit | None = None
+    """Longest time to the last token of an answer, in seconds; needs workload.prompt_tokens."""
+
     @model_validator(mode="after")
     def _are_consistent(self) -> Limits:
         least, most = self.min_throughput, self.max_throughput
@@ -267,6 +264,28 @@ class Scenario(Strict):
     def _may_be_empty(cls, value: object) -> object:
         # What YAML reads where every line of a section is commented out.
         return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _belong_to_workload(self) -> Scenario:
+        limits, faults = self.limits, list[tuple[Location, object, str]]()
+        if self.workload.prompt_tokens is None:
+            expected = "nothing without workload.prompt_tokens: decoding alone is priced"
+            for name in ("max_time_to_first_token_s", "max_end_to_end_s"):
+                found = getattr(limits, name)
+                faults += [] if found is None else [(("limits", name), found, expected)]
+        elif self.fidelity is Fidelity.PAPER:
+            expected = "context_tokens instead in fidelity paper, which prices no prompts"
+            faults.append((("workload", "prompt_tokens"), self.workload.prompt_tokens, expected))
+        least = self.workload.least_throughput
+        if least is not None and limits.min_throughput is not None:
+            expected = f"nothing beside workload.requests_per_s, which asks for {least:g} tokens/s"
+            faults.append((("limits", "min_throughput"), limits.min_throughput, expected))
+        if least is not None and limits.max_throughput is not None and least > limits.max_throughput:
+            expected = f"at most limits.max_throughput / output_tokens, which is {limits.max_throughput:g} tokens/s"
+            faults.append((("workload", "requests_per_s"), self.workload.requests_per_s, expected))
+        if faults:
+            raise fields.refused_at(faults)
+        return self
 
     @model_validator(mode="after")
     def _belong_to_fidelity(self) -> Scenario:

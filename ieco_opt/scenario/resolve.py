@@ -116,9 +116,8 @@ def _unfit_models(scenario: Scenario, served: Sequence[Served], accelerators: Se
     if not served:
         return []
     workload = scenario.workload
-    requests: list[tuple[Location, int]] = [
-        (("workload", "context_tokens"), workload.context_tokens + workload.output_tokens)
-    ]
+    starts = "context_tokens" if workload.prompt_tokens is None else "prompt_tokens"
+    requests: list[tuple[Location, int]] = [(("workload", starts), workload.first_tokens + workload.output_tokens)]
     wrong = complaints(scenario.weights, scenario.kv_cache, served, accelerators, requests)
     return [scenario.origin.fault(place, message) for place, message in wrong]
 

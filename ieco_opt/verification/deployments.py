@@ -14,6 +14,7 @@ from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request, limits_of
+from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.starting import starting
 from ieco_opt.pareto.describe import (
     component_seconds,
@@ -22,6 +23,7 @@ from ieco_opt.pareto.describe import (
     exchange_number,
     joined_engines,
     names_of,
+    requests_of,
     rows_of,
 )
 from ieco_opt.pareto.resident import resident_of
@@ -32,7 +34,6 @@ from ieco_opt.performance.economics import model_flops_utilization
 from ieco_opt.results.agreement import differences, exceeds, shown
 from ieco_opt.results.deployment import Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.scenario import Limits as ScenarioLimits
 from ieco_opt.scenario import ResolvedScenario
 
 DEGREES = (
@@ -89,7 +90,7 @@ class DeploymentModel:
             return row
         engines = joined_engines(starting(tuple(families.values()), row, one.batch))
         figures = _figures(family, row, one.batch) | {"engines": engines}
-        return figures, tuple(_missed(self._resolved.scenario.limits, row, one.batch))
+        return figures, tuple(_missed(limits_of(self._resolved.scenario), row, one.batch))
 
 
 def _families_of(
@@ -161,6 +162,7 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
         "cost_usd_per_mtok": float(row.cost_usd_per_mtok(latency, batch)[0]),
         "gpus": int(row.gpus[0]),
         **energy_of(family, row, batch),
+        **requests_of(family, row, batch),
         "mfu": _mfu(family, row, float(latency[0]), batch),
         "power_kw": None if np.isnan(power) else power,
         **resident_of(family, row, sequences).columns(),
@@ -171,11 +173,11 @@ def _figures(family: Family, row: Alternatives, sequences: int) -> dict[str, Any
 
 
 def _mfu(family: Family, row: Alternatives, latency_s: float, batch: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    useful = useful_s(family.shape, family.accelerator, family.context.traffic(1.0, 0.0))
+    useful = useful_s(family.shape, family.accelerator, family.context.useful)
     return float(model_flops_utilization(batch / latency_s, useful, row.gpus)[0])
 
 
-def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterator[str]:
+def _missed(asked: Limits, row: Alternatives, sequences: int) -> Iterator[str]:
     """Limits that a deployment misses with the error that is planned with; those that it just meets are met."""
     batch = np.array([float(sequences)])
     latency = row.latency_s(batch)
@@ -184,7 +186,9 @@ def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterat
         float(row.at_limits(taken(latency, batch))[0])
         for taken in (row.cost_usd_per_mtok, row.energy_j_per_token, row.carbon_kg_per_mtok)
     )
-    asked = limits_of(limits)
+    first, last = (
+        float(row.at_limits(seconds(latency, batch))[0]) for seconds in (row.time_to_first_token_s, row.end_to_end_s)
+    )
     for name, least, most in (
         ("min_speed", asked.min_speed, 1.0 / late),
         ("max_cost", cost, asked.max_cost),
@@ -193,6 +197,8 @@ def _missed(limits: ScenarioLimits, row: Alternatives, sequences: int) -> Iterat
         ("max_power_kw", float(row.power_kw[0]), asked.max_power_kw),
         ("max_energy_j_per_token", joules, asked.max_energy_j_per_token),
         ("max_carbon_kg_per_mtok", kilograms, asked.max_carbon_kg_per_mtok),
+        ("max_time_to_first_token_s", first, asked.max_time_to_first_token_s),
+        ("max_end_to_end_s", last, asked.max_end_to_end_s),
     ):
         # Power and carbon that are unknown are refused where they are limited; NaN is above nothing.
         if np.isfinite(most) and exceeds(least, most):

@@ -121,7 +121,8 @@ def test_results_can_be_pickled() -> None:
 def test_threads_do_not_deadlock() -> None:
     speeds: list[float] = []
     threads = [
-        threading.Thread(target=lambda: speeds.append(ieco_opt.solve(small()).speed_tokens_per_s)) for _ in range(4)
+        threading.Thread(target=lambda: speeds.append(ieco_opt.solve(small(), objective="fastest").speed_tokens_per_s))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -139,23 +140,23 @@ def test_errors_are_one_family() -> None:
     with pytest.raises(ieco_opt.ScenarioError, match="delta"):
         ieco_opt.frontier(small(), delta=0.0)
     with pytest.raises(ieco_opt.InfeasibleError, match="min_speed"):
-        ieco_opt.solve(small(limits={"min_speed": 1e7}))
+        ieco_opt.solve(small(limits={"min_speed": 1e7}), objective="fastest")
     with pytest.raises(ieco_opt.SolverError, match="not installed"):
-        ieco_opt.solve(small(), solver_config=SolverConfig(solver="no-such-solver"))
+        ieco_opt.solve(small(), solver_config=SolverConfig(solver="no-such-solver"), objective="fastest")
     with pytest.raises(ieco_opt.SolverError, match="time limit"):
-        ieco_opt.solve(small(), solver_config=SolverConfig(total_time_limit_s=1e-9))
+        ieco_opt.solve(small(), solver_config=SolverConfig(total_time_limit_s=1e-9), objective="fastest")
 
 
 def test_options_that_highs_would_ignore_are_refused() -> None:
     with pytest.raises(ieco_opt.ScenarioError, match="mip_rel_gapp"):
-        ieco_opt.solve(small(), solver_config=SolverConfig(options={"mip_rel_gapp": 0.5}))
+        ieco_opt.solve(small(), solver_config=SolverConfig(options={"mip_rel_gapp": 0.5}), objective="fastest")
 
 
 def test_a_limit_out_of_reach_is_proven_quickly_with_a_draft_model() -> None:
     """Nothing admissible means nothing to prune by, so the limits themselves must prune."""
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 5}
     with pytest.raises(ieco_opt.InfeasibleError, match="min_speed"):
-        ieco_opt.solve(small(speculation=speculation, limits={"min_speed": 1e5}))
+        ieco_opt.solve(small(speculation=speculation, limits={"min_speed": 1e5}), objective="fastest")
 
 
 def test_a_price_falls_through_to_the_choice() -> None:

@@ -257,7 +257,7 @@ def test_export_is_read_by_highs_and_has_the_same_optimum(
 ) -> None:
     import highspy
 
-    assert call("solve", small, "--format", "json") == 0
+    assert call("solve", small, "--objective", "fastest", "--format", "json") == 0
     latency = json.loads(capfd.readouterr().out)["deployments"][0]["latency_s"]
     for ending in ("lp", "mps"):
         path = tmp_path / f"program.{ending}"
@@ -296,3 +296,39 @@ def test_every_shipped_scenario_loads() -> None:
         else:
             assert scenario.name == file.stem
             resolve(scenario)
+
+
+@pytest.mark.parametrize(
+    ("limits", "objective", "reason"),
+    [
+        ("{min_speed: 20}", "cheapest", "limits.min_speed is given"),
+        ("{min_speed: 20, max_cost: 50}", "cheapest", "limits.min_speed is given"),
+        ("{max_cost: 50}", "fastest", "limits.max_cost is given"),
+        ("{}", "preferred", "neither limits.min_speed nor limits.max_cost is given"),
+    ],
+)
+def test_limits_say_what_is_best_where_nobody_does(
+    limits: str, objective: str, reason: str, small: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert call("solve", small, "--set", f"limits={limits}", "--format", "json") == 0
+    usual = json.loads(capfd.readouterr().out)
+    assert usual["question"]["objective"] == objective
+    assert usual["notes"][-1] == f"objective {objective}, since {reason}"
+    assert call("solve", small, "--set", f"limits={limits}", "--objective", objective, "--format", "json") == 0
+    asked = json.loads(capfd.readouterr().out)
+    assert asked["deployments"] == usual["deployments"]
+    assert not any(note.startswith("objective") for note in asked["notes"])
+    assert call("solve", small, "--set", f"limits={limits}") == 0
+    out, err = capfd.readouterr()
+    assert f"objective {objective}, since {reason} (no --objective)" in " ".join(out.split())
+    assert "objective" not in err
+
+
+def test_the_first_line_says_where_decoding_alone_is_priced(small: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = ("--set", "workload={prompt_tokens: 500, output_tokens: 50}")
+    for command in (("solve",), ("frontier", "--points", "2")):
+        for more, alone in (((), True), (whole, False)):
+            assert call(command[0], small, *command[1:], *more) == 0
+            out, _ = capfd.readouterr()
+            assert out.startswith("decoding alone is priced (context_tokens); what prompts add is not known") is alone
+            assert ("TTFT" in out) is not alone

@@ -25,6 +25,7 @@ EDGE = 302.5
 def test_a_range_is_excluded_if_no_batch_of_it_is_admitted(name: str) -> None:
     draw, outcomes = random.Random(1), set[bool]()  # noqa: S311 - test data
     sited = TINY | {"accelerators": [{"like": TINY["accelerators"][0], "power": {"kg_co2_per_kwh": 0.4}}]}
+    sited |= {"workload": {"prompt_tokens": 1000, "output_tokens": 50}}
     alternatives = design_space_of(resolve(Scenario(**sited))).alternatives
     batches = np.arange(1.0, MOST + 1.0)
     for row in range(len(alternatives)):
@@ -38,6 +39,8 @@ def test_a_range_is_excluded_if_no_batch_of_it_is_admitted(name: str) -> None:
             "max_power_kw": one.power_kw,
             "max_energy_j_per_token": one.energy_j_per_token(latency, batches),
             "max_carbon_kg_per_mtok": one.carbon_kg_per_mtok(latency, batches),
+            "max_time_to_first_token_s": one.time_to_first_token_s(latency, batches),
+            "max_end_to_end_s": one.end_to_end_s(latency, batches),
         }
         for _ in range(20):
             lo, hi = sorted(draw.sample(range(MOST), 2))

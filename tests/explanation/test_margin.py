@@ -60,13 +60,15 @@ def test_without_an_error_there_is_no_margin() -> None:
 
 
 def test_what_an_infeasible_scenario_needs_holds_with_the_error() -> None:
-    fastest = ieco_opt.solve(scenario(0)).speed_tokens_per_s
+    fastest = ieco_opt.solve(scenario(0), objective="fastest").speed_tokens_per_s
     asked = scenario(0.25, min_speed=0.9 * fastest)
     found = ieco_opt.explain(asked)
     assert found.infeasible_subset is not None
     (member,) = found.infeasible_subset.members
     assert member.needed == pytest.approx(fastest / 1.25)
-    assert ieco_opt.solve(scenario(0.25, min_speed=member.needed)).speed_tokens_per_s == pytest.approx(fastest)
+    assert ieco_opt.solve(
+        scenario(0.25, min_speed=member.needed), objective="fastest"
+    ).speed_tokens_per_s == pytest.approx(fastest)
     assert found.margin is not None
     assert found.margin.gain is None
     assert found.margin.deployment is not None
@@ -98,9 +100,9 @@ def test_a_cap_on_throughput_and_power_know_no_error() -> None:
 
 
 def test_an_infeasible_scenario_says_with_what_error() -> None:
-    fastest = ieco_opt.solve(scenario(0)).speed_tokens_per_s
+    fastest = ieco_opt.solve(scenario(0), objective="fastest").speed_tokens_per_s
     with pytest.raises(InfeasibleError, match="limits hold if the model is 25 % too optimistic"):
-        ieco_opt.solve(scenario(0.25, min_speed=0.9 * fastest))
+        ieco_opt.solve(scenario(0.25, min_speed=0.9 * fastest), objective="fastest")
 
 
 def test_a_configuration_that_misses_a_limit_only_with_the_error_is_told() -> None:

@@ -59,7 +59,7 @@ def test_limits_are_the_same_at_both_ends() -> None:
 
 
 def test_where_nothing_is_left_at_the_pessimistic_end_that_is_proven() -> None:
-    fastest = ieco_opt.solve(small()).speed_tokens_per_s
+    fastest = ieco_opt.solve(small(), objective="fastest").speed_tokens_per_s
     tight = small(f"limits.min_speed={0.9 * fastest}")
     found = ieco_opt.frontier(tight, band=True)
     assert found.pessimistic is not None
@@ -113,6 +113,6 @@ def test_the_command_lists_and_draws_both(tmp_path: Path, capfd: pytest.CaptureF
 
 def test_a_table_says_with_what_error_limits_hold() -> None:
     held = small("model_error=0.15", "limits.min_speed=50")
-    for answer in (ieco_opt.frontier(held, delta=0.5), ieco_opt.api.answer(held)):
+    for answer in (ieco_opt.frontier(held, delta=0.5), ieco_opt.api.answer(held, objective="fastest")):
         assert "limits hold if the model is 15 % too optimistic" in render(answer, 120)
     assert "optimistic" not in render(ieco_opt.frontier(small(), delta=0.5), 120)

@@ -23,7 +23,8 @@ def test_memory_of_the_paper_is_an_average_of_all_gpus(pipeline: int) -> None:
             accelerators=[accelerator],
             workload={"context_tokens": 1000},
             design_space=space,
-        )
+        ),
+        objective="fastest",
     )
     model = MODELS[name]
     weights = model.weight_bytes * paper.total_params(model)
@@ -42,6 +43,7 @@ def test_memory_that_may_be_used_is_a_share_of_what_there_is(share: float) -> No
             workload={"context_tokens": 1000},
             design_space={"stage_ranks": [2], "pipeline_parallel": [1], "batch": [6]},
             memory_utilization=share,
-        )
+        ),
+        objective="fastest",
     )
     assert found.memory_limit_gb == pytest.approx(share * catalog.accelerator("H100-SXM").hbm_bytes / 1e9, rel=CLOSE)

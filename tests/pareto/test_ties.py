@@ -24,7 +24,7 @@ def equally_fast(first: float, second: float) -> Scenario:
 
 @pytest.mark.parametrize("prices", [(2.0, 1.9999), (1.9999, 2.0)])
 def test_of_equally_fast_deployments_the_cheapest_is_taken(prices: tuple[float, float]) -> None:
-    found = ieco_opt.solve(equally_fast(*prices))
+    found = ieco_opt.solve(equally_fast(*prices), objective="fastest")
     assert (found.accelerator, found.batch, found.status) == ("at 1.9999", 1000, "optimal")
 
 
@@ -32,12 +32,12 @@ def test_of_equally_fast_deployments_the_cheapest_is_taken(prices: tuple[float, 
 def test_a_search_that_ends_among_equals_has_proven_neither(
     prices: tuple[float, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = api.answer(equally_fast(*prices))
+    whole = api.answer(equally_fast(*prices), objective="fastest")
     for solves in range(whole.statistics.solves):
         for ending in (out_of_time, interrupted):
             with monkeypatch.context() as patch:
                 end_after(solves, ending, patch)
-                stopped = api.answer(equally_fast(*prices))
+                stopped = api.answer(equally_fast(*prices), objective="fastest")
             assert [item.status for item in stopped] == ["feasible"] * len(stopped)
             assert all(item.latency_s == whole[0].latency_s for item in stopped)
             assert len(stopped) == (solves > 0 or ending is out_of_time)
@@ -45,7 +45,7 @@ def test_a_search_that_ends_among_equals_has_proven_neither(
 
 def test_a_frontier_may_be_one_deployment() -> None:
     only = Scenario(**TINY | {"design_space": TINY["design_space"] | {"tensor_parallel": [1], "batch": [4]}})
-    expected = ieco_opt.solve(only)
+    expected = ieco_opt.solve(only, objective="fastest")
     for result in (ieco_opt.frontier(only), ieco_opt.frontier(only, points=5), ieco_opt.frontier(only, complete=True)):
         assert (list(result), result.status) == ([expected], "optimal")
     assert [ieco_opt.solve(only, objective=objective).batch for objective in ("cheapest", "preferred")] == [4, 4]

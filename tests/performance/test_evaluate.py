@@ -470,3 +470,59 @@ def test_an_unknown_fidelity_is_refused() -> None:
 def test_a_real_model_has_no_architecture_without_a_precision() -> None:
     with pytest.raises(ValueError, match=r"Llama-3\.1-8B: a precision is needed"):
         architecture(catalog.model("Llama-3.1-8B"), None, catalog.accelerator("H100-SXM"))
+
+
+PROMPTS: Row = {name: value for name, value in SETUP.items() if name != "context_tokens"} | {
+    "prompt_tokens": 9000,
+    "output_tokens": 300,
+    "prefix_hit": 0.25,
+}
+
+
+@pytest.mark.parametrize("engine", ["none", "vllm", "sglang"])
+@pytest.mark.parametrize("model", ["Llama-3.1-8B", "Mixtral-8x7B"])
+def test_rows_with_prompts_are_those_of_a_deployment(model: str, engine: str) -> None:
+    scenario = ieco_opt.Scenario(
+        model=model,
+        weights=["bf16"],
+        accelerators=["H100-SXM"],
+        engine=engine,
+        workload={"prompt_tokens": 9000, "output_tokens": 300, "prefix_hit": 0.25},
+        design_space={
+            "tensor_parallel": [4],
+            "attention_data_parallel": [1],
+            "pipeline_parallel": [1],
+            "expert_parallel": [1],
+            "batch": [1, 16],
+        },
+    )
+    deployments = ieco_opt.frontier(scenario, complete=True)
+    assert len(deployments) == 2
+    for each in deployments:
+        asked = {"model": model, "engine": engine, "pipeline_parallel": 1, "batch": each.batch}
+        row = ieco_opt.evaluate(pd.DataFrame([PROMPTS | asked])).iloc[0]
+        for name in ("latency_s", "time_to_first_token_s", "end_to_end_s", "kernel_s", "memory_s", "arithmetic_s"):
+            assert row[name] == pytest.approx(getattr(each, name), rel=1e-9), name
+        assert row["feasible"]
+
+
+def test_context_tokens_price_decoding_alone_whatever_else_a_table_has() -> None:
+    alone = evaluated(SETUP | {"output_tokens": 300})
+    beside = evaluated(SETUP | PROMPTS)
+    assert alone["latency_s"].tolist() == beside["latency_s"].tolist()
+    assert "time_to_first_token_s" not in beside
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "expected"),
+    [
+        ({"prompt_tokens": 0}, "prompt_tokens", "found 0, expected a number above 0"),
+        ({"output_tokens": 0}, "output_tokens", "found 0, expected at least 1 with prompt_tokens"),
+        ({"prefix_hit": 1}, "prefix_hit", "found 1, expected a number from 0 on and below 1"),
+        ({"tokens_per_pass": 2}, "tokens_per_pass", "found 2, expected 1 with prompt_tokens"),
+    ],
+)
+def test_wrong_cells_of_prompts_are_refused(changes: Row, field: str, expected: str) -> None:
+    ((_, line, name, message),) = faults(PROMPTS | changes)
+    assert (line, name) == (2, field)
+    assert expected in message

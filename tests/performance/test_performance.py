@@ -226,7 +226,7 @@ def only_deployment(
         design_space={key: [degree] for key, degree in space.items()},
         **fields,
     )
-    return ieco_opt.solve(scenario)
+    return ieco_opt.solve(scenario, objective="fastest")
 
 
 BREAKDOWN = ("weights_gb", "cache_gb", "draft_gb", "reserve_gb")

@@ -97,6 +97,7 @@ def test_a_decision_is_rounded_and_not_cut_off(rounding: float) -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
 def test_every_limit_has_its_row_however_small(name: str, limit: float) -> None:
     sited = TINY | {"accelerators": [{"like": TINY["accelerators"][0], "power": {"kg_co2_per_kwh": 0.4}}]}
+    sited |= {"workload": {"prompt_tokens": 1000, "output_tokens": 50}}
     space = design_space_of(resolve(Scenario(**sited)))
     segments = build_segments(space)
     data = ProgramData(segments.alternatives, segments.lo, segments.hi, Limits(), Objective.LATENCY)
@@ -147,7 +148,7 @@ def test_a_time_limit_leaves_no_deployment() -> None:
     assert (result.status, result.stopped) == (AnswerStatus.STOPPED, "time limit")
     assert result.open_regions
     with pytest.raises(SolverError, match="time limit"):
-        ieco_opt.solve(scenario, solver_config=hurried)
+        ieco_opt.solve(scenario, solver_config=hurried, objective="fastest")
 
 
 def cut_short(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +168,7 @@ def cut_short(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_incumbent_of_a_stopped_solve_is_kept_as_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     cut_short(0, monkeypatch)
-    found = ieco_opt.solve(Scenario(**DRAFTED))
+    found = ieco_opt.solve(Scenario(**DRAFTED), objective="fastest")
     assert found.status == "feasible"
     assert found.bound == pytest.approx(2.0 * found.speed_tokens_per_s, rel=1e-5)
     assert found.gap == pytest.approx(1.0, rel=1e-5)
@@ -228,4 +229,4 @@ def test_clashing_limits_are_proven_infeasible_without_a_solver() -> None:
     # Nothing may be pruned by what it beats here, since nothing is feasible: only the limit can keep the space small.
     mapping = DRAFTED | {"limits": {"min_speed": 5000.0}}
     with pytest.raises(InfeasibleError, match="min_speed"):
-        ieco_opt.solve(Scenario(**mapping))
+        ieco_opt.solve(Scenario(**mapping), objective="fastest")

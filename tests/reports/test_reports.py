@@ -21,7 +21,7 @@ from typing import Any, NoReturn, get_args
 import pandas as pd
 import pytest
 from places import DATA
-from promised_columns import DEPLOYMENT, PROMISED
+from promised_columns import DEPLOYMENT, OF_PROMPTS, PROMISED
 
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
@@ -42,6 +42,7 @@ from ieco_opt.results.versions import Versions
 from ieco_opt.results.writing import check_ending, table_to_json, to_csv_text, write
 from ieco_opt.scenario import Scenario, Speculation, Workload
 from ieco_opt.scenario.deployment import Limits
+from ieco_opt.scenario.objective import usual_objective
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 
@@ -183,6 +184,8 @@ def test_the_table_reads_like_this() -> None:
     assert (
         render(FRONT, 80)
         == """\
+decoding alone is priced (context_tokens); what prompts add is not known: give
+workload.prompt_tokens
 by hand: Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and
 500 of output
 3 deployments, a (1 + 0.05)-approximate Pareto set: for every feasible
@@ -200,6 +203,53 @@ out are 1
 2 of 3 proven optimal, the others within 2.5 %; 7 solves in 2.2 s with HiGHS
 1.16.0"""
     )
+
+
+PRICED = dict(zip(Deployment.optional(), (0.125, 1.5, 6.0, 0.25, 0.0005, 10.8), strict=True))
+"""What prompts add to a row."""
+READING = SCENARIO.model_copy(
+    update={"workload": Workload(prompt_tokens=2000, output_tokens=500, prefix_hit=0.25, requests_per_s=3)}
+)
+
+
+def test_prompts_have_columns_and_lines_of_their_own() -> None:
+    priced = frontier(replace(MIDDLE, **PRICED), scenario=READING)
+    title, table, *_ = render(priced, 140).split("\n\n")
+    assert title.splitlines()[0] == (
+        "by hand: Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of prompt (25 % of it found) and 500 of "
+        "output, at least 3 requests/s"
+    )
+    heads, units, row = table.splitlines()
+    assert "throughput   TTFT  end to end  requests  bottleneck" in heads
+    assert "tokens/s      s           s        /s" in units
+    assert "       640  0.125        1.50      6.00  memory" in row
+    card = render(frontier(replace(MIDDLE, **PRICED), scenario=READING, question=FASTEST, guarantee=SINGLE_ANSWER))
+    assert card.startswith("by hand: the fastest deployment\n")
+    for line in (
+        "TTFT                      0.125 s (time to first token, +-60 %)",
+        "end to end                1.5 s to the last token",
+        "cost                      $0.75 per million output tokens, prompts included",
+        "$0.25 per million tokens read and written, $0.0005 per request, $10.8",
+        "requests                  6 requests/s at full batch",
+    ):
+        assert line in card, card
+    assert "decoding alone" not in title + card
+    assert tuple(priced.to_dataframe().columns) == Deployment.columns()
+    assert priced[0].to_dict()["usd_per_hour"] == 10.8
+
+
+def test_paper_says_that_it_prices_decoding_alone() -> None:
+    paper = Scenario(fidelity="paper", model="Llama 3 8B", accelerators=["H100"], workload={"context_tokens": 1})
+    assert render(frontier(MIDDLE, scenario=paper)).startswith("decoding alone is priced (fidelity paper)\n")
+
+
+def test_an_objective_that_nobody_gave_is_told_with_its_reason() -> None:
+    asked = SCENARIO.model_copy(update={"limits": Limits(min_speed=1)})
+    objective, note = usual_objective(asked)
+    answer = replace(SINGLE, scenario=asked, question=Question("solve", objective="cheapest"), notes=(note,))
+    assert objective == "cheapest"
+    assert render(answer).splitlines()[3] == "objective cheapest, since limits.min_speed is given (no --objective)"
+    assert "objective" not in render(replace(answer, notes=()))
 
 
 def test_a_wide_terminal_shows_every_column() -> None:
@@ -222,7 +272,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 def test_what_varies_becomes_a_column_and_leaves_the_title() -> None:
     other = replace(MIDDLE, accelerator="H200-SXM", weights="bf16")
     text = render(frontier(SPECULATING, other), 120)
-    assert "Llama-3.3-70B with vllm, 2,000" in text.splitlines()[0]
+    assert "Llama-3.3-70B with vllm, 2,000" in text.splitlines()[1]
     assert "accelerator  weights  layout" in text
     assert "H200-SXM     bf16     TP8 " in text
 
@@ -231,7 +281,7 @@ def test_engines_and_exchanges_that_vary_become_columns() -> None:
     other = replace(MIDDLE, engine="sglang", engines="sglang", exchange="all_to_all", parallelism=degrees(2, 4, 1, 8))
     alike = replace(other, speed_tokens_per_s=70.0, engine="trtllm", exchange="all_gather")
     text = render(frontier(SPECULATING, other, alike, CHEAP), 120)
-    assert "Llama-3.3-70B in fp8 on H100-SXM, 2,000" in text.splitlines()[0]
+    assert "Llama-3.3-70B in fp8 on H100-SXM, 2,000" in text.splitlines()[1]
     assert [line.split()[3:8] for line in text.split("\n\n")[1].splitlines()] == [
         ["engine", "layout", "exchange", "batch", "verify"],
         ["tokens/s", "%", "kW"],
@@ -327,6 +377,8 @@ def test_the_card_reads_like_this() -> None:
     assert (
         render(SINGLE, 80)
         == """\
+decoding alone is priced (context_tokens); what prompts add is not known: give
+workload.prompt_tokens
 by hand: the preferred deployment (greatest speed^3 / cost)
 Llama-3.3-70B in fp8 on H100-SXM with vllm, 2,000 tokens of context and 500 of
 output
@@ -403,7 +455,10 @@ def test_caches_in_8_bits_are_told() -> None:
 
 def test_the_dataframe_has_all_columns_with_their_types_whatever_the_rows() -> None:
     table = rows_to_dataframe(Deployment, FRONT.deployments)
-    assert tuple(table.columns) == Deployment.columns() == DEPLOYMENT
+    # Nothing prices prompts here: the columns that say what they cost are in no table.
+    assert tuple(table.columns) == DEPLOYMENT
+    assert Deployment.columns() == (*DEPLOYMENT, *OF_PROMPTS)
+    assert Deployment.optional() == OF_PROMPTS
     assert tuple(table.columns[: len(PROMISED)]) == PROMISED
     assert table["gpus"].tolist() == [16, 8, 1]
     assert {str(table[name].dtype) for name in ("gpus", "batch", "draft_tokens")} == {"int64"}

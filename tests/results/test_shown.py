@@ -314,7 +314,7 @@ def test_every_result_is_a_table(kind: str) -> None:
     }
     assert len(table) == rows.get(kind, len(points_of(answer)))
     if kind in ("frontier", "preferred", "stopped"):
-        assert tuple(table.columns) == Deployment.columns()
+        assert (*table.columns, *Deployment.optional()) == Deployment.columns()
         assert table["cost_usd_per_mtok"].tolist() == [item.cost_usd_per_mtok for item in answer]
     if kind == "explanation":
         assert table["loss"].tolist() == [0.0, *(each.loss for each in answer.runner_ups)]

@@ -279,7 +279,7 @@ def test_rules_are_bounded_since_each_is_asked_about_every_configuration() -> No
 def test_a_share_of_no_ranks_is_refused(dense: str) -> None:
     own = own_profile()
     scenario = load_scenario_mapping(DEPLOYMENT | {"engine": own | {"prices": own["prices"] | {"dense_over": dense}}})
-    (fault,) = faults(lambda: ieco_opt.solve(scenario))
+    (fault,) = faults(lambda: ieco_opt.solve(scenario, objective="fastest"))
     assert fault.startswith("engine mine: prices.dense_over: found ")
     assert fault.endswith(" of 1 ranks of a stage, expected 1 to 1")
 

@@ -37,7 +37,6 @@ CARD = {"like": "H100-SXM", "name": "mine"}
         (("accelerators", 0, "usd_per_hour"), "usd_per_gpu_hour"),
         (("accelerators", 0, "tdp"), "power_w"),
         (("accelerators", 0, "vram"), "hbm_bytes"),
-        (("workload", "isl"), "workload.context_tokens"),
         (("limits", "tpot"), "limits.min_speed"),
         (("design_space", "tp"), "design_space.tensor_parallel"),
         (("design_space", "PP"), "design_space.pipeline_parallel"),

@@ -378,7 +378,7 @@ def test_json_schema_describes_every_field() -> None:
 
 def test_json_schema_states_bounds() -> None:
     definitions = json_schema()["$defs"]
-    context = definitions["Workload"]["properties"]["context_tokens"]
+    context, _ = definitions["Workload"]["properties"]["context_tokens"]["anyOf"]
     assert (context["type"], context["minimum"], context["maximum"]) == ("integer", 0, 100_000_000)
     degrees = definitions["DesignSpace"]["properties"]["tensor_parallel"]["anyOf"][0]
     assert (degrees["minItems"], degrees["maxItems"], degrees["uniqueItems"]) == (1, 4096, True)

@@ -116,7 +116,7 @@ def test_faults_of_a_text_name_the_line() -> None:
 
 def test_scenarios_of_results_name_no_file(tmp_path: Path) -> None:
     saved = tmp_path / "saved.json"
-    ieco_opt.solve(load_scenario_mapping(DEPLOYMENT))
+    ieco_opt.solve(load_scenario_mapping(DEPLOYMENT), objective="fastest")
     front = ieco_opt.frontier(load_scenario_mapping(DEPLOYMENT), points=2)
     front.to_json(saved)
     values = json.loads(saved.read_text())
@@ -243,7 +243,7 @@ def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
     front.to_json(tmp_path / "front.json")
     refused: list[Callable[[], object]] = [
         lambda: ieco_opt.frontier(ieco_opt.load_scenario(text, max_setups=listed - 1)),
-        lambda: ieco_opt.solve(scenario.with_max_setups(listed - 1)),
+        lambda: ieco_opt.solve(scenario.with_max_setups(listed - 1), objective="fastest"),
         lambda: ieco_opt.explain(load_scenario_mapping(DEPLOYMENT, max_setups=listed - 1)),
         lambda: ieco_opt.compare(scenario.with_max_setups(listed - 1), ["rule-of-thumb"]),
         lambda: ieco_opt.export(scenario.with_max_setups(listed - 1), tmp_path / "x.lp"),

@@ -31,7 +31,7 @@ def work(number):
         scenario, fleet = ieco_opt.Scenario(**DRAFTED), ieco_opt.Fleet(**FLEET)
         config = ieco_opt.load_solver_config("exact")
         front = ieco_opt.frontier(scenario, delta=0.5, solver_config=config)
-        best, plan = ieco_opt.solve(scenario), ieco_opt.plan(fleet)
+        best, plan = ieco_opt.solve(scenario, objective="fastest"), ieco_opt.plan(fleet)
         ieco_opt.export(scenario, folder / f"{number}.lp")
         ieco_opt.export(fleet, folder / f"{number}.mps")
         ieco_opt.explain(scenario)
@@ -63,8 +63,8 @@ def test_calls_from_several_threads_wait_for_each_other(tmp_path: Path) -> None:
 
 CALLS: dict[str, tuple[str, Callable[[], object]]] = {
     "frontier": ("ieco_opt.pareto.run.frontier", lambda: ieco_opt.frontier(ieco_opt.Scenario(**DRAFTED))),
-    "solve": ("ieco_opt.pareto.run.solve", lambda: ieco_opt.solve(ieco_opt.Scenario(**DRAFTED))),
-    "answer": ("ieco_opt.pareto.run.answer", lambda: api.answer(ieco_opt.Scenario(**DRAFTED))),
+    "solve": ("ieco_opt.pareto.run.solve", lambda: ieco_opt.solve(ieco_opt.Scenario(**DRAFTED), objective="fastest")),
+    "answer": ("ieco_opt.pareto.run.answer", lambda: api.answer(ieco_opt.Scenario(**DRAFTED), objective="fastest")),
     "export": ("ieco_opt.pareto.run.export", lambda: ieco_opt.export(ieco_opt.Scenario(**DRAFTED), "x.lp")),
     "plan": ("ieco_opt.fleet.run.plan", lambda: ieco_opt.plan(ieco_opt.Fleet(**FLEET))),
     "fleet_frontier": ("ieco_opt.fleet.run.fleet_frontier", lambda: ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET))),

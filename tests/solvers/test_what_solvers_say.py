@@ -41,9 +41,9 @@ def with_a_gap(said: Said) -> Said:
 
 @pytest.mark.parametrize("scenario", [DENSE, MIXTURE], ids=["dense", "experts"])
 def test_a_bound_is_the_solves_and_not_the_value(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ieco_opt.solve(scenario)
+    whole = ieco_opt.solve(scenario, objective="fastest")
     says(with_a_gap, monkeypatch)
-    answer = api.answer(scenario, solver_config=SolverConfig(relative_gap=0.3))
+    answer = api.answer(scenario, solver_config=SolverConfig(relative_gap=0.3), objective="fastest")
     (found,) = answer
     assert found.latency_s == pytest.approx(whole.latency_s)
     assert found.bound == pytest.approx(whole.speed_tokens_per_s / 0.8, rel=1e-5)
@@ -87,8 +87,8 @@ def test_coverage_of_plans_includes_the_gaps_of_the_solves(
 
 
 ASKED: dict[str, Callable[[], object]] = {
-    "dense": lambda: ieco_opt.solve(DENSE),
-    "experts": lambda: ieco_opt.solve(MIXTURE),
+    "dense": lambda: ieco_opt.solve(DENSE, objective="fastest"),
+    "experts": lambda: ieco_opt.solve(MIXTURE, objective="fastest"),
     "plan": lambda: ieco_opt.plan(MANY),
 }
 

@@ -19,7 +19,9 @@ def render_card(frontier: Frontier, width: int) -> str:
     deployment = frontier[0]
     head = [
         *wording.warning(frontier),
+        *wording.decoding_alone(frontier.scenario),
         f"{frontier.scenario.name}: {wording.answer(frontier)}",
+        *wording.chosen_objective(frontier),
         wording.subject(frontier),
         *wording.margin(frontier.scenario),
     ]
@@ -47,8 +49,24 @@ def _worth(deployment: Deployment) -> list[str]:
     return [
         _line("speed", f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user"),
         _line("TPOT", f"{1e3 * deployment.latency_s:.4g} ms (time per output token)"),
-        _line("cost", f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"),
+        *_requests(deployment),
         _line("throughput", f"{deployment.throughput_tokens_per_s:,.0f} output tokens/s over all users"),
+    ]
+
+
+def _requests(deployment: Deployment) -> list[str]:
+    """What answers cost, and where prompts are priced how long they take."""
+    cost = f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
+    if deployment.time_to_first_token_s is None:
+        return [_line("cost", cost)]
+    more = f"${deployment.cost_usd_per_mtok_total:.4g} per million tokens read and written"
+    each = f"${deployment.usd_per_request:.3g} per request, ${deployment.usd_per_hour:.4g} per hour"
+    return [
+        _line("TTFT", f"{deployment.time_to_first_token_s:.3g} s (time to first token, +-60 %)"),
+        _line("end to end", f"{deployment.end_to_end_s:.3g} s to the last token"),
+        _line("cost", f"{cost}, prompts included"),
+        _line("", f"{more}, {each}"),
+        _line("requests", f"{deployment.requests_per_s:.3g} requests/s at full batch"),
     ]
 
 

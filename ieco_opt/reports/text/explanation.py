@@ -263,5 +263,7 @@ def _closing(explanation: Explanation, infeasible_subset: InfeasibleSubset) -> s
     if infeasible_subset.together or not settable:
         return _footer(explanation)
     first = settable[0]
-    value = outward(Limit(first.limit), first.needed or 0.0)
-    return f"Try one: --set {first.limit}={value} (all digits: --format json)"
+    field, needed, workload = first.limit, first.needed or 0.0, explanation.scenario.workload
+    if Limit(field) is Limit.MIN_THROUGHPUT and workload.requests_per_s is not None:
+        field, needed = "workload.requests_per_s", needed / workload.output_tokens
+    return f"Try one: --set {field}={outward(Limit(first.limit), needed)} (all digits: --format json)"

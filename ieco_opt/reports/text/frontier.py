@@ -15,7 +15,7 @@ from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.scenario.margin import in_words
 
 _LEFT_OUT_FIRST = (
-    *("memory", "power", "MFU", "bottleneck", "throughput", "CO2", "energy"),
+    *("memory", "power", "MFU", "requests", "bottleneck", "end to end", "throughput", "CO2", "energy"),
     *("exchange", "verify", "weights", "engine"),
 )
 """Columns that a narrow terminal does without, in this order."""
@@ -60,7 +60,8 @@ def _title_of_end(frontier: Frontier, end: Frontier) -> list[str]:
 
 def _title(frontier: Frontier) -> list[str]:
     about = f"{frontier.scenario.name}: {wording.subject(frontier)}"
-    return [*wording.warning(frontier), about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
+    alone = wording.decoding_alone(frontier.scenario)
+    return [*wording.warning(frontier), *alone, about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
 
 
 def _columns(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy: bool) -> list[Column]:
@@ -84,6 +85,10 @@ def _columns(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy
     columns += verify_widths([item.draft_tokens for item in shown])
     throughput = tuple(f"{item.throughput_tokens_per_s:,.0f}" for item in shown)
     columns.append(Column("throughput", "tokens/s", throughput))
+    if any(item.time_to_first_token_s is not None for item in shown):
+        columns.append(numbers("TTFT", "s", [item.time_to_first_token_s for item in shown], significant=3))
+        columns.append(numbers("end to end", "s", [item.end_to_end_s for item in shown], significant=3))
+        columns.append(numbers("requests", "/s", [item.requests_per_s for item in shown], significant=3))
     columns.append(words("bottleneck", (item.bottleneck for item in shown)))
     columns.append(numbers("MFU", "%", [100.0 * item.mfu for item in shown], significant=2))
     if any(item.power_kw is not None for item in shown):

@@ -17,6 +17,7 @@ from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Fleet, Scenario
 from ieco_opt.scenario.margin import limits_hold
+from ieco_opt.scenario.objective import says_objective
 
 _CLOSED = 1e-9
 
@@ -141,10 +142,29 @@ def subject(frontier: Frontier | Comparison) -> str:
 
 def workload(scenario: Scenario) -> str:
     """Sizes of the requests, as far as the fidelity uses them."""
-    context = f"{scenario.workload.context_tokens:,} tokens of context"
+    sizes = scenario.workload
+    if sizes.prompt_tokens is not None:
+        found = f" ({percent(sizes.prefix_hit)} of it found)" if sizes.prefix_hit else ""
+        rate = "" if sizes.requests_per_s is None else f", at least {sizes.requests_per_s:g} requests/s"
+        return f"{sizes.prompt_tokens:,} tokens of prompt{found} and {sizes.output_tokens:,} of output{rate}"
+    context = f"{sizes.first_tokens:,} tokens of context"
     if scenario.fidelity is Fidelity.PAPER:
         return f"{context} (fidelity paper)"
     return f"{context} and {scenario.workload.output_tokens:,} of output"
+
+
+def decoding_alone(scenario: Scenario) -> list[str]:
+    """Say in a line that nobody pays for prompts, where that is so."""
+    if scenario.workload.prompt_tokens is not None:
+        return []
+    if scenario.fidelity is Fidelity.PAPER:
+        return ["decoding alone is priced (fidelity paper)"]
+    return ["decoding alone is priced (context_tokens); what prompts add is not known: give workload.prompt_tokens"]
+
+
+def chosen_objective(frontier: Frontier) -> list[str]:
+    """Say in a line which objective was taken, and why, where none was given."""
+    return [f"{note} (no --objective)" for note in frontier.notes if says_objective(note)]
 
 
 def guarantee(frontier: Frontier | Comparison) -> str:
