@@ -9,6 +9,7 @@ import click
 
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import output_options, scenario_argument, set_option, solver_config_option
+from ieco_opt.cli.question import model_or_scenario
 from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("frontier")
 @scenario_argument
+@model_or_scenario
 @set_option
 @click.option("--delta", type=float, help=f"Coverage of the approximate Pareto set.  [default: {DEFAULT_DELTA}]")
 @click.option("--points", type=int, help="Instead, a sample: the fastest under this many cost caps.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import click
 
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import max_setups_option, output_options
+from ieco_opt.cli.question import given, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
 
@@ -23,46 +23,10 @@ if TYPE_CHECKING:
     from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.solver_config import SolverConfig
 
-_OPTIONS = {
-    "gpus": "--gpus",
-    "isl": "--isl",
-    "osl": "--osl",
-    "ttft": "--ttft",
-    "tpot": "--tpot",
-    "min_speed": "--min-speed",
-    "rate": "--rate",
-    "minimise": "--min",
-    "weights": "--weights",
-    "engine": "--engine",
-    "budget": "--budget",
-}
-"""Options by the names of what is asked."""
-
 
 @click.command("plan")
 @click.argument("model")
-@click.option(
-    "--gpus",
-    "--on",
-    multiple=True,
-    metavar="NxCARD[@$]",
-    help="GPUs, such as 32xH200, or 64xMI300X@1.40 at a price. May be repeated.",
-)
-@click.option("--isl", "--prompt", metavar="TOKENS", help="Tokens of a prompt, such as 4000 or 4k.")
-@click.option("--osl", "--output", metavar="TOKENS", help="Tokens of an answer.")
-@click.option("--ttft", metavar="TIME", help="Longest time to first token, such as 2s.")
-@click.option("--tpot", metavar="TIME", help="Longest time per output token, such as 30ms.")
-@click.option("--min-speed", metavar="TOKENS/S", help="The same as a least speed of each user.")
-@click.option(
-    "--rate",
-    metavar="REQUESTS",
-    help="Requests to serve, such as 10 (a second) or 600/min.  [default: as many as possible]",
-)
-@click.option("--min", "minimise", metavar="WHAT", help="With --rate: the least cost, gpus or power.  [default: cost]")
-@click.option("--weights", metavar="PRECISION", help="Such as fp8.  [default: the checkpoint's]")
-@click.option("--engine", metavar="NAME", help="vllm, sglang or trtllm.  [default: any]")
-@click.option("--budget", metavar="$/H", help="Most dollars, such as 20/h.")
-@click.option("--owned", is_flag=True, help="The GPUs are paid for already.")
+@plan_options
 @click.option("--brief", is_flag=True, help="The plan alone: no curve, no changes, no other layouts and GPUs.")
 @click.option(
     "--save",
@@ -105,10 +69,11 @@ def command(
     """
     from ieco_opt import load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.scenario.one_line import fleet_mapping
 
     delivery = Delivery(out, output_format, quiet, plot, beside=("nodes",))
     delivery.check()
-    mapping = _mapping(model, {name: value for name, value in asked.items() if value not in (None, ())})
+    mapping = read(fleet_mapping, model, given(asked))
     if write is not None:
         _write(mapping, write)
     fleet = _fleet(mapping, max_setups)
@@ -124,17 +89,6 @@ def command(
     variations = _variations(result, quiet=quiet) if looks else None
     status = delivery.deliver(result, lambda width: _screen(result, variations, save, width))
     return status if save is None else max(status, _save(result, mapping, variations, save))
-
-
-def _mapping(model: str, asked: dict[str, Any]) -> dict[str, object]:
-    """The scenario; faults are about the options that were given."""
-    from ieco_opt.scenario.one_line import Asked, fleet_mapping
-
-    try:
-        return fleet_mapping(model, Asked(**asked))  # type: ignore[typeddict-item]
-    except ScenarioError as error:
-        faults = [replace(fault, field=_OPTIONS.get(fault.field, fault.field)) for fault in error.faults]
-        raise ScenarioError(faults) from None
 
 
 def _write(mapping: dict[str, object], path: Path) -> None:

@@ -14,6 +14,7 @@ from ieco_opt.cli.options import (
     solver_config_option,
     usual_objective_options,
 )
+from ieco_opt.cli.question import model_or_scenario
 
 if TYPE_CHECKING:
     from ieco_opt.defaults import ObjectiveName
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("solve")
 @scenario_argument
+@model_or_scenario
 @set_option
 @usual_objective_options
 @solver_config_option

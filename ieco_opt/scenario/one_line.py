@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -22,6 +23,9 @@ _NOWHERE = Origin()
 _CONFIG = "config.json"
 _USABLE = 0.8
 """Share of the memory of all GPUs that weights may fill where nobody says their precision."""
+
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+"""Commas that are no ends of an entry."""
 
 T = TypeVar("T")
 
@@ -79,12 +83,61 @@ def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
     return {
         "version": 2,
         "kind": "fleet",
-        "name": f"{given[1].name} on {' and '.join(f'{each.gpus} x {kind.name}' for each, kind in cards)}",
+        "name": _title(given[1], cards),
         "pools": list(_pools(cards, owned=asked.get("owned", False))),
         "workloads": [workload],
         **({} if budget is None else {"limits": {"max_usd_per_hour": budget}}),
         "objective": objective,
     }
+
+
+def deployment_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
+    """The scenario that asks for one deployment of at most so many GPUs, of one of the kinds that are named.
+
+    Parameters and errors are as of :func:`fleet_mapping`; rates, budgets and what is owned are for plans.
+    """
+    faults: list[Fault] = []
+    wanted = _several(asked.get("gpus"))
+    pools = [_read(faults, quantities.cards, text, "gpus") for text in wanted]
+    if not pools:
+        faults.append(_fault("gpus", "missing, expected GPUs, such as 32xH200"))
+    counts = sorted({each.gpus for each in pools if each is not None})
+    if len(counts) > 1:
+        faults.append(_fault("gpus", f"found {' and '.join(map(str, counts))}, expected as many of each kind"))
+    given = _model(model, faults)
+    workload = _workload(given, asked, faults)
+    hardware = [None if each is None else _read(faults, _accelerator, each) for each in pools]
+    if faults or given is None:
+        raise ScenarioError(list(dict.fromkeys(faults)))
+    cards = [(each, kind) for each, kind in zip(pools, hardware, strict=True) if each is not None and kind is not None]
+    usual = workload.get("weights", _usual_weights(given[1], cards))
+    limits = {
+        "min_speed": workload.get("min_speed"),
+        "max_time_to_first_token_s": workload.get("max_time_to_first_token_s"),
+    }
+    return {
+        "version": 2,
+        "kind": "deployment",
+        "name": _title(given[1], cards),
+        "model": given[0],
+        "accelerators": [_priced(each, kind) for each, kind in cards],
+        **({} if usual is None else {"weights": usual if isinstance(usual, list) else [usual]}),
+        **({"engine": workload["engine"]} if "engine" in workload else {}),
+        "workload": {name: workload[name] for name in ("prompt_tokens", "output_tokens")},
+        "design_space": {"max_gpus": counts[0]},
+        "limits": {name: value for name, value in limits.items() if value is not None},
+    }
+
+
+def _priced(cards: Cards, kind: Accelerator) -> str | dict[str, object]:
+    """An accelerator by its name, or at a price of one's own."""
+    if cards.usd_per_gpu_hour is None:
+        return kind.name
+    return {"like": kind.name, "name": kind.name, "usd_per_gpu_hour": cards.usd_per_gpu_hour}
+
+
+def _title(model: Model, cards: Sequence[tuple[Cards, Accelerator]]) -> str:
+    return f"{model.name} on {' and '.join(f'{each.gpus} x {kind.name}' for each, kind in cards)}"
 
 
 def _workload(given: tuple[str, Model] | None, asked: Asked, faults: list[Fault]) -> dict[str, object]:
@@ -171,12 +224,9 @@ def _pools(cards: Sequence[tuple[Cards, Accelerator]], *, owned: bool) -> Iterat
 
 
 def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Texts, or one text with commas between them."""
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return tuple(value)
+    """Texts, each of which may be several with commas between them."""
+    texts = [value] if isinstance(value, str) else value or ()
+    return tuple(part.strip() for text in texts for part in _THOUSANDS.sub("", text).split(",") if part.strip())
 
 
 def _read(faults: list[Fault], read: Callable[..., T], *arguments: object) -> T | None:
