@@ -217,9 +217,10 @@ _DEPLOYMENT_OPTIONS: dict[str, list[SearchStrategy[list[str]]]] = {
     ],
 }
 _PREFERRED = [["--objective", "preferred", "--preference", k] for k in ("0", "1", "3.5", "1e9", "-1", "nan")]
+_AXES = ("speed", "power", "gpus", "throughput")
 _FLEET_OPTIONS: list[SearchStrategy[list[str]]] = [
-    option("--objective", ["cost", "power", "gpus"], ["speed"]),
-    st.sampled_from([[], [], [], *(["--frontier", each, "--delta", "0.5"] for each in ("speed", "power", "gpus"))]),
+    option("--objective", ["cost", "power", "gpus", "throughput", "energy", "carbon"], ["speed"]),
+    st.sampled_from([[], [], [], *(["--frontier", each, "--delta", "0.5"] for each in _AXES)]),
     flag("--nodes"),
     *_COMMON,
 ]
@@ -264,6 +265,36 @@ def fleets(folder: Path, data: DataObject) -> None:
     write(folder / "fleet.yaml", data.draw(scenario_texts([mapping])))
     arguments = ["fleet", "fleet.yaml", *data.draw(overrides(mapping)), *drawn_options(data, _FLEET_OPTIONS)]
     check_one(folder, data, arguments + with_config(data, folder))
+
+
+_TIMES = ["20ms", "0.05s", "50", "2s"]
+_QUESTION_OPTIONS: list[SearchStrategy[list[str]]] = [
+    option("--gpus", ["4xH100", "8xH200@1.5", "1xMI300X", "4xH100,4xH200"], ["H100", "0xH100", "4x", "4xH100@x"], 1),
+    option("--isl", ["1k", "1000", "2,000"], ["-1", "x", "1e9"], 1),
+    option("--osl", ["200", "0.1k"], ["0", "nan"], 1),
+    option("--ttft", _TIMES, ["x", "0s"]),
+    option("--tpot", _TIMES, ["1 fortnight", "-3ms"]),
+    option("--min-speed", ["5", "30"], ["x"], 9),
+    option("--weights", ["fp8", "bf16"], ["fp9"], 2),
+    option("--engine", ["vllm", "sglang,trtllm", "any"], ["tgi"], 2),
+]
+_PLAN_OPTIONS: list[SearchStrategy[list[str]]] = [
+    option("--rate", ["1", "60/min", "1e3"], ["x", "1/year"]),
+    option("--min", ["cost", "gpus", "power"], ["tears"], 4),
+    option("--budget", ["20/h", "5"], ["free"], 5),
+    flag("--owned", 5),
+    flag("--brief", 2),
+    option("--save", ["folder"], ["/proc/x"], 5),
+    option("--write", ["question.yaml"], ["nowhere/question.yaml"], 5),
+]
+
+
+def questions(folder: Path, data: DataObject) -> None:
+    """A model on some GPUs, without a file."""
+    command = data.draw(st.sampled_from(["plan", "plan", "plan", "solve", "frontier"]))
+    name = data.draw(st.one_of(st.just("Llama-3.1-8B"), st.sampled_from(["Qwen3-8B", ".", "", "no such", "a.yaml"])))
+    options = [*_QUESTION_OPTIONS, *(_PLAN_OPTIONS if command == "plan" else []), *_COMMON]
+    check_one(folder, data, [command, name, *drawn_options(data, options), *with_config(data, folder)])
 
 
 @functools.cache
@@ -338,7 +369,7 @@ def small_commands(folder: Path, data: DataObject) -> None:
     check_one(folder, data, arguments)
 
 
-GROUPS = {deployments: 0.3, fleets: 0.3, results: 0.2, tables: 0.1, small_commands: 0.1}
+GROUPS = {deployments: 0.25, fleets: 0.25, results: 0.2, questions: 0.15, tables: 0.075, small_commands: 0.075}
 """Share of the time that each group of commands takes."""
 
 
