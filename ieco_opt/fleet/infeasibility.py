@@ -10,6 +10,7 @@ from dataclasses import replace
 from ieco_opt.design_space.setups import NO_MEMORY
 from ieco_opt.documents.origin import shortened
 from ieco_opt.fleet.columns import Candidates, Column, possible_modes
+from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
 from ieco_opt.fleet.program.data import Quantity
@@ -154,7 +155,13 @@ def _reasons(counter: Counter[str]) -> list[tuple[str, int]]:
 def _nodes(space: FleetSpace, candidate: Candidates) -> str:
     """What the pools of a workload have, so that it can be seen why nothing fits."""
     pools = [space.pools[at] for at in candidate.workload.pools]
-    return shortened(f"{pool.name}: {pool.nodes.whole} x {pool.nodes.size} GPUs" for pool in pools)
+    return shortened(f"{pool.name}: {_counted_nodes(pool.nodes)} GPUs" for pool in pools)
+
+
+def _counted_nodes(nodes: Nodes) -> str:
+    """Whole nodes, and what is left of one more."""
+    whole = f"{nodes.whole} x {nodes.size}"
+    return whole if not nodes.partial else f"{whole} and {nodes.partial}" if nodes.whole else str(nodes.partial)
 
 
 def _smallest_that_does_not_fit(space: FleetSpace, columns: Sequence[Column]) -> int:
