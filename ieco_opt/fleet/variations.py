@@ -23,6 +23,7 @@ from ieco_opt.pareto.describe import parallelism_of
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.variations import Serving, SpeedPoint, Variation, VariationKind, Variations
 from ieco_opt.scenario import Fleet, resolve_fleet
+from ieco_opt.scenario.calibrations import AUTOMATIC
 from ieco_opt.scenario.precisions import weights_of
 from ieco_opt.solvers.run import Run, Stopped
 
@@ -104,7 +105,10 @@ class Surroundings:
                 other |= dict.fromkeys(("usd_per_gpu_hour", "node_size", "power_w"))
                 owned = {"owned_gpus": 0} if fleet.pools[0].owned_gpus else {}
                 pool = fleet.pools[0].model_copy(update=other | owned)
-                changed = fleet.model_copy(update={"pools": (pool,), "objective": self.objective})
+                # The plan holds the profile of its own accelerator, which knows nothing of another one.
+                changed = fleet.model_copy(
+                    update={"pools": (pool,), "profile": (AUTOMATIC,), "objective": self.objective}
+                )
                 yield from self._priced("accelerator", f"{gpus} x {name.removesuffix('-SXM')}", changed)
 
     def _priced(self, kind: VariationKind, label: str, fleet: Fleet) -> Iterator[tuple[VariationKind, str, FleetSpace]]:
