@@ -166,9 +166,9 @@ def plan(
     """
     from ieco_opt.fleet.run import plan
 
-    asked = _fleet(fleet, "plan") if fleet is not None else None
-    if (asked is None) == (model is None) or (asked is not None and question):
-        raise ScenarioError.single("found a fleet and a question, or neither, expected one of both", field="model")
+    asked = None if model is not None else _fleet(fleet, "plan")
+    if (fleet is not None and model is not None) or (model is None and question):
+        raise ScenarioError.single("found a fleet and a question, expected one of both", field="model")
     if asked is None:
         from ieco_opt.scenario import load_fleet_mapping
         from ieco_opt.scenario.one_line import fleet_mapping
@@ -368,7 +368,7 @@ def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
     return scenario
 
 
-def _fleet(fleet: Scenario | Fleet, asked: str) -> Fleet:
+def _fleet(fleet: Scenario | Fleet | None, asked: str) -> Fleet:
     """Refuse a deployment where a fleet is expected."""
     from ieco_opt.scenario import Fleet
 

@@ -10,4 +10,4 @@ RESULT = "plan.json"
 
 def result_in(path: Path) -> Path:
     """The saved result that a path means: itself, or that of a folder."""
-    return path / RESULT if path.is_dir() else path
+    return path / RESULT if (path / RESULT).is_file() else path

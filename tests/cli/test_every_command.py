@@ -74,6 +74,12 @@ COMMANDS = (
     ("import", "aic", str(DATA / "aiconfigurator"), "--out", "aic.csv"),
     ("import", "aic", str(DATA / "aiconfigurator"), "--gpus", "32xH200"),
     (*("import", "csv", "measured.csv", "--out", "runs.csv"), *MAPPED),
+    (
+        *("plan", "Llama-3.1-8B", "--gpus", "2xH100", "--isl", "1k", "--osl", "100", "--engine", "vllm"),
+        "--save",
+        "kept",
+    ),
+    ("verify", "kept"),
     ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),

@@ -128,6 +128,8 @@ def test_what_is_written_gives_the_same_answer(tmp_path: Path) -> None:
 
 def test_a_question_and_a_fleet_are_one_too_many() -> None:
     fleet = load_fleet_mapping(mapping())
-    for both in ({"fleet": fleet, "model": "Llama-3.1-8B"}, {"fleet": fleet, "isl": 3}, {}):
-        with pytest.raises(ScenarioError, match="found a fleet and a question, or neither"):
+    for both in ({"fleet": fleet, "model": "Llama-3.1-8B"}, {"fleet": fleet, "isl": 3}):
+        with pytest.raises(ScenarioError, match="found a fleet and a question, expected one of both"):
             ieco_opt.plan(**both)  # type: ignore[arg-type]
+    with pytest.raises(ScenarioError, match="found nothing, expected a fleet for plan"):
+        ieco_opt.plan()
