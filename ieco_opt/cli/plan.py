@@ -137,28 +137,15 @@ def _variations(result: FleetResult, *, quiet: bool) -> Variations:
 
 def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:
     """The answer, and which commands go on from there."""
+    from ieco_opt.reports.plan_folder import first_servers
     from ieco_opt.reports.text.screen import render_screen
 
-    screen = render_screen(result, variations, _commands(result, save), width=width, style=_style())
+    launched = first_servers(result, save or Path())
+    screen = render_screen(result, variations, launched, saved=save is not None, width=width, style=_style())
     if save is None:
         return f"{screen}\nNEXT    add --save DIR for a folder with run.sh, k8s.yaml and plan.json; ieco-opt terms"
     folder = shlex.quote(str(save))
     return f"{screen}\nNEXT    ieco-opt verify {folder}    ieco-opt launch {folder}    ieco-opt terms"
-
-
-def _commands(result: FleetResult, save: Path | None) -> list[str]:
-    """What starts the servers, those that generate tokens first; nothing where they are of no server."""
-    from ieco_opt.reports.plan_folder import servers_of
-
-    if any(row.engine is None for row in result[0].instances):
-        return []
-    try:
-        launches = servers_of(result, save or Path()).launches
-    except ScenarioError:
-        return []
-    commands = [command for launch in launches for command in launch.commands()]
-    commands.sort(key=lambda each: each.phase == "prefill")
-    return [shlex.join([*(f"{name}={value}" for name, value in each.env.items()), *each.argv]) for each in commands]
 
 
 def _style() -> Style:
@@ -173,16 +160,16 @@ def _style() -> Style:
 
 def _save(result: FleetResult, mapping: dict[str, object], variations: Variations | None, folder: Path) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
-    from ieco_opt.reports.plan_folder import save_folder
+    from ieco_opt.reports.plan_folder import first_servers, save_folder
     from ieco_opt.reports.text.screen import render_screen
 
-    answer = render_screen(result, variations, _commands(result, folder))
+    answer = render_screen(result, variations, first_servers(result, folder), saved=True)
     try:
-        names, missing = save_folder(result, mapping, variations, answer, folder)
+        names, notes = save_folder(result, mapping, variations, answer, folder)
     except ScenarioError as error:
         click.echo(f"error: {error}", err=True)
         return ExitStatus.INTERNAL_ERROR
     click.echo(printable(f"saved in {folder}: {', '.join(names)}"), err=True)
-    for each in missing:
-        click.echo(f"note: not written: {each}", err=True)
+    for each in notes:
+        click.echo(printable(f"note: {each}"), err=True)
     return ExitStatus.DONE

@@ -26,7 +26,22 @@ def test_cards(text: str, expected: Cards) -> None:
     assert quantities.cards(text, "gpus") == expected
 
 
-@pytest.mark.parametrize("text", ["H200", "0xH200", "-1xH200", "3.5xH200", "32x", "x", "32xH200@", "32xH200@free", "", "4,8xH100", "9" * 5000 + "xH100"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "H200",
+        "0xH200",
+        "-1xH200",
+        "3.5xH200",
+        "32x",
+        "x",
+        "32xH200@",
+        "32xH200@free",
+        "",
+        "4,8xH100",
+        "9" * 5000 + "xH100",
+    ],
+)
 def test_what_are_no_cards(text: str) -> None:
     with pytest.raises(ScenarioError, match=r"^gpus: found .*, expected a count and an accelerator, such as 32xH200"):
         quantities.cards(text, "gpus")
@@ -72,7 +87,8 @@ READ = (quantities.tokens, quantities.seconds, quantities.speed, quantities.requ
 
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize(
-    "given", ["", "0", "-1", "nan", "inf", "1e999", "4q", "1/fortnight", "1//h", True, None, "1" * 400, "2,5", "4,00", "1,0000"]
+    "given",
+    ["", "0", "-1", "nan", "inf", "1e999", "4q", "1/fortnight", "1//h", True, None, "1" * 400, "2,5", "4,00", "1,0000"],
 )
 def test_what_is_no_amount(read: Callable[[Any, str], float], given: Any) -> None:
     with pytest.raises(ScenarioError, match=r"^field: found .*, expected "):
