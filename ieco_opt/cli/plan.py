@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import click
 
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import max_setups_option, output_options
-from ieco_opt.cli.question import given, plan_options, read
+from ieco_opt.cli.question import given, in_options, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
 
@@ -76,11 +74,13 @@ def command(
     mapping = read(fleet_mapping, model, given(asked))
     if write is not None:
         _write(mapping, write)
-    fleet = _fleet(mapping, max_setups)
-    show_notes(fleet.notes(), quiet=quiet)
     config = load_solver_config(solver_config)
+    with in_options():
+        fleet = _fleet(mapping, max_setups)
+    show_notes(fleet.notes(), quiet=quiet)
     try:
-        result = _planned(fleet, config, quiet=quiet)
+        with in_options():
+            result = _planned(fleet, config, quiet=quiet)
     except InfeasibleFleetError as error:
         for line in _not_possible(fleet, config, str(error)):
             click.echo(printable(line), err=True)
@@ -138,21 +138,26 @@ def _variations(result: FleetResult, *, quiet: bool) -> Variations:
 def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:
     """The answer, and which commands go on from there."""
     from ieco_opt.reports.plan_folder import first_servers
-    from ieco_opt.reports.text.screen import render_screen
+    from ieco_opt.reports.text.screen import next_steps, render_screen
 
     launched = first_servers(result, save or Path())
     screen = render_screen(result, variations, launched, saved=save is not None, width=width, style=_style())
+    steps: tuple[str, ...]
     if save is None:
-        return f"{screen}\nNEXT    add --save DIR for a folder with run.sh, k8s.yaml and plan.json; ieco-opt terms"
-    folder = shlex.quote(str(save))
-    return f"{screen}\nNEXT    ieco-opt verify {folder}    ieco-opt launch {folder}    ieco-opt terms"
+        steps = ("add --save DIR for a folder with run.sh, k8s.yaml and plan.json", "ieco-opt terms")
+    else:
+        # What begins with a dash is no option.
+        folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
+        steps = (f"ieco-opt verify {folder}", f"ieco-opt launch {folder}", "ieco-opt terms")
+    return "\n".join([screen, *next_steps(steps, width)])
 
 
 def _style() -> Style:
     """Colour where people look at a terminal and have not asked for none."""
+    from ieco_opt.cli.output import takes_colour
     from ieco_opt.reports.text.screen import plain_style
 
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if not takes_colour():
         return plain_style
     looks: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "green": {"fg": "green"}, "yellow": {"fg": "yellow"}}
     return lambda text, style: click.style(text, **looks[style])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ieco_opt.documents.destinations import replace_file
@@ -47,6 +48,7 @@ def save_folder(
         The folder cannot be made, or the result cannot be written.
     """
     _made(folder)
+    before = (folder / RESULT).is_file()
     texts = {RESULT: to_json(result), "plan.yaml": yaml_text(mapping), "answer.txt": f"{answer}\n"}
     if variations is not None and variations.speeds:
         texts["frontier.csv"] = _curve(variations)
@@ -62,9 +64,18 @@ def save_folder(
         names.append("frontier.png")
     except IecoOptError as error:
         notes.append(f"not written: frontier.png: {error}")
+    if before:
+        _remove_rest(folder, names)
     index = [f"{name:<12}  {_ABOUT.get(name, 'options that run.sh names')}" for name in sorted(names, key=_place)]
     replace_file(folder / "README.txt", "\n".join([*index, ""]).encode())
     return names, notes
+
+
+def _remove_rest(folder: Path, names: Sequence[str]) -> None:
+    """Remove what an earlier plan left under fixed names, which would pass for a part of this one."""
+    for name in set(_ABOUT).difference(names):
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def first_servers(result: FleetResult, folder: Path) -> Launched:

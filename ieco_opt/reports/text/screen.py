@@ -292,6 +292,18 @@ def _launch(launched: Launched, plan: FleetPlan, width: int, style: Style, *, sa
     return [*_under("LAUNCH", lines, style)] if lines else []
 
 
+def next_steps(steps: Sequence[str], width: int) -> list[str]:
+    """What to do next, as many beside each other as there is room for."""
+    lines = [""]
+    for step in steps:
+        together = f"{lines[-1]}    {step}" if lines[-1] else step
+        if lines[-1] and len(together) > width - len(_MARGIN):
+            lines.append(step)
+        else:
+            lines[-1] = together
+    return [*_under("NEXT", [part for line in lines for part in _filled(line, width)], plain_style)]
+
+
 def _under(label: str, lines: Sequence[str], style: Style) -> Iterator[str]:
     yield f"{style(label.ljust(len(_MARGIN)), 'bold')}{lines[0]}"
     yield from (f"{_MARGIN}{line}" for line in lines[1:])
