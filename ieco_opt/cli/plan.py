@@ -12,7 +12,7 @@ from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import max_setups_option, output_options
 from ieco_opt.cli.question import given, in_options, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, printable
 
 if TYPE_CHECKING:
     from ieco_opt.reports.text.screen import Style
@@ -119,20 +119,27 @@ def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.screen import question
 
-    ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
+    try:
+        ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
+    except SearchStoppedError:
+        ways = []
     lines = [f"NOT POSSIBLE, proven: {question(fleet)}"]
     lines += [f"Change one:  {'    or '.join(ways)}"] if ways else []
     return [*lines, f"Why:         {why.removeprefix('proven infeasible: ')}"]
 
 
-def _variations(result: FleetResult, *, quiet: bool) -> Variations:
+def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:
+    """What stands beside the plan; the plan is not lost where an interrupt comes before any of it."""
     from ieco_opt.cli.fleet_progress import shown_line
     from ieco_opt.fleet.one_workload import variations
 
     with shown_line(quiet=quiet) as line:
         if line is not None:
             line.doing("the plan is proven; looking at what one change buys")
-        return variations(result)
+        try:
+            return variations(result)
+        except SearchStoppedError:
+            return None
 
 
 def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:

@@ -15,6 +15,7 @@ import yaml
 import ieco_opt
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import main
+from ieco_opt.errors import SearchStoppedError
 
 LENGTHS = ("--isl", "1k", "--osl", "200")
 ASKED = ("plan", "Llama-3.1-8B", "--gpus", "8xH100", *LENGTHS, "--tpot", "20ms", "--weights", "fp8", "--engine", "vllm")
@@ -289,3 +290,27 @@ def test_what_comes_next_can_be_typed(
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("NEXT ")
     assert " -dash" not in last
+
+
+@pytest.mark.parametrize(
+    ("what", "wish", "status", "said"),
+    [
+        ("variations", (), ExitStatus.DONE, "BEST"),
+        ("ways_out", ("--tpot", "1ms"), ExitStatus.INFEASIBLE, "NOT POSSIBLE, proven"),
+    ],
+)
+def test_an_interrupt_of_what_comes_after_loses_no_answer(
+    what: str,
+    wish: tuple[str, ...],
+    status: ExitStatus,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*_: object) -> None:
+        raise SearchStoppedError("the search ended (interrupted) before it found a plan")
+
+    monkeypatch.setattr(f"ieco_opt.fleet.one_workload.{what}", stopped)
+    assert status_of(*ASKED, *wish) == status
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err
