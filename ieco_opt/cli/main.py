@@ -216,6 +216,10 @@ def _run(arguments: list[str] | None, interruption: Interruption) -> int:
                 return ExitStatus.WRONG_INPUT
     except click.exceptions.Exit as leave:
         return leave.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_instead:
+        # Our own text, in lines.
+        help_instead.show()
+        return ExitStatus.WRONG_INPUT
     except click.ClickException as error:
         error.message = printable(error.message)  # type: ignore[misc]
         error.show()
@@ -237,8 +241,11 @@ def _run(arguments: list[str] | None, interruption: Interruption) -> int:
     except IecoOptError as error:
         _say(f"error: {error}")
         return ExitStatus.INTERNAL_ERROR
-    except OSError:
-        raise
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _say(f"error: found {found(str(error.filename))}, expected a file ({error.strerror or error})")
+        return ExitStatus.WRONG_INPUT
     except Exception as error:
         if interruption.came:
             _say(_INTERRUPTED)

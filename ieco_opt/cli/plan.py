@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +10,9 @@ import click
 
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import max_setups_option, output_options
-from ieco_opt.cli.question import given, plan_options, read
+from ieco_opt.cli.question import given, in_options, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, printable
 
 if TYPE_CHECKING:
     from ieco_opt.reports.text.screen import Style
@@ -76,11 +74,13 @@ def command(
     mapping = read(fleet_mapping, model, given(asked))
     if write is not None:
         _write(mapping, write)
-    fleet = _fleet(mapping, max_setups)
-    show_notes(fleet.notes(), quiet=quiet)
     config = load_solver_config(solver_config)
+    with in_options():
+        fleet = _fleet(mapping, max_setups)
+    show_notes(fleet.notes(), quiet=quiet)
     try:
-        result = _planned(fleet, config, quiet=quiet)
+        with in_options():
+            result = _planned(fleet, config, quiet=quiet)
     except InfeasibleFleetError as error:
         for line in _not_possible(fleet, config, str(error)):
             click.echo(printable(line), err=True)
@@ -119,53 +119,52 @@ def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.screen import question
 
-    ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
+    try:
+        ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
+    except SearchStoppedError:
+        ways = []
     lines = [f"NOT POSSIBLE, proven: {question(fleet)}"]
     lines += [f"Change one:  {'    or '.join(ways)}"] if ways else []
     return [*lines, f"Why:         {why.removeprefix('proven infeasible: ')}"]
 
 
-def _variations(result: FleetResult, *, quiet: bool) -> Variations:
+def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:
+    """What stands beside the plan; the plan is not lost where an interrupt comes before any of it."""
     from ieco_opt.cli.fleet_progress import shown_line
     from ieco_opt.fleet.one_workload import variations
 
     with shown_line(quiet=quiet) as line:
         if line is not None:
             line.doing("the plan is proven; looking at what one change buys")
-        return variations(result)
+        try:
+            return variations(result)
+        except SearchStoppedError:
+            return None
 
 
 def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:
     """The answer, and which commands go on from there."""
-    from ieco_opt.reports.text.screen import render_screen
+    from ieco_opt.reports.plan_folder import first_servers
+    from ieco_opt.reports.text.screen import next_steps, render_screen
 
-    screen = render_screen(result, variations, _commands(result, save), width=width, style=_style())
+    launched = first_servers(result, save or Path())
+    screen = render_screen(result, variations, launched, saved=save is not None, width=width, style=_style())
+    steps: tuple[str, ...]
     if save is None:
-        return f"{screen}\nNEXT    add --save DIR for a folder with run.sh, k8s.yaml and plan.json; ieco-opt terms"
-    folder = shlex.quote(str(save))
-    return f"{screen}\nNEXT    ieco-opt verify {folder}    ieco-opt launch {folder}    ieco-opt terms"
-
-
-def _commands(result: FleetResult, save: Path | None) -> list[str]:
-    """What starts the servers, those that generate tokens first; nothing where they are of no server."""
-    from ieco_opt.reports.plan_folder import servers_of
-
-    if any(row.engine is None for row in result[0].instances):
-        return []
-    try:
-        launches = servers_of(result, save or Path()).launches
-    except ScenarioError:
-        return []
-    commands = [command for launch in launches for command in launch.commands()]
-    commands.sort(key=lambda each: each.phase == "prefill")
-    return [shlex.join([*(f"{name}={value}" for name, value in each.env.items()), *each.argv]) for each in commands]
+        steps = ("add --save DIR for a folder with run.sh, k8s.yaml and plan.json", "ieco-opt terms")
+    else:
+        # What begins with a dash is no option.
+        folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
+        steps = (f"ieco-opt verify {folder}", f"ieco-opt launch {folder}", "ieco-opt terms")
+    return "\n".join([screen, *next_steps(steps, width)])
 
 
 def _style() -> Style:
     """Colour where people look at a terminal and have not asked for none."""
+    from ieco_opt.cli.output import takes_colour
     from ieco_opt.reports.text.screen import plain_style
 
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+    if not takes_colour():
         return plain_style
     looks: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "green": {"fg": "green"}, "yellow": {"fg": "yellow"}}
     return lambda text, style: click.style(text, **looks[style])
@@ -173,16 +172,16 @@ def _style() -> Style:
 
 def _save(result: FleetResult, mapping: dict[str, object], variations: Variations | None, folder: Path) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
-    from ieco_opt.reports.plan_folder import save_folder
+    from ieco_opt.reports.plan_folder import first_servers, save_folder
     from ieco_opt.reports.text.screen import render_screen
 
-    answer = render_screen(result, variations, _commands(result, folder))
+    answer = render_screen(result, variations, first_servers(result, folder), saved=True)
     try:
-        names, missing = save_folder(result, mapping, variations, answer, folder)
+        names, notes = save_folder(result, mapping, variations, answer, folder)
     except ScenarioError as error:
         click.echo(f"error: {error}", err=True)
         return ExitStatus.INTERNAL_ERROR
     click.echo(printable(f"saved in {folder}: {', '.join(names)}"), err=True)
-    for each in missing:
-        click.echo(f"note: not written: {each}", err=True)
+    for each in notes:
+        click.echo(printable(f"note: {each}"), err=True)
     return ExitStatus.DONE

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import Fault, ScenarioError
 
 if TYPE_CHECKING:
     from ieco_opt.scenario.source import ScenarioSource
@@ -89,6 +91,44 @@ def read(build: Callable[..., dict[str, object]], model: str, asked: Mapping[str
     except ScenarioError as error:
         faults = [replace(fault, field=_WRITTEN.get(fault.field, fault.field)) for fault in error.faults]
         raise ScenarioError(faults) from None
+
+
+_FIELDS = {
+    r"pools\[\d+\](\..*)?": "--gpus",
+    r"workloads\[0\]\.model": "MODEL",
+    r"workloads\[0\]\.weights.*": "--weights",
+    r"workloads\[0\]\.engine.*": "--engine",
+    r"workloads\[0\]\.requests_per_s": "--rate",
+    r"workloads\[0\]\.prompt_tokens": "--isl",
+    r"workloads\[0\]\.output_tokens": "--osl",
+    r"workloads\[0\]\.min_speed": "--tpot",
+    r"workloads\[0\]\.max_time_to_first_token_s": "--ttft",
+    r"limits\.max_usd_per_hour": "--budget",
+}
+"""Options by the fields of the fleet that they become."""
+
+
+@contextmanager
+def in_options() -> Iterator[None]:
+    """Faults of a fleet that nobody wrote are about the options that it was made from.
+
+    Raises
+    ------
+    ScenarioError
+        Likewise; a missing price is asked for as the option takes it.
+    """
+    try:
+        yield
+    except ScenarioError as error:
+        raise ScenarioError([_of_option(fault) for fault in error.faults]) from None
+
+
+def _of_option(fault: Fault) -> Fault:
+    option = next((option for field, option in _FIELDS.items() if re.fullmatch(field, fault.field)), None)
+    if fault.file is not None or option is None:
+        return fault
+    how = ", such as 8xCARD@1.50" if fault.field.endswith("usd_per_gpu_hour") else ""
+    return replace(fault, field=option, message=f"{fault.message}{how}")
 
 
 def _is_scenario(source: ScenarioSource, asked: Mapping[str, Any]) -> bool:

@@ -13,6 +13,9 @@ from ieco_opt.scenario import Fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
+_BESIDE_S = 30.0
+"""Seconds for what stands beside a plan, which itself has been found."""
+
 _WAYS_OUT_S = 10.0
 """Seconds for what a question without an answer could be instead."""
 
@@ -30,7 +33,8 @@ def variations(result: FleetResult) -> Variations:
         raise ScenarioError.single("found several plans or workloads, expected one of each", field="plans")
     objective = result.question.objective or "cost"
     with running_question(result.scenario, objective, result.solver, known=result) as asked:
-        return Surroundings(asked.planner, asked.run, objective).look()
+        run = asked.run.beside(limit_s=_BESIDE_S)
+        return Surroundings(asked.planner, run, objective).look()
 
 
 @one_at_a_time

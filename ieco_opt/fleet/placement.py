@@ -167,10 +167,15 @@ def place(
 def _first_fit(rests: Sequence[Piece], bins: Sequence[int]) -> list[tuple[int, list[Piece]]] | None:
     """Largest first into the first node with room; wastes nothing where the rests are a chain."""
     left, contents = list(bins), [list[Piece]() for _ in bins]
+    first = size = 0
     for piece in rests:
-        at = next((index for index, room in enumerate(left) if room >= piece.gpus), None)
+        if piece.gpus != size:
+            first, size = 0, piece.gpus
+        at = next((index for index in range(first, len(left)) if left[index] >= size), None)
         if at is None:
             return None
+        # Where there was no room for a piece there is none for another as large.
+        first = at
         left[at] -= piece.gpus
         contents[at].append(piece)
     return [(size, on) for size, on in zip(bins, contents, strict=True) if on]

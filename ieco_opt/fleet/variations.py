@@ -9,8 +9,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
 from ieco_opt.design_space.asking import Ask
+from ieco_opt.documents.origin import Origin
 from ieco_opt.errors import ScenarioError
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.plan import Plan
@@ -23,7 +25,7 @@ from ieco_opt.pareto.describe import parallelism_of
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.variations import Serving, SpeedPoint, Variation, VariationKind, Variations
 from ieco_opt.scenario import Fleet, resolve_fleet
-from ieco_opt.scenario.calibrations import AUTOMATIC
+from ieco_opt.scenario.calibrations import AUTOMATIC, Profile, calibrated
 from ieco_opt.scenario.precisions import weights_of
 from ieco_opt.solvers.run import Run, Stopped
 
@@ -97,18 +99,19 @@ class Surroundings:
         if len(fleet.pools) > 1:
             return
         own = self._space.resolved.pools[0].accelerator.name
+        profile = _profiles_of_others(self._space)
         for name in _ACCELERATORS:
             if name != own:
                 gpus = fleet.pools[0].gpus
                 # Price, power and nodes are those of the other accelerator.
                 other: dict[str, object] = {"accelerator": name, "name": name.split("-")[0].lower()}
                 other |= dict.fromkeys(("usd_per_gpu_hour", "node_size", "power_w"))
+                if gpus % catalog.accelerator(name).node_size:
+                    # So few are no whole nodes there.
+                    other["rented_by"] = "gpu"
                 owned = {"owned_gpus": 0} if fleet.pools[0].owned_gpus else {}
                 pool = fleet.pools[0].model_copy(update=other | owned)
-                # The plan holds the profile of its own accelerator, which knows nothing of another one.
-                changed = fleet.model_copy(
-                    update={"pools": (pool,), "profile": (AUTOMATIC,), "objective": self.objective}
-                )
+                changed = fleet.model_copy(update={"pools": (pool,), "objective": self.objective, "profile": profile})
                 yield from self._priced("accelerator", f"{gpus} x {name.removesuffix('-SXM')}", changed)
 
     def _priced(self, kind: VariationKind, label: str, fleet: Fleet) -> Iterator[tuple[VariationKind, str, FleetSpace]]:
@@ -216,6 +219,16 @@ def lower_weights(space: FleetSpace) -> Sequence[str]:
     # What a checkpoint was trained in is not raised again.
     most = ladder.index(own[0]) if len(own) == 1 and own[0] in ladder else len(ladder)
     return ladder[most + 1 : most + 2]
+
+
+def _profiles_of_others(space: FleetSpace) -> tuple[Profile, ...]:
+    """Calibration for accelerators that a fleet does not have: each its own, unless the fleet asks for another.
+
+    A fleet that was priced holds the profiles of its own accelerators alone, with the published constants for others.
+    """
+    profiles = space.resolved.fleet.profile
+    _, automatic = calibrated([pool.accelerator for pool in space.resolved.pools], (AUTOMATIC,), Origin())
+    return (AUTOMATIC,) if profiles == automatic else profiles
 
 
 def priced_with(space: FleetSpace, weights: str, ask: Ask) -> FleetSpace | None:

@@ -133,5 +133,8 @@ def _down(value: float) -> str:
 
 
 def _rounded(value: float, whole: Callable[[float], int]) -> str:
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{whole(value / unit) * unit:.3g}"
+    """Without an exponent, as options and files take it."""
+    digits = 2 - math.floor(math.log10(value))
+    # Noise of floating point is no more than the value itself.
+    rounded = whole(round(value * 10.0**digits, 9)) / 10.0**digits
+    return f"{rounded:.{max(digits, 0)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{rounded:.0f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ieco_opt.documents.destinations import replace_file
@@ -32,7 +33,7 @@ _ABOUT = {
 def save_folder(
     result: FleetResult, mapping: object, variations: Variations | None, answer: str, folder: Path
 ) -> tuple[list[str], list[str]]:
-    """Write everything; the names written, and what could not be and why.
+    """Write everything; the names written, and notes: what could not be and why, and what is not as planned.
 
     Parameters
     ----------
@@ -47,10 +48,11 @@ def save_folder(
         The folder cannot be made, or the result cannot be written.
     """
     _made(folder)
+    before = (folder / RESULT).is_file()
     texts = {RESULT: to_json(result), "plan.yaml": yaml_text(mapping), "answer.txt": f"{answer}\n"}
     if variations is not None and variations.speeds:
         texts["frontier.csv"] = _curve(variations)
-    texts_of_servers, missing = _servers(result, folder)
+    texts_of_servers, notes = _servers(result, folder)
     texts |= texts_of_servers
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
@@ -61,47 +63,74 @@ def save_folder(
         figures.save(result, folder / "frontier.png")
         names.append("frontier.png")
     except IecoOptError as error:
-        missing.append(f"frontier.png: {error}")
-    index = [f"{name:<14}{about}" for name, about in _ABOUT.items() if name in names]
+        notes.append(f"not written: frontier.png: {error}")
+    if before:
+        _remove_rest(folder, names)
+    index = [f"{name:<12}  {_ABOUT.get(name, 'options that run.sh names')}" for name in sorted(names, key=_place)]
     replace_file(folder / "README.txt", "\n".join([*index, ""]).encode())
-    return names, missing
+    return names, notes
 
 
-def servers_of(result: FleetResult, folder: Path) -> Launched:
-    """The servers of a plan, whose files lie in the folder."""
-    return launched(result, None, None, LaunchOptions(folder.absolute(), "plan"))
+def _remove_rest(folder: Path, names: Sequence[str]) -> None:
+    """Remove what an earlier plan left under fixed names, which would pass for a part of this one."""
+    for name in set(_ABOUT).difference(names):
+        with suppress(OSError):
+            (folder / name).unlink()
+
+
+def first_servers(result: FleetResult, folder: Path) -> Launched:
+    """The first server of each kind of a plan, whose files lie in the folder; none where they are of no server."""
+    if not _has_servers(result):
+        return Launched((), (), ())
+    try:
+        return launched(result, None, None, LaunchOptions(folder.absolute(), "plan", first_only=True))
+    except ScenarioError as error:
+        return Launched((), (str(error),), ())
+
+
+def _has_servers(result: FleetResult) -> bool:
+    return all(row.parallelism is not None and row.engine is not None for row in result[0].instances)
+
+
+def _place(name: str) -> int:
+    """Files in the order that they are spoken of, those that others name at the end."""
+    return list(_ABOUT).index(name) if name in _ABOUT else len(_ABOUT)
 
 
 def _servers(result: FleetResult, folder: Path) -> tuple[dict[str, str], list[str]]:
     """Commands of all servers by node, their benchmarks, manifests, and the files that commands name."""
-    if any(row.parallelism is None or row.engine is None for row in result[0].instances):
-        return {}, ["run.sh, bench.sh, k8s.yaml: some instances are of no server"]
+    if not _has_servers(result):
+        return {}, ["not written: run.sh, bench.sh, k8s.yaml: some instances are of no server"]
     try:
-        found = servers_of(result, folder)
+        found = launched(result, None, None, LaunchOptions(folder.absolute(), "plan"))
     except ScenarioError as error:
-        return {}, [f"run.sh, bench.sh, k8s.yaml: {error}"]
-    missing = [printable(problem) for problem in (*found.refused, *found.unsaid)]
+        return {}, [f"not written: run.sh, bench.sh, k8s.yaml: {error}"]
+    missing = [f"not written: the servers of {problem}" for problem in found.refused]
+    unsaid = [f"not as planned: {problem}" for problem in found.unsaid]
     commands = [command for launch in found.launches for command in launch.commands()]
     texts = {Path(path).name: text for command in commands for path, text in command.files.items()}
-    texts["run.sh"] = "\n".join([*_run(commands), ""])
+    texts["run.sh"] = "\n".join([*_run(commands, [*missing, *unsaid]), ""])
     texts["bench.sh"] = "\n".join(["#!/bin/sh", "set -e", *_bench(commands), ""])
     refused = {reason for launch in found.launches for server in launch.servers if (reason := unsupported(server))}
-    missing += [f"k8s.yaml: {reason}" for reason in sorted(refused)]
+    missing += [f"not written: k8s.yaml: {reason}" for reason in sorted(refused)]
     if not refused:
         texts["k8s.yaml"] = manifests(found.launches, None)
-    return texts, missing
+    return texts, [*missing, *unsaid]
 
 
-def _run(commands: Sequence[LaunchCommand]) -> Iterator[str]:
-    """A script that starts what belongs on the node that it is given."""
+def _run(commands: Sequence[LaunchCommand], doubts: Sequence[str]) -> Iterator[str]:
+    """A script that starts what belongs on the node that it is given, and says what it does not do."""
     hosts: dict[str, list[str]] = {}
     for command in commands:
         for words, env, host in zip(command.nodes, command.node_env, command.hosts, strict=False):
             assigned = " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
-            hosts.setdefault(host, []).append(f"{assigned} {shlex.join(words)} &".lstrip())
+            # The script runs in its folder, wherever that is copied to.
+            here = [Path(word).name if word in command.files else word for word in words]
+            hosts.setdefault(host, []).append(f"{assigned} {shlex.join(here)} &".lstrip())
     yield from (
         "#!/bin/sh",
         "# Starts the servers of one node and waits for them: sh run.sh NODE",
+        *(f"# {printable(doubt)}" for doubt in doubts),
         'cd "$(dirname "$0")"',
     )
     yield 'case "$1" in'

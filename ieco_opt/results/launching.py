@@ -37,11 +37,14 @@ class LaunchOptions:
         What their names begin with.
     trust_remote_code
         Whether servers may run code from the model's repository.
+    first_only
+        Of the instances of a kind in a plan, the first alone: what people look at, who have thousands of them.
     """
 
     out_folder: Path = Path()
     stem: str = ""
     trust_remote_code: bool = False
+    first_only: bool = False
 
 
 NO_OPTIONS = LaunchOptions()
@@ -254,7 +257,7 @@ class _Fleet:
             for instance in range(row.instances):
                 # What is left out takes its accelerators, too.
                 placed, even = nodes.placed(row, instance, host_size(self._pools[row.pool].accelerator))
-                if row.parallelism is not None:
+                if row.parallelism is not None and not (instance and self._options.first_only):
                     server = self._server(row, kind, instance, placed, names)
                     if not (even or server.broken):
                         server = replace(server, broken="it lies unevenly on its nodes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, TypeVar
 
@@ -66,7 +67,7 @@ def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
         With every field that is missing or wrong, under the names of ``asked``.
     """
     faults: list[Fault] = []
-    pools = [_read(faults, quantities.cards, text, "gpus") for text in _several(asked.get("gpus"))]
+    pools = [_read(faults, quantities.cards, text, "gpus") for text in _pools_in(asked.get("gpus"))]
     if not pools:
         faults.append(_fault("gpus", "missing, expected GPUs, such as 32xH200"))
     given = _model(model, faults)
@@ -180,14 +181,21 @@ def _objective(asked: Asked, faults: list[Fault]) -> str:
 
 def _model(named: str | Path, faults: list[Fault]) -> tuple[str, Model] | None:
     """What a scenario calls the model, and the model; a folder means the config.json in it."""
-    reference = str(named)
-    path = Path(reference).expanduser()
-    if path.is_dir():
-        path = path / _CONFIG
-    if path.is_dir() or path.is_file() or catalog.is_file_name(str(path)):
-        reference = str(path.absolute())
+    reference = _file_of(str(named)) or str(named)
     read = _read(faults, lambda: model_of(reference, ("model",), Fidelity.DEPLOYABLE, _NOWHERE))
     return (reference, read) if isinstance(read, Model) else None
+
+
+def _file_of(reference: str) -> str | None:
+    """The file that a text means, if it means one."""
+    # What is no path at all (too long, of nobody's home) is a name.
+    with suppress(OSError, RuntimeError):
+        path = Path(reference).expanduser()
+        if reference and path.is_dir():
+            path = path / _CONFIG
+        if path.is_file() or catalog.is_file_name(str(path)):
+            return str(path.absolute())
+    return None
 
 
 def _accelerator(cards: Cards) -> Accelerator:
@@ -227,6 +235,23 @@ def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
     """Texts, each of which may be several with commas between them."""
     texts = [value] if isinstance(value, str) else value or ()
     return tuple(part.strip() for text in texts for part in _THOUSANDS.sub("", text).split(",") if part.strip())
+
+
+def _pools_in(value: str | Sequence[str] | None) -> list[str]:
+    """Texts of cards, also where commas stand between them: a part without an accelerator belongs to the next."""
+    found: list[str] = []
+    for text in (value,) if isinstance(value, str) else value or ():
+        before = ""
+        for part in text.split(","):
+            before += part
+            if any(sign in part for sign in "xX*×"):
+                found.append(before)
+                before = ""
+            else:
+                before += ","
+        if before.strip(" ,"):
+            found.append(before.rstrip(","))
+    return found
 
 
 def _read(faults: list[Fault], read: Callable[..., T], *arguments: object) -> T | None:

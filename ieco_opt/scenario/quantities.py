@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 
-_NUMBER = r"(?P<number>\d[\d,_]*(?:\.\d+)?|\.\d+)"
+_WHOLE = r"(?:\d{1,3}(?:[,_]\d{3})+|\d+)"
+"""Digits, in threes where something stands between them: ``2,5`` is no 25."""
+
+_NUMBER = rf"(?P<number>(?:{_WHOLE}(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?)"
 _THOUSANDS = {"": 1.0, "k": 1e3, "m": 1e6}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "min": 60.0}
 _PER_SECOND = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "day": 86400.0}
@@ -37,15 +40,15 @@ def cards(text: str, field: str) -> Cards:
         It is none.
     """
     expected = "a count and an accelerator, such as 32xH200 or 64xMI300X@1.40"
-    match = re.fullmatch(r"\s*(?P<count>\d[\d,_]*)\s*[xX*×]\s*(?P<name>[^@]*[^@\s])\s*(?:@\s*\$?(?P<price>.+))?", text)
+    match = re.fullmatch(rf"\s*(?P<count>{_WHOLE})\s*[xX*×]\s*(?P<name>[^@]*[^@\s])\s*(?:@\s*\$?(?P<price>.+))?", text)
     if match is None:
         raise _refused(text, field, expected)
-    gpus = int(re.sub("[,_]", "", match["count"]))
+    gpus = float(re.sub("[,_]", "", match["count"]))
     if not 1 <= gpus <= _MOST_GPUS:
         raise _refused(text, field, expected)
     price = match["price"]
     usd = None if price is None else _amount(price.removesuffix("/h"), text, field, {"": 1.0}, expected)
-    return Cards(gpus, match["name"], usd)
+    return Cards(int(gpus), match["name"], usd)
 
 
 def tokens(value: str | float, field: str) -> int:
@@ -58,9 +61,11 @@ def tokens(value: str | float, field: str) -> int:
     """
     expected = "tokens, such as 4000 or 4k"
     number = _amount(str(value), value, field, _THOUSANDS, expected)
-    if number < 1.0 or number != int(number):
+    whole = round(number)
+    # 1.001 thousands are 1000.9999999999999 in floating point.
+    if whole < 1 or not math.isclose(number, whole, rel_tol=1e-12):
         raise _refused(value, field, expected)
-    return int(number)
+    return whole
 
 
 def seconds(value: str | float, field: str, *, unit: str = "s") -> float:

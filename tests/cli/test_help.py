@@ -185,3 +185,13 @@ def test_the_script_of_bash_completes(tmp_path: Path) -> None:
     load = 'eval "$(ieco-opt completion bash)"; COMP_WORDS=(ieco-opt fr); COMP_CWORD=1; '
     done = run(load + '_ieco_opt_completion ieco-opt; echo "${COMPREPLY[@]}"', tmp_path)
     assert (done.stdout, done.stderr) == ("frontier\n", "")
+
+
+@pytest.mark.parametrize("group", ["catalog", "import"])
+def test_a_group_without_a_command_shows_its_help_in_lines(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([group])
+    assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.splitlines()[0] == f"Usage: ieco-opt {group} [OPTIONS] COMMAND [ARGS]..."
+    assert "Commands:" in shown.splitlines()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ieco_opt.cli import main
+from ieco_opt.cli.exit_status import ExitStatus
 
 DEPLOYMENT = """\
 version: 2
@@ -293,3 +294,13 @@ def test_tables_that_are_printed_hold_no_formulas_and_no_control_characters(
     assert ",'=1+1\x1b,-5," in cells
     assert call("evaluate", "points.csv", "--format", "table") == 0
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["verify", "launch", "explain", "solve"])
+def test_a_name_too_long_for_a_file_is_wrong_input(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "X" * 3000 + ".json"])
+    assert ended.value.code == ExitStatus.WRONG_INPUT
+    said = capsys.readouterr().err
+    assert "File name too long" in said or "expected" in said
+    assert "output" not in said

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import yaml
 import ieco_opt
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import main
+from ieco_opt.errors import SearchStoppedError
 
 LENGTHS = ("--isl", "1k", "--osl", "200")
 ASKED = ("plan", "Llama-3.1-8B", "--gpus", "8xH100", *LENGTHS, "--tpot", "20ms", "--weights", "fp8", "--engine", "vllm")
@@ -72,6 +76,20 @@ def test_other_answers_are_what_asking_them_gives(capsys: pytest.CaptureFixture[
     for name, other in others.items():
         elsewhere = ieco_opt.plan(model="Llama-3.1-8B", gpus=f"8x{name}", tpot="20ms", **asked)  # type: ignore[arg-type]
         assert other == pytest.approx(elsewhere[0].demand_factor, rel=1e-3)
+
+
+@pytest.mark.parametrize(("own", "others"), [("8xH100", ("MI300X", "B200")), ("4xA10", ("H200", "MI300X"))])
+def test_other_accelerators_have_their_own_calibration_and_nodes(
+    own: str, others: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four A10 are a node, four of the others are half of one; A10 have no profile, the others have."""
+    assert status_of("plan", "Llama-3.1-8B", "--gpus", own, *LENGTHS, "--engine", "vllm") == ExitStatus.DONE
+    shown, count = capsys.readouterr().out, own.split("x")[0]
+    for name in others:
+        said = re.search(rf"{count} x {name} +([\d.,]+)", shown)
+        assert said is not None
+        anew = ieco_opt.plan(model="Llama-3.1-8B", gpus=f"{count}x{name}", isl=1000, osl=200, engine="vllm")
+        assert float(said[1].replace(",", "")) == pytest.approx(anew[0].demand_factor, rel=1e-3)
 
 
 def test_a_folder_holds_all_of_it_and_other_commands_take_it(
@@ -166,3 +184,133 @@ def test_a_folder_that_cannot_be_made_keeps_the_answer(capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert "BEST" in captured.out
     assert "cannot be made" in captured.err
+
+
+def test_weights_that_no_checkpoint_has_are_said_wherever_a_command_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    asked = ("plan", "Llama-3.1-8B", "--gpus", "8xH100", *LENGTHS, "--weights", "awq", "--engine", "vllm", "--brief")
+    assert status_of(*asked, "--save", tmp_path / "plan") == ExitStatus.DONE
+    captured = capsys.readouterr()
+    said = "no repository of Llama-3.1-8B in awq is known"
+    assert "vllm serve meta-llama/Llama-3.1-8B" in captured.out
+    assert said in " ".join(captured.out.split())
+    assert "`ieco-opt launch --partial`" in " ".join(captured.out.split())
+    assert said in captured.err
+    assert "not written" not in captured.err
+    assert said in (tmp_path / "plan" / "run.sh").read_text()
+
+
+TRT = ("plan", "Llama-3.1-8B", "--gpus", "8xH100", *LENGTHS, "--weights", "fp8", "--engine", "trtllm", "--brief")
+
+
+@pytest.mark.parametrize("name", ["plan", "a b", "$(touch x)", "it's"])
+def test_the_script_runs_wherever_its_folder_is_copied(name: str, tmp_path: Path) -> None:
+    assert status_of(*TRT, "--quiet", "--save", tmp_path / "before") == ExitStatus.DONE
+    (tmp_path / "before").rename(tmp_path / name)
+    server = tmp_path / "bin" / "trtllm-serve"
+    server.parent.mkdir()
+    # Says which options there are and which of them exist.
+    server.write_text('#!/bin/sh\ntest -f "$3" && echo "$2 found" || echo "$2 $3 missing"\n')
+    server.chmod(0o755)
+    environment = os.environ | {"PATH": f"{server.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/sh", str(tmp_path / name / "run.sh"), "h100-0"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert set(done.stdout.splitlines()) == {"--extra_llm_api_options found"}
+    assert not list(tmp_path.glob("**/x"))
+
+
+def test_a_file_that_only_a_folder_would_hold_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of(*TRT) == ExitStatus.DONE
+    shown = " ".join(capsys.readouterr().out.split())
+    named = re.search(r"--extra_llm_api_options \\? ?(\S+)", shown)
+    assert named is not None
+    assert f"--save DIR writes {Path(named[1]).name}" in shown
+
+
+@pytest.mark.parametrize("width", [50, 80, 140])
+def test_no_line_is_wider_than_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert status_of(*ASKED, "--ttft", "1s") == ExitStatus.DONE
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= width
+    command = re.search(r"^LAUNCH +((?:.*\\\n)*.*)", shown, re.MULTILINE)
+    assert command is not None
+    assert shlex.split(command[1].replace("\\\n", ""))[-2:] == ["--quantization", "fp8"]
+
+
+def test_what_stands_beside_a_plan_takes_no_longer_than_a_while(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ieco_opt.fleet.one_workload._BESIDE_S", 1e-6)
+    assert status_of(*ASKED) == ExitStatus.DONE
+    shown = capsys.readouterr().out
+    assert "optimal in the model" in shown
+    assert "not all was looked at" in shown
+
+
+def test_faults_of_what_nobody_wrote_are_about_options(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("plan", "Llama-3.1-8B", *LENGTHS)
+    for wrong, said in {
+        ("--gpus", "8xL20"): "--gpus: no price is known for 'L20', expected a number, such as 8xCARD@1.50",
+        ("--gpus", "8xTPU-v6e"): "--engine: found 'TPU-v6e'",
+        ("--gpus", "8xH100", "--weights", "nope"): "--weights: ",
+        ("--gpus", "8xH100", "--isl", "10m"): "--isl: ",
+        ("--gpus", "8xH100@1e9"): "--gpus: ",
+    }.items():
+        assert status_of(*asked, *wrong) == ExitStatus.WRONG_INPUT
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: {said}"), error
+        assert "[0]" not in error
+
+
+def test_what_an_earlier_plan_left_in_a_folder_does_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert status_of(*ASKED, "--quiet", "--save", tmp_path) == ExitStatus.DONE
+    assert (tmp_path / "frontier.csv").exists()
+    assert status_of(*ASKED, "--quiet", "--brief", "--save", tmp_path) == ExitStatus.DONE
+    assert not (tmp_path / "frontier.csv").exists()
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["-dash", "new\nline"])
+def test_what_comes_next_can_be_typed(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert status_of(*ASKED, "--brief", f"--save={name}") == ExitStatus.DONE
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("NEXT ")
+    assert " -dash" not in last
+
+
+@pytest.mark.parametrize(
+    ("what", "wish", "status", "said"),
+    [
+        ("variations", (), ExitStatus.DONE, "BEST"),
+        ("ways_out", ("--tpot", "1ms"), ExitStatus.INFEASIBLE, "NOT POSSIBLE, proven"),
+    ],
+)
+def test_an_interrupt_of_what_comes_after_loses_no_answer(
+    what: str,
+    wish: tuple[str, ...],
+    status: ExitStatus,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(*_: object) -> None:
+        raise SearchStoppedError("the search ended (interrupted) before it found a plan")
+
+    monkeypatch.setattr(f"ieco_opt.fleet.one_workload.{what}", stopped)
+    assert status_of(*ASKED, *wish) == status
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err

@@ -133,3 +133,29 @@ def test_a_question_and_a_fleet_are_one_too_many() -> None:
             ieco_opt.plan(**both)  # type: ignore[arg-type]
     with pytest.raises(ScenarioError, match="found nothing, expected a fleet for plan"):
         ieco_opt.plan()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "counts"),
+    [
+        ("8xH100,16xH200", [8, 16]),
+        (["8xH100, 16xH200"], [8, 16]),
+        (("8xH100", "4xMI300X,1,024xB200"), [8, 4, 1024]),
+        ("1,024xH100", [1024]),
+        ("2 x H100@1.5, 4*H200 @ 2 ,", [2, 4]),
+    ],
+)
+def test_commas_stand_between_cards_or_between_thousands(gpus: Any, counts: list[int]) -> None:
+    assert [pool["gpus"] for pool in mapping(gpus=gpus)["pools"]] == counts
+
+
+@pytest.mark.parametrize("gpus", ["4,8xH100", "8xH100,4", "8xH100,H200", ["8xH100", "H200"]])
+def test_what_is_no_card_among_cards_is_refused(gpus: Any) -> None:
+    with pytest.raises(ScenarioError, match="expected a count and an accelerator"):
+        mapping(gpus=gpus)
+
+
+@pytest.mark.parametrize("model", ["X" * 3000, "~nobody-at-all/model", "", " ", "a\0b"])
+def test_what_is_neither_a_name_nor_a_path_is_an_unknown_model(model: str) -> None:
+    with pytest.raises(ScenarioError, match=r"^model: found "):
+        mapping(model)

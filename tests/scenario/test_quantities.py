@@ -26,7 +26,22 @@ def test_cards(text: str, expected: Cards) -> None:
     assert quantities.cards(text, "gpus") == expected
 
 
-@pytest.mark.parametrize("text", ["H200", "0xH200", "-1xH200", "3.5xH200", "32x", "x", "32xH200@", "32xH200@free", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "H200",
+        "0xH200",
+        "-1xH200",
+        "3.5xH200",
+        "32x",
+        "x",
+        "32xH200@",
+        "32xH200@free",
+        "",
+        "4,8xH100",
+        "9" * 5000 + "xH100",
+    ],
+)
 def test_what_are_no_cards(text: str) -> None:
     with pytest.raises(ScenarioError, match=r"^gpus: found .*, expected a count and an accelerator, such as 32xH200"):
         quantities.cards(text, "gpus")
@@ -40,6 +55,9 @@ def test_what_are_no_cards(text: str) -> None:
         (quantities.tokens, 4000, 4000),
         (quantities.tokens, "1.5K", 1500),
         (quantities.tokens, "1m", 1_000_000),
+        (quantities.tokens, "1.001k", 1001),
+        (quantities.tokens, "1,024,000", 1_024_000),
+        (quantities.tokens, "1_024", 1024),
         (quantities.seconds, "2s", 2.0),
         (quantities.seconds, "500ms", 0.5),
         (quantities.seconds, 2, 2.0),
@@ -48,6 +66,8 @@ def test_what_are_no_cards(text: str) -> None:
         (quantities.requests_per_s, "10/s", 10.0),
         (quantities.requests_per_s, "36k/h", 10.0),
         (quantities.requests_per_s, 0.25, 0.25),
+        (quantities.requests_per_s, 1e-5, 1e-5),
+        (quantities.requests_per_s, "1e6", 1e6),
         (quantities.usd_per_hour, "$20/h", 20.0),
         (quantities.usd_per_hour, "480/day", 20.0),
         (quantities.usd_per_hour, 20, 20.0),
@@ -67,7 +87,8 @@ READ = (quantities.tokens, quantities.seconds, quantities.speed, quantities.requ
 
 @pytest.mark.parametrize("read", READ)
 @pytest.mark.parametrize(
-    "given", ["", "0", "-1", "nan", "inf", "1e3", "4q", "1/fortnight", "1//h", True, None, "1" * 400]
+    "given",
+    ["", "0", "-1", "nan", "inf", "1e999", "4q", "1/fortnight", "1//h", True, None, "1" * 400, "2,5", "4,00", "1,0000"],
 )
 def test_what_is_no_amount(read: Callable[[Any, str], float], given: Any) -> None:
     with pytest.raises(ScenarioError, match=r"^field: found .*, expected "):

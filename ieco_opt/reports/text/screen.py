@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import shortened as listed
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_wording import plain
+from ieco_opt.reports.text.launch_lines import launch_lines
 from ieco_opt.reports.text.table import Column, indented, joined, shortened
 from ieco_opt.reports.text.terminal_plot import Series, plot
 from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.launching import Launched
 from ieco_opt.results.plan import FleetPlan, FleetResult, WorkloadSummary
 from ieco_opt.results.variations import Variation, VariationKind, Variations
 from ieco_opt.scenario import Fleet
@@ -35,8 +37,9 @@ def plain_style(text: str, _style: str) -> str:
 def render_screen(
     result: FleetResult,
     variations: Variations | None,
-    commands: Sequence[str] = (),
+    launched: Launched | None = None,
     *,
+    saved: bool = False,
     width: int = 100,
     style: Style = plain_style,
 ) -> str:
@@ -44,8 +47,10 @@ def render_screen(
 
     Parameters
     ----------
-    commands
-        What starts its servers, one line each.
+    launched
+        The first server of each kind.
+    saved
+        Whether the files that its commands name are written.
     """
     plan, summary = result[0], result[0].workloads[0]
     blocks = [_title(result, width), _best(result, plan, summary, width, style), _proof(result, plan, width, style)]
@@ -54,8 +59,8 @@ def render_screen(
         blocks.append(_curve(result, plan, variations, width))
     if variations is not None:
         blocks.append(_beside(result, plan, variations, width))
-    if commands:
-        blocks.append(_launch(commands, plan, width, style))
+    if launched is not None:
+        blocks.append(_launch(launched, plan, width, style, saved=saved))
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -281,20 +286,32 @@ def _joined(blocks: Sequence[list[str]]) -> list[str]:
     ]
 
 
-def _launch(commands: Sequence[str], plan: FleetPlan, width: int, style: Style) -> list[str]:
-    """The first command in full, and how many there are."""
-    servers = sum(row.instances for row in plan.instances)
-    more = (
-        [] if servers == 1 else [f"{wording.counted(servers, 'server')} in all; `ieco-opt launch` prints every command"]
-    )
-    return _labelled("LAUNCH", [commands[0], *more], width, style)
+def _launch(launched: Launched, plan: FleetPlan, width: int, style: Style, *, saved: bool) -> list[str]:
+    """The first command in full, what it does not do, and how many there are."""
+    lines = launch_lines(launched, plan, width - len(_MARGIN), saved=saved)
+    return [*_under("LAUNCH", lines, style)] if lines else []
+
+
+def next_steps(steps: Sequence[str], width: int) -> list[str]:
+    """What to do next, as many beside each other as there is room for."""
+    lines = [""]
+    for step in steps:
+        together = f"{lines[-1]}    {step}" if lines[-1] else step
+        if lines[-1] and len(together) > width - len(_MARGIN):
+            lines.append(step)
+        else:
+            lines[-1] = together
+    return [*_under("NEXT", [part for line in lines for part in _filled(line, width)], plain_style)]
+
+
+def _under(label: str, lines: Sequence[str], style: Style) -> Iterator[str]:
+    yield f"{style(label.ljust(len(_MARGIN)), 'bold')}{lines[0]}"
+    yield from (f"{_MARGIN}{line}" for line in lines[1:])
 
 
 def _labelled(label: str, lines: Iterable[str], width: int, style: Style) -> list[str]:
     """Lines under a label at the left."""
-    found = [part for line in lines for part in _filled(line, width)]
-    first = style(label.ljust(len(_MARGIN)), "bold")
-    return [f"{first}{found[0]}", *(f"{_MARGIN}{line}" for line in found[1:])]
+    return [*_under(label, [part for line in lines for part in _filled(line, width)], style)]
 
 
 def _filled(line: str, width: int) -> list[str]:

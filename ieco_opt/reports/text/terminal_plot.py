@@ -34,15 +34,26 @@ def plot(series: Sequence[Series], x_name: str, y_name: str, width: int, *, wish
     for each in series:
         for x, y in each.points:
             grid[_HEIGHT - 1 - _place(y, most_y, _HEIGHT)][_place(x, most_x, columns)] = each.mark
-    keys = "   ".join(f"{each.mark} {each.name}" for each in series if each.points)
-    keys += "   : least speed asked for" if wish is not None else ""
-    lines = [f"{y_name}{keys.rjust(left + 2 + columns - len(y_name)) if len(y_name) + len(keys) < width else ''}"]
-    if len(y_name) + len(keys) >= width:
-        lines.append(keys)
+    keys = [f"{each.mark} {each.name}" for each in series if each.points]
+    keys += [": least speed asked for"] if wish is not None else []
+    lines = _headed(y_name, keys, left + 2 + columns)
     labels = {0: f"{most_y:,.6g}", _HEIGHT // 2: f"{most_y / 2:,.6g}"}
     lines += [f"{labels.get(at, '').rjust(left)} |{''.join(row).rstrip()}" for at, row in enumerate(grid)]
     axis = f"{'0'.rjust(left)} +{'-' * columns}"
     return [*lines, axis, _ticks(most_x, left + 2, columns), x_name.rjust(left + 2 + columns)]
+
+
+def _headed(y_name: str, keys: Sequence[str], width: int) -> list[str]:
+    """The name of the upright axis, and what marks mean: beside it where there is room, else below."""
+    together = "   ".join(keys)
+    if len(y_name) + len(together) < width:
+        return [f"{y_name}{together.rjust(width - len(y_name))}"]
+    lines = [y_name, ""]
+    for key in keys:
+        if lines[-1] and len(lines[-1]) + 3 + len(key) > width:
+            lines.append("")
+        lines[-1] += f"   {key}" if lines[-1] else key
+    return lines
 
 
 def _place(value: float, most: float, cells: int) -> int:
