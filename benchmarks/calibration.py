@@ -33,7 +33,7 @@ from ieco_opt.calibration.fitting import (
 )
 from ieco_opt.calibration.measurements import Measurements, read_measurements
 from ieco_opt.calibration.pricing import group_rows, predicted
-from ieco_opt.calibration.ranking import ranking_of
+from ieco_opt.calibration.ranking import ranking_of, regret_of
 from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.profiles import read_calibration
 from ieco_opt.documents.yaml_document import yaml_text
@@ -97,19 +97,31 @@ def _print_all(
     print(f"{len(within.logarithms)} parameters, {int(within.identified.sum())} identified; errors in %")
     _line("published constants, clean", uncalibrated[clean])
     _line("published constants, all", uncalibrated)
-    in_sample = problem.predicted(within.logarithms) / problem.measured - 1.0
+    fitted_times = problem.predicted(within.logarithms)
+    in_sample = fitted_times / problem.measured - 1.0
     _line("in sample, clean", in_sample[clean])
     _line("in sample, all", in_sample)
     _line(f"cross-validated ({SHUFFLES} shuffles), clean", errors[:, clean])
     _line(f"cross-validated ({SHUFFLES} shuffles), all", errors)
     ranked = [ranking_of(table.assign(predicted_time_per_output_token_s=each)).rightly or 0.0 for each in times]
     print(f"pairs that differ by over 20 % ranked rightly: {np.mean(ranked):.1%}")
+    _print_regret("in sample", table, [fitted_times])
+    _print_regret(f"cross-validated ({SHUFFLES} shuffles)", table, times)
     for column in ("model", "accelerator", "weights", "engine"):
         for name, rows in table.groupby(column).indices.items():
             _line(f"  {column} {name} ({len(rows)})", errors[:, rows])
     for column in ("model", "accelerator"):
         left = cross_validated(problem, table[column].to_numpy()) / problem.measured - 1.0
         _line(f"one {column} left out, clean", left[clean])
+
+
+def _print_regret(what: str, table: pd.DataFrame, times: Sequence[NDArray[np.float64]]) -> None:
+    """Print what choices by the predicted times cost, as ``ieco-opt validate`` counts it; means over the shuffles."""
+    # How much slower than asked a pick may be sets no regret: ``expected_error`` is of no account here.
+    rows = table.assign(mean_batch=table["batch"], expected_error=0.0)
+    found = [regret_of(rows.assign(predicted_time_per_output_token_s=each)) for each in times]
+    median, p90 = (np.mean([getattr(each, name) for each in found]) for name in ("median", "p90"))
+    print(f"decision regret, {what}: median {median:.1%}, 90th {p90:.1%}, {found[0].groups} groups")
 
 
 def _print_energy(problem: Problem, powered: PoweredRows, shuffles: Sequence[Fits]) -> None:

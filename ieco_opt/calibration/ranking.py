@@ -18,8 +18,12 @@ APART = 0.2
 LEAST_ROWS = 3
 """Rows that a group has at least in which a choice is made."""
 
-GROUPED_BY = ("model", "accelerator", "prompt_tokens", "output_tokens")
-"""Rows that are alike in these are configurations that one could choose among."""
+GROUPED_BY = ("model", "accelerator", "prompt_tokens", "output_tokens", "disaggregated")
+"""Rows that are alike in these are configurations that one could choose among.
+
+Where prompts run on other GPUs, measurements count those that decode alone: their cost is no alternative to that of
+GPUs that do both.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class Ranking:
 class Regret:
     """What it costs to choose by predictions.
 
-    Rows that are alike in model, accelerator and lengths are a group, if it has at least three; cost is GPUs x time /
-    batch. In each group, each measured time t is asked for once: the model picks the row that is cheapest by
-    prediction among those predicted to take at most t. The pick really runs at its measured time; its regret is its
-    measured cost over the least measured cost of all rows at least as fast as it really is, less 1. It is never below
-    0, and a pick is blamed for its cost alone: that it is slower than asked is counted in ``slower``.
+    Rows that are alike in model, accelerator, lengths and in where prompts run are a group, if it has at least three;
+    cost is GPUs x time / batch. In each group, each measured time t is asked for once: the model picks the row that is
+    cheapest by prediction among those predicted to take at most t. The pick really runs at its measured time; its
+    regret is its measured cost over the least measured cost of all rows at least as fast as it really is, less 1. It is
+    never below 0, and a pick is blamed for its cost alone: that it is slower than asked is counted in ``slower``.
 
     Attributes
     ----------

@@ -177,6 +177,7 @@ def priced(generator: np.random.Generator, rows: int) -> pd.DataFrame:
             "accelerator": generator.choice(["x", "y"], rows),
             "prompt_tokens": 1.0,
             "output_tokens": generator.choice([1.0, 2.0], rows),
+            "disaggregated": generator.choice([0.0, 1.0], rows),
             "gpus_per_instance": generator.integers(1, 4, rows),
             "mean_batch": np.round(generator.uniform(1.0, 9.0, rows), 1),
             "time_per_output_token_s": measured,
@@ -188,7 +189,7 @@ def priced(generator: np.random.Generator, rows: int) -> pd.DataFrame:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_pairs_and_regret_are_those_of_their_definitions(seed: int) -> None:
-    rows = priced(np.random.default_rng(seed), 40)
+    rows = priced(np.random.default_rng(seed), 80)
     pairs = rightly = 0
     for one, other in itertools.permutations(rows.to_dict("records"), 2):
         if one["model"] == other["model"] and other["time_per_output_token_s"] > 1.2 * one["time_per_output_token_s"]:
@@ -199,7 +200,7 @@ def test_pairs_and_regret_are_those_of_their_definitions(seed: int) -> None:
     assert ranking.rightly == pytest.approx(rightly / pairs, abs=1e-15)
 
     groups, asked, late, regrets = 0, 0, 0, []
-    for _, part in rows.groupby(["model", "accelerator", "output_tokens"]):
+    for _, part in rows.groupby(["model", "accelerator", "output_tokens", "disaggregated"]):
         listed = part.to_dict("records")
         if len(listed) < 3:
             continue
@@ -230,13 +231,24 @@ def cost(row: dict[Any, Any], time: str) -> float:
 
 
 def test_of_equally_cheap_rows_the_quickest_by_prediction_is_picked() -> None:
-    one = {"model": "a", "accelerator": "x", "prompt_tokens": 1.0, "output_tokens": 1.0, "expected_error": 0.1}
+    one = dict.fromkeys(("prompt_tokens", "output_tokens", "disaggregated"), 1.0)
+    one |= {"model": "a", "accelerator": "x", "expected_error": 0.1}
     quick = one | {"gpus_per_instance": 2, "mean_batch": 2.0, PREDICTED: 1.0, MEASURED: 1.0}
     slow = one | {"gpus_per_instance": 2, "mean_batch": 4.0, PREDICTED: 2.0, MEASURED: 3.0}
     slowest = one | {"gpus_per_instance": 2, "mean_batch": 1.0, PREDICTED: 9.0, MEASURED: 3.0}
     found = regret_of(pd.DataFrame([slow, quick, slowest]))
     # Always the quick one, whose cost is 1; the slow one costs 1 too by prediction, but really 1.5.
     assert (found.asked, found.unanswered, found.p90, found.slower) == (3, 0.0, 0.0, 0.0)
+
+
+def test_gpus_that_only_decode_are_no_alternative_to_those_that_run_prompts_too() -> None:
+    # Of the disaggregated rows the GPUs of prompts are not counted, so that they look cheaper by half.
+    batches = [{"batch": batch, "time_per_output_token_s": 0.01 * batch} for batch in (1.0, 2.0, 4.0)]
+    beside = [row | {"gpus_per_instance": 2} for row in batches]
+    elsewhere = [row | {"disaggregated": 1, "time_per_output_token_s": 0.001} for row in batches]
+    found = validate(measurements_of(table(*beside, *elsewhere)), "auto").regret
+    assert (found.groups, found.asked) == (2, 6)
+    assert found.p90 == 0.0
 
 
 def test_perfect_predictions_have_no_regret() -> None:
