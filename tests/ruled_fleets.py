@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from oracle import calibrated, deployable, enumeration, servers, serving
+from oracle import calibrated, deployable, enumeration, reserve, servers, serving
 from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
@@ -211,7 +211,7 @@ def _in_chunks(rng: random.Random) -> Mapping:
         chosen = rng.choice(found)
         at = (service, "colocated", chosen.precision, chosen.setup, int(chosen.setup.sigma * chosen.setup.pipeline))
         late = serving.price(*at).pass_s
-        with mock.patch.object(serving, "chunk_tokens", _all_at_once):
+        with mock.patch.object(reserve, "chunk_tokens", _all_at_once):
             early = serving.price(*at).pass_s
         workload["max_time_to_first_token_s"] = early + rng.choice((0.1, 0.5, 0.9)) * (late - early)
     return _with_demand(rng, mapping, "colocated")
@@ -687,7 +687,7 @@ _FIRST_TOKEN = calibrated.first_token_of
 RULES = {
     "the first token waits at least so long": Rule(_late, _without_first_token("seconds")),
     "prompts of others are in the way": Rule(_late, _without_first_token("prompts_in_the_way")),
-    "prompts run in chunks": Rule(_in_chunks, _patched(serving, "chunk_tokens", _all_at_once)),
+    "prompts run in chunks": Rule(_in_chunks, _patched(reserve, "chunk_tokens", _all_at_once)),
     "a plan survives the error of the model": Rule(_pessimistic, _changed(lambda mapping: mapping.pop("model_error"))),
     "one server has its own launches": Rule(
         _one_server, _patched(calibrated, "launch_factor", mock.Mock(return_value=1.0))
