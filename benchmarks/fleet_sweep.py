@@ -16,8 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from oracle.fleet import simulate, solve
-from random_fleets import numbered_fleet
+from oracle.fleet import simulate
+from oracle.fleet_answers import answer
+from random_fleets import numbered_asked_fleet
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError
@@ -28,8 +29,8 @@ RELATIVE = 1e-7
 
 def problems(seed: int) -> tuple[bool, list[str]]:
     """Whether a fleet is feasible, and what is wrong with its answer."""
-    mapping = numbered_fleet(seed)
-    expected = solve(mapping)
+    mapping = numbered_asked_fleet(seed)
+    expected = answer(mapping)
     try:
         result = ieco_opt.plan(load_fleet_mapping(mapping))
     except InfeasibleError:

@@ -10,11 +10,12 @@ import contextlib
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from oracle import servers
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, kinds, read, solve, undominated
+from oracle.fleet_answers import answer
 from oracle.fleet_levels import best_plan
 from random_models import engine_field, memory_fields, own_model, weights
 from random_profiles import random_profile
@@ -38,6 +39,15 @@ _PHASES = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 def numbered_fleet(number: int) -> Mapping:
     """Draw the small fleet of one seed."""
     return random_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
+
+
+def numbered_asked_fleet(number: int) -> Mapping:
+    """Draw the small fleet of one seed, of which some serve as much as they can, or have energy that matters."""
+    rng = random.Random(f"asked {number}")  # noqa: S311 - chance, not secrets
+    chance = rng.random()
+    if chance < 0.5:
+        return numbered_fleet(number)
+    return most_fleet(rng) if chance < 0.7 else energy_fleet(rng)
 
 
 def numbered_larger_fleet(number: int) -> Mapping:
@@ -236,9 +246,16 @@ def _demand(rng: random.Random, rate: float, rounded: bool) -> float:
 # --- workloads of the performance model -------------------------------------------------------------------------------
 
 
-def _priced_workload(rng: random.Random, name: str, pools: Sequence[Mapping], beside: int, planned: Mapping) -> Mapping:
+def _priced_workload(
+    rng: random.Random,
+    name: str,
+    pools: Sequence[Mapping],
+    beside: int,
+    planned: Mapping,
+    space: Callable[[random.Random], Mapping] | None = None,
+) -> Mapping:
     workload: Mapping = {"name": name, **_model(rng)}
-    workload |= _requirements(rng, pools) | {"design_space": _design_space(rng)}
+    workload |= _requirements(rng, pools) | {"design_space": (space or _design_space)(rng)}
     workload |= _engine(rng, workload, pools)
     if not _has_8_bits(workload, pools):
         workload.pop("kv_cache", None)
@@ -508,6 +525,106 @@ def _level_workload(rng: random.Random, name: str, pools: Sequence[Mapping], bes
             workload.pop("speculation", None)
     workload["requests_per_s"] = _priced_demand(rng, workload, pools, beside, planned)
     return workload
+
+
+# --- fleets that serve as much as they can, and fleets whose energy matters -------------------------------------------
+
+
+def most_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet that is to serve as much as it can; two thirds of them have caps."""
+    while True:
+        drawn = _few_gpus(rng) | {"objective": "throughput"}
+        if len(drawn["workloads"]) == 1 and rng.random() < 0.3:
+            # Then the factor is in requests a second.
+            drawn["workloads"][0].pop("requests_per_s")
+        with contextlib.suppress(TooLargeError):
+            free = answer(drawn) if _slices_are_few(drawn) else None
+            if free is None:
+                if rng.random() < 0.03:
+                    return drawn
+                continue
+            return _with_tight_caps(rng, drawn, free)
+
+
+def _with_tight_caps(rng: random.Random, fleet: Mapping, free: OracleAnswer) -> Mapping:
+    """Add caps below what is needed to serve the most."""
+    limits: Mapping = {}
+    if free.usd_per_hour > 0 and rng.random() < 0.4:
+        limits["max_usd_per_hour"] = free.usd_per_hour * rng.choice((0.4, 0.6, 0.8, 1.0))
+    if rng.random() < 0.25:
+        limits["max_gpus"] = max(1, round(free.gpus * rng.choice((0.5, 0.8, 1.0))))
+    if free.power_kw and rng.random() < 0.25:
+        limits["max_power_kw"] = free.power_kw * rng.choice((0.5, 0.8, 1.0))
+    return fleet | {"limits": limits} if limits else fleet
+
+
+def _few_gpus(rng: random.Random) -> Mapping:
+    """Draw a fleet on small pools without caps, of which all counts of instances can be listed."""
+    rounded, planned = rng.random() < 0.5, _planned_with(rng)
+    pools = [_level_pool(rng, number, rounded) for number in range(rng.choice((1, 1, 2)))]
+    count = rng.choice((1, 1, 2))
+    workloads = [
+        _priced_workload(rng, f"w{number}", pools, count, planned, _few_degrees)
+        if rng.random() < 0.25
+        else _listed_workload(rng, f"w{number}", pools, count, rounded)
+        for number in range(count)
+    ]
+    return {"kind": "fleet", "name": "few GPUs", "pools": pools, "workloads": workloads, **planned}
+
+
+def _few_degrees(rng: random.Random) -> Mapping:
+    return {
+        "tensor_parallel": rng.choice(([1], [2], [1, 2], [1, 4])),
+        "pipeline_parallel": [1],
+        "attention_data_parallel": rng.choice(([1], [1], [1, 2])),
+        "batch": rng.choice(({"max": 32}, [1, 2, 4, 8, 16, 32, 64])),
+        "max_gpus": 4,
+    }
+
+
+def energy_fleet(rng: random.Random) -> Mapping:
+    """Draw a fleet whose energy has a price, a limit, or is what is to be least; most can be served."""
+    while True:
+        drawn = _few_gpus(rng)
+        objective = rng.choice(("cost", "cost", "cost", "energy", "energy", "carbon", "power", "gpus"))
+        drawn |= {"pools": _supplied(rng, drawn["pools"]), "objective": objective}
+        with contextlib.suppress(TooLargeError):
+            free = answer(drawn) if _slices_are_few(drawn) else None
+            if free is None:
+                if rng.random() < 0.03:
+                    return drawn
+                continue
+            return _with_caps_on_energy(rng, drawn)
+
+
+def _supplied(rng: random.Random, pools: Sequence[Mapping]) -> list[Mapping]:
+    """Say what energy costs and emits at the site of each pool, where some of it costs more than the GPUs."""
+    priced, found = rng.random() < 0.7, []
+    for pool in pools:
+        power = {"kg_co2_per_kwh": rng.choice((0.05, 0.4, 1.0))}
+        if priced and rng.random() < 0.85:
+            power["usd_per_kwh"] = rng.choice((0.1, 1.0, 4.0, 10.0))
+        if rng.random() < 0.6:
+            power["pue"] = rng.choice((1.1, 1.5, 3.0))
+        if rng.random() < 0.8:
+            found.append(pool | {"power": power})
+        else:
+            own = {"like": pool["accelerator"], "power": power}
+            found.append(pool | {"accelerator": own})
+    return found
+
+
+def _with_caps_on_energy(rng: random.Random, fleet: Mapping) -> Mapping:
+    """Add caps between the least there can be and what plans of least cost or power take; few cannot be kept."""
+    limits: Mapping = {}
+    fields = {"energy": "max_energy_kw", "carbon": "max_carbon_kg_per_hour", "cost": "max_usd_per_hour"}
+    for name, cap in fields.items():
+        if name == fleet["objective"] or rng.random() < 0.55:
+            continue
+        least = answer(fleet | {"limits": limits, "objective": name})
+        if least is not None and least.objective > 0:
+            limits[cap] = least.objective * rng.choice((0.97, 1.0001, 1.02, 1.05, 1.1, 1.2, 1.5))
+    return fleet | {"limits": limits} if limits else fleet
 
 
 # --- larger fleets ----------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def numbered_or_refused(number: int) -> tuple[Case, random.Random]:
 
 
 def _more(number: int) -> Mapping:
-    """Draw the fields on which no design space depends: the profile, the error, factors of servers, and energy."""
+    """Draw the fields on which no design space depends: profile, error, factors of servers, energy, and prompts."""
     rng = random.Random(f"more {number}")  # noqa: S311 - chance, not secrets
     found: Mapping = {}
     chance = rng.random()
@@ -148,27 +148,39 @@ def _more(number: int) -> Mapping:
         tariff = {"kg_co2_per_kwh": 0.4, "usd_per_kwh": price, "pue": pue}
         found["power"] = {name: value for name, value in tariff.items() if rng.random() < 0.75}
         found["power"].setdefault(*rng.choice((("usd_per_kwh", 0.1), ("kg_co2_per_kwh", 0.7))))
+    if rng.random() < 0.45:
+        # Long ones are read in pieces.
+        lengths = {"prompt_tokens": rng.choice((1, 500, 3000, 12_000, 30_000, 60_000))}
+        lengths["output_tokens"] = rng.choice((1, 40, 300, 2000, 6000))
+        found["prompts"] = lengths | rng.choice(({}, {}, {"prefix_hit": 0.3}, {"prefix_hit": 0.9}))
     return found
 
 
-def random_case(rng: random.Random, *, power: Mapping | None = None, **more: Any) -> Case:
-    """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again."""
-    mapping = _scenario(rng)
+def random_case(
+    rng: random.Random, *, power: Mapping | None = None, prompts: Mapping | None = None, **more: Any
+) -> Case:
+    """Draw one case; most that nothing fits, or whose limits leave nothing, are drawn again.
+
+    With prompts, the workload of a deployment that prices them, it has these as far as its models go.
+    """
+    # Drafts read prompts too, and few have the room beside them.
+    drafting = 0.4 if prompts is None else 0.8
+    mapping = _scenario(rng, drafting)
     for _ in range(5):
         if _feasible(mapping) or rng.random() < 0.1:
             break
-        mapping = _scenario(rng)
+        mapping = _scenario(rng, drafting)
     if mapping.get("fidelity") != "paper":
-        mapping = _powered(mapping, power) | more
+        mapping = _prompted(_powered(mapping, power), prompts) | more
         mapping = {name: value for name, value in mapping.items() if value is not None}
     if rng.random() < 0.7:
         mapping = _with_tight_memory(rng, mapping)
     mapping = _thinned(mapping)
-    limited = mapping | {"limits": _limits(rng, mapping)}
+    limited = _limited(rng, mapping)
     for _ in range(5):
         if _feasible(limited) or rng.random() < 0.15:
             break
-        limited = mapping | {"limits": _limits(rng, mapping)}
+        limited = _limited(rng, mapping)
     return Case(limited, oracle_scenario(limited))
 
 
@@ -184,18 +196,29 @@ def _powered(mapping: Mapping, power: Mapping | None) -> Mapping:
     return mapping | {"accelerators": cards}
 
 
+def _prompted(mapping: Mapping, prompts: Mapping | None) -> Mapping:
+    """Price prompts, which are shortened to what the models were made for."""
+    if prompts is None:
+        return mapping
+    known = [each.max_context_tokens for each in models(mapping) if each.max_context_tokens is not None]
+    most = min(known, default=prompts["prompt_tokens"] + prompts["output_tokens"])
+    output = max(1, min(prompts["output_tokens"], most // 2))
+    prompt = max(1, min(prompts["prompt_tokens"], most - output))
+    return mapping | {"workload": prompts | {"prompt_tokens": prompt, "output_tokens": output}}
+
+
 def _feasible(mapping: Mapping) -> bool:
     return bool(enumerate_deployments(oracle_scenario(mapping))["batch"].size)
 
 
-def _scenario(rng: random.Random) -> Mapping:
-    """Draw all of a scenario but its limits."""
+def _scenario(rng: random.Random, drafting: float) -> Mapping:
+    """Draw all of a scenario but its limits; such a share of them may speculate."""
     paper = rng.random() < 0.25
     mapping = _paper_scenario(rng) if paper else _real_scenario(rng, engine_field(rng))
     mapping["workload"] = {"context_tokens": rng.choice((0, 300, 1000, 8000, 100_000))}
     if not paper:
         mapping["profile"] = "paper-constants"
-    if rng.random() < 0.4:
+    if rng.random() < drafting:
         mapping |= _speculating(rng, mapping, paper=paper)
     if not paper:
         mapping["workload"]["output_tokens"] = rng.choice((0, 1, 200, 2000, 6000, 6000))
@@ -256,8 +279,7 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         weights=() if paper else listed_entries(mapping["weights"], ""),
         kv_cache=listed_entries(mapping.get("kv_cache"), "bf16"),
         batches=_batches(space["batch"]),
-        context_tokens=mapping["workload"]["context_tokens"],
-        output_tokens=mapping["workload"].get("output_tokens", 0),
+        **_workload(mapping["workload"]),
         tensor_parallel=_listed(space, "tensor_parallel"),
         stage_ranks=_listed(space, "stage_ranks"),
         tensor_layout=tuple(space["tensor_layout"]),
@@ -280,6 +302,18 @@ def oracle_scenario(mapping: Mapping) -> OracleScenario:
         **_drafting(mapping.get("speculation"), model, paper=paper),
         **mapping.get("limits", {}),
     )
+
+
+def _workload(given: Mapping) -> Mapping:
+    """Read the field ``workload`` for the oracle."""
+    context = given["prompt_tokens"] if "prompt_tokens" in given else given["context_tokens"]
+    return {
+        "context_tokens": context,
+        "output_tokens": given.get("output_tokens", 0),
+        "prompts": "prompt_tokens" in given,
+        "prefix_hit": given.get("prefix_hit", 0.0),
+        "requests_per_s": given.get("requests_per_s"),
+    }
 
 
 def _drafting(given: Mapping | None, model: Any, *, paper: bool) -> Mapping:
@@ -532,6 +566,34 @@ def _thinned(mapping: Mapping) -> Mapping:
         listed = isinstance(mapping["design_space"]["batch"], list)
         batch = kept.tolist() if listed else {"min": int(kept[0]), "max": int(kept[-1])}
         mapping = {**mapping, "design_space": {**mapping["design_space"], "batch": batch}}
+
+
+def _limited(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw the limits of a scenario; half of the least throughputs are least numbers of requests."""
+    limits, workload = _limits(rng, mapping), mapping["workload"]
+    if "prompt_tokens" not in workload:
+        return mapping | {"limits": limits}
+    if "min_throughput" in limits and rng.random() < 0.7:
+        least = limits.pop("min_throughput") / workload["output_tokens"]
+        workload = workload | {"requests_per_s": least}
+    mapping = mapping | {"workload": workload, "limits": limits}
+    return mapping | {"limits": limits | _times(rng, mapping)}
+
+
+def _times(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw a limit on the time to the first or to the last token, which some deployment just meets."""
+    oracle = oracle_scenario(mapping)
+    front = pareto(enumerate_deployments(oracle))
+    if not front["batch"].size or rng.random() < 0.2:
+        return {}
+    first, last = "max_time_to_first_token_s", "max_end_to_end_s"
+    name = rng.choice((first, first, last))
+    figures = limited_figures(oracle, front)
+    found = {name: _between(rng, figures[name])}
+    if rng.random() < 0.2:
+        other = last if name == first else first
+        found[other] = _between(rng, figures[other])
+    return found
 
 
 def _limits(rng: random.Random, mapping: Mapping) -> Mapping:

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from oracle import calibrated, deployable, enumeration, servers, serving
+from oracle import calibrated, deployable, energy, enumeration, fleet_answers, reserve, servers, serving
 from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
@@ -211,7 +211,7 @@ def _in_chunks(rng: random.Random) -> Mapping:
         chosen = rng.choice(found)
         at = (service, "colocated", chosen.precision, chosen.setup, int(chosen.setup.sigma * chosen.setup.pipeline))
         late = serving.price(*at).pass_s
-        with mock.patch.object(serving, "chunk_tokens", _all_at_once):
+        with mock.patch.object(reserve, "chunk_tokens", _all_at_once):
             early = serving.price(*at).pass_s
         workload["max_time_to_first_token_s"] = early + rng.choice((0.1, 0.5, 0.9)) * (late - early)
     return _with_demand(rng, mapping, "colocated")
@@ -687,7 +687,7 @@ _FIRST_TOKEN = calibrated.first_token_of
 RULES = {
     "the first token waits at least so long": Rule(_late, _without_first_token("seconds")),
     "prompts of others are in the way": Rule(_late, _without_first_token("prompts_in_the_way")),
-    "prompts run in chunks": Rule(_in_chunks, _patched(serving, "chunk_tokens", _all_at_once)),
+    "prompts run in chunks": Rule(_in_chunks, _patched(reserve, "chunk_tokens", _all_at_once)),
     "a plan survives the error of the model": Rule(_pessimistic, _changed(lambda mapping: mapping.pop("model_error"))),
     "one server has its own launches": Rule(
         _one_server, _patched(calibrated, "launch_factor", mock.Mock(return_value=1.0))
@@ -755,3 +755,52 @@ FREE_RULES: dict[str, Callable[[Mapping], OracleAnswer | None]] = {
     "each accelerator has a profile": _changed(lambda mapping: mapping.setdefault("profile", "paper-constants")),
 }
 """Rules that have to decide often enough in fleets that draw everything at once, and the oracle without each."""
+
+
+def _without_power(name: str) -> Callable[[Mapping], OracleAnswer | None]:
+    def answer_without(mapping: Mapping) -> OracleAnswer | None:
+        other = copy.deepcopy(mapping)
+        for pool in other["pools"]:
+            card = pool["accelerator"]
+            for held in (pool, card if isinstance(card, dict) else {}):
+                held.get("power", {}).pop(name, None)
+        return fleet_answers.answer(other)
+
+    return answer_without
+
+
+def _without_limits(*names: str) -> Callable[[Mapping], OracleAnswer | None]:
+    def answer_without(mapping: Mapping) -> OracleAnswer | None:
+        limits = {name: value for name, value in mapping.get("limits", {}).items() if name not in names}
+        return fleet_answers.answer(mapping | {"limits": limits})
+
+    return answer_without
+
+
+def _with_supply(change: Callable[[Any, Any, Any], Any]) -> Callable[[Mapping], OracleAnswer | None]:
+    def answer_without(mapping: Mapping) -> OracleAnswer | None:
+        with mock.patch.object(energy, "supply", change):
+            return fleet_answers.answer(mapping)
+
+    return answer_without
+
+
+_HONEST_SUPPLY = energy.supply
+
+ENERGY_RULES: dict[str, Callable[[Mapping], OracleAnswer | None]] = {
+    "energy has a price": _without_power("usd_per_kwh"),
+    "a site takes more than its boards": _without_power("pue"),
+    "energy and carbon are limited": _without_limits("max_energy_kw", "max_carbon_kg_per_hour"),
+    "instances draw while they wait": _with_supply(lambda *given: replace(_HONEST_SUPPLY(*given), idle=0.0)),
+    "requests take energy": _with_supply(lambda *given: replace(_HONEST_SUPPLY(*given), busy=0.0)),
+    "a profile has shares of the board power": _with_supply(lambda *given: _HONEST_SUPPLY(None, *given[1:])),
+}
+"""Rules of the energy of fleets, and the oracle without each."""
+
+
+def decided_in_plan(answer_without: Callable[[Mapping], OracleAnswer | None], mapping: Mapping) -> bool:
+    """Whether other instances run without a rule of energy, or another plan is too much, as far as can be told."""
+    with contextlib.suppress(TooLargeError):
+        honest, other = fleet_answers.answer(mapping), answer_without(mapping)
+        return (None if honest is None else honest.instances) != (None if other is None else other.instances)
+    return False

@@ -18,6 +18,7 @@ from oracle import (
     enumeration,
     heads,
     pareto,
+    passes,
     precision,
     reserve,
     servers,
@@ -206,6 +207,25 @@ def _usual_shares(profile: Any, accelerator: str, tariff: Any) -> energy.Supply:
     return _SUPPLY(None, accelerator, tariff)
 
 
+def _decoding_alone(scenario: OracleScenario) -> OracleScenario:
+    """Leave prompts and all that is asked of them out."""
+    limits: Any = dict.fromkeys(("max_time_to_first_token_s", "max_end_to_end_s", "requests_per_s"))
+    return replace(scenario, prompts=False, **limits)
+
+
+def _all_at_once(accelerator: Any, engine: str) -> float:
+    return math.inf
+
+
+def _drafting_alone(*given: Any) -> passes.Pass:
+    return passes.Pass(1, 1)
+
+
+def _in_nobodys_way(profile: Any) -> Any:
+    return replace(_FIRST_TOKEN(profile), prompts_in_the_way=0.0)
+
+
+_FIRST_TOKEN = calibrated.first_token_of
 _JOULES, _SUPPLY = energy.joules_per_token, energy.supply
 
 
@@ -256,6 +276,14 @@ SWITCHES: Mapping[str, Switch] = {
     "carbon is limited": _scenario(max_carbon_kg_per_mtok=None),
     "GPUs draw less while they wait": _patched(energy, "joules_per_token", _always_busy),
     "a profile has shares of the board power": _patched(energy, "supply", _usual_shares),
+    "prompts are priced": Switch(_decoding_alone),
+    "a part of a prompt is found": _scenario(prefix_hit=0.0),
+    "the first token is in time": _scenario(max_time_to_first_token_s=None),
+    "the last token is in time": _scenario(max_end_to_end_s=None),
+    "a least number of requests": _scenario(requests_per_s=None),
+    "prompts run in chunks": _patched(reserve, "chunk_tokens", _all_at_once),
+    "prompts of others are in the way": _patched(calibrated, "first_token_of", _in_nobodys_way),
+    "a draft reads prompts too": _patched(passes, "of_draft", _drafting_alone),
     "contexts that a model was made for": _of_models(lambda model: replace(model, max_context_tokens=None)),
 }
 """Every rule of docs/performance-model.md that a scenario may turn on, and the oracle without it."""

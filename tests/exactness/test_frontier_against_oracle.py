@@ -30,8 +30,12 @@ DECISION = (*DEGREES, "engine", "exchange", "draft_mode", "draft_model")
 TEXTS = ("weights", "kv_cache", "engine", "exchange", "draft_mode", "draft_model")
 """Columns of the decision that the oracle leaves empty in fidelity ``paper``, and those of servers without one."""
 FIGURES = (SPEED, COST, "latency_s", "throughput_tokens_per_s", "mfu")
-OF_ENERGY = ("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok")
-"""Figures that may be null, which are no number for the oracle."""
+NULLABLE = (
+    *("energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok"),
+    *("time_to_first_token_s", "end_to_end_s", "requests_per_s"),
+    *("cost_usd_per_mtok_total", "usd_per_request", "usd_per_hour"),
+)
+"""Figures that may be null, which are no number for the oracle, or left out."""
 
 OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
 
@@ -110,10 +114,11 @@ def _point_faults(point: Deployment, table: Deployments, oracle: OracleScenario)
     for column in FIGURES:
         if not np.isclose(columns[column], table[column][rows[0]], rtol=ROUNDING, atol=0.0):
             yield f"{column} is {columns[column]}, {table[column][rows[0]]} for the oracle"
-    for column in OF_ENERGY:
-        stated = np.nan if columns[column] is None else columns[column]
+    for column in NULLABLE:
+        known = columns.get(column)
+        stated = np.nan if known is None else known
         if not np.isclose(stated, table[column][rows[0]], rtol=ROUNDING, atol=0.0, equal_nan=True):
-            yield f"{column} is {columns[column]}, {table[column][rows[0]]} for the oracle"
+            yield f"{column} is {known}, {table[column][rows[0]]} for the oracle"
     yield from _memory_faults(columns, oracle)
     yield from _engine_faults({name: values[rows[0]].item() for name, values in table.items()}, columns, oracle)
     speed, cost = table[SPEED] / getattr(point, SPEED), table[COST] / getattr(point, COST)

@@ -100,6 +100,13 @@ class FirstToken:
     seconds: float = 0.040
     prompts_in_the_way: float = 0.065
 
+    def after_s(self, prompt_s: float, sequences: Array, generation_s: Array) -> Array:
+        """Seconds to the first token: the pass of the prompt, which others delay, and that of the token itself.
+
+        ``sequences`` are those of one attention group in a micro-batch.
+        """
+        return np.asarray(self.seconds + prompt_s * (1 + self.prompts_in_the_way * sequences) + generation_s)
+
 
 def first_token_of(profile: Profile | None) -> FirstToken:
     """Constants of the time to first token."""
@@ -230,7 +237,7 @@ class Case:
         return deployable.pace(self.model, self.setup)
 
     @property
-    def arriving(self) -> float:
+    def arriving(self) -> Array | float:
         """Tokens of prompts that arrive for each sequence and pass, e (I - I_0)."""
         return self.load.prompts * (self.load.prompt_tokens - self.load.found)
 
@@ -322,7 +329,7 @@ def _attention_s(case: Case) -> Array:
     return np.asarray(case.pace * np.maximum(moving, computing) / setup.gpus)
 
 
-def _prompt_s(case: Case) -> float:
+def _prompt_s(case: Case) -> Array:
     """C: seconds of the prompts that arrive for one sequence."""
     load, setup, everything = case.load, case.setup, Kind()
     pairs = 0.0
@@ -337,7 +344,7 @@ def _prompt_s(case: Case) -> float:
     wires = Measured(case.accelerator, case.profile, at_best=True)
     x = np.asarray(case.arriving / setup.pipeline)
     moved = deployable.network_s(case.model, wires, setup, x)
-    return float(seconds / setup.gpus + sum(moved.values()))
+    return np.asarray(seconds / setup.gpus + sum(moved.values()))
 
 
 def evaluate(

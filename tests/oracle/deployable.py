@@ -37,7 +37,7 @@ class Load:
     first: float
     last: float
     generated: Array | float
-    prompts: float = 0.0
+    prompts: Array | float = 0.0
     prompt_tokens: float = 0.0
     found: float = 0.0
 
@@ -131,10 +131,11 @@ def arithmetic_s(
     return np.asarray(micro_batch * per_sequence / (setup.stage_ranks * accelerator.arithmetic_cap))
 
 
-def token_s(model: Model, accelerator: Accelerator, precision: str | Precision, first: float, last: float) -> float:
-    """Seconds that one token computes on one GPU at its peak rates, for the utilisation."""
-    over_cache = float(cache_flop(model, Load(1.0, first, last, 1.0))) / accelerator.flops_16bit
-    return matrix_s(model, accelerator, precision) + over_cache + ends_s(model, accelerator, precision)
+def token_s(model: Model, accelerator: Accelerator, precision: str | Precision, load: Load) -> float:
+    """Seconds that one token computes on one GPU at its peak rates, with the prompts that come with it."""
+    over_cache = float(cache_flop(model, load)) / accelerator.flops_16bit
+    matrices = matrix_s(model, accelerator, precision) + ends_s(model, accelerator, precision)
+    return float(load.carried) * matrices + over_cache
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 
-from . import calibrated, deployable, energy, heads, paper, servers
+from . import calibrated, deployable, energy, heads, paper, passes, servers
 from .common import Array, Setup
+from .deployable import Load
 from .energy import Supply
+from .passes import Pass
 from .physics import evaluate
 from .precision import Precision, pairs
-from .reserve import Reserve
+from .reserve import Reserve, chunks
 
 Mask = NDArray[np.bool_]
 Deployments = dict[str, NDArray[Any]]
@@ -37,6 +40,10 @@ class OracleScenario:
     kv_cache: tuple[str, ...] = ("bf16",)
     context_tokens: float = 1000
     output_tokens: float = 1000
+    prompts: bool = False
+    """Whether prompts of as many tokens as the context are priced too, ``prompt_tokens`` of scenario files."""
+    prefix_hit: float = 0.0
+    requests_per_s: float | None = None
     tensor_parallel: tuple[int, ...] | None = None
     stage_ranks: tuple[int, ...] | None = None
     tensor_layout: tuple[str, ...] = ("1d",)
@@ -57,6 +64,8 @@ class OracleScenario:
     max_power_kw: float | None = None
     max_energy_j_per_token: float | None = None
     max_carbon_kg_per_mtok: float | None = None
+    max_time_to_first_token_s: float | None = None
+    max_end_to_end_s: float | None = None
     model_error: float | Literal["profile"] = 0.0
     memory_utilization: float = 0.9
     engine: servers.Engines = "any"
@@ -70,6 +79,47 @@ class OracleScenario:
     def full_tokens(self) -> float:
         """Tokens of a sequence when it is longest."""
         return self.context_tokens + self.output_tokens
+
+    @property
+    def found_tokens(self) -> float:
+        """Tokens of a prompt that are in the prefix cache."""
+        return self.prefix_hit * self.context_tokens
+
+    @property
+    def new_tokens(self) -> float:
+        """Tokens of a prompt that go through the model."""
+        return (1 - self.prefix_hit) * self.context_tokens
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """Tokens of a prompt that go through the model, and of its answer."""
+        return self.new_tokens, self.output_tokens
+
+    def pass_of_model(self, verified: int, expected: float) -> Pass:
+        """Pass of the model that verifies so many tokens, of which so many are expected."""
+        return passes.of_model(verified, expected, *self.sizes) if self.prompts else Pass(verified, verified)
+
+    def passes_of_draft(self) -> list[Pass]:
+        """Passes of the draft, one for each verify width where prompts come beside; otherwise all are one."""
+        widths = self.expected_tokens.items()
+        every = [passes.of_draft(width - 1, expected, *self.sizes) for width, expected in widths if self.prompts]
+        return every or [Pass(1, 1)]
+
+    def load(self, carried: Sequence[Pass]) -> Load:
+        """Load of passes while an answer is generated, one row each."""
+        columns = (np.array(column, dtype=float)[:, np.newaxis] for column in zip(*carried, strict=True))
+        tokens, generated, prompts = columns
+        span = self.context_tokens, self.full_tokens
+        return Load(tokens, *span, generated, prompts, self.context_tokens, self.found_tokens)
+
+    def chunks(self, accelerator: Accelerator, engine: str) -> int:
+        """Passes in which a server takes a prompt."""
+        return chunks(self.new_tokens, accelerator, engine)
+
+    def pace(self, accelerator: Accelerator, engine: str) -> tuple[float, int]:
+        """Say what else than its ranks decides how quickly a server runs a setup, as far as it matters."""
+        late = self.max_time_to_first_token_s is not None or self.max_end_to_end_s is not None
+        return self.launch_factor(accelerator, engine), self.chunks(accelerator, engine) if late else 0
 
     @property
     def reserve(self) -> Reserve:
@@ -123,7 +173,7 @@ class OracleScenario:
     def refused_field(self) -> str | None:
         """Name the field for which no configuration exists, whatever the design space and the memory."""
         if self.too_long():
-            return "workload.context_tokens"
+            return "workload.prompt_tokens" if self.prompts else "workload.context_tokens"
         if self.without_server():
             return f"accelerators[{self.accelerators.index(self.without_server()[0])}]"
         any_pair = any(_precisions(self, accelerator) for accelerator in self.accelerators)
@@ -153,40 +203,54 @@ class Pricing:
     accelerator: Accelerator
     precision: Precision
     known: dict[tuple[object, ...], tuple[Array, Array, Array]] = field(default_factory=dict)
+    prompt_passes: dict[tuple[object, ...], float] = field(default_factory=dict)
 
-    def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, tokens_per_pass: Sequence[int]) -> Hosted:
+    def host(self, model: Model | PaperModel, setup: Setup, exists: Mask, carried: Sequence[Pass]) -> Hosted:
         """Price a model in a setup."""
         factor = self.scenario.launch_factor(self.accelerator, setup.engine)
-        alike = (model, replace(setup, engine="none"), servers.sharers(setup), factor, tuple(tokens_per_pass))
+        alike = (model, replace(setup, engine="none"), servers.sharers(setup), factor, tuple(carried))
         if alike not in self.known:
-            self.known[alike] = self._priced(model, setup, tokens_per_pass, factor)
+            self.known[alike] = self._priced(model, setup, carried, factor)
         reserve = 0.0
         if isinstance(model, Model):
             reserve = self.scenario.reserve.reserve_bytes(model, self.accelerator, setup)
         return Hosted(setup, exists, *self.known[alike], reserve)
 
+    def prompt_s(self, hosted: Sequence[tuple[Model, Setup]], engine: str) -> float:
+        """Seconds of the passes of models that bring a prompt to each group and stage, and generate nothing."""
+        return sum(self._prompt_s(model, setup, engine) for model, setup in hosted)
+
+    def _prompt_s(self, model: Model, setup: Setup, engine: str) -> float:
+        scenario = self.scenario
+        factor = scenario.launch_factor(self.accelerator, setup.engine)
+        pieces = scenario.chunks(self.accelerator, engine)
+        alike = (model, replace(setup, engine="none"), servers.sharers(setup), factor, pieces)
+        if alike not in self.prompt_passes:
+            batch = np.array([float(setup.sigma * setup.pipeline)])
+            sizes = scenario.context_tokens, scenario.found_tokens
+            load = Load(scenario.new_tokens / pieces, 0.0, 0.0, 0.0, 1 / pieces, *sizes)
+            at = (model, self.accelerator, setup, self.precision, batch, load)
+            passed = calibrated.evaluate(*at, scenario.profile_of(self.accelerator), factor)
+            self.prompt_passes[alike] = pieces * float(passed.latency_s[0])
+        return self.prompt_passes[alike]
+
     def _priced(
-        self, model: Model | PaperModel, setup: Setup, tokens_per_pass: Sequence[int], factor: float
+        self, model: Model | PaperModel, setup: Setup, carried: Sequence[Pass], factor: float
     ) -> tuple[Array, Array, Array]:
         """Latency, its busy part and resident bytes at each batch."""
         scenario, batch = self.scenario, self.scenario.batches.astype(float)
-        passed = evaluate(
-            model,
-            self.accelerator,
-            setup,
-            batch=batch,
-            context_tokens=scenario.context_tokens,
-            output_tokens=scenario.output_tokens,
-            tokens_per_pass=np.array(tokens_per_pass)[:, np.newaxis],
-            weights=self.precision,
-            profile=scenario.profile_of(self.accelerator),
-            launch_factor=factor,
-        )
-        seconds = passed.latency_s, passed.busy_s
+        load = scenario.load(carried)
         if isinstance(model, PaperModel):
-            return *seconds, paper.resident_bytes(model, batch / setup.pipeline, scenario.context_tokens)
+            context, tokens = scenario.context_tokens, load.carried
+            passed = evaluate(
+                model, self.accelerator, setup, batch=batch, context_tokens=context, tokens_per_pass=tokens
+            )
+            held = paper.resident_bytes(model, batch / setup.pipeline, context)
+            return passed.latency_s, passed.busy_s, held
+        profile = scenario.profile_of(self.accelerator)
+        passed = calibrated.evaluate(model, self.accelerator, setup, self.precision, batch, load, profile, factor)
         at = (self.precision, batch, scenario.full_tokens, self.accelerator)
-        return *seconds, deployable.resident_bytes(model, setup, *at)
+        return passed.latency_s, passed.busy_s, deployable.resident_bytes(model, setup, *at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +266,21 @@ class Group:
     batch: NDArray[np.int64]
     latency_s: Array
     busy_s: Array
+    first_token_s: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One way of decoding in a setup, at each batch; no draft tokens without speculation.
+
+    Latency is infinite where no draft fits. ``prompt_s`` is what the passes of a prompt take, or nan.
+    """
+
+    draft_tokens: int
+    expected: float
+    latency_s: Array
+    busy_s: Array
+    prompt_s: float
 
 
 def enumerate_deployments(scenario: OracleScenario) -> Deployments:
@@ -310,13 +389,27 @@ def _groups(scenario: OracleScenario, accelerator: Accelerator, precision: Preci
     pricing = Pricing(scenario, accelerator, precision)
     for degrees, exists in setups(scenario, scenario.model):
         for setup in _ways(scenario, accelerator, precision, degrees):
-            main = pricing.host(scenario.model, setup, exists, [1])
+            main = pricing.host(scenario.model, setup, exists, [scenario.pass_of_model(1, 1.0)])
             fits = main.exists & _fits(scenario, accelerator, main)
-            for draft_tokens, latency, busy in _decodings(pricing, main):
-                kept = fits & np.isfinite(latency)
-                batch, draft = scenario.batches[kept], scenario.draft_columns if draft_tokens else ("", "")
-                figures = (token_s, batch, latency[kept], busy[kept])
-                yield Group(accelerator, precision, main.setup, draft_tokens, draft, *figures)
+            for one in _decodings(pricing, main):
+                kept = fits & np.isfinite(one.latency_s)
+                batch, draft = scenario.batches[kept], scenario.draft_columns if one.draft_tokens else ("", "")
+                first = _first_token_s(scenario, accelerator, setup, one, batch, one.latency_s[kept])
+                figures = (token_s, batch, one.latency_s[kept], one.busy_s[kept], first)
+                yield Group(accelerator, precision, main.setup, one.draft_tokens, draft, *figures)
+
+
+def _first_token_s(
+    scenario: OracleScenario,
+    accelerator: Accelerator,
+    setup: Setup,
+    one: Decoded,
+    batch: NDArray[np.int64],
+    latency_s: Array,
+) -> Array:
+    """Seconds to the first token, nan where no prompts are priced."""
+    waits = calibrated.first_token_of(scenario.profile_of(accelerator))
+    return waits.after_s(one.prompt_s, batch / (setup.sigma * setup.pipeline), one.expected * latency_s)
 
 
 def _ways(scenario: OracleScenario, accelerator: Accelerator, precision: Precision, degrees: Setup) -> list[Setup]:
@@ -331,30 +424,46 @@ def _token_s(scenario: OracleScenario, accelerator: Accelerator, precision: Prec
     model = scenario.model
     if isinstance(model, PaperModel):
         return paper.flop_per_token(model, scenario.context_tokens) / paper.peak(model, accelerator)
-    return deployable.token_s(model, accelerator, precision, scenario.context_tokens, scenario.full_tokens)
+    one, span = scenario.pass_of_model(1, 1.0), (scenario.context_tokens, scenario.full_tokens)
+    load = Load(one.carried, *span, one.generated, one.prompts, scenario.context_tokens, scenario.found_tokens)
+    return deployable.token_s(model, accelerator, precision, load)
 
 
-def _decodings(pricing: Pricing, main: Hosted) -> Iterator[tuple[int, Array, Array]]:
-    """Draft tokens (0 without speculation), latency at each batch, infinite where no draft fits, and its busy part."""
+def _decodings(pricing: Pricing, main: Hosted) -> Iterator[Decoded]:
+    """Decode without speculation, and with every verify width."""
     scenario = pricing.scenario
-    yield 0, main.latency_s[0], main.busy_s[0]
+    yield Decoded(0, 1.0, main.latency_s[0], main.busy_s[0], _prompt_s(pricing, scenario.model, main))
     drafts = list(_drafts(pricing, main))
     draft_s = [
-        np.where(draft.exists & _fits(scenario, pricing.accelerator, main, draft), draft.latency_s[0], np.inf)
+        np.where(draft.exists & _fits(scenario, pricing.accelerator, main, draft), draft.latency_s, np.inf)
         for draft in drafts
     ]
     if not draft_s:
         return
-    # Only the paper leaves a choice: the fastest.
-    fastest = np.min(draft_s, axis=0)
-    busy = np.choose(np.argmin(draft_s, axis=0), [draft.busy_s[0] for draft in drafts])
     widths = scenario.expected_tokens
+    shape = len(widths), scenario.batches.size
+    # Only the paper leaves a choice: the fastest.
+    fastest = np.broadcast_to(np.min(draft_s, axis=0), shape)
+    busy = np.broadcast_to(np.choose(np.argmin(draft_s, axis=0), [draft.busy_s for draft in drafts]), shape)
     verifier = heads.verifying(scenario.model, scenario.draft_model)
-    verifying = pricing.host(verifier, main.setup, main.exists, list(widths))
+    carried = [scenario.pass_of_model(width, expected) for width, expected in widths.items()]
+    verifying = pricing.host(verifier, main.setup, main.exists, carried)
+    prompt_s = _prompt_s(pricing, verifier, main, *drafts)
     for row, (gamma, expected) in enumerate(widths.items()):
         proposals = gamma if scenario.fidelity == "paper" else gamma - 1
-        latency = speculative_s(verifying.latency_s[row], fastest, proposals, expected)
-        yield gamma, latency, speculative_s(verifying.busy_s[row], busy, proposals, expected)
+        latency = speculative_s(verifying.latency_s[row], fastest[row], proposals, expected)
+        busy_s = speculative_s(verifying.busy_s[row], busy[row], proposals, expected)
+        yield Decoded(gamma, expected, latency, busy_s, prompt_s)
+
+
+def _prompt_s(pricing: Pricing, model: Model | PaperModel, main: Hosted, *drafts: Hosted) -> float:
+    """Seconds of the passes of a prompt through the model and what drafts; nan where no prompts are priced."""
+    scenario = pricing.scenario
+    if not scenario.prompts:
+        return math.nan
+    assert isinstance(model, Model)
+    hosted = [(model, main.setup), *((scenario.draft_model, draft.setup) for draft in drafts)]
+    return pricing.prompt_s(hosted, main.setup.engine)  # type: ignore[arg-type]
 
 
 def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
@@ -365,12 +474,12 @@ def _drafts(pricing: Pricing, main: Hosted) -> Iterator[Hosted]:
     if isinstance(draft, PaperModel):
         for setup, exists in setups(scenario, draft):
             if setup.gpus == main.setup.gpus:
-                yield pricing.host(draft, setup, exists, [1])
+                yield pricing.host(draft, setup, exists, scenario.passes_of_draft())
         return
     assert isinstance(scenario.model, Model)
     small = servers.beside(scenario.model, draft, main.setup)
     if small is not None:
-        yield pricing.host(draft, small, main.exists, [1])
+        yield pricing.host(draft, small, main.exists, scenario.passes_of_draft())
 
 
 def speculative_s(main_s: Array, draft_s: Array, proposals: int, expected: float) -> Array:
@@ -399,6 +508,8 @@ def _columns(scenario: OracleScenario, groups: list[Group]) -> Deployments:
     if scenario.fidelity == "paper":
         joules = np.full_like(joules, np.nan)
     for_energy = energy.per_mtok(joules, given("pue"), given("usd_per_kwh"))
+    cost = 1e6 * gpus * dollars / 3600 * latency / batch + np.nan_to_num(for_energy)
+    first = np.concatenate([np.empty(0), *(group.first_token_s for group in groups)])
     return {
         "accelerator": repeat([g.accelerator.name for g in groups], str),
         "weights": repeat([g.precision.weights for g in groups], str),
@@ -420,13 +531,29 @@ def _columns(scenario: OracleScenario, groups: list[Group]) -> Deployments:
         "gpus": gpus,
         "latency_s": latency,
         "speed_tokens_per_s": 1 / latency,
-        "cost_usd_per_mtok": 1e6 * gpus * dollars / 3600 * latency / batch + np.nan_to_num(for_energy),
+        "cost_usd_per_mtok": cost,
         "throughput_tokens_per_s": batch / latency,
         "mfu": batch / latency * token_s / gpus,
         "power_kw": gpus * watts / 1000,
         "energy_j_per_token": joules,
         "energy_usd_per_mtok": for_energy,
         "carbon_kg_per_mtok": energy.per_mtok(joules, given("pue"), given("kg_co2_per_kwh")),
+        **_of_prompts(scenario, first, latency, cost, batch),
+    }
+
+
+def _of_prompts(
+    scenario: OracleScenario, first_s: Array, latency_s: Array, cost: Array, batch: NDArray[np.int64]
+) -> Deployments:
+    """Columns of deployments that price prompts, all nan of others."""
+    output = scenario.output_tokens if scenario.prompts else math.nan
+    return {
+        "time_to_first_token_s": first_s,
+        "end_to_end_s": first_s + (output - 1) * latency_s,
+        "requests_per_s": batch / latency_s / output,
+        "cost_usd_per_mtok_total": cost * output / (scenario.context_tokens + output),
+        "usd_per_request": cost * output / 1e6,
+        "usd_per_hour": cost * batch / latency_s * 3600 / 1e6 * (output / output),
     }
 
 
@@ -441,6 +568,7 @@ LEAST, MOST = (
     {
         "min_speed": "speed_tokens_per_s",
         "min_throughput": "throughput_tokens_per_s",
+        "requests_per_s": "requests_per_s",
     },
     {
         "max_cost": "cost_usd_per_mtok",
@@ -448,6 +576,8 @@ LEAST, MOST = (
         "max_power_kw": "power_kw",
         "max_energy_j_per_token": "energy_j_per_token",
         "max_carbon_kg_per_mtok": "carbon_kg_per_mtok",
+        "max_time_to_first_token_s": "time_to_first_token_s",
+        "max_end_to_end_s": "end_to_end_s",
     },
 )
 """Columns that limits are on, by their names."""

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import calibrated, cards, heads, servers, serving
+from . import calibrated, cards, energy, heads, servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
+from .energy import Supply
 from .precision import Precision
 from .precision import listed as listed_entries
 from .serving import Decoding, Instance, Phase, Request, Service, Speculation
@@ -56,7 +57,8 @@ MOST_COMPARED = 5_000
 
 FORMAT, FORMAT_VERSION, SCENARIO_VERSION = "ieco_opt result", 2, 2
 
-OBJECTIVES, AGAINST = ("cost", "power", "gpus"), ("speed", "power", "gpus")
+OBJECTIVES = ("cost", "power", "gpus", "energy", "carbon", "throughput")
+AGAINST = ("speed", "power", "gpus", "throughput")
 
 PHASES: dict[str, tuple[Phase, ...]] = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
@@ -90,6 +92,7 @@ class Pool:
     power_w: float | None
     max_power_kw: float | None
     owned_gpus: int
+    supply: Supply = field(default_factory=Supply)
 
     @property
     def node_size(self) -> int:
@@ -119,6 +122,14 @@ class Pool:
         """Power of that many GPUs, if known."""
         return None if self.power_w is None else self.power_w * rented / 1000
 
+    def idle_kw(self, gpus: float) -> float:
+        """Power that the site draws for instances of that many GPUs, whatever they serve; nan if unknown."""
+        return self.supply.pue * gpus * (self.power_w or math.nan) * self.supply.idle / 1000
+
+    def busy_kw(self, gpus: float, busy_s: float) -> float:
+        """Power of a request a second that keeps that many GPUs busy so long (kW of the site); nan if unknown."""
+        return self.supply.pue * gpus * (self.power_w or math.nan) * self.supply.busy * busy_s / 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -141,6 +152,8 @@ class Kind:
     rows: tuple[Row, ...] = field(default=(), compare=False)
     runs: tuple[str, str] | None = None
     error: float = 0.0
+    busy_s: tuple[float, ...] = ()
+    """Seconds for which a request of each class keeps the instance busy; empty where energy does not matter."""
 
     @property
     def sure_capacity(self) -> tuple[float, ...]:
@@ -201,24 +214,35 @@ class Case:
     objective: str
     profile: Any = None
     model_error: Any = None
+    max_energy_kw: float | None = None
+    max_carbon_kg_per_hour: float | None = None
+
+    @property
+    def energy_matters(self) -> bool:
+        """Whether the loads of instances are decided with the plan (docs/fleet.md, "Energy")."""
+        priced = any(not math.isnan(pool.supply.usd_per_kwh) for pool in self.pools)
+        limited = self.max_energy_kw is not None or self.max_carbon_kg_per_hour is not None
+        return priced or limited or self.objective in ("energy", "carbon")
 
 
-def read(mapping: Scenario, speed_factor: float = 1.0) -> Case:
-    """Read a scenario; every least speed is multiplied by the factor."""
+def read(mapping: Scenario, speed_factor: float = 1.0, demand_factor: float = 1.0) -> Case:
+    """Read a scenario; every least speed and every demand is multiplied by its factor."""
     if _given(mapping, "version", SCENARIO_VERSION) != SCENARIO_VERSION:
         message = f"scenario of version {mapping['version']}; the oracle reads {SCENARIO_VERSION}"
         raise ValueError(message)
-    pools = tuple(_pool(entry) for entry in mapping["pools"])
+    pools = tuple(_pool(entry, mapping.get("profile")) for entry in mapping["pools"])
     limits = mapping.get("limits") or {}
     return Case(
         pools=pools,
-        workloads=tuple(_workload(entry, pools, speed_factor) for entry in mapping["workloads"]),
+        workloads=tuple(_workload(entry, pools, speed_factor, demand_factor) for entry in mapping["workloads"]),
         max_usd_per_hour=limits.get("max_usd_per_hour"),
         max_power_kw=limits.get("max_power_kw"),
         max_gpus=limits.get("max_gpus"),
         objective=mapping.get("objective") or "cost",
         profile=mapping.get("profile"),
         model_error=mapping.get("model_error"),
+        max_energy_kw=limits.get("max_energy_kw"),
+        max_carbon_kg_per_hour=limits.get("max_carbon_kg_per_hour"),
     )
 
 
@@ -233,8 +257,9 @@ def _model(reference: Any) -> Model:
     return found
 
 
-def _pool(mapping: Scenario) -> Pool:
-    known = cards.read(mapping["accelerator"])
+def _pool(mapping: Scenario, profile: Any) -> Pool:
+    known, card = cards.read(mapping["accelerator"]), mapping["accelerator"]
+    tariff = mapping.get("power") or (None if isinstance(card, str) else card.get("power"))
     price = _given(mapping, "usd_per_gpu_hour", known.usd_per_gpu_hour)
     if price is None:
         message = f"pool {mapping['name']} has no price"
@@ -248,19 +273,22 @@ def _pool(mapping: Scenario) -> Pool:
         power_w=_given(mapping, "power_w", known.power_w),
         max_power_kw=mapping.get("max_power_kw"),
         owned_gpus=_given(mapping, "owned_gpus", 0),
+        supply=energy.supply(calibrated.profile_of(profile, known), known.name, tariff),
     )
 
 
-def _workload(mapping: Scenario, pools: Sequence[Pool], speed_factor: float) -> Workload:
+def _workload(mapping: Scenario, pools: Sequence[Pool], speed_factor: float, demand_factor: float) -> Workload:
     mix = mapping.get("request_mix") or [{"name": "", "share": 1, **_sizes(mapping)}]
     shares = [entry["share"] for entry in mix]
     speed = mapping.get("min_speed")
     allowed = _given(mapping, "pools", [pool.name for pool in pools])
+    # Where it is left out, the most is wanted that can be served.
+    demand = _given(mapping, "requests_per_s", 1.0) * demand_factor
     return Workload(
         name=mapping["name"],
         mapping=mapping,
         classes={_class_name(entry): Request(entry["prompt_tokens"], entry["output_tokens"]) for entry in mix},
-        requests_per_s=tuple(mapping["requests_per_s"] * share / sum(shares) for share in shares),
+        requests_per_s=tuple(demand * share / sum(shares) for share in shares),
         headroom=_given(mapping, "headroom", 0.0),
         slices=mapping.get("slices"),
         min_instances=_given(mapping, "min_instances", 1),
@@ -311,9 +339,10 @@ def listed_kinds(case: Case, workload: Workload) -> list[Kind]:
         first = [_first_token(by_class.get(label, {})) for label in workload.classes]
         if any(capacity):
             zeros = (0.0,) * len(capacity)
-            found.append(
-                Kind(workload.name, phase, pool, gpus, tuple(capacity), tuple(first), zeros, name, tuple(rows))
-            )
+            # An operating point is busy while it serves.
+            busy = tuple(1 / each if each else 0.0 for each in capacity) if case.energy_matters else ()
+            place = (workload.name, phase, pool, gpus)
+            found.append(Kind(*place, tuple(capacity), tuple(first), zeros, name, tuple(rows), busy_s=busy))
     return found
 
 
@@ -407,10 +436,8 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
     """Price the setups of a workload's model on a pool; in a mix each class has its own best batch."""
     if workload.mapping.get("model") is None:
         return []
-    by_class = [
-        {one.key: one for one in serving.instances(service(case, workload, pool, request), phase)}
-        for request in workload.classes.values()
-    ]
+    services = [service(case, workload, pool, request) for request in workload.classes.values()]
+    by_class = [{one.key: one for one in serving.instances(each, phase)} for each in services]
     error = calibrated.error_of(case.model_error, case.profile, case.pools[pool].accelerator)
     found = []
     for key in dict.fromkeys(key for one in by_class for key in one):
@@ -428,9 +455,18 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 label=f"{key[1:]}",
                 runs=_runs(next(member for member in members if member)),
                 error=error,
+                busy_s=_busy_s(services, members) if case.energy_matters else (),
             )
         )
     return found
+
+
+def _busy_s(services: Sequence[Service], members: Sequence[Instance | None]) -> tuple[float, ...]:
+    """Seconds for which a request of each class keeps the instances busy."""
+    return tuple(
+        serving.busy_request_s(wanted, member) if member else 0.0
+        for wanted, member in zip(services, members, strict=True)
+    )
 
 
 def _runs(instance: Instance) -> tuple[str, str]:
@@ -449,9 +485,10 @@ def undominated(listed: Sequence[Kind]) -> list[Kind]:
     return kept
 
 
-def _figures(kind: Kind) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _figures(kind: Kind) -> tuple[tuple[float, ...], ...]:
     """Order kinds so that what could replace a kind comes before it."""
-    return kind.sure_capacity, tuple(-passed for passed in kind.sure_times)
+    times = tuple(-passed for passed in kind.sure_times)
+    return kind.sure_capacity, times, tuple(-busy for busy in kind.busy_s)
 
 
 def _replaces(one: Kind, other: Kind) -> bool:
@@ -461,6 +498,8 @@ def _replaces(one: Kind, other: Kind) -> bool:
         return False
     # A class that only the better kind serves could bring a pair that starts too late, so classes have to be the same.
     if [value > 0 for value in one.capacity] != [value > 0 for value in other.capacity]:
+        return False
+    if any(mine > theirs for mine, theirs in zip(one.busy_s, other.busy_s, strict=True)):
         return False
     times = zip(one.sure_times, other.sure_times, strict=True)
     more = all(a >= b for a, b in zip(one.sure_capacity, other.sure_capacity, strict=True))
@@ -981,7 +1020,7 @@ class _Plan:
     """One plan beside the scenario, read afresh."""
 
     def __init__(self, scenario: Scenario, plan: Mapping[str, Any], minimised: str) -> None:
-        self.case = read(scenario, plan["speed_factor"])
+        self.case = read(scenario, plan["speed_factor"], plan.get("demand_factor") or 1.0)
         self.plan = plan
         self.minimised = minimised
         self.rows: list[Row] = plan["instances"]
@@ -1032,7 +1071,22 @@ class _Plan:
         if not at_most(row["requests_per_s"], row["capacity_requests_per_s"]):
             found.append(f"serves {row['requests_per_s']} of a capacity of {row['capacity_requests_per_s']}")
         share = row["requests_per_s"] / row["capacity_requests_per_s"]
+        if not in_mix:
+            found += self._row_energy(row, kind)
         return found + _differ("utilization", row["utilization"], share, PROVEN)
+
+    def _row_energy(self, row: Row, kind: Kind) -> list[str]:
+        """Check what the instances of a row draw at the load that it states, and that load where energy matters."""
+        pool = self.case.pools[kind.pool]
+        if "energy_kw" not in row or not kind.busy_s or pool.power_w is None:
+            return []
+        busy = pool.busy_kw(kind.gpus, kind.busy_s[0]) * row["requests_per_s"]
+        found = _differ("energy", row["energy_kw"], row["instances"] * pool.idle_kw(kind.gpus) + busy)
+        headroom = self.workloads[row["workload"]].headroom
+        most = row["instances"] * kind.sure_capacity[0] / (1 + headroom)
+        if self.case.energy_matters and not same(row["requests_per_s"], min(row["requests_per_s"], most), PROVEN):
+            found.append(f"serves {row['requests_per_s']}, of {most} with its headroom")
+        return found
 
     def _explained(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         """Find the kind of a row, among the operating points or by pricing its degrees."""
@@ -1086,7 +1140,8 @@ class _Plan:
         found += memory_faults(row, memory)
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         place = (workload.name, one.phase, self.pools[row["pool"]], one.gpus)
-        return Kind(*place, *parts, runs=_runs(one), error=wanted.error), found
+        busy = (serving.busy_request_s(wanted, one),)
+        return Kind(*place, *parts, runs=_runs(one), error=wanted.error, busy_s=busy), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         """Find a row's kind among all; the batch that it states is that of one of the classes."""
@@ -1214,7 +1269,11 @@ class _Plan:
         found = _differ("instances", summary["instances"], sum(row["instances"] for row in rows))
         found += _differ("requests/s", summary["requests_per_s"], sum(workload.requests_per_s))
         found += _differ("required requests/s", summary["required_requests_per_s"], sum(workload.required))
-        if workload.slices is None:
+        if mixed(workload) and self.case.energy_matters:
+            # A mix is spread for its energy, with which less may be served than with the best spread.
+            if not at_most(summary["capacity_requests_per_s"], capacity):
+                found.append(f"capacity is {summary['capacity_requests_per_s']}, of {capacity} at most")
+        elif workload.slices is None:
             found += _differ("capacity", summary["capacity_requests_per_s"], capacity)
         slack = summary["capacity_requests_per_s"] - summary["required_requests_per_s"]
         if not math.isclose(summary["slack_requests_per_s"], slack, abs_tol=TOLERANCE * (1 + capacity)):
@@ -1277,7 +1336,19 @@ class _Plan:
         return self._nodes_in_use(name) * pool.node_size if pool.by_node else self._used(name)
 
     def _rent(self, name: str) -> float:
-        return self.case.pools[self.pools[name]].usd_per_hour(self._rented(name))
+        """What a pool costs an hour, with its energy where that has a price."""
+        rent = self.case.pools[self.pools[name]].usd_per_hour(self._rented(name))
+        return rent + (self._for_energy(name, "usd_per_kwh") or 0.0)
+
+    def _energy_kw(self, pool: str) -> float | None:
+        """What the rows of a pool state that they draw together."""
+        drawn = [row.get("energy_kw") for row in self.rows if row["pool"] == pool]
+        return None if None in drawn else math.fsum(drawn)
+
+    def _for_energy(self, pool: str, per_kwh: str) -> float | None:
+        """What the energy of a pool costs or emits an hour; None if that is not known."""
+        drawn, factor = self._energy_kw(pool), getattr(self.case.pools[self.pools[pool]].supply, per_kwh)
+        return None if drawn is None or math.isnan(factor) else drawn * factor
 
     def _power(self, name: str) -> float | None:
         return self.case.pools[self.pools[name]].power_kw(self._rented(name))
@@ -1308,24 +1379,53 @@ class _Plan:
         found += _differ("used GPUs", summary["used_gpus"], self._used(pool.name))
         found += _differ("nodes", summary["nodes"], self._nodes_in_use(pool.name))
         found += _differ("usd_per_hour", summary["usd_per_hour"], self._rent(pool.name))
+        if "energy_kw" in summary:
+            found += _differ("energy_kw", summary["energy_kw"], self._energy_kw(pool.name))
+            for name, per_kwh in (("energy_usd_per_hour", "usd_per_kwh"), ("carbon_kg_per_hour", "kg_co2_per_kwh")):
+                found += _differ(name, summary[name], self._for_energy(pool.name, per_kwh))
         return found + _differ("power_kw", summary["power_kw"], self._power(pool.name))
 
     def _totals(self) -> list[str]:
         rented = [self._rented(pool.name) for pool in self.case.pools]
         sums = totals(self.case, rented)
         found = broken_limits(self.case, rented)
-        found += _differ("usd_per_hour", self.plan["usd_per_hour"], sums.usd_per_hour)
+        cost = math.fsum(self._rent(pool.name) for pool in self.case.pools)
+        found += _differ("usd_per_hour", self.plan["usd_per_hour"], cost)
+        found += self._energy_limits(cost)
         if self.plan["power_kw"] is not None or sums.power_kw is not None:
             found += _differ("power_kw", self.plan["power_kw"], sums.power_kw)
         found += _differ("gpus", self.plan["gpus"], sums.gpus)
-        found += _differ("objective", self.plan["objective"], sums.of(self.minimised))
+        named = {"cost": cost, "throughput": self.plan.get("demand_factor")} | {
+            name: self.plan.get(column) for name, column in (("energy", "energy_kw"), ("carbon", "carbon_kg_per_hour"))
+        }
+        expected = named[self.minimised] if self.minimised in named else sums.of(self.minimised)
+        found += _differ("objective", self.plan["objective"], expected)
         return found + self._proof()
+
+    def _energy_limits(self, cost: float) -> list[str]:
+        """Check the energy and the carbon of the plan, and the caps that they and the cost with them have."""
+        if "energy_kw" not in self.plan:
+            return []
+        drawn = [self._energy_kw(pool.name) for pool in self.case.pools]
+        found = []
+        if None not in drawn:
+            found += _differ("energy_kw", self.plan["energy_kw"], math.fsum(each or 0.0 for each in drawn))
+        for name, value, cap in (
+            ("$/h", cost, self.case.max_usd_per_hour),
+            ("kW of energy", self.plan["energy_kw"], self.case.max_energy_kw),
+            ("kg/h", self.plan["carbon_kg_per_hour"], self.case.max_carbon_kg_per_hour),
+        ):
+            if cap is not None and (value is None or value > cap * (1 + 1e-7)):
+                found.append(f"{value} {name} are more than {cap}")
+        return found
 
     def _proof(self) -> list[str]:
         objective, bound, gap, status = (self.plan[name] for name in ("objective", "bound", "gap", "status"))
         found = []
-        if bound is not None and not at_most(bound, objective):
-            found.append(f"bound {bound} is above the objective {objective}")
+        # The greatest factor is bounded from above, everything else from below.
+        ends = (objective, bound) if self.minimised == "throughput" else (bound, objective)
+        if bound is not None and not at_most(*ends):
+            found.append(f"bound {bound} is on the wrong side of the objective {objective}")
         if gap is not None and gap < 0:
             found.append(f"gap is {gap}")
         if status == "optimal" and (bound is None or not same(bound, objective, 2 * PROVEN)):

@@ -277,26 +277,38 @@ class Ways:
 
 
 def workload_ways(
-    case: Case, workload: Workload, listed: Sequence[Kind], columns: Columns, stock: Sequence[int]
+    case: Case,
+    workload: Workload,
+    listed: Sequence[Kind],
+    columns: Columns,
+    stock: Sequence[int],
+    least: float = -TOLERANCE,
 ) -> Ways:
-    """All ways to serve a workload, in either mode."""
+    """All ways to serve a workload with so much slack at least, in either mode."""
+    counts, slack = workload_counts(workload, listed, stock, least)
+    footprints = columns.footprints(case, listed, counts)
+    kept = columns.in_stock(case, footprints)
+    return Ways(footprints[kept], slack[kept], counts[kept].sum(axis=1)).distinct()
+
+
+def workload_counts(
+    workload: Workload, listed: Sequence[Kind], stock: Sequence[int], least: float = -TOLERANCE
+) -> tuple[Counted, Floats]:
+    """Counts of all kinds for each way to serve a workload with so much slack at least, and the slack."""
     tables, slacks = [np.zeros((0, len(listed)), dtype=np.int64)], [np.zeros(0)]
     for mode in PHASES:
         if mode in workload.modes:
-            counts, slack = _mode_ways(workload, listed, PHASES[mode], stock)
+            counts, slack = _mode_ways(workload, listed, PHASES[mode], stock, least)
             tables.append(counts)
             slacks.append(slack)
-    counts = np.concatenate(tables)
-    footprints = columns.footprints(case, listed, counts)
-    kept = columns.in_stock(case, footprints)
-    return Ways(footprints[kept], np.concatenate(slacks)[kept], counts[kept].sum(axis=1)).distinct()
+    return np.concatenate(tables), np.concatenate(slacks)
 
 
 def _mode_ways(
-    workload: Workload, listed: Sequence[Kind], phases: tuple[serving.Phase, ...], stock: Sequence[int]
+    workload: Workload, listed: Sequence[Kind], phases: tuple[serving.Phase, ...], stock: Sequence[int], least: float
 ) -> tuple[Counted, Floats]:
     """Counts of all kinds of a workload for each way to serve it in one mode, and the slack."""
-    ways = [_ways_alike(workload, listed, phases, stock, alike) for alike in alike_kinds(listed, phases)]
+    ways = [_ways_alike(workload, listed, phases, stock, least, alike) for alike in alike_kinds(listed, phases)]
     return np.concatenate([counts for counts, _ in ways]), np.concatenate([slack for _, slack in ways])
 
 
@@ -305,13 +317,14 @@ def _ways_alike(
     listed: Sequence[Kind],
     phases: tuple[serving.Phase, ...],
     stock: Sequence[int],
+    least: float,
     alike: Sequence[int],
 ) -> tuple[Counted, Floats]:
     """Counts of all kinds for each way to serve a workload with some of them, and the slack."""
     tables, slacks = [], []
     for phase in phases:
         mine = [index for index in alike if listed[index].phase == phase]
-        found, slack = _phase_ways(workload, [listed[index] for index in mine], stock)
+        found, slack = _phase_ways(workload, [listed[index] for index in mine], stock, least)
         table = np.zeros((len(found), len(listed)), dtype=np.int64)
         table[:, mine] = found
         tables.append(table)
@@ -327,14 +340,16 @@ def _ways_alike(
     return prefill[rows] + decode[others], np.minimum(slacks[0][rows], slacks[1][others])
 
 
-def _phase_ways(workload: Workload, listed: Sequence[Kind], stock: Sequence[int]) -> tuple[Counted, Floats]:
-    """Counts of the kinds of one phase that suffice and are in stock, and the slack."""
+def _phase_ways(
+    workload: Workload, listed: Sequence[Kind], stock: Sequence[int], least: float
+) -> tuple[Counted, Floats]:
+    """Counts of the kinds of one phase that are in stock and have so much slack at least, and the slack."""
     if not listed:
         return np.zeros((0, 0), dtype=np.int64), np.zeros(0)
     counts = all_counts(listed, workload.max_instances, stock)
     counts = counts[counts.sum(axis=1) >= workload.min_instances]
     slack = phase_slack(need(workload, listed), counts)
-    kept = slack >= -TOLERANCE
+    kept = slack >= least
     return counts[kept], slack[kept]
 
 

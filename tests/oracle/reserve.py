@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +51,11 @@ def chunk_tokens(accelerator: Accelerator, engine: str) -> float:
     if engine == "sglang":
         return _sglang_row(accelerator)[1]
     return 8192 if _serves_many(accelerator) else 2048
+
+
+def chunks(new_tokens: float, accelerator: Accelerator, engine: str) -> int:
+    """Passes in which a server takes a prompt of so many tokens that go through the model."""
+    return max(1, math.ceil(new_tokens / chunk_tokens(accelerator, engine)))
 
 
 def _serves_many(accelerator: Accelerator) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,14 +11,20 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.types import Accelerator, Model
 
-from . import calibrated, deployable, heads, servers
+from . import calibrated, deployable, heads, passes, servers
 from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
 from .precision import Precision, pairs, precise
-from .reserve import Reserve, chunk_tokens
+from .reserve import Reserve, chunks
 
 Phase = Literal["colocated", "prefill", "decode"]
+
+Part = Literal["latency_s", "busy_s"]
+
+TIME: Part = "latency_s"
+BUSY: Part = "busy_s"
+"""Parts of the time of a pass: all of it, and that in which the GPUs are busy."""
 
 ROUNDING = 1e-12
 """Limits may be missed by this share, which is rounding: a limit can be the very figure of an instance."""
@@ -119,7 +124,7 @@ class Service:
 
     def chunks(self, engine: str) -> int:
         """Passes in which a server takes a prompt beside others."""
-        return max(1, math.ceil(self.new_tokens / chunk_tokens(self.accelerator, engine)))
+        return chunks(self.new_tokens, self.accelerator, engine)
 
     @property
     def reserve(self) -> Reserve:
@@ -222,24 +227,34 @@ def passing(
     return Load(carried, first, last, generated, prompts, request.prompt_tokens, service.found_tokens)
 
 
-def pass_s(service: Service, model: Model, setup: Setup, precision: Precision, batch: Array, load: Load) -> Array:
+def pass_s(
+    service: Service, model: Model, setup: Setup, precision: Precision, batch: Array, load: Load, part: Part = TIME
+) -> Array:
     """Seconds of a pass of the service's model or of its draft."""
     factor = service.launch_factor(setup.engine)
     at = (model, service.accelerator, setup, precision, batch, load)
-    return calibrated.evaluate(*at, service.calibration, factor).latency_s
+    seconds: Array = getattr(calibrated.evaluate(*at, service.calibration, factor), part)
+    return seconds
 
 
 def model_s(
-    service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
+    service: Service,
+    phase: Phase,
+    precision: Precision,
+    setup: Setup,
+    decoding: Decoding,
+    batch: Array,
+    part: Part = TIME,
 ) -> Array:
     """Seconds of one pass of the model itself in a phase."""
     if phase == "prefill":
         load = passing(service, service.new_tokens, 0.0, 1.0, (0.0, 0.0))
+    elif phase == "decode":
+        load = passing(service, decoding.verified, decoding.verified, 0.0)
     else:
-        prompts = decoding.expected / service.request.output_tokens if phase == "colocated" else 0.0
-        carried = decoding.verified + prompts * service.new_tokens
-        load = passing(service, carried, decoding.verified, prompts)
-    return pass_s(service, carrying(service, decoding), setup, precision, batch, load)
+        sizes = service.new_tokens, service.request.output_tokens
+        load = passing(service, *passes.of_model(decoding.verified, decoding.expected, *sizes))
+    return pass_s(service, carrying(service, decoding), setup, precision, batch, load, part)
 
 
 def carrying(service: Service, decoding: Decoding) -> Model:
@@ -249,26 +264,26 @@ def carrying(service: Service, decoding: Decoding) -> Model:
     return model
 
 
-def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array) -> Array:
+def draft_s(service: Service, precision: Precision, decoding: Decoding, batch: Array, part: Part = TIME) -> Array:
     """Seconds of one pass of the draft, which absorbs the prompt wherever the model did."""
     speculation, setup = service.speculation, decoding.draft_setup
     assert speculation is not None
     assert setup is not None
-    prompts = decoding.expected / (service.request.output_tokens * decoding.proposed)
-    load = passing(service, 1 + prompts * service.new_tokens, 1.0, prompts)
-    return pass_s(service, speculation.draft, setup, precision, batch, load)
+    sizes = service.new_tokens, service.request.output_tokens
+    load = passing(service, *passes.of_draft(decoding.proposed, decoding.expected, *sizes))
+    return pass_s(service, speculation.draft, setup, precision, batch, load, part)
 
 
 def prompt_pass_s(service: Service, precision: Precision, setup: Setup, decoding: Decoding) -> float:
     """Seconds of the passes that carry a prompt for each group and stage of a colocated instance, and nothing else."""
-    chunks = service.chunks(setup.engine)
-    load = passing(service, service.new_tokens / chunks, 0.0, 1 / chunks, (0.0, 0.0))
+    pieces = service.chunks(setup.engine)
+    load = passing(service, service.new_tokens / pieces, 0.0, 1 / pieces, (0.0, 0.0))
     batch = np.array([setup.sigma * setup.pipeline])
     seconds = pass_s(service, carrying(service, decoding), setup, precision, batch, load)
     if decoding.draft_setup is not None:
         assert service.speculation is not None
         seconds = seconds + pass_s(service, service.speculation.draft, decoding.draft_setup, precision, batch, load)
-    return chunks * float(seconds[0])
+    return pieces * float(seconds[0])
 
 
 def transfer_s(service: Service, precision: Precision, gpus: float) -> float:
@@ -303,10 +318,9 @@ def first_token_s(
     service: Service, precision: Precision, setup: Setup, decoding: Decoding, latency: Array, batch: Array
 ) -> Array:
     """Seconds from the arrival of a prompt to its first token, on an instance that decodes too."""
-    known = service.first_token
-    others = known.prompts_in_the_way * batch / (setup.sigma * setup.pipeline)
-    prompt = prompt_pass_s(service, precision, setup, decoding) * (1 + others)
-    return np.asarray(known.seconds + prompt + decoding.expected * latency)
+    prompt = prompt_pass_s(service, precision, setup, decoding)
+    sequences = batch / (setup.sigma * setup.pipeline)
+    return service.first_token.after_s(prompt, sequences, decoding.expected * latency)
 
 
 def resident_tokens(service: Service, phase: Phase) -> float:
@@ -390,14 +404,29 @@ def decodings(service: Service, phase: Phase, setup: Setup) -> Iterator[Decoding
 
 
 def generation_s(
-    service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
+    service: Service,
+    phase: Phase,
+    precision: Precision,
+    setup: Setup,
+    decoding: Decoding,
+    batch: Array,
+    part: Part = TIME,
 ) -> Array:
-    """Seconds per generated token; for prefill, of the pass."""
-    main = model_s(service, phase, precision, setup, decoding, batch)
+    """Seconds per generated token, all of them or those in which the GPUs are busy; for prefill, of the pass."""
+    main = model_s(service, phase, precision, setup, decoding, batch, part)
     if decoding.draft_setup is None:
         return main
-    drafting = decoding.proposed * draft_s(service, precision, decoding, batch)
+    drafting = decoding.proposed * draft_s(service, precision, decoding, batch, part)
     return np.asarray((main + drafting) / decoding.expected)
+
+
+def busy_request_s(service: Service, one: Instance) -> float:
+    """Seconds for which an instance at its batch is busy with one request (docs/fleet.md, "Energy")."""
+    at = one.precision, one.setup, one.decoding, np.array([float(one.batch)])
+    busy = float(generation_s(service, one.phase, *at, BUSY)[0])
+    if one.phase == "prefill":
+        return busy / float(one.setup.pipeline)
+    return service.request.output_tokens * busy / one.batch
 
 
 def price(

@@ -85,10 +85,10 @@ def starting(scenario: OracleScenario, row: Mapping[str, Any]) -> list[Started]:
     precision = Precision(row["weights"], row["kv_cache"])
     at = (accelerator, precision, setup, row["batch"], scenario.full_tokens)
 
-    def factor(engine: str) -> float:
-        return scenario.launch_factor(accelerator, engine)
+    def pace(engine: str) -> object:
+        return scenario.pace(accelerator, engine)
 
-    return started(scenario.model, draft, *at, scenario.reserve, scenario.engine, factor)
+    return started(scenario.model, draft, *at, scenario.reserve, scenario.engine, pace)
 
 
 def named(every: Sequence[Started], engine: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 from oracle import OracleScenario
 from oracle.servers import DRAFT_RULES
-from random_fleets import numbered_fleet
+from random_fleets import numbered_asked_fleet, numbered_fleet
 from random_scenarios import numbered_or_refused
-from ruled_fleets import CAP, FREE_RULES, decided_without
+from ruled_fleets import CAP, ENERGY_RULES, FREE_RULES, decided_in_plan, decided_without
 from ruled_scenarios import SERVER_SWITCHES, SWITCHES, Switch, answer, decides
 
 LEAST_SHARE = 0.025
@@ -70,6 +70,16 @@ def test_every_rule_of_version_4_decides_in_some_of_the_fleets() -> None:
         found.update(name for name, without in FREE_RULES.items() if decided_without(without, fleet))
     assert seldom({name: found[name] / len(priced) for name in FREE_RULES}, LEAST_SHARE) == {}
     assert found[CAP] / len(priced) >= LEAST_SHARE_OF_A_CAP
+
+
+@pytest.mark.slow
+def test_every_rule_of_energy_decides_in_some_of_the_fleets() -> None:
+    asked = [fleet for fleet in map(numbered_asked_fleet, range(200)) if fleet["objective"] != "throughput"]
+    supplied = [fleet for fleet in asked if "kg_co2_per_kwh" in str(fleet["pools"])]
+    found: Counter[str] = Counter()
+    for fleet in supplied:
+        found.update(name for name, without in ENERGY_RULES.items() if decided_in_plan(without, fleet))
+    assert seldom({name: found[name] / len(supplied) for name in ENERGY_RULES}, LEAST_SHARE) == {}
 
 
 def test_a_switch_that_changes_nothing_decides_nothing() -> None:
