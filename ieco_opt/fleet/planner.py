@@ -242,6 +242,9 @@ class FleetPlanner:
         for at, demand in enumerate(plan.problem.workloads):
             for phase in plan.phases(at) if len(demand.requests_per_s) > 1 else ():
                 columns = [column for column in plan.problem.columns_of(at, phase) if plan.counts[column]]
+                if not columns:
+                    # The greatest multiple that caps allow can be none.
+                    continue
                 model = build_balance_program(plan.problem, columns, [plan.counts[column] for column in columns])
                 try:
                     solution = self._completions.solve(model)

@@ -106,6 +106,17 @@ def test_caps_that_leave_no_instance_make_it_infeasible() -> None:
         ieco_opt.plan(load_fleet_mapping(fleet(workload(), limits={"max_gpus": 1})))
 
 
+@pytest.mark.parametrize("slices", [None, 2])
+def test_caps_that_leave_no_instance_for_a_mix_make_it_infeasible(slices: int | None) -> None:
+    mix = [{"name": name, "share": 1.0, "prompt_tokens": 10, "output_tokens": 10} for name in ("a", "b")]
+    rows = [point(2, 4.0, request_class=name, kind="k") for name in ("a", "b")]
+    sized = {"request_mix": mix, "operating_points": rows, "prompt_tokens": None, "output_tokens": None}
+    asked = workload(requests_per_s=1.0, slices=slices, **sized)
+    assert most(fleet(asked, limits={"max_usd_per_hour": 4.0})).demand_factor == pytest.approx(4.0)
+    with pytest.raises(InfeasibleError, match="max_usd_per_hour raised by 2"):
+        ieco_opt.plan(load_fleet_mapping(fleet(asked, limits={"max_usd_per_hour": 2.0})))
+
+
 @pytest.mark.parametrize("objective", ["cost", "frontier"])
 def test_without_a_rate_another_objective_is_refused(objective: str) -> None:
     with pytest.raises(ScenarioError, match=r"requests_per_s.*the objective throughput"):
