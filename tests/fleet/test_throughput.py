@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ended_solves import Ending, empty_handed, end_after, interrupted, out_of_time
 
 import ieco_opt
-from ieco_opt.errors import InfeasibleError, ScenarioError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
 from ieco_opt.reports.text import render
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.shown import ShownAnswer
 from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]
+
+ENDINGS = pytest.mark.parametrize("ending", [out_of_time, empty_handed, interrupted], ids=lambda each: each.__name__)
 
 POOL = {"name": "h100", "accelerator": "H100-SXM", "gpus": 7, "usd_per_gpu_hour": 2.0, "rented_by": "gpu"}
 
@@ -183,3 +186,29 @@ def test_the_text_says_how_many_requests() -> None:
     assert "most requests/s for 1 workload on 1 pool; proven optimal: no plan serves more (bound 10 requests/s" in text
     several = fleet(workload(requests_per_s=2.0), workload("code", requests_per_s=1.0))
     assert "3 times the demand, $12.00/h" in render(ieco_opt.plan(load_fleet_mapping(several)))
+
+
+@ENDINGS
+@pytest.mark.parametrize("slices", [None, 2])
+@pytest.mark.parametrize("solves", range(0, 14, 2))
+def test_what_a_limit_ends_serves_what_it_says_and_no_more_than_its_bound(
+    ending: Ending, slices: int | None, solves: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mix = [{"name": name, "share": 1.0, "prompt_tokens": 10, "output_tokens": 10} for name in ("a", "b")]
+    rows = [point(2, 4.0, request_class=name, kind="k") for name in ("a", "b")]
+    rows += [point(4, 9.0, request_class=name, kind="l") for name in ("a", "b")]
+    sized = {"request_mix": mix, "operating_points": rows, "prompt_tokens": None, "output_tokens": None}
+    asked = load_fleet_mapping(
+        fleet(workload(requests_per_s=1.0, slices=slices, **sized), workload(requests_per_s=1.0, name="b"))
+    )
+    best = ieco_opt.plan(asked)[0].demand_factor
+    end_after(solves, ending, monkeypatch)
+    try:
+        found = ieco_opt.plan(asked)
+    except SolverError:
+        return  # It ended before there was any plan.
+    assert not ieco_opt.verify(found).problems
+    assert found[0].demand_factor <= best * (1.0 + 1e-9)
+    assert found[0].bound >= best * (1.0 - 1e-9)
+    if found.stopped is None:
+        assert found[0].demand_factor == pytest.approx(best)
