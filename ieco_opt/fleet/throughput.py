@@ -17,6 +17,9 @@ from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
 from ieco_opt.solvers.run import Stopped
 
+_CLEAR = 1e-5
+"""Relative distance that no tolerance of a solver hides."""
+
 _LITTLE = 1e-6
 """Share of what there is room for that counts as nothing."""
 
@@ -81,9 +84,7 @@ class Multiples:
         Stopped
             A limit or an interrupt ended the search.
         """
-        problem = self.planner.at_demand(multiple).problem()
-        found = None if problem.unserved else self._solve(multiple, FleetProgramData(problem, Goal.ANY))
-        return None if found is None else self._asked(found)
+        return self._serving(multiple, Goal.ANY)
 
     def cheapest(self, multiple: float, known: Plan | None = None) -> Plan | None:
         """The cheapest plan that serves a multiple, started from a known one; ``None``: proven none.
@@ -93,14 +94,10 @@ class Multiples:
         Stopped
             A limit or an interrupt ended the search; the incumbent is the cheapest so far.
         """
-        problem = self.planner.at_demand(multiple).problem()
-        if problem.unserved:
-            return None
         try:
-            found = self._solve(multiple, FleetProgramData(problem, Quantity.COST), known)
+            return self._serving(multiple, Quantity.COST, known)
         except Stopped as stop:
             raise Stopped(stop.reason, None if stop.incumbent is None else self._asked(stop.incumbent)) from stop
-        return None if found is None else self._asked(found)
 
     def chosen(self, plan: Plan) -> Plan:
         """Of the plans that cost and serve as much as one, that which the further criteria choose.
@@ -116,6 +113,19 @@ class Multiples:
             return self._asked(best_of_equals(planner, demanded, slack=False))
         except Stopped as stop:
             raise Stopped(stop.reason, None if stop.incumbent is None else self._asked(stop.incumbent)) from stop
+
+    def _serving(self, multiple: float, minimise: Quantity | Goal, known: Plan | None = None) -> Plan | None:
+        """A plan that serves a multiple; that none does is asked again a little above, where a plan would serve it too.
+
+        HiGHS takes what is whole to 1e-6 for whole, so that of demands that take a little more than whole instances it
+        can say that nothing serves them.
+        """
+        for asked in (multiple, multiple * (1.0 + _CLEAR)):
+            problem = self.planner.at_demand(asked).problem()
+            found = None if problem.unserved else self._solve(asked, FleetProgramData(problem, minimise), known)
+            if found is not None:
+                return self._asked(found)
+        return None
 
     def _solve(self, multiple: float, data: FleetProgramData, known: Plan | None = None) -> Plan | None:
         planner = self.planner.at_demand(multiple)
