@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,9 +18,6 @@ from ieco_opt.fleet.speeds import STEP
 from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
 from ieco_opt.solvers.run import Stopped
-
-_CLEAR = 1e-5
-"""Relative distance that no tolerance of a solver hides."""
 
 _LITTLE = 1e-6
 """Share of what there is room for that counts as nothing."""
@@ -51,7 +50,10 @@ class Multiples:
 
     def program(self, usd_per_hour: float = math.inf) -> FleetProgramData:
         """The greatest share of what there is room for, within an hourly cost; classes in slices are split at will."""
-        problem = self._problem(self.planner.at_demand(self.room))
+        return self._program(self.planner.at_demand(self.room), usd_per_hour)
+
+    def _program(self, planner: FleetPlanner, usd_per_hour: float) -> FleetProgramData:
+        problem = self._problem(planner)
         whole = tuple(replace(workload, slices=None) for workload in problem.workloads)
         caps = {Quantity.COST: usd_per_hour} if math.isfinite(usd_per_hour) else {}
         return FleetProgramData(replace(problem, workloads=whole), Goal.SLACK, caps, least_covered=0.0)
@@ -68,8 +70,9 @@ class Multiples:
         """
         if self.room <= 0.0:
             return None, 0.0
+        planner = self.planner.at_demand(self.room)
         try:
-            found = self._solve(self.room, self.program(usd_per_hour))
+            found = self._solved(planner, self._program(planner, usd_per_hour))
         except Stopped as stop:
             raise Stopped(stop.reason, self._served(stop.incumbent)) from stop
         if found is None:
@@ -94,10 +97,7 @@ class Multiples:
         Stopped
             A limit or an interrupt ended the search; the incumbent is the cheapest so far.
         """
-        try:
-            return self._serving(multiple, Quantity.COST, known)
-        except Stopped as stop:
-            raise Stopped(stop.reason, None if stop.incumbent is None else self._asked(stop.incumbent)) from stop
+        return self._serving(multiple, Quantity.COST, known)
 
     def chosen(self, plan: Plan) -> Plan:
         """Of the plans that cost and serve as much as one, that which the further criteria choose.
@@ -109,30 +109,32 @@ class Multiples:
         """
         planner = self.planner.at_demand(plan.covered() * (1.0 - ROUNDING))
         demanded = replace(plan, problem=replace(plan.problem, workloads=planner.space.demands_of(plan.problem)))
-        try:
+        with self._in_terms_of_the_fleet():
             return self._asked(best_of_equals(planner, demanded, slack=False))
-        except Stopped as stop:
-            raise Stopped(stop.reason, None if stop.incumbent is None else self._asked(stop.incumbent)) from stop
 
     def _serving(self, multiple: float, minimise: Quantity | Goal, known: Plan | None = None) -> Plan | None:
-        """A plan that serves a multiple; that none does is asked again a little above, where a plan would serve it too.
-
-        HiGHS takes what is whole to 1e-6 for whole, so that of demands that take a little more than whole instances it
-        can say that nothing serves them.
-        """
-        for asked in (multiple, multiple * (1.0 + _CLEAR)):
-            problem = self.planner.at_demand(asked).problem()
-            found = None if problem.unserved else self._solve(asked, FleetProgramData(problem, minimise), known)
-            if found is not None:
-                return self._asked(found)
-        return None
-
-    def _solve(self, multiple: float, data: FleetProgramData, known: Plan | None = None) -> Plan | None:
+        """The best plan that serves a multiple; ``None``: proven none."""
         planner = self.planner.at_demand(multiple)
+        problem = planner.problem()
+        if problem.unserved:
+            return None
+        with self._in_terms_of_the_fleet():
+            found = self._solved(planner, FleetProgramData(problem, minimise), known)
+        return None if found is None else self._asked(found)
+
+    def _solved(self, planner: FleetPlanner, data: FleetProgramData, known: Plan | None = None) -> Plan | None:
         try:
             return planner.solve(data, 1.0, known)
         finally:
             self.planner.size = planner.size
+
+    @contextmanager
+    def _in_terms_of_the_fleet(self) -> Iterator[None]:
+        """Where a search is stopped, its incumbent is a plan in terms of the demands of the fleet too."""
+        try:
+            yield
+        except Stopped as stop:
+            raise Stopped(stop.reason, None if stop.incumbent is None else self._asked(stop.incumbent)) from stop
 
     def _problem(self, planner: FleetPlanner) -> FleetProblem:
         """As much of every column as there is room for."""

@@ -19,6 +19,10 @@ _MISMATCH = 1e-6
 """Relative difference of an objective and the solution it belongs to that is no rounding."""
 
 
+_USUAL_PRESOLVE, _USUAL_TOLERANCE = 0, 1e-6
+"""What HiGHS has for ``presolve_mode`` and ``mip_feasibility_tolerance`` where nothing is said."""
+
+
 class SolverSession:
     """Runs programs under one configuration and counts them.
 
@@ -109,6 +113,13 @@ class SolverSession:
                 if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
                     change(solver)
                     results = solver.solve(model)
+            if _says_infeasible(results) and self._doubts_infeasible():
+                left = deadline - time.perf_counter()
+                if left <= 0.0:
+                    return Outcome.NO_SOLUTION, None, None
+                solver.config.time_limit = left if math.isfinite(left) else None
+                solver.config.solver_options = {**solver.config.solver_options, "presolve_mode": _USUAL_PRESOLVE}
+                results = solver.solve(model)
         incumbent = results.incumbent_objective is not None
         condition = results.termination_condition.name
         if _is_unknown(results) and (self.interrupt.requested or watch.accepted):
@@ -117,6 +128,16 @@ class SolverSession:
         if incumbent and outcome is not Outcome.INFEASIBLE:
             results.solution_loader.load_vars()
         return outcome, results.incumbent_objective, results.objective_bound
+
+    def _doubts_infeasible(self) -> bool:
+        """Whether that a program is infeasible is asked again with the usual presolve.
+
+        HiGHS 1.16.0 says so of some programs that have solutions (tests/data/fleets/said_infeasible.yaml) where its
+        presolve is of another mode and integers are held to less than its usual tolerance.
+        """
+        options = self.config.options
+        tight = float(options.get("mip_feasibility_tolerance", _USUAL_TOLERANCE)) < _USUAL_TOLERANCE
+        return tight and not self.relaxed and options.get("presolve_mode", _USUAL_PRESOLVE) != _USUAL_PRESOLVE
 
     def _run_other(self, model: Any, deadline: float) -> tuple[Outcome, float | None, float | None]:
         import pyomo.environ as pyo
@@ -159,6 +180,10 @@ def _reset_the_scheduler(_: Any) -> None:
 def _leave_out_presolve(solver: Any) -> None:
     """HiGHS 1.16.0 takes an optimum back whose violation, after presolve, rounds to above the tolerance itself."""
     solver.config.solver_options = {**solver.config.solver_options, "presolve": "off"}
+
+
+def _says_infeasible(results: Any) -> bool:
+    return TERMINATIONS.get(results.termination_condition.name) is Outcome.INFEASIBLE
 
 
 def _is_unknown(results: Any) -> bool:

@@ -68,7 +68,7 @@ def test_no_plan_serves_more_and_none_that_serves_as_much_is_cheaper(group: int)
 
 
 def test_slices_that_take_a_little_more_than_whole_instances_are_served() -> None:
-    # At 0.9333334 times the demand two instances are full but for 2e-7 of one.
+    # At 0.9333334 times the demand two instances lack 2e-7 of one, which HiGHS alone calls infeasible.
     _check(range(70_114, 70_115), numbered_fleet)
 
 

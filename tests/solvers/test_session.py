@@ -11,6 +11,7 @@ from places import DATA
 import ieco_opt
 from ieco_opt.errors import SolverError
 from ieco_opt.solvers import session
+from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.session import SolverSession
 
 
@@ -60,3 +61,20 @@ def test_an_optimum_that_highs_takes_back_is_asked_for_again_without_presolve(mo
     monkeypatch.setattr(session, "_leave_out_presolve", lambda _: None)
     with pytest.raises(SolverError, match="the solver ended with 'error'"):
         ieco_opt.plan(fleet)
+
+
+def test_that_a_program_is_infeasible_is_asked_again_with_the_usual_presolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Slices that take 2e-7 of an instance more than two: HiGHS 1.16.0 says that no plan serves them, though three do.
+    fleet = ieco_opt.load_scenario(DATA / "fleets" / "said_infeasible.yaml")
+    result = ieco_opt.plan(fleet)
+    assert (result[0].demand_factor, result[0].status) == (pytest.approx(1.4), "optimal")
+    monkeypatch.setattr(SolverSession, "_doubts_infeasible", lambda _: False)
+    assert ieco_opt.plan(fleet)[0].demand_factor == pytest.approx(14 / 15)
+
+
+@pytest.mark.parametrize(
+    ("config", "relaxed", "doubts"), [("fleet", False, True), ("fleet", True, False), ("exact", False, False)]
+)
+def test_other_answers_are_not_doubted(config: str, relaxed: bool, doubts: bool) -> None:
+    session = SolverSession(solver_config_of(config), relaxed=relaxed)
+    assert session._doubts_infeasible() is doubts
