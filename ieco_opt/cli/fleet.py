@@ -131,19 +131,9 @@ class _Search:
 
 
 def _plan(fleet: Fleet, how: _Search, *, objective: FleetObjective | None, relaxations: bool) -> FleetResult:
-    from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_line
+    from ieco_opt.cli.fleet_progress import plan_shown
 
-    with shown_line(quiet=how.quiet) as line:
-        how.run.doing = None if line is None else line.doing
-        return api.plan(
-            fleet,
-            objective=objective,
-            solver_config=how.config,
-            relaxations=relaxations,
-            report=None if line is None else line.bounds,
-            within=how.run,
-        )
+    return plan_shown(fleet, how.config, how.run, objective=objective, relaxations=relaxations, quiet=how.quiet)
 
 
 def _frontier(

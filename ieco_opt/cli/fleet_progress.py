@@ -10,7 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ieco_opt.defaults import FleetObjective
     from ieco_opt.reports.text.progress import Shown
+    from ieco_opt.results.plan import FleetResult
+    from ieco_opt.scenario import Fleet
+    from ieco_opt.scenario.solver_config import SolverConfig
+    from ieco_opt.solvers.run import Run
 
 
 class Line:
@@ -50,6 +55,30 @@ def shown_line(*, quiet: bool) -> Iterator[Line | None]:
             yield Line(show, Shown(show))
         finally:
             show("")
+
+
+def plan_shown(
+    fleet: Fleet,
+    config: SolverConfig,
+    run: Run,
+    *,
+    objective: FleetObjective | None = None,
+    relaxations: bool = False,
+    quiet: bool,
+) -> FleetResult:
+    """Plan a fleet within a run, and say on a terminal how far that is."""
+    from ieco_opt import api
+
+    with shown_line(quiet=quiet) as line:
+        run.doing = None if line is None else line.doing
+        return api.plan(
+            fleet,
+            objective=objective,
+            solver_config=config,
+            relaxations=relaxations,
+            report=None if line is None else line.bounds,
+            within=run,
+        )
 
 
 def _bounds(incumbent: float, bound: float, seconds: float) -> str:

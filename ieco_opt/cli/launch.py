@@ -181,23 +181,13 @@ def _write(launches: tuple[Launch, ...], output_format: str, folder: Path) -> No
     """Write the files that commands name; manifests hold theirs."""
     if output_format in ("k8s", "compose"):
         return
-    from ieco_opt.documents.destinations import replace_file
+    from ieco_opt.documents.destinations import make_folder, replace_file
 
     files = {path: text for launch in launches for each in launch.commands() for path, text in each.files.items()}
     if files:
-        _made(folder)
+        make_folder(folder)
     for path, text in files.items():
         replace_file(Path(path), text.encode())
-
-
-def _made(folder: Path) -> None:
-    from ieco_opt.errors import ScenarioError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"cannot be made ({error.strerror or error}), expected a folder"
-        raise ScenarioError.single(message, file=str(folder)) from None
 
 
 def _text(launches: tuple[Launch, ...], output_format: str, token_secret: str | None) -> str:

@@ -16,6 +16,7 @@ from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedEr
 
 if TYPE_CHECKING:
     from ieco_opt.reports.text.screen import Style
+    from ieco_opt.results.launching import Launched
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.results.variations import Variations
     from ieco_opt.scenario import Fleet
@@ -87,8 +88,9 @@ def command(
         return ExitStatus.INFEASIBLE
     looks = (delivery.shows_tables or save is not None) and not brief and result.stopped is None
     variations = _variations(result, quiet=quiet) if looks else None
-    status = delivery.deliver(result, lambda width: _screen(result, variations, save, width))
-    return status if save is None else max(status, _save(result, mapping, variations, save))
+    servers = _servers(result, save)
+    status = delivery.deliver(result, lambda width: _screen(result, variations, servers, save, width))
+    return status if save is None else max(status, _save(result, mapping, variations, servers, save))
 
 
 def _write(mapping: dict[str, object], path: Path) -> None:
@@ -105,13 +107,11 @@ def _fleet(mapping: dict[str, object], max_setups: int | None) -> Fleet:
 
 
 def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
-    from ieco_opt import api
-    from ieco_opt.cli.fleet_progress import shown_line
+    from ieco_opt.cli.fleet_progress import plan_shown
     from ieco_opt.solvers.run import running
 
-    with running(config) as run, shown_line(quiet=quiet) as line:
-        run.doing = None if line is None else line.doing
-        return api.plan(fleet, solver_config=config, report=None if line is None else line.bounds, within=run)
+    with running(config) as run:
+        return plan_shown(fleet, config, run, quiet=quiet)
 
 
 def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
@@ -142,13 +142,19 @@ def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:
             return None
 
 
-def _screen(result: FleetResult, variations: Variations | None, save: Path | None, width: int) -> str:
-    """The answer, and which commands go on from there."""
+def _servers(result: FleetResult, save: Path | None) -> Launched:
     from ieco_opt.reports.plan_folder import first_servers
+
+    return first_servers(result, save or Path())
+
+
+def _screen(
+    result: FleetResult, variations: Variations | None, servers: Launched, save: Path | None, width: int
+) -> str:
+    """The answer, and which commands go on from there."""
     from ieco_opt.reports.text.screen import next_steps, render_screen
 
-    launched = first_servers(result, save or Path())
-    screen = render_screen(result, variations, launched, saved=save is not None, width=width, style=_style())
+    screen = render_screen(result, variations, servers, saved=save is not None, width=width, style=_style())
     steps: tuple[str, ...]
     if save is None:
         steps = ("add --save DIR for a folder with run.sh, k8s.yaml and plan.json", "ieco-opt terms")
@@ -170,12 +176,14 @@ def _style() -> Style:
     return lambda text, style: click.style(text, **looks[style])
 
 
-def _save(result: FleetResult, mapping: dict[str, object], variations: Variations | None, folder: Path) -> ExitStatus:
+def _save(
+    result: FleetResult, mapping: dict[str, object], variations: Variations | None, servers: Launched, folder: Path
+) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
-    from ieco_opt.reports.plan_folder import first_servers, save_folder
+    from ieco_opt.reports.plan_folder import save_folder
     from ieco_opt.reports.text.screen import render_screen
 
-    answer = render_screen(result, variations, first_servers(result, folder), saved=True)
+    answer = render_screen(result, variations, servers, saved=True)
     try:
         names, notes = save_folder(result, mapping, variations, answer, folder)
     except ScenarioError as error:

@@ -44,6 +44,21 @@ def require_library(name: str, path: Path | None = None, field: str = "") -> Non
         raise ScenarioError.single(message, file=None if path is None else str(path), field=field)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that files are written to, unless there is one.
+
+    Raises
+    ------
+    ScenarioError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot be made ({error.strerror or error}), expected a folder"
+        raise ScenarioError.single(message, file=str(folder)) from None
+
+
 def check_folder(path: Path) -> None:
     """Refuse a path that no file can be written to, before the work for it is done.
 

@@ -43,7 +43,7 @@ def _comment(text: str) -> str:
 def _broken(words: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
     """Lines of a command: what stands before the first flag, then each flag with its value."""
     first = next((at for at, word in enumerate(words) if word.startswith("--")), len(words))
-    yield " ".join([*_assignments(env), shlex.join(words[:first])])
+    yield " ".join([*assignments(env), shlex.join(words[:first])])
     line: list[str] = []
     for word in words[first:]:
         if word.startswith("--") and line:
@@ -54,7 +54,8 @@ def _broken(words: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
         yield _INDENT + shlex.join(line)
 
 
-def _assignments(env: Mapping[str, str]) -> list[str]:
+def assignments(env: Mapping[str, str]) -> list[str]:
+    """What stands before a command for its environment."""
     return [f"{name}={shlex.quote(value)}" for name, value in env.items()]
 
 
@@ -66,7 +67,7 @@ def line_text(launches: Sequence[Launch]) -> str:
 
 def _line(command: LaunchCommand) -> str:
     node_lines = [
-        " ".join([*_assignments(env), shlex.join(words)])
+        " ".join([*assignments(env), shlex.join(words)])
         for words, env in zip(command.nodes, command.node_env, strict=True)
     ]
     if command.phase == "router":

@@ -109,13 +109,17 @@ def _way(violation: Violation) -> str:
 
 
 def rounded(value: float, digits: int, *, up: bool = True) -> str:
-    """A number with so many significant digits, never on the other side of the value by more than its own rounding."""
+    """A number with so many significant digits, never on the other side of the value by more than its own rounding.
+
+    It has no exponent, so that files and options take it.
+    """
     if value <= 0.0:
         return "0"
-    unit = 10.0 ** (math.floor(math.log10(value)) + 1 - digits)
-    exact = value / unit
+    decimals = digits - 1 - math.floor(math.log10(value))
+    exact = value * 10.0**decimals
     steps = math.ceil(exact * (1.0 - _FLOAT)) if up else math.floor(exact * (1.0 + _FLOAT))
-    return f"{steps * unit:.{digits}g}"
+    text = f"{steps / 10.0**decimals:.{max(decimals, 0)}f}"
+    return text.rstrip("0").rstrip(".") if decimals > 0 else text
 
 
 def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:

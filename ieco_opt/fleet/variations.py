@@ -23,7 +23,7 @@ from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.throughput import Multiples
 from ieco_opt.pareto.describe import parallelism_of
 from ieco_opt.performance.serving import Phase
-from ieco_opt.results.variations import Serving, SpeedPoint, Variation, VariationKind, Variations
+from ieco_opt.results.variations import SpeedPoint, Variation, VariationKind, Variations
 from ieco_opt.scenario import Fleet, resolve_fleet
 from ieco_opt.scenario.calibrations import AUTOMATIC, Profile, calibrated
 from ieco_opt.scenario.precisions import weights_of
@@ -36,8 +36,6 @@ _LONGER, _SHORTER = 4.0 / 3.0, 2.0 / 3.0
 _SPEEDS = 8
 _SLOWEST = 10.0
 """Points of the curve over speed, and where it begins, in tokens/s."""
-
-_SERVING: tuple[Serving, ...] = ("colocated", "disaggregated")
 
 
 @dataclass(slots=True)
@@ -112,14 +110,9 @@ class Surroundings:
                 owned = {"owned_gpus": 0} if fleet.pools[0].owned_gpus else {}
                 pool = fleet.pools[0].model_copy(update=other | owned)
                 changed = fleet.model_copy(update={"pools": (pool,), "objective": self.objective, "profile": profile})
-                yield from self._priced("accelerator", f"{gpus} x {name.removesuffix('-SXM')}", changed)
-
-    def _priced(self, kind: VariationKind, label: str, fleet: Fleet) -> Iterator[tuple[VariationKind, str, FleetSpace]]:
-        try:
-            space = build_fleet_space(resolve_fleet(fleet), self.run.ask)
-        except ScenarioError:
-            return
-        yield kind, label, space
+                space = _priced(changed, self.run.ask)
+                if space is not None:
+                    yield "accelerator", f"{gpus} x {name.removesuffix('-SXM')}", space
 
     def _look_at_layouts(self) -> None:
         """The best with instances of each size that generate tokens, together with prefill and apart from it."""
@@ -144,7 +137,7 @@ class Surroundings:
                         SpeedPoint(
                             serving=serving,
                             min_speed=speed,
-                            requests_per_s=_served(found),
+                            requests_per_s=served(found),
                             usd_per_hour=found.totals[Quantity.COST],
                             gpus=int(found.totals[Quantity.GPUS]),
                         )
@@ -168,7 +161,7 @@ class Surroundings:
             Variation(
                 kind=kind,
                 label=label or layout_of(space, found),
-                requests_per_s=_served(found),
+                requests_per_s=served(found),
                 usd_per_hour=found.totals[Quantity.COST],
                 gpus=int(found.totals[Quantity.GPUS]),
                 proven=found.status == "optimal",
@@ -197,7 +190,7 @@ def _sized(generating: Phase, gpus: int) -> Callable[[Column], bool]:
     return lambda column: column.phase is not generating or column.gpus == gpus
 
 
-def _served(plan: Plan) -> float:
+def served(plan: Plan) -> float:
     """Requests/s that a plan serves; what was found for a given demand serves that."""
     demand = plan.problem.workloads[0]
     multiple = plan.covered() if plan.minimised not in tuple(Quantity) else 1.0
@@ -235,8 +228,13 @@ def priced_with(space: FleetSpace, weights: str, ask: Ask) -> FleetSpace | None:
     """The same fleet with other weights of its one model; ``None`` where they are refused."""
     fleet = space.resolved.fleet
     workload = fleet.workloads[0].model_copy(update={"weights": (weights,)})
+    return _priced(fleet.model_copy(update={"workloads": (workload,)}), ask)
+
+
+def _priced(fleet: Fleet, ask: Ask) -> FleetSpace | None:
+    """A changed fleet with its prices; ``None`` where it is refused."""
     try:
-        return build_fleet_space(resolve_fleet(fleet.model_copy(update={"workloads": (workload,)})), ask)
+        return build_fleet_space(resolve_fleet(fleet), ask)
     except ScenarioError:
         return None
 

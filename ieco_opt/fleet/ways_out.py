@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ieco_opt.fleet.infeasibility import rounded
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.throughput import Multiples
-from ieco_opt.fleet.variations import lower_weights, priced_with
+from ieco_opt.fleet.variations import lower_weights, priced_with, served
 from ieco_opt.solvers.run import Run, Stopped
 
+_DIGITS = 3
 _PRECISION = 1.002
 _FARTHEST = 1000.0
 _MOST_GPUS = 8192
@@ -55,9 +57,7 @@ class WaysOut:
         most, _ = Multiples(FleetPlanner(self.space, self.run)).greatest()
         if most is None:
             return None
-        demand = most.problem.workloads[0]
-        served = most.covered() * sum(demand.requests_per_s) / (1.0 + demand.headroom)
-        return f"{_down(served)} requests/s"
+        return f"{rounded(served(most), _DIGITS, up=False)} requests/s"
 
     def _budget(self) -> str | None:
         free = replace(self.space, caps=replace(self.space.caps, max_usd_per_hour=math.inf))
@@ -67,18 +67,19 @@ class WaysOut:
     def _gpus(self) -> str | None:
         """The fewest whole nodes (of the first pool) with which there is a plan."""
         pool = self.space.resolved.pools[0]
-        size = pool.node_size
-        sizes = [gpus for gpus in _counts(size) if gpus > pool.gpus]
-        low, high = -1, next((at for at, gpus in enumerate(sizes) if self._exists(self.space.with_gpus(0, gpus))), None)
-        if high is None:
+        size, tried = pool.node_size, [gpus for gpus in _counts(pool.node_size) if gpus > pool.gpus]
+        at = next((at for at, gpus in enumerate(tried) if self._exists(self.space.with_gpus(0, gpus))), None)
+        if at is None:
             return None
-        below = pool.gpus if high == 0 else sizes[high - 1]
-        least, most = below // size, math.ceil(sizes[high] / size)
-        while sizes[high] > size and most - least > 1:
-            low = (least + most) // 2
-            least, most = (least, low) if self._exists(self.space.with_gpus(0, low * size)) else (low, most)
-        gpus = most * size if sizes[high] > size else sizes[high]
-        return f"{gpus} GPUs" if len(self.space.pools) == 1 else f"{gpus} GPUs of {pool.name}"
+        gpus = tried[at]
+        # Parts of a node are tried one by one; of nodes twice as many each time, so that what is between is halved.
+        least, most = (tried[at - 1] if at else pool.gpus) // size, gpus // size
+        while most - least > 1:
+            middle = (least + most) // 2
+            exists = self._exists(self.space.with_gpus(0, middle * size))
+            least, most = (least, middle) if exists else (middle, most)
+        found = gpus if gpus < size else most * size
+        return f"{found} GPUs" if len(self.space.pools) == 1 else f"{found} GPUs of {pool.name}"
 
     def _weights(self) -> str | None:
         for weights in lower_weights(self.space):
@@ -123,18 +124,4 @@ def _counts(node_size: int) -> Iterator[int]:
 
 
 def _up(value: float) -> str:
-    """Three significant digits, never less than the value."""
-    return _rounded(value, math.ceil)
-
-
-def _down(value: float) -> str:
-    """Three significant digits, never more than the value."""
-    return _rounded(value, math.floor)
-
-
-def _rounded(value: float, whole: Callable[[float], int]) -> str:
-    """Without an exponent, as options and files take it."""
-    digits = 2 - math.floor(math.log10(value))
-    # Noise of floating point is no more than the value itself.
-    rounded = whole(round(value * 10.0**digits, 9)) / 10.0**digits
-    return f"{rounded:.{max(digits, 0)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{rounded:.0f}"
+    return rounded(value, _DIGITS)

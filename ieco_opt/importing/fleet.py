@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ieco_opt.catalog import accelerator
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.fleet import OperatingPoint
+from ieco_opt.scenario.one_line import pools_of
 from ieco_opt.scenario.quantities import cards
 
 
@@ -48,11 +49,10 @@ def pool_of(text: str) -> dict[str, object]:
     """
     asked = cards(text, "--gpus")
     try:
-        card = accelerator(asked.accelerator).name
+        card = accelerator(asked.accelerator)
     except ScenarioError as error:
         raise ScenarioError([Fault(None, None, "--gpus", error.faults[0].message)]) from None
-    pool: dict[str, object] = {"name": asked.accelerator.lower(), "accelerator": card, "gpus": asked.gpus}
-    return pool if asked.usd_per_gpu_hour is None else pool | {"usd_per_gpu_hour": asked.usd_per_gpu_hour}
+    return next(pools_of([(asked, card)]))
 
 
 def fleet_mapping(asked: Asked) -> dict[str, object]:

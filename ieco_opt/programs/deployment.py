@@ -198,7 +198,7 @@ def define_prompt_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     error of the model, and n_r the tokens whose time counts: those of a pass, or all but one more. The caps are exact
     through hi_r, since both times rise with the batch.
     """
-    import pyomo.environ as pyo
+    import pyomo.core as pyo
 
     limits, prompts, margin = data.limits, data.alternatives.prompts, data.alternatives.margin
     if not limits.on_prompts:

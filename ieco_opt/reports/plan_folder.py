@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ieco_opt.documents.destinations import replace_file
+from ieco_opt.documents.destinations import make_folder, replace_file
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.kubernetes import manifests, unsupported
+from ieco_opt.engines.shell import assignments
 from ieco_opt.errors import IecoOptError, ScenarioError, printable
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.launching import Launched, LaunchOptions, launched
@@ -47,7 +48,7 @@ def save_folder(
     ScenarioError
         The folder cannot be made, or the result cannot be written.
     """
-    _made(folder)
+    make_folder(folder)
     before = (folder / RESULT).is_file()
     texts = {RESULT: to_json(result), "plan.yaml": yaml_text(mapping), "answer.txt": f"{answer}\n"}
     if variations is not None and variations.speeds:
@@ -123,10 +124,9 @@ def _run(commands: Sequence[LaunchCommand], doubts: Sequence[str]) -> Iterator[s
     hosts: dict[str, list[str]] = {}
     for command in commands:
         for words, env, host in zip(command.nodes, command.node_env, command.hosts, strict=False):
-            assigned = " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
             # The script runs in its folder, wherever that is copied to.
             here = [Path(word).name if word in command.files else word for word in words]
-            hosts.setdefault(host, []).append(f"{assigned} {shlex.join(here)} &".lstrip())
+            hosts.setdefault(host, []).append(" ".join([*assignments(env), shlex.join(here), "&"]))
     yield from (
         "#!/bin/sh",
         "# Starts the servers of one node and waits for them: sh run.sh NODE",
@@ -156,11 +156,3 @@ def _curve(variations: Variations) -> str:
         for point in variations.speeds
     ]
     return "\n".join([*rows, ""])
-
-
-def _made(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"cannot be made ({error.strerror or error}), expected a folder"
-        raise ScenarioError.single(message, file=str(folder)) from None

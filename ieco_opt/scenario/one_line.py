@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +23,6 @@ _NOWHERE = Origin()
 _CONFIG = "config.json"
 _USABLE = 0.8
 """Share of the memory of all GPUs that weights may fill where nobody says their precision."""
-
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-"""Commas that are no ends of an entry."""
 
 T = TypeVar("T")
 
@@ -66,27 +62,16 @@ def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
     ScenarioError
         With every field that is missing or wrong, under the names of ``asked``.
     """
-    faults: list[Fault] = []
-    pools = [_read(faults, quantities.cards, text, "gpus") for text in _pools_in(asked.get("gpus"))]
-    if not pools:
-        faults.append(_fault("gpus", "missing, expected GPUs, such as 32xH200"))
-    given = _model(model, faults)
-    workload = _workload(given, asked, faults)
-    budget = _optional(faults, quantities.usd_per_hour, asked.get("budget"), "budget")
-    objective = _objective(asked, faults)
-    hardware = [None if each is None else _read(faults, _accelerator, each) for each in pools]
-    if faults or given is None:
-        raise ScenarioError(list(dict.fromkeys(faults)))
-    cards = [(each, kind) for each, kind in zip(pools, hardware, strict=True) if each is not None and kind is not None]
-    if "weights" not in workload:
-        usual = _usual_weights(given[1], cards)
-        workload |= {} if usual is None else {"weights": [usual]}
+    reading = _Reading(model, asked)
+    budget = reading.optional(quantities.usd_per_hour, "budget")
+    objective = reading.objective()
+    cards = reading.cards_found()
     return {
         "version": 2,
         "kind": "fleet",
-        "name": _title(given[1], cards),
-        "pools": list(_pools(cards, owned=asked.get("owned", False))),
-        "workloads": [workload],
+        "name": reading.title(cards),
+        "pools": list(pools_of(cards, owned=asked.get("owned", False))),
+        "workloads": [reading.workload],
         **({} if budget is None else {"limits": {"max_usd_per_hour": budget}}),
         "objective": objective,
     }
@@ -97,37 +82,112 @@ def deployment_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
 
     Parameters and errors are as of :func:`fleet_mapping`; rates, budgets and what is owned are for plans.
     """
-    faults: list[Fault] = []
-    wanted = _several(asked.get("gpus"))
-    pools = [_read(faults, quantities.cards, text, "gpus") for text in wanted]
-    if not pools:
-        faults.append(_fault("gpus", "missing, expected GPUs, such as 32xH200"))
-    counts = sorted({each.gpus for each in pools if each is not None})
+    reading = _Reading(model, asked)
+    counts = sorted({each.gpus for each in reading.cards if each is not None})
     if len(counts) > 1:
-        faults.append(_fault("gpus", f"found {' and '.join(map(str, counts))}, expected as many of each kind"))
-    given = _model(model, faults)
-    workload = _workload(given, asked, faults)
-    hardware = [None if each is None else _read(faults, _accelerator, each) for each in pools]
-    if faults or given is None:
-        raise ScenarioError(list(dict.fromkeys(faults)))
-    cards = [(each, kind) for each, kind in zip(pools, hardware, strict=True) if each is not None and kind is not None]
-    usual = workload.get("weights", _usual_weights(given[1], cards))
-    limits = {
-        "min_speed": workload.get("min_speed"),
-        "max_time_to_first_token_s": workload.get("max_time_to_first_token_s"),
-    }
+        reading.refuse("gpus", f"found {' and '.join(map(str, counts))}, expected as many of each kind")
+    cards, workload = reading.cards_found(), reading.workload
+    limits = ("min_speed", "max_time_to_first_token_s")
     return {
         "version": 2,
         "kind": "deployment",
-        "name": _title(given[1], cards),
-        "model": given[0],
+        "name": reading.title(cards),
+        "model": workload["model"],
         "accelerators": [_priced(each, kind) for each, kind in cards],
-        **({} if usual is None else {"weights": usual if isinstance(usual, list) else [usual]}),
-        **({"engine": workload["engine"]} if "engine" in workload else {}),
+        **{name: workload[name] for name in ("weights", "engine") if name in workload},
         "workload": {name: workload[name] for name in ("prompt_tokens", "output_tokens")},
         "design_space": {"max_gpus": counts[0]},
-        "limits": {name: value for name, value in limits.items() if value is not None},
+        "limits": {name: workload[name] for name in limits if name in workload},
     }
+
+
+class _Reading:
+    """What is asked of one model as it is read, with every fault kept until all is read."""
+
+    def __init__(self, model: str | Path, asked: Asked) -> None:
+        self._asked = asked
+        self._faults: list[Fault] = []
+        self.cards = [self._read(quantities.cards, text, "gpus") for text in _pools_in(asked.get("gpus"))]
+        if not self.cards:
+            self.refuse("gpus", "missing, expected GPUs, such as 32xH200")
+        # A folder means the config.json in it.
+        reference = _file_of(str(model)) or str(model)
+        read = self._read(lambda: model_of(reference, ("model",), Fidelity.DEPLOYABLE, _NOWHERE))
+        self._model = read if isinstance(read, Model) else None
+        self.workload = self._workload(reference)
+
+    def refuse(self, field: str, message: str) -> None:
+        """Keep a fault."""
+        self._faults.append(Fault(None, None, field, message))
+
+    def optional(self, read: Callable[..., T], field: str) -> T | None:
+        """What a field says, where it says something."""
+        value = self._asked.get(field)
+        return None if value is None else self._read(read, value, field)
+
+    def objective(self) -> str:
+        """The most requests, or the least of something for a rate of them."""
+        minimised = self._asked.get("minimise")
+        if minimised is not None and minimised not in MINIMISED:
+            self.refuse("minimise", f"found {found(minimised)}, expected one of {', '.join(MINIMISED)}")
+        if self._asked.get("rate") is None:
+            if minimised is not None:
+                self.refuse("minimise", "found it without a rate, expected a rate that is to be served")
+            return "throughput"
+        return minimised or "cost"
+
+    def cards_found(self) -> list[tuple[Cards, Accelerator]]:
+        """The GPUs with their accelerators, once everything is read; weights that nobody says are the usual ones.
+
+        Raises
+        ------
+        ScenarioError
+            With every fault.
+        """
+        hardware = [None if each is None else self._read(_accelerator, each) for each in self.cards]
+        if self._faults or self._model is None:
+            raise ScenarioError(list(dict.fromkeys(self._faults)))
+        pairs = zip(self.cards, hardware, strict=True)
+        cards = [(each, kind) for each, kind in pairs if each is not None and kind is not None]
+        usual = _usual_weights(self._model, cards)
+        if "weights" not in self.workload and usual is not None:
+            self.workload["weights"] = [usual]
+        return cards
+
+    def title(self, cards: Sequence[tuple[Cards, Accelerator]]) -> str:
+        """What the scenario is called."""
+        assert self._model is not None
+        return f"{self._model.name} on {' and '.join(f'{each.gpus} x {kind.name}' for each, kind in cards)}"
+
+    def _workload(self, reference: str) -> dict[str, object]:
+        """The one workload; lists that people may write as one text become lists."""
+        asked, lengths = self._asked, {"prompt_tokens": "isl", "output_tokens": "osl"}
+        for name in lengths.values():
+            if asked.get(name) is None:
+                self.refuse(name, "missing, expected tokens, such as 4000 or 4k")
+        if asked.get("tpot") is not None and asked.get("min_speed") is not None:
+            self.refuse("tpot", "found it beside min_speed, expected one of the two")
+        tpot = self.optional(_milliseconds, "tpot")
+        speed = self.optional(quantities.speed, "min_speed")
+        fields = {
+            "name": "requests",
+            "model": reference,
+            "weights": list(_several(asked.get("weights"))) or None,
+            "engine": list(_several(asked.get("engine"))) or None,
+            "requests_per_s": self.optional(quantities.requests_per_s, "rate"),
+            **{field: self.optional(quantities.tokens, name) for field, name in lengths.items()},
+            "min_speed": speed if tpot is None else 1.0 / tpot,
+            "max_time_to_first_token_s": self.optional(quantities.seconds, "ttft"),
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def _read(self, read: Callable[..., T], *arguments: object) -> T | None:
+        """What ``read`` returns, or ``None`` with its faults kept."""
+        try:
+            return read(*arguments)
+        except ScenarioError as error:
+            self._faults.extend(error.faults)
+            return None
 
 
 def _priced(cards: Cards, kind: Accelerator) -> str | dict[str, object]:
@@ -137,53 +197,8 @@ def _priced(cards: Cards, kind: Accelerator) -> str | dict[str, object]:
     return {"like": kind.name, "name": kind.name, "usd_per_gpu_hour": cards.usd_per_gpu_hour}
 
 
-def _title(model: Model, cards: Sequence[tuple[Cards, Accelerator]]) -> str:
-    return f"{model.name} on {' and '.join(f'{each.gpus} x {kind.name}' for each, kind in cards)}"
-
-
-def _workload(given: tuple[str, Model] | None, asked: Asked, faults: list[Fault]) -> dict[str, object]:
-    """The one workload; lists that people may write as one text become lists."""
-    lengths = {"prompt_tokens": "isl", "output_tokens": "osl"}
-    missing = [name for name in lengths.values() if asked.get(name) is None]
-    faults += [_fault(name, "missing, expected tokens, such as 4000 or 4k") for name in missing]
-    if asked.get("tpot") is not None and asked.get("min_speed") is not None:
-        faults.append(_fault("tpot", "found it beside min_speed, expected one of the two"))
-    tpot = _optional(faults, _milliseconds, asked.get("tpot"), "tpot")
-    speed = _optional(faults, quantities.speed, asked.get("min_speed"), "min_speed")
-    fields = {
-        "name": "requests",
-        "model": None if given is None else given[0],
-        "weights": list(_several(asked.get("weights"))) or None,
-        "engine": list(_several(asked.get("engine"))) or None,
-        "requests_per_s": _optional(faults, quantities.requests_per_s, asked.get("rate"), "rate"),
-        **{field: _optional(faults, quantities.tokens, asked.get(name), name) for field, name in lengths.items()},
-        "min_speed": speed if tpot is None else 1.0 / tpot,
-        "max_time_to_first_token_s": _optional(faults, quantities.seconds, asked.get("ttft"), "ttft"),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def _milliseconds(value: str | float, field: str) -> float:
     return quantities.seconds(value, field, unit="ms")
-
-
-def _objective(asked: Asked, faults: list[Fault]) -> str:
-    """The most requests, or the least of something for a rate of them."""
-    minimised = asked.get("minimise")
-    if minimised is not None and minimised not in MINIMISED:
-        faults.append(_fault("minimise", f"found {found(minimised)}, expected one of {', '.join(MINIMISED)}"))
-    if asked.get("rate") is None:
-        if minimised is not None:
-            faults.append(_fault("minimise", "found it without a rate, expected a rate that is to be served"))
-        return "throughput"
-    return minimised or "cost"
-
-
-def _model(named: str | Path, faults: list[Fault]) -> tuple[str, Model] | None:
-    """What a scenario calls the model, and the model; a folder means the config.json in it."""
-    reference = _file_of(str(named)) or str(named)
-    read = _read(faults, lambda: model_of(reference, ("model",), Fidelity.DEPLOYABLE, _NOWHERE))
-    return (reference, read) if isinstance(read, Model) else None
 
 
 def _file_of(reference: str) -> str | None:
@@ -213,7 +228,7 @@ def _usual_weights(model: Model, cards: Sequence[tuple[Cards, Accelerator]]) -> 
     return "fp8" if known_8_bits and total_params(model) <= room else "awq"
 
 
-def _pools(cards: Sequence[tuple[Cards, Accelerator]], *, owned: bool) -> Iterator[dict[str, object]]:
+def pools_of(cards: Sequence[tuple[Cards, Accelerator]], *, owned: bool = False) -> Iterator[dict[str, object]]:
     """Pools under short names; counts that are no whole nodes are taken by the GPU."""
     names: set[str] = set()
     for each, kind in cards:
@@ -234,7 +249,7 @@ def _pools(cards: Sequence[tuple[Cards, Accelerator]], *, owned: bool) -> Iterat
 def _several(value: str | Sequence[str] | None) -> tuple[str, ...]:
     """Texts, each of which may be several with commas between them."""
     texts = [value] if isinstance(value, str) else value or ()
-    return tuple(part.strip() for text in texts for part in _THOUSANDS.sub("", text).split(",") if part.strip())
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
 def _pools_in(value: str | Sequence[str] | None) -> list[str]:
@@ -252,20 +267,3 @@ def _pools_in(value: str | Sequence[str] | None) -> list[str]:
         if before.strip(" ,"):
             found.append(before.rstrip(","))
     return found
-
-
-def _read(faults: list[Fault], read: Callable[..., T], *arguments: object) -> T | None:
-    """What ``read`` returns, or ``None`` with its faults kept."""
-    try:
-        return read(*arguments)
-    except ScenarioError as error:
-        faults.extend(error.faults)
-        return None
-
-
-def _optional(faults: list[Fault], read: Callable[..., T], value: object, field: str) -> T | None:
-    return None if value is None else _read(faults, read, value, field)
-
-
-def _fault(field: str, message: str) -> Fault:
-    return Fault(None, None, field, message)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ieco_opt.fleet.ways_out import _down, _up
+from ieco_opt.fleet.infeasibility import rounded
 from ieco_opt.scenario.quantities import requests_per_s
 
 
@@ -20,14 +20,14 @@ from ieco_opt.scenario.quantities import requests_per_s
     ],
 )
 def test_three_digits_without_an_exponent(value: float, down: str, up: str) -> None:
-    assert (_down(value), _up(value)) == (down, up)
+    assert (rounded(value, 3, up=False), rounded(value, 3)) == (down, up)
 
 
 def test_what_is_said_can_be_asked() -> None:
     rng = random.Random(5)  # noqa: S311 - chance, not secrets
     for _ in range(500):
         value = 10 ** rng.uniform(-6, 9)
-        low, high = requests_per_s(_down(value), "rate"), requests_per_s(_up(value), "rate")
+        low, high = (requests_per_s(rounded(value, 3, up=up), "rate") for up in (False, True))
         assert low <= value * (1 + 1e-12)
         assert high >= value * (1 - 1e-12)
         assert high - low <= 0.0101 * value

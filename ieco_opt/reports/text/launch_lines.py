@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ieco_opt.engines.command import LaunchCommand
+from ieco_opt.engines.shell import assignments
 from ieco_opt.errors import printable
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.table import indented
@@ -50,9 +51,8 @@ def _notes(found: Launched, commands: Sequence[LaunchCommand], plan: FleetPlan, 
 
 def shell_lines(command: LaunchCommand, width: int) -> list[str]:
     """A command in lines that a shell reads as one; words are never broken."""
-    words = [f"{name}={shlex.quote(value)}" for name, value in command.env.items()]
     lines = [""]
-    for word in (*words, *map(shlex.quote, command.argv)):
+    for word in (*assignments(command.env), *map(shlex.quote, command.argv)):
         together = f"{lines[-1]} {word}" if lines[-1].strip() else f"{lines[-1]}{word}"
         if len(together) + len(_CONTINUED) <= width or not lines[-1].strip():
             lines[-1] = together

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import shortened as listed
+from ieco_opt.performance.economics import TOKENS_PER_MTOK
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.reports.text.launch_lines import launch_lines
@@ -101,7 +102,7 @@ def _best(result: FleetResult, plan: FleetPlan, summary: WorkloadSummary, width:
     figures = [f"{plain(served)} requests/s"]
     if tokens and plan.gpus:
         figures += [f"{plain(tokens / plan.gpus, 3)} tokens/s/GPU"]
-        figures += [f"${_dollars(plan.usd_per_hour / (3600.0 * tokens) * 1e6)} per M output tokens"]
+        figures += [f"${_per_million(plan.usd_per_hour, tokens)} per M output tokens"]
     figures += [f"${plan.usd_per_hour:,.2f}/h", *([] if plan.power_kw is None else [f"{plain(plan.power_kw)} kW"])]
     lines += [_spread(figures, width), _limits(result, plan, summary, style)]
     return _labelled("BEST", [line for line in lines if line], width, style)
@@ -244,7 +245,8 @@ def _table(result: FleetResult, plan: FleetPlan, title: str, rows: Sequence[Vari
         ),
     ]
     if costs and tokens:
-        columns[2] = Column("$/M tok", "", tuple(_per_million(each, tokens) for each in rows))
+        costs_of = (_per_million(each.usd_per_hour, tokens * (each.requests_per_s or 0.0)) for each in rows)
+        columns[2] = Column("$/M tok", "", tuple(costs_of))
     return [line for at, line in enumerate(joined(columns).split("\n")) if at != 1]
 
 
@@ -254,10 +256,12 @@ def _value(each: Variation, objective: str) -> float | None:
     return each.usd_per_hour if objective != "gpus" else None if each.gpus is None else float(each.gpus)
 
 
-def _per_million(each: Variation, tokens: int) -> str:
-    if each.usd_per_hour is None or not each.requests_per_s:
+def _per_million(usd_per_hour: float | None, tokens_per_s: float) -> str:
+    """Dollars for a million output tokens, with three significant digits and cents in full."""
+    if usd_per_hour is None or not tokens_per_s:
         return ""
-    return _dollars(each.usd_per_hour / (3600.0 * each.requests_per_s * tokens) * 1e6)
+    value = usd_per_hour / (3600.0 * tokens_per_s) * TOKENS_PER_MTOK
+    return f"{value:#.3g}".rstrip(".") if value < 1000.0 else f"{value:,.0f}"
 
 
 def _side_by_side(tables: Sequence[list[str]], width: int) -> list[str]:
@@ -325,11 +329,6 @@ def _spread(parts: Sequence[str], width: int) -> str:
     """Figures with much room between them, where there is any."""
     wide = "    ".join(parts)
     return wide if len(wide) <= width - len(_MARGIN) else "  ".join(parts)
-
-
-def _dollars(value: float) -> str:
-    """Three significant digits, cents in full."""
-    return f"{value:#.3g}".rstrip(".") if value < 1000.0 else f"{value:,.0f}"
 
 
 def _ms(seconds: float) -> str:
