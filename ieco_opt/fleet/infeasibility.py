@@ -102,7 +102,8 @@ def _way(violation: Violation) -> str:
         if left <= _TRACE * violation.required:
             return f"the {violation.requirement} lowered to less than a millionth of it"
         return f"the {violation.requirement} lowered to {rounded(left, _DIGITS, up=False)} {violation.unit}"
-    of_all = "" if share is None else f" ({100.0 * share:.3g} %)"
+    percent = "" if share is None else f"{100.0 * share:,.0f}" if share >= 10.0 else f"{100.0 * share:.3g}"
+    of_all = f" ({percent} %)" if percent else ""
     unit = violation.unit.removesuffix("s") if violation.unit == "GPUs" and amount == 1.0 else violation.unit
     change = "lowered" if demand else "raised"
     return f"the {violation.requirement} {change} by {rounded(amount, _DIGITS)} {unit}{of_all}"
