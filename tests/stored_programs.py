@@ -61,7 +61,12 @@ class StoredProgram:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "program.lp"
             write_program(self.build(), path)
-            return _NUMBER.sub(lambda match: _rounded(match[0]), path.read_text("utf-8"))
+            return to_12_digits(path.read_text("utf-8"))
+
+
+def to_12_digits(text: str) -> str:
+    """LP text whose numbers are rounded; those within names stay as they are."""
+    return _NUMBER.sub(lambda match: _rounded(match[0]), text)
 
 
 def _rounded(number: str) -> str:

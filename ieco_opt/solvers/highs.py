@@ -1,9 +1,8 @@
-"""The HiGHS library itself, where Pyomo's interface does not reach."""
+"""The HiGHS library itself, and which of its options may be set."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -110,14 +109,3 @@ def _unaccepted(options: dict[str, Any]) -> list[tuple[str, str]]:
         elif scratch.setOptionValue(name, value) != library.HighsStatus.kOk:
             wrong.append((name, f"found {value!r}, which HiGHS {scratch.version()} does not accept"))
     return wrong
-
-
-def start_from(solver: Any, start: Sequence[tuple[Any, float]]) -> None:
-    """Hand values of some variables to a Pyomo interface that holds a model; HiGHS completes them."""
-    if not start:
-        return
-    import numpy as np
-
-    columns = [solver._pyomo_var_to_solver_var_map[id(variable)] for variable, _ in start]
-    values = np.array([value for _, value in start], dtype=np.double)
-    solver._solver_model.setSolution(len(columns), np.array(columns, dtype=np.int32), values)

@@ -38,15 +38,15 @@ class Solution:
 
 TERMINATIONS: Mapping[str, Outcome] = MappingProxyType(
     {
-        # pyomo.contrib.solver
-        "convergenceCriteriaSatisfied": Outcome.OPTIMAL,
-        "maxTimeLimit": Outcome.FEASIBLE,
-        "iterationLimit": Outcome.FEASIBLE,
-        "interrupted": Outcome.FEASIBLE,
-        "provenInfeasible": Outcome.INFEASIBLE,
+        # HiGHS
+        "kOptimal": Outcome.OPTIMAL,
+        "kTimeLimit": Outcome.FEASIBLE,
+        "kIterationLimit": Outcome.FEASIBLE,
+        "kSolutionLimit": Outcome.FEASIBLE,
+        "kInterrupt": Outcome.FEASIBLE,
+        "kInfeasible": Outcome.INFEASIBLE,
         # Every program here is bounded: costs and latencies are not negative, batches have an upper bound.
-        "infeasibleOrUnbounded": Outcome.INFEASIBLE,
-        "locallyInfeasible": Outcome.NO_SOLUTION,
+        "kUnboundedOrInfeasible": Outcome.INFEASIBLE,
         # pyomo.opt
         "optimal": Outcome.OPTIMAL,
         "maxIterations": Outcome.FEASIBLE,

@@ -10,6 +10,8 @@ from typing import Any
 
 from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
 from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.arrays import arrays_of
+from ieco_opt.solvers.highs_program import HighsProgram, reset_the_scheduler
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.one_at_a_time import ALONE
 from ieco_opt.solvers.outcome import TERMINATIONS, Outcome, Solution
@@ -80,54 +82,41 @@ class SolverSession:
     def _run_highs(
         self, model: Any, deadline: float, start: Sequence[tuple[Any, float]], report: Report | None
     ) -> tuple[Outcome, float | None, float | None]:
-        from pyomo.common.log import LoggingIntercept
-        from pyomo.contrib.solver.solvers.highs import Highs
-
-        from ieco_opt.solvers.highs import highspy, start_from
-
-        highspy()
-        solver = Highs()
-        solver.config.load_solutions = False
-        solver.config.raise_exception_on_nonoptimal_result = False
-        solver.config.rel_gap = self.config.relative_gap
-        solver.config.abs_gap = 0.0
-        solver.config.threads = 1
-        relaxation = {"solve_relaxation": True} if self.relaxed else {}
-        solver.config.solver_options = {**self.config.options, **relaxation}
         watch = Watch(self.config, self.interrupt, report)
-        # Nothing changes between handing a model over and solving it.
-        for looked_for in solver.config.auto_updates:
-            solver.config.auto_updates[looked_for] = False
-        # Pyomo warns of being interrupted, which is no news here.
-        with LoggingIntercept(io.StringIO(), "pyomo"):
-            solver.set_instance(model)
-            start_from(solver, start)
-            watch.attach(solver._solver_model)
-            # Handing a large model over takes seconds, which are part of the limit too.
-            left = deadline - time.perf_counter()
-            if left <= 0.0 or self.interrupt.requested:
+        program = HighsProgram(arrays_of(model), self._options(), logs=report is not None)
+        program.start_from(start)
+        watch.attach(program.solver)
+        # Handing a large model over takes seconds, which are part of the limit too.
+        if not self._goes_on(program, deadline):
+            return Outcome.NO_SOLUTION, None, None
+        said = program.run()
+        for change in (reset_the_scheduler, HighsProgram.leave_out_presolve):
+            if said.failed and not (self.interrupt.requested or watch.accepted):
+                change(program)
+                said = program.run()
+        if TERMINATIONS.get(said.status) is Outcome.INFEASIBLE and self._doubts_infeasible():
+            if not self._goes_on(program, deadline):
                 return Outcome.NO_SOLUTION, None, None
-            solver.config.time_limit = left if math.isfinite(left) else None
-            results = solver.solve(model)
-            for change in (_reset_the_scheduler, _leave_out_presolve):
-                if _is_unknown(results) and not (self.interrupt.requested or watch.accepted):
-                    change(solver)
-                    results = solver.solve(model)
-            if _says_infeasible(results) and self._doubts_infeasible():
-                left = deadline - time.perf_counter()
-                if left <= 0.0:
-                    return Outcome.NO_SOLUTION, None, None
-                solver.config.time_limit = left if math.isfinite(left) else None
-                solver.config.solver_options = {**solver.config.solver_options, "presolve_mode": _USUAL_PRESOLVE}
-                results = solver.solve(model)
-        incumbent = results.incumbent_objective is not None
-        condition = results.termination_condition.name
-        if _is_unknown(results) and (self.interrupt.requested or watch.accepted):
-            condition = "interrupted"
-        outcome = _outcome(condition, incumbent=incumbent)
-        if incumbent and outcome is not Outcome.INFEASIBLE:
-            results.solution_loader.load_vars()
-        return outcome, results.incumbent_objective, results.objective_bound
+            program.set_options({"presolve_mode": _USUAL_PRESOLVE})
+            said = program.run()
+        ended = said.failed and (self.interrupt.requested or watch.accepted)
+        outcome = _outcome("kInterrupt" if ended else said.status, incumbent=said.objective is not None)
+        if outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE):
+            program.load_incumbent()
+        return outcome, said.objective, said.bound
+
+    def _options(self) -> dict[str, Any]:
+        """What HiGHS is told; one thread, so that answers do not depend on the machine."""
+        told = {"mip_rel_gap": self.config.relative_gap, "mip_abs_gap": 0.0, "threads": 1, **self.config.options}
+        return {**told, "solve_relaxation": True} if self.relaxed else told
+
+    def _goes_on(self, program: HighsProgram, deadline: float) -> bool:
+        """Give a program the time that is left, if there is some and nobody wants an end."""
+        left = deadline - time.perf_counter()
+        if left <= 0.0 or self.interrupt.requested:
+            return False
+        program.set_options({"time_limit": left})
+        return True
 
     def _doubts_infeasible(self) -> bool:
         """Whether that a program is infeasible is asked again with the usual presolve.
@@ -168,26 +157,6 @@ class SolverSession:
         exact = outcome is Outcome.OPTIMAL and self.config.relative_gap == 0.0
         bound = objective if exact else _finite(results.problem.lower_bound)
         return outcome, objective, bound
-
-
-def _reset_the_scheduler(_: Any) -> None:
-    """HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one."""
-    from ieco_opt.solvers.highs import highspy
-
-    highspy().Highs.resetGlobalScheduler(True)
-
-
-def _leave_out_presolve(solver: Any) -> None:
-    """HiGHS 1.16.0 takes an optimum back whose violation, after presolve, rounds to above the tolerance itself."""
-    solver.config.solver_options = {**solver.config.solver_options, "presolve": "off"}
-
-
-def _says_infeasible(results: Any) -> bool:
-    return TERMINATIONS.get(results.termination_condition.name) is Outcome.INFEASIBLE
-
-
-def _is_unknown(results: Any) -> bool:
-    return results.termination_condition.name in ("unknown", "error")
 
 
 def _check_options(config: SolverConfig) -> None:

@@ -120,13 +120,13 @@ def test_limits_that_clash_are_infeasible_for_the_solver() -> None:
 @pytest.mark.parametrize(
     ("condition", "incumbent", "outcome"),
     [
-        ("convergenceCriteriaSatisfied", True, Outcome.OPTIMAL),
-        ("maxTimeLimit", True, Outcome.FEASIBLE),
-        ("maxTimeLimit", False, Outcome.NO_SOLUTION),
-        ("interrupted", True, Outcome.FEASIBLE),
-        ("interrupted", False, Outcome.NO_SOLUTION),
-        ("provenInfeasible", False, Outcome.INFEASIBLE),
-        ("infeasibleOrUnbounded", False, Outcome.INFEASIBLE),
+        ("kOptimal", True, Outcome.OPTIMAL),
+        ("kTimeLimit", True, Outcome.FEASIBLE),
+        ("kTimeLimit", False, Outcome.NO_SOLUTION),
+        ("kInterrupt", True, Outcome.FEASIBLE),
+        ("kInterrupt", False, Outcome.NO_SOLUTION),
+        ("kInfeasible", False, Outcome.INFEASIBLE),
+        ("kUnboundedOrInfeasible", False, Outcome.INFEASIBLE),
         ("optimal", True, Outcome.OPTIMAL),
     ],
 )

@@ -164,34 +164,32 @@ def knapsack() -> Any:
 def test_handing_a_program_over_is_part_of_its_limit(
     limits: tuple[float | None, float | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyomo.contrib.solver.solvers.highs import Highs
-
     from ieco_opt.solvers import session
 
     of_each, left = limits
-    now, honest = [0.0], Highs.set_instance
+    now, honest = [0.0], session.arrays_of
 
-    def slow(solver: Any, model: Any) -> None:
-        honest(solver, model)
+    def slow(model: Any) -> Any:
         now[0] += 2.0
+        return honest(model)
 
-    monkeypatch.setattr(Highs, "set_instance", slow)
+    monkeypatch.setattr(session, "arrays_of", slow)
     monkeypatch.setattr(session.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(Highs, "solve", lambda *_: pytest.fail("no time is left"))
+    monkeypatch.setattr(session.HighsProgram, "run", lambda _: pytest.fail("no time is left"))
     config = SolverConfig(time_limit_s=of_each)
     assert SolverSession(config).solve(knapsack(), left).outcome is Outcome.NO_SOLUTION
 
 
 def test_an_interrupt_while_a_program_is_handed_over_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyomo.contrib.solver.solvers.highs import Highs
+    from ieco_opt.solvers import session
 
-    interrupt, honest = Interrupt(), Highs.set_instance
+    interrupt, honest = Interrupt(), session.arrays_of
 
-    def interrupted(solver: Any, model: Any) -> None:
+    def interrupted(model: Any) -> Any:
         interrupt.request()
-        honest(solver, model)
+        return honest(model)
 
-    monkeypatch.setattr(Highs, "set_instance", interrupted)
+    monkeypatch.setattr(session, "arrays_of", interrupted)
     solution = SolverSession(load_solver_config(), interrupt).solve(knapsack())
     assert solution.outcome is Outcome.NO_SOLUTION
 

@@ -58,8 +58,8 @@ def test_an_optimum_that_highs_takes_back_is_asked_for_again_without_presolve(mo
     result = ieco_opt.plan(fleet)
     assert result[0].status == "optimal"
     assert ieco_opt.verify(result).problems == []
-    monkeypatch.setattr(session, "_leave_out_presolve", lambda _: None)
-    with pytest.raises(SolverError, match="the solver ended with 'error'"):
+    monkeypatch.setattr(session.HighsProgram, "leave_out_presolve", lambda _: None)
+    with pytest.raises(SolverError, match="the solver ended with 'kSolveError'"):
         ieco_opt.plan(fleet)
 
 
