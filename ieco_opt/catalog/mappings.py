@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ieco_opt.catalog.attention import Attention, AttentionBlock, Indexer
 from ieco_opt.catalog.calibration import PARTS as CALIBRATION_PARTS
+from ieco_opt.catalog.field_docstrings import field_docstrings
 from ieco_opt.catalog.schema import AcceleratorInput, FeedForwardInput, ModelInput, PaperModelInput, SitePowerInput
 from ieco_opt.catalog.schema_attention import KIND_OF, KINDS, AttentionBlockInput, IndexerInput
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel, SitePower, Topology
@@ -212,7 +213,7 @@ def _message(details: Any, holder: type[BaseModel]) -> str:
     if kind == "ieco_opt":
         return str(details["msg"])
     if kind == "missing":
-        described = holder.model_fields[str(details["loc"][-1])].description or "a value"
+        described = field_docstrings(holder).get(str(details["loc"][-1]), "a value")
         return f"missing, expected: {described.rstrip('.')}"
     if kind == "extra_forbidden":
         known = _known_fields(holder)

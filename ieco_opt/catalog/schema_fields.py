@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -12,10 +12,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
+from ieco_opt.catalog.field_docstrings import describe_fields
 from ieco_opt.documents.origin import found, shortened
 
 _EXPONENT = re.compile(r"\d+(\.\d*)?[eE][+-]?\d+")
@@ -86,9 +88,14 @@ Vendor = Annotated[Name, BeforeValidator(_lower_case)]
 class Strict(BaseModel):
     """A mapping without unknown fields, whose values are of the types asked for."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe fields as their docstrings do."""
+        schema = handler(core_schema)
+        describe_fields(handler.resolve_ref_schema(schema), cls)
+        return schema
 
 
 class WithSources(Strict):

@@ -21,6 +21,12 @@ MODES: dict[str, tuple[Phase, ...]] = {
 }
 """Phases that instances of each mode of serving have."""
 
+
+def phases_of(serving: Iterable[str]) -> list[Phase]:
+    """Phases that instances have in some modes of serving."""
+    return [phase for mode in serving for phase in MODES[mode]]
+
+
 _ROUNDED = 1.0 + 1e-12
 """A requirement can be the very figure of an instance, which then meets it whatever the last bits say."""
 
@@ -66,12 +72,20 @@ class Candidates:
         Operating points of each column (of all its classes), each with the pools it suits.
     rejected
         Setups that are none, by reason and pool name.
+    listed
+        Columns of each table that were read off for a service, with frugal ones or without; ``None``: none is kept.
     """
 
     workload: ResolvedWorkload
     tables: tuple[SetupTable, ...]
     points: tuple[tuple[tuple[OperatingPoint, tuple[int, ...]], ...], ...]
     rejected: dict[str, Counter[str]]
+    listed: dict[tuple[int, Service, bool], list[Column]] | None = None
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Phases that instances may have."""
+        return phases_of(self.workload.workload.serving)
 
     @property
     def classes(self) -> tuple[RequestClass, ...]:

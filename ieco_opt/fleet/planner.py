@@ -24,18 +24,17 @@ from ieco_opt.solvers.watch import Report
 
 
 class FleetPlanner:
-    """Answers questions about one fleet and counts what they cost."""
+    """Answers questions about one fleet and counts what they cost.
 
-    def __init__(
-        self,
-        space: FleetSpace,
-        run: Run,
-        *,
-        report: Report | None = None,
-    ) -> None:
+    ``bare``: solves programs as they are, without their relaxation and a start. That is quicker where columns are few;
+    where there are many, the start is what a limit would leave.
+    """
+
+    def __init__(self, space: FleetSpace, run: Run, *, report: Report | None = None, bare: bool = False) -> None:
         self.space = space
         self.run = run
         self.report = report
+        self.bare = bare
         self.size = (0, 0, 0)
         self._completions = run.beside()
         self._relaxations = run.beside(relaxed=True)
@@ -58,7 +57,7 @@ class FleetPlanner:
 
         It starts with the columns that this one has; what it solves counts here too, unless it is not ``counted``.
         """
-        other = FleetPlanner(self.space, run)
+        other = FleetPlanner(self.space, run, bare=self.bare)
         other._columns = dict(self._columns)
         if counted:
             self._others.append(other)
@@ -66,7 +65,7 @@ class FleetPlanner:
 
     def at_demand(self, factor: float) -> FleetPlanner:
         """A planner of the same fleet with a multiple of its demands, in the same run; what it solves counts here."""
-        other = FleetPlanner(self.space.at_demand(factor), self.run)
+        other = FleetPlanner(self.space.at_demand(factor), self.run, bare=self.bare)
         # What is of use beyond the demand does not depend on it.
         other._columns = {key: columns for key, columns in self._columns.items() if key[1]}
         other._relaxations, other._completions, other._others = self._relaxations, self._completions, self._others
@@ -257,7 +256,7 @@ class FleetPlanner:
 
     def _relaxed(self, model: Any) -> Solution:
         """Solve the linear relaxation: where it is infeasible so is the program, and its optimum is a bound."""
-        if self.run.config.solver != "highs":
+        if self.bare or self.run.config.solver != "highs":
             return Solution(Outcome.NO_SOLUTION, None, None, 0.0)
         return self._relaxations.solve(model)
 

@@ -17,7 +17,7 @@ from ieco_opt.design_space.building import FamilyRequest, build_families, distin
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.fleet.columns import MODES, Candidates, Column, Origin, SetupTable
+from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, phases_of
 from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
 from ieco_opt.fleet.instances import (
     Capacities,
@@ -38,7 +38,7 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], 
     """Price everything that a workload could run on, whatever the speed."""
     tables: list[SetupTable] = []
     rejected: dict[str, Counter[str]] = {}
-    phases = [phase for mode in workload.workload.serving for phase in MODES[mode]]
+    phases = phases_of(workload.workload.serving)
     if workload.model is not None:
         for accelerator, alike in _pools_of_hardware(workload, pools).items():
             reasons: Counter[str] = Counter()
@@ -71,25 +71,24 @@ def columns_at(
     ``beyond``: also keep what serves more than the demand, and what several smaller instances replace. ``frugal``: also
     what takes less energy for a request. ``kept`` says which columns there are.
     """
-    service = candidate.service(speed_factor)
-    listed = []
+    service, phases = candidate.service(speed_factor), candidate.phases
+    listed: list[tuple[SetupTable, list[Column]]] = []
     for at, table in enumerate(candidate.tables):
         ask()
-        held = candidate.service(speed_factor, table.margin)
-        listed.append(list(_table_columns(candidate, index, at, table, held, frugal=frugal)))
-    found = []
+        if table.phase in phases:
+            listed.append((table, _columns_of_table(candidate, index, at, speed_factor, frugal=frugal)))
+    found: list[Column] = []
     for pool in candidate.workload.pools:
         ask()
-        found += [
-            replace(column, pool=pool)
-            for table, columns in zip(candidate.tables, listed, strict=True)
-            if pool in table.pools
-            for column in columns
-        ]
+        for table, columns in listed:
+            if pool == table.pools[0]:
+                found += columns
+            elif pool in table.pools:
+                found += [replace(column, pool=pool) for column in columns]
     for group in candidate.points:
         ask()
         for pool in candidate.workload.pools:
-            rows = [point for point, suits in group if pool in suits]
+            rows = [point for point, suits in group if pool in suits and Phase(point.phase) in phases]
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing([column for column in found if kept is None or kept(column)])
@@ -232,6 +231,17 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
         engines=engines,
         batches=listed.batches,
     )
+
+
+def _columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: float, *, frugal: bool) -> list[Column]:
+    """Columns of a table on the first of its pools; read off once for questions that differ in other things."""
+    table = candidate.tables[at]
+    service = candidate.service(speed_factor, table.margin)
+    known = {} if candidate.listed is None else candidate.listed
+    key = at, service, frugal
+    if key not in known:
+        known[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
+    return known[key]
 
 
 def _table_columns(

@@ -152,13 +152,16 @@ class FleetSpace:
         return replace(self, resolved=resolved, candidates=candidates, demand_factor=factor)
 
     def asking(self, changes: Mapping[str, object]) -> FleetSpace:
-        """The same fleet, of whose only workload something else is asked that changes no price."""
+        """The same fleet, of whose only workload something else is asked that changes no price.
+
+        What its tables offer then is kept, for questions that differ in which of it they may take.
+        """
         (workload,), (candidate,) = self.resolved.workloads, self.candidates
         asked = replace(workload, workload=workload.workload.model_copy(update=dict(changes)))
         return replace(
             self,
             resolved=replace(self.resolved, workloads=(asked,)),
-            candidates=(replace(candidate, workload=asked),),
+            candidates=(replace(candidate, workload=asked, listed={}),),
         )
 
     def keeping(self, kept: Callable[[Column], bool]) -> FleetSpace:

@@ -144,7 +144,7 @@ class Surroundings:
                     )
 
     def _best(self, space: FleetSpace) -> Plan | None:
-        planner = FleetPlanner(space, self.run)
+        planner = FleetPlanner(space, self.run, bare=True)
         if self.objective == "throughput":
             return Multiples(planner).greatest()[0]
         return planner.best(Quantity(self.objective))

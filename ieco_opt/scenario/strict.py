@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
+from ieco_opt.catalog.field_docstrings import describe_fields
 from ieco_opt.scenario.faults import RaisesScenarioError
 from ieco_opt.scenario.other_words import add_limits_to_schema, add_to_schema, for_all_workloads, in_our_words
 
@@ -14,7 +15,7 @@ from ieco_opt.scenario.other_words import add_limits_to_schema, add_to_schema, f
 class Strict(BaseModel, metaclass=RaisesScenarioError):
     """Base of all parts of a scenario; constructors raise ``ScenarioError`` and nothing else."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -23,9 +24,11 @@ class Strict(BaseModel, metaclass=RaisesScenarioError):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Describe the aliases too."""
+        """Describe fields as their docstrings do, and the aliases too."""
         schema = handler(core_schema)
-        add_to_schema(handler.resolve_ref_schema(schema), cls.model_fields)
+        described = handler.resolve_ref_schema(schema)
+        describe_fields(described, cls)
+        add_to_schema(described, cls.model_fields)
         return schema
 
 
