@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ieco_opt.cli.options import output_options, scenarios_argument, set_option
+from ieco_opt.cli.options import output_options, scenarios_argument, set_option, upright_option
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="NAME|FILE",
     help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",
 )
+@upright_option()
 @output_options
 def command(
     scenarios: tuple[ScenarioSource, ...],
@@ -59,6 +60,7 @@ def command(
     relaxations: bool,
     show_nodes: bool,
     solver_config: str,
+    y: str | None,
     out: Path | None,
     output_format: str | None,
     plot: Path | None,
@@ -80,6 +82,8 @@ def command(
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
+    if y is not None and plot is None:
+        raise click.UsageError("--y goes with --plot")
     if delta is not None and complete:
         raise click.UsageError("--delta does not go with --complete")
     if delta is not None:
@@ -94,6 +98,7 @@ def command(
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
         if frontier is None and (delta is not None or complete):
             raise click.UsageError("--delta and --complete go with --frontier")
+        _check_axis(fleet, frontier, y)
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
@@ -104,9 +109,24 @@ def command(
                 found = given.deliver(search(fleet, how))
             else:
                 plan = _plan_before(given, search, fleet, how)
-                found = given.deliver(_frontier(fleet, frontier, delta, plan, how, complete=complete))
+                curve = _frontier(fleet, frontier, delta, plan, how, complete=complete)
+                found = given.deliver(curve, draw=partial(_draw, curve, y))
         status = max(status, found)
     return status
+
+
+def _check_axis(fleet: Fleet, frontier: Against | None, y: str | None) -> None:
+    """Refuse an upright axis that the picture will not have, before the work is done."""
+    if y is not None and frontier is None:
+        raise click.UsageError("--y goes with --frontier")
+    if y == "tokens_per_gpu" and len(fleet.workloads) > 1:
+        raise click.UsageError(f"--y tokens_per_gpu: found {len(fleet.workloads)} workloads, expected one")
+
+
+def _draw(result: FleetResult, y: str | None, path: Path) -> object:
+    from ieco_opt.reports import figures
+
+    return figures.save(result, path, y or "cost")
 
 
 def _plan_before(
