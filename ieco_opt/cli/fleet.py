@@ -82,8 +82,6 @@ def command(
 
     if len(scenarios) > 1 and (out is not None or plot is not None):
         raise click.UsageError("--out and --plot go with one scenario")
-    if y is not None and plot is None:
-        raise click.UsageError("--y goes with --plot")
     if delta is not None and complete:
         raise click.UsageError("--delta does not go with --complete")
     if delta is not None:
@@ -98,7 +96,7 @@ def command(
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
         if frontier is None and (delta is not None or complete):
             raise click.UsageError("--delta and --complete go with --frontier")
-        _check_axis(fleet, frontier, y)
+        _check_axis(fleet, frontier, y, plot)
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
@@ -115,10 +113,10 @@ def command(
     return status
 
 
-def _check_axis(fleet: Fleet, frontier: Against | None, y: str | None) -> None:
+def _check_axis(fleet: Fleet, frontier: Against | None, y: str | None, plot: Path | None) -> None:
     """Refuse an upright axis that the picture will not have, before the work is done."""
-    if y is not None and frontier is None:
-        raise click.UsageError("--y goes with --frontier")
+    if y is not None and (frontier is None or plot is None):
+        raise click.UsageError("--y goes with --frontier and --plot")
     if y == "tokens_per_gpu" and len(fleet.workloads) > 1:
         raise click.UsageError(f"--y tokens_per_gpu: found {len(fleet.workloads)} workloads, expected one")
 

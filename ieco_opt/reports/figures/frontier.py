@@ -115,7 +115,9 @@ def _dot(axes: Axes, place: tuple[float, float], look: tuple[str, str] | None, *
     if look is not None:
         marker, colour = look
         size = 9.0 if marker == "." else 7.0
-        axes.scatter([place[0]], [place[1]], s=size, marker=marker, c="black" if hollow else colour, zorder=4)
+        axes.scatter(
+            [place[0]], [place[1]], s=size, marker=marker, c="black" if hollow else colour, zorder=4, gid="variant"
+        )
 
 
 def _key_of_dot(look: tuple[str, str] | None, label: str) -> plane.Key:
