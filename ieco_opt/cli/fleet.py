@@ -168,6 +168,8 @@ def _frontier(
 
     with shown_line(quiet=how.quiet) as line:
         how.run.doing = None if line is None else line.doing
+        if line is not None:
+            line.covering(None if complete else DEFAULT_DELTA if delta is None else delta)
         return api.fleet_frontier(
             fleet,
             against=against,

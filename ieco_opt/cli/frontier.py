@@ -14,6 +14,7 @@ from ieco_opt.cli.question import model_or_scenario
 from ieco_opt.defaults import DEFAULT_DELTA
 
 if TYPE_CHECKING:
+    from ieco_opt.reports.text.progress import Shown
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.scenario import Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
@@ -67,6 +68,7 @@ def command(
     show_notes(loaded.notes(), quiet=quiet)
     how: _How = {"delta": DEFAULT_DELTA if delta is None else delta, "points": points, "complete": complete}
     with shown_progress(quiet=quiet) as shown:
+        _announce(shown, config, how)
         result = api.frontier(loaded, band=band, solver_config=config, progress=shown.found, doing=shown.doing, **how)
     drawing = _Drawing(result, loaded, config, how, y or "cost", quiet)
     status = max(delivery.deliver(result, draw=drawing.save), drawing.status)
@@ -78,6 +80,12 @@ class _How(TypedDict):
     delta: float
     points: int | None
     complete: bool
+
+
+def _announce(shown: Shown, config: SolverConfig, how: _How) -> None:
+    """Say what is searched for, so that progress can be told against it."""
+    delta = how["delta"] if how["points"] is None and not how["complete"] else None
+    shown.asking(points=how["points"], delta=delta, proven=how["complete"] or not config.largest_gap)
 
 
 @dataclass
@@ -109,6 +117,7 @@ class _Drawing:
             figures.save(self.result, path, self.y)
             return
         with shown_progress(quiet=self.quiet) as shown:
+            _announce(shown, self.config, self.how)
             lines, missing = of_each_accelerator(
                 self.scenario, solver_config=self.config, progress=shown.found, doing=shown.doing, **self.how
             )

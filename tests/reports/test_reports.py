@@ -1076,7 +1076,7 @@ def test_progress_draws_on_a_terminal_when_it_is_told_something(
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress.progress(True) as report:
         report.found(12, 3, 1.25)
-        assert "12 deployments found, 3 open, the widest 25 % wide" in terminal.getvalue()
+        assert "12 points found, 3 gaps left, the widest 25 %" in terminal.getvalue()
         assert sys.stderr is terminal
     assert capsys.readouterr().out == ""
 
