@@ -94,9 +94,7 @@ def command(
     status = ExitStatus.DONE
     for number, fleet in enumerate(fleets):
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
-        if frontier is None and (delta is not None or complete):
-            raise click.UsageError("--delta and --complete go with --frontier")
-        _check_axis(fleet, frontier, y, plot)
+        _check(fleet, frontier, y, plot, covers=delta is not None or complete)
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
@@ -113,8 +111,10 @@ def command(
     return status
 
 
-def _check_axis(fleet: Fleet, frontier: Against | None, y: str | None, plot: Path | None) -> None:
-    """Refuse an upright axis that the picture will not have, before the work is done."""
+def _check(fleet: Fleet, frontier: Against | None, y: str | None, plot: Path | None, *, covers: bool) -> None:
+    """Refuse what is asked of a frontier where there is none, and an axis that its picture will not have."""
+    if frontier is None and covers:
+        raise click.UsageError("--delta and --complete go with --frontier")
     if y is not None and (frontier is None or plot is None):
         raise click.UsageError("--y goes with --frontier and --plot")
     if y == "tokens_per_gpu" and len(fleet.workloads) > 1:

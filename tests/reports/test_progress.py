@@ -110,7 +110,7 @@ def test_a_frontier_of_plans_is_told_by_its_widest_gap() -> None:
 def seen_on(terminal: bool, monkeypatch: pytest.MonkeyPatch, search: Callable[[Line | None], None]) -> str:
     """What a search writes to a standard error that is a terminal, or a pipe."""
     ours, theirs = os.pipe()
-    with os.fdopen(ours, encoding="utf-8") as read:
+    with os.fdopen(ours, encoding="utf-8", newline="") as read:
         with os.fdopen(theirs, "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", _Stream(stream, terminal=terminal))
             with shown_line(quiet=False) as line:
@@ -169,7 +169,7 @@ def test_the_solver_tells_what_is_sought_in_its_unit(
         yield Listening(said.append, Shown(said.append))
 
     monkeypatch.setattr(fleet_progress, "shown_line", listening)
-    fleet = fleet_of(300.0, objective=objective)
+    fleet = fleet_of(200.0, objective=objective)
     with running(SolverConfig()) as run:
         plan = fleet_progress.plan_shown(fleet, run.config, run, quiet=False)[0]
     found = [incumbent for incumbent, _ in told if math.isfinite(incumbent)]

@@ -55,7 +55,8 @@ def figure_of(result: Answer, y: str = "cost") -> Figure:
             return fleet_frontier.draw(result, y)
         from ieco_opt.reports.figures import fleet_plan
 
-        upright.refuse(y, "a plan, expected a frontier")
+        if not result.is_frontier:
+            upright.refuse(y, "a plan, expected a frontier")
         return fleet_plan.draw(result)
     upright.refuse(y, "a comparison, expected a frontier")
     return _comparison(result)
