@@ -118,9 +118,10 @@ class _Drawing:
             return
         with shown_progress(quiet=self.quiet) as shown:
             _announce(shown, self.config, self.how)
-            lines, missing = of_each_accelerator(
+            each = of_each_accelerator(
                 self.scenario, solver_config=self.config, progress=shown.found, doing=shown.doing, **self.how
             )
-        if any(line.stopped for line in lines) or any("before the search ended" in each for each in missing):
+        if each.stopped is not None:
             self.status = ExitStatus.STOPPED
-        figures.save_overlay(lines or [self.result], path, self.y, notes=missing, tables=[self.result, *lines])
+        lines = each.frontiers or [self.result]
+        figures.save_overlay(lines, path, self.y, notes=each.missing, tables=[self.result, *each.frontiers])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ieco_opt.errors import InfeasibleError
@@ -16,6 +17,25 @@ from ieco_opt.solvers.one_at_a_time import one_at_a_time
 from ieco_opt.solvers.run import Doing, running
 
 
+@dataclass(slots=True)
+class EachAccelerator:
+    """Frontiers of accelerators alone.
+
+    Attributes
+    ----------
+    frontiers
+        Those that have points, in the order of the scenario.
+    missing
+        A line for each accelerator that has none.
+    stopped
+        Why a search ended early, if any did.
+    """
+
+    frontiers: list[Frontier] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    stopped: str | None = None
+
+
 @one_at_a_time
 def of_each_accelerator(
     scenario: Scenario,
@@ -24,15 +44,15 @@ def of_each_accelerator(
     progress: Progress | None = None,
     doing: Doing | None = None,
     **how: Any,
-) -> tuple[list[Frontier], list[str]]:
-    """The frontiers, within the limits of time of one search, and a line for each accelerator that has none.
+) -> EachAccelerator:
+    """The frontiers, within the limits of time of one search.
 
     Parameters
     ----------
     how
         ``delta``, ``points`` and ``complete`` of :func:`ieco_opt.pareto.run.frontier`, whose errors these are too.
     """
-    found, missing = [], []
+    found = EachAccelerator()
     config = solver_config_of(solver_config)
     with running(config) as run:
         for accelerator in scenario.accelerators:
@@ -42,13 +62,14 @@ def of_each_accelerator(
             try:
                 one = frontier(alone, solver_config=config, progress=progress, within=run, **how)
             except InfeasibleError:
-                missing.append(f"{name}: no deployment meets the limits, proven")
+                found.missing.append(f"{name}: no deployment meets the limits, proven")
                 continue
+            found.stopped = found.stopped or one.stopped
             if len(one):
-                found.append(one)
+                found.frontiers.append(one)
             else:
-                missing.append(f"{name}: nothing found before the search ended ({one.stopped})")
-    return found, missing
+                found.missing.append(f"{name}: nothing found before the search ended ({one.stopped})")
+    return found
 
 
 def _about(name: str, doing: Doing) -> Doing:

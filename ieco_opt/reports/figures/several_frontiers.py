@@ -10,6 +10,7 @@ from ieco_opt.reports.figures.marks import choice, knee
 from ieco_opt.reports.figures.upright import Upright, upright
 from ieco_opt.reports.text import several
 from ieco_opt.reports.text.table import shortened, width_of
+from ieco_opt.reports.text.wording import name_of
 from ieco_opt.results.frontier import Frontier
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draw(frontiers: Sequence[Frontier], y: str = "cost", notes: Sequence[str] = 
     """
     up = upright(y, [item for each in frontiers for item in each])
     asked = _common_wishes(frontiers, up)
-    labels = several.labels(frontiers)
+    labels = several.labels(frontiers) if len(frontiers) > 1 else [_accelerators(frontiers[0])]
     at_lines = len(frontiers) <= _MOST_NAMED and max(map(width_of, labels)) <= _MOST_LETTERS_AT_LINES
     figure, axes = plane.empty(plane.WIDER if at_lines else plane.WIDE)
     plane.scales(axes, frontiers, up, asked)
@@ -64,6 +65,11 @@ def draw(frontiers: Sequence[Frontier], y: str = "cost", notes: Sequence[str] = 
     besides = wishes.asked_besides(frontiers[0].scenario, seen) if asked else []
     style.title(axes, name, [*lines, *_proofs(frontiers, labels), *besides, *notes])
     return figure
+
+
+def _accelerators(frontier: Frontier) -> str:
+    """What a line alone is called among accelerators that have none."""
+    return " or ".join(map(name_of, frontier.scenario.accelerators))
 
 
 def _proofs(frontiers: Sequence[Frontier], labels: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _CLOSED = 1e-6
+_TELLS_NOTHING, _WHOLE_PERCENT = 0.99, 0.1
+"""Gaps from which on a least bound tells nothing, and from which on they are told in whole percent."""
 
 REFRESHED_S = 0.1
 """Least seconds between two words of what is done; points found are always shown."""
@@ -73,7 +75,14 @@ def best_so_far(incumbent: float, bound: float, said: Callable[[float], str], *,
     if not math.isfinite(bound):
         return f"best {said(incumbent)}, not known how far from optimal"
     gap = abs(incumbent - bound) / abs(incumbent) if incumbent else 0.0
-    return f"best {said(incumbent)}, " + (f"within {100.0 * gap:.2g} % of optimal" if gap > _CLOSED else "optimal")
+    if most and gap > 1.0:
+        return f"best {said(incumbent)}, at most {said(bound)} possible"
+    if not most and gap > _TELLS_NOTHING:
+        return f"best {said(incumbent)}, not known how far from optimal"
+    if gap <= _CLOSED:
+        return f"best {said(incumbent)}, optimal"
+    share = f"{100.0 * gap:.0f}" if gap >= _WHOLE_PERCENT else f"{100.0 * gap:.2g}"
+    return f"best {said(incumbent)}, within {share} % of optimal"
 
 
 @contextmanager
