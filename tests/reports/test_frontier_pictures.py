@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,19 @@ def test_pictures_have_a_ground_of_their_own_that_is_light(tmp_path: Path) -> No
     assert (pixels[0, 0] == 1.0).all()
     if pixels.shape[2] == 4:
         assert (pixels[:, :, 3] == 1.0).all()
+    figures.save(FRONT, tmp_path / "front.html")
+    page = (tmp_path / "front.html").read_text("utf-8")
+    assert "color-scheme:light dark" in page
+    assert re.search(r"svg\{[^}]*background:#fff", page)
+
+
+def test_long_names_and_many_lines_are_told_in_a_legend() -> None:
+    long = [
+        replace(each, scenario=each.scenario.model_copy(update={"name": f"{at} {'long ' * 6}"}))
+        for at, each in enumerate(CARDS)
+    ]
+    many = [replace(CARDS[0], scenario=CARDS[0].scenario.model_copy(update={"name": f"s{at}"})) for at in range(8)]
+    for results in (long, many):
+        figure = figures.overlay(results)
+        assert not [text for text in figure.axes[0].texts if text.get_gid() == "name"]
+        assert len(figure.legends[0].get_texts()) == len(results)

@@ -40,7 +40,7 @@ def draw(frontiers: Sequence[Frontier], y: str = "cost", notes: Sequence[str] = 
     up = upright(y, [item for each in frontiers for item in each])
     asked = _common_wishes(frontiers, up)
     labels = several.labels(frontiers) if len(frontiers) > 1 else [_accelerators(frontiers[0])]
-    at_lines = len(frontiers) <= _MOST_NAMED and max(map(width_of, labels)) <= _MOST_LETTERS_AT_LINES
+    at_lines = len(frontiers) <= _MOST_NAMED and max(map(_width, labels)) <= _MOST_LETTERS_AT_LINES
     figure, axes = plane.empty(plane.WIDER if at_lines else plane.WIDE)
     plane.scales(axes, frontiers, up, asked)
     seen = wishes.shade(axes, asked)
@@ -65,6 +65,10 @@ def draw(frontiers: Sequence[Frontier], y: str = "cost", notes: Sequence[str] = 
     besides = wishes.asked_besides(frontiers[0].scenario, seen) if asked else []
     style.title(axes, name, [*lines, *_proofs(frontiers, labels), *besides, *notes])
     return figure
+
+
+def _width(label: str) -> int:
+    return width_of(glyphs.readable(label))
 
 
 def _accelerators(frontier: Frontier) -> str:

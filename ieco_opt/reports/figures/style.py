@@ -314,7 +314,8 @@ def _page(name: str, table: str, picture: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{name}</title>\n"
-        "<style>body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
-        "svg{max-width:100%;height:auto}pre{overflow-x:auto;font-size:0.8em}</style>\n"
+        # The table follows a dark page; the picture keeps its light ground.
+        "<style>:root{color-scheme:light dark}body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
+        "svg{max-width:100%;height:auto;background:#fff}pre{overflow-x:auto;font-size:0.8em}</style>\n"
         f"</head>\n<body>\n{inline}\n<pre>{table}</pre>\n</body>\n</html>\n"
     )
