@@ -111,11 +111,6 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             "of two cards, coarser",
             "ieco-opt frontier scenarios/gpt-oss-120b.yaml --set accelerators=H100,H200 --delta 0.2",
         ),
-        Example(
-            "a line for each card, tokens of a GPU",
-            "ieco-opt frontier gpus.yaml --plot cards.png --y tokens_per_gpu",
-            cheap=False,
-        ),
     ),
     "import": (
         Example(
