@@ -16,6 +16,7 @@ from ieco_opt.defaults import (
     Against,
     FleetObjective,
     ObjectiveName,
+    UprightAxis,
 )
 from ieco_opt.errors import ScenarioError
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
@@ -336,8 +337,10 @@ def export(
 
 
 @one_at_a_time
-def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> Figure:
+def plot(results: Answer | Sequence[Answer], path: str | Path | None = None, *, y: UprightAxis = "cost") -> Figure:
     """Draw one result, or several frontiers in one picture; a file is written only where one is given.
+
+    Upright, frontiers have their cost, or with ``y="tokens_per_gpu"`` the output tokens/s of a GPU.
 
     Raises
     ------
@@ -348,8 +351,8 @@ def plot(results: Answer | Sequence[Answer], path: str | Path | None = None) -> 
     from ieco_opt.results.answer import Answer
 
     if isinstance(results, Answer):
-        return figures.figure_of(results) if path is None else figures.save(results, path)
-    return figures.overlay(results) if path is None else figures.save_overlay(results, path)
+        return figures.figure_of(results, y) if path is None else figures.save(results, path, y)
+    return figures.overlay(results, y) if path is None else figures.save_overlay(results, path, y)
 
 
 def show_versions() -> InstalledVersions:

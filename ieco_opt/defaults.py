@@ -19,6 +19,9 @@ Objective = Literal[ObjectiveName, FleetObjective]
 Against = Literal["speed", "power", "gpus", "throughput"]
 """What the cost of a fleet is traded against."""
 
+UprightAxis = Literal["cost", "tokens_per_gpu"]
+"""What the upright axis of a picture of a frontier shows."""
+
 DEFAULT_CONFIG = "exact"
 """Solver configuration of deployments."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ieco_opt.cli.options import output_options, scenarios_argument, set_option
+from ieco_opt.cli.options import output_options, scenarios_argument, set_option, upright_option
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="NAME|FILE",
     help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",
 )
+@upright_option()
 @output_options
 def command(
     scenarios: tuple[ScenarioSource, ...],
@@ -59,6 +60,7 @@ def command(
     relaxations: bool,
     show_nodes: bool,
     solver_config: str,
+    y: str | None,
     out: Path | None,
     output_format: str | None,
     plot: Path | None,
@@ -92,8 +94,7 @@ def command(
     status = ExitStatus.DONE
     for number, fleet in enumerate(fleets):
         frontier = against or ("speed" if fleet.objective == "frontier" else None)
-        if frontier is None and (delta is not None or complete):
-            raise click.UsageError("--delta and --complete go with --frontier")
+        _check(fleet, frontier, y, plot, covers=delta is not None or complete)
         show_notes(fleet.notes(), quiet=quiet)
         if number and output_format in (None, "table"):
             click.echo()
@@ -104,9 +105,26 @@ def command(
                 found = given.deliver(search(fleet, how))
             else:
                 plan = _plan_before(given, search, fleet, how)
-                found = given.deliver(_frontier(fleet, frontier, delta, plan, how, complete=complete))
+                curve = _frontier(fleet, frontier, delta, plan, how, complete=complete)
+                found = given.deliver(curve, draw=partial(_draw, curve, y))
         status = max(status, found)
     return status
+
+
+def _check(fleet: Fleet, frontier: Against | None, y: str | None, plot: Path | None, *, covers: bool) -> None:
+    """Refuse what is asked of a frontier where there is none, and an axis that its picture will not have."""
+    if frontier is None and covers:
+        raise click.UsageError("--delta and --complete go with --frontier")
+    if y is not None and (frontier is None or plot is None):
+        raise click.UsageError("--y goes with --frontier and --plot")
+    if y == "tokens_per_gpu" and len(fleet.workloads) > 1:
+        raise click.UsageError(f"--y tokens_per_gpu: found {len(fleet.workloads)} workloads, expected one")
+
+
+def _draw(result: FleetResult, y: str | None, path: Path) -> object:
+    from ieco_opt.reports import figures
+
+    return figures.save(result, path, y or "cost")
 
 
 def _plan_before(
@@ -150,6 +168,8 @@ def _frontier(
 
     with shown_line(quiet=how.quiet) as line:
         how.run.doing = None if line is None else line.doing
+        if line is not None:
+            line.covering(None if complete else DEFAULT_DELTA if delta is None else delta)
         return api.fleet_frontier(
             fleet,
             against=against,

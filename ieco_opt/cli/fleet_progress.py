@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -22,16 +21,51 @@ class Line:
     """One line of a terminal that says how far the search for plans is."""
 
     def __init__(self, show: Callable[[str], None], shown: Shown) -> None:
-        self._show = show
-        self.doing = shown.doing
+        self._show, self._shown = show, shown
+        self._priced = ""
+        self._said: Callable[[float], str] = "{:,.6g}".format
+        self._most = False
+        self._delta: float | None = None
+
+    def seeking(self, fleet: Fleet, objective: str) -> None:
+        """Say what is sought, so that it is told in its unit."""
+        from ieco_opt.reports.text.fleet_wording import UNITS, amount, plain
+
+        self._most = objective == "throughput"
+        if not self._most:
+            self._said = lambda value: amount(value, UNITS[objective])
+        elif len(fleet.workloads) == 1:
+            demand = fleet.workloads[0].demand
+            self._said = lambda value: f"{plain(value * demand)} requests/s"
+        else:
+            self._said = lambda value: f"{plain(value)} times the demand"
+
+    def covering(self, delta: float | None) -> None:
+        """Say what coverage a frontier shall have."""
+        self._delta = delta
+
+    def doing(self, what: str) -> None:
+        """Say what begins; what was priced is said from then on."""
+        if what.endswith(_PRICED):
+            self._priced = f"{what}; "
+        self._shown.doing(what)
 
     def bounds(self, incumbent: float, bound: float, seconds: float) -> None:
-        """Say incumbent, bound and gap while the solver runs."""
-        self._show(_bounds(incumbent, bound, seconds))
+        """Say the best plan so far and how far it may be from optimal while the solver runs."""
+        from ieco_opt.reports.text.progress import best_so_far
+
+        best = best_so_far(incumbent, bound, self._said, most=self._most)
+        self._show(f"{self._priced}{best}, {seconds:.0f} s")
 
     def points(self, plans: int, widest: float) -> None:
         """Say how far a frontier is."""
-        self._show(f"{plans} plans found, the widest gap a factor of {widest:.3g}")
+        from ieco_opt.reports.text import progress
+
+        found = f"{plans} plan{'' if plans == 1 else 's'} found"
+        self._show(f"{self._priced}{found}, the widest gap {progress.widest(widest, self._delta)}")
+
+
+_PRICED = " priced"
 
 
 @contextmanager
@@ -71,6 +105,8 @@ def plan_shown(
 
     with shown_line(quiet=quiet) as line:
         run.doing = None if line is None else line.doing
+        if line is not None:
+            line.seeking(fleet, objective or ("cost" if fleet.objective == "frontier" else fleet.objective))
         return api.plan(
             fleet,
             objective=objective,
@@ -79,12 +115,3 @@ def plan_shown(
             report=None if line is None else line.bounds,
             within=run,
         )
-
-
-def _bounds(incumbent: float, bound: float, seconds: float) -> str:
-    if not math.isfinite(incumbent):
-        return f"{seconds:.0f} s: no plan yet" + (f", bound {bound:,.6g}" if math.isfinite(bound) else "")
-    if not math.isfinite(bound):
-        return f"{seconds:.0f} s: best {incumbent:,.6g}, no bound yet"
-    gap = 100.0 * (incumbent - bound) / abs(incumbent) if incumbent else 0.0
-    return f"{seconds:.0f} s: best {incumbent:,.6g}, bound {bound:,.6g}, gap {gap:.2g} %"

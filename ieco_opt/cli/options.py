@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_MAX_SETUPS, DEFAULT_PREFERENCE, ObjectiveName
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_MAX_SETUPS, DEFAULT_PREFERENCE, ObjectiveName, UprightAxis
 from ieco_opt.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -163,6 +163,16 @@ solver_config_option = click.option(
     metavar="NAME|FILE",
     help="Solver configuration: exact, fast, cbc, or a YAML file.",
 )
+
+
+def upright_option(default: str = "cost") -> Decorator:
+    """Add --y, as the keyword argument ``y``: ``None`` where it was not given."""
+    return click.option(
+        "--y",
+        type=click.Choice(get_args(UprightAxis)),
+        help=f"What the upright axis of --plot shows.  [default: {default}]",
+    )
+
 
 quiet_option = click.option(
     "--quiet",

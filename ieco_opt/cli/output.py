@@ -73,13 +73,21 @@ class Delivery:
 
             check_plot_ending(self.plot)
 
-    def deliver(self, answer: Answer, text: Callable[[int], str] | None = None) -> ExitStatus:
+    def deliver(
+        self,
+        answer: Answer,
+        text: Callable[[int], str] | None = None,
+        *,
+        draw: Callable[[Path], object] | None = None,
+    ) -> ExitStatus:
         """Save, then print, then draw, so that a closed pipe or a missing plot library loses nothing.
 
         Parameters
         ----------
         text
             What people read instead of tables, for a terminal of so many columns.
+        draw
+            Draws to a file another picture than that of the answer alone.
         """
         from ieco_opt.results.encoding import to_json
         from ieco_opt.results.writing import to_csv_text, write
@@ -103,7 +111,7 @@ class Delivery:
                 click.echo(text(width_of_output()))
         from ieco_opt.reports import figures
 
-        unwritten += _attempted(lambda plot: figures.save(answer, plot), self.plot)
+        unwritten += _attempted(draw or (lambda plot: figures.save(answer, plot)), self.plot)
         return _ended(unwritten) if answer.stopped is None or unwritten else ExitStatus.STOPPED
 
     def deliver_record(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.cli.options import max_setups_option, output_options
+from ieco_opt.cli.options import max_setups_option, output_options, upright_option
 from ieco_opt.cli.question import given, in_options, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, printable
 
 if TYPE_CHECKING:
+    from ieco_opt.defaults import UprightAxis
     from ieco_opt.reports.text.screen import Style
     from ieco_opt.results.launching import Launched
     from ieco_opt.results.plan import FleetResult
@@ -47,11 +48,13 @@ if TYPE_CHECKING:
     help="Solver configuration: fleet, exact, fast, cbc, or a YAML file.",
 )
 @max_setups_option
+@upright_option("what is sought: requests/s, $/h or GPUs")
 @output_options
 def command(
     model: str,
     solver_config: str,
     max_setups: int | None,
+    y: UprightAxis | None,
     out: Path | None,
     output_format: str | None,
     plot: Path | None,
@@ -68,8 +71,11 @@ def command(
     """
     from ieco_opt import load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.reports import figures
     from ieco_opt.scenario.one_line import fleet_mapping
 
+    if y is not None and ((plot is None and save is None) or brief):
+        raise click.UsageError("--y goes with --plot or --save, and not with --brief")
     delivery = Delivery(out, output_format, quiet, plot, beside=("nodes",))
     delivery.check()
     mapping = read(fleet_mapping, model, given(asked))
@@ -86,11 +92,15 @@ def command(
         for line in _not_possible(fleet, config, str(error)):
             click.echo(printable(line), err=True)
         return ExitStatus.INFEASIBLE
-    looks = (delivery.shows_tables or save is not None) and not brief and result.stopped is None
+    looks = (delivery.shows_tables or save is not None or plot is not None) and not brief and result.stopped is None
     variations = _variations(result, quiet=quiet) if looks else None
     servers = _servers(result, save)
-    status = delivery.deliver(result, lambda width: _screen(result, variations, servers, save, width))
-    return status if save is None else max(status, _save(result, mapping, variations, servers, save))
+    status = delivery.deliver(
+        result,
+        lambda width: _screen(result, variations, servers, save, width),
+        draw=lambda path: figures.save_plan(result, variations, path, y),
+    )
+    return status if save is None else max(status, _save(result, mapping, variations, servers, save, y))
 
 
 def _write(mapping: dict[str, object], path: Path) -> None:
@@ -177,7 +187,12 @@ def _style() -> Style:
 
 
 def _save(
-    result: FleetResult, mapping: dict[str, object], variations: Variations | None, servers: Launched, folder: Path
+    result: FleetResult,
+    mapping: dict[str, object],
+    variations: Variations | None,
+    servers: Launched,
+    folder: Path,
+    y: UprightAxis | None,
 ) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
     from ieco_opt.reports.plan_folder import save_folder
@@ -185,7 +200,7 @@ def _save(
 
     answer = render_screen(result, variations, servers, saved=True)
     try:
-        names, notes = save_folder(result, mapping, variations, answer, folder)
+        names, notes = save_folder(result, mapping, variations, answer, folder, y)
     except ScenarioError as error:
         click.echo(f"error: {error}", err=True)
         return ExitStatus.INTERNAL_ERROR

@@ -121,7 +121,9 @@ def running_question(
         if before is not None and before.space.decides_loads != resolved.energy_matters():
             before = None
         if before is None:
-            planner = FleetPlanner(build_fleet_space(resolved, run.ask), run, report=report)
+            space = build_fleet_space(resolved, run.ask)
+            run.ask(f"{space.priced:,} instance types priced")
+            planner = FleetPlanner(space, run, report=report)
         else:
             planner = before.beside(run, counted=False)
         yield Asked(fleet, planner.space, run, planner)

@@ -291,7 +291,7 @@ class FleetPlanner:
         from pyomo.core import value
 
         try:
-            solution = self._run(model, start)
+            solution = self._run(model, start, self.report)
             reason = self.run.reason("a time limit ended the solver")
         except Stopped as stop:
             if not start:
@@ -304,5 +304,6 @@ class FleetPlanner:
             solution = Solution(Outcome.FEASIBLE, found, solution.bound, solution.seconds)
         return solution, reason
 
-    def _run(self, model: Any, start: Sequence[tuple[Any, float]]) -> Solution:
-        return self.run.solve(model, start=start, report=self.report)
+    def _run(self, model: Any, start: Sequence[tuple[Any, float]], report: Report | None = None) -> Solution:
+        """Solve a program; only what is sought itself is reported."""
+        return self.run.solve(model, start=start, report=report)

@@ -18,6 +18,7 @@ from ieco_opt.fleet.speeds import STEP
 from ieco_opt.results.guarantee import CLOSED, Status
 from ieco_opt.results.plan import Level
 from ieco_opt.solvers.run import Stopped
+from ieco_opt.solvers.watch import Report
 
 _LITTLE = 1e-6
 """Share of what there is room for that counts as nothing."""
@@ -71,6 +72,7 @@ class Multiples:
         if self.room <= 0.0:
             return None, 0.0
         planner = self.planner.at_demand(self.room)
+        planner.report = self._report()
         try:
             found = self._solved(planner, self._program(planner, usd_per_hour))
         except Stopped as stop:
@@ -78,6 +80,13 @@ class Multiples:
         if found is None:
             return None, 0.0
         return self._served(found), -found.bound * self.room
+
+    def _report(self) -> Report | None:
+        """Report multiples of the demands of the fleet instead of minus shares of the room."""
+        told = self.planner.report
+        if told is None:
+            return None
+        return lambda incumbent, bound, seconds: told(-incumbent * self.room, -bound * self.room, seconds)
 
     def any(self, multiple: float) -> Plan | None:
         """Any plan that serves a multiple; ``None``: proven none.

@@ -140,6 +140,7 @@ class Surroundings:
                             requests_per_s=served(found),
                             usd_per_hour=found.totals[Quantity.COST],
                             gpus=int(found.totals[Quantity.GPUS]),
+                            layout=layout_of(self._space, found).removesuffix(" split"),
                         )
                     )
 

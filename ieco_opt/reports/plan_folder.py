@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ieco_opt.defaults import UprightAxis
 from ieco_opt.documents.destinations import make_folder, replace_file
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.command import LaunchCommand
@@ -24,7 +25,8 @@ _ABOUT = {
     "plan.yaml": "the question, for `ieco-opt fleet`",
     "answer.txt": "the answer on one screen",
     "frontier.csv": "the most requests, or the least cost, at each speed",
-    "frontier.png": "the plan as a picture",
+    "frontier.png": "the same as a picture, together and split, with the plan and what was asked for",
+    "plan.png": "the GPUs of each pool and what runs on them",
     "run.sh": "starts the servers of one node: sh run.sh NODE",
     "bench.sh": "measures every server; `ieco-opt calibrate` reads what that writes",
     "k8s.yaml": "the same as Kubernetes manifests",
@@ -32,7 +34,12 @@ _ABOUT = {
 
 
 def save_folder(
-    result: FleetResult, mapping: object, variations: Variations | None, answer: str, folder: Path
+    result: FleetResult,
+    mapping: object,
+    variations: Variations | None,
+    answer: str,
+    folder: Path,
+    y: UprightAxis | None = None,
 ) -> tuple[list[str], list[str]]:
     """Write everything; the names written, and notes: what could not be and why, and what is not as planned.
 
@@ -42,6 +49,8 @@ def save_folder(
         The scenario as a user writes it.
     answer
         The screen.
+    y
+        What the curve over speed shows upright (:func:`ieco_opt.reports.figures.save_plan`).
 
     Raises
     ------
@@ -58,13 +67,16 @@ def save_folder(
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
     names = list(texts)
-    try:
-        from ieco_opt.reports import figures
+    # Without a curve there is nothing but the plan to draw.
+    pictures = {"frontier.png": variations, "plan.png": None} if "frontier.csv" in texts else {"plan.png": None}
+    for name, curves in pictures.items():
+        try:
+            from ieco_opt.reports import figures
 
-        figures.save(result, folder / "frontier.png")
-        names.append("frontier.png")
-    except IecoOptError as error:
-        notes.append(f"not written: frontier.png: {error}")
+            figures.save_plan(result, curves, folder / name, None if curves is None else y)
+            names.append(name)
+        except IecoOptError as error:
+            notes.append(f"not written: {name}: {error}")
     if before:
         _remove_rest(folder, names)
     index = [f"{name:<12}  {_ABOUT.get(name, 'options that run.sh names')}" for name in sorted(names, key=_place)]

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ieco_opt.defaults import UprightAxis
 from ieco_opt.errors import IecoOptError
 
 if TYPE_CHECKING:
@@ -61,13 +62,15 @@ class ShownAnswer:
 
         write(self, Path(path), "parquet")
 
-    def plot(self, path: str | Path | None = None) -> Figure:
+    def plot(self, path: str | Path | None = None, *, y: UprightAxis = "cost") -> Figure:
         """Draw the result (needs the extra ``plot``); a file is written only where one is given.
 
         Parameters
         ----------
         path
             A .png, .svg or .html file.
+        y
+            What the upright axis of a frontier shows: ``cost``, or ``tokens_per_gpu`` (output tokens/s of a GPU).
 
         Returns
         -------
@@ -75,7 +78,7 @@ class ShownAnswer:
             Of its own, known to no window and no global state.
         """
         painter = painter_of_results()
-        figure: Figure = painter.figure_of(self) if path is None else painter.save(self, path)
+        figure: Figure = painter.figure_of(self, y) if path is None else painter.save(self, path, y)
         return figure
 
     def __repr__(self) -> str:

@@ -36,13 +36,17 @@ class Variation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedPoint:
-    """The best that instances of one mode can do at a least speed (tokens/s for each user)."""
+    """The best that instances of one mode can do at a least speed (tokens/s for each user).
+
+    ``layout`` are its instances that generate tokens, such as ``4 x TP8``; nothing where that is not said.
+    """
 
     serving: Serving
     min_speed: float
     requests_per_s: float
     usd_per_hour: float
     gpus: int
+    layout: str = ""
 
 
 @dataclass(frozen=True, slots=True)

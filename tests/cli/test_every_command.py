@@ -38,7 +38,7 @@ COMMANDS = (
     ("frontier", "experts.yaml", "--complete", "--out", "frontier.parquet", "--plot", "frontier.html"),
     ("solve", "small.yaml", "--objective", "preferred", "--out", "solve.json"),
     ("fleet", "fleet.yaml", "--out", "plan.json", "--nodes", "--plot", "plan.png"),
-    ("fleet", "fleet.yaml", "--frontier", "gpus", "--delta", "0.5", "--out", "plans.json"),
+    ("fleet", "fleet.yaml", "--frontier", "gpus", "--delta", "0.5", "--out", "plans.json", "--plot", "plans.svg"),
     ("explain", "small.yaml", "--out", "explain.json"),
     ("explain", "small.yaml", "--set", "limits.min_speed=5000"),
     (

@@ -172,8 +172,8 @@ def test_progress_says_what_is_done_but_not_too_often() -> None:
         "pricing ... 0 s",
         "cutting ... 0 s",
         "running the heuristic random ... 12 s",
-        "3 deployments found, 2 open, the widest 25 % wide",
-        "4 deployments found, 0 open",
+        "3 points found, 2 gaps left, the widest 25 %",
+        "4 points found, no gap left",
     ]
     silent = Shown(None)
     silent.doing("pricing")
@@ -185,9 +185,12 @@ def test_progress_says_what_is_done_but_not_too_often() -> None:
     ("name", "seen"),
     [
         ("explain", ("enumerating the configurations of H100-SXM ...",)),
-        ("frontier", ("enumerating the configurations of H100-SXM ...", "deployments found")),
+        ("frontier", ("enumerating the configurations of H100-SXM ...", "points proven, no gap left")),
         ("compare", ("running the heuristic random ...", "running the heuristic paper-grid ...")),
-        ("fleet", ("pricing: workload 1 of 2 ...", "choosing instances: workload 1 of 2 ...")),
+        (
+            "fleet",
+            ("pricing: workload 1 of 2 ...", " instance types priced ...", "choosing instances: workload 1 of 2 ..."),
+        ),
     ],
 )
 def test_a_terminal_shows_pricing_and_heuristics(

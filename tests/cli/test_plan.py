@@ -98,7 +98,8 @@ def test_a_folder_holds_all_of_it_and_other_commands_take_it(
     folder = tmp_path / "the plan"
     assert status_of(*ASKED, "--save", folder) == ExitStatus.DONE
     captured = capsys.readouterr()
-    names = {"plan.json", "plan.yaml", "answer.txt", "frontier.csv", "frontier.png", "run.sh", "bench.sh", "k8s.yaml"}
+    names = {"plan.json", "plan.yaml", "answer.txt", "frontier.csv", "run.sh", "bench.sh", "k8s.yaml"}
+    names |= {"frontier.png", "plan.png"}
     assert {path.name for path in folder.iterdir()} == names | {"README.txt"}
     assert f"saved in {folder}" in captured.err
     assert {line.split()[0] for line in (folder / "README.txt").read_text().splitlines()} == names
@@ -278,6 +279,9 @@ def test_what_an_earlier_plan_left_in_a_folder_does_not_stay(tmp_path: Path) -> 
     assert (tmp_path / "frontier.csv").exists()
     assert status_of(*ASKED, "--quiet", "--brief", "--save", tmp_path) == ExitStatus.DONE
     assert not (tmp_path / "frontier.csv").exists()
+    # Nor has the plan alone a curve to draw.
+    assert not (tmp_path / "frontier.png").exists()
+    assert (tmp_path / "plan.png").exists()
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 

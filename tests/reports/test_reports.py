@@ -20,6 +20,27 @@ from typing import Any, NoReturn, get_args
 
 import pandas as pd
 import pytest
+from drawings import drawn, pieces
+from frontiers_by_hand import (
+    CHEAP,
+    FASTEST,
+    FRONT,
+    FRONTIER,
+    MIDDLE,
+    NOTHING,
+    PARTIAL,
+    PREFERRED,
+    SAMPLED,
+    SCENARIO,
+    SINGLE,
+    SINGLE_ANSWER,
+    SPECULATING,
+    degrees,
+    deployment,
+    frontier,
+    many,
+    partial,
+)
 from places import DATA
 from promised_columns import DEPLOYMENT, OF_PROMPTS, PROMISED
 
@@ -27,155 +48,20 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.reports import figures
 from ieco_opt.reports.figures import style
 from ieco_opt.reports.text import progress, render, several, wording
-from ieco_opt.reports.text.grouping import MOST_GROUPS, groups_of
+from ieco_opt.reports.text.grouping import MOST_FAMILIES, families_of
 from ieco_opt.reports.text.table import MOST_ROWS
-from ieco_opt.results.answer import Question, status_of
+from ieco_opt.results.answer import Question
 from ieco_opt.results.deployment import Bottleneck, Deployment
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import Box, Guarantee, GuaranteeKind, Status
+from ieco_opt.results.guarantee import Box, Guarantee, GuaranteeKind
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.reading import from_json, load_result
-from ieco_opt.results.statistics import Counts, SearchStatistics
 from ieco_opt.results.tables import rows_to_dataframe
-from ieco_opt.results.versions import Versions
 from ieco_opt.results.writing import check_ending, table_to_json, to_csv_text, write
-from ieco_opt.scenario import Scenario, Speculation, Workload
+from ieco_opt.scenario import Scenario, Workload
 from ieco_opt.scenario.deployment import Limits
 from ieco_opt.scenario.objective import usual_objective
-from ieco_opt.scenario.resolved import resolved_names
-from ieco_opt.scenario.solver_config import SolverConfig
-
-EVERYTHING = Box(0.0, math.inf, 0.0, math.inf)
-
-
-def degrees(tensor: int, data: int = 1, pipeline: int = 1, expert: int = 1, layout: Any = "1d") -> Parallelism:
-    return Parallelism(tensor, data, pipeline, expert, layout)
-
-
-def deployment(speed: float, cost: float, **changes: Any) -> Deployment:
-    fields: dict[str, Any] = {
-        "speed_tokens_per_s": speed,
-        "cost_usd_per_mtok": cost,
-        "latency_s": 1.0 / speed,
-        "throughput_tokens_per_s": 8 * speed,
-        "gpus": 8,
-        "accelerator": "H100-SXM",
-        "weights": "fp8",
-        "kv_cache": "bf16",
-        "engine": "vllm",
-        "engines": "sglang,vllm",
-        "parallelism": degrees(8),
-        "exchange": None,
-        "batch": 8,
-        "draft_tokens": 0,
-        "draft_mode": None,
-        "draft_model": None,
-        "mfu": 0.0625,
-        "power_kw": 5.6,
-        "bottleneck": "memory",
-        "kernel_s": 0.125 / speed,
-        "network_s": 0.25 / speed,
-        "memory_s": 0.625 / speed,
-        "arithmetic_s": 0.03125 / speed,
-        "bound": speed,
-        "gap": 0.0,
-        "status": Status.OPTIMAL,
-        "memory_per_gpu_gb": 18.0,
-        "memory_limit_gb": 72.0,
-        "cache_tokens": 123_456,
-        "weights_gb": 12.0,
-        "cache_gb": 2.0,
-        "draft_gb": 0.0,
-        "reserve_gb": 4.0,
-        "free_gb": 54.0,
-        **dict.fromkeys(("profile", "in_range", "expected_error")),
-        "draft": None,
-        "cost_cap": None,
-        "energy_j_per_token": 0.5,
-        "energy_usd_per_mtok": None,
-        "carbon_kg_per_mtok": None,
-    }
-    return Deployment(**(fields | changes))
-
-
-SPECULATING = deployment(
-    200.0,
-    10.0 / 3.0,
-    gpus=16,
-    parallelism=degrees(2, data=4, pipeline=2),
-    batch=4,
-    draft_tokens=5,
-    draft_mode="draft_model",
-    draft_model="Llama-3.1-8B",
-    power_kw=11.2,
-    bottleneck="network",
-    draft=degrees(2, data=2, pipeline=4, layout="2d"),
-)
-MIDDLE = deployment(80.0, 0.75, batch=1024, cost_cap=0.8, memory_per_gpu_gb=60.0)
-CHEAP = deployment(
-    40.0, 0.3, gpus=1, parallelism=degrees(1), batch=64, power_kw=0.7, bound=41.0, gap=0.025, status=Status.FEASIBLE
-)
-
-FRONTIER = Question("frontier")
-PREFERRED = Question("solve", objective="preferred", preference=3.0)
-FASTEST = Question("solve", objective="fastest")
-COVERED = Guarantee(GuaranteeKind.COVERED, coverage=0.05)
-SINGLE_ANSWER, SAMPLED = Guarantee(GuaranteeKind.SINGLE), Guarantee(GuaranteeKind.SAMPLED)
-
-
-def partial(stopped: str, *regions: Box) -> Guarantee:
-    return Guarantee(GuaranteeKind.PARTIAL, stopped=stopped, open_regions=regions)
-
-
-SCENARIO = Scenario(
-    name="by hand",
-    model="Llama-3.3-70B",
-    weights=["fp8"],
-    accelerators=["H100-SXM"],
-    workload=Workload(context_tokens=2000, output_tokens=500),
-    speculation=Speculation(draft_model="Llama-3.1-8B", acceptance=0.8, max_draft_tokens=5),
-)
-
-
-def frontier(*deployments: Deployment, **changes: Any) -> Frontier:
-    guarantee: Guarantee = changes.get("guarantee", COVERED)
-    fields: dict[str, Any] = {
-        "scenario": SCENARIO,
-        "resolved": resolved_names(SCENARIO),
-        "question": FRONTIER,
-        "guarantee": guarantee,
-        "status": status_of(guarantee, [item.status for item in deployments]),
-        "deployments": deployments,
-        "solver": SolverConfig(options={"presolve_mode": 2, "mip_abs_gap": math.inf, "mip_allow_restart": False}),
-        "statistics": SearchStatistics(
-            counts=Counts(400, 1200, 900, {"does not fit": 17}),
-            steps=5,
-            solves=7,
-            closed_by_bounds=2,
-            solver_seconds=1.5,
-            seconds=2.25,
-            step_seconds=(0.5, 0.1),
-        ),
-        "versions": Versions("0.1.0", "6.10.1", "1.16.0", "3.11.9", "highs", 4, {"vllm": ">=0.33,<0.34"}),
-        "notes": ("a note",),
-    }
-    return Frontier(**(fields | changes))
-
-
-FRONT = frontier(SPECULATING, MIDDLE, CHEAP)
-PARTIAL = frontier(
-    SPECULATING,
-    replace(CHEAP, bound=math.inf, gap=math.inf),
-    guarantee=partial("time limit", Box(1 / 200, 1 / 40, 0.3, 10.0 / 3.0), EVERYTHING),
-)
-NOTHING = frontier(guarantee=partial("interrupted", EVERYTHING))
-SINGLE = frontier(SPECULATING, question=PREFERRED, guarantee=SINGLE_ANSWER)
-
-
-def many(count: int) -> tuple[Deployment, ...]:
-    return tuple(deployment(1000.0 - row, 10.0 - row / count) for row in range(count))
-
 
 # Tables
 
@@ -817,11 +703,6 @@ def axes_of(result: Frontier) -> Any:
     return figures.figure_of(result).axes[0]
 
 
-def drawn(axes: Any) -> list[tuple[float, float]]:
-    """Points that were drawn; the staircase is the one line without a marker."""
-    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() != "None"]
-
-
 def test_every_point_is_drawn_where_it_belongs() -> None:
     axes = axes_of(FRONT)
     assert sorted(drawn(axes)) == sorted((item.speed_tokens_per_s, item.cost_usd_per_mtok) for item in FRONT)
@@ -834,10 +715,12 @@ def test_every_point_is_drawn_where_it_belongs() -> None:
 
 
 def test_between_neighbours_the_staircase_has_the_cost_of_the_faster() -> None:
-    (steps,) = (line for line in axes_of(FRONT).lines if line.get_marker() == "None")
-    assert steps.get_drawstyle() == "steps-pre"
-    assert steps.get_xdata().tolist() == [0.0, 40.0, 80.0, 200.0]
-    assert steps.get_ydata().tolist() == [0.3, 0.3, 0.75, 10.0 / 3.0]
+    corners = [each for each, _ in pieces(axes_of(FRONT))]
+    assert corners == [
+        [(0.0, 0.3), (40.0, 0.3)],
+        [(40.0, 0.3), (40.0, 0.75), (80.0, 0.75)],
+        [(80.0, 0.75), (80.0, 10.0 / 3.0), (200.0, 10.0 / 3.0)],
+    ]
 
 
 def test_open_regions_are_shaded_within_the_axes() -> None:
@@ -862,16 +745,24 @@ def test_legends_name_what_is_drawn_and_cover_none_of_it() -> None:
     assert not boxes[0].overlaps(boxes[1])
 
 
-def test_many_layouts_are_put_into_few_groups_without_losing_any() -> None:
+def test_many_layouts_are_few_families_and_what_is_left_of_them() -> None:
     every = tuple(
         deployment(1000.0 - 10 * held.pipeline - held.tensor / 100, 1.0, parallelism=held, gpus=held.gpus)
         for held in (degrees(2**power, pipeline=stages) for power in range(10) for stages in range(1, 12))
     )
-    for some in (every[:3], every[:20], every):
-        groups = groups_of(some)
-        assert len(groups) <= MOST_GROUPS
-        assert sorted(map(id, some)) == sorted(id(item) for group in groups for item in group.members)
-    assert [group.label for group in groups_of(every[:3])] == ["TP1", "TP1 PP2", "TP1 PP3"]
+    for some in (every[:3], every[:8], every[:20], every):
+        families = families_of(some)
+        assert len(families) <= MOST_FAMILIES
+        assert sorted(map(id, some)) == sorted(id(item) for family in families for item in family.members)
+        assert [family.is_rest for family in families[:-1]] == [False] * (len(families) - 1)
+        assert families[-1].is_rest == (len(some) > MOST_FAMILIES)
+        for family in families[:-1]:
+            assert {item.parallelism.short() for item in family.members} == {family.label}
+    assert [family.label for family in families_of(every[:3])] == ["TP1", "TP1 PP2", "TP1 PP3"]
+    assert families_of(every)[-1].label == f"{len(every) - MOST_FAMILIES + 1} other layouts"
+    # Those with most points are kept.
+    often = (*every, *[every[-1]] * 2)
+    assert every[-1].parallelism.short() in [family.label for family in families_of(often)]
     assert len(drawn(axes_of(frontier(*every)))) == len(every)
 
 
@@ -963,6 +854,26 @@ def test_layouts_differ_in_shape_as_printed_in_grey() -> None:
     assert len(shapes) == 3
     points = {line.get_marker() for line in figure.axes[0].lines if line.get_marker() != "None"}
     assert points == shapes
+    # Also where engines differ, which are told by what is inside the points.
+    other = replace(MIDDLE, engine="sglang")
+    axes = axes_of(replace(FRONT, deployments=(SPECULATING, other, CHEAP)))
+    assert {line.get_marker() for line in axes.lines if line.get_marker() != "None"} == shapes
+    dots = [tuple(each.get_offsets()[0].tolist()) for each in axes.collections if each.get_gid() == "variant"]
+    assert dots == [(80.0, 0.75)]
+    assert legend_of(axes.get_figure())[-3:] == ["vllm", "sglang", "not proven"]
+
+
+def test_the_curve_has_the_colour_of_the_layout_at_its_end() -> None:
+    axes = axes_of(FRONT)
+    colours = {
+        (line.get_xdata()[0], line.get_ydata()[0]): line.get_markeredgecolor()
+        if line.get_markerfacecolor() == "white"
+        else line.get_markerfacecolor()
+        for line in axes.lines
+    }
+    assert len(set(colours.values())) == 3
+    for corners, colour in pieces(axes):
+        assert colour == colours[corners[-1]].lower()
 
 
 def test_a_long_name_makes_no_picture_wider() -> None:
@@ -1043,8 +954,19 @@ def test_an_overlay_draws_every_point_in_the_colour_of_its_result() -> None:
     ]
     assert [len(each) for each in colours] == [1, 1]
     assert colours[0] != colours[1]
-    assert legend_of(figure) == ["by hand", "slow", "not proven"]
-    assert len([line for line in axes.lines if line.get_marker() == "None"]) == 2
+    # Lines are named at their ends, in their colours.
+    assert legend_of(figure) == ["not proven"]
+    names = {text.get_text(): text for text in axes.texts if text.get_gid() == "name"}
+    assert set(names) == {"by hand", "slow"}
+    for result, name, colour in zip((FRONT, SLOW), ("by hand", "slow"), colours, strict=True):
+        fastest = max(result, key=lambda item: item.speed_tokens_per_s)
+        assert names[name].xy == (fastest.speed_tokens_per_s, fastest.cost_usd_per_mtok)
+        assert names[name].get_color() == style.darker(*colour)
+    drawn_in = {colour for _, colour in pieces(axes)}
+    assert drawn_in == {each.lower() for colour in colours for each in colour}
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
+    assert not [(one, two) for at, one in enumerate(boxes) for two in boxes[:at] if one.overlaps(two)]
 
 
 def test_fifteen_results_have_colours_and_names_of_their_own() -> None:
@@ -1154,7 +1076,7 @@ def test_progress_draws_on_a_terminal_when_it_is_told_something(
     monkeypatch.setattr(sys, "stderr", terminal)
     with progress.progress(True) as report:
         report.found(12, 3, 1.25)
-        assert "12 deployments found, 3 open, the widest 25 % wide" in terminal.getvalue()
+        assert "12 points found, 3 gaps left, the widest 25 %" in terminal.getvalue()
         assert sys.stderr is terminal
     assert capsys.readouterr().out == ""
 

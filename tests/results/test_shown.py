@@ -251,7 +251,7 @@ def test_several_frontiers_go_into_one_picture(folder: Path) -> None:
     assert drawn(both) == sorted(
         (item.speed_tokens_per_s, item.cost_usd_per_mtok) for front in (first, second) for item in front
     )
-    names = [text.get_text() for legend in both.legends for text in legend.get_texts()]
+    names = [text.get_text() for text in both.axes[0].texts if text.get_gid() == "name"]
     assert names == ["small", "small-experts"]
     for ending, magic in MAGIC.items():
         assert isinstance(ieco_opt.plot([first, second], f"both.{ending}"), Figure)

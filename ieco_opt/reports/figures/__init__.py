@@ -6,28 +6,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ieco_opt.defaults import UprightAxis
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ieco_opt.calibration.validation import Validation
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.frontier import Frontier
+    from ieco_opt.results.plan import FleetResult
+    from ieco_opt.results.variations import Variations
 
-__all__ = ["figure_of", "overlay", "save", "save_overlay", "save_validation"]
+__all__ = ["figure_of", "overlay", "save", "save_overlay", "save_plan", "save_validation"]
 
 
-def figure_of(result: Answer) -> Figure:
+def figure_of(result: Answer, y: str = "cost") -> Figure:
     """Draw a result: a frontier or one deployment, a plan or a frontier of plans, or a comparison.
+
+    Parameters
+    ----------
+    y
+        What the upright axis of a frontier shows: ``cost``, or ``tokens_per_gpu`` (output tokens/s of a GPU).
 
     Raises
     ------
     ScenarioError
-        The object has no picture, or matplotlib is missing.
+        The object has no picture or none with this axis, or matplotlib is missing.
     """
+    from ieco_opt.reports.figures import upright
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
 
     _load_library()
+    upright.check(y)
     if isinstance(result, Frontier):
         # A point alone in a plane says less than where its time goes, unless a stopped search left something open.
         if len(result) == 1 and (result.question.kind != "frontier" or not result.open_regions):
@@ -36,15 +47,18 @@ def figure_of(result: Answer) -> Figure:
             return deployment.draw(result)
         from ieco_opt.reports.figures import frontier
 
-        return frontier.draw(result)
+        return frontier.draw(result, y)
     if isinstance(result, FleetResult):
         if result.is_frontier and len(result) != 1:
             from ieco_opt.reports.figures import fleet_frontier
 
-            return fleet_frontier.draw(result)
+            return fleet_frontier.draw(result, y)
         from ieco_opt.reports.figures import fleet_plan
 
+        if not result.is_frontier:
+            upright.refuse(y, "a plan, expected a frontier")
         return fleet_plan.draw(result)
+    upright.refuse(y, "a comparison, expected a frontier")
     return _comparison(result)
 
 
@@ -61,19 +75,21 @@ def _comparison(result: object) -> Figure:
     return comparison.draw(result)
 
 
-def overlay(results: Sequence[Answer]) -> Figure:
-    """Draw frontiers of several scenarios in one picture; a single one as by :func:`figure_of`.
+def overlay(results: Sequence[Answer], y: str = "cost", notes: Sequence[str] = ()) -> Figure:
+    """Draw frontiers of several scenarios in one picture, with notes above it; a single one as by :func:`figure_of`.
 
     Raises
     ------
     ScenarioError
         There is none, one of them is no frontier of deployments, or matplotlib is missing.
     """
-    from ieco_opt.reports.figures import frontier
+    from ieco_opt.reports.figures import several_frontiers
 
     _load_library()
     frontiers = _frontiers(results)
-    return figure_of(frontiers[0]) if len(frontiers) == 1 else frontier.draw_overlay(frontiers)
+    if len(frontiers) == 1 and not notes:
+        return figure_of(frontiers[0], y)
+    return several_frontiers.draw(frontiers, y, notes)
 
 
 def _load_library() -> None:
@@ -103,13 +119,15 @@ def _frontiers(results: Sequence[Answer]) -> list[Frontier]:
     return frontiers
 
 
-def save(result: Answer, path: str | Path) -> Figure:
+def save(result: Answer, path: str | Path, y: str = "cost") -> Figure:
     """Draw a result into a file, and return the figure too; equal results, equal bytes.
 
     Parameters
     ----------
     path
         File whose ending is .png, .svg, or .html for a page that also holds the table.
+    y
+        As of :func:`figure_of`.
 
     Raises
     ------
@@ -119,21 +137,52 @@ def save(result: Answer, path: str | Path) -> Figure:
     from ieco_opt.reports import text
 
     return _saved(
-        lambda: figure_of(result), path, lambda: result.scenario.name, lambda width: text.render(result, width)
+        lambda: figure_of(result, y), path, lambda: result.scenario.name, lambda width: text.render(result, width)
     )
 
 
-def save_overlay(results: Sequence[Answer], path: str | Path) -> Figure:
-    """Like :func:`save` for the picture of :func:`overlay`; a page holds all tables."""
+def save_overlay(
+    results: Sequence[Answer],
+    path: str | Path,
+    y: str = "cost",
+    *,
+    notes: Sequence[str] = (),
+    tables: Sequence[Answer] | None = None,
+) -> Figure:
+    """Like :func:`save` for the picture of :func:`overlay`; a page holds all tables, or those of ``tables``."""
     from ieco_opt.reports import text
     from ieco_opt.reports.text import several
 
     return _saved(
-        lambda: overlay(results),
+        lambda: overlay(results, y, notes),
         path,
         lambda: several.heading(_frontiers(results))[0],
-        lambda width: "\n\n\n".join(text.render(each, width) for each in results),
+        lambda width: "\n\n\n".join(text.render(each, width) for each in tables or results),
     )
+
+
+def save_plan(
+    result: FleetResult, variations: Variations | None, path: str | Path, y: UprightAxis | None = None
+) -> Figure:
+    """Like :func:`save` for the plan of one workload, of which the best at other speeds may be known.
+
+    Parameters
+    ----------
+    y
+        What the curve over speed shows upright: ``cost`` ($/h), ``tokens_per_gpu`` or by default what was sought.
+        Without a curve the picture is that of :func:`figure_of`.
+    """
+    from ieco_opt.reports import text
+
+    def draw() -> Figure:
+        if variations is None or not variations.speeds:
+            return figure_of(result, y or "cost")
+        from ieco_opt.reports.figures import plan_curve
+
+        _load_library()
+        return plan_curve.draw(result, variations, y)
+
+    return _saved(draw, path, lambda: result.scenario.name, lambda width: text.render(result, width))
 
 
 def save_validation(validation: Validation, path: str | Path) -> Figure:

@@ -1,13 +1,15 @@
-"""Frontiers of a fleet as pictures: hourly cost against speed, power, GPUs or requests/s."""
+"""Frontiers of a fleet as pictures: hourly cost, or the tokens of a GPU, against speed, power, GPUs or requests/s."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ieco_opt.reports.figures import glyphs, style
+from ieco_opt.errors import ScenarioError
+from ieco_opt.reports.figures import fleet_choice, fleet_series, marking, placing, plane, style, wishes
+from ieco_opt.reports.figures.fleet_axes import Axis, across_of, range_of, upright_of
+from ieco_opt.reports.figures.fleet_speeds import draw_speeds, speeds_of
+from ieco_opt.reports.figures.marks import knee
 from ieco_opt.reports.text import fleet_wording, wording
-from ieco_opt.reports.text.table import shortened
 from ieco_opt.results.plan import FleetPlan, FleetResult
 
 if TYPE_CHECKING:
@@ -15,159 +17,120 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE, _LEFT, _PANEL_WIDE, _BOTTOM = 7.2, 0.65, 6.2, 0.5
-_COST_INCHES, _SPEEDS_INCHES, _BETWEEN_INCHES, _ABOVE_INCHES = 2.95, 1.9, 0.3, 0.75
+_BESIDE_LEGEND = 5.0
+_COST_INCHES, _SPEEDS_INCHES, _BETWEEN_INCHES, _ABOVE_INCHES = 3.1, 1.9, 0.3, 0.75
 _LARGEST_LINEAR = 8.0
-_MOST_KEYS, _MOST_LETTERS = 11, 24
-_COST = "hourly cost ($/h)"
-_NAMES = {
-    "speed": "common factor on the least speed of every workload",
-    "power": "power (kW)",
-    "gpus": "allocated GPUs",
-    "throughput": "common factor on all demands",
-}
 
 
 @style.styled
-def draw(result: FleetResult) -> Figure:
-    """Draw the hourly cost of each plan against what it is traded for; if speed, also that of each workload."""
+def draw(result: FleetResult, y: str = "cost") -> Figure:
+    """Draw the cost of each plan against what it is traded for; if speed, also the speed of each of several workloads.
+
+    Parameters
+    ----------
+    y
+        ``cost`` ($/h), or of one workload ``tokens_per_gpu`` (output tokens/s of a GPU).
+
+    Raises
+    ------
+    ScenarioError
+        Tokens of a GPU are asked for of several workloads.
+    """
     from ieco_opt.reports.figures.picture import Picture
 
-    speeds = _speeds(result)
+    if y != "cost" and len(result.scenario.workloads) > 1:
+        found = f"found '{y}' with {len(result.scenario.workloads)} workloads, expected cost"
+        raise ScenarioError.single(found, field="y")
+    across, up = across_of(result), upright_of(result, y)
+    points = [_point(result, plan, across, up) for plan in result.plans]
+    speeds = speeds_of(result) if len(result.scenario.workloads) > 1 or not across.is_speed else {}
     lower = _SPEEDS_INCHES + _BETWEEN_INCHES if speeds else 0.0
     figure = Picture(figsize=(_WIDE, _BOTTOM + lower + _COST_INCHES + _ABOVE_INCHES))
-    axes = style.panel(figure, _LEFT, _BOTTOM + lower, _PANEL_WIDE, _COST_INCHES)
-    _scales(axes, result)
-    _staircase(axes, result)
-    for plan in result.plans:
-        proven = plan.status == "optimal"
-        style.point(axes, _other(result, plan), plan.usd_per_hour, "o", style.COLOURS[0], proven=proven)
-    if any(plan.status != "optimal" for plan in result.plans):
-        keys = [
-            style.legend_key("o", style.COLOURS[0], "proven optimal"),
-            style.legend_key("o", style.COLOURS[0], "not proven", fill="white"),
-        ]
-        axes.legend(handles=keys, loc="best", frameon=False, fontsize=style.SMALL)
+    families, looks = fleet_series.looks_of(points)
+    keys = fleet_series.keys(families, points)
+    wide = _BESIDE_LEGEND if any(keys) else _PANEL_WIDE
+    axes = style.panel(figure, _LEFT, _BOTTOM + lower, wide, _COST_INCHES)
+    _scales(axes, across, up, points)
+    seen = wishes.shade(axes, [*across.wishes, *up.wishes])
+    ends = axes.get_xlim()
+    begins = max(ends[0], across.first or 0.0) if across.more_is_better else ends[1]
+    pieces = fleet_series.steps(points, begins, to_left=across.more_is_better)
+    fleet_series.draw(axes, points, pieces, looks)
     below = axes
     if speeds:
         axes.tick_params(labelbottom=False)
-        below = style.panel(figure, _LEFT, _BOTTOM, _PANEL_WIDE, _SPEEDS_INCHES)
-        _speeds_of_workloads(below, result, speeds, axes.get_xlim())
-    _horizontal(below, result)
-    lines = [*wording.warning(result), fleet_wording.trade(result), fleet_wording.guarantee(result)]
+        below = style.panel(figure, _LEFT, _BOTTOM, wide, _SPEEDS_INCHES)
+        draw_speeds(below, speeds, axes.get_xlim())
+    _horizontal(below, across)
+    trade = "least cost against speed" if across.is_speed else fleet_wording.trade(result)
+    lines = [*wording.warning(result), trade, fleet_wording.guarantee(result)]
     style.title(axes, result.scenario.name, lines)
+    taken = placing.Taken()
+    taken.add_lines(axes, fleet_series.corners_of(pieces))
+    taken.add_points(axes, [point.place for point in points])
+    wishes.name_edges(axes, seen, taken)
+    marking.mark(axes, _marks(result, points, across, up, logarithmic=axes.get_yscale() == "log"), taken)
+    plane.legends(figure, axes, *keys, heading="layout" if keys[0] else None)
     return figure
 
 
-def _speeds(result: FleetResult) -> dict[str, list[tuple[FleetPlan, float]]]:
-    """Plans of a frontier against speed with the speed (output tokens/s/user) of each workload, where it has one."""
-    if fleet_wording.against(result) != "speed":
-        return {}
-    speeds: dict[str, list[tuple[FleetPlan, float]]] = {}
-    for plan in result.plans:
-        for row in plan.workloads:
-            if row.speed_tokens_per_s is not None:
-                speeds.setdefault(row.workload, []).append((plan, row.speed_tokens_per_s))
-    return speeds
-
-
-def _speeds_of_workloads(
-    axes: Axes, result: FleetResult, speeds: dict[str, list[tuple[FleetPlan, float]]], limits: tuple[float, float]
-) -> None:
-    """Draw how fast each workload is in each plan, told apart by colour and by shape."""
-    from itertools import cycle
-
-    values = [speed for rows in speeds.values() for _, speed in rows]
-    keys = []
-    for (name, rows), colour, marker in zip(
-        speeds.items(), cycle(style.MANY_COLOURS), cycle(style.MARKERS), strict=False
-    ):
-        rising = sorted((_other(result, plan), speed) for plan, speed in rows)
-        axes.plot(*zip(*rising, strict=True), **style.STEPS | {"color": colour, "alpha": 0.5})
-        for plan, speed in rows:
-            proven = plan.status == "optimal"
-            style.point(axes, _other(result, plan), speed, marker, colour, proven=proven, size=4.2)
-        keys.append(style.legend_key(marker, colour, shortened(glyphs.readable(name), _MOST_LETTERS)))
-    axes.set_xlim(*limits)
-    if max(values) / min(values) > _LARGEST_LINEAR:
-        style.logarithmic(axes.yaxis, min(values) / 1.2, max(values) * 1.2)
-        axes.set_ylabel("tokens/s/user, log scale")
-    else:
-        axes.set_ylim(0.0, 1.08 * max(values))
-        style.plain_numbers(axes.yaxis)
-        axes.set_ylabel("tokens/s/user")
-    style.grid(axes)
-    axes.legend(
-        handles=keys,
-        title="speed of",
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        ncols=math.ceil(len(keys) / _MOST_KEYS),
-        frameon=False,
-        fontsize=style.SMALL,
-        title_fontsize=style.SMALL,
-        alignment="left",
-        borderaxespad=0.0,
-        handlelength=1.4,
+def _point(result: FleetResult, plan: FleetPlan, across: Axis, up: Axis) -> fleet_series.Point:
+    alone = len(result.scenario.workloads) == 1 and len(plan.workloads) == 1
+    return fleet_series.Point(
+        place=(across.of(plan), up.of(plan)),
+        layout=fleet_series.layout_of(plan) if alone else "",
+        serving=plan.workloads[0].serving if alone else "",
+        proven=plan.status == "optimal",
     )
 
 
-def _other(result: FleetResult, plan: FleetPlan) -> float:
-    """What a frontier trades cost against; power that is unknown lies at zero."""
-    if fleet_wording.against(result) == "speed":
-        return plan.speed_factor
-    if fleet_wording.against(result) == "throughput":
-        return fleet_wording.served_by(result, [plan])[0]
-    return float(plan.gpus) if fleet_wording.against(result) == "gpus" else plan.power_kw or 0.0
+def _marks(
+    result: FleetResult, points: list[fleet_series.Point], across: Axis, up: Axis, *, logarithmic: bool
+) -> list[marking.Mark]:
+    """Choice and knee, where there are any."""
+    marks = []
+    chosen = fleet_choice.cheapest(result)
+    if chosen is not None:
+        words = "\n".join(["choice: cheapest", *fleet_choice.words(result, chosen)])
+        marks.append(marking.Mark(marking.CHOICE, (across.of(chosen), up.of(chosen)), words))
+    places = [point.place for point in points]
+    bend = knee(
+        places,
+        more_is_better=up.more_is_better,
+        logarithmic=logarithmic,
+        less_across=not across.more_is_better,
+    )
+    if bend is not None:
+        x, value = places[bend]
+        marks.append(marking.Mark(marking.KNEE, places[bend], f"knee: {across.said(x)}, {up.said(value)}"))
+    return marking.merged(marks)
 
 
-def _scales(axes: Axes, result: FleetResult) -> None:
-    """Limits, ticks and names of the axes, which hold every point."""
-    costs = [plan.usd_per_hour for plan in result.plans] or [0.0, 1.0]
-    others = [_other(result, plan) for plan in result.plans] or [1.0, 2.0]
-    left, right = _widened(others)
-    # Factors begin at 1.
-    axes.set_xlim(1.0 - 0.02 * (right - 1.0) if fleet_wording.against(result) == "speed" else left, right)
-    low, high = min(costs), max(costs)
+def _scales(axes: Axes, across: Axis, up: Axis, points: list[fleet_series.Point]) -> None:
+    """Limits, ticks and names of the axes, which hold every point and the wishes near them."""
+    others = [point.place[0] for point in points] or [1.0, 2.0]
+    others += plane.near([wish.value for wish in across.wishes], others)
+    left, right = range_of(others)
+    axes.set_xlim(across.first - 0.02 * (right - across.first) if across.first is not None else left, right)
+    values = [point.place[1] for point in points] or [0.0, 1.0]
+    values += plane.near([wish.value for wish in up.wishes], values)
+    low, high = min(values), max(values)
     if low > 0.0 and high / low > _LARGEST_LINEAR:
-        style.logarithmic(axes.yaxis, low / 1.2, high * 1.2, _COST)
+        style.logarithmic(axes.yaxis, low / 1.2, high * 1.2, up.title)
     else:
-        axes.set_ylim(*_widened(costs))
+        axes.set_ylim(*range_of(values))
         style.plain_numbers(axes.yaxis)
-        axes.set_ylabel(_COST, parse_math=False)
-    _ticks(axes, result)
+        axes.set_ylabel(up.title, parse_math=False)
+    _ticks(axes, across)
     style.grid(axes)
 
 
-def _ticks(axes: Axes, result: FleetResult) -> None:
+def _ticks(axes: Axes, across: Axis) -> None:
     """Put ticks on the axis of what cost is traded against, of GPUs only at whole ones."""
-    number = style.whole_numbers if fleet_wording.against(result) == "gpus" else style.plain_numbers
-    number(axes.xaxis)
+    (style.whole_numbers if across.is_counted else style.plain_numbers)(axes.xaxis)
 
 
-def _horizontal(axes: Axes, result: FleetResult) -> None:
+def _horizontal(axes: Axes, across: Axis) -> None:
     """Name the axis at the bottom of the picture."""
-    _ticks(axes, result)
-    against = fleet_wording.against(result)
-    alone = against == "throughput" and fleet_wording.served_heading(result)[1] == "/s"
-    axes.set_xlabel("requests/s" if alone else _NAMES[against])
-
-
-def _widened(values: list[float]) -> tuple[float, float]:
-    """Range of some values with room around them."""
-    low, high = min(values), max(values)
-    room = 0.07 * (high - low) or 0.2 * high or 1.0
-    return max(low - room, 0.0), high + room
-
-
-def _staircase(axes: Axes, result: FleetResult) -> None:
-    """The least known cost of what is at least so good: of the faster neighbour, or of that with less power."""
-    if not result.plans:
-        return
-    rising = sorted((_other(result, plan), plan.usd_per_hour) for plan in result.plans)
-    others, costs = [other for other, _ in rising], [cost for _, cost in rising]
-    left, right = axes.get_xlim()
-    steps: dict[str, Any] = style.STEPS
-    if fleet_wording.against(result) in ("speed", "throughput"):
-        axes.step([left, *others], [costs[0], *costs], where="pre", **steps)
-    else:
-        axes.step([*others, right], [*costs, costs[-1]], where="post", **steps)
+    _ticks(axes, across)
+    axes.set_xlabel(across.title)

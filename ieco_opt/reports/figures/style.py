@@ -34,6 +34,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8
 # Black hides hatching; those that follow differ from the others as well as fifteen colours can.
 MANY_COLOURS = (*COLOURS[:-1], "#332288", "#999933", "#AA4499", "#661100", "#44AA99", "#6699CC", "#117733", "#4D4D4D")
 MARKERS = "osD^vPX<>*"
+_REST = ("#8c8c8c", "*")
 
 STEPS: dict[str, Any] = {"color": "0.6", "linewidth": 0.9, "zorder": 2}
 """Lines between the points of a frontier."""
@@ -156,20 +157,38 @@ def point(axes: Axes, x: float, y: float, marker: str, colour: str, *, proven: b
     )
 
 
-def legend_key(marker: str, colour: str, label: str, fill: str | None = None) -> Artist:
-    """Build an entry of a legend: a marker without a line."""
+def family_look(at: int, *, is_rest: bool = False) -> tuple[str, str]:
+    """Colour and shape of the points of one family of several, or of those that are left."""
+    return _REST if is_rest else (COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)])
+
+
+def legend_key(marker: str, colour: str, label: str, fill: str | None = None, *, line: Any = "") -> Artist:
+    """Build an entry of a legend: a marker, with a line of that style where there is one."""
     from matplotlib.lines import Line2D
 
     return Line2D(
         [],
         [],
-        linestyle="",
+        linestyle=line,
+        linewidth=1.4,
+        color=colour,
         marker=marker,
         markersize=6.0,
         markerfacecolor=fill or colour,
         markeredgecolor=colour,
         label=label,
     )
+
+
+def darker(colour: str, share: float = 0.8) -> str:
+    """A colour in which thin letters can be read on white."""
+    parts = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(share * part):02x}" for part in parts)
+
+
+def label_of(key: Artist | tuple[Artist, ...]) -> str:
+    """Label of an entry of a legend; of several that lie upon each other that of the first."""
+    return str((key[0] if isinstance(key, tuple) else key).get_label())
 
 
 def space() -> Artist:
@@ -295,7 +314,8 @@ def _page(name: str, table: str, picture: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{name}</title>\n"
-        "<style>body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
-        "svg{max-width:100%;height:auto}pre{overflow-x:auto;font-size:0.8em}</style>\n"
+        # The table follows a dark page; the picture keeps its light ground.
+        "<style>:root{color-scheme:light dark}body{font-family:sans-serif;max-width:75em;margin:2em auto;padding:0 1em}"
+        "svg{max-width:100%;height:auto;background:#fff}pre{overflow-x:auto;font-size:0.8em}</style>\n"
         f"</head>\n<body>\n{inline}\n<pre>{table}</pre>\n</body>\n</html>\n"
     )

@@ -9,7 +9,7 @@ from ieco_opt.reports.text import wording
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.plan import FleetPlan, FleetResult, Level
 
-_UNITS = {
+UNITS = {
     "cost": "$/h",
     "power": "kW",
     "gpus": "GPUs",
@@ -17,6 +17,7 @@ _UNITS = {
     "carbon": "kg/h",
     "throughput": "requests/s",
 }
+"""What each objective of a plan is counted in."""
 
 
 def objective(result: FleetResult) -> str:
@@ -27,7 +28,7 @@ def objective(result: FleetResult) -> str:
 
 def unit(result: FleetResult) -> str:
     """What the objective is counted in."""
-    return _UNITS[objective(result)]
+    return UNITS[objective(result)]
 
 
 def against(result: FleetResult) -> str:
@@ -209,8 +210,9 @@ def _bound(result: FleetResult, plan: FleetPlan) -> str:
     """The bound of the objective."""
     if objective(result) == "throughput":
         return served(result, plan, bound=True)
-    return _amount(plan.bound, unit(result))
+    return amount(plan.bound, unit(result))
 
 
-def _amount(value: float, unit: str) -> str:
+def amount(value: float, unit: str) -> str:
+    """A value in the unit of an objective."""
     return f"${value:,.2f}/h" if unit == "$/h" else f"{plain(value)} {unit}"

@@ -1,77 +1,56 @@
-"""Groups of deployments that share a colour in a plot."""
+"""Families of deployments or plans that share a colour in a picture: those of one layout."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from ieco_opt.reports.text.wording import counted
 from ieco_opt.results.deployment import Deployment
 
-MOST_GROUPS = 8
+MOST_FAMILIES = 8
 """More colours than this nobody tells apart."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Deployments under one label."""
+class Family(Generic[T]):
+    """What has one label; ``is_rest``: what is left of many layouts."""
 
     label: str
-    members: tuple[Deployment, ...]
+    members: tuple[T, ...]
+    is_rest: bool = False
 
 
-def groups_of(deployments: Sequence[Deployment]) -> list[Group]:
-    """Group deployments by the finest of their layout, degrees or GPUs that gives at most ``MOST_GROUPS``.
+def families_of(deployments: Sequence[Deployment]) -> list[Family[Deployment]]:
+    """Group deployments by layout, those of few GPUs first, so that neighbours in the legend are alike."""
+    return families(deployments, lambda item: item.parallelism.short(), lambda item: item.gpus)
 
-    Groups are in the order of their GPUs, so that neighbours in the legend are alike.
+
+def families(
+    items: Sequence[T], label: Callable[[T], str], size: Callable[[T], float], most: int = MOST_FAMILIES
+) -> list[Family[T]]:
+    """Group items by label, in the order of the least size of each.
+
+    Of more labels than ``most`` those with the most items are kept, and all others together are the last family.
     """
-    for label in _FINE_TO_COARSE:
-        groups = _grouped(deployments, label)
-        if len(groups) <= MOST_GROUPS:
-            break
-    return groups
+    groups = [Family(label(members[0]), tuple(members)) for members in split_by(items, label)]
+    kept, rest = groups, []
+    if len(groups) > most:
+        ranked = sorted(groups, key=lambda family: (-len(family.members), family.label))
+        kept, rest = ranked[: most - 1], ranked[most - 1 :]
+    kept.sort(key=lambda family: (min(map(size, family.members)), family.label))
+    if rest:
+        others = tuple(item for family in rest for item in family.members)
+        kept.append(Family(f"{counted(rest, 'other layout')}", others, is_rest=True))
+    return kept
 
 
-def split_by(deployments: Sequence[Deployment], key: Callable[[Deployment], Hashable]) -> list[list[Deployment]]:
+def split_by(items: Sequence[T], key: Callable[[T], Hashable]) -> list[list[T]]:
     """Split by the value of ``key``, in the order of first appearance."""
-    parts: dict[Hashable, list[Deployment]] = {}
-    for item in deployments:
+    parts: dict[Hashable, list[T]] = {}
+    for item in items:
         parts.setdefault(key(item), []).append(item)
     return list(parts.values())
-
-
-def _grouped(deployments: Sequence[Deployment], label: Callable[[Deployment], str]) -> list[Group]:
-    groups = [Group(label(members[0]), tuple(members)) for members in split_by(deployments, label)]
-    return sorted(groups, key=lambda group: (min(item.gpus for item in group.members), group.label))
-
-
-def _by_layout(item: Deployment) -> str:
-    return item.parallelism.short()
-
-
-def _by_degrees(item: Deployment) -> str:
-    held = item.parallelism
-    return f"TP{held.tensor}" + (f" PP{held.pipeline}" if held.pipeline > 1 else "")
-
-
-def _by_gpus(item: Deployment) -> str:
-    return f"{item.gpus} GPU{'' if item.gpus == 1 else 's'}"
-
-
-def _by_power_of(base: int) -> Callable[[Deployment], str]:
-    def label(item: Deployment) -> str:
-        least = 1
-        while least * base <= item.gpus:
-            least *= base
-        return f"{least} to {least * base - 1} GPUs"
-
-    return label
-
-
-_FINE_TO_COARSE: tuple[Callable[[Deployment], str], ...] = (
-    _by_layout,
-    _by_degrees,
-    _by_gpus,
-    _by_power_of(2),
-    _by_power_of(4),
-    _by_power_of(32),
-)
