@@ -58,9 +58,7 @@ def limited() -> FleetResult:
 
 @pytest.mark.parametrize(("share", "binds"), [(0.97, False), (0.984, False), (0.985, True), (1.0, True)])
 @pytest.mark.parametrize("name", ["TTFT", "TPOT", "memory"])
-def test_what_is_close_to_its_limit_is_said_to_bind(
-    name: str, share: float, binds: bool, limited: FleetResult
-) -> None:
+def test_what_is_close_to_its_limit_is_said_to_bind(name: str, share: float, binds: bool, limited: FleetResult) -> None:
     # Each of the others is at half of its limit.
     shares = {"TTFT": 0.5, "TPOT": 0.5, "memory": 0.5} | {name: share}
     (plan,), (summary,) = limited.plans, limited.plans[0].workloads

@@ -1,4 +1,4 @@
-"""Plans of the most requests whose figures were edited together: all sums agree, and yet the plan is not what it says."""
+"""Plans of the most requests, edited so that all sums agree, and yet the plan is not what it says."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ SERVED = {"one workload": 10.0, "with headroom": 8.0, "with rates": 3.0}
 
 
 def fleet(workloads: Sequence[dict[str, Any]], objective: str = "throughput") -> ieco_opt.Fleet:
-    return load_fleet_mapping(
-        {"kind": "fleet", "pools": [POOL], "workloads": list(workloads), "objective": objective}
-    )
+    return load_fleet_mapping({"kind": "fleet", "pools": [POOL], "workloads": list(workloads), "objective": objective})
 
 
 def serving(plan: FleetPlan, share: float, objective: float | None = None, bound: float | None = None) -> FleetPlan:
@@ -91,9 +89,7 @@ def test_a_plan_of_a_frontier_that_says_less_is_found() -> None:
     last = result[-1]
     # Its cost, which is the objective, and the bound on that stay as they are.
     less = serving(last, 0.9, last.objective, last.bound)
-    assert problems(result, *result.plans[:-1], less) == [
-        "plans[2]: demand_factor: found 9, its instances serve 10"
-    ]
+    assert problems(result, *result.plans[:-1], less) == ["plans[2]: demand_factor: found 9, its instances serve 10"]
 
 
 def bounded(plan: FleetPlan, bound: float) -> FleetPlan:
