@@ -36,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 COPIED = ("ieco_opt", "tests", "scenarios", "solver_configs", "docs", "examples", "benchmarks", ".ci")
 LONGEST_S = 900.0
+LONGEST_OF_ALL_S = 7200.0
+"""Most seconds for the tests that concern a package, and for all others of the default suite."""
 
 _SWEEP = "tests/exactness/test_frontier_against_oracle.py"
 _FLEETS = (
@@ -54,13 +56,13 @@ IMPLAUSIBLE = re.compile(
 TESTS: dict[str, tuple[str, ...]] = {
     "performance": (
         *("tests/performance", "tests/oracle_tests/test_calibrated_passes.py", "tests/calibration"),
-        *("tests/design_space", "tests/exactness/test_energy.py", "tests/fleet/test_instances.py", "tests/engines"),
-        "tests/comparison/test_compare.py",
+        *("tests/design_space", "tests/programs", "tests/exactness/test_energy.py", "tests/fleet/test_instances.py"),
+        *("tests/engines", "tests/comparison/test_compare.py"),
         *("tests/pareto", _SWEEP, _FLEETS[0]),
     ),
     "design_space": (
-        *("tests/design_space", "tests/programs", "tests/exactness/test_energy.py", "tests/pareto"),
-        *("tests/explanation", _SWEEP, _FLEETS[0]),
+        *("tests/design_space", "tests/programs", "tests/performance", "tests/exactness/test_energy.py"),
+        *("tests/engines", "tests/pareto", "tests/explanation", _SWEEP, _FLEETS[0]),
     ),
     "programs": ("tests/programs", "tests/pareto", _SWEEP),
     "pareto": (
@@ -100,6 +102,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=40, help="mutants of each package; 0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, help="only so many of a package's tests, the quick ones; default: all")
+    parser.add_argument("--rest", action="store_true", help="try survivors with all other tests of the suite as well")
     parser.add_argument("--module", help="only modules whose path holds this")
     parser.add_argument("--session", type=Path, help="folder that keeps the results; default: a temporary one")
     chosen = parser.parse_args()
@@ -114,7 +117,10 @@ def main() -> int:
             with use_db(str(session / f"{package}.sqlite")) as database:
                 if not database.num_work_items:
                     fill(database, package, chosen.sample, chosen.seed, chosen.module)
-                run_pending(database, TESTS[package][: chosen.first])
+                first = TESTS[package][: chosen.first]
+                run_pending(database, first)
+                if chosen.rest:
+                    run_rest(database, first, equivalent)
                 report(database, package, equivalent)
     print(f"results are in {session}")
     return 0
@@ -188,19 +194,31 @@ def _positions(node: ast.expr) -> Iterator[tuple[int, int]]:
 
 def run_pending(database: WorkDB, tests: Sequence[str]) -> None:
     """Try each mutant that has no result yet."""
+    for item in database.pending_work_items:
+        run_one(database, item, tests, LONGEST_S)
+
+
+def run_rest(database: WorkDB, tried: Sequence[str], equivalent: set[Change]) -> None:
+    """Try survivors with every test of the default suite that they have not been tried with."""
+    others = ["tests", *(f"--ignore={test}" for test in tried)]
+    for item, result in database.completed_work_items:
+        survived = result.test_outcome is TestOutcome.SURVIVED
+        if survived and change_of(item, result) not in equivalent:
+            run_one(database, item, others, LONGEST_OF_ALL_S)
+
+
+def run_one(database: WorkDB, item: WorkItem, tests: Sequence[str], longest_s: float) -> None:
+    """Try one mutant, keep the result and print it."""
     options = "-x -q -p no:cacheprovider --no-header --tb=line"
     command = shlex.join([sys.executable, "-m", "pytest"]) + f" {options} {' '.join(tests)}"
-    for item in database.pending_work_items:
-        result = mutate_and_test(item.mutations, command, LONGEST_S)
-        # The output of a whole run of tests is of no use afterwards.
-        database.set_result(
-            item.job_id,
-            WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff),
-        )
-        changed = change_of(item, result)
-        # A mutant that never ends is killed; on a busy machine so would be one that only took long.
-        late = f" after {LONGEST_S:g} s" if result.output == "timeout" else ""
-        print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
+    result = mutate_and_test(item.mutations, command, longest_s)
+    # The output of a whole run of tests is of no use afterwards.
+    kept = WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff)
+    database.set_result(item.job_id, kept)
+    changed = change_of(item, result)
+    # A mutant that never ends is killed; on a busy machine so would be one that only took long.
+    late = f" after {longest_s:g} s" if result.output == "timeout" else ""
+    print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
 
 
 def change_of(item: WorkItem, result: WorkResult) -> Change:

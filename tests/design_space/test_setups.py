@@ -102,6 +102,27 @@ def test_72_ranks_hold_256_experts_and_32_copies() -> None:
     assert uneven.free_bytes[0] - setups.free_bytes[0] == pytest.approx(copies, rel=1e-9)
 
 
+def test_an_mtp_head_has_copies_of_its_experts_and_a_draft_model_of_none() -> None:
+    # Experts of the head lie beside those of the model, copies too; servers have no copies for another model's.
+    space = {"stage_ranks": [8], "attention_data_parallel": [8], "pipeline_parallel": [1], "expert_parallel": [8]}
+    scenario = MIXTRAL | {"model": "DeepSeek-V3", "weights": ["fp8"], "accelerators": ["B300"]}
+    held = {}
+    for name, draft in {"mtp": {"mode": "mtp"}, "model": {"draft_model": "Mixtral-8x7B"}}.items():
+        found = family(
+            scenario,
+            design_space=space | {"redundant_experts": [0, 8]},
+            speculation=draft | {"acceptance": 0.8, "max_draft_tokens": 2},
+        )
+        assert found.drafts is not None
+        assert found.setups.degrees.redundant_experts.tolist() == [0.0, 8.0]
+        held[name] = found.drafts.setups.degrees.redundant_experts.tolist(), found.drafts.setups.free_bytes
+    assert held["mtp"][0] == [0.0, 8.0]
+    assert held["model"][0] == [0.0, 0.0]
+    # One expert more of 3 matrices of 7168 x 2048 weights on each rank, in the one layer of the head.
+    none, copies = held["mtp"][1]
+    assert none - copies == pytest.approx(3 * 7168 * 2048 * 8.03 / 8, rel=1e-6)
+
+
 def free_bytes(fields: Mapping, **changes: Any) -> list[float]:
     return family(fields, **changes).setups.free_bytes.tolist()
 

@@ -164,6 +164,12 @@ def test_what_moves_where_every_rank_has_every_token(*, shared: bool) -> None:
     assert sum(latency for latency, _ in told["attention_allreduce_s"]) == pytest.approx(2 * all_reduce(4, 2, 8)[0])
 
 
+def test_what_each_matrix_down_gives_is_reduced() -> None:
+    shape = shape_of(EXPERTS | {"feed_forward": [{"layers": 1, "width": 16, "down": 2}, {"layers": 1, "width": 16}]})
+    told = collectives(degrees(4, 1, 1, NONE), shape)
+    assert told["feed_forward_allreduce_s"] == lines(all_reduce(4, 2, 2 * 8), all_reduce(4, 2, 8))
+
+
 def test_what_moves_where_groups_gather_the_tokens_of_all() -> None:
     # Two groups of two ranks, a node each. The dense layer is reduced over the ranks of a copy, the experts' results
     # over those of a group, 8 / 2 words a token of the stage; two groups gather 8 words, and 8 come back.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
+import ieco_opt
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.reports.text.launch_lines import shell_lines
-from ieco_opt.reports.text.screen import next_steps
+from ieco_opt.reports.text.screen import next_steps, render_screen
 from ieco_opt.reports.text.terminal_plot import Series, plot
+from ieco_opt.results.plan import FleetResult
 
 WIDTHS = (32, 40, 60, 92, 200)
 WORDS = ("vllm", "serve", "a/b", "--kv-transfer-config", '{"kv_connector": "Nixl", "it\'s": 1}', "--path", "a b$(x)/c")
@@ -43,3 +47,28 @@ def test_next_steps_fit(width: int) -> None:
     lines = next_steps(steps, width)
     assert max(map(len, lines)) <= width
     assert all(any(step in line for line in lines) for step in steps)
+
+
+@pytest.fixture(scope="module")
+def limited() -> FleetResult:
+    """A plan for answers that begin within 2 s and go on every 20 ms."""
+    asked = {"isl": 1000, "osl": 200, "ttft": "2s", "tpot": "20ms", "weights": "fp8", "engine": "vllm"}
+    return ieco_opt.plan(model="Llama-3.1-8B", gpus="1xH100", **asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("share", "binds"), [(0.97, False), (0.984, False), (0.985, True), (1.0, True)])
+@pytest.mark.parametrize("name", ["TTFT", "TPOT", "memory"])
+def test_what_is_close_to_its_limit_is_said_to_bind(name: str, share: float, binds: bool, limited: FleetResult) -> None:
+    # Each of the others is at half of its limit.
+    shares = {"TTFT": 0.5, "TPOT": 0.5, "memory": 0.5} | {name: share}
+    (plan,), (summary,) = limited.plans, limited.plans[0].workloads
+    first, slowest = 2.0 * shares["TTFT"], 0.02 * shares["TPOT"]
+    rows = tuple(
+        replace(row, memory_limit_gb=64.0, memory_per_gpu_gb=64.0 * shares["memory"]) for row in plan.instances
+    )
+    summary = replace(summary, time_to_first_token_s=first, speed_tokens_per_s=1.0 / slowest)
+    shown = render_screen(replace(limited, plans=(replace(plan, workloads=(summary,), instances=rows),)), None)
+    limits = {"TTFT": "2 s", "TPOT": "20 ms", "memory": "64 GB per GPU"}
+    assert all(re.search(rf"{each} [\d.]+ of {limit}", shown) for each, limit in limits.items()), shown
+    bound = [each for each, limit in limits.items() if re.search(rf"{each} [\d.]+ of {limit} <- binds", shown)]
+    assert bound == ([name] if binds else [])
