@@ -19,6 +19,7 @@ from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.format1 import FORMATS_1, upgraded
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.places import place_of
 from ieco_opt.results.plan import FleetResult
@@ -33,6 +34,7 @@ KINDS: dict[QuestionKind, type[Answer]] = {
     "plan": FleetResult,
     "fleet_frontier": FleetResult,
     "explain": Explanation,
+    "explain_fleet": FleetExplanation,
     "compare": Comparison,
 }
 """Records of answers, by what was asked."""
@@ -164,7 +166,7 @@ class _Reader:
         return scenario
 
     def _loaded(self, given: Mapping[str, object], kind: type[Answer], known: Known) -> Scenario | Fleet:
-        load = load_fleet_mapping if kind is FleetResult else load_scenario_mapping
+        load = load_fleet_mapping if kind in (FleetResult, FleetExplanation) else load_scenario_mapping
         origin = self.origin
         return load(given, origin.file, known, files=origin.files, max_setups=origin.max_setups)
 
