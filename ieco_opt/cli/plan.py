@@ -83,7 +83,7 @@ def command(
         with in_options():
             result = _planned(fleet, config, quiet=quiet)
     except InfeasibleFleetError as error:
-        for line in _not_possible(fleet, config, str(error)):
+        for line in not_possible(fleet, config, str(error)):
             click.echo(printable(line), err=True)
         return ExitStatus.INFEASIBLE
     looks = (delivery.shows_tables or save is not None) and not brief and result.stopped is None
@@ -114,7 +114,7 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
         return plan_shown(fleet, config, run, quiet=quiet)
 
 
-def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
+def not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     """What is not possible, and the single changes that would do, in the words of the options."""
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.screen import question

@@ -47,7 +47,7 @@ class Choice:
         """Whether a row of the workload in a plan makes the excluded choice."""
         match self.kind:
             case "layout":
-                return row.phase != "prefill" and row.parallelism is not None and layout_of(row) == self.layout
+                return row.parallelism is not None and layout_of(row) == self.layout
             case "serving":
                 return serving == self.without
             case _:
@@ -58,15 +58,14 @@ def layout_of(row: InstanceRow) -> Layout:
     """The layout of a row that has one."""
     held = row.parallelism
     assert isinstance(held, Parallelism)
-    return Layout(held.tensor, held.attention_data, held.pipeline, held.expert > 1)
+    return Layout(held.tensor, held.attention_data, held.pipeline, held.expert > 1, row.phase == "prefill")
 
 
 def choices_of(resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[Choice]:
     """Every choice that a plan makes where the scenario leaves another one, by workload."""
     for at, workload in enumerate(resolved.workloads):
         rows = [row for row in plan.instances if row.workload == workload.workload.name]
-        generating = [row for row in rows if row.phase != "prefill" and row.parallelism is not None]
-        for layout in dict.fromkeys(map(layout_of, generating)):
+        for layout in dict.fromkeys(layout_of(row) for row in rows if row.parallelism is not None):
             yield Choice(at, "layout", str(layout), (), {}, layout)
         summary = next(each for each in plan.workloads if each.workload == workload.workload.name)
         for kind, used in _used(rows, summary.serving):

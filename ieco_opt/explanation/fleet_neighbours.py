@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.fleet.asked import Asked
-from ieco_opt.fleet.columns import MODES, Candidates, SetupTable
+from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import keeping_setups
 from ieco_opt.fleet.program.data import Quantity
@@ -36,12 +35,16 @@ _ENDLESS = 1000.0
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Layouts of instances that are alike: TP x DP x PP, and whether the ranks of a stage share out the experts."""
+    """Layouts of instances that are alike: TP x DP x PP, and whether the ranks of a stage share out the experts.
+
+    ``prefill``: of instances that only prefill; else of those that generate tokens.
+    """
 
     tensor: int
     attention_data: int
     pipeline: int
     experts: bool
+    prefill: bool = False
 
     def holds(self, degrees: Degrees) -> NDArray[np.bool_]:
         """Which of some setups, shape (setups,), have it."""
@@ -56,7 +59,8 @@ class Layout:
     def __str__(self) -> str:
         parts = [f"TP{self.tensor}"]
         parts += [f"DP{self.attention_data}"] * (self.attention_data > 1) + [f"PP{self.pipeline}"] * (self.pipeline > 1)
-        return " ".join([*parts, "EP"] if self.experts else parts)
+        parts += ["EP"] * self.experts + ["of prefill"] * self.prefill
+        return " ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +199,11 @@ def _narrowed(candidate: Candidates, workload: ResolvedWorkload) -> Candidates:
 
 
 def _without_layout(candidate: Candidates, layout: Layout) -> Candidates:
-    """Candidates whose instances that generate tokens have another layout."""
-
-    def kept(degrees: Degrees) -> NDArray[np.bool_]:
-        return ~layout.holds(degrees)
-
-    def narrowed(table: SetupTable, keep: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:
-        return table if table.phase is Phase.PREFILL else keeping_setups(table, keep)
-
-    return replace(candidate, tables=tuple(narrowed(table, kept) for table in candidate.tables))
+    """Candidates whose instances of the kind that a layout is of have another one."""
+    tables = (
+        keeping_setups(table, lambda degrees: ~layout.holds(degrees))
+        if (table.phase is Phase.PREFILL) == layout.prefill
+        else table
+        for table in candidate.tables
+    )
+    return replace(candidate, tables=tuple(tables))

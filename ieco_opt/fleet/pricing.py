@@ -204,10 +204,8 @@ def _numbered(
 
 
 def keeping_setups(table: SetupTable, kept: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:
-    """A table of decoding setups with some of them alone; ``kept`` says which, shape (setups,)."""
-    setups: list[PhaseSetups] = [
-        each.take(np.flatnonzero(kept(each.degrees))) for each in table.setups if not isinstance(each, PrefillSetups)
-    ]
+    """A table with some of its setups alone; ``kept`` says which, shape (setups,)."""
+    setups = [each.take(np.flatnonzero(kept(each.degrees))) for each in table.setups]
     fewer = _numbered(table.pools, table.phase, table.precision, setups, table.offered)
     return replace(fewer, margin=table.margin)
 

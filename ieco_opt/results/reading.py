@@ -63,6 +63,17 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     return from_json(text, str(file), max_setups=max_setups)
 
 
+def is_result(path: Path) -> bool:
+    """Whether a file is a result that we wrote, which need not be whole; what cannot be read is none."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        text = read_text(path, expected="a JSON result", most_bytes=None)
+        return parse_mapping(text, str(path), _WRITTEN_BY_US).get("format") in (FORMAT, *FORMATS_1)
+    except ScenarioError:
+        return False
+
+
 def from_json(text: str, file: str | None = None, *, max_setups: int | None = None) -> Answer:
     """Read a result back from its JSON.
 
