@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ieco_opt.defaults import (
     COMPARED_DELTA,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
     from ieco_opt.results.explanation import Explanation
+    from ieco_opt.results.fleet_explanation import FleetExplanation
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
@@ -224,23 +225,30 @@ def evaluate(
     return evaluate(points, fidelity, profile=profile, file=file)
 
 
+@overload
+def explain(scenario: Scenario, **asked: Any) -> Explanation: ...
+@overload
+def explain(scenario: Fleet | FleetResult, **asked: Any) -> FleetExplanation: ...
+@overload
+def explain(scenario: Scenario | Fleet | FleetResult, **asked: Any) -> Explanation | FleetExplanation: ...
 @one_at_a_time
 def explain(
-    scenario: Scenario | Fleet,
+    scenario: Scenario | Fleet | FleetResult,
     *,
-    objective: ObjectiveName = "fastest",
-    preference: float = DEFAULT_PREFERENCE,
-    solver_config: SolverConfig | str = DEFAULT_CONFIG,
+    objective: ObjectiveName | FleetObjective | None = None,
+    preference: float | None = None,
+    solver_config: SolverConfig | str | None = None,
     doing: Doing | None = None,
-) -> Explanation:
-    """Say what decides the answer to a scenario, or why it has none.
+) -> Explanation | FleetExplanation:
+    """Say what decides the answer to a scenario, or why it has none; of a fleet, or a plan of one, what decides the plan.
 
-    See :func:`ieco_opt.explanation.explainer.explain`.
+    See :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet` and
+    :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`.
     """
-    from ieco_opt.explanation import explain
+    from ieco_opt.explanation.explained import explained
 
-    asked = _deployment(scenario, "explain")
-    return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
+    asked: dict[str, Any] = {"objective": objective, "preference": preference, "solver_config": solver_config}
+    return explained(scenario, **asked, doing=doing)
 
 
 @one_at_a_time
@@ -257,7 +265,7 @@ def explain_configuration(
 
     See :func:`ieco_opt.explanation.configuration.explain_configuration`.
     """
-    from ieco_opt.explanation import explain_configuration
+    from ieco_opt.explanation.configuration import explain_configuration
 
     asked = _deployment(scenario, "explain_configuration")
     return explain_configuration(

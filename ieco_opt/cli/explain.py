@@ -176,7 +176,7 @@ class _How:
         """What decides the plan of a fleet."""
         from ieco_opt import load_solver_config
         from ieco_opt.cli.output import show_notes
-        from ieco_opt.explanation import explain_fleet
+        from ieco_opt.explanation.fleet_explainer import explain_fleet
 
         objective: Any = self._among(get_args(FleetObjective), "a fleet")
         config = load_solver_config(self._config or FLEET_CONFIG)
@@ -190,7 +190,7 @@ class _How:
     def of_plan(self, result: FleetResult) -> int:
         """What decides a plan that was saved."""
         from ieco_opt import load_solver_config
-        from ieco_opt.explanation import explain_plan
+        from ieco_opt.explanation.fleet_explainer import explain_plan
 
         config = None if self._config is None else load_solver_config(self._config)
         return self._delivered(

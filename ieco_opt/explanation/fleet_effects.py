@@ -57,12 +57,12 @@ class Effects:
 
     def _freed(self, limits: Iterable[FleetLimit]) -> FleetPlan | None:
         """The best plan without some limits; ``None``: there is no end to how good one could be."""
-        fleet, endless = self.near.fleet, False
+        fleet, plenty = self.near.fleet, False
         for limit in limits:
             fleet = limit.without(fleet)
-            endless |= limit.kind is LimitKind.STOCK and is_plenty(limit, self.near.resolved)
+            plenty |= is_plenty(limit, self.near.resolved)
         space = self.near.space(fleet)
-        if endless and self.solver.is_endless(space, self.base.demand_factor):
+        if plenty and self.near.is_endless(space, self.base.demand_factor):
             return None
         found = self.solver.best(space)
         # A plan of the fleet is one of the looser fleet.

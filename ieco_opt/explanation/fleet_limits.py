@@ -227,9 +227,10 @@ def _plenty(resolved: ResolvedFleet, pool: ResolvedPool) -> int:
 
 def is_plenty(limit: FleetLimit, resolved: ResolvedFleet) -> bool:
     """Whether nothing but the demand bounds how much of a pool could be used if it had no end."""
-    assert limit.at is not None
+    if limit.kind is not LimitKind.STOCK or limit.at is None:
+        return False
     size = resolved.pools[limit.at].node_size
-    return limit.kind is LimitKind.STOCK and limit.free == MAX_DEGREE // size * size
+    return limit.free == MAX_DEGREE // size * size
 
 
 def _reached_of_pool(kind: LimitKind, pool: str, plan: FleetPlan) -> float | None:

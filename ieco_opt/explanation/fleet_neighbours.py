@@ -13,6 +13,7 @@ from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import keeping_setups
 from ieco_opt.fleet.program.data import Quantity
+from ieco_opt.fleet.program.plan import room
 from ieco_opt.fleet.run import as_most
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.throughput import MostServed, Multiples
@@ -133,6 +134,14 @@ class Neighbours:
         return None
 
 
+    def is_endless(self, space: FleetSpace, served: float) -> bool:
+        """Whether so much could be served of each workload alone that no program finds where it ends."""
+        if self.objective != "throughput":
+            return False
+        problem = space.problem(space.columns(beyond=True), [None] * len(space.candidates))
+        return not problem.unserved and room(problem) > _ENDLESS * served
+
+
 @dataclass(frozen=True, slots=True)
 class Solver:
     """Finds the best plans of scenarios near a fleet's, within the run of a question."""
@@ -166,12 +175,6 @@ class Solver:
         if plan is None:
             return None
         return as_most(replace(self.asked, space=space).described_multiple(plan), bound)
-
-    def is_endless(self, space: FleetSpace, served: float) -> bool:
-        """Whether so much could be served of each workload alone that no program finds where it ends."""
-        if self.near.objective != "throughput":
-            return False
-        return Multiples(FleetPlanner(space, self.asked.run)).room > _ENDLESS * served
 
 
 def _price_alike(one: ResolvedWorkload, other: ResolvedWorkload) -> bool:

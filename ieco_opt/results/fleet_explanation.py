@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.documents.origin import found
 from ieco_opt.documents.types import AboveZero, Flag, FromZero, Integer, Number, Record, Text, Whole
-from ieco_opt.results.answer import Answer, Question
+from ieco_opt.results.answer import Answer, Question, status_of
 from ieco_opt.results.guarantee import Guarantee, GuaranteeKind
 from ieco_opt.results.instances import InstanceRow, PhaseName
 from ieco_opt.results.plan import FleetPlan, FleetResult
@@ -256,7 +256,7 @@ class FleetExplanation(ShownAnswer, Answer):
             scenario=self.scenario,
             resolved=self.resolved,
             guarantee=guarantee,
-            status=self.status,
+            status=status_of(guarantee, [plan.status]),
             plans=self.plans,
             solver=self.solver,
             statistics=FleetStatistics(0, 0, 0, 0, 0, 0.0, 0.0),
