@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from ieco_opt.defaults import (
     COMPARED_DELTA,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ieco_opt.explanation.explained import ToExplain
     from ieco_opt.fleet.sweeps import Progress as FleetProgress
     from ieco_opt.heuristics import Heuristic
     from ieco_opt.pareto.sweeps import Progress
@@ -226,29 +227,22 @@ def evaluate(
 
 
 @overload
-def explain(scenario: Scenario, **asked: Any) -> Explanation: ...
+def explain(scenario: Scenario, **asked: Unpack[ToExplain]) -> Explanation: ...
 @overload
-def explain(scenario: Fleet | FleetResult, **asked: Any) -> FleetExplanation: ...
+def explain(scenario: Fleet | FleetResult, **asked: Unpack[ToExplain]) -> FleetExplanation: ...
 @overload
-def explain(scenario: Scenario | Fleet | FleetResult, **asked: Any) -> Explanation | FleetExplanation: ...
+def explain(scenario: Scenario | Fleet, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation: ...
 @one_at_a_time
-def explain(
-    scenario: Scenario | Fleet | FleetResult,
-    *,
-    objective: ObjectiveName | FleetObjective | None = None,
-    preference: float | None = None,
-    solver_config: SolverConfig | str | None = None,
-    doing: Doing | None = None,
-) -> Explanation | FleetExplanation:
-    """Say what decides the answer to a scenario, or why it has none; of a fleet, or a plan of one, what decides the plan.
+def explain(scenario: Scenario | Fleet | FleetResult, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation:
+    """Say what decides the answer to a scenario, or why it has none; of a fleet, what decides its plan.
 
-    See :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet` and
+    The arguments are ``objective``, ``preference`` (of deployments), ``solver_config`` and ``doing``; see
+    :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet` and
     :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`.
     """
     from ieco_opt.explanation.explained import explained
 
-    asked: dict[str, Any] = {"objective": objective, "preference": preference, "solver_config": solver_config}
-    return explained(scenario, **asked, doing=doing)
+    return explained(scenario, **asked)
 
 
 @one_at_a_time

@@ -96,7 +96,7 @@ def command(
         raise click.UsageError("--brief prints one line, and goes with neither --out nor --format")
     if "gpus" in wanted:
         _refuse(options, ("--set", "--objective", "--preference", "--configuration"), "a question with --gpus")
-        return how.of_question(str(scenario.path or "-"), wanted)
+        return how.of_question(str(scenario.path or "-"), wanted, scenario.max_setups)
     if wanted:
         raise click.UsageError(f"{option_names(wanted)}: expected with --gpus and the name of a model")
     saved = _saved(scenario)
@@ -106,11 +106,11 @@ def command(
     loaded = _loaded(scenario, overrides)
     if loaded.kind == "fleet":
         _refuse(options, ("--preference", "--configuration"), "a fleet")
-        return how.of_fleet(loaded)  # type: ignore[arg-type]
+        return how.of_fleet(loaded)
     _refuse(options, ("--brief",), "a deployment")
     if preference is not None and objective != "preferred":
         raise click.UsageError("--preference goes with --objective preferred")
-    return how.of_deployment(loaded, DEFAULT_PREFERENCE if preference is None else preference, configuration)  # type: ignore[arg-type]
+    return how.of_deployment(loaded, DEFAULT_PREFERENCE if preference is None else preference, configuration)
 
 
 def _refuse(options: Mapping[str, object], names: tuple[str, ...], about: str) -> None:
@@ -127,7 +127,10 @@ def _saved(source: ScenarioSource) -> FleetResult | None:
     from ieco_opt.results.reading import is_result
     from ieco_opt.results.saved_folder import result_in
 
-    if source.path is None or not is_result(file := result_in(source.path)):
+    if source.path is None:
+        return None
+    file = result_in(source.path)
+    if file == source.path and not is_result(file):
         return None
     result = load_result(file, max_setups=source.max_setups)
     if not isinstance(result, FleetResult):
@@ -197,7 +200,7 @@ class _How:
             lambda doing: explain_plan(result, solver_config=config, doing=doing, binding_only=self._brief)
         )
 
-    def of_question(self, model: str, asked: Mapping[str, Any]) -> int:
+    def of_question(self, model: str, asked: Mapping[str, Any], max_setups: int | None) -> int:
         """What decides the plan of a question about one model; where there is none, what could be asked instead."""
         from ieco_opt import load_solver_config
         from ieco_opt.cli.plan import not_possible
@@ -206,7 +209,7 @@ class _How:
 
         mapping = read(fleet_mapping, model, asked)
         with in_options():
-            fleet = load_fleet_mapping(mapping)
+            fleet = load_fleet_mapping(mapping, max_setups=max_setups)
         try:
             with in_options():
                 return self.of_fleet(fleet)
@@ -217,7 +220,9 @@ class _How:
 
     def _among(self, objectives: tuple[str, ...], about: str) -> str | None:
         if self._objective is not None and self._objective not in objectives:
-            raise click.UsageError(f"--objective: found {self._objective} with {about}, expected {', '.join(objectives)}")
+            raise click.UsageError(
+                f"--objective: found {self._objective} with {about}, expected {', '.join(objectives)}"
+            )
         return self._objective
 
     def _delivered(self, explain: Any) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
-from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, FLEET_CONFIG, FleetObjective
+from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, FLEET_CONFIG, FleetObjective, ObjectiveName
 from ieco_opt.documents.origin import found
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.explanation import Explanation
@@ -13,6 +13,15 @@ from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fleet, Scenario
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.run import Doing
+
+
+class ToExplain(TypedDict, total=False):
+    """How something is to be explained; what is left out takes the default of its kind."""
+
+    objective: ObjectiveName | FleetObjective | None
+    preference: float | None
+    solver_config: SolverConfig | str | None
+    doing: Doing | None
 
 
 def explained(
@@ -45,11 +54,12 @@ def explained(
         if objective is not None:
             raise ScenarioError.single("is that of the plan; plan again for another one", field="objective")
         return explain_plan(scenario, solver_config=solver_config, doing=doing)
-    if not isinstance(scenario, Fleet):
-        given = f"found {found(scenario)}, expected a scenario or the result of a plan"
+    fleet: object = scenario
+    if not isinstance(fleet, Fleet):
+        given = f"found {found(fleet)}, expected a scenario or the result of a plan"
         raise ScenarioError.single(given, field="scenario")
     if objective is not None and objective not in (choices := get_args(FleetObjective)):
         raise ScenarioError.single(f"found '{objective}', expected one of {', '.join(choices)}", field="objective")
     wanted: Any = objective
     config = FLEET_CONFIG if solver_config is None else solver_config
-    return explain_fleet(scenario, objective=wanted, solver_config=config, doing=doing)
+    return explain_fleet(fleet, objective=wanted, solver_config=config, doing=doing)

@@ -36,7 +36,7 @@ class Effects:
     @property
     def limits(self) -> tuple[FleetLimit, ...]:
         """Limits of the fleet."""
-        return limits_of_fleet(self.near.resolved, self.near.objective)
+        return limits_of_fleet(self.near.resolved)
 
     def effects(self) -> Iterator[FleetLimitEffect]:
         """Each limit left out; a stopped search ends with what it had."""
@@ -53,7 +53,9 @@ class Effects:
         binds = self.near.binds(self.base, found)
         if not binds:
             return replace(effect, binds=binds)
-        return replace(effect, binds=True, removed=Relaxed(value=None, plan=found, gain=self.near.gain(found, self.base)))
+        return replace(
+            effect, binds=True, removed=Relaxed(value=None, plan=found, gain=self.near.gain(found, self.base))
+        )
 
     def _freed(self, limits: Iterable[FleetLimit]) -> FleetPlan | None:
         """The best plan without some limits; ``None``: there is no end to how good one could be."""
@@ -98,7 +100,7 @@ class Effects:
         """A better plan with more of a stock, which is doubled until there is one."""
         assert limit.at is not None
         size, more = self.near.resolved.pools[limit.at].node_size, 1
-        while stated + more * size <= float(limit.free or 0):  # type: ignore[arg-type]
+        while stated + more * size <= float(limit.free or 0):
             plan = self._better(limit, (stated // size + more) * size)
             if plan is not None:
                 return self._settled(limit, plan)
@@ -154,7 +156,7 @@ class Effects:
         if not self._frees(left):
             return ()
         for limit in self.limits:
-            fewer = [each for each in left if each is not limit]
+            fewer = [each for each in left if each != limit]
             if self._frees(fewer):
                 left = fewer
         return tuple(limit.name for limit in left)
@@ -201,5 +203,3 @@ def stated_effect(limit: FleetLimit, near: Neighbours, plan: FleetPlan) -> Fleet
         removed=None,
         least=None,
     )
-
-

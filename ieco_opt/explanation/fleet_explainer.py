@@ -17,7 +17,7 @@ from ieco_opt.fleet.run import plan as best_plan
 from ieco_opt.fleet.verify import plan_problems
 from ieco_opt.performance.model_version import MODEL_VERSION
 from ieco_opt.results.answer import Question, status_of
-from ieco_opt.results.fleet_explanation import FleetExplanation
+from ieco_opt.results.fleet_explanation import FleetExplanation, FleetRunnerUp
 from ieco_opt.results.guarantee import GuaranteeKind, achieved
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.statistics import ExplanationStatistics
@@ -133,12 +133,11 @@ def _nothing_examined(result: FleetResult, near: Neighbours, asked: Asked) -> Fl
     )
 
 
-def _examined(
-    explanation: FleetExplanation, near: Neighbours, asked: Asked, *, binding_only: bool
-) -> FleetExplanation:
+def _examined(explanation: FleetExplanation, near: Neighbours, asked: Asked, *, binding_only: bool) -> FleetExplanation:
     """The same with what was found by solving again, as far as there is time."""
     effects = Effects(Solver(near, asked), explanation.plan)
-    limits, runner_ups = list(explanation.limits), []
+    limits = list(explanation.limits)
+    runner_ups: list[FleetRunnerUp] = []
     together: tuple[str, ...] = ()
     missing, stopped = "whether limits bind", explanation.stopped
     try:
@@ -176,5 +175,3 @@ def _left(missing: str) -> str:
     """What a search that ended at one step has not come to, or not to the end of."""
     first, *others = _STEPS[_STEPS.index(missing) :]
     return ", ".join([f"{first} (in part)", *others])
-
-

@@ -20,7 +20,7 @@ class LimitKind(StrEnum):
     """What can hold a plan back; the value is the field, of a workload, a pool or the fleet."""
 
     MIN_SPEED = "min_speed"
-    FIRST_TOKEN = "max_time_to_first_token_s"
+    FIRST_TOKEN = "max_time_to_first_token_s"  # noqa: S105
     MEMORY = "memory_utilization"
     HEADROOM = "headroom"
     MIN_INSTANCES = "min_instances"
@@ -133,7 +133,7 @@ class FleetLimit:
             batch = workload.design_space.batch
             least = batch.min if isinstance(batch, BatchRange) else 1
             change = {"max_gpus": value} if self.kind is LimitKind.INSTANCE_GPUS else {}
-            change |= {"batch": BatchRange(min=least, max=value)} if self.kind is LimitKind.BATCH else {}  # type: ignore[arg-type,dict-item]
+            change |= {"batch": BatchRange(min=least, max=value)} if self.kind is LimitKind.BATCH else {}  # type: ignore[dict-item]
             space = workload.design_space.model_copy(update=change)
             workload = workload.model_copy(update={"design_space": space})
         workloads[self.at] = workload
@@ -164,11 +164,10 @@ class FleetLimit:
         return _reached_of_workload(self, resolved, plan)
 
 
-def limits_of_fleet(resolved: ResolvedFleet, objective: str) -> tuple[FleetLimit, ...]:
+def limits_of_fleet(resolved: ResolvedFleet) -> tuple[FleetLimit, ...]:
     """Every limit of a fleet, those of service first.
 
-    Bounds of the design space are limits where the scenario states them. Where as much as possible is served, headroom
-    and least instances are kept as they are, too.
+    Bounds of the design space are limits where the scenario states them.
     """
     fleet = resolved.fleet
     found: list[FleetLimit] = []

@@ -133,7 +133,6 @@ class Neighbours:
             return False
         return None
 
-
     def is_endless(self, space: FleetSpace, served: float) -> bool:
         """Whether so much could be served of each workload alone that no program finds where it ends."""
         if self.objective != "throughput":

@@ -18,7 +18,6 @@ from ieco_opt.results.fleet_explanation import Held, HeldBy
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan
-from ieco_opt.scenario import ResolvedFleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def _held(space: FleetSpace, row: InstanceRow) -> Held:
     margin = margin_of_row(space.resolved, row)
     speed, first, longest = row.speed_tokens_per_s, row.time_to_first_token_s, asked.max_time_to_first_token_s
     memory = row.memory_per_gpu_gb
-    after, broken = _next(space.resolved, setup_of(space, row), margin)
+    after, broken = _next(setup_of(space, row), margin)
     return Held(
         workload=row.workload,
         phase=row.phase,
@@ -114,7 +113,7 @@ def _held(space: FleetSpace, row: InstanceRow) -> Held:
     )
 
 
-def _next(resolved: ResolvedFleet, setup: Setup | None, margin: float) -> tuple[int | None, tuple[HeldBy, ...]]:
+def _next(setup: Setup | None, margin: float) -> tuple[int | None, tuple[HeldBy, ...]]:
     """The next greater batch, and what it would break."""
     if setup is None or isinstance(setup.setups, PrefillSetups):
         return None, ()

@@ -47,8 +47,8 @@ class Question(Record):
     Attributes
     ----------
     objective
-        ``solve``, ``explain``: ``fastest``, ``cheapest`` or ``preferred``. ``plan``, ``explain_fleet``: ``cost``, ``power``,
-        ``gpus``, ``energy``, ``carbon`` or ``throughput``.
+        ``solve``, ``explain``: ``fastest``, ``cheapest``, ``preferred``, ``energy`` or ``carbon``. ``plan``,
+        ``explain_fleet``: ``cost``, ``power``, ``gpus``, ``energy``, ``carbon`` or ``throughput``.
     preference
         k of speed**k / cost, with the objective ``preferred``.
     against

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ieco_opt.documents.origin import found
-from ieco_opt.documents.types import AboveZero, Flag, FromZero, Integer, Number, Record, Text, Whole
+from ieco_opt.documents.types import Flag, FromZero, Integer, Number, Record, Text, Whole
 from ieco_opt.results.answer import Answer, Question, status_of
 from ieco_opt.results.guarantee import Guarantee, GuaranteeKind
 from ieco_opt.results.instances import InstanceRow, PhaseName

@@ -18,8 +18,8 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
-from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.fleet_explanation import FleetExplanation
+from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.places import place_of
 from ieco_opt.results.plan import FleetResult

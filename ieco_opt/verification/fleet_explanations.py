@@ -64,7 +64,7 @@ class FleetExplanationModel:
         yield from self._runner_ups(result, near)
 
     def _limits(self, result: FleetExplanation, near: Neighbours) -> Iterator[str]:
-        limits = limits_of_fleet(near.resolved, result.objective)
+        limits = limits_of_fleet(near.resolved)
         named = [effect.limit for effect in result.limits]
         if named != [limit.name for limit in limits]:
             expected = ", ".join(limit.name for limit in limits)
@@ -137,7 +137,7 @@ class FleetExplanationModel:
         yield from model.problems(plan)
 
     def _together(self, result: FleetExplanation, near: Neighbours) -> Iterator[str]:
-        named = [limit.name for limit in limits_of_fleet(near.resolved, result.objective)]
+        named = [limit.name for limit in limits_of_fleet(near.resolved)]
         found = result.binding_together
         if list(found) != [name for name in named if name in found] or len(found) == 1:
             yield f"binding_together: found {', '.join(found)}, expected several limits in their order"
@@ -174,4 +174,3 @@ class FleetExplanationModel:
             space = choice.space(near)
             self._models[key] = (space, PlanModel(space.resolved, space.candidates))
         yield from (f"plan: {problem}" for problem in self._plan(result, key, each.plan))
-

@@ -8,7 +8,7 @@ from ieco_opt.explanation.fleet_choices import unchosen
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.explanation_times import sources_of, times_of
 from ieco_opt.reports.text.fleet_wording import plain
-from ieco_opt.reports.text.table import Column, indented
+from ieco_opt.reports.text.table import Column, indented, shortened
 from ieco_opt.reports.text.table_columns import unrepeated, words
 from ieco_opt.reports.text.titled_table import TitledTable, fitted
 from ieco_opt.results.fleet_explanation import FleetExplanation, FleetLimitEffect, FleetRunnerUp, Held
@@ -30,6 +30,7 @@ _SHORT = ("tokens/s", "s", "GPUs", "kW", "$/h", "kg/h")
 """Units that are worth a place in a table; the others follow from the names of the limits."""
 
 _KINDS = {"kv_cache": "cache"}
+_LEAST_CELL = 20
 _FEW = 1e-9
 
 
@@ -129,7 +130,9 @@ def _limits(explanation: FleetExplanation, width: int) -> str:
         ]
         heading = "What each limit costs (left out alone, the fleet solved again)"
         parts.append(_table(heading, table, ("reached", "better from", "without it"), width))
-    idle = [f"{effect.limit} = {_stated(effect)}{_used(effect)}" for effect in explanation.limits if effect.binds is False]
+    idle = [
+        f"{effect.limit} = {_stated(effect)}{_used(effect)}" for effect in explanation.limits if effect.binds is False
+    ]
     if idle:
         said = f"do not bind, proven (without any one of them no plan is better): {'; '.join(idle)}"
         parts.append(indented(said, width))
@@ -224,8 +227,9 @@ def _runner_ups(explanation: FleetExplanation, width: int) -> str:
             words("without", (_excluded(each) for each in found)),
             Column("then", _unit(explanation), tuple(_objective_of(explanation, each) for each in found)),
             Column("worse", "", tuple(_loss(each) for each in found)),
-            words("with", (_instead(each) for each in found)),
         ]
+        left = max(_LEAST_CELL, width - sum(column.width + 2 for column in columns))
+        columns.append(words("with", (shortened(_instead(each), left) for each in found)))
         lines.append(_table("Runner-ups (each the best plan without that choice)", columns, ("then",), width))
     single: dict[str, list[str]] = {}
     for workload, kind, used in _single(explanation):
@@ -282,5 +286,3 @@ def _foot(explanation: FleetExplanation) -> str:
     open_plans = sum(plan.status != "optimal" for plan in plans)
     proven = f"{open_plans} of {len(plans)} plans are not proven optimal" if open_plans else "each plan proven optimal"
     return f"{proven}; {wording.solver(explanation)}; {explanation.statistics.seconds:.1f} s"
-
-

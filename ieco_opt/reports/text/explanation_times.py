@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 
 from ieco_opt.reports.text.table import Column, indented
-from ieco_opt.reports.text.table_columns import unrepeated, words
+from ieco_opt.reports.text.table_columns import words
 from ieco_opt.reports.text.titled_table import TitledTable, fitted
 from ieco_opt.results.fleet_explanation import FleetExplanation, Term, TokenTime
 from ieco_opt.results.instances import InstanceRow
@@ -31,25 +32,34 @@ def times_of(explanation: FleetExplanation, width: int) -> str:
     rows = [row for row in explanation.plan.instances if _parts(explanation, row)]
     if not rows:
         return ""
-    totals = [1000.0 * (row.latency_s or row.time_to_first_token_s or 0.0) for row in rows]
-    several = len({row.workload for row in rows}) > 1
-    columns = [words("workload", [*unrepeated(row.workload for row in rows), ""])] if several else []
-    columns += [
-        words("phase", [*(row.phase for row in rows), "source"]),
-        words("instances", [*(_name(row) for row in rows), ""]),
-        Column("in all", "ms", (*(_ms(total) for total in totals), "")),
+    lines = list(_under_workloads(rows))
+    columns = [
+        words("instances", [*(line if isinstance(line, str) else _name(line) for line in lines), "source"]),
+        Column("in all", "ms", (*("" if isinstance(line, str) else _ms(_total_ms(line)) for line in lines), "")),
     ]
     found = [term for term in _TERMS if any(part.term == term for part in explanation.times)]
     for term in found:
         name, unit = _TERMS[term]
-        cells = [_cell(_parts(explanation, row).get(term)) for row in rows]
+        cells = ["" if isinstance(line, str) else _cell(_parts(explanation, line).get(term)) for line in lines]
         columns.append(Column(name, unit, (*cells, _letters(explanation, term))))
     heading = (
         "Where the time of a token goes, in ms (prefill: time to first token; in brackets what goes on behind weights "
         "or compute)"
     )
     key = "source: m measured, p published, g given, a assumed, * from memory"
-    return "\n".join((fitted(TitledTable(heading, columns, ("workload",)), width), indented(key, width)))
+    return "\n".join((fitted(TitledTable(heading, columns), width), indented(key, width)))
+
+
+def _under_workloads(rows: Sequence[InstanceRow]) -> Iterator[InstanceRow | str]:
+    """The rows, of several workloads each under a line with its name."""
+    several = len({row.workload for row in rows}) > 1
+    for workload, mine in itertools.groupby(rows, key=lambda row: row.workload):
+        yield from (workload,) if several else ()
+        yield from mine
+
+
+def _total_ms(row: InstanceRow) -> float:
+    return 1000.0 * (row.latency_s or row.time_to_first_token_s or 0.0)
 
 
 def _parts(explanation: FleetExplanation, row: InstanceRow) -> dict[Term, TokenTime]:
@@ -60,7 +70,7 @@ def _parts(explanation: FleetExplanation, row: InstanceRow) -> dict[Term, TokenT
 
 def _name(row: InstanceRow) -> str:
     layout = row.instance_type if row.parallelism is None else row.parallelism.short()
-    return f"{layout} {row.pool}"
+    return f" {row.phase} {layout} {row.pool}"
 
 
 def _cell(part: TokenTime | None) -> str:
