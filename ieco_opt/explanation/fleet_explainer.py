@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from ieco_opt.defaults import FLEET_CONFIG, FleetObjective
@@ -76,23 +74,21 @@ def explain_plan(
     _check(result)
     objective = result.question.objective or "cost"
     config = solver_config_of(result.solver if solver_config is None else solver_config)
-    with (
-        _run(config, doing, within) as run,
-        running_question(result.scenario, objective, run.config, None, run, result) as asked,
-    ):
-        near = Neighbours(asked.space, objective)
-        problems = plan_problems(asked.space.resolved.at_demand(result[0].demand_factor), result[0])
-        if problems:
-            raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field="plans[0]")
-        explanation = _nothing_examined(result, near, asked)
-        explanation = _examined(explanation, near, asked, binding_only=binding_only)
+    with running(config, doing, within=within) as run:
+        try:
+            with running_question(result.scenario, objective, run.config, None, run, result) as asked:
+                explanation = _explained(result, Neighbours(asked.space, objective), asked, binding_only=binding_only)
+        except SearchStoppedError as stop:
+            reason = stop.__cause__ or stop
+            raise SearchStoppedError(f"the search ended ({reason}) before the fleet of the plan was priced") from stop
         return replace(explanation, statistics=ExplanationStatistics(run.seconds()))
 
 
-@contextmanager
-def _run(config: SolverConfig, doing: Doing | None, within: Run | None) -> Iterator[Run]:
-    with running(config, doing, within=within) as run:
-        yield run
+def _explained(result: FleetResult, near: Neighbours, asked: Asked, *, binding_only: bool) -> FleetExplanation:
+    problems = plan_problems(near.resolved.at_demand(result[0].demand_factor), result[0])
+    if problems:
+        raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field="plans[0]")
+    return _examined(_nothing_examined(result, near, asked), near, asked, binding_only=binding_only)
 
 
 def _check(result: FleetResult) -> None:
@@ -155,7 +151,7 @@ def _examined(explanation: FleetExplanation, near: Neighbours, asked: Asked, *, 
         stopped = stop.reason if isinstance(stop, Stopped) else str(stop)
     guarantee = achieved(GuaranteeKind.SINGLE, None, stopped)
     notes = explanation.notes
-    if stopped is not None and explanation.stopped is None:
+    if stopped is not None:
         notes = (*notes, f"not examined before the search ended: {_left(missing)}")
     return replace(
         explanation,
