@@ -88,6 +88,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     ),
     "explain": (
         Example("what binds, and what comes next", "ieco-opt explain scenarios/mixtral-8x22b-budget.yaml"),
+        Example("what binds in a fleet", "ieco-opt explain scenarios/fleet-chat-and-code.yaml --brief", cheap=False),
         Example(
             "why not this one",
             "ieco-opt explain scenarios/mixtral-8x22b-budget.yaml --configuration TP8,DP1,PP1,B64",

@@ -161,7 +161,12 @@ def _screen(
     else:
         # What begins with a dash is no option.
         folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
-        steps = (f"ieco-opt verify {folder}", f"ieco-opt launch {folder}", "ieco-opt terms")
+        steps = (
+            f"ieco-opt explain {folder}",
+            f"ieco-opt verify {folder}",
+            f"ieco-opt launch {folder}",
+            "ieco-opt terms",
+        )
     return "\n".join([screen, *next_steps(steps, width)])
 
 

@@ -13,6 +13,7 @@ from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.results.agreement import EXACT
 from ieco_opt.results.fleet_explanation import FleetLimitEffect, FleetRunnerUp, Relaxed
 from ieco_opt.results.plan import FleetPlan
+from ieco_opt.solvers.run import Stopped
 
 _PRECISION = 1.001
 """Ratio of two values of a limit up to which the least relaxation is known."""
@@ -38,12 +39,23 @@ class Effects:
         """Limits of the fleet."""
         return limits_of_fleet(self.near.resolved)
 
-    def effects(self) -> Iterator[FleetLimitEffect]:
-        """Each limit left out; a stopped search ends with what it had."""
+    def effects(self) -> Iterator[FleetLimitEffect | Stopped]:
+        """Each limit left out, or why a solve of it ended where only that one did.
+
+        Raises
+        ------
+        Stopped
+            There is no time for any other.
+        """
         limits = self.limits
         for number, limit in enumerate(limits, start=1):
             self.solver.asked.run.ask(f"limit {number} of {len(limits)}: {limit.name} left out")
-            yield self._effect(limit)
+            try:
+                yield self._effect(limit)
+            except Stopped as stop:
+                if self.solver.asked.run.ended() is not None:
+                    raise
+                yield stop
 
     def _effect(self, limit: FleetLimit) -> FleetLimitEffect:
         effect = stated_effect(limit, self.near, self.base)

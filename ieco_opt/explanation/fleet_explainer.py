@@ -138,7 +138,10 @@ def _examined(explanation: FleetExplanation, near: Neighbours, asked: Asked, *, 
     missing, stopped = "whether limits bind", explanation.stopped
     try:
         for at, effect in enumerate(effects.effects()):
-            limits[at] = effect
+            if isinstance(effect, Stopped):
+                stopped = effect.reason
+            else:
+                limits[at] = effect
         missing = "limits that bind together"
         together = effects.together(limits)
         if not binding_only:
@@ -147,12 +150,14 @@ def _examined(explanation: FleetExplanation, near: Neighbours, asked: Asked, *, 
             missing = "least relaxations"
             for at, limit in enumerate(effects.limits):
                 limits[at] = replace(limits[at], least=effects.least(limit, limits[at]))
+        missing = ""
     except (Stopped, SearchStoppedError) as stop:
         stopped = stop.reason if isinstance(stop, Stopped) else str(stop)
     guarantee = achieved(GuaranteeKind.SINGLE, None, stopped)
     notes = explanation.notes
     if stopped is not None:
-        notes = (*notes, f"not examined before the search ended: {_left(missing)}")
+        left = _left(missing) if missing else ", ".join(each.limit for each in limits if each.binds is None)
+        notes = (*notes, f"not examined before the search ended: {left or 'nothing'}")
     return replace(
         explanation,
         guarantee=guarantee,

@@ -33,8 +33,9 @@ def times_of(explanation: FleetExplanation, width: int) -> str:
     if not rows:
         return ""
     lines = list(_under_workloads(rows))
+    indent = " " * (len(lines) > len(rows))
     columns = [
-        words("instances", [*(line if isinstance(line, str) else _name(line) for line in lines), "source"]),
+        words("instances", [*(line if isinstance(line, str) else indent + _name(line) for line in lines), "source"]),
         Column("in all", "ms", (*("" if isinstance(line, str) else _ms(_total_ms(line)) for line in lines), "")),
     ]
     found = [term for term in _TERMS if any(part.term == term for part in explanation.times)]
@@ -70,7 +71,7 @@ def _parts(explanation: FleetExplanation, row: InstanceRow) -> dict[Term, TokenT
 
 def _name(row: InstanceRow) -> str:
     layout = row.instance_type if row.parallelism is None else row.parallelism.short()
-    return f" {row.phase} {layout} {row.pool}"
+    return f"{row.phase} {layout} {row.pool}"
 
 
 def _cell(part: TokenTime | None) -> str:
