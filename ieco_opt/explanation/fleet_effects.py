@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ieco_opt.errors import ScenarioError
 from ieco_opt.explanation.fleet_choices import Choice, choices_of
 from ieco_opt.explanation.fleet_limits import FleetLimit, LimitKind, is_plenty, limits_of_fleet
-from ieco_opt.explanation.fleet_neighbours import Neighbours, Solver
+from ieco_opt.explanation.fleet_neighbours import Found, Neighbours, Solver
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.results.agreement import EXACT
 from ieco_opt.results.fleet_explanation import FleetLimitEffect, FleetRunnerUp, Relaxed
@@ -65,11 +65,10 @@ class Effects:
         binds = self.near.binds(self.base, found)
         if not binds:
             return replace(effect, binds=binds)
-        return replace(
-            effect, binds=True, removed=Relaxed(value=None, plan=found, gain=self.near.gain(found, self.base))
-        )
+        plan = found.described()
+        return replace(effect, binds=True, removed=Relaxed(value=None, plan=plan, gain=self.near.gain(plan, self.base)))
 
-    def _freed(self, limits: Iterable[FleetLimit]) -> FleetPlan | None:
+    def _freed(self, limits: Iterable[FleetLimit]) -> Found | None:
         """The best plan without some limits; ``None``: there is no end to how good one could be."""
         fleet, plenty = self.near.fleet, False
         for limit in limits:
@@ -121,7 +120,8 @@ class Effects:
 
     def _better(self, limit: FleetLimit, value: float) -> FleetPlan | None:
         found = self.solver.best(self._space(limit, value))
-        return found if found is not None and self.near.is_better(found.objective, self.base.objective) else None
+        better = found is not None and self.near.is_better(found.objective, self.base.objective)
+        return found.described() if found is not None and better else None
 
     def _space(self, limit: FleetLimit, value: float) -> FleetSpace:
         return self.near.space(limit.changed(self.near.fleet, int(value) if limit.kind.is_whole else value))
@@ -186,7 +186,8 @@ class Effects:
 
     def _runner_up(self, choice: Choice) -> FleetRunnerUp:
         try:
-            plan = self.solver.best(choice.space(self.near))
+            found = self.solver.best(choice.space(self.near))
+            plan = None if found is None else found.described()
         except ScenarioError:
             # What is left is refused: no server or card takes it.
             plan = None

@@ -10,7 +10,7 @@ from enum import StrEnum
 from ieco_opt.fleet.verify import margin_of_row
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet, ResolvedFleet, ResolvedPool
-from ieco_opt.scenario.deployment import BatchRange
+from ieco_opt.scenario.deployment import BatchRange, DesignSpace
 from ieco_opt.scenario.fields import MAX_DEGREE
 
 Value = int | float | str | None
@@ -130,11 +130,7 @@ class FleetLimit:
         if self.kind in _OF_WORKLOADS:
             workload = workload.model_copy(update={self.kind.value: value})
         else:
-            batch = workload.design_space.batch
-            least = batch.min if isinstance(batch, BatchRange) else 1
-            change = {"max_gpus": value} if self.kind is LimitKind.INSTANCE_GPUS else {}
-            change |= {"batch": BatchRange(min=least, max=value)} if self.kind is LimitKind.BATCH else {}  # type: ignore[dict-item]
-            space = workload.design_space.model_copy(update=change)
+            space = _with_bound(workload.design_space, self.kind, value)
             workload = workload.model_copy(update={"design_space": space})
         workloads[self.at] = workload
         return fleet.model_copy(update={"workloads": tuple(workloads)})
@@ -162,6 +158,14 @@ class FleetLimit:
         if self.kind in (LimitKind.STOCK, LimitKind.POOL_POWER):
             return _reached_of_pool(self.kind, resolved.pools[self.at].name, plan)
         return _reached_of_workload(self, resolved, plan)
+
+
+def _with_bound(space: DesignSpace, kind: LimitKind, value: Value) -> DesignSpace:
+    """A design space with another bound on GPUs or batches."""
+    if kind is LimitKind.INSTANCE_GPUS:
+        return space.model_copy(update={"max_gpus": value})
+    assert isinstance(space.batch, BatchRange)
+    return space.model_copy(update={"batch": space.batch.model_copy(update={"max": value})})
 
 
 def limits_of_fleet(resolved: ResolvedFleet) -> tuple[FleetLimit, ...]:

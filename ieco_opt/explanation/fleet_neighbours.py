@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,7 +126,7 @@ class Neighbours:
         ratio = plan.objective / than.objective
         return 1.0 - ratio if self.objective == "throughput" else ratio - 1.0
 
-    def binds(self, base: FleetPlan, freed: FleetPlan) -> bool | None:
+    def binds(self, base: FleetPlan, freed: Found) -> bool | None:
         """Whether a limit binds, by the best plan with it and that without it; ``None``: bounds leave it open."""
         if self.is_better(freed.objective, base.bound if np.isfinite(base.bound) else base.objective):
             return True
@@ -142,13 +143,22 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """The best plan of a scenario in numbers: its objective, the bound on it, and how to put it into tables."""
+
+    objective: float
+    bound: float
+    described: Callable[[], FleetPlan]
+
+
+@dataclass(frozen=True, slots=True)
 class Solver:
     """Finds the best plans of scenarios near a fleet's, within the run of a question."""
 
     near: Neighbours
     asked: Asked
 
-    def best(self, space: FleetSpace) -> FleetPlan | None:
+    def best(self, space: FleetSpace) -> Found | None:
         """The best plan with its bound; ``None``: proven, there is none.
 
         Raises
@@ -156,24 +166,25 @@ class Solver:
         Stopped
             A limit or an interrupt ended the search before the best was found.
         """
-        planner = FleetPlanner(space, self.asked.run)
+        planner, asked = FleetPlanner(space, self.asked.run), replace(self.asked, space=space)
         if self.near.objective == "throughput":
-            return self._most(space, planner)
+            return self._most(planner, asked)
         found = planner.best(Quantity(self.near.objective))
-        return None if found is None else replace(self.asked, space=space).described(found)
+        return None if found is None else Found(found.value, found.bound, lambda: asked.described(found))
 
-    def _most(self, space: FleetSpace, planner: FleetPlanner) -> FleetPlan | None:
+    def _most(self, planner: FleetPlanner, asked: Asked) -> Found | None:
         multiples = Multiples(planner)
         if multiples.are_linear:
             plan, bound = multiples.greatest()
         else:
-            found = MostServed(multiples).run()
-            if found.stopped is not None:
-                raise Stopped(found.stopped)
-            plan, bound = found.plan, found.bound
+            most = MostServed(multiples).run()
+            if most.stopped is not None:
+                raise Stopped(most.stopped)
+            plan, bound = most.plan, most.bound
         if plan is None:
             return None
-        return as_most(replace(self.asked, space=space).described_multiple(plan), bound)
+        served = plan.covered()
+        return Found(served, max(served, bound), lambda: as_most(asked.described_multiple(plan), bound))
 
 
 def _price_alike(one: ResolvedWorkload, other: ResolvedWorkload) -> bool:
