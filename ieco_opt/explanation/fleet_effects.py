@@ -108,7 +108,7 @@ class Effects:
         return Relaxed(value=value, plan=best, gain=self.near.gain(best, self.base))
 
     def _first_better(self, limit: FleetLimit, stated: float) -> tuple[float, FleetPlan] | None:
-        """A better plan with more of a stock, which is doubled until there is one."""
+        """A better plan with more of a capacity, which is doubled until there is one."""
         assert limit.at is not None
         size, more = self.near.resolved.pools[limit.at].node_size, 1
         while stated + more * size <= float(limit.free or 0):
@@ -150,11 +150,11 @@ class Effects:
         if not limit.kind.is_whole:
             return middle
         step = self._step(limit)
-        return max(tight + step, middle // step * step) if limit.kind is LimitKind.STOCK else middle // 1
+        return max(tight + step, middle // step * step) if limit.kind is LimitKind.CAPACITY else middle // 1
 
     def _step(self, limit: FleetLimit) -> int:
-        """GPUs that are told apart: whole nodes of a pool that is rented so."""
-        if limit.kind is not LimitKind.STOCK or limit.at is None:
+        """GPUs that are told apart: whole nodes of a pool that is billed so."""
+        if limit.kind is not LimitKind.CAPACITY or limit.at is None:
             return 1
         pool = self.near.resolved.pools[limit.at]
         return pool.node_size if pool.by_node else 1

@@ -27,7 +27,7 @@ class LimitKind(StrEnum):
     MAX_INSTANCES = "max_instances"
     BATCH = "design_space.batch.max"
     INSTANCE_GPUS = "design_space.max_gpus"
-    STOCK = "gpus"
+    CAPACITY = "gpus"
     BILLING = "rented_by"
     POOL_POWER = "pool.max_power_kw"
     COST = "max_usd_per_hour"
@@ -45,7 +45,7 @@ class LimitKind(StrEnum):
     @property
     def is_whole(self) -> bool:
         """Whether only integers make sense."""
-        return self in (LimitKind.STOCK, LimitKind.GPUS)
+        return self in (LimitKind.CAPACITY, LimitKind.GPUS)
 
 
 _UNITS = {
@@ -57,7 +57,7 @@ _UNITS = {
     LimitKind.MAX_INSTANCES: "instances",
     LimitKind.BATCH: "sequences in flight",
     LimitKind.INSTANCE_GPUS: "GPUs of an instance",
-    LimitKind.STOCK: "GPUs",
+    LimitKind.CAPACITY: "GPUs",
     LimitKind.BILLING: "GPUs at a time",
     LimitKind.POOL_POWER: "kW",
     LimitKind.COST: "$/h",
@@ -110,7 +110,7 @@ class FleetLimit:
     def has_reach(self) -> bool:
         """Whether a plan says itself how far the limit would have to be relaxed for it: what it comes to."""
         return self.kind in (
-            *(LimitKind.MIN_SPEED, LimitKind.FIRST_TOKEN, LimitKind.STOCK, LimitKind.POOL_POWER),
+            *(LimitKind.MIN_SPEED, LimitKind.FIRST_TOKEN, LimitKind.CAPACITY, LimitKind.POOL_POWER),
             *_OF_ALL,
         )
 
@@ -121,7 +121,7 @@ class FleetLimit:
         if self.kind in _OF_ALL:
             return fleet.model_copy(update={"limits": fleet.limits.model_copy(update={self.kind.value: value})})
         assert self.at is not None
-        if self.kind in (LimitKind.STOCK, LimitKind.BILLING, LimitKind.POOL_POWER):
+        if self.kind in (LimitKind.CAPACITY, LimitKind.BILLING, LimitKind.POOL_POWER):
             pools = list(fleet.pools)
             pools[self.at] = pools[self.at].model_copy(update={self.kind.value.rpartition(".")[2]: value})
             return fleet.model_copy(update={"pools": tuple(pools)})
@@ -155,7 +155,7 @@ class FleetLimit:
             case LimitKind.MODEL_ERROR | LimitKind.BILLING:
                 return None
         assert self.at is not None
-        if self.kind in (LimitKind.STOCK, LimitKind.POOL_POWER):
+        if self.kind in (LimitKind.CAPACITY, LimitKind.POOL_POWER):
             return _reached_of_pool(self.kind, resolved.pools[self.at].name, plan)
         return _reached_of_workload(self, resolved, plan)
 
@@ -188,7 +188,7 @@ def limits_of_fleet(resolved: ResolvedFleet) -> tuple[FleetLimit, ...]:
             found.append(FleetLimit(LimitKind.INSTANCE_GPUS, at, name, space.max_gpus, MAX_DEGREE))
     for at, pool in enumerate(resolved.pools):
         place = f"pools.{pool.name}"
-        found.append(FleetLimit(LimitKind.STOCK, at, f"{place}.gpus", pool.gpus, _plenty(resolved, pool)))
+        found.append(FleetLimit(LimitKind.CAPACITY, at, f"{place}.gpus", pool.gpus, _plenty(resolved, pool)))
         if pool.by_node:
             found.append(FleetLimit(LimitKind.BILLING, at, f"{place}.rented_by", "node", "gpu"))
         if pool.max_power_kw is not None:
@@ -230,14 +230,14 @@ def _plenty(resolved: ResolvedFleet, pool: ResolvedPool) -> int:
 
 def is_plenty(limit: FleetLimit, resolved: ResolvedFleet) -> bool:
     """Whether nothing but the demand bounds how much of a pool could be used if it had no end."""
-    if limit.kind is not LimitKind.STOCK or limit.at is None:
+    if limit.kind is not LimitKind.CAPACITY or limit.at is None:
         return False
     size = resolved.pools[limit.at].node_size
     return limit.free == MAX_DEGREE // size * size
 
 
 def _reached_of_pool(kind: LimitKind, pool: str, plan: FleetPlan) -> float | None:
-    if kind is LimitKind.STOCK:
+    if kind is LimitKind.CAPACITY:
         nodes = {row.node: row.node_gpus for row in plan.nodes if row.pool == pool}
         return float(sum(nodes.values()))
     return next((each.power_kw for each in plan.pools if each.pool == pool), None)

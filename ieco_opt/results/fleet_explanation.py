@@ -158,8 +158,8 @@ class FleetLimitEffect(Record):
     binds
         Whether a plan without it is better, which is proven either way; ``None``: the solver's gap leaves it open.
     removed
-        The best plan without it; ``None`` where it does not bind, or where without it there is no best one (the stock
-        of a pool, where as much as possible is served).
+        The best plan without it; ``None`` where it does not bind, or where without it there is no best one (the
+        capacity of a pool, where as much as possible is served).
     least
         The least relaxation (to 0.1 %, or one node) with which a plan is better; ``None`` where it does not bind, was
         not looked for or is none.

@@ -63,35 +63,35 @@ def test_limits_that_bind_only_together_are_found() -> None:
     assert ieco_opt.verify(explanation).problems == []
 
 
-def test_stock_that_binds_is_relaxed_by_what_a_better_plan_uses() -> None:
+def test_capacity_that_binds_is_relaxed_by_what_a_better_plan_uses() -> None:
     pools = [HUNGRY | ALIKE | {"gpus": 4}, FRUGAL | ALIKE]
     explanation = explain_fleet(counted(pools=pools, limits={}))
     # Four are hungry; one more takes a fifth GPU.
-    stock = effect_of(explanation, "pools.hungry.gpus")
+    capacity = effect_of(explanation, "pools.hungry.gpus")
     assert explanation.plan.usd_per_hour == pytest.approx(16.0, rel=EXACT)
-    assert stock.binds
-    assert stock.removed is not None
-    assert stock.removed.plan.usd_per_hour == pytest.approx(10.0, rel=EXACT)
-    assert stock.least is not None
-    assert (stock.least.value, stock.least.plan.usd_per_hour) == (5.0, pytest.approx(15.0, rel=EXACT))
+    assert capacity.binds
+    assert capacity.removed is not None
+    assert capacity.removed.plan.usd_per_hour == pytest.approx(10.0, rel=EXACT)
+    assert capacity.least is not None
+    assert (capacity.least.value, capacity.least.plan.usd_per_hour) == (5.0, pytest.approx(15.0, rel=EXACT))
 
 
-def test_most_requests_have_no_end_without_a_stock_unless_a_cap_ends_them() -> None:
+def test_most_requests_have_no_end_without_a_capacity_unless_a_cap_ends_them() -> None:
     pools = [HUNGRY | ALIKE | {"gpus": 4}]
     points = [{"pool": "hungry", "gpus": 1, "throughput_requests_per_s": 10.0}]
     workload = {"name": "chat", "prompt_tokens": 100, "output_tokens": 100, "operating_points": points}
     asked = {"pools": pools, "workloads": [workload], "objective": "throughput"}
     endless = explain_fleet(counted(**asked, limits={}))
-    stock = effect_of(endless, "pools.hungry.gpus")
-    assert (stock.binds, stock.removed) == (True, None)
-    assert stock.least is not None
-    assert (stock.least.value, stock.least.gain) == (5.0, pytest.approx(0.25, rel=EXACT))
+    capacity = effect_of(endless, "pools.hungry.gpus")
+    assert (capacity.binds, capacity.removed) == (True, None)
+    assert capacity.least is not None
+    assert (capacity.least.value, capacity.least.gain) == (5.0, pytest.approx(0.25, rel=EXACT))
     assert ieco_opt.verify(endless).problems == []
     # A budget of $6 an hour pays for six.
     paid = explain_fleet(counted(**asked, limits={"max_usd_per_hour": 6.0}))
-    stock = effect_of(paid, "pools.hungry.gpus")
-    assert stock.removed is not None
-    assert stock.removed.gain == pytest.approx(0.5, rel=EXACT)
+    capacity = effect_of(paid, "pools.hungry.gpus")
+    assert capacity.removed is not None
+    assert capacity.removed.gain == pytest.approx(0.5, rel=EXACT)
     assert effect_of(paid, "limits.max_usd_per_hour").binds is False
     assert ieco_opt.verify(paid).problems == []
 
