@@ -40,7 +40,7 @@ def explained(
         The scenario is wrong, or an argument makes no sense for what is explained; else as of what is called.
     """
     if isinstance(scenario, Scenario):
-        from ieco_opt.explanation.explainer import explain
+        from ieco_opt.explanation import explain
 
         asked: Any = "fastest" if objective is None else objective
         power = DEFAULT_PREFERENCE if preference is None else preference
