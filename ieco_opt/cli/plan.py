@@ -161,12 +161,7 @@ def _screen(
     else:
         # What begins with a dash is no option.
         folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
-        steps = (
-            f"ieco-opt explain {folder}",
-            f"ieco-opt verify {folder}",
-            f"ieco-opt launch {folder}",
-            "ieco-opt terms",
-        )
+        steps = tuple(f"ieco-opt {name} {folder}" for name in ("explain", "verify", "launch"))
     return "\n".join([screen, *next_steps(steps, width)])
 
 
