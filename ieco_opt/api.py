@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from ieco_opt.defaults import (
     COMPARED_DELTA,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from ieco_opt.explanation.explained import ToExplain
     from ieco_opt.fleet.sweeps import Progress as FleetProgress
     from ieco_opt.heuristics import Heuristic
     from ieco_opt.pareto.sweeps import Progress
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
     from ieco_opt.results.explanation import Explanation
+    from ieco_opt.results.fleet_explanation import FleetExplanation
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fidelity, Fleet, Scenario
@@ -225,23 +227,23 @@ def evaluate(
     return evaluate(points, fidelity, profile=profile, file=file)
 
 
+@overload
+def explain(scenario: Scenario, **asked: Unpack[ToExplain]) -> Explanation: ...
+@overload
+def explain(scenario: Fleet | FleetResult, **asked: Unpack[ToExplain]) -> FleetExplanation: ...
+@overload
+def explain(scenario: Scenario | Fleet, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation: ...
 @one_at_a_time
-def explain(
-    scenario: Scenario | Fleet,
-    *,
-    objective: ObjectiveName = "fastest",
-    preference: float = DEFAULT_PREFERENCE,
-    solver_config: SolverConfig | str = DEFAULT_CONFIG,
-    doing: Doing | None = None,
-) -> Explanation:
-    """Say what decides the answer to a scenario, or why it has none.
+def explain(scenario: Scenario | Fleet | FleetResult, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation:
+    """Say what decides the answer to a scenario, or why it has none; of a fleet, what decides its plan.
 
-    See :func:`ieco_opt.explanation.explainer.explain`.
+    The arguments are ``objective``, ``preference`` (of deployments), ``solver_config`` and ``doing``; see
+    :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet` and
+    :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`.
     """
-    from ieco_opt.explanation import explain
+    from ieco_opt.explanation.explained import explained
 
-    asked = _deployment(scenario, "explain")
-    return explain(asked, objective=objective, preference=preference, solver_config=solver_config, doing=doing)
+    return explained(scenario, **asked)
 
 
 @one_at_a_time
@@ -258,7 +260,7 @@ def explain_configuration(
 
     See :func:`ieco_opt.explanation.configuration.explain_configuration`.
     """
-    from ieco_opt.explanation import explain_configuration
+    from ieco_opt.explanation.configuration import explain_configuration
 
     asked = _deployment(scenario, "explain_configuration")
     return explain_configuration(

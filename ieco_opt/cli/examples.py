@@ -87,7 +87,7 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         ),
     ),
     "explain": (
-        Example("what binds, and what comes next", "ieco-opt explain scenarios/mixtral-8x22b-budget.yaml"),
+        Example("what binds in a plan", "ieco-opt explain plan.json", cheap=False, after=_PLAN),
         Example(
             "why not this one",
             "ieco-opt explain scenarios/mixtral-8x22b-budget.yaml --configuration TP8,DP1,PP1,B64",

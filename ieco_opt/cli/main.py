@@ -38,7 +38,7 @@ _COMMANDS = {
     "completion": ("ieco_opt.cli.completion", "The script that lets bash, zsh or fish complete what you type."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
     "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
-    "explain": ("ieco_opt.cli.explain", "What decides the best deployment, or why none is feasible."),
+    "explain": ("ieco_opt.cli.explain", "What decides the best deployment or plan: limits, runner-ups, times."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
     "fleet": ("ieco_opt.cli.fleet", "Many workloads over pools: which instances to run where, with the proof."),
     "frontier": ("ieco_opt.cli.frontier", "Pareto frontier of speed against cost per token, with its proof."),

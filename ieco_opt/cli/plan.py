@@ -89,7 +89,7 @@ def command(
         with in_options():
             result = _planned(fleet, config, quiet=quiet)
     except InfeasibleFleetError as error:
-        for line in _not_possible(fleet, config, str(error)):
+        for line in not_possible(fleet, config, str(error)):
             click.echo(printable(line), err=True)
         return ExitStatus.INFEASIBLE
     looks = (delivery.shows_tables or save is not None or plot is not None) and not brief and result.stopped is None
@@ -124,7 +124,7 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
         return plan_shown(fleet, config, run, quiet=quiet)
 
 
-def _not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
+def not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     """What is not possible, and the single changes that would do, in the words of the options."""
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.screen import question
@@ -171,7 +171,7 @@ def _screen(
     else:
         # What begins with a dash is no option.
         folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
-        steps = (f"ieco-opt verify {folder}", f"ieco-opt launch {folder}", "ieco-opt terms")
+        steps = tuple(f"ieco-opt {name} {folder}" for name in ("explain", "verify", "launch"))
     return "\n".join([screen, *next_steps(steps, width)])
 
 

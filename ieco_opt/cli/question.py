@@ -73,6 +73,11 @@ def model_or_scenario(command: Command) -> Command:
     return wrapped
 
 
+def option_names(asked: Mapping[str, Any]) -> str:
+    """The options that were given, as they are written."""
+    return ", ".join(_WRITTEN[name] for name in asked)
+
+
 def given(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Only what was said."""
     return {name: value for name, value in asked.items() if value not in (None, (), False)}
@@ -138,8 +143,7 @@ def _is_scenario(source: ScenarioSource, asked: Mapping[str, Any]) -> bool:
     path = source.path
     named = path is None or path.is_file() or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) > 2
     if named and asked:
-        options = ", ".join(_WRITTEN[name] for name in asked)
-        raise click.UsageError(f"{options}: expected with --gpus and the name of a model")
+        raise click.UsageError(f"{option_names(asked)}: expected with --gpus and the name of a model")
     return named
 
 

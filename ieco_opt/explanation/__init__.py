@@ -1,6 +1,5 @@
-"""What decides the best deployment of a scenario, or why it has none."""
+"""What decides the best deployment of a scenario, or why it has none; and what decides the plan of a fleet."""
 
-from ieco_opt.explanation.configuration import explain_configuration
 from ieco_opt.explanation.explainer import explain
 
-__all__ = ["explain", "explain_configuration"]
+__all__ = ["explain"]

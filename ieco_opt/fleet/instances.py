@@ -163,6 +163,11 @@ class PrefillSetups:
         """Prompts in flight: P."""
         return self.degrees.pipeline_parallel.astype(np.int64)
 
+    def take(self, rows: Rows) -> PrefillSetups:
+        """Keep the given setups, in the given order."""
+        family = replace(self.family, setups=self.family.setups.take(rows))
+        return replace(self, family=family, time=self.time.take(rows), transfer_s=self.transfer_s[rows])
+
     def keys(self) -> Integers:
         """Everything decided, one row a setup; as wide as the keys of decoding setups."""
         columns = _degree_columns(self.degrees)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
@@ -28,6 +29,7 @@ from ieco_opt.fleet.instances import (
     prefill_setups,
 )
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
@@ -198,6 +200,13 @@ def _numbered(
     count = int(number.max()) + 1 if len(number) else 0
     families = tuple(map(tuple, offered))
     return SetupTable(alike, phase, precision, setups[0].family.engine, tuple(setups), tuple(parts), count, families)
+
+
+def keeping_setups(table: SetupTable, kept: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:
+    """A table with some of its setups alone; ``kept`` says which, shape (setups,)."""
+    setups = [each.take(np.flatnonzero(kept(each.degrees))) for each in table.setups]
+    fewer = _numbered(table.pools, table.phase, table.precision, setups, table.offered)
+    return replace(fewer, margin=table.margin)
 
 
 def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:

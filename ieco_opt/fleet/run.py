@@ -94,12 +94,12 @@ def _most_served(
             if found.stopped is not None:
                 raise Stopped(found.stopped)
             raise InfeasibleFleetError(asked.of_little(multiples).why_infeasible())
-        described, seconds = _as_most(asked.described_multiple(found.plan), found.bound), asked.run.seconds()
+        described, seconds = as_most(asked.described_multiple(found.plan), found.bound), asked.run.seconds()
     question = Question(kind="plan", objective="throughput")
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, found.stopped), (described,), seconds)
 
 
-def _as_most(plan: FleetPlan, bound: float) -> FleetPlan:
+def as_most(plan: FleetPlan, bound: float) -> FleetPlan:
     """A plan whose objective is the multiple of all demands that it serves."""
     bound = max(bound, plan.demand_factor)
     gap = bound / plan.demand_factor - 1.0

@@ -278,13 +278,16 @@ class FleetSpace:
         return tables + sum(len(candidate.points) for candidate in self.candidates)
 
 
-def build_fleet_space(resolved: ResolvedFleet, ask: Ask = go_on) -> FleetSpace:
-    """Price what every workload could run on."""
+def build_fleet_space(
+    resolved: ResolvedFleet, ask: Ask = go_on, known: Mapping[int, Candidates] | None = None
+) -> FleetSpace:
+    """Price what every workload could run on; of some (by position) it is ``known`` already."""
     limits = resolved.fleet.limits
     candidates = []
     for at, workload in enumerate(resolved.workloads):
         ask(f"pricing: workload {at + 1} of {len(resolved.workloads)}")
-        candidates.append(build_candidates(workload, resolved.pools, ask))
+        priced = (known or {}).get(at)
+        candidates.append(build_candidates(workload, resolved.pools, ask) if priced is None else priced)
     return FleetSpace(
         resolved=resolved,
         candidates=tuple(candidates),

@@ -17,13 +17,14 @@ from ieco_opt.scenario.fields import refused_at
 from ieco_opt.scenario.resolved import Resolved
 from ieco_opt.scenario.solver_config import SolverConfig
 
-QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "compare"]
+QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "explain_fleet", "compare"]
 
 _OF_DEPLOYMENTS = get_args(ObjectiveName)
 _OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
     "solve": _OF_DEPLOYMENTS,
     "explain": _OF_DEPLOYMENTS,
     "plan": get_args(FleetObjective),
+    "explain_fleet": get_args(FleetObjective),
 }
 """Objectives of the questions that have one."""
 
@@ -33,6 +34,7 @@ _GUARANTEES: dict[QuestionKind, tuple[GuaranteeKind, ...]] = {
     "plan": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "fleet_frontier": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
     "explain": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL, GuaranteeKind.NONE),
+    "explain_fleet": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "compare": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
 }
 """What an answer may guarantee, by what was asked."""
@@ -45,8 +47,8 @@ class Question(Record):
     Attributes
     ----------
     objective
-        ``solve``, ``explain``: ``fastest``, ``cheapest`` or ``preferred``. ``plan``: ``cost``, ``power``, ``gpus`` or
-        ``throughput``.
+        ``solve``, ``explain``: ``fastest``, ``cheapest``, ``preferred``, ``energy`` or ``carbon``. ``plan``,
+        ``explain_fleet``: ``cost``, ``power``, ``gpus``, ``energy``, ``carbon`` or ``throughput``.
     preference
         k of speed**k / cost, with the objective ``preferred``.
     against

@@ -18,6 +18,7 @@ from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
 from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.format1 import FORMATS_1, upgraded
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.places import place_of
@@ -33,6 +34,7 @@ KINDS: dict[QuestionKind, type[Answer]] = {
     "plan": FleetResult,
     "fleet_frontier": FleetResult,
     "explain": Explanation,
+    "explain_fleet": FleetExplanation,
     "compare": Comparison,
 }
 """Records of answers, by what was asked."""
@@ -59,6 +61,17 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     file = result_in(Path(path))
     text = read_text(file, expected="a JSON result", most_bytes=None)
     return from_json(text, str(file), max_setups=max_setups)
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result that we wrote, which need not be whole; what cannot be read is none."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        text = read_text(path, expected="a JSON result", most_bytes=None)
+        return parse_mapping(text, str(path), _WRITTEN_BY_US).get("format") in (FORMAT, *FORMATS_1)
+    except ScenarioError:
+        return False
 
 
 def from_json(text: str, file: str | None = None, *, max_setups: int | None = None) -> Answer:
@@ -164,7 +177,7 @@ class _Reader:
         return scenario
 
     def _loaded(self, given: Mapping[str, object], kind: type[Answer], known: Known) -> Scenario | Fleet:
-        load = load_fleet_mapping if kind is FleetResult else load_scenario_mapping
+        load = load_fleet_mapping if kind in (FleetResult, FleetExplanation) else load_scenario_mapping
         origin = self.origin
         return load(given, origin.file, known, files=origin.files, max_setups=origin.max_setups)
 

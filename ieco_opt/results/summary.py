@@ -49,7 +49,7 @@ def _question(answer: Answer) -> str:
     if question.kind in words:
         return words[question.kind]
     asked = _ASKED[str(question.objective)].format(question.preference)
-    return f"what decides {asked}" if question.kind == "explain" else asked
+    return f"what decides {asked}" if question.kind.startswith("explain") else asked
 
 
 def _guarantee(answer: Answer) -> str:

@@ -5,7 +5,7 @@ The formulas stand here once more, apart from fleet/describe.py, so that a wrong
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,10 +52,11 @@ class _Priced:
 
 
 class PlanModel:
-    """What the workloads of a fleet could run on, priced once for all rows of all plans."""
+    """What the workloads of a fleet could run on, priced once for all rows of all plans, unless that is given."""
 
-    def __init__(self, resolved: ResolvedFleet) -> None:
+    def __init__(self, resolved: ResolvedFleet, candidates: Sequence[Candidates] | None = None) -> None:
         self.resolved = resolved
+        self._given = candidates
         self._workloads = {each.workload.name: each for each in resolved.workloads}
         self._pools = {pool.name: at for at, pool in enumerate(resolved.pools)}
         self._positions: dict[int, dict[tuple[int, ...], int]] = {}
@@ -63,6 +64,8 @@ class PlanModel:
     @cached_property
     def candidates(self) -> dict[str, Candidates]:
         """Everything that each workload could run on."""
+        if self._given is not None:
+            return dict(zip(self._workloads, self._given, strict=True))
         return {name: build_candidates(each, self.resolved.pools) for name, each in self._workloads.items()}
 
     def problems(self, plan: FleetPlan) -> Iterator[str]:

@@ -33,13 +33,20 @@ def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
     """Every plan but for the figures of the performance model, and the plans against each other."""
     for at, plan in enumerate(result.plans):
         asked = resolved.at_demand(plan.demand_factor)
-        problems = [*plan_problems(asked, plan), *summary_problems(asked, result.question, plan)]
-        problems += [*_speed_factor(result, asked, plan), *_demand_factor(result, asked, plan)]
-        problems += [*_next_cheaper(asked, plan), *_levels(result, asked, plan)]
+        problems = [*of_the_plan(result, resolved, plan), *_next_cheaper(asked, plan), *_levels(result, asked, plan)]
         yield from (f"plans[{at}]: {problem}" for problem in problems)
     if result.is_frontier:
         yield from _order(result)
         yield from _coverage(result)
+
+
+def of_the_plan(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+    """One plan but for the figures of the performance model and what chose it."""
+    asked = resolved.at_demand(plan.demand_factor)
+    yield from plan_problems(asked, plan)
+    yield from summary_problems(asked, result.question, plan)
+    yield from _speed_factor(result, asked, plan)
+    yield from _demand_factor(result, asked, plan)
 
 
 def attained_factor(resolved: ResolvedFleet, plan: FleetPlan) -> float | None:

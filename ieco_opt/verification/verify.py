@@ -11,20 +11,22 @@ import numpy as np
 from ieco_opt.errors import ScenarioError
 from ieco_opt.pareto.run import measure_of
 from ieco_opt.results.agreement import differences
-from ieco_opt.results.answer import Answer
+from ieco_opt.results.answer import Answer, status_of
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.reading import load_result
 from ieco_opt.scenario import ResolvedFleet, ResolvedScenario, resolve, resolve_fleet
 from ieco_opt.scenario.margin import band_error, errors_of
-from ieco_opt.verification import comparisons, explanations, frontiers, plans
+from ieco_opt.verification import comparisons, explanations, fleet_explanations, frontiers, plans
 from ieco_opt.verification.consistency import against_each_other, of_each_deployment, of_the_answer, of_the_neighbours
 from ieco_opt.verification.deployments import DeploymentModel
 from ieco_opt.verification.everything import Everything
 from ieco_opt.verification.explanations import ExplanationModel
+from ieco_opt.verification.fleet_explanations import FleetExplanationModel
 from ieco_opt.verification.frontiers import of_the_guarantee, of_the_proof
 from ieco_opt.verification.plan_figures import PlanModel
 from ieco_opt.verification.report import Verification
@@ -62,16 +64,18 @@ class Scene:
     everything: Everything | None = None
     explained: ExplanationModel | None = None
     pessimistic: Scene | None = None
+    explained_plan: FleetExplanationModel | None = None
 
     @classmethod
     def of(cls, result: Answer) -> Scene:
         """Resolve the scenario of a result with the facts that it keeps, and price it where the model is the same."""
         same_model = is_of_this_model(result)
-        if isinstance(result, FleetResult):
+        if isinstance(result, FleetResult | FleetExplanation):
             if not same_model:
                 return cls(resolve_fleet(fleet_without_engines(result.scenario)))
             fleet = resolve_fleet(result.scenario)
-            return cls(fleet, PlanModel(fleet))
+            around = FleetExplanationModel(fleet) if isinstance(result, FleetExplanation) else None
+            return cls(fleet, PlanModel(fleet), explained_plan=around)
         assert isinstance(result, Frontier | Explanation | Comparison)
         if not same_model:
             return cls(resolve(without_engines(result.scenario)))
@@ -93,6 +97,8 @@ def check(result: Answer, scene: Scene) -> Verification:
     with np.errstate(all="ignore"):
         if isinstance(result, FleetResult):
             _check_plans(result, scene, report)
+        elif isinstance(result, FleetExplanation):
+            _check_explained_plan(result, scene, report)
         elif isinstance(result, Frontier | Explanation | Comparison):
             _check_deployments(result, scene, report)
             if isinstance(result, Frontier) and result.pessimistic is not None:
@@ -113,6 +119,20 @@ def _check_plans(result: FleetResult, scene: Scene, report: Verification) -> Non
         for at, plan in enumerate(result.plans):
             report.problems += [f"plans[{at}]: {problem}" for problem in scene.model.problems(plan)]
     report.unchecked += plans.unchecked(result)
+
+
+def _check_explained_plan(result: FleetExplanation, scene: Scene, report: Verification) -> None:
+    """The plan as any other, and only where it is right what is said about it."""
+    _check_plans(result.as_result(), scene, report)
+    expected = status_of(result.guarantee, [result.plan.status])
+    if result.status is not expected:
+        report.problems.append(f"status: found {result.status}, its plan and its guarantee make it {expected}")
+    if scene.explained_plan is not None and not report.problems:
+        report.problems += scene.explained_plan.problems(result)
+    report.plans += sum(each.plan is not None for each in result.runner_ups)
+    report.plans += sum((each.removed is not None) + (each.least is not None) for each in result.limits)
+    report.unchecked += fleet_explanations.UNCHECKED
+    report.unchecked += [fleet_explanations.NOT_EXAMINED] if result.stopped is not None else []
 
 
 def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene, report: Verification) -> None:

@@ -14,6 +14,7 @@ def render(answer: Answer, width: int = 100) -> str:
     """Put an answer of any kind into text for a terminal of ``width`` columns."""
     from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.explanation import Explanation
+    from ieco_opt.results.fleet_explanation import FleetExplanation
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
 
@@ -30,6 +31,10 @@ def render(answer: Answer, width: int = 100) -> str:
             from ieco_opt.reports.text import explanation
 
             return explanation.render(answer, width)
+        case FleetExplanation():
+            from ieco_opt.reports.text import explanation_fleet
+
+            return explanation_fleet.render(answer, width)
         case Comparison():
             from ieco_opt.reports.text import comparison
 

@@ -1,0 +1,295 @@
+"""Explanations of plans for people in a terminal: plain text, at most ``width`` columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ieco_opt.explanation.fleet_choices import unchosen
+from ieco_opt.reports.text import fleet_wording, wording
+from ieco_opt.reports.text.explanation_times import sources_of, times_of
+from ieco_opt.reports.text.fleet_wording import plain
+from ieco_opt.reports.text.table import Column, indented, shortened
+from ieco_opt.reports.text.table_columns import unrepeated, words
+from ieco_opt.reports.text.titled_table import TitledTable, fitted
+from ieco_opt.results.fleet_explanation import FleetExplanation, FleetLimitEffect, FleetRunnerUp, Held
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan
+from ieco_opt.scenario import resolve_fleet
+
+LEAST_WIDTH = 60
+
+_BETTER = {
+    "cost": "cheaper",
+    "power": "less power",
+    "gpus": "fewer GPUs",
+    "energy": "less energy",
+    "carbon": "less carbon",
+    "throughput": "more",
+}
+_SHORT = ("tokens/s", "s", "GPUs", "kW", "$/h", "kg/h")
+"""Units that are worth a place in a table; the others follow from the names of the limits."""
+
+_KINDS = {"kv_cache": "cache"}
+_LEAST_CELL = 20
+_FEW = 1e-9
+
+
+def render(explanation: FleetExplanation, width: int = 100) -> str:
+    """Put an explanation into text."""
+    width = max(width, LEAST_WIDTH)
+    result = explanation.as_result()
+    head = [
+        *_warning(explanation),
+        f"{explanation.scenario.name}: what decides the plan",
+        f"  {fleet_wording.totals(result, explanation.plan)}; {fleet_wording.verdict(result, explanation.plan)}",
+        *(f"  {line}" for line in wording.margin(explanation.scenario)),
+    ]
+    parts = [
+        "\n".join(indented(line, width) for line in (*head, "", one_line(explanation))),
+        _limits(explanation, width),
+        _held(explanation, width),
+        times_of(explanation, width),
+        _runner_ups(explanation, width),
+        "\n".join(indented(line, width) for line in (*sources_of(explanation), _foot(explanation))),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _warning(explanation: FleetExplanation) -> list[str]:
+    """What must be read first: that the plan is not proven, or only that not all was examined."""
+    if explanation.stopped is None or explanation.plan.status != "optimal":
+        return wording.warning(explanation)
+    return [f"PARTIAL RESULT: the search was stopped ({explanation.stopped}); the plan is proven, not all was examined"]
+
+
+def one_line(explanation: FleetExplanation) -> str:
+    """What binds, in one line."""
+    if any(effect.binds is None for effect in explanation.limits) and explanation.stopped is not None:
+        unknown = ", ".join(effect.limit for effect in explanation.limits if effect.binds is None)
+        found = _binding(explanation)
+        return f"binds: {found}; not examined: {unknown}" if found else f"not examined: {unknown}"
+    found = _binding(explanation)
+    left_open = [effect.limit for effect in explanation.limits if effect.binds is None]
+    rest = f"; open within the solver's gap: {', '.join(left_open)}" if left_open else ""
+    if explanation.binding_together:
+        return f"binds: no limit alone, but together {', '.join(explanation.binding_together)}{rest}"
+    if not found:
+        return f"binds: nothing but the demand; no plan is better without any one limit, nor without all{rest}"
+    return f"binds: {found}{rest}"
+
+
+def _binding(explanation: FleetExplanation) -> str:
+    effects = sorted((each for each in explanation.limits if each.binds), key=_strength, reverse=True)
+    return ", ".join(f"{effect.limit} ({_without(explanation, effect)})" for effect in effects)
+
+
+def _strength(effect: FleetLimitEffect) -> float:
+    return float("inf") if effect.removed is None else effect.removed.gain
+
+
+def _without(explanation: FleetExplanation, effect: FleetLimitEffect) -> str:
+    if effect.removed is None:
+        more = effect.least
+        return "no end without it" if more is None else f"{_percent(more.gain)} more at {plain(more.value or 0.0)}"
+    better = _BETTER[explanation.objective]
+    return f"{worth(explanation, effect.removed.plan)} without it, {_percent(effect.removed.gain)} {better}"
+
+
+def worth(explanation: FleetExplanation, plan: FleetPlan) -> str:
+    """The objective of a plan, with its unit."""
+    if explanation.objective == "throughput":
+        return fleet_wording.served(explanation.as_result(), plan)
+    unit = _unit(explanation)
+    return f"${plan.objective:,.2f}/h" if unit == "$/h" else f"{plain(plan.objective)} {unit}"
+
+
+def _unit(explanation: FleetExplanation) -> str:
+    if explanation.objective == "throughput" and len(explanation.scenario.workloads) > 1:
+        return "x demand"
+    return fleet_wording.unit(explanation.as_result())
+
+
+def _number(explanation: FleetExplanation, plan: FleetPlan) -> str:
+    """The objective without its unit."""
+    if explanation.objective == "throughput":
+        alone = len(explanation.scenario.workloads) == 1
+        return plain(plan.objective * (explanation.scenario.workloads[0].demand if alone else 1.0))
+    return f"{plan.objective:,.2f}" if explanation.objective == "cost" else plain(plan.objective)
+
+
+def _percent(share: float) -> str:
+    return wording.percent(share)
+
+
+def _limits(explanation: FleetExplanation, width: int) -> str:
+    """What each limit costs, those that bind in a table."""
+    bound = [effect for effect in explanation.limits if effect.binds]
+    parts = []
+    if bound:
+        better = _BETTER[explanation.objective]
+        table = [
+            words("limit", (effect.limit for effect in bound)),
+            Column("stated", "", tuple(_stated(effect) for effect in bound)),
+            Column("reached", "", tuple("-" if each.reached is None else plain(each.reached) for each in bound)),
+            Column("without it", _unit(explanation), tuple(_then(explanation, effect) for effect in bound)),
+            Column(better, "", tuple(_gain(effect) for effect in bound)),
+            Column("better from", "on", tuple(_from(effect) for effect in bound)),
+        ]
+        heading = "What each limit costs (left out alone, the fleet solved again)"
+        parts.append(_table(heading, table, ("reached", "better from", "without it"), width))
+    idle = [
+        f"{effect.limit} = {_stated(effect)}{_used(effect)}" for effect in explanation.limits if effect.binds is False
+    ]
+    if idle:
+        said = f"do not bind, proven (without any one of them no plan is better): {'; '.join(idle)}"
+        parts.append(indented(said, width))
+    return "\n".join(parts)
+
+
+def _table(heading: str, columns: list[Column], left_out_first: tuple[str, ...], width: int) -> str:
+    """A table, whose head is one line where no column has a unit."""
+    lines = fitted(TitledTable(heading, columns, left_out_first), width).split("\n")
+    return "\n".join(line for line in lines if line)
+
+
+def _stated(effect: FleetLimitEffect) -> str:
+    if effect.value is None:
+        return "profile"
+    unit = effect.unit if effect.unit in _SHORT else ""
+    return f"{plain(float(effect.value))} {unit}".strip()
+
+
+def _used(effect: FleetLimitEffect) -> str:
+    """How much of a limit is used, where that is a share of it."""
+    if effect.reached is None or not effect.value:
+        return ""
+    return f" ({plain(effect.reached)} reached)"
+
+
+def _then(explanation: FleetExplanation, effect: FleetLimitEffect) -> str:
+    return "no end" if effect.removed is None else _number(explanation, effect.removed.plan)
+
+
+def _gain(effect: FleetLimitEffect) -> str:
+    return "-" if effect.removed is None else _percent(effect.removed.gain)
+
+
+def _from(effect: FleetLimitEffect) -> str:
+    if effect.least is None or effect.least.value is None:
+        return "-"
+    return f"{plain(effect.least.value, 5)} ({_percent(effect.least.gain)})"
+
+
+def _held(explanation: FleetExplanation, width: int) -> str:
+    """How near the instances come to their limits, and what the next batch would break."""
+    rows = list(zip(explanation.plan.instances, explanation.held, strict=True))
+    columns = [
+        *row_names([row for row, _ in rows]),
+        Column("batch", "", tuple("-" if row.batch is None else f"{row.batch:,}" for row, _ in rows)),
+        _share("TPOT", [each.tpot_share for _, each in rows]),
+        _share("TTFT", [each.first_token_share for _, each in rows]),
+        _share("memory", [each.memory_share for _, each in rows]),
+        _share("load", [each.load for _, each in rows]),
+        words("next batch breaks", (_breaks(row, each) for row, each in rows)),
+    ]
+    heading = "What holds the instances (% of the longest times, the memory and the load that are allowed)"
+    return fitted(TitledTable(heading, columns, ("batch", "pool", "phase")), width)
+
+
+def _share(name: str, values: Sequence[float | None]) -> Column:
+    return Column(name, "%", tuple("-" if value is None else f"{100.0 * value:.1f}" for value in values))
+
+
+def _breaks(row: InstanceRow, each: Held) -> str:
+    if each.next_batch is None:
+        return "-" if row.parallelism is None else "(a prompt a stage)"
+    return f"{each.next_batch:,}: {', '.join(each.held_by) or 'no limit'}"
+
+
+def row_names(rows: Sequence[InstanceRow]) -> list[Column]:
+    """What tells the rows of instances apart."""
+    names = [
+        words("workload", unrepeated(row.workload for row in rows)),
+        words("phase", (row.phase for row in rows)),
+        words("pool", (row.pool for row in rows)),
+        words("instances", (f"{row.instances} x {_layout(row)}" for row in rows)),
+    ]
+    many = {row.workload for row in rows}
+    return names if len(many) > 1 else names[1:]
+
+
+def _layout(row: InstanceRow) -> str:
+    return row.instance_type if row.parallelism is None else row.parallelism.short()
+
+
+def _runner_ups(explanation: FleetExplanation, width: int) -> str:
+    """The best plan without each choice, and choices that are none."""
+    found = explanation.runner_ups
+    several = len(explanation.scenario.workloads) > 1
+    lines = []
+    if found:
+        head = [words("workload", unrepeated(each.workload for each in found))] if several else []
+        columns = [
+            *head,
+            words("without", (_excluded(each) for each in found)),
+            Column("then", _unit(explanation), tuple(_objective_of(explanation, each) for each in found)),
+            Column("worse", "", tuple(_loss(each) for each in found)),
+        ]
+        left = max(_LEAST_CELL, width - sum(column.width + 2 for column in columns))
+        columns.append(words("with", (shortened(_instead(each), left) for each in found)))
+        lines.append(_table("Runner-ups (each the best plan without that choice)", columns, ("then",), width))
+    single: dict[str, list[str]] = {}
+    for workload, kind, used in _single(explanation):
+        single.setdefault(workload, []).append(f"{_KINDS.get(kind, kind)} {used}")
+    if single:
+        parts = [f"{workload}: {', '.join(used)}" if several else ", ".join(used) for workload, used in single.items()]
+        lines.append(indented(f"the scenario lists no other choice than {'; '.join(parts)}", width))
+    return "\n".join(lines)
+
+
+def _single(explanation: FleetExplanation) -> Iterator[tuple[str, str, str]]:
+    if explanation.stopped is None:
+        yield from unchosen(resolve_fleet(explanation.scenario), explanation.plan)
+
+
+def _excluded(each: FleetRunnerUp) -> str:
+    return f"{_KINDS.get(each.choice, each.choice)} {each.without}"
+
+
+def _objective_of(explanation: FleetExplanation, each: FleetRunnerUp) -> str:
+    return "not possible" if each.plan is None else _number(explanation, each.plan)
+
+
+def _loss(each: FleetRunnerUp) -> str:
+    if each.loss is None:
+        return "-"
+    return _percent(each.loss) if each.loss >= -_FEW else f"-{_percent(-each.loss)}"
+
+
+def _instead(each: FleetRunnerUp) -> str:
+    """What the workload runs instead."""
+    if each.plan is None:
+        return "-"
+    rows = [row for row in each.plan.instances if row.workload == each.workload]
+    generating = [row for row in rows if row.phase != "prefill"]
+    prefill = [row for row in rows if row.phase == "prefill"]
+    text = " + ".join(f"{row.instances} x {_layout(row)}" for row in generating)
+    if prefill:
+        text += f", prefill {' + '.join(f'{row.instances} x {_layout(row)}' for row in prefill)}"
+    named = _named(each, rows)
+    return f"{text} ({named})" if named else text
+
+
+def _named(each: FleetRunnerUp, rows: Sequence[InstanceRow]) -> str:
+    """The choice that is made instead, where the layout does not say it."""
+    if each.choice in ("layout", "serving"):
+        return ""
+    return ", ".join(dict.fromkeys(str(getattr(row, each.choice)) for row in rows))
+
+
+def _foot(explanation: FleetExplanation) -> str:
+    plans = [each.removed.plan for each in explanation.limits if each.removed is not None]
+    plans += [each.plan for each in explanation.runner_ups if each.plan is not None]
+    open_plans = sum(plan.status != "optimal" for plan in plans)
+    proven = f"{open_plans} of {len(plans)} plans are not proven optimal" if open_plans else "each plan proven optimal"
+    return f"{proven}; {wording.solver(explanation)}; {explanation.statistics.seconds:.1f} s"
