@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ieco_opt.errors import SolverError
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
@@ -189,31 +188,11 @@ class FleetPlanner:
         plan = decided_plan(data, speed_factor, read_fleet_decision(model, data.problem))
         loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else self._balanced(plan)
         plan = plan if loaded is None else loaded
-        try:
-            plan = confirmed(plan, solution.objective, solution.bound)
-        except SolverError:
-            usual = self._with_usual_presolve()
-            if usual is None:
-                raise
-            return usual.solve(data, speed_factor, known)
+        plan = confirmed(plan, solution.objective, solution.bound)
         accepted = max(self.run.config.relative_gap, self.run.config.accepted_gap or 0.0, CLOSED)
         if solution.outcome is Outcome.FEASIBLE and (plan.gap > accepted or self.run.interrupt.requested):
             raise Stopped(reason, plan)
         return plan
-
-    def _with_usual_presolve(self) -> FleetPlanner | None:
-        """A planner whose solver has its usual presolve; ``None``: this one has.
-
-        With another, with whole numbers held to less than usual and a start, HiGHS 1.16.0 calls plans optimal that are
-        not: some have instances that nobody needs.
-        """
-        config = self.run.config
-        options = {name: value for name, value in config.options.items() if name != "presolve_mode"}
-        if options == config.options:
-            return None
-        usual = self.beside(self.run.beside(replace(config, options=options)))
-        usual.report = self.report
-        return usual
 
     def loaded(self, plan: Plan, caps: Mapping[Quantity, float]) -> Plan | None:
         """A plan whose instances serve what takes least; ``None`` where they exceed caps whatever they serve.

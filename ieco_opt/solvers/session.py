@@ -21,10 +21,6 @@ _MISMATCH = 1e-6
 """Relative difference of an objective and the solution it belongs to that is no rounding."""
 
 
-_USUAL_PRESOLVE, _USUAL_TOLERANCE = 0, 1e-6
-"""What HiGHS has for ``presolve_mode`` and ``mip_feasibility_tolerance`` where nothing is said."""
-
-
 class SolverSession:
     """Runs programs under one configuration and counts them.
 
@@ -94,11 +90,6 @@ class SolverSession:
             if said.failed and not (self.interrupt.requested or watch.accepted):
                 change(program)
                 said = program.run()
-        if TERMINATIONS.get(said.status) is Outcome.INFEASIBLE and self._doubts_infeasible():
-            if not self._goes_on(program, deadline):
-                return Outcome.NO_SOLUTION, None, None
-            program.set_options({"presolve_mode": _USUAL_PRESOLVE})
-            said = program.run()
         ended = said.failed and (self.interrupt.requested or watch.accepted)
         outcome = _outcome("kInterrupt" if ended else said.status, incumbent=said.objective is not None)
         if outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE):
@@ -117,16 +108,6 @@ class SolverSession:
             return False
         program.set_options({"time_limit": left})
         return True
-
-    def _doubts_infeasible(self) -> bool:
-        """Whether that a program is infeasible is asked again with the usual presolve.
-
-        HiGHS 1.16.0 says so of some programs that have solutions (tests/data/fleets/said_infeasible.yaml) where its
-        presolve is of another mode and integers are held to less than its usual tolerance.
-        """
-        options = self.config.options
-        tight = float(options.get("mip_feasibility_tolerance", _USUAL_TOLERANCE)) < _USUAL_TOLERANCE
-        return tight and not self.relaxed and options.get("presolve_mode", _USUAL_PRESOLVE) != _USUAL_PRESOLVE
 
     def _run_other(self, model: Any, deadline: float) -> tuple[Outcome, float | None, float | None]:
         import pyomo.environ as pyo

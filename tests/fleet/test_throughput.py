@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 from ended_solves import Ending, empty_handed, end_after, interrupted, out_of_time
-from places import SCENARIOS
 
 import ieco_opt
 from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
-from ieco_opt.fleet.asked import running_question
-from ieco_opt.fleet.planner import FleetPlanner
-from ieco_opt.fleet.program.data import Quantity
-from ieco_opt.fleet.throughput import Multiples
 from ieco_opt.reports.text import render
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.shown import ShownAnswer
@@ -217,17 +212,3 @@ def test_what_a_limit_ends_serves_what_it_says_and_no_more_than_its_bound(
     assert found[0].bound >= best * (1.0 - 1e-9)
     if found.stopped is None:
         assert found[0].demand_factor == pytest.approx(best)
-
-
-def test_a_plan_that_the_solver_wrongly_calls_optimal_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = ieco_opt.load_scenario(SCENARIOS / "fleet-operating-points.yaml")
-    with running_question(shipped, "cost", "fleet") as asked:
-        multiples = Multiples(asked.planner)
-        plan = multiples.cheapest(3.304500080958518)
-        assert plan is not None
-        assert (plan.totals[Quantity.COST], plan.status) == (pytest.approx(156.76), "optimal")
-        assert plan.bound == pytest.approx(156.76)
-        # At first HiGHS 1.16.0 proves 157.62 $/h, of a plan with a GPU that nobody needs, of 0.86 $/h.
-        monkeypatch.setattr(FleetPlanner, "_with_usual_presolve", lambda _: None)
-        with pytest.raises(SolverError, match=r"a bound of 157\.62 for a plan that comes to 156\.76"):
-            multiples.cheapest(3.304500080958518)
