@@ -41,7 +41,7 @@ def lines(text: str) -> Markup:
     return Markup("\n".join(escaped(line) for line in text.split("\n")))
 
 
-def tag(name: str, *children: Part, **attributes: Attribute) -> Markup:
+def tag(name: str, /, *children: Part, **attributes: Attribute) -> Markup:
     """One element.
 
     Parameters

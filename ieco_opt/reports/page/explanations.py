@@ -1,0 +1,113 @@
+"""Explanations on the page: what decides the best deployment, or which limits no deployment meets together."""
+
+from __future__ import annotations
+
+from ieco_opt.reports.page.charts import stack_chart
+from ieco_opt.reports.page.deployments import MEMORY, TIMES, points_of, told
+from ieco_opt.reports.page.markup import Markup, cells, joined, lines, tag
+from ieco_opt.reports.page.points import Curve
+from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.tables import pairs, table_of
+from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.explanation import render, value_of_limit
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.explanation import Explanation, InfeasibleSubset
+
+_COLUMNS = 110
+
+
+def explanation_section(key: str, one: Shown[Explanation]) -> Markup:
+    """The deployment, where its time goes, what each limit costs and who comes next, or the limits that no deployment meets."""
+    explanation, chosen = one.answer, one.answer.chosen
+    asked = wording.answer(explanation)
+    title = f"What decides {asked}: {one.name}" if chosen else f"Why none is feasible: {one.name}"
+    return section(
+        key,
+        title,
+        tag("p", badge(explanation.status)),
+        *(tag("p", each, class_="warning") for each in wording.warning(explanation)),
+        None if chosen is None else _chosen(key, chosen),
+        _limits(explanation),
+        _runner_ups(explanation),
+        None if explanation.infeasible_subset is None else _members(explanation.infeasible_subset),
+        tag("h3", "In words"),
+        tag("pre", lines(render(explanation, _COLUMNS)), class_="words", tabindex=0, aria_label="The explanation in words"),
+    )
+
+
+def _chosen(key: str, chosen: Deployment) -> Markup:
+    points = points_of(f"{key}-point", [(Curve("best"), [chosen])])
+    return joined(
+        pairs([(name or "also", text) for name, text in told(chosen)]),
+        points.block(),
+        stack_chart(
+            points,
+            TIMES,
+            "ms per output token",
+            caption="Where the time per output token goes; what is hidden behind a longer part is not in the bar",
+            about="Stacked bar of launch overhead, network, memory and compute",
+            x_title="the best deployment",
+        ),
+        stack_chart(
+            points,
+            MEMORY,
+            "GB of the most loaded GPU",
+            caption="Memory per GPU: weights, cache of the batch, draft model, reserve of the server, free",
+            about="Stacked bar of the memory of the most loaded GPU",
+            x_title="the best deployment",
+        ),
+    )
+
+
+def _limits(explanation: Explanation) -> Markup:
+    rows = [
+        cells(
+            "td",
+            [
+                each.limit,
+                f"{value_of_limit(each.value)} {each.unit}",
+                tag("span", "binds", class_="badge open") if each.binds else "does not bind",
+                "-" if each.relaxed is None else wording.worth(each.relaxed.deployment),
+                "-" if each.removed is None else wording.worth(each.removed.deployment),
+            ],
+        )
+        for each in explanation.limits
+    ]
+    heads = ["limit", "value", "state", "relaxed by a step", "removed"]
+    return table_of("Limits, each changed alone", heads, [1, 2, 3, 4, 5], rows) if rows else Markup()
+
+
+def _runner_ups(explanation: Explanation) -> Markup:
+    rows = [
+        cells(
+            "td",
+            [
+                f"{each.deployment.speed_tokens_per_s:.4g}",
+                f"{each.deployment.cost_usd_per_mtok:.4g}",
+                wording.percent(each.loss),
+                wording.configuration(each.deployment),
+            ],
+        )
+        for each in explanation.runner_ups
+    ]
+    heads = ["tokens/s/user", "$/Mtok", "loses", "configuration"]
+    return table_of("Runner-up configurations", heads, [4], rows) if rows else Markup()
+
+
+def _members(subset: InfeasibleSubset) -> Markup:
+    """The limits that no deployment meets together, and what would do."""
+    rows = [
+        cells(
+            "td",
+            [
+                each.limit,
+                f"{value_of_limit(each.value)} {each.unit}",
+                "none alone is enough" if each.needed is None else f"{each.needed:.6g} {each.unit}",
+                "-" if each.deployment is None else wording.worth(each.deployment),
+            ],
+        )
+        for each in subset.members
+    ]
+    heads = ["limit", "value", "minimal relaxation", "then"]
+    caption = "Limits that no deployment meets together: without any one of them some would"
+    return table_of(caption, heads, [1, 2, 3, 4], rows) if rows else Markup()

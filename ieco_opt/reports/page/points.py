@@ -1,0 +1,148 @@
+"""What charts and the details beside them are made of: curves, their points, and what is said of each point."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ieco_opt.reports.page.markup import Markup, data
+
+Value = float | int | str | None
+
+Cells = Sequence[str | None]
+"""What is said of each point; ``None`` where nothing is."""
+
+DIGITS = 6
+"""Significant digits of what is drawn: more than a screen shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points that belong together.
+
+    Attributes
+    ----------
+    label
+        Name for people.
+    joined
+        Whether a line joins its points.
+    dashed
+        Whether that line is broken, as of what is not the main thing.
+    command
+        What prints the command of a point, before its number; ``None`` where nothing does.
+    """
+
+    label: str
+    joined: bool = True
+    dashed: bool = False
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Parts of a whole, drawn as one bar of each point.
+
+    Attributes
+    ----------
+    title
+        What is divided, with its unit.
+    parts
+        Columns of the points by the names of their parts, and the colour of each (a property of the style sheet).
+    of
+        Column of the whole; ``None``: the sum of the parts.
+    """
+
+    title: str
+    parts: Mapping[str, tuple[str, str]]
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """All points of the charts of one section.
+
+    Attributes
+    ----------
+    id
+        Of the block that holds them.
+    curves
+        ``columns["s"]`` counts among them.
+    columns
+        Values by short names, one a point; ``s`` is the curve, ``n`` the number of the point in it, ``p`` whether it
+        is proven (1 or 0), ``b`` the bar that it is a part of.
+    facts
+        What is said of each point, by names.
+    bars
+        Bars beside the facts.
+    colours
+        Of the curves; by default one after the other of the style sheet.
+    """
+
+    id: str
+    curves: Sequence[Curve]
+    columns: Mapping[str, Sequence[Value]]
+    facts: Mapping[str, Cells]
+    bars: Sequence[Bar] = field(default_factory=tuple)
+    colours: Sequence[str] = field(default_factory=tuple)
+
+    def __len__(self) -> int:
+        return len(self.columns["s"])
+
+    def of(self, curve: int) -> list[int]:
+        """Where the points of a curve are."""
+        return [at for at, each in enumerate(self.columns["s"]) if each == curve]
+
+    def block(self) -> Markup:
+        """The points for the page's script."""
+        values = {
+            "curves": [
+                {"label": each.label, "joined": each.joined, "dashed": each.dashed, "command": each.command}
+                for each in self.curves
+            ],
+            "columns": {name: [_short(value) for value in column] for name, column in self.columns.items()},
+            "facts": [{"name": name} | _packed(cells) for name, cells in self.facts.items()],
+            "bars": [{"title": bar.title, "parts": dict(bar.parts), "of": bar.of} for bar in self.bars],
+        }
+        return data(values, id=self.id)
+
+
+def facts_of(told: Sequence[Sequence[tuple[str, str]]]) -> dict[str, list[str | None]]:
+    """What is said of each point, by names; what has no name goes on with the one before."""
+    names: dict[str, None] = {}
+    found: list[dict[str, str]] = []
+    for pairs in told:
+        row: dict[str, str] = {}
+        last = ""
+        for name, text in pairs:
+            last = name or last
+            row[last] = f"{row[last]}; {text}" if last in row else text
+        names |= dict.fromkeys(row)
+        found.append(row)
+    return {name: [row.get(name) for row in found] for name in names}
+
+
+def _short(value: Value) -> Any:
+    """A number with the digits that are drawn; nothing in the place of what has no place on an axis."""
+    if value is None or isinstance(value, int | str):
+        return value
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _packed(cells: Cells) -> dict[str, object]:
+    """Texts without what all of them begin and end with; each that comes again is kept once."""
+    known = [cell for cell in cells if cell is not None]
+    before = os.path.commonprefix(known)
+    after = os.path.commonprefix([cell[len(before) :][::-1] for cell in known])[::-1]
+    middles = [None if cell is None else cell[len(before) : len(cell) - len(after)] for cell in cells]
+    different = list(dict.fromkeys(each for each in middles if each is not None))
+    packed: dict[str, object] = {"before": before, "after": after}
+    if len(different) * 2 > len(known):
+        return packed | {"cells": middles}
+    places = {text: at for at, text in enumerate(different)}
+    return packed | {"words": different, "at": [None if each is None else places[each] for each in middles]}
