@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.variations import Variations
 
-__all__ = ["check_page_ending", "page", "save"]
+__all__ = ["check_page_ending", "page", "report", "save"]
 
 
-def page(
-    results: Sequence[Answer], *, files: Sequence[str | None] = (), variations: Variations | None = None
-) -> str:
+def page(results: Sequence[Answer], *, files: Sequence[str | None] = (), variations: Variations | None = None) -> str:
     """Put results of any kind on one page.
 
     Parameters
@@ -35,6 +33,24 @@ def page(
 
     named = [*files, *([None] * (len(results) - len(files)))]
     return document([Shown(result, file) for result, file in zip(results, named, strict=True)], variations)
+
+
+def report(results: Answer | Sequence[Answer], path: str | Path | None = None) -> str:
+    """Put one result or several on one page of HTML that needs nothing else, and return its text.
+
+    A file is written only where one is given; errors are those of :func:`save`.
+    """
+    from ieco_opt.results.answer import Answer
+
+    several = [results] if isinstance(results, Answer) else list(results)
+    if path is not None:
+        check_page_ending(Path(path))
+    text = page(several)
+    if path is not None:
+        from ieco_opt.documents.destinations import replace_file
+
+        replace_file(Path(path), text.encode())
+    return text
 
 
 def save(

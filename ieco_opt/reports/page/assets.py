@@ -62,6 +62,11 @@ def notice() -> Markup:
     return tag(
         "details",
         tag("summary", "Software in this page, and its licences"),
-        tag("p", "Style, tables and scripts of the page: ieco_opt (Apache-2.0). Its charts are drawn by ", ", ".join(named), "."),
+        tag(
+            "p",
+            "Style, tables and scripts of the page: ieco_opt (Apache-2.0). Its charts are drawn by ",
+            ", ".join(named),
+            ".",
+        ),
         tag("pre", lines(_text("vendored", "LICENSES.txt")), class_="licences", tabindex=0, aria_label="Licences"),
     )

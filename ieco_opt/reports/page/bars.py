@@ -48,7 +48,8 @@ def bar_chart(points: Points, axes: Sequence[BarAxis], *, caption: str, about: s
         },
     }
     options = [
-        {"label": each.title, "set": [[["encoding", "x", name], value] for name, value in _named(each)]} for each in axes
+        {"label": each.title, "set": [[["encoding", "x", name], value] for name, value in _named(each)]}
+        for each in axes
     ]
     choices = [{"name": "Amount", "options": options}] if len(axes) > 1 else []
     rows = {

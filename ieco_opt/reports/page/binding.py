@@ -18,7 +18,9 @@ Held = tuple[str, float, float, float, str]
 
 def binding_table(result: FleetResult, plan: FleetPlan) -> Markup:
     """Every requirement with what the plan makes of it, those that bind first."""
-    held = sorted([*_of_workloads(result, plan), *_of_pools(result, plan), *_of_all(result, plan)], key=lambda each: -each[3])
+    held = sorted(
+        [*_of_workloads(result, plan), *_of_pools(result, plan), *_of_all(result, plan)], key=lambda each: -each[3]
+    )
     rows = [
         cells(
             "td",

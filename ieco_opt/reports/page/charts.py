@@ -26,8 +26,8 @@ class Axis:
     column: str
     title: str
     log: bool = False
-    steps: bool = False
-    """Whether what lies between two points is that of the faster one."""
+    steps: drawing.Steps = ""
+    """Which of two points tells what holds between them: the one ``after`` (of speeds), the one ``before``, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def curve_chart(
                 if (across := points.columns[x.column][at]) is not None
                 and (up := points.columns[ys[0].column][at]) is not None
             ],
-            colour(number),
+            colours_of(points)[number],
             curve.joined,
             curve.dashed,
             ys[0].steps,
@@ -78,7 +78,9 @@ def curve_chart(
     ]
     still = drawing.curves(lines, x.title, _titled(ys[0]), log=ys[0].log, about=about)
     chosen = {"spec": spec, "choices": _curve_choices(points, x, ys, open_areas), "nearest": [x.column, ys[0].column]}
-    key = legend([(each.label, colour(at)) for at, each in enumerate(points.curves)], chosen=True)
+    key = legend(
+        [(each.label, kind) for each, kind in zip(points.curves, colours_of(points), strict=True)], chosen=True
+    )
     return figure(points, chosen, still, caption, about, key)
 
 
@@ -166,7 +168,8 @@ _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross
 
 
 def _joint(y: Axis) -> str:
-    return "step-before" if y.steps else "linear"
+    # Vega-Lite says where the step is, not whose value it carries.
+    return {"after": "step-before", "before": "step-after", "": "linear"}[y.steps]
 
 
 def _spread(x: Axis, y: Axis, *, shown: bool) -> list[Spec]:
@@ -210,9 +213,7 @@ def _vertical(x: Axis, y: Axis, first: Axis, open_areas: Sequence[Area]) -> Spec
     fields = [[["encoding", "y", name], value] for name, value in (("field", y.column), ("title", y.title))]
     layers: list[list[Any]] = [[["layer", 4, "encoding", "y", "field"], y.column]]
     layers += [[["layer", at, "encoding", "y", "title"], y.title] for at in (0, 1, 4)]
-    spread = [
-        [["layer", 1, "transform", at], each] for at, each in enumerate(_spread(x, y, shown=False)) if at
-    ]
+    spread = [[["layer", 1, "transform", at], each] for at, each in enumerate(_spread(x, y, shown=False)) if at]
     rest = [
         [["layer", 0, "data", "values"], kept if y is first else []],
         [["layer", 2, "mark", "interpolate"], _joint(y)],
@@ -243,26 +244,37 @@ def stack_chart(
         "$schema": SCHEMA,
         "data": {"name": "points"},
         "height": 300,
-        "transform": [
-            {"filter": f"datum.s === {shown[0]}"},
-            {"fold": columns, "as": ["part", "amount"]},
-            {"calculate": f"indexof({columns!r}, datum.part)", "as": "order"},
-        ],
-        "mark": {"type": "bar", "width": {"band": 0.82}},
         "encoding": {
             "x": {"field": "n", "type": "ordinal", "title": x_title}
             | {"axis": {"labelAngle": 0, "labelOverlap": True, "grid": False}},
-            "y": {"field": "amount", "type": "quantitative", "title": title, "stack": "zero"},
-            "color": {"field": "part", "type": "nominal", "legend": None}
-            | {"scale": {"domain": columns, "range": [f"${name}" for _, name in parts.values()]}},
-            "order": {"field": "order"},
         },
+        "layer": [
+            {
+                "transform": [
+                    {"filter": f"datum.s === {shown[0]}"},
+                    {"fold": columns, "as": ["part", "amount"]},
+                    {"calculate": f"indexof({columns!r}, datum.part)", "as": "order"},
+                ],
+                "mark": {"type": "bar", "width": {"band": 0.82}},
+                "encoding": {
+                    "y": {"field": "amount", "type": "quantitative", "title": title, "stack": "zero"},
+                    "color": {"field": "part", "type": "nominal", "legend": None}
+                    | {"scale": {"domain": columns, "range": [f"${name}" for _, name in parts.values()]}},
+                    "order": {"field": "order"},
+                },
+            },
+            {
+                "data": {"name": "active"},
+                "mark": {"type": "bar", "width": {"band": 0.82}, "filled": False, "stroke": "$text", "strokeWidth": 2},
+                "encoding": {"y": {"field": "whole", "type": "quantitative"}},
+            },
+        ],
     }
-    chosen: Spec = {"spec": spec, "choices": []}
+    chosen: Spec = {"spec": spec, "choices": [], "parts": columns, "curve": shown[0]}
     if len(shown) > 1:
-        place = ["transform", 0, "filter"]
+        place = ["layer", 0, "transform", 0, "filter"]
         options = [
-            {"label": points.curves[at].label, "set": [[place, f"datum.s === {at}"]]} for at in shown
+            {"label": points.curves[at].label, "set": [[place, f"datum.s === {at}"]], "curve": at} for at in shown
         ]
         chosen["choices"] = [{"name": "Scenario", "options": options, "list": True}]
     stills = [_still_stack(points, at, parts, title, about, x_title, named=len(shown) > 1) for at in shown]

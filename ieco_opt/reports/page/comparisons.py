@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ieco_opt.reports.page.charts import Axis, curve_chart
-from ieco_opt.reports.page.deployments import COST, SPEED, told
-from ieco_opt.reports.page.markup import Markup, tag
-from ieco_opt.reports.page.points import Curve, Points, facts_of
-from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.deployments import COST, SPEED, flat, told
+from ieco_opt.reports.page.markup import tag
+from ieco_opt.reports.page.points import Columns, Curve, Points, facts_of
+from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import listed, table
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.comparison import above_the_exact, columns_of, legend_of, notes_of
 from ieco_opt.reports.text.frontier import columns_of as columns_of_deployments
+from ieco_opt.reports.text.table import Column
 from ieco_opt.reports.text.table_columns import counts
 from ieco_opt.results.comparison import Comparison, HeuristicResult, Proposal
 
 
-def comparison_section(key: str, one: Shown[Comparison]) -> Markup:
+def comparison_section(key: str, one: Shown[Comparison]) -> Section:
     """Chart, table of the heuristics with their regrets, and the exact frontier."""
     comparison = one.answer
     points = _points(f"{key}-points", comparison)
@@ -35,13 +36,13 @@ def comparison_section(key: str, one: Shown[Comparison]) -> Markup:
         curve_chart(
             points,
             Axis("x", SPEED),
-            [Axis("c", COST, log=True, steps=True)],
-            caption="The exact frontier, and what each heuristic finds that can be launched and none of its own dominates",
+            [Axis("c", COST, log=True, steps="after")],
+            caption="The exact frontier, and what each heuristic finds that can be launched",
             about="Chart of speed against cost of the exact frontier and of each heuristic",
         )
         if len(points) > 1
         else None,
-        table("Heuristics", columns_of(comparison)),
+        table("Heuristics", flat([_halves(column) for column in columns_of(comparison)])),
         listed([*notes, legend_of(comparison.coverage), *above_the_exact(comparison)]),
         table("The exact frontier", exact) if comparison.deployments else None,
     )
@@ -50,20 +51,29 @@ def comparison_section(key: str, one: Shown[Comparison]) -> Markup:
 def _points(key: str, comparison: Comparison) -> Points:
     """The exact frontier, then what each heuristic found that nothing of its own dominates."""
     found = [
-        (number, proposal)
-        for number, result in enumerate(comparison.heuristics, 1)
-        for proposal in _drawn(result)
+        (number, proposal) for number, result in enumerate(comparison.heuristics, 1) for proposal in _drawn(result)
     ]
     exact = comparison.deployments
-    columns = {
+    columns: Columns = {
         "s": [*(0 for _ in exact), *(number for number, _ in found)],
         "p": [*(int(item.status == "optimal") for item in exact), *(1 for _ in found)],
         "x": [*(item.speed_tokens_per_s for item in exact), *(each.speed_tokens_per_s for _, each in found)],
         "c": [*(item.cost_usd_per_mtok for item in exact), *(each.cost_usd_per_mtok for _, each in found)],
     }
     said = [*(told(item) for item in exact), *(_said(each) for _, each in found)]
-    curves = [Curve("exact"), *(Curve(result.name, dashed=True) for result in comparison.heuristics)]
+    curves = [Curve("exact"), *(Curve(result.name, joined=False) for result in comparison.heuristics)]
     return Points(key, curves, columns, facts_of(said))
+
+
+def _halves(column: Column) -> list[Column]:
+    """Two columns of one that holds a median and a worst value."""
+    if not column.unit.startswith("median"):
+        return [column]
+    units = column.unit.split()
+    name = column.name.removesuffix(" %")
+    return [
+        Column(name, f"{unit} %", tuple(cell.split()[at] for cell in column.cells)) for at, unit in enumerate(units)
+    ]
 
 
 def _drawn(result: HeuristicResult) -> Sequence[Proposal]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from ieco_opt.reports.page.points import Bar, Curve, Points, facts_of
+from ieco_opt.reports.page.bars import BarAxis, bar_chart
+from ieco_opt.reports.page.markup import Markup, joined
+from ieco_opt.reports.page.points import Bar, Columns, Curve, Points, facts_of
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.deployment import Pair, decisions, energies, resources, worth
 from ieco_opt.results.deployment import Deployment
@@ -23,6 +25,10 @@ TIMES = {
 }
 """Parts of the time per output token as they add up to it: column and colour of each."""
 
+TIMES_CAPTION = "Where the time per output token goes; what is hidden behind a longer part is not in the bars"
+MEMORY_CAPTION = "Memory per GPU: weights, cache of the batch, draft model, reserve of the server, free"
+TIMES_TITLE, MEMORY_TITLE = "ms per output token", "GB of the most loaded GPU"
+
 MEMORY = {
     "weights": ("mw", "weights"),
     "cache": ("mc", "cache"),
@@ -31,6 +37,9 @@ MEMORY = {
     "free": ("mf", "free"),
 }
 """Parts of the memory of the most loaded GPU."""
+
+_LEAD = ("speed", "cost", "GPUs", "engine")
+"""What is said before the bars."""
 
 _BARS = (
     Bar(
@@ -48,7 +57,11 @@ _BARS = (
 
 
 def points_of(
-    id_: str, groups: Sequence[tuple[Curve, Sequence[Deployment]]], *, energy: bool = False
+    id_: str,
+    groups: Sequence[tuple[Curve, Sequence[Deployment]]],
+    *,
+    energy: bool = False,
+    colours: Sequence[str] = (),
 ) -> Points:
     """Points of the deployments of several curves, one after the other."""
     rows = [(number, at, item) for number, (_, items) in enumerate(groups) for at, item in enumerate(items, 1)]
@@ -62,7 +75,7 @@ def points_of(
         for name, value in _numbers(item).items():
             columns[name].append(value)
     facts = facts_of([told(item, energy=energy) for _, _, item in rows])
-    return Points(id_, [curve for curve, _ in groups], columns, facts, _BARS)
+    return Points(id_, [curve for curve, _ in groups], columns, facts, _BARS, colours, _LEAD)
 
 
 def _numbers(item: Deployment) -> dict[str, float | int | None]:
@@ -109,6 +122,35 @@ def told(item: Deployment, *, energy: bool = False) -> list[Pair]:
         ("proof", wording.proof_of_one(item.status, item.gap)),
         *((("trust", trusted[0]),) if trusted else ()),
     ]
+
+
+def part_bars(
+    key: str,
+    named: Sequence[tuple[str, Deployment]],
+    parts: Mapping[str, tuple[str, str]],
+    title: str,
+    *,
+    caption: str,
+    about: str,
+) -> Markup:
+    """Lying bars of the parts of a few deployments by their names; nothing where a result does not say them."""
+    rows = [
+        (at, name, part, float(amount))
+        for name, item in named
+        for at, (part, (column, _)) in enumerate(parts.items())
+        if isinstance(amount := _numbers(item)[column], int | float) and amount > 0.0
+    ]
+    if not rows:
+        return Markup()
+    columns: Columns = {
+        "s": [at for at, *_ in rows],
+        "b": [name for _, name, *_ in rows],
+        "u": [amount for *_, amount in rows],
+    }
+    said = facts_of([[(part, f"{amount:.4g} {title}")] for *_, part, amount in rows])
+    colours = [each for _, each in parts.values()]
+    points = Points(key, [Curve(part) for part in parts], columns, said, colours=colours)
+    return joined(points.block(), bar_chart(points, [BarAxis("u", title)], caption=caption, about=about))
 
 
 Item = TypeVar("Item")

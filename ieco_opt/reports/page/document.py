@@ -13,7 +13,7 @@ from ieco_opt.reports.page.fleet_frontiers import fleet_frontier_section
 from ieco_opt.reports.page.frontiers import frontier_section
 from ieco_opt.reports.page.markup import Markup, Part, cells, code, joined, tag
 from ieco_opt.reports.page.plans import plan_section
-from ieco_opt.reports.page.shown import Shown, badge
+from ieco_opt.reports.page.shown import Section, Shown, badge
 from ieco_opt.reports.page.tables import table_of
 from ieco_opt.reports.text import wording
 from ieco_opt.results.answer import Answer
@@ -39,7 +39,7 @@ def document(shown: Sequence[Shown[Answer]], variations: Variations | None) -> s
     if not shown:
         raise ScenarioError.single("found no result, expected at least one", field="results")
     sections = _sections(shown, variations)
-    charts = any("<figure" in each for each in sections)
+    charts = any("<figure" in each.content for each in sections)
     title = _title(shown)
     body = tag(
         "body",
@@ -49,7 +49,8 @@ def document(shown: Sequence[Shown[Answer]], variations: Variations | None) -> s
             tag("h1", title),
             tag("div", tag("button", "Theme: system", type="button", id="theme"), class_="scripted tools"),
         ),
-        tag("main", _overview(shown), *sections, id="content"),
+        _links(sections),
+        tag("main", _overview(shown), *(each.content for each in sections), id="content"),
         _footer(shown, charts=charts),
         assets.script_elements(charts=charts),
     )
@@ -76,7 +77,7 @@ def _title(shown: Sequence[Shown[Answer]]) -> str:
     return ", ".join(names)
 
 
-def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> list[Markup]:
+def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> list[Section]:
     """Frontiers together, everything else one after the other, in the order in which it was given."""
     frontiers: list[Shown[Frontier]] = _of(shown, Frontier)
     parts = [frontier_section(frontiers)] if frontiers else []
@@ -93,6 +94,14 @@ def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> 
     return parts
 
 
+def _links(sections: Sequence[Section]) -> Markup:
+    """Links to the parts of a long page."""
+    if len(sections) < 2:
+        return Markup()
+    items = [tag("li", tag("a", each.title, href=f"#{each.key}")) for each in sections]
+    return tag("nav", tag("ul", *items), aria_label="Parts of the page")
+
+
 def _of(shown: Sequence[Shown[Answer]], kind: type[Any]) -> list[Shown[Any]]:
     return [Shown(one.answer, one.file) for one in shown if isinstance(one.answer, kind)]
 
@@ -102,7 +111,9 @@ def _overview(shown: Sequence[Shown[Answer]]) -> Markup:
     if len(shown) < 2:
         return Markup()
     rows = [
-        cells("td", [one.name, summary(one.answer)[0].partition(": ")[2], badge(one.answer.status), _extent(one.answer)])
+        cells(
+            "td", [one.name, summary(one.answer)[0].partition(": ")[2], badge(one.answer.status), _extent(one.answer)]
+        )
         for one in shown
     ]
     return tag(
@@ -117,7 +128,11 @@ def _extent(answer: Answer) -> str:
     """How many points there are, or what the one is worth."""
     if isinstance(answer, FleetResult):
         plans = wording.counted(len(answer), "plan")
-        return plans if answer.is_frontier else f"${answer[0].usd_per_hour:,.2f}/h, {wording.counted(answer[0].gpus, 'GPU')}"
+        return (
+            plans
+            if answer.is_frontier
+            else f"${answer[0].usd_per_hour:,.2f}/h, {wording.counted(answer[0].gpus, 'GPU')}"
+        )
     found: Any = answer
     if len(found.deployments) == 1:
         return wording.worth(found.deployments[0])

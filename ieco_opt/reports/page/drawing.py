@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ieco_opt.reports.page.markup import Markup, joined, tag
 from ieco_opt.reports.text.table import shortened
@@ -17,6 +18,9 @@ _NARROW = 3.0
 """Ratio up to which a logarithmic axis gets the ticks of a linear one."""
 
 Pair = tuple[float, float]
+
+Steps = Literal["after", "before", ""]
+"""Which of two neighbours tells what holds between them; empty: neither, a straight line joins them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Line:
     colour: str
     joined: bool = True
     dashed: bool = False
-    steps: bool = False
+    steps: Steps = ""
 
 
 def curves(lines: Sequence[Line], x_title: str, y_title: str, *, log: bool, about: str) -> Markup:
@@ -166,8 +170,8 @@ def _line(line: Line, across: Scale, up: Scale) -> Iterable[Markup]:
     if line.joined and len(places) > 1:
         parts = [f"M{places[0][0]:.1f} {places[0][1]:.1f}"]
         for (_, _), (x, y) in itertools.pairwise(places):
-            # Between two points holds the cost of the faster one.
-            parts.append(f"V{y:.1f}H{x:.1f}" if line.steps else f"L{x:.1f} {y:.1f}")
+            step = {"after": f"V{y:.1f}H{x:.1f}", "before": f"H{x:.1f}V{y:.1f}", "": f"L{x:.1f} {y:.1f}"}
+            parts.append(step[line.steps])
         yield tag("path", d="".join(parts), class_=f"line {line.colour}{' dashed' if line.dashed else ''}")
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in places)
     yield tag("path", d=dots, class_=f"dots {line.colour}")

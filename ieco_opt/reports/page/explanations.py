@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from ieco_opt.reports.page.charts import stack_chart
-from ieco_opt.reports.page.deployments import MEMORY, TIMES, points_of, told
+from ieco_opt.reports.page.deployments import (
+    MEMORY,
+    MEMORY_CAPTION,
+    MEMORY_TITLE,
+    TIMES,
+    TIMES_CAPTION,
+    TIMES_TITLE,
+    part_bars,
+    told,
+)
 from ieco_opt.reports.page.markup import Markup, cells, joined, lines, tag
-from ieco_opt.reports.page.points import Curve
-from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.points import facts_of
+from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import pairs, table_of
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.explanation import render, value_of_limit
@@ -16,8 +24,8 @@ from ieco_opt.results.explanation import Explanation, InfeasibleSubset
 _COLUMNS = 110
 
 
-def explanation_section(key: str, one: Shown[Explanation]) -> Markup:
-    """The deployment, where its time goes, what each limit costs and who comes next, or the limits that no deployment meets."""
+def explanation_section(key: str, one: Shown[Explanation]) -> Section:
+    """What decides the best deployment and what comes next, or which limits no deployment meets together."""
     explanation, chosen = one.answer, one.answer.chosen
     asked = wording.answer(explanation)
     title = f"What decides {asked}: {one.name}" if chosen else f"Why none is feasible: {one.name}"
@@ -31,31 +39,24 @@ def explanation_section(key: str, one: Shown[Explanation]) -> Markup:
         _runner_ups(explanation),
         None if explanation.infeasible_subset is None else _members(explanation.infeasible_subset),
         tag("h3", "In words"),
-        tag("pre", lines(render(explanation, _COLUMNS)), class_="words", tabindex=0, aria_label="The explanation in words"),
+        tag(
+            "pre",
+            lines(render(explanation, _COLUMNS)),
+            class_="words",
+            tabindex=0,
+            aria_label="The explanation in words",
+        ),
     )
 
 
 def _chosen(key: str, chosen: Deployment) -> Markup:
-    points = points_of(f"{key}-point", [(Curve("best"), [chosen])])
+    facts = [(name, cells[0]) for name, cells in facts_of([told(chosen)]).items()]
+    best = [("best", chosen)]
+    about = "Bar of launch overhead, network, memory and compute", "Bar of the memory of the most loaded GPU"
     return joined(
-        pairs([(name or "also", text) for name, text in told(chosen)]),
-        points.block(),
-        stack_chart(
-            points,
-            TIMES,
-            "ms per output token",
-            caption="Where the time per output token goes; what is hidden behind a longer part is not in the bar",
-            about="Stacked bar of launch overhead, network, memory and compute",
-            x_title="the best deployment",
-        ),
-        stack_chart(
-            points,
-            MEMORY,
-            "GB of the most loaded GPU",
-            caption="Memory per GPU: weights, cache of the batch, draft model, reserve of the server, free",
-            about="Stacked bar of the memory of the most loaded GPU",
-            x_title="the best deployment",
-        ),
+        tag("div", pairs(facts), class_="facts"),
+        part_bars(f"{key}-times", best, TIMES, TIMES_TITLE, caption=TIMES_CAPTION, about=about[0]),
+        part_bars(f"{key}-memory", best, MEMORY, MEMORY_TITLE, caption=MEMORY_CAPTION, about=about[1]),
     )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ieco_opt.reports.page.charts import Axis, curve_chart
+from ieco_opt.reports.page.drawing import Steps
 from ieco_opt.reports.page.markup import Markup, Part, tag
 from ieco_opt.reports.page.points import Curve, Points, facts_of
-from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import listed, table
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_frontier import plans_table
 from ieco_opt.reports.text.table_columns import counts
 from ieco_opt.results.plan import FleetPlan, FleetResult
 
+_STEPS: Mapping[str, Steps] = {"speed": "after", "throughput": "after", "power": "before", "gpus": "before"}
+"""Of two plans, the one that is as fast or serves as much, or takes no more."""
+
 _AXES: Mapping[str, str] = {"speed": "factor on all least speeds", "power": "power of the boards, kW", "gpus": "GPUs"}
 
 
-def fleet_frontier_section(key: str, one: Shown[FleetResult]) -> Markup:
+def fleet_frontier_section(key: str, one: Shown[FleetResult]) -> Section:
     """Chart and table of the plans, and what is proven of those that are not listed."""
     result = one.answer
     points = _points(f"{key}-points", result)
@@ -38,7 +42,7 @@ def fleet_frontier_section(key: str, one: Shown[FleetResult]) -> Markup:
         curve_chart(
             points,
             _axis(result),
-            [Axis("usd", "cost, $/h", steps=True)],
+            [Axis("usd", "cost, $/h", steps=_STEPS[fleet_wording.against(result)])],
             caption=f"Every plan: {fleet_wording.trade(result)}",
             about=f"Chart of {fleet_wording.trade(result)}; the table below holds every plan",
         )

@@ -5,12 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ieco_opt.reports.page.charts import Area, Axis, curve_chart, stack_chart
-from ieco_opt.reports.page.deployments import COST, MEMORY, PER_GPU, SPEED, TIMES, flat, points_of
+from ieco_opt.reports.page.charts import Area, Axis, colour, curve_chart, stack_chart
+from ieco_opt.reports.page.deployments import (
+    COST,
+    MEMORY,
+    MEMORY_CAPTION,
+    MEMORY_TITLE,
+    PER_GPU,
+    SPEED,
+    TIMES,
+    TIMES_CAPTION,
+    TIMES_TITLE,
+    flat,
+    part_bars,
+    points_of,
+)
 from ieco_opt.reports.page.launches import of_points
 from ieco_opt.reports.page.markup import Markup, Part, joined, tag
 from ieco_opt.reports.page.points import Curve, Points
-from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import listed, table
 from ieco_opt.reports.text import several, wording
 from ieco_opt.reports.text.deployment import verdict
@@ -25,22 +38,26 @@ _MARGIN = 1.3
 
 Group = tuple[Curve, Sequence[Deployment]]
 
-PEOPLE = "points, fastest first"
+_ORDER = "points, fastest first"
 
 
-def frontier_section(shown: Sequence[Shown[Frontier]]) -> Markup:
+def frontier_section(shown: Sequence[Shown[Frontier]]) -> Section:
     """Charts, tables, proofs and commands of all frontiers and single deployments of a page."""
     frontiers = [one.answer for one in shown]
     named = list(zip(several.labels(frontiers), shown, strict=True))
-    groups = flat([_groups(label, one) for label, one in named])
+    by_result = [_groups(label, one) for label, one in named]
+    groups = flat(by_result)
+    # Both ends of a band have one colour.
+    colours = [colour(number) for number, own in enumerate(by_result) for _ in own]
     energy = any(map(wording.energy_matters, frontiers))
-    points = points_of("deployments", groups, energy=energy)
+    points = points_of("deployments", groups, energy=energy, colours=colours)
     alone = all(one.answer.question.kind != "frontier" for one in shown)
     title = "The best deployment" if alone and len(shown) == 1 else "Speed against cost"
     return section(
         "frontiers",
         title,
-        joined(*(_proof(label, one.answer, named=len(shown) > 1) for label, one in named)),
+        tag("div", *(_proof(label, one.answer, named=len(shown) > 1) for label, one in named), class_="proofs"),
+        tag("p", _WITHIN, " ", _RANGE if any(map(_trusted, frontiers)) else None, class_="small"),
         tag("div", joined(_charts(points, named), _card(len(points))), class_="looked-at") if len(points) else None,
         points.block() if len(points) else None,
         _table(groups, energy=energy),
@@ -52,7 +69,9 @@ def frontier_section(shown: Sequence[Shown[Frontier]]) -> Markup:
 def _groups(label: str, one: Shown[Frontier]) -> list[Group]:
     """The deployments of a result, and those of the pessimistic end of a band."""
     command = one.command("launch", "--point")
-    found: list[Group] = [(Curve(label, one.answer.question.kind == "frontier", command=command), one.answer.deployments)]
+    found: list[Group] = [
+        (Curve(label, one.answer.question.kind == "frontier", command=command), one.answer.deployments)
+    ]
     end = one.answer.pessimistic_end()
     if end is not None and len(end):
         found.append((Curve(f"{label}, pessimistic end", dashed=True), end.deployments))
@@ -66,9 +85,7 @@ def _proof(label: str, frontier: Frontier, *, named: bool) -> Markup:
     proven = verdict(frontier, frontier[0]) if single else f"{wording.guarantee(frontier)}; {proof}"
     items: list[Part] = [*wording.decoding_alone(frontier.scenario), *wording.chosen_objective(frontier)]
     items += [*wording.margin(frontier.scenario), *_band(frontier), *_open(frontier)]
-    trusted = wording.trust(frontier.deployments)
-    items += [f"{each[:1].upper()}{each[1:]}. {_RANGE}" for each in trusted]
-    items += [f"Model and design space: {_WITHIN}", f"{wording.statistics(frontier)}"]
+    items += [*_trusted(frontier), wording.statistics(frontier)]
     warned = wording.warning(frontier)
     return tag(
         "div",
@@ -82,13 +99,17 @@ def _proof(label: str, frontier: Frontier, *, named: bool) -> Markup:
 
 
 _WITHIN = (
-    "the proof is about the performance model and the configurations that the scenario lists, not about the model being "
-    "your cluster."
+    "Proofs are about the performance model and the configurations that a scenario lists; they do not say that the "
+    "model is your cluster."
 )
 _RANGE = (
-    "Nine times in ten a measured time is within the expected error of the predicted one, where measurements cover the "
-    "configuration (the validated range)."
+    "Expected error: nine times in ten a measured time is that close to the predicted one, in the range of "
+    "configurations that measurements cover (the validated range)."
 )
+
+
+def _trusted(frontier: Frontier) -> list[str]:
+    return wording.trust(frontier.deployments)
 
 
 def _band(frontier: Frontier) -> list[str]:
@@ -110,39 +131,30 @@ def _open(frontier: Frontier) -> list[str]:
 
 def _charts(points: Points, named: Sequence[tuple[str, Shown[Frontier]]]) -> Markup:
     frontiers = [one.answer for _, one in named]
-    curves = ", ".join(curve.label for curve in points.curves)
     parts: list[Part] = []
     if len(points) > 1:
         parts.append(
             curve_chart(
                 points,
                 Axis("x", SPEED),
-                [Axis("c", COST, log=True, steps=True), Axis("g", PER_GPU)],
-                caption="Cost per million output tokens against the speed that each user sees; down and to the right is better",
-                about=f"Chart of speed against cost of {curves}; the table below holds every point",
+                [Axis("c", COST, log=True, steps="after"), Axis("g", PER_GPU)],
+                caption="What each point costs, or what each GPU yields, against the speed that each user sees",
+                about="Chart of cost against speed; the table below holds every point",
                 open_areas=_areas(frontiers),
             )
         )
-    parts.append(
-        stack_chart(
-            points,
-            TIMES,
-            "ms per output token",
-            caption="Where the time per output token goes; what is hidden behind a longer part is not in the bars",
-            about="Stacked bars of launch overhead, network, memory and compute for each point",
-            x_title=PEOPLE,
-        )
-    )
-    parts.append(
-        stack_chart(
-            points,
-            MEMORY,
-            "GB of the most loaded GPU",
-            caption="Memory per GPU: weights, cache of the batch, draft model, reserve of the server, free",
-            about="Stacked bars of the memory of the most loaded GPU for each point",
-            x_title=PEOPLE,
-        )
-    )
+    about = "Bars of launch overhead, network, memory and compute", "Bars of the memory of the most loaded GPU"
+    if all(len(frontier) <= 1 for frontier in frontiers):
+        single = [(label, one.answer[0]) for label, one in named if len(one.answer)]
+        parts += [
+            part_bars("times", single, TIMES, TIMES_TITLE, caption=TIMES_CAPTION, about=about[0]),
+            part_bars("memory", single, MEMORY, MEMORY_TITLE, caption=MEMORY_CAPTION, about=about[1]),
+        ]
+    else:
+        parts += [
+            stack_chart(points, TIMES, TIMES_TITLE, caption=TIMES_CAPTION, about=about[0], x_title=_ORDER),
+            stack_chart(points, MEMORY, MEMORY_TITLE, caption=MEMORY_CAPTION, about=about[1], x_title=_ORDER),
+        ]
     return tag("div", *parts, class_="charts")
 
 
@@ -173,7 +185,7 @@ def _card(count: int) -> Markup:
     hint = "Point at a chart or at a row of the table, or move the slider."
     return tag(
         "aside",
-        tag("div", walk, class_="scripted"),
+        tag("div", walk, class_="scripted", hidden=count < 2),
         tag("div", tag("p", hint), class_="told", aria_live="polite"),
         class_="card",
         data_points="deployments",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ieco_opt.engines.launch import Launch
 from ieco_opt.engines.shell import sh_text
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, lines, tag
@@ -36,7 +36,8 @@ def of_points(shown: Sequence[tuple[str, Shown[Frontier]]]) -> Markup:
 def _of_points(label: str, one: Shown[Frontier], most: int, *, named: bool) -> tuple[list[Markup], list[Part]]:
     numbers = _spread(len(one.answer), most)
     who = f"{label}: " if named else ""
-    rows, told = [], []
+    rows: list[Markup] = []
+    told: list[Part] = []
     for number in numbers:
         try:
             found = launched(one.answer, None, [number])
@@ -46,7 +47,7 @@ def _of_points(label: str, one: Shown[Frontier], most: int, *, named: bool) -> t
         told += [f"{who}point {number}: not as planned: {each}" for each in found.unsaid]
         if found.launches:
             name = [label] if named else []
-            rows.append(cells("td", [str(number), *name, _copied(found.launches)]))
+            rows.append(cells("td", [str(number), *name, _pre(sh_text(found.launches))]))
     left = len(one.answer) - len(numbers)
     if left:
         command = one.command("launch", "--point", "N")
@@ -72,7 +73,7 @@ def of_plan(one: Shown[FleetResult]) -> Markup:
     except ScenarioError as error:
         return listed([f"no command: {error}"])
     rows = [
-        cells("td", [server.kind, _pre(sh_text([Launch("first of its instances", (server,))]))])
+        cells("td", [server.kind, _pre(sh_text([replace(launch, servers=(server,), routed=())]))])
         for launch in found.launches
         for server in launch.servers
     ]
@@ -86,10 +87,6 @@ def of_plan(one: Shown[FleetResult]) -> Markup:
         table_of("Commands that start the first server of each row", ["server", "commands"], [1, 2], rows),
         listed(told),
     )
-
-
-def _copied(launches: Sequence[Launch]) -> Markup:
-    return _pre(sh_text(launches))
 
 
 def _pre(text: str) -> Markup:

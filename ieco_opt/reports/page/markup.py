@@ -91,4 +91,4 @@ def data(values: object, **attributes: Attribute) -> Markup:
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return code(text, type="application/json", **attributes)
+    return code(text, "script", type="application/json", **attributes)

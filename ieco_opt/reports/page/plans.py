@@ -9,8 +9,8 @@ from ieco_opt.reports.page.binding import binding_table
 from ieco_opt.reports.page.charts import colour
 from ieco_opt.reports.page.launches import of_plan
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, tag
-from ieco_opt.reports.page.points import Curve, Points, facts_of
-from ieco_opt.reports.page.shown import Shown, badge, section
+from ieco_opt.reports.page.points import Columns, Curve, Points, facts_of
+from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import listed, pairs, table, table_of
 from ieco_opt.reports.page.varied import varied
 from ieco_opt.reports.text import fleet, fleet_wording, wording
@@ -31,7 +31,7 @@ Part_ = tuple[str, str]
 """Workload and phase."""
 
 
-def plan_section(key: str, one: Shown[FleetResult], variations: Variations | None) -> Markup:
+def plan_section(key: str, one: Shown[FleetResult], variations: Variations | None) -> Section:
     """Everything of the one plan of a result."""
     result, plan = one.answer, one.answer[0]
     kept = stated(result.scenario)
@@ -103,8 +103,10 @@ def _instances(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> tu
 
 def _filled(key: str, plan: FleetPlan, parts: Sequence[Part_]) -> Points:
     """GPUs of every row of instances, and of every pool what is left."""
-    rows = [(row.pool, parts.index((row.workload, row.phase)), row.instances * row.gpus) for row in plan.instances]
-    told: list[list[tuple[str, str]]] = [_told(row) for row in plan.instances]
+    order = [pool.pool for pool in plan.pools]
+    instances = sorted(plan.instances, key=lambda row: order.index(row.pool))
+    rows = [(row.pool, parts.index((row.workload, row.phase)), row.instances * row.gpus) for row in instances]
+    told: list[list[tuple[str, str]]] = [_told(row) for row in instances]
     for at, name in ((len(parts), _IDLE), (len(parts) + 1, _FREE)):
         for pool in plan.pools:
             left = pool.allocated_gpus - pool.used_gpus if name == _IDLE else pool.capacity_gpus - pool.allocated_gpus
@@ -112,16 +114,13 @@ def _filled(key: str, plan: FleetPlan, parts: Sequence[Part_]) -> Points:
                 rows.append((pool.pool, at, left))
                 told.append([("pool", f"{pool.pool}, {pool.accelerator}"), (name, wording.counted(left, "GPU"))])
     curves = [*(Curve(_named(each)) for each in parts), Curve(_IDLE), Curve(_FREE)]
-    columns = {
+    columns: Columns = {
         "s": [number for _, number, _ in rows],
         "b": [pool for pool, _, _ in rows],
         "u": [gpus for _, _, gpus in rows],
     }
-    return Points(key, curves, columns, facts_of(told), colours=_colours(parts))
-
-
-def _colours(parts: Sequence[Part_]) -> list[str]:
-    return [*(colour(at) for at in range(len(parts))), "idle", "unused"]
+    colours = [*(colour(at) for at in range(len(parts))), "idle", "unused"]
+    return Points(key, curves, columns, facts_of(told), colours=colours)
 
 
 def _named(part: Part_) -> str:
@@ -178,12 +177,18 @@ def _strip(rows: Sequence[NodeRow], parts: Sequence[Part_]) -> Markup:
     squares = [
         tag(
             "path",
-            d="".join(f"M{at * side + 1:.5g} 1h{side - 2:.4g}v12h-{side - 2:.4g}z" for at, each in enumerate(taken) if each == kind),
+            d="".join(
+                f"M{at * side + 1:.5g} 1h{side - 2:.4g}v12h-{side - 2:.4g}z"
+                for at, each in enumerate(taken)
+                if each == kind
+            ),
             class_=f"fill {kind}",
         )
         for kind in dict.fromkeys(taken)
     ]
-    return tag("svg", *squares, viewBox=f"0 0 {size * side:.5g} 14", width=round(size * side), height=14, aria_hidden="true")
+    return tag(
+        "svg", *squares, viewBox=f"0 0 {size * side:.5g} 14", width=round(size * side), height=14, aria_hidden="true"
+    )
 
 
 # Workloads
@@ -205,7 +210,7 @@ def _by_workload(key: str, plan: FleetPlan) -> Points:
         ]
         for row, kilowatts in zip(rows, energy, strict=True)
     ]
-    columns = {
+    columns: Columns = {
         "s": list(range(len(rows))),
         "b": [row.workload for row in rows],
         "usd": [row.usd_per_hour for row in rows],

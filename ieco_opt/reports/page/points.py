@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 from ieco_opt.reports.page.markup import Markup, data
 
 Value = float | int | str | None
+
+Columns = Mapping[str, Sequence[Value]]
 
 Cells = Sequence[str | None]
 """What is said of each point; ``None`` where nothing is."""
@@ -79,14 +81,17 @@ class Points:
         Bars beside the facts.
     colours
         Of the curves; by default one after the other of the style sheet.
+    lead
+        Names of the facts that stand before the bars.
     """
 
     id: str
     curves: Sequence[Curve]
-    columns: Mapping[str, Sequence[Value]]
+    columns: Columns
     facts: Mapping[str, Cells]
     bars: Sequence[Bar] = field(default_factory=tuple)
     colours: Sequence[str] = field(default_factory=tuple)
+    lead: Sequence[str] = field(default_factory=tuple)
 
     def __len__(self) -> int:
         return len(self.columns["s"])
@@ -104,6 +109,7 @@ class Points:
             ],
             "columns": {name: [_short(value) for value in column] for name, column in self.columns.items()},
             "facts": [{"name": name} | _packed(cells) for name, cells in self.facts.items()],
+            "lead": list(self.lead),
             "bars": [{"title": bar.title, "parts": dict(bar.parts), "of": bar.of} for bar in self.bars],
         }
         return data(values, id=self.id)
@@ -134,11 +140,20 @@ def _short(value: Value) -> Any:
     return int(rounded) if rounded.is_integer() else rounded
 
 
+def _common_start(texts: Sequence[str]) -> str:
+    """The longest text that all begin with: that of the first and the last in their order."""
+    if not texts:
+        return ""
+    first, last = min(texts), max(texts)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(letter for letter, _ in same)
+
+
 def _packed(cells: Cells) -> dict[str, object]:
     """Texts without what all of them begin and end with; each that comes again is kept once."""
     known = [cell for cell in cells if cell is not None]
-    before = os.path.commonprefix(known)
-    after = os.path.commonprefix([cell[len(before) :][::-1] for cell in known])[::-1]
+    before = _common_start(known)
+    after = _common_start([cell[len(before) :][::-1] for cell in known])[::-1]
     middles = [None if cell is None else cell[len(before) : len(cell) - len(after)] for cell in cells]
     different = list(dict.fromkeys(each for each in middles if each is not None))
     packed: dict[str, object] = {"before": before, "after": after}

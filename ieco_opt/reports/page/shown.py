@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from ieco_opt.errors import printable
 from ieco_opt.reports.page.markup import Markup, Part, tag
@@ -49,6 +49,15 @@ def badge(status: AnswerStatus) -> Markup:
     return tag("span", words, class_=f"badge {look}")
 
 
-def section(key: str, title: str, *parts: Part) -> Markup:
-    """A part of the page with a heading, which the list of parts links to."""
-    return tag("section", tag("h2", title, id=f"{key}-head"), *parts, id=key, aria_labelledby=f"{key}-head")
+class Section(NamedTuple):
+    """A part of the page with a heading."""
+
+    key: str
+    title: str
+    content: Markup
+
+
+def section(key: str, title: str, *parts: Part) -> Section:
+    """Make a part of the page, which links can lead to."""
+    head = tag("h2", title, id=f"{key}-head")
+    return Section(key, title, tag("section", head, *parts, id=key, aria_labelledby=f"{key}-head"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, tag
 from ieco_opt.reports.text.table import Column
 
-_LEAST_FILTERED = 8
+_LEAST_FILTERED = 10
 """Rows from which on a table is worth a filter."""
 
 

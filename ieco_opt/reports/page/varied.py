@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ieco_opt.reports.page.charts import Axis, curve_chart
 from ieco_opt.reports.page.markup import Markup, cells, joined, tag
-from ieco_opt.reports.page.points import Curve, Points, facts_of
+from ieco_opt.reports.page.points import Columns, Curve, Points, facts_of
 from ieco_opt.reports.page.tables import table_of
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.results.plan import FleetResult
@@ -80,7 +80,7 @@ def _curve(key: str, result: FleetResult, speeds: Sequence[SpeedPoint]) -> Marku
         ]
         for number, least, served, dollars, gpus in rows
     ]
-    columns = {
+    columns: Columns = {
         "s": [number for number, *_ in rows],
         "p": [1] * len(rows),
         "x": [least for _, least, *_ in rows],

@@ -93,7 +93,7 @@ def decisions(deployment: Deployment) -> list[Pair]:
     ]
     if deployment.exchange is not None:
         lines.append(("exchange of experts", wording.EXCHANGE_WORDS[deployment.exchange]))
-    lines.append(("batch", f"{deployment.batch:,} sequences in flight"))
+    lines.append(("batch", f"{wording.counted(deployment.batch, 'sequence')} in flight"))
     return [*lines, ("speculation", _speculation(deployment))]
 
 

@@ -251,7 +251,8 @@ def _helping_together(infeasible_subset: InfeasibleSubset) -> list[str]:
     if needed:
         lines[0] += ", for example each by the same share, the least that is enough:"
     lines += [
-        f"  {change.limit}: {value_of_limit(change.value)} -> {outward(Limit(change.limit), value)}" for change, value in needed
+        f"  {change.limit}: {value_of_limit(change.value)} -> {outward(Limit(change.limit), value)}"
+        for change, value in needed
     ]
     return lines
 

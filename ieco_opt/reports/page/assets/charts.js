@@ -39,7 +39,7 @@ const page = (() => {
         return row;
       });
       const facts = read.facts.map(unpacked);
-      groups.set(id, { curves: read.curves, bars: read.bars, rows, facts, hidden: new Set(), charts: [], active: null });
+      groups.set(id, { curves: read.curves, bars: read.bars, lead: new Set(read.lead), rows, facts, hidden: new Set(), charts: [], active: null });
     }
     return groups.get(id);
   }
@@ -75,10 +75,22 @@ const page = (() => {
       rect.setAttribute("width", `${Math.min(100, 100 * share).toFixed(2)}%`);
       rect.setAttribute("height", "9");
       svg.append(rect);
-      line.append(element("span", name), svg, element("span", `${shown(row[column])}  ${Math.round(100 * share)} %`, "amount"));
+      line.append(element("span", name), svg, element("span", shown(row[column]), "amount"), element("span", `${Math.round(100 * share)} %`, "amount"));
       lines.push(line);
     }
     return lines;
+  }
+
+  /* What is said of a point: before the bars, or after them. */
+  function listed(points, i, lead) {
+    const list = element("dl");
+    for (const fact of points.facts) {
+      if (fact.cells[i] === null || points.lead.has(fact.name) !== lead) continue;
+      const line = element("div");
+      line.append(element("dt", fact.name), element("dd", fact.cells[i]));
+      list.append(line);
+    }
+    return list.children.length ? list : "";
   }
 
   function details(points, i) {
@@ -87,15 +99,9 @@ const page = (() => {
     const parts = [];
     const number = row.n ? `, point ${row.n}` : "";
     parts.push(element("h3", points.curves.length > 1 || number ? `${curve.label}${number}` : curve.label));
-    const list = element("dl");
-    for (const fact of points.facts) {
-      if (fact.cells[i] === null) continue;
-      const line = element("div");
-      line.append(element("dt", fact.name), element("dd", fact.cells[i]));
-      list.append(line);
-    }
+    parts.push(listed(points, i, true));
     for (const about of points.bars) parts.push(...bar(about, row));
-    parts.push(list);
+    parts.push(listed(points, i, false));
     if (curve.command) {
       const command = element("p");
       command.append(element("code", `${curve.command} ${row.n}`));
@@ -129,7 +135,7 @@ const page = (() => {
     place[path.at(-1)] = value;
   }
 
-  function theme() {
+  function theme(width) {
     const text = colour("text");
     const soft = colour("soft");
     const line = colour("line");
@@ -140,6 +146,7 @@ const page = (() => {
         labelColor: soft, titleColor: text, gridColor: line, domainColor: colour("strong"), tickColor: line,
         labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, titlePadding: 8, labelPadding: 4,
       },
+      axisX: { tickCount: Math.max(3, Math.round(width / 80)) },
       view: { stroke: "transparent" },
       aria: false,
     };
@@ -154,8 +161,10 @@ const page = (() => {
       this.place = figure.querySelector(".live");
       this.chosen = this.given.choices.map((choice) => choice.at || 0);
       this.nearest = this.given.nearest;
+      this.curve = this.given.curve;
       this.card = document.querySelector(`aside[data-points="${this.id}"]`);
       this.points.charts.push(this);
+      this.lists = [];
       this.controls();
       this.draw();
       this.place.addEventListener("pointermove", (event) => this.point(event));
@@ -169,6 +178,7 @@ const page = (() => {
       this.given.choices.forEach((choice, at) => {
         const label = element("label", choice.name);
         const list = element("select");
+        this.lists.push(list);
         choice.options.forEach((option, number) => list.append(new Option(option.label, number)));
         list.value = this.chosen[at];
         list.addEventListener("change", () => {
@@ -187,11 +197,13 @@ const page = (() => {
         const option = choice.options[this.chosen[at]];
         for (const each of option.set) set(spec, structuredClone(each));
         if (option.nearest) this.nearest = option.nearest;
+        if (option.curve !== undefined) this.curve = option.curve;
       });
       return spec;
     }
 
     visible(row) {
+      if (this.given.parts) return row.s === this.curve;
       if (this.points.hidden.has(row.s)) return false;
       return !this.nearest || this.nearest.every((column) => row[column] !== null && row[column] !== undefined);
     }
@@ -201,7 +213,7 @@ const page = (() => {
       const spec = filled(this.spec());
       spec.width = Math.max(120, this.place.clientWidth);
       spec.autosize = { type: "fit-x", contains: "padding" };
-      spec.config = theme();
+      spec.config = theme(spec.width);
       const rows = this.points.rows.filter((row) => this.visible(row)).map((row) => ({ ...row }));
       spec.datasets = { points: rows, active: [] };
       const compiled = charts.compile(spec, { logger: quiet }).spec;
@@ -216,9 +228,20 @@ const page = (() => {
       if (this.points.active !== null) this.mark(this.points.rows[this.points.active]);
     }
 
+    /* Show which point is meant; a chart of one curve at a time turns to its curve. */
     mark(row) {
-      if (!this.nearest || !this.view) return;
-      this.view.data("active", this.visible(row) ? [{ ...row }] : []).run();
+      if (!this.view || !(this.nearest || this.given.parts)) return;
+      if (this.given.parts && row.s !== this.curve) {
+        const other = this.given.choices.flatMap((choice) => choice.options).findIndex((each) => each.curve === row.s);
+        if (other >= 0) {
+          this.chosen[0] = other;
+          this.lists[0].value = other;
+          this.draw();
+          return;
+        }
+      }
+      const whole = (this.given.parts || []).reduce((sum, column) => sum + (row[column] || 0), 0);
+      this.view.data("active", this.visible(row) ? [{ ...row, whole }] : []).run();
     }
 
     /* The point that the pointer means: of curves the nearest one, of bars the one it is on. */

@@ -144,5 +144,6 @@
   tables();
   copies();
   theme();
-  if (drawn) drawn.start();
+  /* The page is painted before its charts are drawn: until then their still pictures stand there. */
+  if (drawn) requestAnimationFrame(() => setTimeout(drawn.start));
 })();
