@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.documents.origin import found
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import ROUTER_PORT, Launch, RoutedWorkload
@@ -194,7 +195,10 @@ class _Deployments:
     def launch(self, number: int) -> Launch:
         """The server of one point."""
         deployment = self._answer[number - 1]
-        accelerator = self._accelerators[deployment.accelerator]
+        accelerator = self._accelerators.get(deployment.accelerator)
+        if accelerator is None:
+            message = f"found {found(deployment.accelerator)}, expected an accelerator of the scenario"
+            raise ScenarioError.single(message, field=f"deployments[{number - 1}].accelerator")
         machines = _machines(deployment.gpus, accelerator)
         alone = len(self._answer) == 1
         title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"

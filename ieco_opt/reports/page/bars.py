@@ -19,6 +19,8 @@ class BarAxis:
 
     column: str
     title: str
+    whole: bool = False
+    """Whether it counts things."""
 
 
 def bar_chart(points: Points, axes: Sequence[BarAxis], *, caption: str, about: str) -> Markup:
@@ -41,7 +43,8 @@ def bar_chart(points: Points, axes: Sequence[BarAxis], *, caption: str, about: s
         "encoding": {
             "y": {"field": "b", "type": "nominal", "title": None, "sort": bars}
             | {"axis": {"labelLimit": 110, "grid": False}},
-            "x": {"field": axes[0].column, "type": "quantitative", "title": axes[0].title, "stack": "zero"},
+            "x": {"field": axes[0].column, "type": "quantitative", "title": axes[0].title, "stack": "zero"}
+            | {"axis": _axis(axes[0])},
             "color": {"field": "s", "type": "nominal", "legend": None}
             | {"scale": {"domain": list(range(len(used))), "range": [f"${each}" for each in used]}},
             "order": {"field": "s"},
@@ -68,5 +71,9 @@ def bar_chart(points: Points, axes: Sequence[BarAxis], *, caption: str, about: s
     return figure(points, {"spec": spec, "choices": choices}, still, caption, about, legend(present))
 
 
-def _named(axis: BarAxis) -> tuple[tuple[str, str], ...]:
-    return ("field", axis.column), ("title", axis.title)
+def _axis(axis: BarAxis) -> Spec:
+    return {"tickMinStep": 1} if axis.whole else {}
+
+
+def _named(axis: BarAxis) -> tuple[tuple[str, object], ...]:
+    return ("field", axis.column), ("title", axis.title), ("axis", _axis(axis))

@@ -43,8 +43,9 @@ def _of_workloads(result: FleetResult, plan: FleetPlan) -> Iterator[Held]:
     for row in plan.workloads:
         workload = asked[row.workload]
         capacity = row.capacity_requests_per_s
-        taken = row.required_requests_per_s / capacity
-        yield f"capacity for {row.workload}", row.required_requests_per_s, capacity, taken, "requests/s"
+        if result.question.objective != "throughput":
+            taken = row.required_requests_per_s / capacity
+            yield f"capacity for {row.workload}", row.required_requests_per_s, capacity, taken, "requests/s"
         if workload.min_speed is not None and row.speed_tokens_per_s is not None:
             taken = workload.min_speed / row.speed_tokens_per_s
             yield f"least speed of {row.workload}", workload.min_speed, row.speed_tokens_per_s, taken, "tokens/s/user"

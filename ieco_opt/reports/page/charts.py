@@ -8,8 +8,7 @@ from typing import Any
 
 from ieco_opt.reports.page import drawing
 from ieco_opt.reports.page.markup import Markup, Part, data, joined, tag
-from ieco_opt.reports.page.points import Points
-from ieco_opt.reports.text.table import thinned
+from ieco_opt.reports.page.points import Points, evenly
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
@@ -164,6 +163,9 @@ def _curve_spec(points: Points, x: Axis, y: Axis, open_areas: Sequence[Area]) ->
     }
 
 
+_MOST_STILL, _LEAST_STILL = 120, 8
+"""Bars of still pictures, of all curves together and of each."""
+
 _SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "triangle-right", "triangle-left")
 
 
@@ -277,7 +279,8 @@ def stack_chart(
             {"label": points.curves[at].label, "set": [[place, f"datum.s === {at}"]], "curve": at} for at in shown
         ]
         chosen["choices"] = [{"name": "Scenario", "options": options, "list": True}]
-    stills = [_still_stack(points, at, parts, title, about, x_title, named=len(shown) > 1) for at in shown]
+    most = max(_LEAST_STILL, _MOST_STILL // len(shown))
+    stills = [_still_stack(points, at, parts, title, about, x_title, most, named=len(shown) > 1) for at in shown]
     key = legend([(name, each) for name, (_, each) in parts.items()])
     return figure(points, chosen, joined(*stills), caption, about, key)
 
@@ -294,12 +297,13 @@ def _still_stack(
     title: str,
     about: str,
     x_title: str,
+    most: int,
     *,
     named: bool,
 ) -> Markup:
     columns = [
         (str(points.columns["n"][at]), [float(points.columns[column][at] or 0.0) for column, _ in parts.values()])
-        for at in thinned(points.of(curve))
+        for at in evenly(points.of(curve), most)
     ]
     label = points.curves[curve].label
     picture = drawing.stacks(

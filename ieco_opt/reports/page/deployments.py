@@ -115,12 +115,25 @@ def visible_times(item: Deployment) -> dict[str, float]:
 
 def told(item: Deployment, *, energy: bool = False) -> list[Pair]:
     """The whole configuration, what it is worth, and what is proven of it, in the words of the terminal's card."""
-    pairs = [*worth(item), *decisions(item), *resources(item), *(energies(item) if energy else [])]
+    pairs = [*worth(item), *_dollars(item), *decisions(item), *resources(item), *(energies(item) if energy else [])]
+    # Lines that go on have no name: what they say stands in the bars, or under names of its own.
+    pairs = [pair for pair in pairs if pair[0]]
     trusted = wording.trust([item])
     return [
         *pairs,
         ("proof", wording.proof_of_one(item.status, item.gap)),
         *((("trust", trusted[0]),) if trusted else ()),
+    ]
+
+
+def _dollars(item: Deployment) -> list[Pair]:
+    """What answers cost where prompts are priced, counted in other ways."""
+    if item.cost_usd_per_mtok_total is None:
+        return []
+    return [
+        ("read and written", f"${item.cost_usd_per_mtok_total:.4g} per million tokens"),
+        ("request", f"${item.usd_per_request:.3g} per request"),
+        ("hour", f"${item.usd_per_hour:.4g} per hour"),
     ]
 
 

@@ -110,7 +110,7 @@ def stacks(
         for path, part in zip(paths, parts, strict=True):
             if part > 0.0:
                 top = up(bottom + part)
-                path.append(f"M{middle - bar / 2:.1f} {up(bottom):.1f}V{top:.1f}h{bar:.1f}V{up(bottom):.1f}z")
+                path.append(f"M{middle - bar / 2:.4g} {up(bottom):.4g}V{top:.4g}h{bar:.3g}V{up(bottom):.4g}z")
                 bottom += part
         if at % math.ceil(len(columns) / 20) == 0:
             labels.append(_text(label, middle, _HEIGHT - _BOTTOM + 16, "middle"))

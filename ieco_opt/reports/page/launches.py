@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ieco_opt.engines.launch import Launch
 from ieco_opt.engines.shell import sh_text
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, lines, tag
+from ieco_opt.reports.page.points import evenly
 from ieco_opt.reports.page.shown import Shown
 from ieco_opt.reports.page.tables import listed, table_of
 from ieco_opt.reports.text.wording import counted
@@ -34,20 +36,16 @@ def of_points(shown: Sequence[tuple[str, Shown[Frontier]]]) -> Markup:
 
 
 def _of_points(label: str, one: Shown[Frontier], most: int, *, named: bool) -> tuple[list[Markup], list[Part]]:
-    numbers = _spread(len(one.answer), most)
+    numbers = evenly(range(1, len(one.answer) + 1), most)
     who = f"{label}: " if named else ""
-    rows: list[Markup] = []
-    told: list[Part] = []
-    for number in numbers:
-        try:
-            found = launched(one.answer, None, [number])
-        except ScenarioError as error:
-            return [], [f"{who}no command: {error}"]
-        told += [f"{who}point {number}: no command for {each}" for each in found.refused]
-        told += [f"{who}point {number}: not as planned: {each}" for each in found.unsaid]
-        if found.launches:
-            name = [label] if named else []
-            rows.append(cells("td", [str(number), *name, _pre(sh_text(found.launches))]))
+    try:
+        found = launched(one.answer, None, numbers)
+    except ScenarioError as error:
+        return [], [f"{who}no command: {error}"]
+    told: list[Part] = [f"{who}no command for {each}" for each in found.refused]
+    told += [f"{who}not as planned: {each}" for each in found.unsaid]
+    name = [label] if named else []
+    rows = [cells("td", [_number(each), *name, _pre(sh_text([each]))]) for each in found.launches]
     left = len(one.answer) - len(numbers)
     if left:
         command = one.command("launch", "--point", "N")
@@ -56,11 +54,10 @@ def _of_points(label: str, one: Shown[Frontier], most: int, *, named: bool) -> t
     return rows, told
 
 
-def _spread(count: int, most: int) -> list[int]:
-    """Numbers from 1, both ends and others evenly between them."""
-    if count <= most:
-        return list(range(1, count + 1))
-    return sorted({1 + round(at * (count - 1) / (most - 1)) for at in range(most)})
+def _number(launch: Launch) -> str:
+    """Number of a point by its heading; the only point of a result has none there."""
+    first, second, *_ = launch.heading.split(" ")
+    return second if first == "point" and second.isdecimal() else "1"
 
 
 def of_plan(one: Shown[FleetResult]) -> Markup:

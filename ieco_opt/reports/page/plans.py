@@ -45,20 +45,22 @@ def plan_section(key: str, one: Shown[FleetResult], variations: Variations | Non
         filled.block(),
         bar_chart(
             filled,
-            [BarAxis("u", "GPUs")],
+            [BarAxis("u", "GPUs", whole=True)],
             caption="GPUs of each pool: workloads, what is allocated but idle, and what is not allocated",
             about="Bars of the GPUs of each pool by workload; the tables below hold the same",
         ),
         _nodes(plan, parts),
         table("Pools", fleet.pools_table(result, plan, kept).columns),
         tag("h3", "Workloads"),
-        by_workload.block(),
+        by_workload.block() if len(by_workload) > 1 else None,
         bar_chart(
             by_workload,
             _amounts(plan),
             caption="Cost, power and energy by workload",
             about="Bars of the hourly cost, GPUs, power and energy of each workload",
-        ),
+        )
+        if len(by_workload) > 1
+        else None,
         table("Workloads, in requests/s", fleet.workloads_table(plan, kept).columns),
         table(*_instances(result, plan, kept)),
         tag("h3", "What binds, and what is left"),
@@ -222,7 +224,7 @@ def _by_workload(key: str, plan: FleetPlan) -> Points:
 
 
 def _amounts(plan: FleetPlan) -> list[BarAxis]:
-    axes = [BarAxis("usd", "cost, $/h"), BarAxis("u", "GPUs")]
+    axes = [BarAxis("usd", "cost, $/h"), BarAxis("u", "GPUs", whole=True)]
     if any(row.power_kw is not None for row in plan.workloads):
         axes.append(BarAxis("kw", "power of the boards, kW"))
     if all(row.energy_kw is not None for row in plan.instances):

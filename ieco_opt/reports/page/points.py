@@ -6,9 +6,11 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ieco_opt.reports.page.markup import Markup, data
+
+Item = TypeVar("Item")
 
 Value = float | int | str | None
 
@@ -17,8 +19,9 @@ Columns = Mapping[str, Sequence[Value]]
 Cells = Sequence[str | None]
 """What is said of each point; ``None`` where nothing is."""
 
-DIGITS = 6
-"""Significant digits of what is drawn: more than a screen shows."""
+_DIGITS = 4
+_EXACT = {"x": 6, "c": 6, "g": 6}
+"""Significant digits of what is drawn, more than a screen shows; those that axes are chosen for have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,10 @@ class Points:
                 {"label": each.label, "joined": each.joined, "dashed": each.dashed, "command": each.command}
                 for each in self.curves
             ],
-            "columns": {name: [_short(value) for value in column] for name, column in self.columns.items()},
+            "columns": {
+                name: [_short(value, _EXACT.get(name, _DIGITS)) for value in column]
+                for name, column in self.columns.items()
+            },
             "facts": [{"name": name} | _packed(cells) for name, cells in self.facts.items()],
             "lead": list(self.lead),
             "bars": [{"title": bar.title, "parts": dict(bar.parts), "of": bar.of} for bar in self.bars],
@@ -115,28 +121,33 @@ class Points:
         return data(values, id=self.id)
 
 
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """Both ends of some items and others evenly between them, at most so many (two or more)."""
+    if len(items) <= most:
+        return list(items)
+    places = sorted({round(at * (len(items) - 1) / (most - 1)) for at in range(most)})
+    return [items[at] for at in places]
+
+
 def facts_of(told: Sequence[Sequence[tuple[str, str]]]) -> dict[str, list[str | None]]:
-    """What is said of each point, by names; what has no name goes on with the one before."""
-    names: dict[str, None] = {}
+    """What is said of each point, by names; what is said twice under one name stands together."""
     found: list[dict[str, str]] = []
     for pairs in told:
         row: dict[str, str] = {}
-        last = ""
         for name, text in pairs:
-            last = name or last
-            row[last] = f"{row[last]}; {text}" if last in row else text
-        names |= dict.fromkeys(row)
+            row[name] = f"{row[name]}; {text}" if name in row else text
         found.append(row)
+    names = dict.fromkeys(name for row in found for name in row)
     return {name: [row.get(name) for row in found] for name in names}
 
 
-def _short(value: Value) -> Any:
+def _short(value: Value, digits: int) -> Any:
     """A number with the digits that are drawn; nothing in the place of what has no place on an axis."""
     if value is None or isinstance(value, int | str):
         return value
     if not math.isfinite(value):
         return None
-    rounded = float(f"{value:.{DIGITS}g}")
+    rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() else rounded
 
 

@@ -38,18 +38,20 @@ def varied(key: str, result: FleetResult, variations: Variations | None) -> Mark
 
 
 def _table(title: str, head: str, found: Sequence[Variation]) -> Markup:
+    proven = all(each.proven for each in found)
     rows = [
         cells(
             "td",
             [
                 each.label,
                 *(["not possible"] * 3 if each.requests_per_s is None else _worth(each)),
-                "proven" if each.proven else "not proven",
+                *([] if proven else ["proven" if each.proven else "not proven"]),
             ],
         )
         for each in found
     ]
-    return table_of(title, [head, "requests/s", "$/h", "GPUs", "proof"], [1, 5], rows) if rows else Markup()
+    heads = [head, "requests/s", "$/h", "GPUs", *([] if proven else ["proof"])]
+    return table_of(title, heads, [1, 5], rows) if rows else Markup()
 
 
 def _worth(each: Variation) -> list[str]:

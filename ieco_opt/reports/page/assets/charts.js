@@ -2,6 +2,8 @@
 /* Charts: Vega-Lite specifications of the page, drawn in its colours, with what is said of the point that is meant. */
 const page = (() => {
   const groups = new Map();
+  /* Whether the details stand beside the charts, or far below them. */
+  const beside = matchMedia("(min-width: 1000px)");
   const probe = document.createElement("span");
 
   /* Colours of the style sheet as the browser sees them in the theme of the moment. */
@@ -93,13 +95,16 @@ const page = (() => {
     return list.children.length ? list : "";
   }
 
+  function brief(points, i) {
+    const row = points.rows[i];
+    const number = row.n ? `, point ${row.n}` : "";
+    return [element("h3", `${points.curves[row.s].label}${number}`), listed(points, i, true)];
+  }
+
   function details(points, i) {
     const row = points.rows[i];
     const curve = points.curves[row.s];
-    const parts = [];
-    const number = row.n ? `, point ${row.n}` : "";
-    parts.push(element("h3", points.curves.length > 1 || number ? `${curve.label}${number}` : curve.label));
-    parts.push(listed(points, i, true));
+    const parts = brief(points, i);
     for (const about of points.bars) parts.push(...bar(about, row));
     parts.push(listed(points, i, false));
     if (curve.command) {
@@ -274,16 +279,17 @@ const page = (() => {
         return;
       }
       activate(this.id, i);
-      if (!this.card) this.hover(event, i);
+      if (!this.card) this.hover(event, details(this.points, i));
+      else if (!beside.matches) this.hover(event, brief(this.points, i));
     }
 
-    hover(event, i) {
+    hover(event, told) {
       if (!this.box) {
         this.box = element("div", null, "hover");
         this.figure.append(this.box);
       }
       const frame = this.figure.getBoundingClientRect();
-      this.box.replaceChildren(...details(this.points, i));
+      this.box.replaceChildren(...told);
       this.box.hidden = false;
       const left = Math.min(event.clientX - frame.left + 14, frame.width - this.box.offsetWidth);
       this.box.style.left = `${Math.max(0, left)}px`;
