@@ -189,6 +189,8 @@ def _card(count: int) -> Markup:
         tag("div", tag("p", hint), class_="told", aria_live="polite"),
         class_="card",
         data_points="deployments",
+        # It scrolls where it is higher than the screen, also by the keyboard.
+        tabindex=0,
         aria_label="Details of one point",
     )
 

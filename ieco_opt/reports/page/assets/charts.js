@@ -230,6 +230,8 @@ const page = (() => {
         hover: false,
       });
       this.view.run();
+      /* The place says what the picture shows; its thousand marks say nothing more. */
+      this.place.querySelector("svg").setAttribute("aria-hidden", "true");
       if (this.points.active !== null) this.mark(this.points.rows[this.points.active]);
     }
 
