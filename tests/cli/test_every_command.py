@@ -80,6 +80,8 @@ COMMANDS = (
         "kept",
     ),
     ("verify", "kept"),
+    ("report", "frontier.json", "kept", "plans.json", "explain.json", "compare.json", "--out", "all.html"),
+    ("report", "experts.yaml", "fleet.yaml", "--out", "solved.html"),
     ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),
