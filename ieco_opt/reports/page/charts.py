@@ -97,69 +97,63 @@ def _scale(*, log: bool) -> Spec:
 
 
 def _curve_spec(points: Points, x: Axis, y: Axis, open_areas: Sequence[Area]) -> Spec:
-    curves = range(len(points.curves))
-    colours: Spec = {
-        "field": "s",
-        "type": "nominal",
-        "legend": None,
-        "scale": {"domain": list(curves), "range": [f"${each}" for each in colours_of(points)]},
-    }
+    """Areas, expected errors, lines, points, and the ring around the point that is meant: back to front."""
     across, up = ({"field": each.column, "type": "quantitative", "title": each.title} for each in (x, y))
+    corners = {"x": across | {"field": "x0"}, "x2": {"field": "x1"}, "y": up | {"field": "y0"}, "y2": {"field": "y1"}}
+    colours = _of_curves(points, [f"${each}" for each in colours_of(points)])
     areas = [{"x0": each.left, "x1": each.right, "y0": each.bottom, "y1": each.top} for each in open_areas]
-    lines = [at for at in curves if points.curves[at].joined]
-    dashed = [at for at in curves if points.curves[at].dashed]
+    layers: list[Spec] = [
+        {
+            "data": {"values": areas},
+            "mark": {"type": "rect", "color": "$open", "opacity": 0.35},
+            "encoding": corners,
+        },
+        {
+            "transform": _spread(x, y, shown=False),
+            "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.22, "strokeCap": "round"},
+            "encoding": corners | {"color": colours},
+        },
+        _line_layer(points, y, colours),
+        _point_layer(points, colours),
+        {
+            "data": {"name": "active"},
+            "mark": {"type": "point", "size": 260, "strokeWidth": 2.5, "color": "$text", "filled": False},
+            "encoding": {"x": across, "y": up},
+        },
+    ]
     return {
         "$schema": SCHEMA,
         "data": {"name": "points"},
         "height": 380,
-        "encoding": {
-            "x": across | {"scale": _scale(log=x.log)},
-            "y": up | {"scale": _scale(log=y.log)},
-        },
-        "layer": [
-            {
-                "data": {"values": areas},
-                "mark": {"type": "rect", "color": "$open", "opacity": 0.35},
-                "encoding": {"x": across | {"field": "x0"}, "x2": {"field": "x1"}, "y": up | {"field": "y0"}}
-                | {"y2": {"field": "y1"}},
-            },
-            {
-                "transform": _spread(x, y, shown=False),
-                "mark": {"type": "rule", "strokeWidth": 7, "opacity": 0.22, "strokeCap": "round"},
-                "encoding": {"x": across | {"field": "x0"}, "x2": {"field": "x1"}, "y": up | {"field": "y0"}}
-                | {"y2": {"field": "y1"}, "color": colours},
-            },
-            {
-                "transform": [{"filter": {"field": "s", "oneOf": lines}}],
-                "mark": {"type": "line", "interpolate": _joint(y), "opacity": 0.75, "strokeWidth": 1.6},
-                "encoding": {
-                    "color": colours,
-                    "strokeDash": {
-                        "condition": {"test": {"field": "s", "oneOf": dashed}, "value": [5, 4]},
-                        "value": [1, 0],
-                    },
-                    "detail": {"field": "s"},
-                },
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1},
-                "encoding": {
-                    "color": colours,
-                    "shape": {
-                        "field": "s",
-                        "type": "nominal",
-                        "legend": None,
-                        "scale": {"domain": list(curves), "range": [_SHAPES[at % len(_SHAPES)] for at in curves]},
-                    },
-                    "fillOpacity": {"condition": {"test": "datum.p === 1", "value": 1}, "value": 0.15},
-                },
-            },
-            {
-                "data": {"name": "active"},
-                "mark": {"type": "point", "size": 260, "strokeWidth": 2.5, "color": "$text", "filled": False},
-                "encoding": {"x": across, "y": up},
-            },
-        ],
+        "encoding": {"x": across | {"scale": _scale(log=x.log)}, "y": up | {"scale": _scale(log=y.log)}},
+        "layer": layers,
+    }
+
+
+def _of_curves(points: Points, values: Sequence[str]) -> Spec:
+    """An encoding that gives every curve a value of its own."""
+    scale = {"domain": list(range(len(points.curves))), "range": list(values)}
+    return {"field": "s", "type": "nominal", "legend": None, "scale": scale}
+
+
+def _line_layer(points: Points, y: Axis, colours: Spec) -> Spec:
+    solid = [at for at, curve in enumerate(points.curves) if curve.joined]
+    dashed = [at for at, curve in enumerate(points.curves) if curve.dashed]
+    broken = {"condition": {"test": {"field": "s", "oneOf": dashed}, "value": [5, 4]}, "value": [1, 0]}
+    return {
+        "transform": [{"filter": {"field": "s", "oneOf": solid}}],
+        "mark": {"type": "line", "interpolate": _joint(y), "opacity": 0.75, "strokeWidth": 1.6},
+        "encoding": {"color": colours, "strokeDash": broken, "detail": {"field": "s"}},
+    }
+
+
+def _point_layer(points: Points, colours: Spec) -> Spec:
+    """Points, in a shape of their curve; hollow where they are not proven."""
+    shapes = [_SHAPES[at % len(_SHAPES)] for at in range(len(points.curves))]
+    filled = {"condition": {"test": "datum.p === 1", "value": 1}, "value": 0.15}
+    return {
+        "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1},
+        "encoding": {"color": colours, "shape": _of_curves(points, shapes), "fillOpacity": filled},
     }
 
 
