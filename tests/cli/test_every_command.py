@@ -172,7 +172,11 @@ def answers(folder: Path, seed: str) -> dict[str, str]:
     folder.mkdir()
     write_scenarios(folder)
     wanted = {f"{name}.json" for name in REPEATED}
-    asked = [[*arguments, "--quiet"] for arguments in COMMANDS if "--out" in arguments and wanted & {*arguments}]
+    asked = [
+        [*arguments, "--quiet"]
+        for arguments in COMMANDS
+        if "--out" in arguments and arguments[arguments.index("--out") + 1] in wanted
+    ]
     command = [sys.executable, "-c", SCRIPT, json.dumps(asked)]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

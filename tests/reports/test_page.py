@@ -249,6 +249,7 @@ def test_the_page_of_a_plan_has_every_instance_pool_workload_and_node() -> None:
     for pool in found[0].pools:
         gpus = [gpus for name, gpus in zip(drawn["b"], drawn["u"], strict=True) if name == pool.pool]
         assert sum(gpus) == pool.capacity_gpus
+    assert list(dict.fromkeys(drawn["b"])) == [pool.pool for pool in found[0].pools]
 
 
 def test_a_limit_that_the_plan_takes_in_full_binds() -> None:
@@ -459,6 +460,30 @@ def test_faults_of_all_files_are_said_before_anything_is_solved(
         run(small_scenario(tmp_path), *wrong, "--out", tmp_path / "a.html")
     assert {fault.file for fault in caught.value.faults} == set(map(str, wrong))
     assert not (tmp_path / "a.html").exists()
+
+
+def test_parts_of_a_plan_that_do_not_fit_together_are_shown_as_they_are() -> None:
+    found = plan()
+    first = replace(found[0], nodes=found[0].nodes[:1], pools=found[0].pools[:1], workloads=())
+    read = Read(page([replace(found, plans=(first,))]))
+    assert len(read.table("Pools")) == 1
+    assert "no command: nodes: found no node of instance" in " ".join(read.texts)
+
+
+def test_a_point_on_an_accelerator_that_the_scenario_lacks_has_no_command() -> None:
+    found = frontier()
+    strange = replace(found, deployments=(replace(found[0], accelerator="another"), *found.deployments[1:]))
+    told = "no command: deployments[0].accelerator: found 'another', expected an accelerator of the scenario"
+    assert told in " ".join(Read(page([strange])).texts)
+
+
+def test_a_limit_that_there_is_not_is_refused_with_the_place_in_the_file(tmp_path: Path) -> None:
+    values = json.loads(to_json(result("infeasible")))
+    values["infeasible_subset"]["members"][0]["limit"] = "nope"
+    file = tmp_path / "edited.json"
+    file.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"edited\.json: infeasible_subset\.members: found 'nope', expected one of"):
+        run(file, "--out", tmp_path / "a.html")
 
 
 def test_a_page_of_nothing_is_refused() -> None:

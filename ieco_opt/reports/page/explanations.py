@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ieco_opt.documents.origin import found
+from ieco_opt.errors import ScenarioError
+from ieco_opt.explanation.bounds import Limit
 from ieco_opt.reports.page.deployments import (
     MEMORY,
     MEMORY_CAPTION,
@@ -17,7 +20,7 @@ from ieco_opt.reports.page.points import facts_of
 from ieco_opt.reports.page.shown import Section, Shown, badge, section
 from ieco_opt.reports.page.tables import pairs, table_of
 from ieco_opt.reports.text import wording
-from ieco_opt.reports.text.explanation import render, value_of_limit
+from ieco_opt.reports.text.explanation import outward, render, value_of_limit
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation, InfeasibleSubset
 
@@ -26,6 +29,7 @@ _COLUMNS = 110
 
 def explanation_section(key: str, one: Shown[Explanation]) -> Section:
     """What decides the best deployment and what comes next, or which limits no deployment meets together."""
+    _check(one)
     explanation, chosen = one.answer, one.answer.chosen
     asked = wording.answer(explanation)
     title = f"What decides {asked}: {one.name}" if chosen else f"Why none is feasible: {one.name}"
@@ -47,6 +51,27 @@ def explanation_section(key: str, one: Shown[Explanation]) -> Section:
             aria_label="The explanation in words",
         ),
     )
+
+
+def _check(one: Shown[Explanation]) -> None:
+    """Refuse limits that there are not, since a file may come from anybody.
+
+    Raises
+    ------
+    ScenarioError
+        There is one.
+    """
+    subset = one.answer.infeasible_subset
+    named = [("limits", each.limit) for each in one.answer.limits]
+    if subset is not None:
+        named += [("infeasible_subset.members", each.limit) for each in subset.members]
+        named += [("infeasible_subset.together", each.limit) for each in subset.together]
+    known = [str(each) for each in Limit]
+    wrong = [(field, name) for field, name in named if name not in known]
+    if wrong:
+        field, name = wrong[0]
+        message = f"found {found(name)}, expected one of {', '.join(known)}"
+        raise ScenarioError.single(message, field=field, file=one.file)
 
 
 def _chosen(key: str, chosen: Deployment) -> Markup:
@@ -103,7 +128,9 @@ def _members(subset: InfeasibleSubset) -> Markup:
             [
                 each.limit,
                 f"{value_of_limit(each.value)} {each.unit}",
-                "none alone is enough" if each.needed is None else f"{each.needed:.6g} {each.unit}",
+                "none alone is enough"
+                if each.needed is None
+                else f"{outward(Limit(each.limit), each.needed)} {each.unit}",
                 "-" if each.deployment is None else wording.worth(each.deployment),
             ],
         )

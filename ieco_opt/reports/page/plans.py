@@ -35,7 +35,8 @@ def plan_section(key: str, one: Shown[FleetResult], variations: Variations | Non
     """Everything of the one plan of a result."""
     result, plan = one.answer, one.answer[0]
     kept = stated(result.scenario)
-    parts = list(dict.fromkeys((row.workload, row.phase) for row in plan.instances))
+    named: list[Part_] = [(row.workload, row.phase) for row in plan.instances]
+    parts = list(dict.fromkeys([*named, *((row.workload, row.phase) for row in plan.nodes)]))
     filled, by_workload = _filled(f"{key}-pools", plan, parts), _by_workload(f"{key}-workloads", plan)
     return section(
         key,
@@ -105,24 +106,27 @@ def _instances(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> tu
 
 def _filled(key: str, plan: FleetPlan, parts: Sequence[Part_]) -> Points:
     """GPUs of every row of instances, and of every pool what is left."""
-    order = [pool.pool for pool in plan.pools]
-    instances = sorted(plan.instances, key=lambda row: order.index(row.pool))
-    rows = [(row.pool, parts.index((row.workload, row.phase)), row.instances * row.gpus) for row in instances]
-    told: list[list[tuple[str, str]]] = [_told(row) for row in instances]
+    rows = [
+        (row.pool, parts.index((row.workload, row.phase)), row.instances * row.gpus, _told(row))
+        for row in plan.instances
+    ]
     for at, name in ((len(parts), _IDLE), (len(parts) + 1, _FREE)):
         for pool in plan.pools:
             left = pool.allocated_gpus - pool.used_gpus if name == _IDLE else pool.capacity_gpus - pool.allocated_gpus
             if left:
-                rows.append((pool.pool, at, left))
-                told.append([("pool", f"{pool.pool}, {pool.accelerator}"), (name, wording.counted(left, "GPU"))])
+                told = [("pool", f"{pool.pool}, {pool.accelerator}"), (name, wording.counted(left, "GPU"))]
+                rows.append((pool.pool, at, left, told))
+    # Bars stand in the order in which pools first occur.
+    order = {pool.pool: at for at, pool in enumerate(plan.pools)}
+    rows.sort(key=lambda row: order.get(row[0], len(order)))
     curves = [*(Curve(_named(each)) for each in parts), Curve(_IDLE), Curve(_FREE)]
     columns: Columns = {
-        "s": [number for _, number, _ in rows],
-        "b": [pool for pool, _, _ in rows],
-        "u": [gpus for _, _, gpus in rows],
+        "s": [number for _, number, *_ in rows],
+        "b": [pool for pool, *_ in rows],
+        "u": [gpus for _, _, gpus, _ in rows],
     }
     colours = [*(colour(at) for at in range(len(parts))), "idle", "unused"]
-    return Points(key, curves, columns, facts_of(told), colours=colours)
+    return Points(key, curves, columns, facts_of([told for *_, told in rows]), colours=colours)
 
 
 def _named(part: Part_) -> str:
