@@ -464,7 +464,8 @@ def test_faults_of_all_files_are_said_before_anything_is_solved(
 
 def test_parts_of_a_plan_that_do_not_fit_together_are_shown_as_they_are() -> None:
     found = plan()
-    first = replace(found[0], nodes=found[0].nodes[:1], pools=found[0].pools[:1], workloads=())
+    served = tuple(row for row in found[0].instances if row.parallelism is not None)
+    first = replace(found[0], instances=served, nodes=(), pools=found[0].pools[:1], workloads=())
     read = Read(page([replace(found, plans=(first,))]))
     assert len(read.table("Pools")) == 1
     assert "no command: nodes: found no node of instance" in " ".join(read.texts)
