@@ -31,6 +31,7 @@ __all__ = [
     "load_solver_config",
     "plan",
     "plot",
+    "report",
     "show_versions",
     "solve",
     "validate",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     )
     from ieco_opt.calibration.facade import calibrate, validate
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+    from ieco_opt.reports.page import report
     from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
@@ -78,6 +80,7 @@ _HOMES = {
     "FleetResult": "ieco_opt.results.plan",
     "Frontier": "ieco_opt.results.frontier",
     "SolverConfig": "ieco_opt.scenario.solver_config",
+    "report": "ieco_opt.reports.page",
     "load_solver_config": "ieco_opt.solvers.config",
 }
 """Modules of the public names that are not in the facade."""

@@ -167,6 +167,14 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
             cheap=False,
         ),
     ),
+    "report": (
+        Example("a saved frontier as a page", "ieco-opt report front.json --out report.html", cheap=False),
+        Example(
+            "two scenarios, solved and overlaid",
+            "ieco-opt report scenarios/gpt-oss-120b.yaml scenarios/mixtral-8x22b-budget.yaml --out both.html",
+            cheap=False,
+        ),
+    ),
     "schema": (
         Example("for editors that check while you type", "ieco-opt schema --kind fleet > fleet.schema.json"),
         Example("of all saved results", "ieco-opt schema --kind result"),

@@ -106,6 +106,18 @@ scenarios_argument = _about_scenarios(
 )
 """Several of them."""
 
+results_argument = _about_scenarios(
+    click.argument(
+        "results",
+        metavar="RESULT|DIR|SCENARIO...",
+        type=click.Path(path_type=Path),
+        nargs=-1,
+        required=True,
+        callback=_sources,
+    )
+)
+"""Saved results, folders of plans and scenarios."""
+
 max_setups_option = click.option("--max-setups", **_MAX_SETUPS_OPTION)
 """For what is no scenario but holds one."""
 

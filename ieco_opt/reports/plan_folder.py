@@ -14,13 +14,17 @@ from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.kubernetes import manifests, unsupported
 from ieco_opt.engines.shell import assignments
 from ieco_opt.errors import IecoOptError, ScenarioError, printable
+from ieco_opt.reports import page
 from ieco_opt.results.encoding import to_json
 from ieco_opt.results.launching import Launched, LaunchOptions, launched
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.saved_folder import RESULT
 from ieco_opt.results.variations import Variations
 
+_PAGE = "report.html"
+
 _ABOUT = {
+    _PAGE: "the answer as a page: charts, tables, proof, commands to copy; opens without a network",
     RESULT: "the plan with its proof; `ieco-opt verify` checks this folder",
     "plan.yaml": "the question, for `ieco-opt fleet`",
     "answer.txt": "the answer on one screen",
@@ -67,6 +71,12 @@ def save_folder(
     for name, text in texts.items():
         replace_file(folder / name, text.encode())
     names = list(texts)
+    # Once the result lies there, and in no way that could lose it.
+    try:
+        page.save([result], folder / _PAGE, files=[str(folder)], variations=variations)
+        names.insert(0, _PAGE)
+    except IecoOptError as error:
+        notes.append(f"not written: {_PAGE}: {error}")
     # Without a curve there is nothing but the plan to draw.
     pictures = {"frontier.png": variations, "plan.png": None} if "frontier.csv" in texts else {"plan.png": None}
     for name, curves in pictures.items():

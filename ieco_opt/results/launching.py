@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from ieco_opt.catalog.types import Accelerator, Model
+from ieco_opt.documents.origin import found as shown
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.hosts import Devices, host_size, spread
 from ieco_opt.engines.launch import ROUTER_PORT, Launch, RoutedWorkload
@@ -194,7 +195,10 @@ class _Deployments:
     def launch(self, number: int) -> Launch:
         """The server of one point."""
         deployment = self._answer[number - 1]
-        accelerator = self._accelerators[deployment.accelerator]
+        accelerator = self._accelerators.get(deployment.accelerator)
+        if accelerator is None:
+            message = f"found {shown(deployment.accelerator)}, expected an accelerator of the scenario"
+            raise ScenarioError.single(message, field=f"deployments[{number - 1}].accelerator")
         machines = _machines(deployment.gpus, accelerator)
         alone = len(self._answer) == 1
         title = self._answer.scenario.name if alone else f"point {number} of {self._answer.scenario.name}"
@@ -355,9 +359,11 @@ class _Nodes:
 
     def placed(self, row: InstanceRow, instance: int, size: int) -> tuple[Placed, bool]:
         """Where an instance lies, and whether it has as many accelerators on each of its machines of a size."""
-        rows = sorted(
-            self._rows[(row.workload, row.phase, row.pool, row.instance_type, instance)], key=lambda each: each.node
-        )
+        found = self._rows.get((row.workload, row.phase, row.pool, row.instance_type, instance))
+        if found is None:
+            message = f"found no node of instance {instance} of {row.instance_type}, expected those that it sits on"
+            raise ScenarioError.single(message, field="nodes")
+        rows = sorted(found, key=lambda each: each.node)
         machines = [machine for each in rows for machine in self._machines(each, size)]
         hosts = tuple(host for host, _ in machines)
         number = self._servers.get(hosts[0], 0)

@@ -83,6 +83,8 @@ COMMANDS = (
     ("explain", "kept", "--out", "why.json"),
     ("explain", "kept", "--brief"),
     ("verify", "why.json"),
+    ("report", "frontier.json", "kept", "plans.json", "explain.json", "compare.json", "--out", "all.html"),
+    ("report", "experts.yaml", "fleet.yaml", "--out", "solved.html"),
     ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),
@@ -173,7 +175,11 @@ def answers(folder: Path, seed: str) -> dict[str, str]:
     folder.mkdir()
     write_scenarios(folder)
     wanted = {f"{name}.json" for name in REPEATED}
-    asked = [[*arguments, "--quiet"] for arguments in COMMANDS if "--out" in arguments and wanted & {*arguments}]
+    asked = [
+        [*arguments, "--quiet"]
+        for arguments in COMMANDS
+        if "--out" in arguments and arguments[arguments.index("--out") + 1] in wanted
+    ]
     command = [sys.executable, "-c", SCRIPT, json.dumps(asked)]
     environment = os.environ | {"PYTHONHASHSEED": seed}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -98,7 +98,7 @@ def test_a_folder_holds_all_of_it_and_other_commands_take_it(
     folder = tmp_path / "the plan"
     assert status_of(*ASKED, "--save", folder) == ExitStatus.DONE
     captured = capsys.readouterr()
-    names = {"plan.json", "plan.yaml", "answer.txt", "frontier.csv", "run.sh", "bench.sh", "k8s.yaml"}
+    names = {"report.html", "plan.json", "plan.yaml", "answer.txt", "frontier.csv", "run.sh", "bench.sh", "k8s.yaml"}
     names |= {"frontier.png", "plan.png"}
     assert {path.name for path in folder.iterdir()} == names | {"README.txt"}
     assert f"saved in {folder}" in captured.err

@@ -304,14 +304,15 @@ def written(kind: str) -> Any:
 
 
 def results(folder: Path, data: DataObject) -> None:
-    """Saved results with edits, which are read, checked and never trusted."""
+    """Saved results with edits, which are read, checked, shown and never trusted."""
     values = data.draw(edited(st.sampled_from(saved_results.KINDS).map(written)))
     text = json.dumps(values)
     if data.draw(seldom(10)):
         at = data.draw(st.integers(0, len(text)))
         text = text[:at] + data.draw(st.sampled_from(["", "{", "\x00", "1e999"]))
     write(folder / "result.json", text)
-    check_one(folder, data, ["verify", "result.json", *data.draw(flag("--quiet"))])
+    read = data.draw(st.sampled_from([["verify", "result.json"], ["report", "result.json", "--out", "page.html"]]))
+    check_one(folder, data, [*read, *data.draw(flag("--quiet"))])
 
 
 POINT = {

@@ -23,14 +23,15 @@ def render(comparison: Comparison, width: int = 100) -> str:
         f"Exact: {wording.guarantee(comparison)}{seconds}.",
         *wording.margin(comparison.scenario),
     ]
-    columns = _columns(comparison)
+    columns = columns_of(comparison)
     kept = fitting(columns, width, _LEFT_OUT_FIRST)
-    notes = [note for result in comparison.heuristics for note in _notes(result)]
-    notes = [*not_shown(columns, kept), *notes, _legend(comparison.coverage), *above_the_exact(comparison)]
+    notes = [note for result in comparison.heuristics for note in notes_of(result)]
+    notes = [*not_shown(columns, kept), *notes, legend_of(comparison.coverage), *above_the_exact(comparison)]
     return "\n\n".join([wrapped(title, width), joined(kept), wrapped(notes, width, indent="  ")])
 
 
-def _columns(comparison: Comparison) -> list[Column]:
+def columns_of(comparison: Comparison) -> list[Column]:
+    """One row a heuristic."""
     results = comparison.heuristics
     cost, speed = [each.cost_regret for each in results], [each.speed_regret for each in results]
     cells: dict[tuple[str, str], list[str]] = {
@@ -76,7 +77,7 @@ _WORDS = {
 }
 
 
-def _notes(result: HeuristicResult) -> Iterator[str]:
+def notes_of(result: HeuristicResult) -> Iterator[str]:
     """Whether it ended early, and why proposals cannot be launched, each kind with an example."""
     if result.stopped is not None:
         yield f"{result.name}: ended early ({result.stopped}); what it had found until then counts."
@@ -118,7 +119,8 @@ def above_the_exact(comparison: Comparison) -> list[str]:
     ]
 
 
-def _legend(coverage: float | None) -> str:
+def legend_of(coverage: float | None) -> str:
+    """What the columns mean, with the coverage of the exact frontier."""
     understated = " They may be understated, since the exact frontier is not complete." if coverage != 0.0 else ""
     return (
         "Regret: how much more expensive than the exact frontier at the same speed, how much slower at the same cost, "

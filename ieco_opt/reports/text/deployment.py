@@ -9,6 +9,9 @@ from ieco_opt.reports.text import wording
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 
+Pair = tuple[str, str]
+"""A name and what it is; a line that goes on with the one before has no name."""
+
 _BAR_WIDTH = 24
 _LABEL_WIDTH = 26
 _SHARE = "{:9.4f} {:5.1f} %  "
@@ -17,6 +20,7 @@ _SHARE = "{:9.4f} {:5.1f} %  "
 def render_card(frontier: Frontier, width: int) -> str:
     """Put the one deployment of a result into text of ``width`` columns."""
     deployment = frontier[0]
+    energy = energies(deployment) if wording.energy_matters(frontier) else []
     head = [
         *wording.warning(frontier),
         *wording.decoding_alone(frontier.scenario),
@@ -27,9 +31,9 @@ def render_card(frontier: Frontier, width: int) -> str:
     ]
     parts = [
         head,
-        _worth(deployment),
-        _decisions(deployment),
-        [*_resources(deployment), *(_energy(deployment) if wording.energy_matters(frontier) else [])],
+        [_line(*pair) for pair in worth(deployment)],
+        [_line(*pair) for pair in decisions(deployment)],
+        [_line(*pair) for pair in [*resources(deployment), *energy]],
         _times(deployment, width),
         [*wording.trust([deployment]), verdict(frontier, deployment), wording.statistics(frontier)],
     ]
@@ -45,50 +49,52 @@ def _line(label: str, text: str) -> str:
     return f"  {label.ljust(_LABEL_WIDTH)}{text}"
 
 
-def _worth(deployment: Deployment) -> list[str]:
+def worth(deployment: Deployment) -> list[Pair]:
+    """How fast and how expensive it is."""
     return [
-        _line("speed", f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user"),
-        _line("TPOT", f"{1e3 * deployment.latency_s:.4g} ms (time per output token)"),
+        ("speed", f"{deployment.speed_tokens_per_s:.4g} output tokens/s/user"),
+        ("TPOT", f"{1e3 * deployment.latency_s:.4g} ms (time per output token)"),
         *_requests(deployment),
-        _line("throughput", f"{deployment.throughput_tokens_per_s:,.0f} output tokens/s over all users"),
+        ("throughput", f"{deployment.throughput_tokens_per_s:,.0f} output tokens/s over all users"),
     ]
 
 
-def _requests(deployment: Deployment) -> list[str]:
+def _requests(deployment: Deployment) -> list[Pair]:
     """What answers cost, and where prompts are priced how long they take."""
     cost = f"${deployment.cost_usd_per_mtok:.4g} per million output tokens"
     if deployment.time_to_first_token_s is None:
-        return [_line("cost", cost)]
+        return [("cost", cost)]
     more = f"${deployment.cost_usd_per_mtok_total:.4g} per million tokens read and written"
     each = f"${deployment.usd_per_request:.3g} per request, ${deployment.usd_per_hour:.4g} per hour"
     return [
-        _line("TTFT", f"{deployment.time_to_first_token_s:.3g} s (time to first token, +-60 %)"),
-        _line("end to end", f"{deployment.end_to_end_s:.3g} s to the last token"),
-        _line("cost", f"{cost}, prompts included"),
-        _line("", f"{more}, {each}"),
-        _line("requests", f"{deployment.requests_per_s:.3g} requests/s at full batch"),
+        ("TTFT", f"{deployment.time_to_first_token_s:.3g} s (time to first token, +-60 %)"),
+        ("end to end", f"{deployment.end_to_end_s:.3g} s to the last token"),
+        ("cost", f"{cost}, prompts included"),
+        ("", f"{more}, {each}"),
+        ("requests", f"{deployment.requests_per_s:.3g} requests/s at full batch"),
     ]
 
 
-def _decisions(deployment: Deployment) -> list[str]:
+def decisions(deployment: Deployment) -> list[Pair]:
+    """What to launch."""
     held = deployment.parallelism
-    lines = [_line("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
+    lines = [("GPUs", f"{deployment.gpus} x {deployment.accelerator}")]
     if deployment.weights is not None:
-        lines.append(_line("weights", deployment.weights))
+        lines.append(("weights", deployment.weights))
     if deployment.kv_cache is not None:
-        lines.append(_line("cache", deployment.kv_cache))
+        lines.append(("cache", deployment.kv_cache))
     if deployment.engine is not None:
-        lines.append(_line("engine", _engine(deployment.engine, deployment.engines)))
+        lines.append(("engine", _engine(deployment.engine, deployment.engines)))
     lines += [
-        _line("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
-        _line("attention data parallel", str(held.attention_data)),
-        _line("pipeline parallel", str(held.pipeline)),
-        _line("expert parallel", wording.expert_degree(held)),
+        ("tensor parallel", f"{held.tensor} ({held.layout} layout)"),
+        ("attention data parallel", str(held.attention_data)),
+        ("pipeline parallel", str(held.pipeline)),
+        ("expert parallel", wording.expert_degree(held)),
     ]
     if deployment.exchange is not None:
-        lines.append(_line("exchange of experts", wording.EXCHANGE_WORDS[deployment.exchange]))
-    lines.append(_line("batch", f"{deployment.batch:,} sequences in flight"))
-    return [*lines, _line("speculation", _speculation(deployment))]
+        lines.append(("exchange of experts", wording.EXCHANGE_WORDS[deployment.exchange]))
+    lines.append(("batch", f"{wording.counted(deployment.batch, 'sequence')} in flight"))
+    return [*lines, ("speculation", _speculation(deployment))]
 
 
 def _engine(priced: str, starting: str | None) -> str:
@@ -104,16 +110,17 @@ def _speculation(deployment: Deployment) -> str:
     return f"verify width {deployment.draft_tokens}, {draft} {deployment.draft.short()}"
 
 
-def _resources(deployment: Deployment) -> list[str]:
+def resources(deployment: Deployment) -> list[Pair]:
+    """What it takes of memory and power."""
     power = "unknown" if deployment.power_kw is None else f"{deployment.power_kw:.4g} kW (boards)"
     return [
         *_memory(deployment),
-        _line("power", power),
-        _line("FLOP utilization (MFU)", wording.percent(deployment.mfu)),
+        ("power", power),
+        ("FLOP utilization (MFU)", wording.percent(deployment.mfu)),
     ]
 
 
-def _energy(deployment: Deployment) -> list[str]:
+def energies(deployment: Deployment) -> list[Pair]:
     """What a token draws, and what a million of them costs and emits as far as the scenario says so."""
     if deployment.energy_j_per_token is None:
         return []
@@ -121,18 +128,18 @@ def _energy(deployment: Deployment) -> list[str]:
     parts = [f"{deployment.energy_j_per_token:.4g} J per output token"]
     parts += [] if dollars is None else [f"${dollars:.4g} of the cost"]
     parts += [] if kilograms is None else [f"{kilograms:.4g} kg CO2 per million"]
-    return [_line("energy", ", ".join(parts))]
+    return [("energy", ", ".join(parts))]
 
 
-def _memory(deployment: Deployment) -> list[str]:
+def _memory(deployment: Deployment) -> list[Pair]:
     """What the most loaded GPU holds, part by part, and the room for the cache in the words of servers."""
     used, limit = deployment.memory_per_gpu_gb, deployment.memory_limit_gb
     parts = wording.listed_memory(deployment)
-    lines = [_line("memory per GPU", f"{used:.4g} of {limit:.4g} GB ({wording.percent(used / limit)})")]
+    lines = [("memory per GPU", f"{used:.4g} of {limit:.4g} GB ({wording.percent(used / limit)})")]
     if parts:
-        lines.append(_line("", parts))
+        lines.append(("", parts))
     if deployment.cache_tokens is not None:
-        lines.append(_line("room for the cache", f"{deployment.cache_tokens:,} tokens if every layer keeps all"))
+        lines.append(("room for the cache", f"{deployment.cache_tokens:,} tokens if every layer keeps all"))
     return lines
 
 

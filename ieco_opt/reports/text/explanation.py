@@ -127,7 +127,7 @@ def _limits(explanation: Explanation) -> list[str]:
     for effect in explanation.limits:
         if effect.binds:
             lines += _binding(explanation, effect)
-    idle = [f"{effect.limit} = {_shown(effect.value)}" for effect in explanation.limits if not effect.binds]
+    idle = [f"{effect.limit} = {value_of_limit(effect.value)}" for effect in explanation.limits if not effect.binds]
     if idle:
         lines.append(f"  do not bind (removing any one changes nothing): {'; '.join(idle)}")
     if explanation.binding_together:
@@ -136,9 +136,9 @@ def _limits(explanation: Explanation) -> list[str]:
 
 
 def _binding(explanation: Explanation, effect: LimitEffect) -> list[str]:
-    lines = [f"  {effect.limit} = {_shown(effect.value)} {effect.unit} binds"]
+    lines = [f"  {effect.limit} = {value_of_limit(effect.value)} {effect.unit} binds"]
     if effect.relaxed is not None and effect.relaxed.value is not None:
-        head = f"    relaxed by {effect.step}, to {_shown(effect.relaxed.value)}: "
+        head = f"    relaxed by {effect.step}, to {value_of_limit(effect.relaxed.value)}: "
         lines.append(head + _outcome(explanation, effect.relaxed))
         if effect.relaxed.gain <= _SAME and effect.improves_from is not None:
             value = outward(Limit(effect.limit), effect.improves_from)
@@ -159,7 +159,8 @@ def _outcome(explanation: Explanation, loosened: Loosened) -> str:
     return f"{worth} ({gain})"
 
 
-def _shown(value: float | tuple[int, ...]) -> str:
+def value_of_limit(value: float | tuple[int, ...]) -> str:
+    """What a scenario says of a limit."""
     if isinstance(value, tuple):
         return f"a list of {len(value)} from {value[0]} to {value[-1]}"
     return str(value) if isinstance(value, int) else f"{value:.6g}"
@@ -219,7 +220,7 @@ def _infeasible(explanation: Explanation, infeasible_subset: InfeasibleSubset) -
 
 
 def _member(change: LimitRelaxation) -> list[str]:
-    lines = [f"  {change.limit} = {_shown(change.value)} {change.unit}"]
+    lines = [f"  {change.limit} = {value_of_limit(change.value)} {change.unit}"]
     if change.needed is None:
         lines.append("    no relaxation of this limit alone makes a deployment feasible")
         return lines
@@ -250,7 +251,8 @@ def _helping_together(infeasible_subset: InfeasibleSubset) -> list[str]:
     if needed:
         lines[0] += ", for example each by the same share, the least that is enough:"
     lines += [
-        f"  {change.limit}: {_shown(change.value)} -> {outward(Limit(change.limit), value)}" for change, value in needed
+        f"  {change.limit}: {value_of_limit(change.value)} -> {outward(Limit(change.limit), value)}"
+        for change, value in needed
     ]
     return lines
 

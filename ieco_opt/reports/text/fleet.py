@@ -47,10 +47,10 @@ def render(result: FleetResult, width: int = 80) -> str:
     parts = [wrapped(_head(result, plan), width) for plan in result.plans]
     for plan in result.plans:
         tables = (
-            _instances(result, plan, kept),
-            _workloads(plan, kept),
-            _pools(result, plan, kept),
-            _next_cheaper(result, plan),
+            instances_table(result, plan, kept),
+            workloads_table(plan, kept),
+            pools_table(result, plan, kept),
+            next_cheaper_table(result, plan),
         )
         parts += [fitted(table, width) for table in tables if table.columns]
     return "\n\n".join([*parts, wrapped(_foot(result), width)])
@@ -78,7 +78,7 @@ def _foot(result: FleetResult) -> list[str]:
     return [*(missing if unexamined else []), *about, _KEY, *energy, fleet_wording.statistics(result)]
 
 
-def _instances(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
+def instances_table(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
     """What runs where; what is the same in every row stands in the heading."""
     rows = plan.instances
     columns = [
@@ -123,7 +123,8 @@ def _products(rows: Sequence[InstanceRow]) -> tuple[str, ...]:
     return tuple(f"{row.instances:,} x {str(row.gpus).ljust(wide)}" for row in rows)
 
 
-def _workloads(plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
+def workloads_table(plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
+    """What each workload asks for and gets."""
     rows = plan.workloads
     required: Iterable[float | None] = [row.required_requests_per_s for row in rows]
     if all(row.required_requests_per_s == row.requests_per_s for row in rows):
@@ -159,7 +160,8 @@ def _alike(*named: tuple[str, Sequence[float | None]]) -> list[Column]:
     ]
 
 
-def _pools(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
+def pools_table(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> TitledTable:
+    """What each pool has, and what of it is allocated and used."""
     rows = plan.pools
     owned = {pool.name: pool.owned_gpus for pool in result.scenario.pools}
     columns = [
@@ -184,7 +186,7 @@ def _energies(result: FleetResult, kilowatts: Sequence[float | None]) -> list[Co
     return [numbers("energy", "kW", kilowatts)] if fleet_wording.energy_matters(result) else []
 
 
-def _next_cheaper(result: FleetResult, plan: FleetPlan) -> TitledTable:
+def next_cheaper_table(result: FleetResult, plan: FleetPlan) -> TitledTable:
     """What a better plan would have to violate; where nothing is known there is no table."""
     rows = [(row, row.amount, row.objective) for row in plan.next_cheaper if row.amount is not None]
     rows.sort(key=lambda each: (each[0].share is None, each[0].share or 0.0))

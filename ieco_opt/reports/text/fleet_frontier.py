@@ -16,7 +16,7 @@ def render_frontier(result: FleetResult, width: int) -> str:
     shown = thinned(result.plans)
     parts = [wrapped(_head(result), width)]
     if shown:
-        parts.append(fitted(_plans(result, shown), width))
+        parts.append(fitted(plans_table(result, shown), width))
     proof = wording.proof([(plan.status, plan.gap) for plan in result])
     trust = wording.trust([row for plan in result for row in plan.instances])
     lines = [*left_out(len(result), len(shown)), *trust, f"{proof}; {fleet_wording.statistics(result)}"]
@@ -28,7 +28,8 @@ def _head(result: FleetResult) -> list[str]:
     return [*wording.warning(result), *lines, *wording.margin(result.scenario)]
 
 
-def _plans(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
+def plans_table(result: FleetResult, shown: Sequence[FleetPlan]) -> TitledTable:
+    """One row a plan, and how many instances each pool holds."""
     factor = numbers("speed", "factor", [plan.speed_factor for plan in shown])
     power = powers([plan.power_kw for plan in shown])
     gpus = counts("GPUs", "", [plan.gpus for plan in shown])

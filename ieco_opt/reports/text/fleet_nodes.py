@@ -22,7 +22,7 @@ def render_nodes(plan: FleetPlan, width: int = 80) -> str:
         rows = [row for row in plan.nodes if row.pool == pool.pool]
         if rows:
             head = f"{pool.pool} ({pool.accelerator}): {counted(pool.nodes, 'node')}, {counted(pool.used_gpus, 'GPU')}"
-            lines = [f"{_INDENT}{line}" for line in _node_lines(rows)]
+            lines = [f"{_INDENT}{ranges(nodes)}: {text}" for nodes, text in nodes_alike(rows)]
             parts.append("\n".join([wrapped([head], width), wrapped(lines, width, indent=_INDENT * 3)]))
     return "\n\n".join(parts) or "no nodes"
 
@@ -30,8 +30,8 @@ def render_nodes(plan: FleetPlan, width: int = 80) -> str:
 _Instance = tuple[str, str, str, int]
 
 
-def _node_lines(rows: Sequence[NodeRow]) -> list[str]:
-    """Lines of one pool, in the order of their first nodes."""
+def nodes_alike(rows: Sequence[NodeRow]) -> list[tuple[list[int], str]]:
+    """Nodes of one pool on which the same lies, and what it is, in the order of their first nodes."""
     by_node: dict[int, list[NodeRow]] = {}
     by_instance: dict[_Instance, list[NodeRow]] = {}
     for row in rows:
@@ -50,7 +50,7 @@ def _node_lines(rows: Sequence[NodeRow]) -> list[str]:
     for node, pieces in by_node.items():
         alike.setdefault(_contents(pieces, spans, total), []).append([node])
     found = sorted((sorted(itertools.chain(*groups)), text, len(groups)) for text, groups in alike.items())
-    return [f"{_ranges(nodes)}: {text.replace('{count}', str(count))}" for nodes, text, count in found]
+    return [(nodes, text.replace("{count}", str(count))) for nodes, text, count in found]
 
 
 def _instance_of(row: NodeRow) -> _Instance:
@@ -81,7 +81,7 @@ def _contents(pieces: Sequence[NodeRow], spans: set[_Instance], total: dict[_Ins
     return ", ".join(texts + [f"{counted(free, 'GPU')} free"] * bool(free))
 
 
-def _ranges(nodes: Sequence[int]) -> str:
+def ranges(nodes: Sequence[int]) -> str:
     """Numbers in short, such as ``nodes 0-11, 14``."""
     runs: list[list[int]] = []
     for node in nodes:

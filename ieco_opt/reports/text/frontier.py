@@ -42,7 +42,7 @@ def _table(frontier: Frontier, width: int, *, second: bool = False) -> list[str]
     shown = thinned(frontier.deployments)
     if second and not shown:
         return []
-    columns = _columns(shown, frontier.deployments, energy=wording.energy_matters(frontier))
+    columns = columns_of(shown, frontier.deployments, energy=wording.energy_matters(frontier))
     kept = fitting(columns, width, _LEFT_OUT_FIRST, stated(frontier.scenario))
     foot = [*left_out(len(frontier), len(shown)), *not_shown(columns, kept), *_foot(frontier, shown, second=second)]
     return [joined(kept) if shown else "", wrapped(foot, width)]
@@ -64,7 +64,7 @@ def _title(frontier: Frontier) -> list[str]:
     return [*wording.warning(frontier), *alone, about, wording.guarantee(frontier), *wording.margin(frontier.scenario)]
 
 
-def _columns(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy: bool) -> list[Column]:
+def columns_of(shown: Sequence[Deployment], every: Sequence[Deployment], *, energy: bool) -> list[Column]:
     """Columns that have something to say: what is the same in every deployment stands in the title."""
     columns = [
         speeds([item.speed_tokens_per_s for item in shown]),
