@@ -9,6 +9,7 @@ from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.page import assets
 from ieco_opt.reports.page.comparisons import comparison_section
 from ieco_opt.reports.page.explanations import explanation_section
+from ieco_opt.reports.page.fleet_explanations import fleet_explanation_section
 from ieco_opt.reports.page.fleet_frontiers import fleet_frontier_section
 from ieco_opt.reports.page.frontiers import frontier_section
 from ieco_opt.reports.page.markup import Markup, Part, cells, code, joined, tag
@@ -16,9 +17,11 @@ from ieco_opt.reports.page.plans import plan_section
 from ieco_opt.reports.page.shown import Section, Shown, badge
 from ieco_opt.reports.page.tables import table_of
 from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.explanation_fleet import one_line
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.summary import summary
@@ -91,6 +94,8 @@ def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> 
                 parts.append(comparison_section(f"compared-{number}", Shown(one.answer, one.file)))
             case Explanation():
                 parts.append(explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
+            case FleetExplanation():
+                parts.append(fleet_explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
     return parts
 
 
@@ -133,6 +138,8 @@ def _extent(answer: Answer) -> str:
             if answer.is_frontier
             else f"${answer[0].usd_per_hour:,.2f}/h, {wording.counted(answer[0].gpus, 'GPU')}"
         )
+    if isinstance(answer, FleetExplanation):
+        return one_line(answer)
     found: Any = answer
     if len(found.deployments) == 1:
         return wording.worth(found.deployments[0])

@@ -47,7 +47,7 @@ def render(explanation: FleetExplanation, width: int = 100) -> str:
     parts = [
         "\n".join(indented(line, width) for line in (*head, "", one_line(explanation))),
         _limits(explanation, width),
-        _held(explanation, width),
+        fitted(held_table(explanation), width),
         times_of(explanation, width),
         _runner_ups(explanation, width),
         "\n".join(indented(line, width) for line in (*sources_of(explanation), _foot(explanation))),
@@ -121,34 +121,41 @@ def _percent(share: float) -> str:
     return wording.percent(share)
 
 
-def _limits(explanation: FleetExplanation, width: int) -> str:
-    """What each limit costs, those that bind in a table."""
+def limits_table(explanation: FleetExplanation) -> TitledTable:
+    """What each limit that binds costs."""
     bound = [effect for effect in explanation.limits if effect.binds]
-    parts = []
-    if bound:
-        better = _BETTER[explanation.objective]
-        table = [
-            words("limit", (effect.limit for effect in bound)),
-            Column("stated", "", tuple(_stated(effect) for effect in bound)),
-            Column("reached", "", tuple("-" if each.reached is None else plain(each.reached) for each in bound)),
-            Column("without it", _unit(explanation), tuple(_then(explanation, effect) for effect in bound)),
-            Column(better, "", tuple(_gain(effect) for effect in bound)),
-            Column("better from", "on", tuple(_from(effect) for effect in bound)),
-        ]
-        heading = "What each limit costs (left out alone, the fleet solved again)"
-        parts.append(_table(heading, table, ("reached", "better from", "without it"), width))
-    idle = [
+    columns = [
+        words("limit", (effect.limit for effect in bound)),
+        Column("stated", "", tuple(_stated(effect) for effect in bound)),
+        Column("reached", "", tuple("-" if each.reached is None else plain(each.reached) for each in bound)),
+        Column("without it", _unit(explanation), tuple(_then(explanation, effect) for effect in bound)),
+        Column(_BETTER[explanation.objective], "", tuple(_gain(effect) for effect in bound)),
+        Column("better from", "on", tuple(_from(effect) for effect in bound)),
+    ]
+    heading = "What each limit costs (left out alone, the fleet solved again)"
+    return TitledTable(heading, columns, ("reached", "better from", "without it"))
+
+
+def idle_limits(explanation: FleetExplanation) -> list[str]:
+    """Limits that are proven not to bind, with what the plan takes of them."""
+    return [
         f"{effect.limit} = {_stated(effect)}{_used(effect)}" for effect in explanation.limits if effect.binds is False
     ]
+
+
+def _limits(explanation: FleetExplanation, width: int) -> str:
+    """What each limit costs, those that bind in a table."""
+    parts = [_table(limits_table(explanation), width)] if explanation.binding else []
+    idle = idle_limits(explanation)
     if idle:
         said = f"do not bind, proven (without any one of them no plan is better): {'; '.join(idle)}"
         parts.append(indented(said, width))
     return "\n".join(parts)
 
 
-def _table(heading: str, columns: list[Column], left_out_first: tuple[str, ...], width: int) -> str:
+def _table(table: TitledTable, width: int) -> str:
     """A table, whose head is one line where no column has a unit."""
-    lines = fitted(TitledTable(heading, columns, left_out_first), width).split("\n")
+    lines = fitted(table, width).split("\n")
     return "\n".join(line for line in lines if line)
 
 
@@ -180,7 +187,7 @@ def _from(effect: FleetLimitEffect) -> str:
     return f"{plain(effect.least.value, 5)} ({_percent(effect.least.gain)})"
 
 
-def _held(explanation: FleetExplanation, width: int) -> str:
+def held_table(explanation: FleetExplanation) -> TitledTable:
     """How near the instances come to their limits, and what the next batch would break."""
     rows = list(zip(explanation.plan.instances, explanation.held, strict=True))
     columns = [
@@ -193,7 +200,7 @@ def _held(explanation: FleetExplanation, width: int) -> str:
         words("next batch breaks", (_breaks(row, each) for row, each in rows)),
     ]
     heading = "What holds the instances (% of the longest times, the memory and the load that are allowed)"
-    return fitted(TitledTable(heading, columns, ("batch", "pool", "phase")), width)
+    return TitledTable(heading, columns, ("batch", "pool", "phase"))
 
 
 def _share(name: str, values: Sequence[float | None]) -> Column:
@@ -222,29 +229,40 @@ def _layout(row: InstanceRow) -> str:
     return row.instance_type if row.parallelism is None else row.parallelism.short()
 
 
-def _runner_ups(explanation: FleetExplanation, width: int) -> str:
-    """The best plan without each choice, and choices that are none."""
+def runner_ups_table(explanation: FleetExplanation, width: int | None = None) -> TitledTable:
+    """The best plan without each choice; what it runs is cut to what is left of a width."""
     found = explanation.runner_ups
     several = len(explanation.scenario.workloads) > 1
-    lines = []
-    if found:
-        head = [words("workload", unrepeated(each.workload for each in found))] if several else []
-        columns = [
-            *head,
-            words("without", (_excluded(each) for each in found)),
-            Column("then", _unit(explanation), tuple(_objective_of(explanation, each) for each in found)),
-            Column("worse", "", tuple(_loss(each) for each in found)),
-        ]
+    head = [words("workload", unrepeated(each.workload for each in found))] if several else []
+    columns = [
+        *head,
+        words("without", (_excluded(each) for each in found)),
+        Column("then", _unit(explanation), tuple(_objective_of(explanation, each) for each in found)),
+        Column("worse", "", tuple(_loss(each) for each in found)),
+    ]
+    run = [_instead(each) for each in found]
+    if width is not None:
         left = max(_LEAST_CELL, width - sum(column.width + 2 for column in columns))
-        columns.append(words("with", (shortened(_instead(each), left) for each in found)))
-        lines.append(_table("Runner-ups (each the best plan without that choice)", columns, ("then",), width))
+        run = [shortened(each, left) for each in run]
+    columns.append(words("with", run))
+    return TitledTable("Runner-ups (each the best plan without that choice)", columns, ("then",))
+
+
+def _runner_ups(explanation: FleetExplanation, width: int) -> str:
+    """Runner-ups, and choices that are none."""
+    lines = [_table(runner_ups_table(explanation, width), width)] if explanation.runner_ups else []
+    single = choices_that_are_none(explanation)
+    return "\n".join([*lines, *([indented(single, width)] if single else [])])
+
+
+def choices_that_are_none(explanation: FleetExplanation) -> str:
+    """What the scenario leaves no other choice of, in words; empty where there is nothing."""
     single: dict[str, list[str]] = {}
     for workload, kind, used in _single(explanation):
         single.setdefault(workload, []).append(f"{_KINDS.get(kind, kind)} {used}")
-    if single:
-        parts = [f"{workload}: {', '.join(used)}" if several else ", ".join(used) for workload, used in single.items()]
-        lines.append(indented(f"the scenario lists no other choice than {'; '.join(parts)}", width))
-    return "\n".join(lines)
+    several = len(explanation.scenario.workloads) > 1
+    parts = [f"{workload}: {', '.join(used)}" if several else ", ".join(used) for workload, used in single.items()]
+    return f"the scenario lists no other choice than {'; '.join(parts)}" if parts else ""
 
 
 def _single(explanation: FleetExplanation) -> Iterator[tuple[str, str, str]]:
