@@ -71,6 +71,7 @@ def command(
     """
     from ieco_opt import load_solver_config
     from ieco_opt.cli.output import Delivery, show_notes
+    from ieco_opt.documents.destinations import check_new_folder
     from ieco_opt.reports import figures
     from ieco_opt.scenario.one_line import fleet_mapping
 
@@ -78,6 +79,8 @@ def command(
         raise click.UsageError("--y goes with --plot or --save, and not with --brief")
     delivery = Delivery(out, output_format, quiet, plot, beside=("nodes",))
     delivery.check()
+    if save is not None:
+        check_new_folder(save)
     mapping = read(fleet_mapping, model, given(asked))
     if write is not None:
         _write(mapping, write)
@@ -126,16 +129,15 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
 
 def not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
     """What is not possible, and the single changes that would do, in the words of the options."""
+    from ieco_opt.cli.output import width_of_output
     from ieco_opt.fleet.one_workload import ways_out
-    from ieco_opt.reports.text.screen import question
+    from ieco_opt.reports.text.not_possible import not_possible_lines
 
     try:
         ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
     except SearchStoppedError:
         ways = []
-    lines = [f"NOT POSSIBLE, proven: {question(fleet)}"]
-    lines += [f"Change one:  {'    or '.join(ways)}"] if ways else []
-    return [*lines, f"Why:         {why.removeprefix('proven infeasible: ')}"]
+    return not_possible_lines(fleet, ways, why.removeprefix("proven infeasible: "), width_of_output())
 
 
 def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:
@@ -195,7 +197,7 @@ def _save(
     y: UprightAxis | None,
 ) -> ExitStatus:
     """Write the folder, and say what is in it and what is not."""
-    from ieco_opt.reports.plan_folder import save_folder
+    from ieco_opt.reports.plan_folder import in_words, save_folder
     from ieco_opt.reports.text.screen import render_screen
 
     answer = render_screen(result, variations, servers, saved=True)
@@ -204,7 +206,7 @@ def _save(
     except ScenarioError as error:
         click.echo(f"error: {error}", err=True)
         return ExitStatus.INTERNAL_ERROR
-    click.echo(printable(f"saved in {folder}: {', '.join(names)}"), err=True)
+    click.echo(printable(f"saved in {folder}: {in_words(names)}"), err=True)
     for each in notes:
         click.echo(printable(f"note: {each}"), err=True)
     return ExitStatus.DONE

@@ -59,6 +59,28 @@ def make_folder(folder: Path) -> None:
         raise ScenarioError.single(message, file=str(folder)) from None
 
 
+def check_new_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before the work for it is done.
+
+    Raises
+    ------
+    ScenarioError
+        What is there already is no folder, or takes no new file.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
+    if not there.is_dir():
+        message = f"cannot be made ({there} is no folder), expected a folder"
+        raise ScenarioError.single(message, file=str(folder))
+    beside = there / f".ieco-opt-{secrets.token_hex(8)}.tmp"
+    try:
+        # Whether a folder takes a new one is known by making it.
+        beside.mkdir()
+        beside.rmdir()
+    except OSError as error:
+        message = f"cannot be written to ({error.strerror or error}), expected a folder"
+        raise ScenarioError.single(message, file=str(folder)) from None
+
+
 def check_folder(path: Path) -> None:
     """Refuse a path that no file can be written to, before the work for it is done.
 

@@ -94,6 +94,13 @@ def save_folder(
     return names, notes
 
 
+def in_words(names: Sequence[str]) -> str:
+    """What is in the folder; files of options, of which there may be many, are counted."""
+    told = [name for name in names if name in _ABOUT]
+    others = len(names) - len(told)
+    return ", ".join([*told, *([f"{others} with options that run.sh names"] if others else [])])
+
+
 def _remove_rest(folder: Path, names: Sequence[str]) -> None:
     """Remove what an earlier plan left under fixed names, which would pass for a part of this one."""
     for name in set(_ABOUT).difference(names):

@@ -36,7 +36,7 @@ def fleet_explanation_section(key: str, one: Shown[FleetExplanation]) -> Section
         f"What decides the plan: {one.name}",
         tag("p", badge(explanation.status)),
         tag("p", fleet_wording.totals(result, explanation.plan), "; ", fleet_wording.verdict(result, explanation.plan)),
-        tag("p", tag("strong", one_line(explanation))),
+        tag("p", one_line(explanation), class_="proven"),
         table(limits.heading, limits.columns),
         tag("p", "Do not bind, proven: without any one of them no plan is better") if idle else None,
         listed(idle),

@@ -1,0 +1,31 @@
+"""The answer to a question that has none: that this is proven, what would have one, and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from ieco_opt.reports.text.screen import question
+from ieco_opt.scenario import Fleet
+
+_MARGIN = 13
+
+
+def not_possible_lines(fleet: Fleet, ways: Sequence[str], why: str, width: int) -> list[str]:
+    """Lines of at most ``width`` columns; ``ways`` are single changes that would do."""
+    told = [("NOT POSSIBLE, proven: ", question(fleet))]
+    told += [("Change one:".ljust(_MARGIN), "    or ".join(ways))] if ways else []
+    told.append(("Why:".ljust(_MARGIN), why))
+    return [line for label, text in told for line in _filled(f"{label}{text}", width)]
+
+
+def _filled(text: str, width: int) -> list[str]:
+    """Lines under the first word of the text; long names are left whole."""
+    return textwrap.wrap(
+        text,
+        width,
+        subsequent_indent=" " * _MARGIN,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
