@@ -189,9 +189,9 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_solved(
 ) -> None:
     monkeypatch.setattr("ieco_opt.cli.plan._planned", lambda *_, **__: pytest.fail("solved first"))
     (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert status_of(*ASKED, "--save", folder) == ExitStatus.WRONG_INPUT
-        assert f"{folder}: cannot be made ({tmp_path / 'file'} is no folder)" in capsys.readouterr().err
+    folder = tmp_path / "file" / "below"
+    assert status_of(*ASKED, "--save", folder) == ExitStatus.WRONG_INPUT
+    assert f"{folder}: cannot be made ({tmp_path / 'file'} is no folder)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
