@@ -242,7 +242,12 @@ def explain(scenario: Scenario | Fleet | FleetResult, **asked: Unpack[ToExplain]
     :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`.
     """
     from ieco_opt.explanation.explained import explained
+    from ieco_opt.results.plan import FleetResult
 
+    if isinstance(scenario, FleetResult):
+        from ieco_opt.verification.verify import refuse_what_does_not_hold
+
+        refuse_what_does_not_hold(scenario)
     return explained(scenario, **asked)
 
 

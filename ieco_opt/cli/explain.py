@@ -99,10 +99,10 @@ def command(
         return how.of_question(str(scenario.path or "-"), wanted, scenario.max_setups)
     if wanted:
         raise click.UsageError(f"{option_names(wanted)}: expected with --gpus and the name of a model")
-    saved = _saved(scenario)
+    saved, file = _saved(scenario)
     if saved is not None:
         _refuse(options, ("--set", "--objective", "--preference", "--configuration"), "a saved plan")
-        return how.of_plan(saved)
+        return how.of_plan(saved, file)
     loaded = _loaded(scenario, overrides)
     if loaded.kind == "fleet":
         _refuse(options, ("--preference", "--configuration"), "a fleet")
@@ -120,23 +120,23 @@ def _refuse(options: Mapping[str, object], names: tuple[str, ...], about: str) -
         raise click.UsageError(f"{', '.join(wrong)}: found with {about}, which has no such option")
 
 
-def _saved(source: ScenarioSource) -> FleetResult | None:
-    """The saved plan that a path means; ``None`` where it is a scenario."""
+def _saved(source: ScenarioSource) -> tuple[FleetResult | None, str]:
+    """The saved plan that a path means, with its file; ``None`` where it is a scenario."""
     from ieco_opt import load_result
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.results.reading import is_result
     from ieco_opt.results.saved_folder import result_in
 
     if source.path is None:
-        return None
+        return None, ""
     file = result_in(source.path)
     if file == source.path and not is_result(file):
-        return None
+        return None, ""
     result = load_result(file, max_setups=source.max_setups)
     if not isinstance(result, FleetResult):
         message = f"found the result of the question '{result.question.kind}', expected the one plan of a fleet"
         raise ScenarioError.single(message, file=str(file), field="question.kind")
-    return result
+    return result, str(file)
 
 
 def _loaded(source: ScenarioSource, overrides: tuple[str, ...]) -> Scenario | Fleet:
@@ -190,11 +190,13 @@ class _How:
             )
         )
 
-    def of_plan(self, result: FleetResult) -> int:
+    def of_plan(self, result: FleetResult, file: str) -> int:
         """What decides a plan that was saved."""
         from ieco_opt import load_solver_config
         from ieco_opt.explanation.fleet_explainer import explain_plan
+        from ieco_opt.verification.verify import refuse_what_does_not_hold
 
+        refuse_what_does_not_hold(result, file)
         config = None if self._config is None else load_solver_config(self._config)
         return self._delivered(
             lambda doing: explain_plan(result, solver_config=config, doing=doing, binding_only=self._brief)

@@ -22,6 +22,16 @@ _FILES = "ieco_opt.files"
 _MAX_SETUPS = "ieco_opt.max_setups"
 
 
+class FolderName(click.Path):
+    """A folder that has a name: an empty one, such as that of a variable that is not set, would be the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty name."""
+        if value == "":
+            self.fail("found an empty name, expected a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _kept(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """Keep the value of an option for the scenarios that are named beside it."""
 

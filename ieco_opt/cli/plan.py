@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.cli.options import max_setups_option, output_options, upright_option
+from ieco_opt.cli.options import FolderName, max_setups_option, output_options, upright_option
 from ieco_opt.cli.question import given, in_options, plan_options, read
 from ieco_opt.defaults import FLEET_CONFIG
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedError, printable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--brief", is_flag=True, help="The plan alone: no curve, no changes, no other layouts and GPUs.")
 @click.option(
     "--save",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FolderName(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write everything under fixed names.",
 )

@@ -75,26 +75,21 @@ def wrong_options(options: dict[str, Any]) -> list[tuple[str, str]]:
     """
     wrong = _unaccepted(options)
     known = {name for name, _ in wrong}
-    wrong += [
+    return wrong + [
         (name, message) for name, value in options.items() if name not in known and (message := _meaning(name, value))
     ]
-    return wrong or _untrue_together(options)
 
 
-def _untrue_together(options: dict[str, Any]) -> list[tuple[str, str]]:
-    """Options with which HiGHS 1.16.0 gives wrong answers, though each by itself is good.
+def without_contradicting(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as HiGHS is told them: without ``presolve_mode`` where whole numbers are held tighter than usual.
 
-    Of two fleets (tests/solvers/test_wrong_answers.py) it says that one has no plan, and of another that a plan is
-    optimal that is not.
+    With both HiGHS 1.16.0 says of fleets (tests/solvers/test_wrong_answers.py) that one has no plan, and of another
+    that a plan is optimal that is not.
     """
-    held = options.get("mip_feasibility_tolerance", _TOLERANCES["mip_feasibility_tolerance"])
-    mode = options.get("presolve_mode", 0)
-    if mode == 0 or held >= _TOLERANCES["mip_feasibility_tolerance"]:
-        return []
-    message = (
-        f"found {mode!r} beside mip_feasibility_tolerance {held!r}, expected 0: HiGHS gives wrong answers with both"
-    )
-    return [("presolve_mode", message)]
+    usual = _TOLERANCES["mip_feasibility_tolerance"]
+    if options.get("mip_feasibility_tolerance", usual) >= usual:
+        return options
+    return {name: value for name, value in options.items() if name != "presolve_mode"}
 
 
 def _meaning(name: str, value: Any) -> str | None:
@@ -120,9 +115,14 @@ def _unaccepted(options: dict[str, Any]) -> list[tuple[str, str]]:
     scratch.setOptionValue("output_flag", False)
     wrong = []
     for name, value in options.items():
-        status, _ = scratch.getOptionValue(name)
+        status, usual = scratch.getOptionValue(name)
         if status != library.HighsStatus.kOk:
             wrong.append((name, f"HiGHS {scratch.version()} has no such option"))
+        elif isinstance(value, str) and not isinstance(usual, str):
+            # HiGHS reads numbers out of texts, and nobody else does.
+            wrong.append(
+                (name, f"found {value!r}, expected {'true or false' if isinstance(usual, bool) else 'a number'}")
+            )
         elif scratch.setOptionValue(name, value) != library.HighsStatus.kOk:
             wrong.append((name, f"found {value!r}, which HiGHS {scratch.version()} does not accept"))
     return wrong

@@ -11,6 +11,7 @@ from typing import Any
 from ieco_opt.errors import Fault, ScenarioError, SolverError, SolverMissingError
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.arrays import arrays_of
+from ieco_opt.solvers.highs import without_contradicting
 from ieco_opt.solvers.highs_program import HighsProgram, reset_the_scheduler
 from ieco_opt.solvers.interrupt import Interrupt
 from ieco_opt.solvers.one_at_a_time import ALONE
@@ -87,10 +88,10 @@ class SolverSession:
             return Outcome.NO_SOLUTION, None, None
         said = program.run()
         for change in (reset_the_scheduler, HighsProgram.leave_out_presolve):
-            if said.failed and not (self.interrupt.requested or watch.accepted):
+            if said.failed and not watch.accepted and self._goes_on(program, deadline):
                 change(program)
                 said = program.run()
-        ended = said.failed and (self.interrupt.requested or watch.accepted)
+        ended = said.failed and (self.interrupt.requested or watch.accepted or time.perf_counter() >= deadline)
         outcome = _outcome("kInterrupt" if ended else said.status, incumbent=said.objective is not None)
         if outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE):
             program.load_incumbent()
@@ -98,7 +99,8 @@ class SolverSession:
 
     def _options(self) -> dict[str, Any]:
         """What HiGHS is told; one thread, so that answers do not depend on the machine."""
-        told = {"mip_rel_gap": self.config.relative_gap, "mip_abs_gap": 0.0, "threads": 1, **self.config.options}
+        told = {"mip_rel_gap": self.config.relative_gap, "mip_abs_gap": 0.0, "threads": 1}
+        told |= without_contradicting(self.config.options)
         return {**told, "solve_relaxation": True} if self.relaxed else told
 
     def _goes_on(self, program: HighsProgram, deadline: float) -> bool:

@@ -55,6 +55,19 @@ def verify(result: Answer | str | Path) -> Verification:
     return check(result, Scene.of(result))
 
 
+def refuse_what_does_not_hold(result: Answer, file: str | None = None) -> None:
+    """Refuse a result of this model whose figures are not those of its scenario, before anything is built on it.
+
+    Raises
+    ------
+    ScenarioError
+        With the first of what is wrong.
+    """
+    problems = verify(result).problems if is_of_this_model(result) else []
+    if problems:
+        raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field="plans", file=file)
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What the scenario of a result is, and could be: looked up and priced once, however often it is asked."""

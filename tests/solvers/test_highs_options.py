@@ -54,3 +54,15 @@ def test_packaged_configurations_are_accepted() -> None:
 def test_a_termination_that_is_not_understood_is_an_error(condition: str) -> None:
     with pytest.raises(SolverError, match=f"ended with '{condition}', which proves nothing"):
         _outcome(condition, incumbent=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("mip_feasibility_tolerance", "1e-9", "a number"),
+        ("presolve_mode", "0", "a number"),
+        ("mip_detect_symmetry", "true", "true or false"),
+    ],
+)
+def test_numbers_in_quotes_are_none(name: str, value: str, expected: str) -> None:
+    assert wrong_options({name: value}) == [(name, f"found '{value}', expected {expected}")]

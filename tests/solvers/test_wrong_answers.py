@@ -1,4 +1,4 @@
-"""Programs of which HiGHS 1.16.0 says what is not so, with options that are therefore refused together."""
+"""Programs of which HiGHS 1.16.0 says what is not so with two options that it is therefore never told together."""
 
 from __future__ import annotations
 
@@ -11,32 +11,40 @@ import pytest
 from places import DATA, SCENARIOS
 
 import ieco_opt
-from ieco_opt.errors import ScenarioError, SolverError
+from ieco_opt.errors import SolverError
 from ieco_opt.fleet.asked import running_question
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.throughput import Multiples
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers import session
 from ieco_opt.solvers.config import load_solver_config
-from ieco_opt.solvers.run import Run
+from ieco_opt.solvers.highs import without_contradicting
 from ieco_opt.solvers.session import SolverSession
 
 FLEET = load_solver_config("fleet")
-BOTH = replace(FLEET, options={**FLEET.options, "presolve_mode": 2})
+SEARCH = {"mip_heuristic_effort": 0.3, "mip_heuristic_run_shifting": True, "mip_pscost_minreliable": 4}
+BOTH = replace(FLEET, options={**FLEET.options, **SEARCH, "presolve_mode": 2})
+"""What the configuration ``fleet`` once was."""
 
 
 @contextmanager
 def allowed(monkeypatch: pytest.MonkeyPatch) -> Iterator[SolverConfig]:
-    """The configuration that is refused, for once."""
+    """A configuration with both options, which HiGHS is told for once."""
     with monkeypatch.context() as patched:
-        patched.setattr(session, "_check_options", lambda _: None)
+        patched.setattr(session, "without_contradicting", lambda options: options)
         yield BOTH
 
 
-def test_the_two_options_are_refused_together() -> None:
-    with pytest.raises(ScenarioError, match=r"options\.presolve_mode: found 2 beside mip_feasibility_tolerance 1e-09"):
-        Run(BOTH)
+def test_highs_is_not_told_both() -> None:
     assert "presolve_mode" not in FLEET.options
+    assert without_contradicting(BOTH.options) == FLEET.options | SEARCH
+    assert without_contradicting({"presolve_mode": 2}) == {"presolve_mode": 2}
+
+
+@pytest.mark.parametrize("config", [BOTH, "exact", "fast"])
+def test_configurations_for_deployments_plan_fleets_too(config: SolverConfig | str) -> None:
+    result = ieco_opt.plan(ieco_opt.load_scenario(DATA / "fleets" / "said_infeasible.yaml"), solver_config=config)
+    assert result[0].demand_factor == pytest.approx(1.4)
 
 
 def test_a_fleet_that_has_a_plan_is_not_called_infeasible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ieco_opt.explanation.fleet_choices import unchosen
+from ieco_opt.fleet.infeasibility import rounded
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.explanation_times import sources_of, times_of
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.reports.text.table import Column, indented, shortened
 from ieco_opt.reports.text.table_columns import unrepeated, words
 from ieco_opt.reports.text.titled_table import TitledTable, fitted
-from ieco_opt.results.fleet_explanation import FleetExplanation, FleetLimitEffect, FleetRunnerUp, Held
+from ieco_opt.results.fleet_explanation import FleetExplanation, FleetLimitEffect, FleetRunnerUp, Held, Relaxed
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import resolve_fleet
@@ -31,6 +32,7 @@ _SHORT = ("tokens/s", "s", "GPUs", "kW", "$/h", "kg/h")
 
 _KINDS = {"kv_cache": "cache"}
 _LEAST_CELL = 20
+_DIGITS = 5
 _FEW = 1e-9
 
 
@@ -90,7 +92,7 @@ def _strength(effect: FleetLimitEffect) -> float:
 def _without(explanation: FleetExplanation, effect: FleetLimitEffect) -> str:
     if effect.removed is None:
         more = effect.least
-        return "no end without it" if more is None else f"{_percent(more.gain)} more at {plain(more.value or 0.0)}"
+        return "no end without it" if more is None else f"{_percent(more.gain)} more at {_outward(effect, more)}"
     better = _BETTER[explanation.objective]
     return f"{worth(explanation, effect.removed.plan)} without it, {_percent(effect.removed.gain)} {better}"
 
@@ -184,7 +186,13 @@ def _gain(effect: FleetLimitEffect) -> str:
 def _from(effect: FleetLimitEffect) -> str:
     if effect.least is None or effect.least.value is None:
         return "-"
-    return f"{plain(effect.least.value, 5)} ({_percent(effect.least.gain)})"
+    return f"{_outward(effect, effect.least)} ({_percent(effect.least.gain)})"
+
+
+def _outward(effect: FleetLimitEffect, relaxed: Relaxed) -> str:
+    """A relaxed limit, rounded to the side on which it still helps."""
+    value, stated = float(relaxed.value or 0.0), effect.value
+    return rounded(value, _DIGITS, up=stated is None or value >= float(stated))
 
 
 def held_table(explanation: FleetExplanation) -> TitledTable:
