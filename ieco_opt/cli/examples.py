@@ -170,8 +170,8 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
     "report": (
         Example("a saved frontier as a page", "ieco-opt report front.json --out report.html", cheap=False),
         Example(
-            "two scenarios, solved and overlaid",
-            "ieco-opt report scenarios/gpt-oss-120b.yaml scenarios/mixtral-8x22b-budget.yaml --out both.html",
+            "beside a scenario, which is solved first",
+            "ieco-opt report front.json scenarios/gpt-oss-120b.yaml --out both.html",
             cheap=False,
         ),
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
@@ -15,7 +15,7 @@ from ieco_opt.design_space.asking import Ask
 from ieco_opt.documents.origin import Origin
 from ieco_opt.errors import ScenarioError
 from ieco_opt.fleet.columns import Column
-from ieco_opt.fleet.plan import Plan
+from ieco_opt.fleet.plan import ROUNDING, Plan
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import fastest_speed
 from ieco_opt.fleet.program.data import Quantity
@@ -146,9 +146,15 @@ class Surroundings:
 
     def _best(self, space: FleetSpace) -> Plan | None:
         planner = FleetPlanner(space, self.run, bare=True)
-        if self.objective == "throughput":
-            return Multiples(planner).greatest()[0]
-        return planner.best(Quantity(self.objective))
+        if self.objective != "throughput":
+            return planner.best(Quantity(self.objective))
+        multiples = Multiples(planner)
+        most, _ = multiples.greatest()
+        if most is None:
+            return None
+        # Of plans that serve as much some have instances that nobody needs.
+        cheapest = multiples.cheapest(most.covered() * (1.0 - ROUNDING), most)
+        return most if cheapest is None else replace(cheapest, minimised=most.minimised)
 
     def _keep(self, kind: VariationKind, label: str | None, space: FleetSpace) -> None:
         """Answer one question; a layout is named by its answer, and one that cannot serve is none."""
