@@ -56,7 +56,10 @@ def test_a_fleet_a_saved_plan_and_its_folder_say_the_same(
     assert "not checked: that the bounds of plans are right" in capsys.readouterr().out
 
 
-def test_a_question_is_explained_as_it_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_question_is_explained_as_it_is_planned(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     assert run("explain", *ASKED, "--brief") == 0
     assert "pools.h100.gpus (no end without it)" in capsys.readouterr().out
     assert run("explain", *ASKED[:-1], "1ms") == 3
