@@ -195,7 +195,8 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_anything_is_solved(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_more_gpus_are_a_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_gpus_are_a_way_out(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     asked = ("plan", "Llama-3.1-70B", *LENGTHS, "--weights", "bf16", "--engine", "vllm", "--brief")
     assert status_of(*asked, "--gpus", "1xH100") == ExitStatus.INFEASIBLE
     change = capsys.readouterr().err.splitlines()[1]
