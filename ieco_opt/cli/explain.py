@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
 from ieco_opt.cli.question import given, in_options, option_names, plan_options, read
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, FLEET_CONFIG, FleetObjective, ObjectiveName
-from ieco_opt.errors import InfeasibleFleetError, ScenarioError, printable
+from ieco_opt.errors import InfeasibleFleetError, ScenarioError
 
 if TYPE_CHECKING:
     from ieco_opt.cli.output import Delivery
@@ -216,9 +215,7 @@ class _How:
             with in_options():
                 return self.of_fleet(fleet)
         except InfeasibleFleetError as error:
-            for line in not_possible(fleet, load_solver_config(self._config or FLEET_CONFIG), str(error)):
-                click.echo(printable(line), err=True)
-            return ExitStatus.INFEASIBLE
+            return not_possible(fleet, load_solver_config(self._config or FLEET_CONFIG), error)
 
     def _among(self, objectives: tuple[str, ...], about: str) -> str | None:
         if self._objective is not None and self._objective not in objectives:

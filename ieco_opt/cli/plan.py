@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,9 +91,7 @@ def command(
         with in_options():
             result = _planned(fleet, config, quiet=quiet)
     except InfeasibleFleetError as error:
-        for line in not_possible(fleet, config, str(error)):
-            click.echo(printable(line), err=True)
-        return ExitStatus.INFEASIBLE
+        return not_possible(fleet, config, error)
     looks = (delivery.shows_tables or save is not None or plot is not None) and not brief and result.stopped is None
     variations = _variations(result, quiet=quiet) if looks else None
     servers = _servers(result, save)
@@ -127,8 +124,8 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
         return plan_shown(fleet, config, run, quiet=quiet)
 
 
-def not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
-    """What is not possible, and the single changes that would do, in the words of the options."""
+def not_possible(fleet: Fleet, config: SolverConfig, error: InfeasibleFleetError) -> ExitStatus:
+    """Say what is not possible, and the single changes that would do, in the words of the options."""
     from ieco_opt.cli.output import width_of_output
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.text.not_possible import not_possible_lines
@@ -137,7 +134,10 @@ def not_possible(fleet: Fleet, config: SolverConfig, why: str) -> list[str]:
         ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
     except SearchStoppedError:
         ways = []
-    return not_possible_lines(fleet, ways, why.removeprefix("proven infeasible: "), width_of_output())
+    why = str(error).removeprefix("proven infeasible: ")
+    for line in not_possible_lines(fleet, ways, why, width_of_output()):
+        click.echo(printable(line), err=True)
+    return ExitStatus.INFEASIBLE
 
 
 def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:
@@ -165,15 +165,14 @@ def _screen(
 ) -> str:
     """The answer, and which commands go on from there."""
     from ieco_opt.reports.text.screen import next_steps, render_screen
+    from ieco_opt.reports.text.wording import command_on
 
     screen = render_screen(result, variations, servers, saved=save is not None, width=width, style=_style())
     steps: tuple[str, ...]
     if save is None:
         steps = ("add --save DIR for a folder with run.sh, k8s.yaml and plan.json", "ieco-opt terms")
     else:
-        # What begins with a dash is no option.
-        folder = printable(shlex.quote(f"./{save}" if str(save).startswith("-") else str(save)))
-        steps = tuple(f"ieco-opt {name} {folder}" for name in ("explain", "verify", "launch"))
+        steps = tuple(command_on(str(save), name) for name in ("explain", "verify", "launch"))
     return "\n".join([screen, *next_steps(steps, width)])
 
 

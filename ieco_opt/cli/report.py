@@ -87,6 +87,7 @@ def _read_all(sources: tuple[ScenarioSource, ...]) -> list[_Given]:
 def _read(source: ScenarioSource) -> _Given:
     """Read a result or a scenario, whichever the file holds."""
     from ieco_opt import api
+    from ieco_opt.results.reading import is_result
     from ieco_opt.results.saved_folder import RESULT, result_in
 
     path, name = source.path, str(source.file)
@@ -94,22 +95,9 @@ def _read(source: ScenarioSource) -> _Given:
         file = result_in(path)
         if file.is_dir():
             raise ScenarioError.single(f"found a folder without {RESULT}, expected one of `plan --save`", file=name)
-        if file != path or _is_result(file):
+        if file != path or is_result(file):
             return _Given(name, saved=api.load_result(file, max_setups=source.max_setups))
     return _Given(name, scenario=api.load_scenario(source))
-
-
-_HEAD = 2000
-"""Letters of a file that are looked at for what it is."""
-
-
-def _is_result(path: Path) -> bool:
-    """Whether a file of JSON says that it is a result; scenarios may be JSON, too."""
-    from ieco_opt.documents.text_file import read_text
-
-    if path.suffix.lower() != ".json":
-        return False
-    return '"format"' in read_text(path, expected="a JSON result or a scenario", most_bytes=None)[:_HEAD]
 
 
 def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple[Answer | None, ExitStatus]:

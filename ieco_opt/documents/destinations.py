@@ -71,7 +71,7 @@ def check_new_folder(folder: Path) -> None:
     if not there.is_dir():
         message = f"cannot be made ({there} is no folder), expected a folder"
         raise ScenarioError.single(message, file=str(folder))
-    beside = there / f".ieco-opt-{secrets.token_hex(8)}.tmp"
+    beside = _beside(there)
     try:
         # Whether a folder takes a new one is known by making it.
         beside.mkdir()
@@ -101,7 +101,7 @@ def check_folder(path: Path) -> None:
         # Whether a folder takes a new file is known by making one, and whether a file may be replaced by opening it.
         if target.exists():
             target.open("r+b").close()
-        beside = _beside(target)
+        beside = _beside(target.parent)
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         beside.unlink()
     except OSError as error:
@@ -131,9 +131,9 @@ def _unwritable(path: Path, error: OSError) -> ScenarioError:
     return ScenarioError.single(message, file=str(path))
 
 
-def _beside(target: Path) -> Path:
-    """A name that nobody else uses, for what is not complete yet."""
-    return target.parent / f".ieco-opt-{secrets.token_hex(8)}.tmp"
+def _beside(folder: Path) -> Path:
+    """A name in a folder that nobody else uses, for what is not complete yet."""
+    return folder / f".ieco-opt-{secrets.token_hex(8)}.tmp"
 
 
 def _write_and_replace(target: Path, content: bytes) -> None:
@@ -142,7 +142,7 @@ def _write_and_replace(target: Path, content: bytes) -> None:
         # Replacing needs no right to write the old file, but whoever protected it meant it.
         with target.open("r+b"):
             permissions = target.stat().st_mode & 0o777
-    beside = _beside(target)
+    beside = _beside(target.parent)
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions)
         with os.fdopen(descriptor, "wb") as file:

@@ -184,7 +184,7 @@ class FleetPlanner:
             raise Stopped(reason)
         if solution.bound is None or not np.isfinite(solution.bound):
             # Stopped so early that the solver has no bound of its own yet.
-            solution = replace(solution, bound=relaxed.objective)
+            solution = replace(solution, bound=relaxed.bound)
         plan = decided_plan(data, speed_factor, read_fleet_decision(model, data.problem))
         loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else self._balanced(plan)
         plan = plan if loaded is None else loaded

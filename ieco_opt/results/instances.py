@@ -110,3 +110,8 @@ class InstanceRow(Row):
     expected_error: AboveZero | None
     draft: Parallelism | None
     energy_kw: FromZero | None
+
+    @property
+    def layout(self) -> str:
+        """How an instance is split over its GPUs, such as ``TP8 PP2``; of an operating point its instance type."""
+        return self.instance_type if self.parallelism is None else self.parallelism.short()

@@ -41,6 +41,9 @@ KINDS: dict[QuestionKind, type[Answer]] = {
 
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
 
+_HEAD = 2000
+"""Letters of a file that are looked at for what it is."""
+
 
 def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
     """Read a saved result of any kind: a frontier, a deployment, a plan, an explanation or a comparison.
@@ -64,14 +67,16 @@ def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
 
 
 def is_result(path: Path) -> bool:
-    """Whether a file is a result that we wrote, which need not be whole; what cannot be read is none."""
+    """Whether a file of JSON says that it is a result, which need not be whole; scenarios may be JSON, too.
+
+    Raises
+    ------
+    ScenarioError
+        The file cannot be read.
+    """
     if path.suffix.lower() != ".json":
         return False
-    try:
-        text = read_text(path, expected="a JSON result", most_bytes=None)
-        return parse_mapping(text, str(path), _WRITTEN_BY_US).get("format") in (FORMAT, *FORMATS_1)
-    except ScenarioError:
-        return False
+    return '"format"' in read_text(path, expected="a JSON result or a scenario", most_bytes=None)[:_HEAD]
 
 
 def from_json(text: str, file: str | None = None, *, max_setups: int | None = None) -> Answer:

@@ -38,7 +38,6 @@ def words(result: FleetResult, plan: FleetPlan) -> list[str]:
 
 def _copies(result: FleetResult, row: InstanceRow) -> str:
     """Instances of one type, and where and for what they run."""
-    layout = row.instance_type if row.parallelism is None else row.parallelism.short()
     where = f" on {shortened(glyphs.readable(row.pool), _MOST_LETTERS)}" if len(result.scenario.pools) > 1 else ""
     phase = "" if row.phase == "colocated" else f" {row.phase}"
-    return f"{row.instances:,} x {layout}{where}{phase}"
+    return f"{row.instances:,} x {row.layout}{where}{phase}"

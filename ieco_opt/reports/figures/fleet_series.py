@@ -9,15 +9,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ieco_opt.reports.figures import plane, style
+from ieco_opt.reports.text import fleet_wording
 from ieco_opt.reports.text.grouping import Family, families
 from ieco_opt.results.plan import FleetPlan
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-
-SERVING = {"colocated": "together", "disaggregated": "split"}
-"""What it is called whether prefill and decode share instances."""
 
 _LINES: dict[str, Any] = {"colocated": "-", "disaggregated": (0, (3.0, 1.4))}
 _COPIES = re.compile(r"\d+ x ")
@@ -47,8 +45,7 @@ class Point:
 def layout_of(plan: FleetPlan) -> str:
     """The layouts of a plan that generate tokens, without how many of each there are."""
     rows = [row for row in plan.instances if row.phase != "prefill"]
-    named = (row.instance_type if row.parallelism is None else row.parallelism.short() for row in rows)
-    return " + ".join(sorted(set(named)))
+    return " + ".join(sorted({row.layout for row in rows}))
 
 
 def without_numbers(layout: str) -> str:
@@ -127,7 +124,7 @@ def keys(found: Sequence[Family[Point]], points: Sequence[Point]) -> tuple[list[
     servings = {point.serving for point in points}
     below: list[Artist] = [
         Line2D([], [], color="0.4", linewidth=1.4, linestyle=_LINES[serving], label=words)
-        for serving, words in SERVING.items()
+        for serving, words in fleet_wording.SERVING.items()
         if serving in servings
     ]
     if any(not point.proven for point in points):

@@ -51,7 +51,7 @@ def draw(result: FleetResult, variations: Variations, y: str | None = None) -> F
     plan, up = result[0], _upright(result, y)
     series = {
         serving: [_point(each, up) for each in variations.speeds if each.serving == serving]
-        for serving in fleet_series.SERVING
+        for serving in fleet_wording.SERVING
     }
     points = [point for each in series.values() for point in each]
     asked = result.scenario.workloads[0].min_speed
@@ -151,7 +151,7 @@ def _names(axes: Axes, series: dict[str, list[fleet_series.Point]], taken: placi
         if points:
             fastest = max(points, key=lambda point: point.place[0])
             look: dict[str, Any] = {"color": "0.25", "fontsize": style.SMALL, "fontweight": "bold"}
-            placing.near(axes, fastest.place, fleet_series.SERVING[serving], taken, towards=0.8, gid="name", **look)
+            placing.near(axes, fastest.place, fleet_wording.SERVING[serving], taken, towards=0.8, gid="name", **look)
 
 
 def _scales(axes: Axes, places: list[plane.Corner], wished: list[wishes.Wish], up: _Upright) -> None:

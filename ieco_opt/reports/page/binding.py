@@ -6,11 +6,8 @@ from collections.abc import Iterator
 
 from ieco_opt.reports.page.markup import Markup, cells, tag
 from ieco_opt.reports.page.tables import table_of
-from ieco_opt.reports.text.fleet_wording import plain
+from ieco_opt.reports.text.fleet_wording import BINDS, plain
 from ieco_opt.results.plan import FleetPlan, FleetResult
-
-BINDS = 0.985
-"""Share of a limit from which on it binds, as on the terminal."""
 
 Held = tuple[str, float, float, float, str]
 """A requirement, what it asks for, what the plan has, the share of the limit that it takes, and the unit."""

@@ -15,16 +15,14 @@ from ieco_opt.reports.page.deployments import (
     part_bars,
     told,
 )
-from ieco_opt.reports.page.markup import Markup, cells, joined, lines, tag
+from ieco_opt.reports.page.markup import Markup, cells, joined, tag
 from ieco_opt.reports.page.points import facts_of
-from ieco_opt.reports.page.shown import Section, Shown, badge, section
+from ieco_opt.reports.page.shown import WORDS_WIDTH, Section, Shown, badge, in_words, section
 from ieco_opt.reports.page.tables import pairs, table_of
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.explanation import outward, render, value_of_limit
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation, InfeasibleSubset
-
-_COLUMNS = 110
 
 
 def explanation_section(key: str, one: Shown[Explanation]) -> Section:
@@ -42,14 +40,7 @@ def explanation_section(key: str, one: Shown[Explanation]) -> Section:
         _limits(explanation),
         _runner_ups(explanation),
         None if explanation.infeasible_subset is None else _members(explanation.infeasible_subset),
-        tag("h3", "In words"),
-        tag(
-            "pre",
-            lines(render(explanation, _COLUMNS)),
-            class_="words",
-            tabindex=0,
-            aria_label="The explanation in words",
-        ),
+        in_words(render(explanation, WORDS_WIDTH)),
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ieco_opt.reports.page.markup import lines, tag
-from ieco_opt.reports.page.shown import Section, Shown, badge, section
-from ieco_opt.reports.page.tables import listed, table
+from ieco_opt.reports.page.markup import tag
+from ieco_opt.reports.page.shown import WORDS_WIDTH, Section, Shown, badge, in_words, section
+from ieco_opt.reports.page.tables import listed, named_in_full, table
 from ieco_opt.reports.text import fleet_wording
 from ieco_opt.reports.text.explanation_fleet import (
     choices_that_are_none,
@@ -17,11 +15,7 @@ from ieco_opt.reports.text.explanation_fleet import (
     render,
     runner_ups_table,
 )
-from ieco_opt.reports.text.table import Column
-from ieco_opt.reports.text.table_columns import words
 from ieco_opt.results.fleet_explanation import FleetExplanation
-
-_COLUMNS = 110
 
 
 def fleet_explanation_section(key: str, one: Shown[FleetExplanation]) -> Section:
@@ -40,21 +34,8 @@ def fleet_explanation_section(key: str, one: Shown[FleetExplanation]) -> Section
         table(limits.heading, limits.columns),
         tag("p", "Do not bind, proven: without any one of them no plan is better") if idle else None,
         listed(idle),
-        table(held.heading, _named(held.columns, [row.workload for row in explanation.plan.instances])),
-        table(others.heading, _named(others.columns, [each.workload for each in explanation.runner_ups])),
+        table(held.heading, named_in_full(held.columns, [row.workload for row in explanation.plan.instances])),
+        table(others.heading, named_in_full(others.columns, [each.workload for each in explanation.runner_ups])),
         tag("p", single) if single else None,
-        tag("h3", "In words"),
-        tag(
-            "pre",
-            lines(render(explanation, _COLUMNS)),
-            class_="words",
-            tabindex=0,
-            aria_label="The explanation in words",
-        ),
+        in_words(render(explanation, WORDS_WIDTH)),
     )
-
-
-def _named(columns: Sequence[Column], workloads: Sequence[str]) -> list[Column]:
-    """Columns with every name in every row, so that sorted rows still say whose they are."""
-    names = words("workload", workloads)
-    return [names if column.name == names.name else column for column in columns]

@@ -81,9 +81,7 @@ def _told(result: FleetResult, plan: FleetPlan) -> list[tuple[str, str]]:
     pairs = [("plan", fleet_wording.totals(result, plan))]
     if plan.speed_factor != 1.0:
         pairs.append(("speeds", f"{fleet_wording.plain(plan.speed_factor)} times the least"))
-    for row in plan.instances:
-        held = row.instance_type if row.parallelism is None else row.parallelism.short()
-        pairs.append((row.workload, f"{row.instances:,} x {held} on {row.pool} ({row.phase})"))
+    pairs += [(row.workload, f"{row.instances:,} x {row.layout} on {row.pool} ({row.phase})") for row in plan.instances]
     return [*pairs, ("proof", wording.proof_of_one(plan.status, plan.gap))]
 
 

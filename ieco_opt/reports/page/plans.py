@@ -11,14 +11,13 @@ from ieco_opt.reports.page.launches import of_plan
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, tag
 from ieco_opt.reports.page.points import Columns, Curve, Points, facts_of
 from ieco_opt.reports.page.shown import Section, Shown, badge, section
-from ieco_opt.reports.page.tables import listed, pairs, table, table_of
+from ieco_opt.reports.page.tables import listed, named_in_full, pairs, table, table_of
 from ieco_opt.reports.page.varied import varied
 from ieco_opt.reports.text import fleet, fleet_wording, wording
 from ieco_opt.reports.text.fleet_nodes import nodes_alike, ranges
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.reports.text.stated import stated
 from ieco_opt.reports.text.table import Column
-from ieco_opt.reports.text.table_columns import words
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, FleetResult, NodeRow
 from ieco_opt.results.variations import Variations
@@ -97,8 +96,7 @@ def _head(result: FleetResult, plan: FleetPlan) -> Markup:
 def _instances(result: FleetResult, plan: FleetPlan, kept: frozenset[str]) -> tuple[str, list[Column]]:
     """The terminal's table with every name in every row, so that sorted rows still say whose they are."""
     titled = fleet.instances_table(result, plan, kept)
-    names = words("workload", (row.workload for row in plan.instances))
-    return titled.heading, [names if column.name == names.name else column for column in titled.columns]
+    return titled.heading, named_in_full(titled.columns, [row.workload for row in plan.instances])
 
 
 # Pools
@@ -136,12 +134,11 @@ def _named(part: Part_) -> str:
 
 def _told(row: InstanceRow) -> list[tuple[str, str]]:
     """What the chart says of a row of instances."""
-    held = row.instance_type if row.parallelism is None else row.parallelism.short()
     pairs = [
         ("workload", _named((row.workload, row.phase))),
         ("pool", f"{row.pool}, {row.accelerator}"),
         ("instances", f"{row.instances:,} x {wording.counted(row.gpus, 'GPU')}"),
-        ("layout", held),
+        ("layout", row.layout),
     ]
     pairs += [("engine", row.engine)] if row.engine else []
     pairs += [("weights", row.weights)] if row.weights else []

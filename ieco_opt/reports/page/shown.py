@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from ieco_opt.errors import printable
-from ieco_opt.reports.page.markup import Markup, Part, tag
+from ieco_opt.reports.page.markup import Markup, Part, joined, lines, tag
+from ieco_opt.reports.text import wording
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.guarantee import AnswerStatus
+
+WORDS_WIDTH = 110
+"""Columns of what the terminal says, on the page."""
 
 Kind = TypeVar("Kind", bound=Answer, covariant=True)
 
@@ -30,9 +32,7 @@ class Shown(Generic[Kind]):
         """A command about the saved file; ``None`` where there is none."""
         if self.file is None:
             return None
-        # What begins with a dash is no option.
-        file = f"./{self.file}" if self.file.startswith("-") else self.file
-        return " ".join(["ieco-opt", words[0], shlex.quote(printable(file)), *words[1:]])
+        return wording.command_on(self.file, *words)
 
 
 _BADGES = {
@@ -47,6 +47,13 @@ def badge(status: AnswerStatus) -> Markup:
     """What is proven of a result, in a word or two."""
     look, words = _BADGES[status]
     return tag("span", words, class_=f"badge {look}")
+
+
+def in_words(text: str) -> Markup:
+    """A heading, and what the terminal says."""
+    label = "The explanation in words"
+    pre = tag("pre", lines(text), class_="words", tabindex=0, aria_label=label)
+    return joined(tag("h3", "In words"), pre)
 
 
 class Section(NamedTuple):

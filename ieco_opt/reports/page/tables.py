@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ieco_opt.reports.page.markup import Markup, Part, cells, joined, tag
 from ieco_opt.reports.text.table import Column
+from ieco_opt.reports.text.table_columns import words
 
 _LEAST_FILTERED = 10
 """Rows from which on a table is worth a filter."""
@@ -32,6 +33,12 @@ def table(caption: str, columns: Sequence[Column], *, points: str | None = None,
         points=points,
         hidden=hidden,
     )
+
+
+def named_in_full(columns: Sequence[Column], workloads: Sequence[str]) -> list[Column]:
+    """Columns with the name of the workload in every row, so that sorted rows still say whose they are."""
+    names = words("workload", workloads)
+    return [names if column.name == names.name else column for column in columns]
 
 
 def table_of(

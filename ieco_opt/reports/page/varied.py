@@ -8,7 +8,7 @@ from ieco_opt.reports.page.charts import Axis, curve_chart
 from ieco_opt.reports.page.markup import Markup, cells, joined, tag
 from ieco_opt.reports.page.points import Columns, Curve, Points, facts_of
 from ieco_opt.reports.page.tables import table_of
-from ieco_opt.reports.text.fleet_wording import plain
+from ieco_opt.reports.text.fleet_wording import SERVING, plain
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.variations import SpeedPoint, Variation, VariationKind, Variations
 
@@ -17,7 +17,6 @@ _TITLES: dict[VariationKind, tuple[str, str]] = {
     "layout": ("Other layouts", "layout"),
     "accelerator": ("Other GPUs", "GPUs"),
 }
-_MODES = {"colocated": "together", "disaggregated": "split"}
 
 
 def varied(key: str, result: FleetResult, variations: Variations | None) -> Markup:
@@ -89,7 +88,7 @@ def _curve(key: str, result: FleetResult, speeds: Sequence[SpeedPoint]) -> Marku
         "g": [served * tokens / gpus if gpus else None for *_, served, _, gpus in rows],
         "r": [served for _, _, served, _, _ in rows],
     }
-    curves = [*(Curve(_MODES[mode]) for mode in modes), *([Curve("this plan", joined=False)] if speed else [])]
+    curves = [*(Curve(SERVING[mode]) for mode in modes), *([Curve("this plan", joined=False)] if speed else [])]
     points = Points(key, curves, columns, facts_of(told))
     return joined(
         points.block(),

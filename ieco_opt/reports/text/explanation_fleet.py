@@ -101,8 +101,7 @@ def worth(explanation: FleetExplanation, plan: FleetPlan) -> str:
     """The objective of a plan, with its unit."""
     if explanation.objective == "throughput":
         return fleet_wording.served(explanation.as_result(), plan)
-    unit = _unit(explanation)
-    return f"${plan.objective:,.2f}/h" if unit == "$/h" else f"{plain(plan.objective)} {unit}"
+    return fleet_wording.amount(plan.objective, _unit(explanation))
 
 
 def _unit(explanation: FleetExplanation) -> str:
@@ -227,14 +226,10 @@ def row_names(rows: Sequence[InstanceRow]) -> list[Column]:
         words("workload", unrepeated(row.workload for row in rows)),
         words("phase", (row.phase for row in rows)),
         words("pool", (row.pool for row in rows)),
-        words("instances", (f"{row.instances} x {_layout(row)}" for row in rows)),
+        words("instances", (f"{row.instances} x {row.layout}" for row in rows)),
     ]
     many = {row.workload for row in rows}
     return names if len(many) > 1 else names[1:]
-
-
-def _layout(row: InstanceRow) -> str:
-    return row.instance_type if row.parallelism is None else row.parallelism.short()
 
 
 def runner_ups_table(explanation: FleetExplanation, width: int | None = None) -> TitledTable:
@@ -299,9 +294,9 @@ def _instead(each: FleetRunnerUp) -> str:
     rows = [row for row in each.plan.instances if row.workload == each.workload]
     generating = [row for row in rows if row.phase != "prefill"]
     prefill = [row for row in rows if row.phase == "prefill"]
-    text = " + ".join(f"{row.instances} x {_layout(row)}" for row in generating)
+    text = " + ".join(f"{row.instances} x {row.layout}" for row in generating)
     if prefill:
-        text += f", prefill {' + '.join(f'{row.instances} x {_layout(row)}' for row in prefill)}"
+        text += f", prefill {' + '.join(f'{row.instances} x {row.layout}' for row in prefill)}"
     named = _named(each, rows)
     return f"{text} ({named})" if named else text
 

@@ -70,8 +70,7 @@ def _parts(explanation: FleetExplanation, row: InstanceRow) -> dict[Term, TokenT
 
 
 def _name(row: InstanceRow) -> str:
-    layout = row.instance_type if row.parallelism is None else row.parallelism.short()
-    return f"{row.phase} {layout} {row.pool}"
+    return f"{row.phase} {row.layout} {row.pool}"
 
 
 def _cell(part: TokenTime | None) -> str:

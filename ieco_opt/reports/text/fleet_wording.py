@@ -19,6 +19,12 @@ UNITS = {
 }
 """What each objective of a plan is counted in."""
 
+SERVING = {"colocated": "together", "disaggregated": "split"}
+"""What it is called whether prefill and decode share instances."""
+
+BINDS = 0.985
+"""Share of a limit from which on it is said to bind, on the terminal and on the page."""
+
 
 def objective(result: FleetResult) -> str:
     """What the one plan of a result minimises."""

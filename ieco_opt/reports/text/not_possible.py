@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from ieco_opt.reports.text.screen import question
+from ieco_opt.reports.text.table import indented
 from ieco_opt.scenario import Fleet
 
 _MARGIN = 13
@@ -16,16 +16,4 @@ def not_possible_lines(fleet: Fleet, ways: Sequence[str], why: str, width: int) 
     told = [("NOT POSSIBLE, proven: ", question(fleet))]
     told += [("Change one:".ljust(_MARGIN), "    or ".join(ways))] if ways else []
     told.append(("Why:".ljust(_MARGIN), why))
-    return [line for label, text in told for line in _filled(f"{label}{text}", width)]
-
-
-def _filled(text: str, width: int) -> list[str]:
-    """Lines under the first word of the text; long names are left whole."""
-    return textwrap.wrap(
-        text,
-        width,
-        subsequent_indent=" " * _MARGIN,
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-    )
+    return [line for label, text in told for line in indented(f"{label}{text}", width, _MARGIN).split("\n")]

@@ -21,10 +21,7 @@ from ieco_opt.scenario import Fleet
 
 _MARGIN = "        "
 _MOST_ROWS = 5
-_BINDS = 0.985
-"""Share of a limit from which on it binds."""
-
-_MARKS = {"colocated": ("o", "together"), "disaggregated": ("x", "split")}
+_MARKS = {"colocated": "o", "disaggregated": "x"}
 
 Style = Callable[[str, str], str]
 """Gives a text a style (``bold``, ``green``, ``yellow``), or leaves it as it is."""
@@ -122,7 +119,7 @@ def _instances_in_words(plan: FleetPlan) -> str:
 
 
 def _copies(row: InstanceRow) -> str:
-    layout = row.instance_type if row.parallelism is None else row.parallelism.short()
+    layout = row.layout
     size = "" if row.parallelism is not None and layout == f"TP{row.gpus}" else f" ({wording.counted(row.gpus, 'GPU')})"
     return f"{row.instances} x {layout}{size if row.gpus > 1 else ''}"
 
@@ -150,7 +147,7 @@ def _limits(result: FleetResult, plan: FleetPlan, summary: WorkloadSummary, styl
 def _of(name: str, value: float, limit: float | None, unit: str, style: Style) -> str:
     if limit is None:
         return f"{name} {plain(value, 3)} {unit}"
-    binds = f" {style('<- binds', 'yellow')}" if value >= _BINDS * limit else ""
+    binds = f" {style('<- binds', 'yellow')}" if value >= fleet_wording.BINDS * limit else ""
     return f"{name} {plain(value, 3)} of {plain(limit, 3)} {unit}{binds}"
 
 
@@ -169,14 +166,14 @@ def _curve(result: FleetResult, plan: FleetPlan, variations: Variations, width: 
     series = [
         Series(
             mark,
-            name,
+            fleet_wording.SERVING[serving],
             [
                 (point.min_speed, point.requests_per_s * tokens / point.gpus)
                 for point in variations.speeds
                 if point.serving == serving and point.gpus
             ],
         )
-        for serving, (mark, name) in _MARKS.items()
+        for serving, mark in _MARKS.items()
     ]
     summary = plan.workloads[0]
     if summary.speed_tokens_per_s is not None and plan.gpus:
@@ -217,9 +214,7 @@ def _chosen(plan: FleetPlan, variations: Variations, kind: VariationKind) -> lis
 
 def _own_layout(plan: FleetPlan) -> str:
     rows = [row for row in plan.instances if row.phase != "prefill"]
-    parts = [
-        f"{row.instances} x {row.instance_type if row.parallelism is None else row.parallelism.short()}" for row in rows
-    ]
+    parts = [f"{row.instances} x {row.layout}" for row in rows]
     split = any(row.phase == "prefill" for row in plan.instances)
     return " + ".join(parts) + (" split" if split else "")
 

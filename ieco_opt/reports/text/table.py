@@ -65,10 +65,10 @@ def wrapped(lines: Iterable[str], width: int, indent: str = "") -> str:
     return "\n".join(textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False) for line in lines)
 
 
-def indented(line: str, width: int) -> str:
-    """Fill one line of text, which may be indented; what goes on after a break is indented by two more."""
-    indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.fill(line, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
+def indented(line: str, width: int, by: int = 2) -> str:
+    """Fill one line of text, which may be indented; what goes on after a break is indented by more."""
+    indent = " " * (len(line) - len(line.lstrip()) + by)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def thinned(rows: Sequence[Row]) -> list[Row]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 
 from ieco_opt.catalog.types import DraftMode
 from ieco_opt.engines.spread import ExchangeKind
+from ieco_opt.errors import printable
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import RESOURCES, Deployment
@@ -272,3 +274,10 @@ def percent(share: float) -> str:
     """Write a share in percent with the digits that matter."""
     # Less than the tolerance at which a gap counts as closed is rounding.
     return f"{100.0 * share:.3g} %" if share > _CLOSED else "0 %"
+
+
+def command_on(file: str, name: str, *words: str) -> str:
+    """A command about a file or folder, as it is typed."""
+    # What begins with a dash is no option.
+    named = f"./{file}" if file.startswith("-") else file
+    return " ".join(["ieco-opt", name, printable(shlex.quote(named)), *words])
