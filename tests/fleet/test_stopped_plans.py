@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from ieco_opt.fleet.space import build_fleet_space
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet, load_fleet_mapping, resolve_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
@@ -206,3 +209,17 @@ def test_whether_any_plan_exists_is_known_or_the_search_says_that_it_ended(
             planner.exists(planner.problem(), epsilons)
     else:
         assert planner.exists(planner.problem(), epsilons) is expected
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_relaxation_bounds_a_plan_if_it_was_solved_to_the_end(whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unbounded(solution: Solution) -> Solution:
+        return replace(solution, outcome=Outcome.FEASIBLE, bound=None)
+
+    end_after(1 if whole else 0, unbounded, monkeypatch)
+    planner = FleetPlanner(build_fleet_space(resolve_fleet(FLEET)), Run(load_solver_config("fleet")))
+    with pytest.raises(Stopped) as stopped:
+        planner.best(Quantity.COST)
+    plan = stopped.value.incumbent
+    assert plan.bound > 0.0 if whole else plan.bound == -math.inf
+    assert plan.bound <= plan.totals[Quantity.COST]
