@@ -11,7 +11,7 @@ from ieco_opt.fleet.verify_summaries import covered, summary_problems
 from ieco_opt.results.agreement import EXACT, same, shown
 from ieco_opt.results.guarantee import CLOSED, GuaranteeKind, Status
 from ieco_opt.results.plan import FleetPlan, FleetResult
-from ieco_opt.scenario import ResolvedFleet
+from ieco_opt.scenario import ResolvedFleet, ResolvedWorkload
 
 BEFORE_LEVELS = "0.1."
 """Versions whose plans do not say what chose them."""
@@ -25,6 +25,11 @@ def unchecked(result: FleetResult) -> Iterator[str]:
         yield "that nothing was taken from either end of the list of plans"
     if any(plan.next_cheaper for plan in result.plans):
         yield "what a better plan would violate (next_cheaper)"
+    if result.question.against != "speed" and any(map(_lacks_speed_level, result.plans)):
+        asked = (each.operating_points for each in result.scenario.workloads if each.min_speed is not None)
+        listed = (point for points in asked if isinstance(points, tuple) for point in points)
+        if any(point.speed_tokens_per_s is None for point in listed):
+            yield "that instances of unknown speed make the speed no criterion (levels)"
     if any(len(workload.classes) > 1 for workload in result.scenario.workloads):
         yield "of a request mix, which instances serve how much of which class, and so what energy that takes"
 
@@ -105,8 +110,7 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
     if [name for name in found if name != "speed_factor"] != [name for name in expected if name != "speed_factor"]:
         yield f"levels: criterion: found {', '.join(found)}, expected {', '.join(expected)}"
         return
-    # Where the model prices all instances of a workload, their speeds are known, and the factor is a criterion.
-    known = any(each.workload.min_speed is not None and not each.points for each in resolved.workloads)
+    known = any(map(_has_known_speeds, resolved.workloads))
     if found != [name for name in expected if name in found or (known and name == "speed_factor")]:
         yield f"levels: criterion: found {', '.join(found)}, expected the order {', '.join(expected)}"
     for at, level in enumerate(plan.levels):
@@ -124,6 +128,19 @@ def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> It
         if closed != (level.status is Status.OPTIMAL):
             between = f"a value of {shown(level.value)} and a bound of {shown(level.bound)}"
             yield f"{where}: status: found {level.status} with {between}"
+
+
+def _has_known_speeds(workload: ResolvedWorkload) -> bool:
+    """Whether the factor is a criterion: some factor is too great for a workload all whose instances have a speed.
+
+    The model gives every instance that it prices one; operating points may leave it open.
+    """
+    decoding = (point for point, pools in workload.points if pools and point.phase != "prefill")
+    return workload.workload.min_speed is not None and all(point.speed_tokens_per_s is not None for point in decoding)
+
+
+def _lacks_speed_level(plan: FleetPlan) -> bool:
+    return all(level.criterion != "speed_factor" for level in plan.levels)
 
 
 def _criteria(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> dict[str, float]:

@@ -126,3 +126,19 @@ def test_a_criterion_is_optimal_up_to_where_its_bound_is_close(criterion: str, s
     found = problems(replace(result, plans=(replace(result[0], levels=tuple(levels)),)))
     told = [problem for problem in found if "status: found optimal with a value of " in problem]
     assert len(told) == (not closed), found
+
+
+@pytest.mark.parametrize("speeds", [(30.0, 40.0), (30.0, None), (None, None)])
+def test_a_criterion_is_missed_where_every_instance_has_a_speed(speeds: tuple[float | None, ...]) -> None:
+    points = [
+        {"pool": "l40s", "gpus": gpus, "throughput_requests_per_s": 2 * gpus}
+        | ({"speed_tokens_per_s": speed} if speed else {})
+        for gpus, speed in zip((1, 2), speeds, strict=True)
+    ]
+    result = planned(LISTED | {"requests_per_s": 2, "min_speed": 20, "operating_points": points}, BY_GPU)
+    assert problems(result) == []
+    without = tuple(level for level in result[0].levels if level.criterion != "speed_factor")
+    edited = replace(result, plans=(replace(result[0], levels=without),))
+    told = any(problem.startswith("levels: criterion: found") for problem in problems(edited))
+    assert told == (None not in speeds)
+    assert any("instances of unknown speed" in each for each in ieco_opt.verify(edited).unchecked) == (not told)
