@@ -88,13 +88,11 @@ def _read(source: ScenarioSource) -> _Given:
     """Read a result or a scenario, whichever the file holds."""
     from ieco_opt import api
     from ieco_opt.results.reading import is_result
-    from ieco_opt.results.saved_folder import RESULT, result_in
+    from ieco_opt.results.saved_folder import result_in
 
     path, name = source.path, str(source.file)
     if path is not None:
         file = result_in(path)
-        if file.is_dir():
-            raise ScenarioError.single(f"found a folder without {RESULT}, expected one of `plan --save`", file=name)
         if file != path or is_result(file):
             return _Given(name, saved=api.load_result(file, max_setups=source.max_setups))
     return _Given(name, scenario=api.load_scenario(source))

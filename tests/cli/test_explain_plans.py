@@ -108,8 +108,10 @@ def test_results_that_are_no_plan_are_refused(fleet: str, tmp_path: Path, capsys
     assert run("explain", fleet, "--out", str(tmp_path / "why.json"), "--quiet") == 0
     assert run("explain", str(tmp_path / "why.json")) == 2
     assert "question.kind: found the result of the question 'explain_fleet'" in capsys.readouterr().err
-    assert run("explain", str(tmp_path)) == 2
-    assert "Is a directory" in capsys.readouterr().err
+    for command in ("explain", "verify", "launch", "report"):
+        target = ("--out", str(tmp_path / "page.html")) if command == "report" else ()
+        assert run(command, str(tmp_path), *target) == 2
+        assert "found a folder without plan.json, expected one of `plan --save`" in capsys.readouterr().err
     broken = tmp_path / "plan.json"
     broken.write_text('{"format": "ieco_opt result"')
     assert run("explain", str(tmp_path)) == 2

@@ -23,6 +23,7 @@ from ieco_opt.solvers.run import Run, Stopped
 
 BUDGET = SCENARIOS / "mixtral-8x22b-budget.yaml"
 FLEET = SCENARIOS / "fleet-chat-and-code.yaml"
+ONE_SERVER = ("--set", "workloads.chat.engine=vllm", "--set", "workloads.code.engine=vllm")
 SMALL = ("--set", "design_space.batch.max=32", "--set", "speculation=null")
 NARROW = ("--heuristic", "random", "--heuristic", "paper-grid", "--resolution", "6", "--budget", "60", "--delta", "0.5")
 
@@ -32,9 +33,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "compare": ("compare", str(BUDGET), *NARROW, *SMALL),
     "explain": ("explain", str(BUDGET), *SMALL),
     "export": ("export", str(BUDGET), "--objective", "cheapest", *SMALL),
-    "fleet": ("fleet", str(FLEET)),
-    "fleet frontier": ("fleet", str(FLEET), "--frontier", "gpus", "--delta", "1"),
-    "export of a fleet": ("export", str(FLEET)),
+    "fleet": ("fleet", str(FLEET), *ONE_SERVER),
+    "fleet frontier": ("fleet", str(FLEET), "--frontier", "gpus", "--delta", "1", *ONE_SERVER),
+    "export of a fleet": ("export", str(FLEET), *ONE_SERVER),
 }
 
 
@@ -103,7 +104,7 @@ def test_a_frontier_of_plans_that_is_ended_at_once_keeps_the_plan_before_it(
 
     monkeypatch.setattr(Faster, "cheapest", ended)
     out = tmp_path / "out.json"
-    asked = ("fleet", str(FLEET), "--frontier", "speed", "--out", str(out))
+    asked = ("fleet", str(FLEET), *ONE_SERVER, "--frontier", "speed", "--out", str(out))
     assert status_of(*asked) == ExitStatus.STOPPED
     saved = json.loads(out.read_text("utf-8"))
     assert (saved["question"]["kind"], saved["guarantee"]["kind"], len(saved["plans"])) == (
@@ -136,7 +137,7 @@ def test_a_plan_and_its_frontier_have_one_limit_and_one_price_list(
     monkeypatch.setattr(fleet_run, "build_fleet_space", space)
     config = tmp_path / "limit.yaml"
     config.write_text("solver: highs\ntotal_time_limit_s: 1000\n")
-    asked = ("fleet", str(FLEET), "--frontier", "gpus", "--delta", "1", "--solver-config", str(config), "--quiet")
+    asked = (*COMMANDS["fleet frontier"], "--solver-config", str(config), "--quiet")
     assert status_of(*asked) == ExitStatus.DONE
     assert len(priced) == 1
     assert len(deadlines) == 2

@@ -49,7 +49,7 @@ def test_wherever_a_heuristic_ends_what_it_had_found_is_proposed(name: str, monk
 
     whole, asked = proposed(Ends()), steps_of(proposed)
     found = []
-    for after in some_of(asked, 8):
+    for after in some_of(asked, 2):
         ends = Ends(after)
         try:
             part = proposed(ends)
@@ -78,7 +78,7 @@ def test_a_comparison_is_given_wherever_its_heuristics_end(monkeypatch: pytest.M
         whole = compared()
     assert whole.stopped is None
     stops = 0
-    for after in some_of(ends.asked, 12):
+    for after in some_of(ends.asked, 4):
         with monkeypatch.context() as patch:
             end_runs_after(after, patch)
             try:
