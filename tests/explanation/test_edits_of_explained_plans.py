@@ -43,12 +43,7 @@ def key(edit: Edit) -> str:
 
 
 def says_the_same(edit: Edit) -> bool:
-    """Whether only rows change places that have no order: those of one node, and types of as many GPUs.
-
-    Of operating points it need not be known that the speed factor was a criterion.
-    """
-    if edit.place[-1] == "levels":
-        return [each["criterion"] for each in edit.was if each not in edit.now] == ["speed_factor"]
+    """Whether only rows change places that have no order: those of one node, and types of as many GPUs."""
     if edit.place[-1] not in ("nodes", "instances") or edit.now != edit.was[::-1]:
         return False
     order = ("pool", "node") if edit.place[-1] == "nodes" else ("workload", "phase", "gpus")

@@ -82,12 +82,22 @@ def planner(fleet: Fleet, config: SolverConfig, **arguments: Any) -> FleetPlanne
     return FleetPlanner(build_fleet_space(resolve_fleet(fleet)), Run(config, interrupt), **arguments)
 
 
-def test_the_shipped_fleets_are_solved_and_hold() -> None:
-    for path in sorted(SCENARIOS.glob("fleet-*.yaml")):
-        result = ieco_opt.plan(ieco_opt.load_scenario(path))
-        assert result[0].status == "optimal", path
-        assert ieco_opt.verify(result).problems == [], path
-        assert simulate(json.loads(result.to_json())) == [], path
+LONG = "fleet-six-models"
+"""The shipped fleet that takes half a minute to its proof."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem == LONG else [])
+        for path in sorted(SCENARIOS.glob("fleet-*.yaml"))
+    ],
+)
+def test_the_shipped_fleets_are_solved_and_hold(name: str) -> None:
+    result = ieco_opt.plan(ieco_opt.load_scenario(SCENARIOS / f"{name}.yaml"))
+    assert result[0].status == "optimal"
+    assert ieco_opt.verify(result).problems == []
+    assert simulate(json.loads(result.to_json())) == []
 
 
 ENERGY = {"energy_j_per_token", "energy_usd_per_mtok", "carbon_kg_per_mtok"}
@@ -107,9 +117,10 @@ def test_a_plan_as_tables() -> None:
     assert set(result.to_dataframe("pools")["pool"]) == {"h100", "mi300x"}
 
 
-def test_what_a_cheaper_plan_would_violate_is_the_least_that_helps() -> None:
+@pytest.mark.parametrize("seeds", [range(14), pytest.param(range(14, 60), marks=pytest.mark.slow)], ids=str)
+def test_what_a_cheaper_plan_would_violate_is_the_least_that_helps(seeds: range) -> None:
     checked = 0
-    for seed in range(40):
+    for seed in seeds:
         mapping = {**numbered_fleet(seed), "objective": "cost"}
         try:
             result = ieco_opt.plan(load_fleet_mapping(mapping), relaxations=True)
@@ -166,10 +177,11 @@ def test_a_workload_that_no_setup_serves_is_named_with_the_best_there_is() -> No
             ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE, [f"workloads.chat.min_speed={speed * share}"]))
 
 
-def test_both_ways_to_pack_give_the_same_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seeds", [range(12), pytest.param(range(12, 80), marks=pytest.mark.slow)], ids=str)
+def test_both_ways_to_pack_give_the_same_optimum(seeds: range, monkeypatch: pytest.MonkeyPatch) -> None:
     def optima() -> list[float]:
         found: list[float] = []
-        for seed in range(40):
+        for seed in seeds:
             try:
                 found.append(ieco_opt.plan(load_fleet_mapping(numbered_fleet(seed)))[0].objective)
             except InfeasibleError:
