@@ -9,6 +9,7 @@ import pytest
 import ieco_opt
 from ieco_opt import Scenario
 from ieco_opt.errors import InfeasibleError
+from ieco_opt.heuristics.registry import chosen
 from ieco_opt.reports.text import render
 from ieco_opt.scenario import Limits
 
@@ -123,7 +124,7 @@ def test_a_configuration_that_misses_a_limit_only_with_the_error_is_told() -> No
 
 @pytest.mark.parametrize("name", ["paper-grid", "coarse-grid", "rule-of-thumb"])
 def test_heuristics_propose_and_are_judged_with_the_error(name: str) -> None:
-    compared = ieco_opt.compare(scenario(0.25, min_speed=100), [name])
+    compared = ieco_opt.compare(scenario(0.25, min_speed=100), chosen([name], resolution=24))
     assert ieco_opt.verify(compared).holds
     proposals = compared.heuristics[0].proposals
     assert proposals

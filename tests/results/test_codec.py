@@ -272,7 +272,7 @@ def test_every_field_of_another_name_is_refused_by_name(kind: str) -> None:
             continue
         name = str(place[-1])
         half = len(name) // 2
-        for other in (f"{name}x", name[:-1], f"x{name[1:]}", f"{name[:half]}~{name[half + 1 :]}"):
+        for other in (f"{name}x", name[:-1], f"{name[:half]}~{name[half + 1 :]}"):
             with renamed(values, place, other):
                 said = refused(values)
             assert {dotted((*place[:-1], other)), dotted(place)} & said.keys(), (place, other, said)

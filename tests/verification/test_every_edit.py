@@ -138,7 +138,13 @@ def test_a_cap_that_proves_too_much_is_seen() -> None:
 EXTREMES = (0, 0.0, 1, 1e308, 5e-324, 2**53, None)
 
 
-@pytest.mark.parametrize("kind", RESULTS)
+ALONE = ("covered", "explained carbon", "compared", "priced plan")
+"""Results that between them have every kind of record; the others are tried by the slow suite."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in ALONE else [pytest.mark.slow]) for kind in RESULTS]
+)
 def test_no_number_is_too_much_for_it(kind: str) -> None:
     result = answer(kind)
     scene, reader, tried = Scene.of(result), Edits(result), set()
