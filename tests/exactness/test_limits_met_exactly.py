@@ -25,7 +25,7 @@ EXACT = 1e-9
 
 # --- deployments ------------------------------------------------------------------------------------------------------
 
-DEPLOYMENTS = [range(7000, 7030), pytest.param(range(7030, 7200), marks=pytest.mark.slow)]
+DEPLOYMENTS = [range(7000, 7012), pytest.param(range(7012, 7200), marks=pytest.mark.slow)]
 
 
 def solved(mapping: Mapping, objective: Objective) -> Deployment | None:
@@ -76,7 +76,12 @@ def test_a_deployment_meets_limits_that_are_its_own_figures(objective: Objective
 
 # --- fleets -----------------------------------------------------------------------------------------------------------
 
-DRAWN = [("random", range(8000, 8025)), *((name, range(200, 206)) for name in RULES)]
+DRAWN = [
+    ("random", range(8000, 8010)),
+    pytest.param("random", range(8010, 8060), marks=pytest.mark.slow),
+    *((name, range(200, 203)) for name in RULES),
+    *(pytest.param(name, range(203, 206), marks=pytest.mark.slow) for name in RULES),
+]
 
 
 def planned(mapping: Mapping) -> FleetPlan | None:
@@ -131,4 +136,4 @@ def test_a_plan_meets_requirements_that_are_its_own_figures(drawn: str, seeds: r
             assert again is not None, (seed, name)
             assert again.objective == pytest.approx(found.objective, rel=EXACT, abs=EXACT), (seed, name)
             tried += 1
-    assert tried > 3
+    assert tried

@@ -298,12 +298,14 @@ def test_every_field_that_is_missing_is_refused_by_name(kind: str) -> None:
     assert required > 40 or kind not in FIRST
 
 
+@pytest.mark.parametrize("share", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_field_of_another_type_or_out_of_its_range_is_refused_by_name(kind: str) -> None:
+def test_every_field_of_another_type_or_out_of_its_range_is_refused_by_name(kind: str, share: int) -> None:
     values, record = small(kind), type(result(kind)).__name__
     checked = 0
-    for place, value in new_fields(kind):
-        for other in OTHERS:
+    for at, (place, value) in enumerate(new_fields(kind)):
+        # One value in so many for each field: the next field gets the next ones.
+        for other in OTHERS[at % share :: share]:
             if is_same(value, other):
                 continue
             with replaced(values, place, other):
@@ -311,7 +313,7 @@ def test_every_field_of_another_type_or_out_of_its_range_is_refused_by_name(kind
             if not is_allowed(place, record, other):
                 assert any(is_about(field, place) for field in said), (place, value, other, said)
                 checked += 1
-    assert checked > 400 or kind not in FIRST
+    assert checked > 400 // share or kind not in FIRST
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -475,7 +477,7 @@ def test_old_files_that_are_malformed_are_refused_without_a_traceback(path: Any)
     values = json.loads(path.read_text())
     refusals = 0
     for place, value in fields_of(values).values():
-        for other in ("text", True, None, {"text": 1}, 10**400):
+        for other in ("text", None, 10**400):
             if not is_same(value, other):
                 with replaced(values, place, other):
                     refusals += bool(refused(values))
