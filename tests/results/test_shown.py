@@ -413,7 +413,6 @@ def test_an_objective_is_for_programs_of_deployments(tmp_path: Path) -> None:
 OF_DEPLOYMENTS: dict[str, Callable[[Any], object]] = {
     "solve": ieco_opt.solve,
     "frontier": ieco_opt.frontier,
-    "explain": ieco_opt.explain,
     "compare": ieco_opt.compare,
 }
 OF_FLEETS: dict[str, Callable[[Any], object]] = {"plan": ieco_opt.plan, "fleet_frontier": ieco_opt.fleet_frontier}
@@ -431,6 +430,11 @@ def test_fleets_are_refused_where_a_deployment_is_expected(name: str) -> None:
     expected = f"expected a deployment for {name} (plan and fleet_frontier take fleets)"
     assert only_fault(OF_DEPLOYMENTS[name], ieco_opt.Fleet(**FLEET)) == ("kind", f"found a fleet, {expected}")
     assert only_fault(OF_DEPLOYMENTS[name], "a.yaml") == ("kind", f"found 'a.yaml', {expected}")
+
+
+def test_what_can_be_explained_is_said() -> None:
+    expected = "expected a scenario or the result of a plan"
+    assert only_fault(ieco_opt.explain, "a.yaml") == ("scenario", f"found 'a.yaml', {expected}")
 
 
 @pytest.mark.parametrize("name", OF_FLEETS)
