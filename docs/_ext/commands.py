@@ -67,9 +67,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
 def _prose(text: str) -> str:
     """Help as Markdown takes it: no maths, no links, placeholders no tags, and lines that click keeps kept."""
     parts = re.split(r"(`[^`]*`)", text)
-    escaped = "".join(
-        part if part.startswith("`") else re.sub(r"([$<\[*_])", r"\\\1", part) for part in parts
-    )
+    escaped = "".join(part if part.startswith("`") else re.sub(r"([$<\[*_])", r"\\\1", part) for part in parts)
     return escaped.replace("\b\n", "")
 
 

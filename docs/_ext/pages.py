@@ -1,4 +1,8 @@
-"""Pages that no list names yet, the root's own pages, names of the public API wherever they are defined, links to files of the repository."""
+"""Where the site is laid out otherwise than the repository.
+
+Pages that no list names yet, pages of the root, links to files outside of docs/, and names of the public API wherever
+they are defined.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,9 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "index":
         source[0] = source[0].replace(OTHER_PAGES, "\n".join(_other_pages(folder)))
         # A pattern of pages that there are not yet.
-        source[0] = re.sub(r"^(\w+\*)\n", lambda line: line[0] if [*folder.glob(line[1])] else "", source[0], flags=re.M)
+        source[0] = re.sub(
+            r"^(\w+\*)\n", lambda line: line[0] if [*folder.glob(line[1])] else "", source[0], flags=re.M
+        )
     if docname == "decisions/README":
         source[0] += "\n```{toctree}\n:hidden:\n:glob:\n\n*\n```\n"
     if docname.count("/") == 0 or docname.startswith("decisions/"):

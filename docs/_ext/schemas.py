@@ -72,7 +72,7 @@ def _target(name: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """The description on one line, without the sections of a docstring; amounts of money are no maths, and lists of indices no links."""
+    """The description on one line, without the sections of a docstring; money is no maths, and no index a link."""
     return " ".join(_SECTION.split(text)[0].split()).replace("$", r"\$").replace("[", r"\[").replace("``", "`")
 
 
