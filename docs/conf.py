@@ -37,7 +37,8 @@ myst_heading_anchors = 4
 # Notebooks are Python files with cells (jupytext, py:percent); they run while the site is built.
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+# Of a cell, on a machine that does other things too.
+nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
