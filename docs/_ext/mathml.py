@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from latex2mathml.converter import convert
@@ -20,10 +19,8 @@ def _inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def _display(translator: HTML5Translator, node: nodes.math_block) -> None:
     text = node.astext()
-    # Several lines, with & where they are aligned, are what the converter calls aligned.
-    if r"\\" in text and r"\begin" not in text:
-        text = rf"\begin{{aligned}}{text}\end{{aligned}}"
-    text = re.sub(r"\{align\*?\}", "{aligned}", text)
+    # Pages write what GitHub shows; the converter knows aligned lines by another name.
+    text = text.replace("{aligned}", "{split}")
     translator.body.append(f'<div class="math">{convert(text, display="block")}</div>\n')
     _skip(translator)
 
