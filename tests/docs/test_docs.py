@@ -13,6 +13,7 @@ import pytest
 from page_blocks import FENCE, INLINE, commands
 from places import ROOT, TESTS
 
+import ieco_opt
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import cli
 from ieco_opt.documents.yaml_document import parse_trusted
@@ -169,3 +170,11 @@ def test_the_citation_is_of_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
     assert f"## {project['version']}\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_page_of_python_names_everything_public() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    named = set(re.findall(r"^\.\. auto(?:function|class):: (\w+)$", page, re.MULTILINE))
+    errors = {name for name in ieco_opt.__all__ if name == "errors" or name.endswith("Error")}
+    assert named == set(ieco_opt.__all__) - errors
+    assert ".. automodule:: ieco_opt.errors" in page
