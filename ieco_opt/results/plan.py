@@ -254,7 +254,7 @@ class FleetResult(ShownAnswer, _Priced):
         return self.question.kind == "fleet_frontier"
 
     def to_dataframe(self, table: str = "instances") -> pd.DataFrame:
-        """One of the tables that :data:`TABLES` lists; ``plans`` is that of the plans themselves.
+        """One of the tables that ``TABLES`` lists; ``plans`` is that of the plans themselves.
 
         Tables of a frontier have a first column ``plan``, which counts from 0.
 

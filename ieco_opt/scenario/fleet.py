@@ -371,7 +371,7 @@ class Fleet(SaysForAll):
     def to_mapping(self) -> dict[str, Any]:
         """Write the scenario as a mapping that JSON can hold; fields that were left out stay out, but for the version.
 
-        Whatever :func:`resolve_fleet` and the loaders return is self-contained: files that the scenario named have
+        Whatever ``resolve_fleet`` and the loaders return is self-contained: files that the scenario named have
         become mappings in it.
         """
         return {"version": self.version, "kind": self.kind, "name": self.name} | self.model_dump(

@@ -1,23 +1,19 @@
-"""README, CONTRIBUTING and docs: commands run and print what is quoted, links lead somewhere, names exist."""
+"""README, CONTRIBUTING and docs: commands and names exist, links lead somewhere; test_blocks.py runs them."""
 
 from __future__ import annotations
 
 import ast
-import os
 import re
 import runpy
-import shlex
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
-from places import ROOT, SCENARIOS, TESTS
+from page_blocks import FENCE, INLINE, commands
+from places import ROOT, TESTS
 
+import ieco_opt
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import cli
 from ieco_opt.documents.yaml_document import parse_trusted
@@ -33,7 +29,6 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS]
 PACKAGE = ROOT / "ieco_opt"
 
 MOST_WORDS = 700
-LONGEST_S = 300
 
 # Words that the fields of optimisation and of serving have others for; names in code are another matter.
 BANNED = re.compile(
@@ -41,114 +36,15 @@ BANNED = re.compile(
     r"|beat(s|en)?|least change|concessions?|menu|shelf)\b",
     re.IGNORECASE,
 )
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-
-
-@dataclass(frozen=True)
-class Quoted:
-    """A command that a page tells to run, and what the page says that it prints, if it does."""
-
-    words: tuple[str, ...]
-    output: str | None = None
-
-    def __str__(self) -> str:
-        return " ".join(self.words)
 
 
 def prose(text: str) -> str:
     """A page without its code, line for line."""
     without_blocks = FENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
     return INLINE.sub("", re.sub(r"^ {4}.*$", "", without_blocks, flags=re.MULTILINE))
-
-
-def shell_commands(line: str) -> Iterator[tuple[str, ...]]:
-    """Calls of ieco-opt in a line of shell; none in a line with a placeholder for a command."""
-    for part in re.split(r"&&|;", line):
-        words = tuple(shlex.split(part, comments=True))
-        if words and words[0].removeprefix(".venv/bin/") == "ieco-opt" and "COMMAND" not in words:
-            yield words[1:]
-
-
-def commands(text: str) -> Iterator[Quoted]:
-    """Commands of a page; what a block ``text`` holds is the output of the last command before it."""
-    last: Quoted | None = None
-    for match in re.finditer(rf"{FENCE.pattern}|{INLINE.pattern}", text, re.MULTILINE | re.DOTALL):
-        language, block, inline = match.groups()
-        if language == "text" and last is not None:
-            yield Quoted(last.words, block)
-            last = None
-        for line in block.splitlines() if language == "sh" else [inline] if inline else []:
-            for words in shell_commands(line):
-                last = Quoted(words)
-                yield last
-
-
-def runnable(page: Path) -> list[Quoted]:
-    """Commands of a page that work on what is shipped; one that is told twice is run once, with its output."""
-    found = {}
-    for command in commands(page.read_text("utf-8")):
-        if len(command.words) > 1 and (command.output is not None or command.words not in found):
-            found[command.words] = command
-    return list(found.values())
-
-
-def quoted(pages: list[Path]) -> list[Quoted]:
-    return [command for page in pages for command in runnable(page) if command.output is not None]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to write to, with the shipped scenarios in it."""
-    (tmp_path / "scenarios").symlink_to(SCENARIOS)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(command: Quoted) -> subprocess.CompletedProcess[str]:
-    """Run a command in the folder of the test, after whatever command of the README writes a file that it reads."""
-    for writer in runnable(README):
-        if "--out" in writer.words and writer.words[writer.words.index("--out") + 1] in command.words[1:2]:
-            run(writer)
-    words = [sys.executable, "-m", "ieco_opt", *command.words]
-    environment = os.environ | {"COLUMNS": "110", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        words, capture_output=True, text=True, check=False, timeout=LONGEST_S, env=environment, stdin=subprocess.DEVNULL
-    )
-
-
-def comparable(text: str) -> str:
-    """Text with seconds and line breaks made alike; rows of heuristics (their name, ``7/7`` ...) end in seconds."""
-    text = re.sub(r"^(\S+ +\d+/\d+ .*) \d+\.\d+$", r"\1 _", text, flags=re.MULTILINE)
-    return " ".join(re.sub(r"\d+\.\d+ s\b", "_ s", text).split())
-
-
-def not_printed(command: Quoted, printed: str) -> list[str]:
-    """Lines that a page quotes and the command does not print."""
-    assert command.output is not None
-    # What a cheaper plan would miss is looked for during some seconds: a slow machine finds less of it.
-    lines = [line for line in command.output.splitlines() if not line.startswith("demand of ")]
-    return [line for line in lines if line.strip() != "..." and comparable(line) not in comparable(printed)]
-
-
-@pytest.mark.parametrize("command", runnable(README), ids=str)
-def test_commands_of_the_readme_run_and_print_what_it_quotes(command: Quoted, folder: Path) -> None:
-    done = run(command)
-    assert done.returncode == 0, done.stderr
-    assert command.output is None or not_printed(command, done.stdout) == []
-    for option in ("--out", "--plot"):
-        if option in command.words:
-            assert (folder / command.words[command.words.index(option) + 1]).stat().st_size
-
-
-@pytest.mark.parametrize("command", quoted(DOCS), ids=str)
-def test_commands_print_what_docs_quote(command: Quoted, folder: Path) -> None:
-    done = run(command)
-    assert not_printed(command, done.stdout + done.stderr) == []
-    assert done.returncode in (0, 3)
 
 
 @each_page
@@ -162,17 +58,6 @@ def test_commands_exist_and_take_their_options(page: Path) -> None:
         # Without arguments it is the name of a command.
         if words and not isinstance(called, click.Group) and "[" not in words[0]:
             called.make_context(called.name, words)
-
-
-def python_blocks(page: Path) -> str:
-    return "\n".join(block for language, block in FENCE.findall(page.read_text("utf-8")) if language == "python")
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=lambda page: page.name)
-def test_python_of_pages_runs(page: Path, folder: Path) -> None:
-    script = folder / "block.py"
-    script.write_text(python_blocks(page), "utf-8")
-    runpy.run_path(str(script))
 
 
 @pytest.mark.parametrize(
@@ -285,3 +170,11 @@ def test_the_citation_is_of_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
     assert f"## {project['version']}\n" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_page_of_python_names_everything_public() -> None:
+    page = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    named = set(re.findall(r"^\.\. auto(?:function|class):: (\w+)$", page, re.MULTILINE))
+    errors = {name for name in ieco_opt.__all__ if name == "errors" or name.endswith("Error")}
+    assert named == set(ieco_opt.__all__) - errors
+    assert ".. automodule:: ieco_opt.errors" in page

@@ -38,7 +38,7 @@ def page(results: Sequence[Answer], *, files: Sequence[str | None] = (), variati
 def report(results: Answer | Sequence[Answer], path: str | Path | None = None) -> str:
     """Put one result or several on one page of HTML that needs nothing else, and return its text.
 
-    A file is written only where one is given; errors are those of :func:`save`.
+    A file is written only where one is given; errors are those of ``save``.
     """
     from ieco_opt.results.answer import Answer
 
