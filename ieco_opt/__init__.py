@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.solvers.config import load_solver_config
 
+    __version__: str
+
 _HOMES = {
     **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
     **dict.fromkeys(("Fleet", "Scenario"), "ieco_opt.scenario"),
@@ -101,6 +103,10 @@ def __getattr__(name: str) -> Any:
         name = new
     if name == "errors":
         return import_module("ieco_opt.errors")
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("ieco_opt")
     if name not in __all__:
         raise AttributeError(f"module 'ieco_opt' has no attribute '{name}'")
     return getattr(import_module(_HOMES.get(name, "ieco_opt.api")), name)
