@@ -1,0 +1,169 @@
+"""Near-optimal alternatives for people in a terminal: one table, and what is proven of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ieco_opt.reports.text import wording
+from ieco_opt.reports.text.fleet_wording import UNITS, amount, plain
+from ieco_opt.reports.text.table import LEAST_WIDTH, Column, wrapped
+from ieco_opt.reports.text.table_columns import counts, gaps, hourly_costs, numbers, speaking, speeds, words
+from ieco_opt.reports.text.titled_table import TitledTable, fitted
+from ieco_opt.results.alternatives import Alternative, Alternatives, rows_of
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.plan import FleetPlan
+from ieco_opt.scenario import Fleet
+
+_LEFT_OUT_FIRST = ("batch", "TTFT", "weights", "proof", "engine")
+
+
+def render(result: Alternatives, width: int = 100) -> str:
+    """Put alternatives into text for a terminal of ``width`` columns."""
+    width = max(width, LEAST_WIDTH)
+    columns = _of_plans(result) if result.of_fleet else _of_deployments(result)
+    table = TitledTable(_heading(result), speaking(columns), _LEFT_OUT_FIRST)
+    rows = [row for each in result.found for row in rows_of(each)]
+    layouts = [row.parallelism.short() for row in rows if row.parallelism is not None]
+    foot = [_rest(result), *wording.letters_in(layouts), *wording.trust(rows), _solver(result)]
+    return "\n\n".join([fitted(table, width), wrapped(foot, width)])
+
+
+def _heading(result: Alternatives) -> str:
+    count = len(result.found)
+    noun = "plan" if result.of_fleet else "deployment"
+    what = (
+        f"the {_best(result)} {noun} and {wording.counted(count - 1, 'alternative')}"
+        if count > 1
+        else (f"the {_best(result)} {noun} has no alternative")
+    )
+    stopped = f"PARTIAL RESULT: the search was stopped ({result.stopped}); " if result.stopped is not None else ""
+    return f"{stopped}{result.scenario.name}: {what} within {_share(result.within)} that differ in {_differ(result)}"
+
+
+def _best(result: Alternatives) -> str:
+    if not result.of_fleet:
+        power = "" if result.preference is None else f" (greatest speed^{result.preference:g} / cost)"
+        return f"{wording.objective(result.objective)}{power}"
+    return {"cost": "cheapest", "throughput": "most-serving"}.get(result.objective, f"least-{result.objective}")
+
+
+def _differ(result: Alternatives) -> str:
+    *others, last = result.differ
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _share(share: float) -> str:
+    return f"{100.0 * share:.3g} %"
+
+
+def _rest(result: Alternatives) -> str:
+    """What is known of everything that is not listed."""
+    noun = "plan" if result.of_fleet else "deployment"
+    uses = (
+        f"uses every {_and(result)} of one of these" if result.of_fleet else f"has the {_and(result)} of one of these"
+    )
+    every = f"every other {noun} within {_share(result.within)} {uses}"
+    match result.ended:
+        case "exhausted":
+            return f"proven: every feasible {noun} {uses}"
+        case "beyond":
+            assert result.next_one is not None
+            proof = f"proven: {every}" if result.complete else f"not proven, within the solver's gap: {every}"
+            return f"{proof}; the next best is {_share(result.next_one.excess)} worse: {_named(result.next_one)}"
+        case "count":
+            return f"{result.count} were asked for; more may lie within {_share(result.within)} (--count)"
+        case _:
+            return f"more may lie within {_share(result.within)}: the search was stopped"
+
+
+def _and(result: Alternatives) -> str:
+    *others, last = result.differ
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _named(alternative: Alternative) -> str:
+    if isinstance(alternative.answer, Deployment):
+        return wording.configuration(alternative.answer)
+    return "; ".join(map(str, alternative.combinations))
+
+
+def _solver(result: Alternatives) -> str:
+    proof = wording.proof([(each.status, each.gap) for each in result.found])
+    name = "HiGHS" if result.solver.solver == "highs" else result.solver.solver
+    version = f" {result.versions.highspy}" if result.solver.solver == "highs" else ""
+    solves = wording.counted(result.solves, "solve")
+    return f"{proof} among what those before leave; {solves} in {result.seconds:.1f} s with {name}{version}"
+
+
+def _excess(each: Alternative, rank: int) -> str:
+    return "best" if rank == 1 else "equal" if each.excess < 5e-7 else f"+{100.0 * each.excess:.2f} %"
+
+
+def _of_deployments(result: Alternatives) -> list[Column]:
+    found = result.found
+    rows = [each.answer for each in found if isinstance(each.answer, Deployment)]
+    return [
+        counts("#", "", range(1, len(found) + 1)),
+        Column("worse by", "", tuple(_excess(each, rank) for rank, each in enumerate(found, 1))),
+        speeds([row.speed_tokens_per_s for row in rows]),
+        numbers("cost", "$/Mtok", [row.cost_usd_per_mtok for row in rows]),
+        counts("GPUs", "", [row.gpus for row in rows]),
+        words("accelerator", (row.accelerator for row in rows)),
+        words("engine", (row.engine or "-" for row in rows)),
+        words("layout", (row.parallelism.short() for row in rows)),
+        words("weights", (row.weights or "-" for row in rows)),
+        counts("batch", "", [row.batch for row in rows]),
+        *_proofs(found),
+    ]
+
+
+def _proofs(found: Sequence[Alternative]) -> list[Column]:
+    return [replace(gaps([(each.status, each.gap) for each in found]), name="proof", words=True)]
+
+
+def _of_plans(result: Alternatives) -> list[Column]:
+    """One row for each type of instance; what is of the plan stands in its first row."""
+    assert isinstance(result.scenario, Fleet)
+    lines = [
+        (rank, each, row, at == 0)
+        for rank, each in enumerate(result.found, 1)
+        if isinstance(each.answer, FleetPlan)
+        for at, row in enumerate(each.answer.instances)
+    ]
+
+    def once(cells: Sequence[str]) -> tuple[str, ...]:
+        return tuple(cell if first else "" for cell, (_, _, _, first) in zip(cells, lines, strict=True))
+
+    costs = hourly_costs([each.answer.usd_per_hour for _, each, _, _ in lines if isinstance(each.answer, FleetPlan)])
+    columns = [
+        Column("#", "", once([str(rank) for rank, _, _, _ in lines])),
+        Column("worse by", "", once([_excess(each, rank) for rank, each, _, _ in lines])),
+        *_objectives(result, once, [each for _, each, _, _ in lines]),
+        replace(costs, cells=once(costs.cells)),
+        words("workload", (row.workload for _, _, row, _ in lines)),
+        words("phase", (row.phase for _, _, row, _ in lines)),
+        words("pool", (row.pool for _, _, row, _ in lines)),
+        Column("instances", "x GPUs", tuple(f"{row.instances} x {row.gpus}" for _, _, row, _ in lines)),
+        words("engine", (row.engine or "-" for _, _, row, _ in lines)),
+        words("layout", (row.layout for _, _, row, _ in lines)),
+        words("weights", (row.weights or "-" for _, _, row, _ in lines)),
+        counts("batch", "", [row.batch for _, _, row, _ in lines]),
+    ]
+    proofs = _proofs([each for _, each, _, _ in lines])
+    return [*columns, *(replace(column, cells=once(column.cells)) for column in proofs)]
+
+
+def _objectives(
+    result: Alternatives, once: Callable[[Sequence[str]], tuple[str, ...]], found: Sequence[Alternative]
+) -> list[Column]:
+    """The objective where it is not the hourly cost: requests/s of one workload, or what the objective counts."""
+    assert isinstance(result.scenario, Fleet)
+    if result.objective == "cost":
+        return []
+    values = [each.objective for each in found]
+    if result.objective != "throughput":
+        return [Column(result.objective, "", once([amount(value, UNITS[result.objective]) for value in values]))]
+    alone = len(result.scenario.workloads) == 1
+    demand = result.scenario.workloads[0].demand if alone else 1.0
+    return [Column("requests", "/s" if alone else "x demand", once([plain(value * demand) for value in values]))]
