@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.fleet_wording import UNITS, amount, plain
-from ieco_opt.reports.text.table import LEAST_WIDTH, Column, wrapped
+from ieco_opt.reports.text.table import LEAST_WIDTH, MOST_ROWS, Column, wrapped
 from ieco_opt.reports.text.table_columns import counts, gaps, hourly_costs, numbers, speaking, speeds, words
 from ieco_opt.reports.text.titled_table import TitledTable, fitted
-from ieco_opt.results.alternatives import Alternative, Alternatives, rows_of
+from ieco_opt.results.alternatives import Alternative, Alternatives, Combination, rows_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet
@@ -21,12 +21,14 @@ _LEFT_OUT_FIRST = ("batch", "TTFT", "weights", "proof", "engine")
 def render(result: Alternatives, width: int = 100) -> str:
     """Put alternatives into text for a terminal of ``width`` columns."""
     width = max(width, LEAST_WIDTH)
-    columns = _of_plans(result) if result.of_fleet else _of_deployments(result)
-    table = TitledTable(_heading(result), speaking(columns), _LEFT_OUT_FIRST)
     rows = [row for each in result.found for row in rows_of(each)]
+    too_many = result.of_fleet and len(rows) > MOST_ROWS
+    columns = _of_totals(result) if too_many else _of_plans(result) if result.of_fleet else _of_deployments(result)
+    table = TitledTable(_heading(result), speaking(columns), _LEFT_OUT_FIRST)
+    changes = [wrapped(_changes(result), width, indent="  ")] if too_many else []
     layouts = [row.parallelism.short() for row in rows if row.parallelism is not None]
     foot = [_rest(result), *wording.letters_in(layouts), *wording.trust(rows), _solver(result)]
-    return "\n\n".join([fitted(table, width), wrapped(foot, width)])
+    return "\n\n".join([fitted(table, width), *changes, wrapped(foot, width)])
 
 
 def _heading(result: Alternatives) -> str:
@@ -60,9 +62,7 @@ def _share(share: float) -> str:
 def _rest(result: Alternatives) -> str:
     """What is known of everything that is not listed."""
     noun = "plan" if result.of_fleet else "deployment"
-    uses = (
-        f"uses every {_and(result)} of one of these" if result.of_fleet else f"has the {_and(result)} of one of these"
-    )
+    uses = f"{'uses every' if result.of_fleet else 'has the'} {_and(result)} of one of these"
     every = f"every other {noun} within {_share(result.within)} {uses}"
     match result.ended:
         case "exhausted":
@@ -152,6 +152,38 @@ def _of_plans(result: Alternatives) -> list[Column]:
     ]
     proofs = _proofs([each for _, each, _, _ in lines])
     return [*columns, *(replace(column, cells=once(column.cells)) for column in proofs)]
+
+
+def _of_totals(result: Alternatives) -> list[Column]:
+    """One row a plan, where all their instances are more than people read."""
+    found, plans = result.found, [each.answer for each in result.found if isinstance(each.answer, FleetPlan)]
+    return [
+        counts("#", "", range(1, len(found) + 1)),
+        Column("worse by", "", tuple(_excess(each, rank) for rank, each in enumerate(found, 1))),
+        *_objectives(result, tuple, found),
+        hourly_costs([plan.usd_per_hour for plan in plans]),
+        counts("GPUs", "", [plan.gpus for plan in plans]),
+        counts("instances", "", [sum(row.instances for row in plan.instances) for plan in plans]),
+        *_proofs(found),
+    ]
+
+
+def _changes(result: Alternatives) -> list[str]:
+    """What the best plan uses, and what each other one uses instead."""
+    best = set(result.found[0].combinations)
+    lines = [f"1 uses {_by_workload(best)}"]
+    for rank, each in enumerate(result.found[1:], 2):
+        used = set(each.combinations)
+        instead = f", and uses {_by_workload(used - best)} instead" if used - best else ""
+        lines.append(f"{rank} gives up {_by_workload(best - used)}{instead}")
+    return [*lines, "--out FILE or --format csv has the instances of each"]
+
+
+def _by_workload(combinations: set[Combination]) -> str:
+    grouped: dict[str | None, list[str]] = {}
+    for each in sorted(combinations, key=str):
+        grouped.setdefault(each.workload, []).append(str(replace(each, workload=None)))
+    return "; ".join(f"{workload}: {', '.join(texts)}" for workload, texts in grouped.items())
 
 
 def _objectives(
