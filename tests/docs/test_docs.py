@@ -241,7 +241,12 @@ def test_the_page_of_the_proof_names_every_family_of_constraints() -> None:
     tables = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "proof.md").read_text("utf-8"), re.MULTILINE)
     named = {name.split("[")[0] for cell in tables for name in INLINE.findall(cell)}
     fleet = PACKAGE / "fleet" / "program"
-    programs = [PACKAGE / "programs" / "deployment.py", fleet / "loads.py", *fleet.glob("p*.py")]
+    programs = [
+        PACKAGE / "programs" / "deployment.py",
+        fleet / "loads.py",
+        fleet / "exclusion.py",
+        *fleet.glob("p*.py"),
+    ]
     code = "\n".join(path.read_text("utf-8") for path in programs)
     defined = set(re.findall(r"model\.(\w+) = pyo\.(?:Constraint|ConstraintList|Block)\(", code))
     assert len(defined) > 20

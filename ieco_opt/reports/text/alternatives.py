@@ -39,8 +39,9 @@ def _heading(result: Alternatives) -> str:
         if count > 1
         else (f"the {_best(result)} {noun} has no alternative")
     )
+    verb = "differs" if count <= 2 else "differ"
     stopped = f"PARTIAL RESULT: the search was stopped ({result.stopped}); " if result.stopped is not None else ""
-    return f"{stopped}{result.scenario.name}: {what} within {_share(result.within)} that differ in {_differ(result)}"
+    return f"{stopped}{result.scenario.name}: {what} within {_share(result.within)} that {verb} in {_differ(result)}"
 
 
 def _best(result: Alternatives) -> str:
@@ -56,7 +57,7 @@ def _differ(result: Alternatives) -> str:
 
 
 def _share(share: float) -> str:
-    return f"{100.0 * share:.3g} %"
+    return f"{plain(100.0 * share, 3)} %"
 
 
 def _rest(result: Alternatives) -> str:
