@@ -64,10 +64,10 @@ def test_files_hold_what_is_shown(small: str, tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_question_is_answered_as_it_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("alternatives", *ASKED, "--within", "0.4") == 0
+    assert run("alternatives", *ASKED, "--within", "0.04") == 0
     said = capsys.readouterr().out
     assert "the most-serving plan" in said
-    assert "proven: every other plan within 40 % uses every pool and layout of one of these" in said
+    assert "proven: every other plan within 4 % uses every pool and layout of one of these" in said
     assert run("alternatives", *ASKED[:-1], "1ms") == 3
     assert capsys.readouterr().err.startswith("NOT POSSIBLE, proven: Llama-3.1-8B")
 
