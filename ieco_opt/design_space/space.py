@@ -106,9 +106,7 @@ def build_design_space(
             ask(f"enumerating the configurations of {accelerator[1].name}")
             found, reasons = build_families(request, accelerator, precision)
             offered += found
-            if kept is not None:
-                found = [taken(family, np.flatnonzero(kept(family))) for family in found]
-            families += distinct_in_time([found], limited=limits.on_prompts)[0]
+            families += distinct_in_time([_keeping(found, kept)], limited=limits.on_prompts)[0]
             rejected.update(reasons)
     listed = request.batches is not None
     edges = np.array(request.batches, dtype=np.int64) if listed else batch_edges(request.batch_min, request.batch_max)
@@ -148,6 +146,11 @@ def build_design_space(
             rejected=rejected,
         ),
     )
+
+
+def _keeping(families: Sequence[Family], kept: Kept | None) -> Sequence[Family]:
+    """Families with the setups that there are."""
+    return families if kept is None else [taken(family, np.flatnonzero(kept(family))) for family in families]
 
 
 def _plain(family: Family, edges: Integers, *, listed: bool) -> tuple[Alternatives, Cells]:

@@ -70,7 +70,7 @@ def _rest(result: Alternatives) -> str:
             return f"proven: every feasible {noun} {uses}"
         case "beyond":
             assert result.next_one is not None
-            proof = f"proven: {every}" if result.complete else f"not proven, within the solver's gap: {every}"
+            proof = f"proven: {every}" if result.complete else f"not proven, since the solver left a gap: {every}"
             return f"{proof}; the next best is {_share(result.next_one.excess)} worse: {_named(result.next_one)}"
         case "count":
             return f"{result.count} were asked for; more may lie within {_share(result.within)} (--count)"
