@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "Alternatives",
     "Comparison",
     "ConfigurationAnswer",
     "Deployment",
@@ -17,6 +18,7 @@ __all__ = [
     "ScenarioError",
     "SolverConfig",
     "SolverError",
+    "alternatives",
     "calibrate",
     "compare",
     "errors",
@@ -58,7 +60,9 @@ if TYPE_CHECKING:
     )
     from ieco_opt.calibration.facade import calibrate, validate
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
+    from ieco_opt.fleet.near_optimal import alternatives
     from ieco_opt.reports.page import report
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
@@ -69,10 +73,14 @@ if TYPE_CHECKING:
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.solvers.config import load_solver_config
 
+    __version__: str
+
 _HOMES = {
     **dict.fromkeys(("InfeasibleError", "ScenarioError", "SolverError"), "ieco_opt.errors"),
     **dict.fromkeys(("Fleet", "Scenario"), "ieco_opt.scenario"),
     **dict.fromkeys(("calibrate", "validate"), "ieco_opt.calibration.facade"),
+    "Alternatives": "ieco_opt.results.alternatives",
+    "alternatives": "ieco_opt.fleet.near_optimal",
     "Comparison": "ieco_opt.results.comparison",
     "ConfigurationAnswer": "ieco_opt.results.configuration",
     "Deployment": "ieco_opt.results.deployment",
@@ -101,6 +109,10 @@ def __getattr__(name: str) -> Any:
         name = new
     if name == "errors":
         return import_module("ieco_opt.errors")
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("ieco_opt")
     if name not in __all__:
         raise AttributeError(f"module 'ieco_opt' has no attribute '{name}'")
     return getattr(import_module(_HOMES.get(name, "ieco_opt.api")), name)

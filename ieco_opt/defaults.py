@@ -22,6 +22,12 @@ Against = Literal["speed", "power", "gpus", "throughput"]
 UprightAxis = Literal["cost", "tokens_per_gpu"]
 """What the upright axis of a picture of a frontier shows."""
 
+Differ = Literal["accelerator", "engine", "layout", "pool"]
+"""What alternatives can differ in; pools are for fleets."""
+
+DEFAULT_WITHIN, DEFAULT_COUNT = 0.02, 10
+"""Share by which alternatives may be worse than the optimum, and how many are listed at most."""
+
 DEFAULT_CONFIG = "exact"
 """Solver configuration of deployments."""
 

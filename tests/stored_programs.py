@@ -305,6 +305,18 @@ def limits_and_replicas() -> Any:
     return build_fleet_program(FleetProgramData(problem))
 
 
+def without_earlier_plans() -> Any:
+    """Two earlier plans, one on GPUs of one pool and one on those of both: what is left has none of the first.
+
+    6 requests/s are two instances of 2 GPUs at $1, or on the other pool two of 2 at $3: $12/h.
+    """
+    pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=3)]
+    chat = _workload("chat", 6, [_point(2, 3), _point(2, 3, pool="q")])
+    space = _space(pools, [chat])
+    space = replace(space, apart=lambda column: column.pool, excluded=(frozenset({0}), frozenset({0, 1})))
+    return build_fleet_program(FleetProgramData(space.problem(space.columns())))
+
+
 def step_of_a_frontier() -> Any:
     """Least GPUs under the epsilons of a sweep, of a pool rented by the GPU with a node that is not whole.
 
@@ -501,6 +513,7 @@ STORED = (
     StoredProgram("deployment_least_carbon", least_carbon, 0.1 * (0.0152901731343 + 0.0236654328358) - 8 * 0.0005),
     StoredProgram("fleet_limits_and_replicas", limits_and_replicas, 8.0),
     StoredProgram("fleet_step_of_a_frontier", step_of_a_frontier, 5.0),
+    StoredProgram("fleet_without_earlier_plans", without_earlier_plans, 12.0),
     StoredProgram("fleet_instances_that_share_nodes", instances_that_share_nodes, 7.0),
     StoredProgram("fleet_either_mode", either_mode, 6.0),
     StoredProgram("fleet_caches_of_one_form", caches_of_one_form, 3.0),

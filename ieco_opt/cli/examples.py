@@ -45,6 +45,16 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("the most 32 H200 can serve", _QUESTION, cheap=False),
         Example("how fast for what price", _FRONT, cheap=False),
     ),
+    "alternatives": (
+        Example(
+            "cards and layouts that cost 2 % more at most",
+            "ieco-opt alternatives scenarios/llama-3.3-70b-accelerators.yaml --within 2%",
+        ),
+        Example(
+            "each server once, for a spreadsheet",
+            "ieco-opt alternatives scenarios/gpt-oss-120b.yaml --differ engine --within 50% --format csv",
+        ),
+    ),
     "calibrate": (
         Example("a profile from a table of runs", "ieco-opt calibrate measured.csv --out mine.yaml", cheap=False),
         Example(

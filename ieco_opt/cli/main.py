@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _COMMANDS = {
+    "alternatives": ("ieco_opt.cli.alternatives", "Near-optimal answers that differ in GPU, engine, layout or pool."),
     "calibrate": ("ieco_opt.cli.calibrate", "A calibration profile moved by measurements of your own."),
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "completion": ("ieco_opt.cli.completion", "The script that lets bash, zsh or fish complete what you type."),

@@ -152,7 +152,7 @@ class Delivery:
         rows: pd.DataFrame,
         as_json: Callable[[], str],
         as_table: Callable[[int], str],
-        draw: Callable[[Path], object],
+        draw: Callable[[Path], object] | None = None,
     ) -> ExitStatus:
         """The same of a table about which there is more to say: .json has everything, .csv and .parquet its rows."""
         from ieco_opt.documents.destinations import replace_file

@@ -228,7 +228,7 @@ def distinct(families: Sequence[Family]) -> list[Family]:
     # Where the one with most room takes no draft model, the one with most room that does stays too.
     refused = np.isin(key.reshape(-1), key.reshape(-1)[kept & ~drafted]) & drafted
     kept |= _first_of_each(key.reshape(-1), free, owner, refused)
-    return [_taken(each, row[kept & (owner == at)]) for at, each in enumerate(families)]
+    return [taken(each, row[kept & (owner == at)]) for at, each in enumerate(families)]
 
 
 def identity(degrees: Degrees) -> NDArray[np.float64]:
@@ -264,7 +264,8 @@ def _first_of_each(
     return kept
 
 
-def _taken(family: Family, rows: Rows) -> Family:
+def taken(family: Family, rows: Rows) -> Family:
+    """A family with some of its setups alone."""
     drafts = family.drafts
     if drafts is not None and drafts.of is not None:
         drafts = replace(drafts, of=drafts.of[rows])

@@ -12,7 +12,7 @@ from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
-from ieco_opt.design_space.space import DesignSpace, build_design_space
+from ieco_opt.design_space.space import DesignSpace, Kept, build_design_space
 from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.servers import EngineChoices
@@ -29,11 +29,13 @@ def design_space_of(
     *,
     measure: Measure = Measure.COST,
     pessimistic: bool = False,
+    kept: Kept | None = None,
 ) -> DesignSpace:
     """Enumerate and prune the alternatives of a scenario, under its own limits or under others.
 
     What is dropped is slower than another deployment and takes more of ``measure``, so each has a space of its own.
-    ``pessimistic``: every latency, cost and energy is that of the pessimistic end of a band.
+    ``pessimistic``: every latency, cost and energy is that of the pessimistic end of a band. ``kept`` is that of
+    :func:`build_design_space`.
     """
     return build_design_space(
         replace(family_request(resolved, pessimistic=pessimistic), measure=measure),
@@ -41,6 +43,7 @@ def design_space_of(
         resolved.precisions or (None,),
         limits_of(resolved.scenario) if limits is None else limits,
         ask,
+        kept,
     )
 
 

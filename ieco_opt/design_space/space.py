@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time
+from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time, taken
 from ieco_opt.design_space.dominance import (
     Cells,
     Staircase,
@@ -29,6 +29,9 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.starting import starting
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.rows import stack_rows
+
+Kept = Callable[[Family], NDArray[np.bool_]]
+"""Which setups of a family, shape (setups,), a design space has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,12 @@ def build_design_space(
     precisions: Sequence[Precision | None],
     limits: Limits,
     ask: Ask = go_on,
+    kept: Kept | None = None,
 ) -> DesignSpace:
-    """Enumerate the alternatives of a scenario and drop what is provably not on its frontier."""
+    """Enumerate the alternatives of a scenario and drop what is provably not on its frontier.
+
+    ``kept`` says which setups there are, where not all of them: what is left out makes nothing else dominated.
+    """
     rejected = Counter[str]()
     families, offered = [], []
     for accelerator in enumerate(accelerators):
@@ -99,7 +106,7 @@ def build_design_space(
             ask(f"enumerating the configurations of {accelerator[1].name}")
             found, reasons = build_families(request, accelerator, precision)
             offered += found
-            families += distinct_in_time([found], limited=limits.on_prompts)[0]
+            families += distinct_in_time([_keeping(found, kept)], limited=limits.on_prompts)[0]
             rejected.update(reasons)
     listed = request.batches is not None
     edges = np.array(request.batches, dtype=np.int64) if listed else batch_edges(request.batch_min, request.batch_max)
@@ -139,6 +146,11 @@ def build_design_space(
             rejected=rejected,
         ),
     )
+
+
+def _keeping(families: Sequence[Family], kept: Kept | None) -> Sequence[Family]:
+    """Families with the setups that there are."""
+    return families if kept is None else [taken(family, np.flatnonzero(kept(family))) for family in families]
 
 
 def _plain(family: Family, edges: Integers, *, listed: bool) -> tuple[Alternatives, Cells]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +41,7 @@ def nondominated(
     *,
     beyond: bool = False,
     frugal: bool = False,
+    apart: Callable[[Column], Hashable] | None = None,
 ) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
 
@@ -48,13 +49,13 @@ def nondominated(
     requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
     Where capacity beyond the demand counts (``beyond``), and instances do, only a single copy with as much replaces.
     Where energy counts (``frugal``), requests must take as little of it; copies, which have no more GPUs, draw no more
-    while idle.
+    while idle. Only columns alike in ``apart`` replace each other.
     """
     served_up_to_demand = len(candidate.classes) == 1 and not beyond
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
     lone = beyond or candidate.workload.workload.max_instances is not None
     kept: list[Column] = []
-    alike: dict[tuple[int, Phase, CacheForm | None], list[Column]] = {}
+    alike: dict[tuple[int, Phase, CacheForm | None, Hashable], list[Column]] = {}
 
     def small_first(column: Column) -> tuple[float, ...]:
         return (column.gpus, *(-served for served in column.requests_per_s), *(column.busy_s if frugal else ()))
@@ -62,12 +63,13 @@ def nondominated(
     for column in sorted(columns, key=small_first):
         ask()
         # What goes with any cache replaces what needs one of its form, and not the other way round.
-        rivals = [one for form in {None, column.cache_form} for one in alike.get((column.pool, column.phase, form), ())]
+        forms, own = {None, column.cache_form}, None if apart is None else apart(column)
+        rivals = [one for form in forms for one in alike.get((column.pool, column.phase, form, own), ())]
         size = pools[column.pool].node_size
         if not any(
             _replaces(one, column, most, size, lone=lone) and (not frugal or _as_frugal(one, column)) for one in rivals
         ):
-            alike.setdefault((column.pool, column.phase, column.cache_form), []).append(column)
+            alike.setdefault((column.pool, column.phase, column.cache_form, own), []).append(column)
             kept.append(column)
     return kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -67,11 +67,13 @@ def columns_at(
     beyond: bool = False,
     frugal: bool = False,
     kept: Callable[[Column], bool] | None = None,
+    apart: Callable[[Column], Hashable] | None = None,
 ) -> list[Column]:
     """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
 
     ``beyond``: also keep what serves more than the demand, and what several smaller instances replace. ``frugal``: also
-    what takes less energy for a request. ``kept`` says which columns there are.
+    what takes less energy for a request. ``kept`` says which columns there are; those alike in ``apart`` alone replace
+    each other.
     """
     service, phases = candidate.service(speed_factor), candidate.phases
     listed: list[tuple[SetupTable, list[Column]]] = []
@@ -94,7 +96,7 @@ def columns_at(
             column = _point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing([column for column in found if kept is None or kept(column)])
-    return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal)
+    return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal, apart=apart)
 
 
 def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Column | None:

@@ -59,9 +59,7 @@ def plan(
     SolverError
         The solver is missing, contradicts the recomputed plan, or found nothing before a limit ended it.
     """
-    wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
-    if wanted not in (choices := get_args(FleetObjective)):
-        raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
+    wanted = objective_of(fleet, objective)
     if wanted == "throughput":
         check_relaxations(wanted, asked=relaxations)
         return _most_served(fleet, solver_config, report, within)
@@ -81,6 +79,20 @@ def plan(
             described = replace(described, next_cheaper=better_would_violate(asked.planner, asked.run, described))
     question = Question(kind="plan", objective=wanted)
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, stopped), (described,), seconds)
+
+
+def objective_of(fleet: Fleet, objective: FleetObjective | None) -> FleetObjective:
+    """What is minimised: what is asked for, or what the fleet says (``cost`` where it asks for a frontier).
+
+    Raises
+    ------
+    ScenarioError
+        There is no such objective.
+    """
+    wanted = objective or ("cost" if fleet.objective == "frontier" else fleet.objective)
+    if wanted not in (choices := get_args(FleetObjective)):
+        raise ScenarioError.single(f"found '{wanted}', expected one of {', '.join(choices)}", field="objective")
+    return wanted
 
 
 def _most_served(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +93,8 @@ class FleetProblem:
         Positions of a prefill and a decode column that must not be used together.
     decides_loads
         Whether the requests that each column serves are decided too, since energy matters.
+    excluded
+        Plans that are not to come again: of each the groups of columns that it uses, of which one must be given up.
     """
 
     pools: tuple[PoolData, ...]
@@ -102,6 +104,7 @@ class FleetProblem:
     late_pairs: tuple[tuple[int, int], ...]
     caps: Caps
     decides_loads: bool = False
+    excluded: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     def has_slack(self, workload: int) -> bool:
         """Whether the slack of a workload is a criterion; a mix whose loads are decided is spread for its energy."""
@@ -122,7 +125,8 @@ class FleetSpace:
     """A fleet priced once; :meth:`columns` reads off what meets the service at a speed factor.
 
     ``demand_factor`` is what the demands that the scenario says are multiplied by; ``kept`` says which columns there
-    are, where not all of them.
+    are, where not all of them. Columns that differ in ``apart`` never replace each other, and ``excluded`` holds what
+    earlier plans use, in its terms: no plan uses all of one entry.
     """
 
     resolved: ResolvedFleet
@@ -132,6 +136,8 @@ class FleetSpace:
     decides_loads: bool = False
     demand_factor: float = 1.0
     kept: Callable[[Column], bool] | None = None
+    apart: Callable[[Column], Hashable] | None = None
+    excluded: tuple[frozenset[Hashable], ...] = ()
 
     @property
     def demands(self) -> tuple[Demand, ...]:
@@ -185,7 +191,17 @@ class FleetSpace:
             ask(f"choosing instances: workload {at + 1} of {len(self.candidates)}")
             pools, frugal = self.resolved.pools, self.decides_loads
             found.append(
-                columns_at(candidate, at, pools, speed_factor, ask, beyond=beyond, frugal=frugal, kept=self.kept)
+                columns_at(
+                    candidate,
+                    at,
+                    pools,
+                    speed_factor,
+                    ask,
+                    beyond=beyond,
+                    frugal=frugal,
+                    kept=self.kept,
+                    apart=self.apart,
+                )
             )
         return found
 
@@ -233,7 +249,18 @@ class FleetSpace:
             late_pairs=tuple(conflicts(columns)),
             caps=self.caps,
             decides_loads=self.decides_loads,
+            excluded=self._excluded_of(columns),
         )
+
+    def _excluded_of(self, columns: Sequence[Column]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Positions of the columns of each earlier plan, by group; a plan of which a group is missing cannot come."""
+        if self.apart is None or not self.excluded:
+            return ()
+        groups: dict[Hashable, list[int]] = {}
+        for at, column in enumerate(columns):
+            groups.setdefault(self.apart(column), []).append(at)
+        present = [used for used in self.excluded if used <= groups.keys()]
+        return tuple(tuple(tuple(at) for each, at in groups.items() if each in used) for used in present)
 
     def with_nodes(self, pool: int, whole: int) -> FleetSpace:
         """The same fleet with another number of whole nodes in one pool."""

@@ -182,12 +182,17 @@ def parallelism_of(degrees: Degrees, row: int = 0) -> Parallelism:
 
 def rows_of(degrees: Degrees, held: Parallelism) -> NDArray[np.bool_]:
     """Which of some setups, shape (setups,), is the one that a record says."""
+    same: NDArray[np.bool_] = rows_of_layout(degrees, held) & (degrees.redundant_experts == held.redundant_experts)
+    return same
+
+
+def rows_of_layout(degrees: Degrees, held: Parallelism) -> NDArray[np.bool_]:
+    """Which of some setups, shape (setups,), have the layout of a record, with however many redundant experts."""
     same: NDArray[np.bool_] = (
         (degrees.stage_ranks == held.stage_ranks)
         & (degrees.attention_data_parallel == held.attention_data)
         & (degrees.pipeline_parallel == held.pipeline)
         & (degrees.expert_parallel == held.expert)
-        & (degrees.redundant_experts == held.redundant_experts)
         & (degrees.two_dimensional == (held.layout == "2d"))
     )
     return same

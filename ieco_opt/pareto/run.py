@@ -134,18 +134,23 @@ def answer(
     within: Run | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with the scenario, statistics and versions that a saved result needs."""
-    report = progress or sweeps.silent
+    usual, note = usual_objective(scenario)
+    asked, notes = (usual, (note,)) if objective is None else (objective, ())
+    question = question_of_one("solve", asked, preference)
+    with running(solver_config_of(solver_config), doing, within=within) as run:
+        search = search_of_one(asked, preference, progress or sweeps.silent)
+        found = _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), search)
+        return replace(found, notes=(*found.notes, *notes))
+
+
+def search_of_one(objective: str, preference: float, report: Progress = sweeps.silent) -> Callable[[Prober], Sweep]:
+    """The search of a design space for the one deployment that is best by an objective."""
     searches: dict[str, Callable[[Prober], Sweep]] = {
         "fastest": sweeps.fastest,
         **dict.fromkeys(("cheapest", "energy", "carbon"), sweeps.cheapest),
         "preferred": lambda prober: sweeps.preferred(prober, preference, report),
     }
-    usual, note = usual_objective(scenario)
-    asked, notes = (usual, (note,)) if objective is None else (objective, ())
-    question = question_of_one("solve", asked, preference)
-    with running(solver_config_of(solver_config), doing, within=within) as run:
-        found = _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), searches[asked])
-        return replace(found, notes=(*found.notes, *notes))
+    return searches[objective]
 
 
 def question_of_one(kind: Literal["solve", "explain"], objective: str, preference: float) -> Question:

@@ -201,3 +201,7 @@ def test_results_hold_the_files_that_a_scenario_names(tmp_path: Path, monkeypatc
     assert explanation.scenario.to_mapping()["model"] == model
     assert plan.scenario.to_mapping()["workloads"][0]["operating_points"][0]["gpus"] == 1
     assert "objective" not in plan.scenario.to_mapping()
+
+
+def test_the_version_is_that_of_results() -> None:
+    assert ieco_opt.__version__ == ieco_opt.show_versions()["ieco_opt"]

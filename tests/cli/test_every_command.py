@@ -39,6 +39,8 @@ COMMANDS = (
     ("solve", "small.yaml", "--objective", "preferred", "--out", "solve.json"),
     ("fleet", "fleet.yaml", "--out", "plan.json", "--nodes", "--plot", "plan.png"),
     ("fleet", "fleet.yaml", "--frontier", "gpus", "--delta", "0.5", "--out", "plans.json", "--plot", "plans.svg"),
+    ("alternatives", "small.yaml", "--within", "20%", "--count", "2", "--out", "others.json"),
+    ("alternatives", "fleet.yaml", "--count", "2", "--out", "others.csv"),
     ("explain", "small.yaml", "--out", "explain.json"),
     ("explain", "small.yaml", "--set", "limits.min_speed=5000"),
     (

@@ -20,6 +20,7 @@ from ieco_opt.fleet.program.data import (
     plain_name,
     position,
 )
+from ieco_opt.fleet.program.exclusion import define_exclusion_constraints, define_use_constraints
 from ieco_opt.fleet.program.loads import define_load_constraints, define_served_constraints, energy_kw, per_kwh
 from ieco_opt.fleet.program.packing import define_packing_constraints
 from ieco_opt.fleet.program.pairing import define_cache_form_constraints, define_pairing_constraints
@@ -50,6 +51,9 @@ def build_fleet_program(data: FleetProgramData) -> ConcreteModel:
     define_payment_constraints(model, data)
     define_power_constraints(model, data)
     define_cap_constraints(model, data)
+    if data.problem.excluded:
+        define_use_constraints(model, data)
+        define_exclusion_constraints(model, data)
     define_objective(model, data)
     return model
 

@@ -1,0 +1,120 @@
+"""The nightly job of the examples, on SQLite: run again, with another demand, and with a database that fails."""
+
+from __future__ import annotations
+
+import importlib.util
+import sqlite3
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sql
+from places import ROOT
+from sqlalchemy.exc import OperationalError
+
+import ieco_opt
+
+DAY = date(2026, 11, 27)
+
+
+@pytest.fixture(scope="module")
+def nightly() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nightly_plan", ROOT / "examples" / "nightly_plan.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def engine(nightly: ModuleType, tmp_path: Path) -> Iterator[sql.Engine]:
+    """A database with the demand of one day."""
+    made = sql.create_engine(f"sqlite:///{tmp_path / 'plans.db'}")
+    nightly.TABLES.create_all(made)
+    row = {"workload": "chat", "model": "Llama-3.1-8B", "weights": "fp8", "requests_per_s": 4.0, "prompt_tokens": 1000}
+    with made.begin() as connection:
+        connection.execute(sql.insert(nightly.DEMAND), [row | {"day": DAY, "output_tokens": 200, "min_speed": 20.0}])
+    yield made
+    made.dispose()
+
+
+def set_rate(nightly: ModuleType, engine: sql.Engine, rate: float) -> None:
+    with engine.begin() as connection:
+        connection.execute(sql.update(nightly.DEMAND).values(requests_per_s=rate))
+
+
+def stored(nightly: ModuleType, engine: sql.Engine) -> tuple[pd.DataFrame, pd.DataFrame]:
+    with engine.connect() as connection:
+        runs, instances = (
+            pd.read_sql_query(sql.select(table), connection) for table in (nightly.RUN, nightly.INSTANCE)
+        )
+    return runs, instances
+
+
+def test_a_plan_is_written_once_and_replaced_when_the_demand_changes(
+    nightly: ModuleType, engine: sql.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "optimal" in nightly.plan_day(engine, DAY)
+    runs, instances = stored(nightly, engine)
+    (result,) = runs["result"]
+    (tmp_path / "plan.json").write_text(result, "utf-8")
+    assert ieco_opt.verify(tmp_path / "plan.json").problems == []
+    assert instances["usd_per_hour"].sum() == pytest.approx(runs["usd_per_hour"][0])
+    set_rate(nightly, engine, 40.0)
+    nightly.plan_day(engine, DAY)
+    more, others = stored(nightly, engine)
+    assert len(more) == 1
+    assert more["usd_per_hour"][0] > runs["usd_per_hour"][0]
+    assert others["usd_per_hour"].sum() == pytest.approx(more["usd_per_hour"][0])
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("the same question was answered twice")
+
+    monkeypatch.setattr(ieco_opt, "plan", refused, raising=False)
+    assert nightly.main(["--database", str(engine.url), "--day", str(DAY)]) == 0
+    pd.testing.assert_frame_equal(stored(nightly, engine)[0], more)
+
+
+def test_a_failure_in_the_middle_leaves_the_plan_of_before_and_is_tried_again(
+    nightly: ModuleType, engine: sql.Engine
+) -> None:
+    nightly.plan_day(engine, DAY)
+    before = stored(nightly, engine)
+    set_rate(nightly, engine, 40.0)
+    failures, waits = [sqlite3.OperationalError("database is locked")] * 2, list[float]()
+
+    @sql.event.listens_for(engine, "before_cursor_execute")
+    def fail(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO plan_instance") and failures:
+            raise OperationalError(statement, None, failures.pop())
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        for now, then in zip(stored(nightly, engine), before, strict=True):
+            pd.testing.assert_frame_equal(now, then)
+
+    nightly.plan_day(engine, DAY, wait)
+    assert waits == [1.0, 2.0]
+    assert stored(nightly, engine)[0]["usd_per_hour"][0] > before[0]["usd_per_hour"][0]
+    after = stored(nightly, engine)
+    set_rate(nightly, engine, 4.0)
+    failures.extend([sqlite3.OperationalError("disk I/O error")] * nightly.TRIES)
+    with pytest.raises(pd.errors.DatabaseError, match="disk I/O error"):
+        nightly.plan_day(engine, DAY, lambda _: None)
+    for now, then in zip(stored(nightly, engine), after, strict=True):
+        pd.testing.assert_frame_equal(now, then)
+
+
+def test_a_day_without_demand_or_plan_ends_with_its_own_status(
+    nightly: ModuleType, engine: sql.Engine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    database = str(engine.url)
+    assert nightly.main(["--database", database, "--day", "2026-11-28"]) == 2
+    set_rate(nightly, engine, 1e6)
+    assert nightly.main(["--database", database, "--day", str(DAY)]) == 3
+    assert "the plan of before stays" in capfd.readouterr().err
