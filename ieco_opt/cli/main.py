@@ -51,6 +51,10 @@ _COMMANDS = {
     "report": ("ieco_opt.cli.report", "Results on one page of HTML: charts, tables, proofs, commands to copy."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
+    "sweep": (
+        "ieco_opt.cli.sweep",
+        "Many scenarios that differ in some fields: one table, which a kill does not lose.",
+    ),
     "terms": ("ieco_opt.cli.terms", "What words such as TTFT, TP or knee mean, and what they are called here."),
     "validate": ("ieco_opt.cli.validate", "Predicted against measured times per output token."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),
