@@ -38,6 +38,7 @@ _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "completion": ("ieco_opt.cli.completion", "The script that lets bash, zsh or fish complete what you type."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
+    "diff": ("ieco_opt.cli.diff", "What changed between two saved results, and why."),
     "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
     "explain": ("ieco_opt.cli.explain", "What decides the best deployment or plan: limits, runner-ups, times."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),

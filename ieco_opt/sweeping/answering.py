@@ -10,11 +10,11 @@ from ieco_opt.defaults import DEFAULT_PREFERENCE, FleetObjective, ObjectiveName
 from ieco_opt.errors import IecoOptError, InfeasibleError, ScenarioError, SearchStoppedError, printable
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.totals import FleetTotals
 from ieco_opt.scenario import Fleet, Scenario
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
 from ieco_opt.solvers.run import INTERRUPTED
-from ieco_opt.sweeping.totals import FleetTotals
 
 Row = dict[str, Any]
 """Status, reason and columns of the answer, as plain values."""

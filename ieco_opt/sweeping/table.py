@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.tables import answers_to_dataframe
+from ieco_opt.results.totals import FleetTotals
 from ieco_opt.sweeping.answering import PointStatus, Row, without_answer
 from ieco_opt.sweeping.points import Point, shown
-from ieco_opt.sweeping.totals import FleetTotals
 
 if TYPE_CHECKING:
     import pandas as pd
