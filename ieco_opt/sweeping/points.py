@@ -143,7 +143,10 @@ def read_value(text: str, name: str) -> object:
     """
     if not text.strip():
         raise ScenarioError.single("found nothing, expected a value", field=name)
-    document = parse(text, None, name)
+    try:
+        document = parse(text, None, name)
+    except ScenarioError as error:
+        raise ScenarioError([Fault(None, None, name, each.message) for each in error.faults]) from None
     if document.faults:
         raise ScenarioError([Fault(None, None, name, message) for _, _, message in document.faults])
     return _with_numbers(document.values)
