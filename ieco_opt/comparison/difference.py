@@ -27,7 +27,7 @@ _PROOFS = frozenset({"bound", "gap", "cost_cap"})
 _AXES = {"speed": "speed_factor", "power": "power_kw", "gpus": "gpus", "throughput": "demand_factor"}
 """Figures of a plan that cost is traded against; of the second and third less is better."""
 
-_VARYING = ("weights", "kv_cache", "engine")
+_CHOICES = ("weights", "kv_cache", "engine")
 """Choices that belong to a layout where they are not the same in all."""
 
 _WORKLOAD = ("serving", "speed_tokens_per_s", "time_to_first_token_s", "utilization", "gpus")
@@ -172,7 +172,7 @@ def _ends_of_plans(result: FleetResult) -> dict[str, Any]:
 
 
 def _frontiers(before: Frontier, after: Frontier) -> FrontierDifference:
-    varying = _varying([*before, *after])
+    varying = _varying([*before, *after], "accelerator", *_CHOICES, "draft_mode")
 
     def points(frontier: Frontier) -> list[Point]:
         return [Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying)) for each in frontier]
@@ -180,15 +180,15 @@ def _frontiers(before: Frontier, after: Frontier) -> FrontierDifference:
     return frontier_difference("speed", points(before), points(after), _delta(before, after))
 
 
-def _varying(rows: Sequence[Deployment | InstanceRow]) -> list[str]:
-    return [name for name in _VARYING if len({getattr(each, name) for each in rows}) > 1]
+def _varying(rows: Sequence[Deployment | InstanceRow], *names: str) -> list[str]:
+    """Columns that are not the same in all rows."""
+    return [name for name in names if len({getattr(each, name) for each in rows}) > 1]
 
 
 def _layout(deployment: Deployment, varying: Sequence[str]) -> str:
     """How a deployment is spread, with whatever is not the same in all."""
-    parts = [f"{deployment.gpus} x {deployment.accelerator}", deployment.parallelism.short()]
-    parts += [str(getattr(deployment, name)) for name in varying if getattr(deployment, name) is not None]
-    return ", ".join([*parts, *(["speculation"] if deployment.draft_tokens else [])])
+    parts = [str(getattr(deployment, name)) for name in varying if getattr(deployment, name) is not None]
+    return ", ".join([deployment.parallelism.short(), *parts])
 
 
 def _fleet_frontiers(before: FleetResult, after: FleetResult) -> FrontierDifference:
@@ -219,7 +219,7 @@ def _parts(before: FleetPlan, after: FleetPlan) -> Iterator[Change]:
 
 def _instances(before: FleetPlan, after: FleetPlan) -> Iterator[InstancesChange]:
     """Instances by workload, phase, pool and layout, of which the plans have different numbers."""
-    varying = _varying([*before.instances, *after.instances])
+    varying = _varying([*before.instances, *after.instances], *_CHOICES)
     sides = [_counted(plan, varying) for plan in (before, after)]
     for key in sorted({*sides[0], *sides[1]}):
         (instances, gpus), (instances_after, gpus_after) = (side.get(key, (0, 0)) for side in sides)

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,8 @@ def test_each_row_is_what_the_single_question_gives(small: ieco_opt.Scenario, ta
     assert table["status"].tolist() == ["optimal", "infeasible", "optimal", "infeasible", "wrong", "wrong"]
     assert list(table.columns[:4]) == [FIELD, "limits.min_speed", "status", "reason"]
     for row, tokens in ((0, 1000), (2, 2000)):
-        alone = ieco_opt.solve(
-            ieco_opt.Scenario(**SMALL | {"workload": {"context_tokens": tokens, "output_tokens": 200}, "limits": {"min_speed": 1}})
-        )
+        changed = {"workload": {"context_tokens": tokens, "output_tokens": 200}, "limits": {"min_speed": 1}}
+        alone = ieco_opt.solve(ieco_opt.Scenario(**SMALL | changed))
         expected = {name: value for name, value in alone.to_dict().items() if value is not None}
         assert {name: table.loc[row, name] for name in expected} == expected
     assert table.loc[4, "reason"] == f"{FIELD}: found -1, expected an integer from 0 to 100,000,000"
@@ -157,7 +156,8 @@ class Scripted(Executor):
         self.error = error
         self.calls = 0
 
-    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+    def submit(self, _: Callable[..., Any], /, *arguments: Any, **_options: Any) -> Future[Any]:
+        """Count a call, and answer it or not."""
         self.calls += 1
         future: Future[Any] = Future()
         wrong = self.error(arguments[0], self.calls)
@@ -174,11 +174,13 @@ class Scripted(Executor):
 def test_a_lost_future_is_asked_again_and_at_last_a_row(small: ieco_opt.Scenario, tmp_path: Path) -> None:
     once = {2, 3}
     executor = Scripted(
-        lambda scenario, call: CancelledError()
-        if call in once
-        else ConnectionError("gone")
-        if scenario.workload.context_tokens == 1003
-        else None
+        lambda scenario, call: (
+            CancelledError()
+            if call in once
+            else ConnectionError("gone")
+            if scenario.workload.context_tokens == 1003
+            else None
+        )
     )
     out = tmp_path / "sweep.csv"
     over = {FIELD: [1000 + each for each in range(6)]}
@@ -187,7 +189,7 @@ def test_a_lost_future_is_asked_again_and_at_last_a_row(small: ieco_opt.Scenario
     assert found.loc[3, "reason"] == "lost 3 times, lastly: ConnectionError: gone"
     assert executor.calls == 6 + len(once) + 2
     # A later run asks again for what was lost, and for nothing else.
-    later = Scripted(lambda scenario, call: None)
+    later = Scripted(lambda *_: None)
     assert ieco_opt.sweep(small, over, out=out, executor=later)["status"].tolist() == ["infeasible"] * 6
     assert later.calls == 1
 
@@ -213,6 +215,7 @@ class Fragile(OwnProcesses):
         self.renew()
 
     def renew(self) -> None:
+        """Begin anew with nothing in flight."""
         self.renewed += 1
         self.flying: list[Future[Any]] = []
         self.began: Future[Any] = Future()
@@ -221,7 +224,8 @@ class Fragile(OwnProcesses):
         else:
             self.began.set_exception(BrokenExecutor())
 
-    def submit(self, fn: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+    def submit(self, _: Callable[..., Any], /, *arguments: Any) -> Future[Any]:
+        """Answer, wait or break."""
         future: Future[Any] = Future()
         self.flying.append(future)
         if arguments[0] in self.deadly:

@@ -123,7 +123,7 @@ def _of_frontier(frontier: FrontierDifference) -> list[str]:
         lines.append("one of the two guarantees nothing between its points, so these figures are of the points listed")
     elif frontier.delta > 0.0:
         left = f"{100.0 * frontier.delta:.3g} % of cost and of {at}"
-        lines.append(f"between their points the two leave open up to {left}; --complete leaves nothing")
+        lines.append(f"between their points the two leave open {left}, which the ends of these ranges may be due to")
     return lines
 
 

@@ -92,7 +92,7 @@ def _deployments(shown: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str,
     ]
     columns.append(words("layout", map(_layout, shown)))
     columns.append(counts("batch", "", [row["batch"] for row in shown]))
-    columns.append(numbers("throughput", "tokens/s", [_rounded(row["throughput_tokens_per_s"]) for row in shown]))
+    columns.append(_throughput(shown))
     if "time_to_first_token_s" in rows[0]:
         columns.append(numbers("TTFT", "s", [row["time_to_first_token_s"] for row in shown], significant=3))
     columns.append(words("bottleneck", (row["bottleneck"] or "-" for row in shown)))
@@ -106,7 +106,7 @@ def _totals(shown: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]
         counts("GPUs", "", [row["gpus"] for row in shown]),
         numbers("power", "kW", [row["power_kw"] for row in shown], significant=3),
         numbers("requests", "/s", [row["requests_per_s"] for row in shown], significant=3),
-        numbers("throughput", "tokens/s", [_rounded(row["throughput_tokens_per_s"]) for row in shown]),
+        _throughput(shown),
         counts("instances", "", [row["instances"] for row in shown]),
         counts("nodes", "", [row["nodes"] for row in shown]),
         speeds([row["slowest_speed_tokens_per_s"] for row in shown]),
@@ -125,8 +125,9 @@ def _status(shown: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]
     return [words("status", cells)]
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _throughput(shown: Sequence[Mapping[str, Any]]) -> Column:
+    values = [row["throughput_tokens_per_s"] for row in shown]
+    return Column("throughput", "tokens/s", tuple("-" if value is None else f"{value:,.0f}" for value in values))
 
 
 def _layout(row: Mapping[str, Any]) -> str:
