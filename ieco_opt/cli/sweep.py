@@ -133,6 +133,7 @@ class _Where:
 def _swept(template: ScenarioTemplate, points: list[Point], asked: Asked, where: _Where) -> Swept:
     from ieco_opt.cli.fleet_progress import shown_line
     from ieco_opt.cli.output import show_notes
+    from ieco_opt.reports.text.sweep import progress_line
     from ieco_opt.sweeping.keeping import journal_of
     from ieco_opt.sweeping.run import Workplace, run_sweep
 
@@ -141,6 +142,8 @@ def _swept(template: ScenarioTemplate, points: list[Point], asked: Asked, where:
             left = "none is left" if before == len(points) else f"{len(points) - before:,} are left"
             done = f"{before:,} of {len(points):,} points were done before ({journal_of(where.out)}), {left}"
             show_notes([done], quiet=where.quiet)
+        if line is not None:
+            line.doing(progress_line(before, len(points), {}))
 
     with shown_line(quiet=where.quiet) as line:
         return run_sweep(

@@ -18,7 +18,7 @@ from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.reading import load_result
-from ieco_opt.results.saved_folder import RESULT, result_in
+from ieco_opt.results.saved_folder import result_in
 from ieco_opt.results.totals import FleetTotals
 
 _PROOFS = frozenset({"bound", "gap", "cost_cap"})
@@ -90,11 +90,7 @@ def _of_plans(about: Difference, before: FleetResult, after: FleetResult) -> Dif
 def _read(given: Answer | str | Path, max_setups: int | None) -> Answer:
     if isinstance(given, Answer):
         return given
-    path = Path(given)
-    file = result_in(path)
-    if file.is_dir():
-        raise ScenarioError.single(f"found a folder without {RESULT}, expected one of `plan --save`", file=str(path))
-    return load_result(file, max_setups=max_setups)
+    return load_result(result_in(Path(given)), max_setups=max_setups)
 
 
 def _named(answer: Answer) -> str:

@@ -100,19 +100,16 @@ def sweep(
     ----------
     scenario
         A deployment or a fleet, loaded, or its file.
-    over
-        Values by field, such as ``{"workload.context_tokens": [1000, 8000]}``: every combination is a point.
-    rows
-        Instead, one point a row; columns are fields, and an empty cell keeps what the scenario says.
+    over, rows
+        Values by field, such as ``{"workload.context_tokens": [1000, 8000]}``: every combination is a point. Or one
+        point a row; columns are fields, and an empty cell keeps what the scenario says.
     out
         A .csv, .parquet or .json file. Points that are done are kept beside it (``out.csv.journal``), so that the same
         call goes on where an earlier one was killed.
-    executor
-        Where points are answered: any executor, such as ``Client.get_executor()`` of Dask. It is not shut down.
+    executor, in_flight
+        Any executor, such as ``Client.get_executor()`` of Dask, which is not shut down; most points it has at a time.
     processes
         Without an executor, so many processes; by default as many as there are cores. One is this process.
-    in_flight
-        Most points that are given to the executor at a time.
     objective, preference, solver_config
         As of :func:`ieco_opt.solve`, or of :func:`ieco_opt.plan` for fleets.
     restart
@@ -133,28 +130,33 @@ def sweep(
     SolverError
         Processes cannot be started.
     """
-    if (over is None) == (rows is None):
-        raise ScenarioError.single("expected either over or rows", field="over")
-    template = (
-        ScenarioTemplate.of(scenario)
-        if isinstance(scenario, Scenario | Fleet)
-        else ScenarioTemplate.read(ScenarioSource.of(scenario))
-    )
+    points = _points(over, rows)
+    template = _template(scenario)
+    asked = asked_of(template, objective, preference, solver_config)
     target = None if out is None else Path(out)
+    workplace = Workplace(executor, processes, in_flight)
     if target is not None:
         check_ending(target)
-    swept = run_sweep(
-        template,
-        grid(over) if over is not None else from_rows(rows if rows is not None else ()),
-        asked_of(template, objective, preference, solver_config),
-        out=target,
-        workplace=Workplace(executor, processes, in_flight),
-        restart=restart,
-        progress=progress,
-    )
+    swept = run_sweep(template, points, asked, out=target, workplace=workplace, restart=restart, progress=progress)
     if target is not None:
         swept.write(target)
     return swept.table
+
+
+def _points(
+    over: Mapping[str, Iterable[object]] | None, rows: pd.DataFrame | Sequence[Mapping[str, object]] | None
+) -> list[Point]:
+    if over is not None and rows is None:
+        return grid(over)
+    if over is None and rows is not None:
+        return from_rows(rows)
+    raise ScenarioError.single("expected either over or rows", field="over")
+
+
+def _template(scenario: Scenario | Fleet | str | os.PathLike[str]) -> ScenarioTemplate:
+    if isinstance(scenario, Scenario | Fleet):
+        return ScenarioTemplate.of(scenario)
+    return ScenarioTemplate.read(ScenarioSource.of(scenario))
 
 
 def asked_of(

@@ -38,11 +38,11 @@ def render(table: pd.DataFrame, width: int = 100, *, fleet: bool) -> str:
     return "\n\n".join(part for part in (joined(kept), "\n".join(indented(line, width) for line in foot)) if part)
 
 
-def progress_line(done: int, points: int, statuses: Mapping[str, int], left_s: float) -> str:
-    """How far a sweep is."""
+def progress_line(done: int, points: int, statuses: Mapping[str, int], left_s: float | None = None) -> str:
+    """How far a sweep is; ``left_s`` are the seconds that the other points may take, where that is known."""
     others = {name: number for name, number in statuses.items() if name not in ("optimal", "feasible")}
     without = f" ({counted(others)})" if others else ""
-    left = f", about {duration(left_s)} left" if done < points else ""
+    left = f", about {duration(left_s)} left" if done < points and left_s is not None else ""
     return f"{done:,} of {points:,} points done{without}{left}"
 
 
