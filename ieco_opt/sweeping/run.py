@@ -109,19 +109,16 @@ def sweep(
     executor, in_flight
         Any executor, such as ``Client.get_executor()`` of Dask, which is not shut down; most points it has at a time.
     processes
-        Without an executor, so many processes; by default as many as there are cores. One is this process.
+        Without an executor, so many processes, by default one a core; one is this process.
     objective, preference, solver_config
         As of :func:`ieco_opt.solve`, or of :func:`ieco_opt.plan` for fleets.
-    restart
-        Forget what an earlier run kept.
-    progress
-        Told of points done, of all points, and of the numbers by status.
+    restart, progress
+        Forget what an earlier run kept; told of points done, of all points, and of the numbers by status.
 
     Returns
     -------
     pandas.DataFrame
-        One row a point: what was set, ``status``, ``reason`` where there is something to say, and the columns of the
-        answer, of a fleet totals (docs/sweep.md).
+        One row a point: what was set, ``status``, ``reason``, and the columns of the answer (docs/sweep.md).
 
     Raises
     ------
@@ -134,10 +131,10 @@ def sweep(
     template = _template(scenario)
     asked = asked_of(template, objective, preference, solver_config)
     target = None if out is None else Path(out)
-    workplace = Workplace(executor, processes, in_flight)
+    where = Workplace(executor, processes, in_flight)
     if target is not None:
         check_ending(target)
-    swept = run_sweep(template, points, asked, out=target, workplace=workplace, restart=restart, progress=progress)
+    swept = run_sweep(template, points, asked, out=target, workplace=where, restart=restart, progress=progress)
     if target is not None:
         swept.write(target)
     return swept.table
