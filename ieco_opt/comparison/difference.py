@@ -103,7 +103,7 @@ def _named(answer: Answer) -> str:
         "explain_fleet": "an explanation of a plan",
         "compare": "a comparison",
     }
-    return names[answer.question.kind]
+    return names.get(answer.question.kind, f"a result of {answer.question.kind}")
 
 
 def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
