@@ -21,6 +21,7 @@ __all__ = [
     "alternatives",
     "calibrate",
     "compare",
+    "diff",
     "errors",
     "evaluate",
     "explain",
@@ -36,6 +37,7 @@ __all__ = [
     "report",
     "show_versions",
     "solve",
+    "sweep",
     "validate",
     "verify",
 ]
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         verify,
     )
     from ieco_opt.calibration.facade import calibrate, validate
+    from ieco_opt.comparison.difference import diff
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.fleet.near_optimal import alternatives
     from ieco_opt.reports.page import report
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from ieco_opt.scenario import Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
     from ieco_opt.solvers.config import load_solver_config
+    from ieco_opt.sweeping.run import sweep
 
     __version__: str
 
@@ -81,6 +85,8 @@ _HOMES = {
     **dict.fromkeys(("calibrate", "validate"), "ieco_opt.calibration.facade"),
     "Alternatives": "ieco_opt.results.alternatives",
     "alternatives": "ieco_opt.fleet.near_optimal",
+    "diff": "ieco_opt.comparison.difference",
+    "sweep": "ieco_opt.sweeping.run",
     "Comparison": "ieco_opt.results.comparison",
     "ConfigurationAnswer": "ieco_opt.results.configuration",
     "Deployment": "ieco_opt.results.deployment",

@@ -41,6 +41,7 @@ ORDER = (
     "comparison",
     "explanation",
     "verification",
+    "sweeping",
     "reports",
     "api",
     "__init__",

@@ -90,6 +90,10 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example("in this shell, if it is bash", 'eval "$(ieco-opt completion bash)"'),
         Example("in every fish", "ieco-opt completion fish > ~/.config/fish/completions/ieco-opt.fish", cheap=False),
     ),
+    "diff": (
+        Example("two plans", "ieco-opt diff plan/ cheaper/", cheap=False),
+        Example("for a script", "ieco-opt diff best.json best.json --format json", after=_BEST),
+    ),
     "evaluate": (
         Example("times of configurations of your own", "ieco-opt evaluate points.csv", cheap=False),
         Example(
@@ -197,6 +201,18 @@ EXAMPLES: Mapping[str, tuple[Example, ...]] = {
         Example(
             "the cheapest with TPOT of 10 ms",
             "ieco-opt solve scenarios/gpt-oss-120b.yaml --objective cheapest --set limits.tpot_ms=10",
+        ),
+    ),
+    "sweep": (
+        Example(
+            "two cards and two contexts",
+            "ieco-opt sweep scenarios/mixtral-8x22b-budget.yaml --over accelerators=[H100],[H200] "
+            "--over workload.context_tokens=1k,4k --out sweep.csv",
+        ),
+        Example(
+            "a fleet, one point a row of a table",
+            "ieco-opt sweep scenarios/fleet-chat-and-code.yaml --rows demands.csv --out plans.parquet",
+            cheap=False,
         ),
     ),
     "terms": (

@@ -38,6 +38,7 @@ _COMMANDS = {
     "catalog": ("ieco_opt.cli.catalog", "Models and accelerators known by name."),
     "completion": ("ieco_opt.cli.completion", "The script that lets bash, zsh or fish complete what you type."),
     "compare": ("ieco_opt.cli.compare", "What heuristics miss: their proposals against the exact frontier."),
+    "diff": ("ieco_opt.cli.diff", "What changed between two saved results, and why."),
     "evaluate": ("ieco_opt.cli.evaluate", "Time per output token and its parts, of given configurations."),
     "explain": ("ieco_opt.cli.explain", "What decides the best deployment or plan: limits, runner-ups, times."),
     "export": ("ieco_opt.cli.export", "The program itself as .lp or .mps."),
@@ -51,6 +52,10 @@ _COMMANDS = {
     "report": ("ieco_opt.cli.report", "Results on one page of HTML: charts, tables, proofs, commands to copy."),
     "schema": ("ieco_opt.cli.schema", "The JSON Schema of scenario and result files."),
     "solve": ("ieco_opt.cli.solve", "The one best deployment of a scenario, with its proof."),
+    "sweep": (
+        "ieco_opt.cli.sweep",
+        "Many scenarios that differ in some fields: one table, which a kill does not lose.",
+    ),
     "terms": ("ieco_opt.cli.terms", "What words such as TTFT, TP or knee mean, and what they are called here."),
     "validate": ("ieco_opt.cli.validate", "Predicted against measured times per output token."),
     "verify": ("ieco_opt.cli.verify", "Check a saved result without the solver."),

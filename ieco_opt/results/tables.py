@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -27,13 +27,23 @@ def rows_to_dataframe(kind: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
     return _table(dtypes, written)
 
 
+def answers_to_dataframe(kind: type[Row], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The same of mappings by column, of which some have no values: every column may hold what is missing."""
+    absent = set(kind.optional()).difference(*rows)
+    dtypes = {name: _NULLABLE.get(dtype, dtype) for name, dtype in _dtypes_of_rows(kind).items() if name not in absent}
+    return _table(dtypes, rows)
+
+
 def scalars_to_dataframe(kind: type, records: Sequence[Any]) -> pd.DataFrame:
     """Put the fields of records that are no tables themselves into a table; typed like :func:`rows_to_dataframe`."""
     dtypes = {name: dtype for name, hint in get_type_hints(kind).items() if (dtype := _dtype(hint)) is not None}
     return _table(dtypes, [{name: getattr(record, name) for name in dtypes} for record in records])
 
 
-def _table(dtypes: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
+_NULLABLE = {"int64": "Int64", "bool": "boolean"}
+
+
+def _table(dtypes: dict[str, str], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=of) for name, of in dtypes.items()})

@@ -6,6 +6,8 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -16,7 +18,7 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.deployment import Scenario
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet
-from ieco_opt.scenario.overrides import override
+from ieco_opt.scenario.overrides import override, set_field
 from ieco_opt.scenario.self_contained import self_contained, self_contained_fleet
 from ieco_opt.scenario.source import ScenarioSource
 
@@ -36,7 +38,7 @@ def load_scenario(
     """Load a scenario of either kind; parameters and errors as of :func:`load_deployment`."""
     source = ScenarioSource.of(path, files=files, max_setups=max_setups)
     document = _document(source)
-    if isinstance(document.values, Mapping) and document.values.get("kind") == "fleet":
+    if _schema_of(document.values) is Fleet:
         return self_contained_fleet(_loaded(source, document, overrides, Fleet))
     return self_contained(_loaded(source, document, overrides, Scenario))
 
@@ -129,22 +131,94 @@ def load_fleet_mapping(
     return self_contained_fleet(_from_mapping(mapping, origin, Fleet))
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioTemplate:
+    """A scenario that is loaded many times, with other fields set each time.
+
+    Attributes
+    ----------
+    values
+        Its fields, not checked yet: what is missing or wrong may be set.
+    origin
+        Where they were written.
+    """
+
+    values: Mapping[str, object]
+    origin: Origin
+
+    @classmethod
+    def read(cls, source: ScenarioSource, overrides: Sequence[str] = ()) -> ScenarioTemplate:
+        """Read the text of a scenario once; parameters and errors as of :func:`load_deployment`.
+
+        Raises
+        ------
+        ScenarioError
+            The text is no YAML, an override cannot be set, or the field ``kind`` is neither of the two.
+        """
+        document = _document(source)
+        values, faults = _set_all(source, document, overrides)
+        origin = source.origin(document.lines)
+        if _schema_of(values) is Scenario:
+            faults += _kind_faults(values, origin, Scenario)
+        if faults:
+            raise ScenarioError(faults)
+        return cls(values, origin)
+
+    @classmethod
+    def of(cls, scenario: Scenario | Fleet) -> ScenarioTemplate:
+        """Begin from a scenario that was loaded or built."""
+        return cls(scenario.to_mapping(), replace(scenario.origin, lines={}))
+
+    @property
+    def is_fleet(self) -> bool:
+        """Whether it is of kind ``fleet``."""
+        return _schema_of(self.values) is Fleet
+
+    def with_fields(self, fields: Mapping[str, object]) -> Scenario | Fleet:
+        """Load it with some fields set, by the names that overrides use.
+
+        Raises
+        ------
+        ScenarioError
+            With every fault.
+        """
+        values = deepcopy(dict(self.values))
+        document = Document(values, dict(self.origin.lines))
+        faults = [fault for name, value in fields.items() for fault in set_field(values, document, name, value)]
+        origin = replace(self.origin, lines=document.lines)
+        if _schema_of(values) is Fleet:
+            return self_contained_fleet(_checked(values, origin, faults, Fleet))
+        return self_contained(_checked(values, origin, faults, Scenario))
+
+
+def _schema_of(values: object) -> type[Scenario] | type[Fleet]:
+    return Fleet if isinstance(values, Mapping) and values.get("kind") == "fleet" else Scenario
+
+
 def _document(source: ScenarioSource) -> Document:
     return parse(source.read(), source.file)
 
 
 def _loaded(source: ScenarioSource, document: Document, overrides: Sequence[str], schema: type[Kind]) -> Kind:
+    values, faults = _set_all(source, document, overrides)
+    origin = source.origin(document.lines)
+    faults += _kind_faults(values, origin, schema)
+    return _checked(values, origin, faults, schema)
+
+
+def _set_all(
+    source: ScenarioSource, document: Document, overrides: Sequence[str]
+) -> tuple[dict[str, object], list[Fault]]:
+    """Fields of a scenario once its overrides are set, and what is wrong so far."""
     faults = [Fault(source.file, line, dotted(at), message) for at, line, message in document.faults]
     if document.values is None and faults:
         raise ScenarioError(faults)
     values = _top_level(document.values, source)
-    origin = source.origin(document.lines)
     for setting in overrides:
         faults += override(values, document, setting)
     if source.name is not None:
         values.setdefault("name", source.name)
-    faults += _kind_faults(values, origin, schema)
-    return _checked(values, origin, faults, schema)
+    return values, faults
 
 
 def _origin_of_mapping(file: str | None, known: Known, files: bool, max_setups: int | None) -> Origin:

@@ -10,7 +10,8 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario.other_words import forget_others
 
 _PART = r"[\w-]+|\[[^\[\]]+\]"
-_OVERRIDE = re.compile(r"([\w-]+(?:\.[\w-]+|\[[^\[\]]+\])*)=(.*)", re.DOTALL)
+_FIELD = r"[\w-]+(?:\.[\w-]+|\[[^\[\]]+\])*"
+_OVERRIDE = re.compile(rf"({_FIELD})=(.*)", re.DOTALL)
 _LONGEST_POSITION = 10
 
 
@@ -33,7 +34,7 @@ def override(values: dict[str, object], document: Document, setting: str) -> lis
     if match is None:
         expected = "FIELD=VALUE, such as limits.min_speed=30 or workloads[0].headroom=0.2"
         return [Fault(COMMAND_LINE, None, "", f"found {found(setting)}, expected {expected}")]
-    path, text = [part.strip("[]") for part in re.findall(_PART, match[1])], match[2]
+    path, text = _path(match[1]), match[2]
     name = dotted(tuple(path))
     try:
         parsed = parse(text, COMMAND_LINE, name)
@@ -42,6 +43,21 @@ def override(values: dict[str, object], document: Document, setting: str) -> lis
     if parsed.faults:
         return [Fault(COMMAND_LINE, None, name, message) for _, _, message in parsed.faults]
     return _set(values, document, path, parsed.values)
+
+
+def is_field(name: str) -> bool:
+    """Whether a text may name a field as :func:`override` takes it."""
+    return re.fullmatch(_FIELD, name) is not None
+
+
+def set_field(values: dict[str, object], document: Document, name: str, value: object) -> list[Fault]:
+    """Set a field whose value is read already; the rest is as of :func:`override`."""
+    assert is_field(name)
+    return _set(values, document, _path(name), value)
+
+
+def _path(name: str) -> list[str]:
+    return [part.strip("[]") for part in re.findall(_PART, name)]
 
 
 def _set(values: dict[str, object], document: Document, path: list[str], value: object) -> list[Fault]:

@@ -68,6 +68,17 @@ def tokens(value: str | float, field: str) -> int:
     return whole
 
 
+def thousands(text: str) -> int | float | None:
+    """The number that ``4k`` or ``1.5M`` is; ``None`` for any other text, also for a number without such a unit."""
+    match = re.fullmatch(r"\s*(?P<number>\d+(?:\.\d+)?)(?P<unit>[kKmM])\s*", text)
+    if match is None:
+        return None
+    number = float(match["number"]) * _THOUSANDS[match["unit"].lower()]
+    whole = round(number) if math.isfinite(number) else 0
+    # 1.001 thousands are 1000.9999999999999 in floating point.
+    return whole if math.isclose(number, whole, rel_tol=1e-12) else number
+
+
 def seconds(value: str | float, field: str, *, unit: str = "s") -> float:
     """Read a time such as ``2s``, ``30ms`` or a number in ``unit``.
 

@@ -87,6 +87,12 @@ COMMANDS = (
     ("verify", "why.json"),
     ("report", "frontier.json", "kept", "plans.json", "explain.json", "compare.json", "--out", "all.html"),
     ("report", "experts.yaml", "fleet.yaml", "--out", "solved.html"),
+    *(
+        ("sweep", "small.yaml", "--over", "workload.context_tokens=1k,2k", "--out", f"sweep.{ending}")
+        for ending in ("csv", "json", "parquet")
+    ),
+    ("diff", "frontier.json", "frontier.json"),
+    ("diff", "kept", "kept", "--format", "json"),
     ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),

@@ -1,0 +1,240 @@
+"""What changed between two saved results, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ieco_opt.comparison.differing_frontiers import Point, frontier_difference
+from ieco_opt.comparison.differing_values import changes, flat
+from ieco_opt.errors import ScenarioError
+from ieco_opt.results.answer import Answer
+from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.difference import Cause, Change, Difference, FrontierDifference, InstancesChange
+from ieco_opt.results.encoding import plain
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.instances import InstanceRow
+from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.reading import load_result
+from ieco_opt.results.saved_folder import result_in
+from ieco_opt.results.totals import FleetTotals
+
+_PROOFS = frozenset({"bound", "gap", "cost_cap"})
+"""Columns that are no part of the answer itself."""
+
+_AXES = {"speed": "speed_factor", "power": "power_kw", "gpus": "gpus", "throughput": "demand_factor"}
+"""Figures of a plan that cost is traded against; of the second and third less is better."""
+
+_CHOICES = ("weights", "kv_cache", "engine")
+"""Choices that belong to a layout where they are not the same in all."""
+
+_WORKLOAD = ("serving", "speed_tokens_per_s", "time_to_first_token_s", "utilization", "gpus")
+_POOL = ("allocated_gpus", "usd_per_hour")
+
+
+def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups: int | None = None) -> Difference:
+    """Say what changed from one result to another: frontiers, deployments or plans.
+
+    Parameters
+    ----------
+    before, after
+        Results, their JSON files, or folders of ``plan --save``.
+    max_setups
+        Most configurations that their scenarios may list; see :func:`ieco_opt.load_result`.
+
+    Raises
+    ------
+    ScenarioError
+        A file is no result, or the two do not answer questions of one kind.
+    """
+    one, other = _read(before, max_setups), _read(after, max_setups)
+    question, others = one.question, other.question
+    if not isinstance(one, Frontier | FleetResult):
+        message = f"found {_named(one)}, expected a frontier, a deployment or a plan"
+        raise ScenarioError.single(message, field="before")
+    if (question.kind, question.against) != (others.kind, others.against):
+        message = f"found {_named(other)}, expected {_named(one)}, as the other is"
+        raise ScenarioError.single(message, field="after")
+    about = Difference(
+        kind=question.kind,
+        names=(one.scenario.name, other.scenario.name),
+        causes=_causes(one, other),
+        answer=changes({"guarantee": _guarantee(one)}, {"guarantee": _guarantee(other)}),
+    )
+    if isinstance(one, Frontier) and isinstance(other, Frontier):
+        return _of_deployments(about, one, other)
+    assert isinstance(one, FleetResult)
+    assert isinstance(other, FleetResult)
+    return _of_plans(about, one, other)
+
+
+def _of_deployments(about: Difference, before: Frontier, after: Frontier) -> Difference:
+    if about.kind == "frontier":
+        ends = _changes_of(_ends(before), _ends(after))
+        return replace(about, answer=(*ends, *about.answer), frontier=_frontiers(before, after))
+    columns: list[dict[str, Any]] = [each[0].to_dict() if len(each) else {} for each in (before, after)]
+    return replace(about, answer=(*_changes_of(columns[0], columns[1]), *about.answer))
+
+
+def _of_plans(about: Difference, before: FleetResult, after: FleetResult) -> Difference:
+    if before.is_frontier:
+        ends = _changes_of(_ends_of_plans(before), _ends_of_plans(after))
+        return replace(about, answer=(*ends, *about.answer), frontier=_fleet_frontiers(before, after))
+    totals = _changes_of(FleetTotals.of(before).to_dict(), FleetTotals.of(after).to_dict())
+    answer = (*totals, *_parts(before[0], after[0]), *about.answer)
+    return replace(about, answer=answer, instances=tuple(_instances(before[0], after[0])))
+
+
+def _read(given: Answer | str | Path, max_setups: int | None) -> Answer:
+    if isinstance(given, Answer):
+        return given
+    return load_result(result_in(Path(given)), max_setups=max_setups)
+
+
+def _named(answer: Answer) -> str:
+    names = {
+        "frontier": "a frontier",
+        "solve": "a deployment",
+        "plan": "a plan",
+        "fleet_frontier": f"a fleet's frontier against {answer.question.against}",
+        "explain": "an explanation",
+        "explain_fleet": "an explanation of a plan",
+        "compare": "a comparison",
+    }
+    return names.get(answer.question.kind, f"a result of {answer.question.kind}")
+
+
+def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
+    """What answers depend on, and differs."""
+    scenarios = [flat(each.scenario.to_mapping()) for each in (before, after)]
+    fields, profiles = ([_only(each, profile=wanted) for each in scenarios] for wanted in (False, True))
+    solvers = [flat(asdict(each.solver)) for each in (before, after)]
+    questions = [flat(asdict(each.question)) for each in (before, after)]
+    versions = [flat(plain(each.versions)) for each in (before, after)]
+    return {
+        "scenario": changes(*fields),
+        "profile": changes(*profiles),
+        "catalog": changes(*_facts(before, after)),
+        "question": changes(*questions),
+        "solver": changes(*solvers),
+        "versions": changes(*versions),
+    }
+
+
+def _only(fields: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name.startswith("profile") == profile}
+
+
+def _facts(before: Answer, after: Answer) -> Iterator[dict[str, Any]]:
+    """Figures of what both name; where one names something else, the scenario differs."""
+    known = [each.resolved.known() for each in (before, after)]
+    for each, other in zip(known, reversed(known), strict=True):
+        yield flat({what: {name: facts for name, facts in each[what].items() if name in other[what]} for what in each})
+
+
+def _changes_of(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> tuple[Change, ...]:
+    """Figures of answers that differ, without what is proven of them."""
+    pair = [
+        {prefix + name: plain(value) for name, value in each.items() if name not in _PROOFS} for each in (before, after)
+    ]
+    return changes(*pair)
+
+
+def _guarantee(answer: Answer) -> str:
+    """What an answer guarantees, in a word or two."""
+    guarantee = answer.guarantee
+    coverage = "" if guarantee.coverage is None else f" {guarantee.coverage:g}"
+    return f"{guarantee.kind}{coverage}" + ("" if guarantee.stopped is None else f" ({guarantee.stopped})")
+
+
+def _ends(frontier: Frontier) -> dict[str, Any]:
+    every = frontier.deployments
+    return {
+        "points": len(every),
+        "fastest_tokens_per_s": max((each.speed_tokens_per_s for each in every), default=None),
+        "least_cost_usd_per_mtok": min((each.cost_usd_per_mtok for each in every), default=None),
+    }
+
+
+def _ends_of_plans(result: FleetResult) -> dict[str, Any]:
+    costs = [plan.usd_per_hour for plan in result]
+    return {
+        "plans": len(result),
+        "least_usd_per_hour": min(costs, default=None),
+        "greatest_usd_per_hour": max(costs, default=None),
+    }
+
+
+def _frontiers(before: Frontier, after: Frontier) -> FrontierDifference:
+    varying = _varying([*before, *after], "accelerator", *_CHOICES, "draft_mode")
+
+    def points(frontier: Frontier) -> list[Point]:
+        return [Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying)) for each in frontier]
+
+    return frontier_difference("speed", points(before), points(after), _delta(before, after))
+
+
+def _varying(rows: Sequence[Deployment | InstanceRow], *names: str) -> list[str]:
+    """Columns that are not the same in all rows."""
+    return [name for name in names if len({getattr(each, name) for each in rows}) > 1]
+
+
+def _layout(deployment: Deployment, varying: Sequence[str]) -> str:
+    """How a deployment is spread, with whatever is not the same in all."""
+    parts = [str(getattr(deployment, name)) for name in varying if getattr(deployment, name) is not None]
+    return ", ".join([deployment.parallelism.short(), *parts])
+
+
+def _fleet_frontiers(before: FleetResult, after: FleetResult) -> FrontierDifference:
+    axis = str(before.question.against)
+
+    def points(result: FleetResult) -> list[Point]:
+        values = [(getattr(plan, _AXES[axis]), plan.usd_per_hour) for plan in result]
+        return [Point(value, cost) for value, cost in values if value is not None]
+
+    return frontier_difference(axis, points(before), points(after), _delta(before, after))
+
+
+def _delta(before: Answer, after: Answer) -> float | None:
+    """Coverage of the coarser; ``None`` where one guarantees none."""
+    deltas = [each.coverage for each in (before, after)]
+    return None if None in deltas else max(delta for delta in deltas if delta is not None)
+
+
+def _parts(before: FleetPlan, after: FleetPlan) -> Iterator[Change]:
+    """Figures of workloads and pools by their names, of those that both have."""
+    for rows, name, columns in (("workloads", "workload", _WORKLOAD), ("pools", "pool", _POOL)):
+        sides = [{getattr(row, name): row for row in getattr(plan, rows)} for plan in (before, after)]
+        for each in sides[0]:
+            if each in sides[1]:
+                one, other = ({column: getattr(side[each], column) for column in columns} for side in sides)
+                yield from _changes_of(one, other, prefix=f"{rows}.{each}.")
+
+
+def _instances(before: FleetPlan, after: FleetPlan) -> Iterator[InstancesChange]:
+    """Instances by workload, phase, pool and layout, of which the plans have different numbers."""
+    varying = _varying([*before.instances, *after.instances], *_CHOICES)
+    sides = [_counted(plan, varying) for plan in (before, after)]
+    for key in sorted({*sides[0], *sides[1]}):
+        (instances, gpus), (instances_after, gpus_after) = (side.get(key, (0, 0)) for side in sides)
+        if instances != instances_after:
+            yield InstancesChange(
+                **dict(zip(("workload", "phase", "pool", "layout"), key, strict=True)),
+                instances_before=instances,
+                instances_after=instances_after,
+                gpus_before=gpus,
+                gpus_after=gpus_after,
+            )
+
+
+def _counted(plan: FleetPlan, varying: Sequence[str]) -> dict[tuple[str, str, str, str], tuple[int, int]]:
+    found: dict[tuple[str, str, str, str], tuple[int, int]] = {}
+    for row in plan.instances:
+        said = [row.layout, *(str(getattr(row, name)) for name in varying if getattr(row, name) is not None)]
+        said += [] if row.batch is None else [f"batch {row.batch:,}"]
+        key = (row.workload, row.phase, row.pool, ", ".join(said))
+        instances, gpus = found.get(key, (0, 0))
+        found[key] = (instances + row.instances, gpus + row.instances * row.gpus)
+    return found
