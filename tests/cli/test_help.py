@@ -126,7 +126,7 @@ def test_without_a_command_it_says_where_to_begin(capsys: pytest.CaptureFixture[
         (["Solve"], "perhaps `ieco-opt solve`"),
         (["scenarios/a.yaml", "--out", "x"], "a command first, such as `ieco-opt frontier scenarios/a.yaml`"),
         (["plan.json"], "a command first, such as `ieco-opt verify plan.json`"),
-        (["xyzzy"], "a command: calibrate, catalog, "),
+        (["xyzzy"], "a command: alternatives, calibrate"),
         (["a\x1b[31mb"], "a command: "),
     ],
     ids=lambda value: value if isinstance(value, str) else ascii(value[0]),
