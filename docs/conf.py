@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tomllib
+from importlib.metadata import version as version_of
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parent))
 
 project = "ieco_opt"
 author = "The ieco_opt developers"
-release = version = tomllib.loads((HERE.parent / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+release = version = version_of("ieco_opt")
 html_title = f"ieco_opt {release}"
 
 extensions = [
