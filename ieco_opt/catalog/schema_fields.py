@@ -88,7 +88,7 @@ Vendor = Annotated[Name, BeforeValidator(_lower_case)]
 class Strict(BaseModel):
     """A mapping without unknown fields, whose values are of the types asked for."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
@@ -23,7 +24,7 @@ from ieco_opt.catalog.repository_names import (
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found as shown
-from ieco_opt.documents.packaged import packaged_rows, packaged_text
+from ieco_opt.documents.packaged import packaged_row, packaged_row_texts, packaged_rows, packaged_text
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
@@ -52,6 +53,31 @@ class _Entries(Generic[Entry]):
 
     def spellings(self) -> list[str]:
         return [*self.entries, *(alias for aliases in self.aliases.values() for alias in aliases)]
+
+
+class _BuiltWhenAsked(Mapping[str, Entry]):
+    """Entries by canonical name, each built when it is first looked at: reading all takes longer than most questions.
+
+    Parameters
+    ----------
+    build
+        How each is built, by its name.
+    """
+
+    def __init__(self, build: Mapping[str, Callable[[], Entry]]) -> None:
+        self._build = build
+        self._built: dict[str, Entry] = {}
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._built:
+            self._built[name] = self._build[name]()
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._build)
+
+    def __len__(self) -> int:
+        return len(self._build)
 
 
 def accelerator(name: str, collection: Collection = Collection.REAL) -> Accelerator:
@@ -206,15 +232,16 @@ def _same_architecture() -> list[SameArchitecture]:
 
 @cache
 def _accelerators(collection: Collection) -> _Entries[Accelerator]:
-    rows = _paper_rows("paper_accelerators.csv") if collection is Collection.PAPER else _rows("accelerators.yaml")
-    return _entered(rows, build_accelerator, _loosely)
+    if collection is Collection.PAPER:
+        return _entered(_paper_rows("paper_accelerators.csv"), build_accelerator, _loosely)
+    return _packaged("accelerators.yaml", build_accelerator, _loosely)
 
 
 @cache
 def _models(collection: Collection) -> _Entries[Model | PaperModel]:
     if collection is Collection.PAPER:
         return _entered(_paper_rows("paper_models.csv"), build_paper_model)
-    return _entered(_rows("models.yaml"), _of_its_family)
+    return _packaged("models.yaml", _of_its_family)
 
 
 def _of_its_family(row: Row, source: str) -> Model:
@@ -225,19 +252,39 @@ def _of_its_family(row: Row, source: str) -> Model:
     return build_model(said | row | {"sources": sources | row.get("sources", {})}, source)
 
 
+def _packaged(
+    file_name: str, build: Callable[[Row, str], Entry], spelled: Callable[[str], str] = key
+) -> _Entries[Entry]:
+    """Entries of a file whose rows begin with a name, and on the next line the other names if there are any."""
+    texts = packaged_row_texts(_PACKAGE, file_name)
+    heads = [packaged_row(_HEAD.match(text).group()) for text in texts]  # type: ignore[union-attr]
+    of_name = {head["name"]: partial(_built, text, build) for head, text in zip(heads, texts, strict=True)}
+    return _indexed(heads, _BuiltWhenAsked(of_name), spelled)
+
+
+_HEAD = re.compile(r"- name: .*\n(  aliases:.*\n(   .*\n)*)?")
+
+
 def _entered(
     rows: list[Row], build: Callable[[Row, str], Entry], spelled: Callable[[str], str] = key
 ) -> _Entries[Entry]:
-    entries: dict[str, Entry] = {}
-    other_names: dict[str, tuple[str, ...]] = {}
-    index: dict[str, str] = {}
-    for row in rows:
-        name: str = row["name"]
-        other_names[name] = tuple(row.pop("aliases", ()))
-        source = row.pop("source", "")
-        entries[name] = build(row, source)
-        index.update({spelled(spelling): name for spelling in (name, *other_names[name])})
+    return _indexed(rows, {row["name"]: _build(row, build) for row in rows}, spelled)
+
+
+def _indexed(rows: Iterable[Row], entries: Mapping[str, Entry], spelled: Callable[[str], str]) -> _Entries[Entry]:
+    """Entries of some rows with every name that leads to them."""
+    other_names = {row["name"]: tuple(row.get("aliases", ())) for row in rows}
+    index = {spelled(each): name for name, others in other_names.items() for each in (name, *others)}
     return _Entries(spelled, entries, other_names, index)
+
+
+def _built(text: str, build: Callable[[Row, str], Entry]) -> Entry:
+    return _build(packaged_row(text), build)
+
+
+def _build(row: Row, build: Callable[[Row, str], Entry]) -> Entry:
+    fields = {name: value for name, value in row.items() if name not in ("aliases", "source")}
+    return build(fields, row.get("source", ""))
 
 
 def _rows(file_name: str) -> list[Row]:

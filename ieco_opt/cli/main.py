@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -189,6 +190,8 @@ def _start() -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
+    # What a command imports stays, and most of what it makes: looking through all of it for cycles is rarely worth it.
+    gc.set_threshold(100_000, 50, 100)
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:

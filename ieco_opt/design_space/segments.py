@@ -130,6 +130,26 @@ def last_true(
     return np.asarray(lo + good * step)
 
 
+_AT_ONCE = 1024
+"""Batches that take hardly longer to price together than one of them alone."""
+
+
+def last_true_in_parts(
+    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers
+) -> Integers:
+    """The same, in fewer steps where ranges are few; ``holds`` takes batches of shape (ranges, parts)."""
+    parts = np.arange(1, 1 + max(1, min(7, _AT_ONCE // max(1, len(lo)))))
+    good, bad = np.zeros_like(lo), np.maximum((hi - lo) // step + 1, 1)
+    every = np.arange(len(lo))
+    while (bad - good > 1).any():
+        tried = good[:, None] + (bad - good)[:, None] * parts // (len(parts) + 1)
+        holding = holds((lo[:, None] + tried * step[:, None]).astype(float)) | (tried == good[:, None])
+        count = np.logical_and.accumulate(holding, axis=1).sum(axis=1)
+        beyond = np.where(count < len(parts), tried[every, np.minimum(count, len(parts) - 1)], bad)
+        good, bad = np.where(count > 0, tried[every, count - 1], good), beyond
+    return np.asarray(lo + good * step)
+
+
 def first_true(
     holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers | int = 1
 ) -> Integers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from typing import Any
 
@@ -18,3 +19,15 @@ def packaged_rows(package: str, file_name: str) -> list[dict[str, Any]]:
     rows = parse_trusted(packaged_text(package, file_name))
     assert isinstance(rows, list)
     return rows
+
+
+def packaged_row_texts(package: str, file_name: str) -> list[str]:
+    """Texts of the mappings that a YAML file there lists, one each, for :func:`packaged_row`."""
+    return re.split(r"^(?=- )", packaged_text(package, file_name), flags=re.MULTILINE)[1:]
+
+
+def packaged_row(text: str) -> dict[str, Any]:
+    """The mapping of one such text."""
+    rows = parse_trusted(text)
+    assert isinstance(rows, list)
+    return dict(rows[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from operator import ge, le
 
 import numpy as np
 
@@ -30,7 +31,10 @@ def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
     if any_conflict(columns):
         return list(columns)
     nothing = (0.0,) * len(columns[0].requests_per_s) if columns else ()
-    return [replace(column, room_s=nothing, transfer_s=nothing) for column in columns]
+    return [
+        column if column.room_s == column.transfer_s == nothing else replace(column, room_s=nothing, transfer_s=nothing)
+        for column in columns
+    ]
 
 
 def nondominated(
@@ -77,13 +81,14 @@ def nondominated(
 def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
     """Whether one column of the pool and phase of another replaces it."""
     copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
-    enough = all(
-        copies * mine >= min(theirs, useful)
-        for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
+    return (
+        all(
+            copies * mine >= min(theirs, useful)
+            for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
+        )
+        and (one.room_s == other.room_s or all(map(ge, one.room_s, other.room_s)))
+        and (one.transfer_s == other.transfer_s or all(map(le, one.transfer_s, other.transfer_s)))
     )
-    roomy = all(mine >= theirs for mine, theirs in zip(one.room_s, other.room_s, strict=True))
-    quick = all(mine <= theirs for mine, theirs in zip(one.transfer_s, other.transfer_s, strict=True))
-    return enough and roomy and quick
 
 
 def _as_frugal(one: Column, other: Column) -> bool:

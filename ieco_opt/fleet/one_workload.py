@@ -34,7 +34,7 @@ def variations(result: FleetResult) -> Variations:
     objective = result.question.objective or "cost"
     with running_question(result.scenario, objective, result.solver, known=result) as asked:
         run = asked.run.beside(limit_s=_BESIDE_S)
-        return Surroundings(asked.planner, run, objective).look()
+        return Surroundings(asked.space, run, objective).look()
 
 
 @one_at_a_time

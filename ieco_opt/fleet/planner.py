@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.fleet.columns import Column
-from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, totals_of
+from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
+from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.load_program import build_load_program
@@ -26,8 +27,9 @@ from ieco_opt.solvers.watch import Report
 class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
 
-    ``bare``: solves programs as they are, without their relaxation and a start. That is quicker where columns are few;
-    where there are many, the start is what a limit would leave.
+    ``bare``: solves programs as they are, without their relaxation and a start, and those that have a closed form
+    without a solver. That is quicker where columns are few; where there are many, the start is what a limit would
+    leave.
     """
 
     def __init__(self, space: FleetSpace, run: Run, *, report: Report | None = None, bare: bool = False) -> None:
@@ -172,6 +174,8 @@ class FleetPlanner:
         SolverError
             What the solver says contradicts the plan it found.
         """
+        if self.bare and has_closed_form(data):
+            return self._in_closed_form(data, speed_factor)
         model = build_fleet_program(data)
         self.size = (model.nvariables(), model.nconstraints(), len(data.problem.columns))
         relaxed = self._relaxed(model)
@@ -193,6 +197,14 @@ class FleetPlanner:
         if solution.outcome is Outcome.FEASIBLE and (plan.gap > accepted or self.run.interrupt.requested):
             raise Stopped(reason, plan)
         return plan
+
+    def _in_closed_form(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
+        self.run.ask()
+        decision = decided_in_closed_form(data)
+        if decision is None:
+            return None
+        plan = decided_plan(data, speed_factor, decision)
+        return judged(plan, plan.minimised, plan.value)
 
     def loaded(self, plan: Plan, caps: Mapping[Quantity, float]) -> Plan | None:
         """A plan whose instances serve what takes least; ``None`` where they exceed caps whatever they serve.

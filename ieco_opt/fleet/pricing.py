@@ -248,6 +248,9 @@ def _columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: 
     """Columns of a table on the first of its pools; read off once for questions that differ in other things."""
     table = candidate.tables[at]
     service = candidate.service(speed_factor, table.margin)
+    if table.phase is Phase.PREFILL:
+        # No speed is asked of what generates nothing.
+        service = replace(service, max_latency_s=math.inf)
     known = {} if candidate.listed is None else candidate.listed
     key = at, service, frugal
     if key not in known:

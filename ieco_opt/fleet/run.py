@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError
@@ -14,10 +14,8 @@ from ieco_opt.fleet.infeasibility import better_would_violate
 from ieco_opt.fleet.levels import best_of_equals
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
-from ieco_opt.fleet.sweeps import Faster, LessOf, More, Other, Progress, sweep
 from ieco_opt.fleet.throughput import MostServed, Multiples
 from ieco_opt.fleet.verify import objectives_of
-from ieco_opt.programs.export import ExportedProgram, write_program
 from ieco_opt.results.answer import Question
 from ieco_opt.results.guarantee import CLOSED, GuaranteeKind, Status, achieved, neighbours
 from ieco_opt.results.plan import FleetPlan, FleetResult
@@ -26,6 +24,10 @@ from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
+
+if TYPE_CHECKING:
+    from ieco_opt.fleet.sweeps import Other, Progress
+    from ieco_opt.programs.export import ExportedProgram
 
 
 def plan(
@@ -177,6 +179,8 @@ def fleet_frontier(
     ScenarioError, InfeasibleError, SolverError
         As of :func:`plan`.
     """
+    from ieco_opt.fleet.sweeps import sweep
+
     if against not in (choices := get_args(Against)):
         raise ScenarioError.single(f"found '{against}', expected one of {', '.join(choices)}", field="against")
     check_delta(delta)
@@ -236,6 +240,8 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
     InfeasibleError
         Some workload cannot be served at all.
     """
+    from ieco_opt.programs.export import write_program
+
     objective = "cost" if fleet.objective == "frontier" else fleet.objective
     with running_question(fleet, objective, FLEET_CONFIG) as asked:
         problem = asked.planner.problem()
@@ -249,6 +255,8 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
 
 
 def _other(asked: Asked, against: str) -> Other:
+    from ieco_opt.fleet.sweeps import Faster, LessOf, More
+
     if against == "throughput":
         multiples = Multiples(asked.planner)
         given = all(workload.requests_per_s is not None for workload in asked.fleet.workloads)

@@ -160,14 +160,15 @@ class FleetSpace:
     def asking(self, changes: Mapping[str, object]) -> FleetSpace:
         """The same fleet, of whose only workload something else is asked that changes no price.
 
-        What its tables offer then is kept, for questions that differ in which of it they may take.
+        What its tables offer for a service is kept from then on, also for what is asked of the answer in turn.
         """
         (workload,), (candidate,) = self.resolved.workloads, self.candidates
+        listed = {} if candidate.listed is None else candidate.listed
         asked = replace(workload, workload=workload.workload.model_copy(update=dict(changes)))
         return replace(
             self,
             resolved=replace(self.resolved, workloads=(asked,)),
-            candidates=(replace(candidate, workload=asked, listed={}),),
+            candidates=(replace(candidate, workload=asked, listed=listed),),
         )
 
     def keeping(self, kept: Callable[[Column], bool]) -> FleetSpace:

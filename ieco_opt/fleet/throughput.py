@@ -124,7 +124,8 @@ class Multiples:
     def _serving(self, multiple: float, minimise: Quantity | Goal, known: Plan | None = None) -> Plan | None:
         """The best plan that serves a multiple; ``None``: proven none."""
         planner = self.planner.at_demand(multiple)
-        problem = planner.problem()
+        # Where no solver has to look at them, columns of use beyond the demand do as well, and are there.
+        problem = planner.problem(covered=[1.0] * len(planner.space.candidates) if planner.bare else None)
         if problem.unserved:
             return None
         with self._in_terms_of_the_fleet():

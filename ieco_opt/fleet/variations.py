@@ -42,7 +42,7 @@ _SLOWEST = 10.0
 class Surroundings:
     """What is asked beside one question about a fleet with one workload, and what was found so far."""
 
-    planner: FleetPlanner
+    space: FleetSpace
     run: Run
     objective: str
     beside: list[Variation] = field(default_factory=list)
@@ -51,6 +51,8 @@ class Surroundings:
     def look(self) -> Variations:
         """Answer all of it, as far as there is time."""
         stopped = None
+        # What tables offer is read off once for all that asks the same service.
+        self.space = self.space.asking({})
         try:
             for kind, label, space in self._questions():
                 self._keep(kind, label, space)
@@ -60,44 +62,40 @@ class Surroundings:
             stopped = stop.reason
         return Variations(tuple(self.beside), tuple(self.speeds), stopped)
 
-    @property
-    def _space(self) -> FleetSpace:
-        return self.planner.space
-
     def _questions(self) -> Iterator[tuple[VariationKind, str, FleetSpace]]:
         """One thing changed; what is refused or has no price is no question."""
-        workload = self._space.resolved.workloads[0].workload
+        workload = self.space.resolved.workloads[0].workload
         if workload.min_speed is not None:
             asked = 1000.0 / workload.min_speed
             for other in (_rounded(_LONGER * asked), _rounded(_SHORTER * asked)):
-                yield "change", f"TPOT {other:g} ms", self._space.asking({"min_speed": 1000.0 / other})
+                yield "change", f"TPOT {other:g} ms", self.space.asking({"min_speed": 1000.0 / other})
         if workload.max_time_to_first_token_s is not None:
             other = _rounded(0.5 * workload.max_time_to_first_token_s)
-            yield "change", f"TTFT {other:g} s", self._space.asking({"max_time_to_first_token_s": other})
+            yield "change", f"TTFT {other:g} s", self.space.asking({"max_time_to_first_token_s": other})
         if self.objective == "throughput":
-            pool = self._space.resolved.pools[0]
+            pool = self.space.resolved.pools[0]
             more = pool.gpus + max(pool.node_size, pool.gpus // 4 // pool.node_size * pool.node_size)
             yield (
                 "change",
-                f"{more} GPUs" if len(self._space.pools) == 1 else f"{more} of {pool.name}",
-                (self._space.with_gpus(0, more)),
+                f"{more} GPUs" if len(self.space.pools) == 1 else f"{more} of {pool.name}",
+                (self.space.with_gpus(0, more)),
             )
         else:
             for factor in (1.25, 0.75):
                 rate = workload.demand * factor
-                yield "change", f"{rate:.4g} requests/s", self._space.asking({"requests_per_s": rate})
+                yield "change", f"{rate:.4g} requests/s", self.space.asking({"requests_per_s": rate})
         yield from self._priced_anew()
 
     def _priced_anew(self) -> Iterator[tuple[VariationKind, str, FleetSpace]]:
-        fleet = self._space.resolved.fleet
-        for weights in lower_weights(self._space):
-            space = priced_with(self._space, weights, self.run.ask)
+        fleet = self.space.resolved.fleet
+        for weights in lower_weights(self.space):
+            space = priced_with(self.space, weights, self.run.ask)
             if space is not None:
                 yield "change", f"{weights} weights", space
         if len(fleet.pools) > 1:
             return
-        own = self._space.resolved.pools[0].accelerator.name
-        profile = _profiles_of_others(self._space)
+        own = self.space.resolved.pools[0].accelerator.name
+        profile = _profiles_of_others(self.space)
         for name in _ACCELERATORS:
             if name != own:
                 gpus = fleet.pools[0].gpus
@@ -116,8 +114,8 @@ class Surroundings:
 
     def _look_at_layouts(self) -> None:
         """The best with instances of each size that generate tokens, together with prefill and apart from it."""
-        for serving in self._space.resolved.workloads[0].workload.serving:
-            asked = self._space.asking({"serving": (serving,)})
+        for serving in self.space.resolved.workloads[0].workload.serving:
+            asked = self.space.asking({"serving": (serving,)})
             generating = Phase.COLOCATED if serving == "colocated" else Phase.DECODE
             columns = FleetPlanner(asked, self.run).problem(covered=[None]).columns
             for size in sorted({column.gpus for column in columns if column.phase is generating}):
@@ -125,13 +123,13 @@ class Surroundings:
 
     def _look_at_speeds(self) -> None:
         """The best at speeds from slow to the fastest, for each mode."""
-        fastest = fastest_speed(self._space.candidates[0])
+        fastest = fastest_speed(self.space.candidates[0])
         if not math.isfinite(fastest) or fastest <= _SLOWEST:
             return
         steps = [_SLOWEST * (fastest / _SLOWEST) ** (at / _SPEEDS) for at in range(_SPEEDS)]
-        for serving in self._space.resolved.workloads[0].workload.serving:
+        for serving in self.space.resolved.workloads[0].workload.serving:
             for speed in steps:
-                found = self._best(self._space.asking({"serving": (serving,), "min_speed": speed}))
+                found = self._best(self.space.asking({"serving": (serving,), "min_speed": speed}))
                 if found is not None:
                     self.speeds.append(
                         SpeedPoint(
@@ -140,7 +138,7 @@ class Surroundings:
                             requests_per_s=served(found),
                             usd_per_hour=found.totals[Quantity.COST],
                             gpus=int(found.totals[Quantity.GPUS]),
-                            layout=layout_of(self._space, found).removesuffix(" split"),
+                            layout=layout_of(self.space, found).removesuffix(" split"),
                         )
                     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import KvCache, Precision
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
-from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, ExchangeKind
 from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
@@ -23,6 +22,9 @@ from ieco_opt.performance.energy import Measure, kg_per_joule, per_mtok, usd_per
 from ieco_opt.performance.rules import is_deployable
 from ieco_opt.results.deployment import RESOURCES, Deployment, bottleneck_of
 from ieco_opt.results.parallelism import Parallelism
+
+if TYPE_CHECKING:
+    from ieco_opt.design_space.space import DesignSpace
 
 
 def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:

@@ -15,7 +15,7 @@ from ieco_opt.scenario.other_words import add_limits_to_schema, add_to_schema, f
 class Strict(BaseModel, metaclass=RaisesScenarioError):
     """Base of all parts of a scenario; constructors raise ``ScenarioError`` and nothing else."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

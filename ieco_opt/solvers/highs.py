@@ -108,11 +108,17 @@ def _meaning(name: str, value: Any) -> str | None:
     return f"found {value!r}, expected an option that only steers the search: this one can change what an answer means"
 
 
+@cache
+def _scratch() -> Any:
+    """A solver that solves nothing, to try options on: one for the whole process, since making one takes a while."""
+    solver = highspy().Highs()
+    solver.setOptionValue("output_flag", False)
+    return solver
+
+
 def _unaccepted(options: dict[str, Any]) -> list[tuple[str, str]]:
     """Options that HiGHS does not know or does not accept."""
-    library = highspy()
-    scratch = library.Highs()
-    scratch.setOptionValue("output_flag", False)
+    library, scratch = highspy(), _scratch()
     wrong = []
     for name, value in options.items():
         status, usual = scratch.getOptionValue(name)

@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -36,7 +36,9 @@ from ieco_opt.catalog.attention import (
     NoAttention,
     RecurrentAttention,
 )
+from ieco_opt.catalog.store import aliases
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model, PaperModel, Topology
+from ieco_opt.documents.packaged import packaged_row, packaged_row_texts, packaged_rows
 from ieco_opt.errors import ScenarioError
 
 REAL, PAPER = Collection.REAL, Collection.PAPER
@@ -676,3 +678,13 @@ def test_two_kinds_of_routed_experts_are_refused() -> None:
     mapping["feed_forward"] = [half, {**half, "experts": 12, "active": 3}]
     with pytest.raises(ScenarioError, match="routed experts, expected at most one"):
         model_from_mapping(mapping)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "names"), [("models.yaml", model_names), ("accelerators.yaml", accelerator_names)]
+)
+def test_a_row_read_by_itself_is_the_row_of_the_whole_file(file_name: str, names: Callable[[], Sequence[str]]) -> None:
+    rows = packaged_rows("ieco_opt.catalog", file_name)
+    assert [packaged_row(text) for text in packaged_row_texts("ieco_opt.catalog", file_name)] == rows
+    assert list(names()) == [row["name"] for row in rows]
+    assert [list(aliases(row["name"])) for row in rows] == [row.get("aliases", []) for row in rows]

@@ -21,6 +21,7 @@ from ieco_opt.design_space.segments import (
     build_segments,
     first_true,
     last_true,
+    last_true_in_parts,
     latency_lines,
 )
 from ieco_opt.design_space.space import DesignSpace
@@ -219,3 +220,13 @@ def test_refinement_ends_at_the_optimum_however_low_the_lines(
     assert found.certificate.gap <= 1e-6
     # One solve a step is all that honest lines take: they are exact where the optimum of a step lies, at the ends.
     assert (prober.run.solves > 3) == (lowered < 1.0)
+
+
+@pytest.mark.parametrize("rows", [1, 40, 300, 2000])
+def test_the_last_that_holds_is_the_same_however_many_are_tried_at_once(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    lo, step = rng.integers(1, 9, rows), rng.integers(1, 5, rows)
+    hi = lo + step * rng.integers(0, 5000, rows) + rng.integers(0, 2, rows)
+    edge = lo + rng.uniform(0.0, 1.2, rows) * (hi - lo)
+    found = last_true_in_parts(lambda batch: batch <= edge[:, None], lo, hi, step)
+    np.testing.assert_array_equal(found, last_true(lambda batch: batch <= edge, lo, hi, step))

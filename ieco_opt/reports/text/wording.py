@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ieco_opt.catalog.types import DraftMode
 from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import printable
 from ieco_opt.results.answer import Answer
-from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import RESOURCES, Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
@@ -20,6 +20,9 @@ from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Fleet, Scenario
 from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.scenario.objective import says_objective
+
+if TYPE_CHECKING:
+    from ieco_opt.results.comparison import Comparison
 
 _CLOSED = 1e-9
 
