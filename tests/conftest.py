@@ -1,4 +1,4 @@
-"""What holds for every test: nobody opens a connection, neither the tests nor what they call."""
+"""What holds for every test: nobody opens a connection, neither the tests nor what they call; and which are traced."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse)
+
+HERE = Path(__file__).parent
+UNTRACED = ("exactness", "oracle_tests", "fuzz", "docs", "comparison/test_stopped_heuristics.py")
+"""Sweeps: what they run is covered by tests of its own, and tracing takes half as long again as running it."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measure no coverage in sweeps."""
+    if config.pluginmanager.hasplugin("_cov"):
+        for item in items:
+            place = item.path.relative_to(HERE)
+            if place.parts[0] in UNTRACED or place.as_posix() in UNTRACED:
+                item.add_marker("no_cover")
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def run(*arguments: str) -> int:
 def test_files_hold_what_is_shown(small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, whole = tmp_path / "others.csv", tmp_path / "others.json"
     assert run("alternatives", small, "--within", "1000%", "--count", "3", "--out", str(table)) == 0
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "the cheapest deployment and 2 alternatives within 1,000 % that differ in accelerator or layout" in shown
     assert "3 were asked for; more may lie within" in shown
     rows = pd.read_csv(table)
