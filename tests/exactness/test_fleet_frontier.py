@@ -18,7 +18,7 @@ from ieco_opt.scenario import load_fleet_mapping
 
 Mapping = dict[str, Any]
 
-_SEEDS = [range(30), pytest.param(range(30, 60), marks=pytest.mark.slow)]
+_SEEDS = [range(15), pytest.param(range(15, 60), marks=pytest.mark.slow)]
 _RELATIVE = 1e-6
 """Distance at which the sweeps tell plans apart is 1e-7; the oracle is asked a little beyond it."""
 

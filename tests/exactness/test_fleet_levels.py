@@ -17,7 +17,7 @@ from ieco_opt.scenario import load_fleet_mapping
 Mapping = dict[str, Any]
 
 _PER_GROUP = 10
-_AT_ONCE, _ALL = 6, 40
+_AT_ONCE, _ALL = 2, 40
 
 # Criteria of which more is better.
 _GREATEST = {"speed_factor", "slack"}
