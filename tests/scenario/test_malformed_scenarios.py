@@ -25,7 +25,7 @@ from ieco_opt.scenario import (
 )
 
 SECONDS = 30.0
-"""CPU time that tells what never ends from what is read: reading the most values that are allowed takes 1 to 6 s, traced."""
+"""CPU time that tells what never ends from what is read: the most values that are allowed take 1 to 6 s, traced."""
 PIECES = (
     *(
         "[",
