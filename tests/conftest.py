@@ -23,7 +23,16 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse)
 
 HERE = Path(__file__).parent
-UNTRACED = ("exactness", "oracle_tests", "fuzz", "docs", "comparison/test_stopped_heuristics.py")
+UNTRACED = (
+    "exactness",
+    "oracle_tests",
+    "fuzz",
+    "docs",
+    "comparison/test_stopped_heuristics.py",
+    "explanation/test_edits_of_explained_plans.py",
+    "results/test_codec.py",
+    "verification/test_every_edit.py",
+)
 """Sweeps: what they run is covered by tests of its own, and tracing takes half as long again as running it."""
 
 
