@@ -212,7 +212,7 @@ WIDER_DEPLOYMENTS: dict[Change, int] = {
     _longer_drafts: 22,
     _speculation: 20,
 }
-"""Changes, and how many deployments of a range have something to widen at least."""
+"""Changes, and how many deployments of 160 have something to widen at least: half of what is usual."""
 
 SOME_DEPLOYMENTS = [range(5000, 5024), pytest.param(range(5024, 5300), marks=pytest.mark.slow)]
 
@@ -230,7 +230,7 @@ def test_a_wider_choice_of_deployments_is_never_worse(widen: Change, seeds: rang
         before, after = best_before(seed)[which], best_deployment(mapping, OBJECTIVES[which])
         assert after <= before * (1.0 + DEPLOYMENTS), f"seed {seed}, {OBJECTIVES[which]}"
         compared += 1
-    assert compared >= WIDER_DEPLOYMENTS[widen] * len(seeds) // 80
+    assert compared >= WIDER_DEPLOYMENTS[widen] * len(seeds) // 160
 
 
 # --- fleets -----------------------------------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ WIDER_FLEETS: dict[Change, int] = {
     _precisions: 8,
     _more_points: 25,
 }
-"""Changes, and how many fleets of 80 have something to widen at least."""
+"""Changes, and how many fleets of 160 have something to widen at least: half of what is usual."""
 
 SOME_FLEETS = [
     range(5050, 5070),
@@ -420,4 +420,4 @@ def test_a_wider_choice_of_plans_is_never_worse(widen: Change, seeds: range) -> 
             continue
         assert best_plan(mapping) <= plan_before(seed) * (1.0 + FLEETS), f"seed {seed}"
         compared += 1
-    assert compared >= WIDER_FLEETS[widen] * len(seeds) // 80
+    assert compared >= WIDER_FLEETS[widen] * len(seeds) // 160
