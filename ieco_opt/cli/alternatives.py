@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
-from ieco_opt.cli.question import given, in_options, option_names, plan_options, read
+from ieco_opt.cli.options import (
+    check_objective,
+    check_preference,
+    config_option_of_both,
+    format_option,
+    out_option,
+    preference_option,
+    quiet_option,
+    scenario_argument,
+    set_option,
+)
+from ieco_opt.cli.question import fleet_of, given, in_options, option_names, plan_options
 from ieco_opt.defaults import (
     DEFAULT_CONFIG,
     DEFAULT_COUNT,
-    DEFAULT_PREFERENCE,
     DEFAULT_WITHIN,
     FLEET_CONFIG,
     Differ,
@@ -74,23 +83,11 @@ def _share(_context: click.Context, _parameter: click.Parameter, text: str) -> f
     type=click.Choice(_OBJECTIVES),
     help="What is best. Of a deployment as for solve, of a fleet as for fleet; by default what those take.",
 )
-@click.option(
-    "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
-)
-@click.option(
-    "--solver-config",
-    metavar="NAME|FILE",
-    help=f"Solver configuration: fleet, exact, fast, cbc, or a YAML file.  [default: {DEFAULT_CONFIG}; "
-    f"of fleets {FLEET_CONFIG}]",
-)
+@preference_option
+@config_option_of_both()
 @plan_options
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    help="What to print on standard output.  [default: table]",
-)
+@out_option
+@format_option
 @quiet_option
 def command(
     scenario: ScenarioSource,
@@ -119,18 +116,20 @@ def command(
     delivery = Delivery(out, output_format, quiet)
     delivery.check()
     wanted = given(asked)
-    if preference is not None and objective != "preferred":
-        raise click.UsageError("--preference goes with --objective preferred")
+    check_preference(objective, preference)
     if wanted and "gpus" not in wanted:
         raise click.UsageError(f"{option_names(wanted)}: expected with --gpus and the name of a model")
     if wanted and overrides:
         raise click.UsageError("--set: found with a question with --gpus, which has no such option")
-    loaded = _of_question(scenario, wanted) if wanted else load_scenario(scenario, overrides)
+    loaded = fleet_of(scenario, wanted) if wanted else load_scenario(scenario, overrides)
     how: dict[str, Any] = {"within": within, "count": count, "differ": differ or None, "objective": objective}
     if preference is not None:
         how["preference"] = preference
     config = load_solver_config(solver_config or (FLEET_CONFIG if loaded.kind == "fleet" else DEFAULT_CONFIG))
-    _check_objective(loaded, objective)
+    if loaded.kind == "fleet":
+        check_objective(objective, get_args(FleetObjective), "a fleet")
+    else:
+        check_objective(objective, get_args(ObjectiveName), "a deployment")
     show_notes(loaded.notes(), quiet=quiet)
     if not wanted:
         return _delivered(delivery, loaded, {**how, "solver_config": config})
@@ -141,22 +140,6 @@ def command(
         from ieco_opt.cli.plan import not_possible
 
         return not_possible(loaded, config, error)  # type: ignore[arg-type]
-
-
-def _of_question(source: ScenarioSource, asked: Mapping[str, Any]) -> Fleet:
-    from ieco_opt.scenario import load_fleet_mapping
-    from ieco_opt.scenario.one_line import fleet_mapping
-
-    mapping = read(fleet_mapping, str(source.path or "-"), asked)
-    with in_options():
-        return load_fleet_mapping(mapping, max_setups=source.max_setups)
-
-
-def _check_objective(loaded: Scenario | Fleet, objective: str | None) -> None:
-    known = get_args(FleetObjective if loaded.kind == "fleet" else ObjectiveName)
-    if objective is not None and objective not in known:
-        about = "a fleet" if loaded.kind == "fleet" else "a deployment"
-        raise click.UsageError(f"--objective: found {objective} with {about}, expected {', '.join(known)}")
 
 
 def _delivered(delivery: Any, loaded: Scenario | Fleet, how: Mapping[str, Any]) -> int:

@@ -6,22 +6,15 @@ from pathlib import Path
 
 import click
 
-from ieco_opt.cli.options import max_setups_option
+from ieco_opt.cli.options import format_option, max_setups_option
 
 
 @click.command("diff")
 @click.argument("before", metavar="A", type=click.Path(path_type=Path))
 @click.argument("after", metavar="B", type=click.Path(path_type=Path))
 @max_setups_option
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="What to print on standard output.",
-)
-def command(before: Path, after: Path, max_setups: int | None, output_format: str) -> None:
+@format_option
+def command(before: Path, after: Path, max_setups: int | None, output_format: str | None) -> None:
     """What changed from result A to result B, and why.
 
     Both are JSON files that ieco-opt wrote, or folders of `plan --save`: two frontiers, two deployments or two plans.

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
-from ieco_opt.cli.question import given, in_options, option_names, plan_options, read
+from ieco_opt.cli.options import (
+    check_objective,
+    check_preference,
+    config_option_of_both,
+    preference_option,
+    quiet_option,
+    scenario_argument,
+    set_option,
+)
+from ieco_opt.cli.question import fleet_of, given, in_options, option_names, plan_options
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, FLEET_CONFIG, FleetObjective, ObjectiveName
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError
 
@@ -32,15 +40,8 @@ _OBJECTIVES = tuple(dict.fromkeys((*get_args(ObjectiveName), *get_args(FleetObje
     help="What is best. Of a deployment: fastest (the default), cheapest, preferred, energy or carbon; of a fleet: "
     "cost, power, gpus, energy, carbon or throughput, by default the scenario's.",
 )
-@click.option(
-    "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
-)
-@click.option(
-    "--solver-config",
-    metavar="NAME|FILE",
-    help=f"Solver configuration: fleet, exact, fast, cbc, or a YAML file.  [default: {DEFAULT_CONFIG}; "
-    f"of fleets {FLEET_CONFIG}, of saved plans their own]",
-)
+@preference_option
+@config_option_of_both(", of saved plans their own")
 @click.option(
     "--configuration",
     metavar="TEXT",
@@ -95,7 +96,7 @@ def command(
         raise click.UsageError("--brief prints one line, and goes with neither --out nor --format")
     if "gpus" in wanted:
         _refuse(options, ("--set", "--objective", "--preference", "--configuration"), "a question with --gpus")
-        return how.of_question(str(scenario.path or "-"), wanted, scenario.max_setups)
+        return how.of_question(scenario, wanted)
     if wanted:
         raise click.UsageError(f"{option_names(wanted)}: expected with --gpus and the name of a model")
     saved, file = _saved(scenario)
@@ -107,8 +108,7 @@ def command(
         _refuse(options, ("--preference", "--configuration"), "a fleet")
         return how.of_fleet(loaded)
     _refuse(options, ("--brief",), "a deployment")
-    if preference is not None and objective != "preferred":
-        raise click.UsageError("--preference goes with --objective preferred")
+    check_preference(objective, preference)
     return how.of_deployment(loaded, DEFAULT_PREFERENCE if preference is None else preference, configuration)
 
 
@@ -201,16 +201,12 @@ class _How:
             lambda doing: explain_plan(result, solver_config=config, doing=doing, binding_only=self._brief)
         )
 
-    def of_question(self, model: str, asked: Mapping[str, Any], max_setups: int | None) -> int:
+    def of_question(self, model: ScenarioSource, asked: Mapping[str, Any]) -> int:
         """What decides the plan of a question about one model; where there is none, what could be asked instead."""
         from ieco_opt import load_solver_config
         from ieco_opt.cli.plan import not_possible
-        from ieco_opt.scenario import load_fleet_mapping
-        from ieco_opt.scenario.one_line import fleet_mapping
 
-        mapping = read(fleet_mapping, model, asked)
-        with in_options():
-            fleet = load_fleet_mapping(mapping, max_setups=max_setups)
+        fleet = fleet_of(model, asked)
         try:
             with in_options():
                 return self.of_fleet(fleet)
@@ -218,10 +214,7 @@ class _How:
             return not_possible(fleet, load_solver_config(self._config or FLEET_CONFIG), error)
 
     def _among(self, objectives: tuple[str, ...], about: str) -> str | None:
-        if self._objective is not None and self._objective not in objectives:
-            raise click.UsageError(
-                f"--objective: found {self._objective} with {about}, expected {', '.join(objectives)}"
-            )
+        check_objective(self._objective, objectives, about)
         return self._objective
 
     def _delivered(self, explain: Any) -> int:

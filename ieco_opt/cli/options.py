@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_MAX_SETUPS, DEFAULT_PREFERENCE, ObjectiveName, UprightAxis
+from ieco_opt.defaults import (
+    DEFAULT_CONFIG,
+    DEFAULT_MAX_SETUPS,
+    DEFAULT_PREFERENCE,
+    FLEET_CONFIG,
+    ObjectiveName,
+    UprightAxis,
+)
 from ieco_opt.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -140,9 +147,33 @@ set_option = click.option(
     "repeated.",
 )
 
-_PREFERENCE = click.option(
+preference_option = click.option(
     "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
 )
+
+
+def check_preference(objective: str | None, preference: float | None) -> None:
+    """Refuse a preference that nothing asks for.
+
+    Raises
+    ------
+    click.UsageError
+        Another objective than ``preferred``, or none, was given with it.
+    """
+    if preference is not None and objective != "preferred":
+        raise click.UsageError("--preference goes with --objective preferred")
+
+
+def check_objective(objective: str | None, known: Collection[str], about: str) -> None:
+    """Refuse an objective of the other kind of scenario.
+
+    Raises
+    ------
+    click.UsageError
+        The objective is given and none of those.
+    """
+    if objective is not None and objective not in known:
+        raise click.UsageError(f"--objective: found {objective} with {about}, expected {', '.join(known)}")
 
 
 def _objective_option(default: str | None, shown: str | bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -169,13 +200,12 @@ def usual_objective_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _with_preference(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def checked(*arguments: Any, **options: Any) -> Any:
-        if options["preference"] is not None and options["objective"] != "preferred":
-            raise click.UsageError("--preference goes with --objective preferred")
+        check_preference(options["objective"], options["preference"])
         if options["preference"] is None:
             options["preference"] = DEFAULT_PREFERENCE
         return command(*arguments, **options)
 
-    return _PREFERENCE(checked)
+    return preference_option(checked)
 
 
 solver_config_option = click.option(
@@ -185,6 +215,16 @@ solver_config_option = click.option(
     metavar="NAME|FILE",
     help="Solver configuration: exact, fast, cbc, or a YAML file.",
 )
+
+
+def config_option_of_both(others: str = "") -> Decorator:
+    """Add --solver-config for scenarios of either kind, ``None`` where it was not given; ``others`` have their own."""
+    return click.option(
+        "--solver-config",
+        metavar="NAME|FILE",
+        help=f"Solver configuration: fleet, exact, fast, cbc, or a YAML file.  [default: {DEFAULT_CONFIG}; "
+        f"of fleets {FLEET_CONFIG}{others}]",
+    )
 
 
 def upright_option(default: str = "cost") -> Decorator:
@@ -202,14 +242,20 @@ quiet_option = click.option(
     help="No progress or notes; with --out and without --format, nothing on standard output either.",
 )
 
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet."
+)
+
+format_option = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv"]),
+    help="What to print on standard output.  [default: table]",
+)
+
 _OUTPUT = (
-    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to .csv, .json or .parquet."),
-    click.option(
-        "--format",
-        "output_format",
-        type=click.Choice(["table", "json", "csv"]),
-        help="What to print on standard output.  [default: table]",
-    ),
+    out_option,
+    format_option,
     click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Draw to .png, .svg or .html."),
 )
 

@@ -15,6 +15,7 @@ import click
 from ieco_opt.errors import Fault, ScenarioError
 
 if TYPE_CHECKING:
+    from ieco_opt.scenario import Fleet
     from ieco_opt.scenario.source import ScenarioSource
 
 Command = Callable[..., Any]
@@ -96,6 +97,22 @@ def read(build: Callable[..., dict[str, object]], model: str, asked: Mapping[str
     except ScenarioError as error:
         faults = [replace(fault, field=_WRITTEN.get(fault.field, fault.field)) for fault in error.faults]
         raise ScenarioError(faults) from None
+
+
+def fleet_of(model: ScenarioSource, asked: Mapping[str, Any]) -> Fleet:
+    """The fleet of a question about what stands in the place of a scenario.
+
+    Raises
+    ------
+    ScenarioError
+        As of :func:`read` and :func:`in_options`.
+    """
+    from ieco_opt.scenario import load_fleet_mapping
+    from ieco_opt.scenario.one_line import fleet_mapping
+
+    mapping = read(fleet_mapping, str(model.path or "-"), asked)
+    with in_options():
+        return load_fleet_mapping(mapping, max_setups=model.max_setups)
 
 
 _FIELDS = {

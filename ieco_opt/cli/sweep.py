@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from ieco_opt.cli.exit_status import ExitStatus
-from ieco_opt.cli.options import quiet_option, scenario_argument, set_option
-from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_PREFERENCE, FLEET_CONFIG, Objective
+from ieco_opt.cli.options import (
+    check_preference,
+    config_option_of_both,
+    format_option,
+    preference_option,
+    quiet_option,
+    scenario_argument,
+    set_option,
+)
+from ieco_opt.defaults import DEFAULT_PREFERENCE, Objective
 from ieco_opt.errors import printable
 
 if TYPE_CHECKING:
@@ -45,14 +53,8 @@ if TYPE_CHECKING:
     type=click.Choice(tuple(dict.fromkeys(get_args(Objective)))),
     help="What is best, as of solve or fleet.  [default: theirs]",
 )
-@click.option(
-    "--preference", type=float, metavar="K", help=f"Exponent k of preferred.  [default: {DEFAULT_PREFERENCE:g}]"
-)
-@click.option(
-    "--solver-config",
-    metavar="NAME|FILE",
-    help=f"Solver configuration.  [default: {DEFAULT_CONFIG}, of fleets {FLEET_CONFIG}]",
-)
+@preference_option
+@config_option_of_both()
 @click.option("--processes", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one a core]")
 @click.option(
     "--out",
@@ -61,12 +63,7 @@ if TYPE_CHECKING:
     help="Write to .csv, .json or .parquet; FILE.journal beside it keeps points that are done.",
 )
 @click.option("--restart", is_flag=True, help="Forget the points that an earlier run to --out kept.")
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    help="What to print on standard output.  [default: table]",
-)
+@format_option
 @quiet_option
 def command(
     scenario: ScenarioSource,
@@ -95,8 +92,7 @@ def command(
 
     if bool(over) == (rows is not None):
         raise click.UsageError("expected either --over or --rows")
-    if preference is not None and objective != "preferred":
-        raise click.UsageError("--preference goes with --objective preferred")
+    check_preference(objective, preference)
     if restart and out is None:
         raise click.UsageError("--restart goes with --out")
     delivery = Delivery(out, output_format, quiet)

@@ -34,7 +34,9 @@ _TAKEN = (Quantity.COST, Quantity.POWER, Quantity.GPUS)
 def has_closed_form(data: FleetProgramData) -> bool:
     """Whether :func:`decided_in_closed_form` answers a program."""
     problem = data.problem
-    if len(problem.pools) > 1 or len(problem.workloads) > 1 or problem.decides_loads or data.relaxed is not None:
+    if len(problem.pools) > 1 or len(problem.workloads) > 1 or data.relaxed is not None:
+        return False
+    if problem.decides_loads or problem.excluded:
         return False
     workload, node = problem.workloads[0], problem.pools[0].nodes.size
     if len(workload.requests_per_s) > 1 or workload.min_instances > 1 or workload.max_instances is not None:

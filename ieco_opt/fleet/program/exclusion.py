@@ -14,10 +14,10 @@ def define_use_constraints(model: Any, data: FleetProgramData) -> None:
     """
     import pyomo.core as pyo
 
-    groups = dict.fromkeys(group for used in data.problem.excluded for group in used)
+    groups = _groups(data)
     model.groups = pyo.Set(initialize=range(len(groups)), ordered=True)
     model.used = pyo.Var(model.groups, domain=pyo.Binary)
-    index = [(at, column) for at, group in enumerate(groups) for column in group]
+    index = [(at, column) for group, at in groups.items() for column in group]
     names = list(model.columns)
 
     def rule(model: Any, group: int, column: int) -> Any:
@@ -33,10 +33,16 @@ def define_exclusion_constraints(model: Any, data: FleetProgramData) -> None:
     """
     import pyomo.core as pyo
 
-    groups = {group: at for at, group in enumerate(dict.fromkeys(g for used in data.problem.excluded for g in used))}
+    groups = _groups(data)
 
     def rule(model: Any, plan: int) -> Any:
         used = data.problem.excluded[plan]
         return pyo.quicksum(model.used[groups[group]] for group in used) <= len(used) - 1
 
     model.exclusion = pyo.Constraint(range(len(data.problem.excluded)), rule=rule)
+
+
+def _groups(data: FleetProgramData) -> dict[tuple[int, ...], int]:
+    """Positions of the groups that earlier plans use, each once."""
+    distinct = dict.fromkeys(group for used in data.problem.excluded for group in used)
+    return {group: at for at, group in enumerate(distinct)}

@@ -41,7 +41,9 @@ def _heading(result: Alternatives) -> str:
     )
     verb = "differs" if count <= 2 else "differ"
     stopped = f"PARTIAL RESULT: the search was stopped ({result.stopped}); " if result.stopped is not None else ""
-    return f"{stopped}{result.scenario.name}: {what} within {_share(result.within)} that {verb} in {_differ(result)}"
+    return (
+        f"{stopped}{result.scenario.name}: {what} within {_share(result.within)} that {verb} in {_differ(result, 'or')}"
+    )
 
 
 def _best(result: Alternatives) -> str:
@@ -51,9 +53,9 @@ def _best(result: Alternatives) -> str:
     return {"cost": "cheapest", "throughput": "most-serving"}.get(result.objective, f"least-{result.objective}")
 
 
-def _differ(result: Alternatives) -> str:
+def _differ(result: Alternatives, word: str) -> str:
     *others, last = result.differ
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def _share(share: float) -> str:
@@ -63,7 +65,7 @@ def _share(share: float) -> str:
 def _rest(result: Alternatives) -> str:
     """What is known of everything that is not listed."""
     noun = "plan" if result.of_fleet else "deployment"
-    uses = f"{'uses every' if result.of_fleet else 'has the'} {_and(result)} of one of these"
+    uses = f"{'uses every' if result.of_fleet else 'has the'} {_differ(result, 'and')} of one of these"
     every = f"every other {noun} within {_share(result.within)} {uses}"
     match result.ended:
         case "exhausted":
@@ -78,11 +80,6 @@ def _rest(result: Alternatives) -> str:
             return f"more may lie within {_share(result.within)}: the search was stopped"
 
 
-def _and(result: Alternatives) -> str:
-    *others, last = result.differ
-    return f"{', '.join(others)} and {last}" if others else last
-
-
 def _named(alternative: Alternative) -> str:
     if isinstance(alternative.answer, Deployment):
         return wording.configuration(alternative.answer)
@@ -91,10 +88,8 @@ def _named(alternative: Alternative) -> str:
 
 def _solver(result: Alternatives) -> str:
     proof = wording.proof([(each.status, each.gap) for each in result.found])
-    name = "HiGHS" if result.solver.solver == "highs" else result.solver.solver
-    version = f" {result.versions.highspy}" if result.solver.solver == "highs" else ""
     solves = wording.counted(result.solves, "solve")
-    return f"{proof} among what those before leave; {solves} in {result.seconds:.1f} s with {name}{version}"
+    return f"{proof} among what those before leave; {solves} in {result.seconds:.1f} s with {wording.solver(result)}"
 
 
 def _excess(each: Alternative, rank: int) -> str:

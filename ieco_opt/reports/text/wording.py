@@ -22,6 +22,7 @@ from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.scenario.objective import says_objective
 
 if TYPE_CHECKING:
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.comparison import Comparison
 
 _CLOSED = 1e-9
@@ -268,7 +269,7 @@ def statistics(result: Frontier | FleetResult) -> str:
     return f"{counted(result.statistics.solves, 'solve')} in {result.statistics.seconds:.1f} s with {solver(result)}"
 
 
-def solver(result: Answer) -> str:
+def solver(result: Answer | Alternatives) -> str:
     """Name and, where known, version of the solver."""
     return f"HiGHS {result.versions.highspy}" if result.solver.solver == "highs" else result.solver.solver
 
