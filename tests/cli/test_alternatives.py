@@ -127,3 +127,12 @@ def test_where_the_search_ends_what_was_found_is_kept(
     said = capsys.readouterr()
     assert said.out.startswith("PARTIAL RESULT")
     assert said.err.startswith("stopped early (time limit)")
+
+
+def test_that_there_is_no_alternative_is_said_only_where_it_was_looked_for(
+    small: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("alternatives", small, "--count", "1") == 0
+    assert "the cheapest deployment and so far no alternative within 2 %" in " ".join(capsys.readouterr().out.split())
+    assert run("alternatives", small, "--within", "0%") == 0
+    assert "the cheapest deployment and no alternative within 0 %" in " ".join(capsys.readouterr().out.split())

@@ -34,11 +34,11 @@ def render(result: Alternatives, width: int = 100) -> str:
 def _heading(result: Alternatives) -> str:
     count = len(result.found)
     noun = "plan" if result.of_fleet else "deployment"
-    what = (
-        f"the {_best(result)} {noun} and {wording.counted(count - 1, 'alternative')}"
-        if count > 1
-        else (f"the {_best(result)} {noun} has no alternative")
-    )
+    others = wording.counted(count - 1, "alternative")
+    if count == 1:
+        # Where nobody looked to the end, one may be left.
+        others = "so far no alternative" if result.ended in ("count", "stopped") else "no alternative"
+    what = f"the {_best(result)} {noun} and {others}"
     verb = "differs" if count <= 2 else "differ"
     stopped = f"PARTIAL RESULT: the search was stopped ({result.stopped}); " if result.stopped is not None else ""
     return (
