@@ -157,7 +157,7 @@ def _recurrent(rng: random.Random, heads: int, width: int) -> Mapping:
         "input_width": heads * 128 * rng.choice((2, 3)),
         "output_width": heads * 128,
         "state_words": words,
-        "state_bytes": words * rng.choice((2, 4)) // rng.choice((1, 40, 40)) + 3 * heads * 128 * 2,
+        "state_bytes": words * rng.choice((2, 4)) // rng.choice((1, 1, 40)) + 3 * heads * 128 * 2,
     }
 
 

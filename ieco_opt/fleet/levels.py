@@ -207,7 +207,8 @@ class _Levels:
         self._minimise(Quantity.INSTANCES, self._as_much_slack())
 
     def _as_much_slack(self) -> FleetProblem:
-        covered = self.plan.covered() * (1.0 - ROUNDING)
+        """What covers as much as the plan but for a step: nearer to its tolerances HiGHS says that nothing does."""
+        covered = self.plan.covered() * (1.0 - STEP)
         counted = map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))
         return self.planner.problem(self.factor, covered=[covered if each else 1.0 for each in counted])
 
@@ -238,6 +239,9 @@ class _Levels:
         if minimised is Goal.SLACK:
             better = asked.covered() >= self.plan.covered()
         else:
-            better = asked.totals[Quantity(minimised)] <= self.plan.totals[Quantity(minimised)]
+            value, before = asked.totals[Quantity(minimised)], self.plan.totals[Quantity(minimised)]
+            # A step below as much slack may be below the demand.
+            least = self.plan.covered() if value == before else 1.0
+            better = value <= before and asked.covered() >= least - ROUNDING
         if better:
             self.plan = asked

@@ -65,3 +65,11 @@ def test_each_criterion_is_as_good_as_that_of_the_brute_force(group: int) -> Non
         if found:
             wrong[seed] = found
     assert wrong == {}
+
+
+@pytest.mark.parametrize("seed", [60, 170])
+def test_a_solver_that_takes_a_rounding_for_a_violation_hides_no_plan(seed: int) -> None:
+    # 1e-9 below the capacity of the plan HiGHS 1.16.0 calls these programs infeasible, or the best plan of the second.
+    expected = levels(mapping := numbered_level_fleet(seed))
+    assert expected is not None
+    assert _disagreements(ieco_opt.plan(load_fleet_mapping(mapping))[0], expected) == []
