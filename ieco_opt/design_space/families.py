@@ -278,7 +278,7 @@ class Family:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
         count = len(setups)
         model = self.model_pass(setups, draft_tokens)
-        low, high = self.setups.batch_min[setups], self.setups.batch_max[setups]
+        low, high = self.batch_bounds(setups, drafts)
         factor = self.factor(draft_tokens)
         if drafts is None:
             like = model if self.drafts is None else self.drafts.time
@@ -287,8 +287,6 @@ class Family:
             assert self.drafts is not None
             draft = self.draft_pass(drafts, draft_tokens)
             draft_degrees = self.drafts.setups.degrees.take(drafts)
-            low = np.maximum(low, self.drafts.setups.batch_min[drafts])
-            high = self._largest_pair_batch(setups, drafts, low, high)
         degrees = self.setups.degrees.take(setups)
         margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)
         power, carbon = self.accelerator.power_w, kg_per_joule(self.accelerator)
@@ -320,6 +318,15 @@ class Family:
             kg_per_joule=np.full(count, np.nan if carbon is None else carbon),
             measure=self.measure,
         )
+
+    def batch_bounds(self, setups: Rows, drafts: Rows | None = None) -> tuple[Integers, Integers]:
+        """Least and largest batch of each setup, beside its entry of ``drafts`` if given, whatever a pass takes."""
+        low, high = self.setups.batch_min[setups], self.setups.batch_max[setups]
+        if drafts is None:
+            return low, high
+        assert self.drafts is not None
+        low = np.maximum(low, self.drafts.setups.batch_min[drafts])
+        return low, self._largest_pair_batch(setups, drafts, low, high)
 
     def _largest_pair_batch(self, setups: Rows, drafts: Rows, low: Integers, high: Integers) -> Integers:
         """Largest batch at which each pair fits, below ``low`` if there is none; bisection, since memory only grows."""

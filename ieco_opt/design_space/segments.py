@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.bisection import Crossings, first_true, last_true
 from ieco_opt.design_space.dominance import Cells, joined
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
@@ -52,7 +53,8 @@ class Segments:
 
     ``row`` points into ``DesignSpace.alternatives`` and ``alternatives`` repeats its rows, one a segment.
     The remaining columns are the objectives at both ends of the range: latency, and what ``Alternatives.measure`` says
-    (the cost, unless energy or carbon is to be least).
+    (the cost, unless energy or carbon is to be least). ``slower`` and ``cheaper`` know where caps cut the ranges: the
+    latency rises from ``lo`` on, and the cost from ``hi`` down.
     """
 
     row: Rows
@@ -63,6 +65,8 @@ class Segments:
     latency_hi_s: Array
     cost_lo: Array
     cost_hi: Array
+    slower: Crossings
+    cheaper: Crossings
 
     def __len__(self) -> int:
         return len(self.row)
@@ -75,19 +79,9 @@ class Segments:
         alive = np.flatnonzero((self.latency_lo_s <= latency_cap_s) & (self.cost_hi <= cost_cap))
         lo, hi = self.lo[alive].copy(), self.hi[alive].copy()
         late = np.flatnonzero(self.latency_hi_s[alive] > latency_cap_s)
-        if len(late):
-            part = self.alternatives.take(alive[late])
-            step = part.batch_step
-            hi[late] = last_true(lambda batch: part.latency_s(batch) <= latency_cap_s, lo[late], hi[late], step)
-        dear = np.flatnonzero(self.cost_lo[alive] > cost_cap)
-        if len(dear):
-            costs = self.alternatives.take(alive[dear])
-            lo[dear] = first_true(
-                lambda batch: costs.measured(costs.latency_s(batch), batch) <= cost_cap,
-                self.lo[alive[dear]],
-                self.hi[alive[dear]],
-                costs.batch_step,
-            )
+        hi[late] = self.slower.last_within(latency_cap_s, alive[late])
+        expensive = np.flatnonzero(self.cost_lo[alive] > cost_cap)
+        lo[expensive] = self.cheaper.last_within(cost_cap, alive[expensive])
         left = lo <= hi
         return Restriction(alive[left], lo[left], hi[left], self.alternatives.batch_step[alive[left]])
 
@@ -118,50 +112,6 @@ class Restriction:
         )
 
 
-def last_true(
-    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers | int = 1
-) -> Integers:
-    """Largest of lo, lo + step, ... hi where ``holds``, given that it holds at lo and, once false, stays false."""
-    good, bad = np.zeros_like(lo), (hi - lo) // step + 1
-    while (bad - good > 1).any():
-        middle = (good + bad) // 2
-        holding = holds((lo + middle * step).astype(float)) & (middle < bad)
-        good, bad = np.where(holding, middle, good), np.where(holding, bad, np.maximum(middle, good + 1))
-    return np.asarray(lo + good * step)
-
-
-_AT_ONCE = 1024
-"""Batches that take hardly longer to price together than one of them alone."""
-
-
-def last_true_in_parts(
-    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers
-) -> Integers:
-    """The same, in fewer steps where ranges are few; ``holds`` takes batches of shape (ranges, parts)."""
-    parts = np.arange(1, 1 + max(1, min(7, _AT_ONCE // max(1, len(lo)))))
-    good, bad = np.zeros_like(lo), np.maximum((hi - lo) // step + 1, 1)
-    every = np.arange(len(lo))
-    while (bad - good > 1).any():
-        tried = good[:, None] + (bad - good)[:, None] * parts // (len(parts) + 1)
-        holding = holds((lo[:, None] + tried * step[:, None]).astype(float)) | (tried == good[:, None])
-        count = np.logical_and.accumulate(holding, axis=1).sum(axis=1)
-        beyond = np.where(count < len(parts), tried[every, np.minimum(count, len(parts) - 1)], bad)
-        good, bad = np.where(count > 0, tried[every, count - 1], good), beyond
-    return np.asarray(lo + good * step)
-
-
-def first_true(
-    holds: Callable[[Array], NDArray[np.bool_]], lo: Integers, hi: Integers, step: Integers | int = 1
-) -> Integers:
-    """Smallest of lo, lo + step, ... hi where ``holds``, given that it holds at hi and, once true, stays true."""
-    bad, good = np.full_like(lo, -1), (hi - lo) // step
-    while (good - bad > 1).any():
-        middle = (good + bad + 1) // 2
-        holding = holds((lo + middle * step).astype(float))
-        good, bad = np.where(holding, middle, good), np.where(holding, bad, np.minimum(middle, good - 1))
-    return np.asarray(lo + good * step)
-
-
 def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
     """Cut the cells of a design space where a protocol changes, and to what the limits of the scenario admit."""
     ask("cutting the batches into segments")
@@ -181,38 +131,61 @@ def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
         latency_hi_s=latency_hi,
         cost_lo=part.measured(latency_lo, lo),
         cost_hi=part.measured(latency_hi, hi),
+        slower=Crossings(lambda rows: part.take(rows).latency_s, cells.lo, cells.hi, cells.step),
+        cheaper=Crossings(lambda rows: _measure_of(part.take(rows)), cells.hi, cells.lo, -cells.step),
     )
 
 
-def _protocol_changes(time: PassTime, row: int) -> Array:
-    """Batches at which two protocols of one collective take equally long."""
-    latency, slope = time.network_latency_s[row], time.network_slope_s[row]
+def _measure_of(part: Alternatives) -> Callable[[Array], Array]:
+    return lambda batch: part.measured(part.latency_s(batch), batch)
+
+
+def _protocol_changes(time: PassTime) -> Array:
+    """Batches at which two protocols of one collective take equally long, shape (setups, pairs); NaN where never."""
     changes = []
     for one, other in ((0, 1), (0, 2), (1, 2)):
-        rise = slope[:, one] - slope[:, other]
-        crossing = rise != 0.0
-        changes.append((latency[crossing, other] - latency[crossing, one]) / rise[crossing])
-    return np.concatenate(changes)
+        rise = time.network_slope_s[:, :, one] - time.network_slope_s[:, :, other]
+        ahead = time.network_latency_s[:, :, other] - time.network_latency_s[:, :, one]
+        changes.append(np.divide(ahead, rise, out=np.full_like(rise, np.nan), where=rise != 0.0))
+    return np.concatenate(changes, axis=1)
+
+
+_CUT_TOGETHER = 4096
+"""Cells that are cut between two questions whether to go on."""
 
 
 def cut_where_protocols_change(alternatives: Alternatives, cells: Cells, ask: Ask = go_on) -> Cells:
     """Cut each cell so that every collective runs one protocol on each part."""
-    rows, lows, highs, steps = [], [], [], []
-    for row, lo, hi, step in zip(cells.row, cells.lo, cells.hi, cells.step, strict=True):
-        ask()
-        changes = _protocol_changes(alternatives.model, row)
-        if alternatives.draft_share[row]:
-            changes = np.concatenate([changes, _protocol_changes(alternatives.draft, row)])
-        inside = changes[(changes > lo) & (changes < hi)]
-        starts = np.unique(np.concatenate([[lo], lo + (np.floor((inside - lo) / step).astype(np.int64) + 1) * step]))
-        starts = starts[starts <= hi]
-        rows.append(np.full(len(starts), row))
-        lows.append(starts)
-        highs.append(np.concatenate([starts[1:] - step, [hi]]))
-        steps.append(np.full(len(starts), step))
-    if not rows:
+    if not len(cells):
         return cells
-    return Cells(np.concatenate(rows), np.concatenate(lows), np.concatenate(highs), np.concatenate(steps))
+    drafted = np.where(alternatives.draft_share[:, None] != 0.0, _protocol_changes(alternatives.draft), np.nan)
+    changes = np.hstack([_protocol_changes(alternatives.model), drafted])
+    done = []
+    for first in range(0, len(cells), _CUT_TOGETHER):
+        ask()
+        some = np.arange(len(cells)) // _CUT_TOGETHER == first // _CUT_TOGETHER
+        done.append(_cut_at(cells.where(some), changes))
+    return joined(done)
+
+
+def _cut_at(cells: Cells, changes: Array) -> Cells:
+    """Cut cells at changes of their rows, in order."""
+    lo, hi = cells.lo[:, None], cells.hi[:, None]
+    mine = changes[cells.row]
+    at, column = np.nonzero((mine > lo) & (mine < hi))
+    after = (
+        cells.lo[at]
+        + (np.floor((mine[at, column] - cells.lo[at]) / cells.step[at]).astype(np.int64) + 1) * cells.step[at]
+    )
+    inside = after <= cells.hi[at]
+    every = np.arange(len(cells))
+    cell, start = np.unique(
+        np.stack([np.concatenate([every, at[inside]]), np.concatenate([cells.lo, after[inside]])]), axis=1
+    )
+    ends = cells.hi[cell]
+    more = np.flatnonzero(cell[1:] == cell[:-1])
+    ends[more] = start[more + 1] - cells.step[cell[more]]
+    return Cells(cells.row[cell], start, ends, cells.step[cell])
 
 
 def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: Ask) -> Cells:

@@ -33,7 +33,7 @@ def starting(families: Sequence[Family], alternative: Alternatives, batch: int) 
             tokens, drafts = int(alternative.draft_tokens[0]), family.beside(int(setup))
             if tokens and not len(drafts):
                 continue
-            row = family.alternatives(np.array([setup]), tokens, drafts[:1] if tokens else None)
-            if row.batch_min[0] <= batch <= row.batch_max[0]:
+            low, high = family.batch_bounds(np.array([setup]), drafts[:1] if tokens else None)
+            if low[0] <= batch <= high[0]:
                 found.append(family.engine)
     return tuple(sorted(set(found)))

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.types import Fidelity
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.bisection import first_true, last_true
 from ieco_opt.design_space.building import build_families, identity
 from ieco_opt.design_space.dominance import Cells, Staircase, joined
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import family_request
-from ieco_opt.design_space.segments import first_true, last_true
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import Counts, DesignSpace
 from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
@@ -306,7 +306,7 @@ def _kept_from_below(cells: Cells, holds: Holds) -> Cells:
     cut = np.flatnonzero(~holds(cells.hi.astype(float), cells.row))
     hi = cells.hi.copy()
     rows = cells.row[cut]
-    hi[cut] = last_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
+    hi[cut] = last_true(_at_each(holds, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
     return replace(cells, hi=hi)
 
 
@@ -316,8 +316,13 @@ def _kept_from_above(cells: Cells, holds: Holds) -> Cells:
     cut = np.flatnonzero(~holds(cells.lo.astype(float), cells.row))
     lo = cells.lo.copy()
     rows = cells.row[cut]
-    lo[cut] = first_true(lambda batch: holds(batch, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
+    lo[cut] = first_true(_at_each(holds, rows), cells.lo[cut], cells.hi[cut], cells.step[cut])
     return replace(cells, lo=lo)
+
+
+def _at_each(holds: Holds, rows: Rows) -> Callable[[Array], NDArray[np.bool_]]:
+    """The same of batches of shape (rows, tried)."""
+    return lambda batch: holds(batch.ravel(), rows.repeat(batch.shape[1])).reshape(batch.shape)
 
 
 def _ending_on(listed: Integers, cells: Cells) -> Cells:

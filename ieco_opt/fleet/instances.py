@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.bisection import last_true
 from ieco_opt.design_space.families import Family
-from ieco_opt.design_space.segments import last_true_in_parts
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
@@ -105,7 +105,7 @@ class DecodingSetups:
         alive = np.flatnonzero(self._meets(service, rows.batch_min.astype(float)))
         part = self.take(alive)
         low, high, step = part.alternatives.batch_min, part.alternatives.batch_max, part.alternatives.batch_step
-        most = self._listed(last_true_in_parts(lambda batch: part._meets(service, batch), low, high, step), step)
+        most = self._listed(last_true(lambda batch: part._meets(service, batch), low, high, step), step)
         batch = np.zeros(len(rows), dtype=np.int64)
         batch[alive] = np.where(most >= low, most, 0)
         return self.at(batch)

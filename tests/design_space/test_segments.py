@@ -11,6 +11,7 @@ from oracle import best, enumerate_deployments
 from random_scenarios import numbered, oracle_scenario
 
 from ieco_opt import Scenario
+from ieco_opt.design_space.bisection import Crossings, first_true, last_true
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import (
@@ -19,9 +20,6 @@ from ieco_opt.design_space.segments import (
     Restriction,
     Segments,
     build_segments,
-    first_true,
-    last_true,
-    last_true_in_parts,
     latency_lines,
 )
 from ieco_opt.design_space.space import DesignSpace
@@ -140,11 +138,10 @@ def test_without_caps_everything_is_left() -> None:
 
 def test_bisections_find_every_edge() -> None:
     lo, hi = np.full(12, 3), np.full(12, 13)
-    edges = np.arange(3, 15, dtype=float)
-    np.testing.assert_array_equal(last_true(lambda batch: batch <= edges, lo, hi), np.minimum(edges, 13))
-    np.testing.assert_array_equal(
-        first_true(lambda batch: batch >= np.minimum(edges, 13), lo, hi), np.minimum(edges, 13)
-    )
+    edges = np.arange(3, 15, dtype=float)[:, None]
+    last = np.minimum(edges, 13)
+    np.testing.assert_array_equal(last_true(lambda batch: batch <= edges, lo, hi), last[:, 0])
+    np.testing.assert_array_equal(first_true(lambda batch: batch >= last, lo, hi), last[:, 0])
 
 
 STEPS = np.array([4, 3, 4])
@@ -223,10 +220,46 @@ def test_refinement_ends_at_the_optimum_however_low_the_lines(
 
 
 @pytest.mark.parametrize("rows", [1, 40, 300, 2000])
-def test_the_last_that_holds_is_the_same_however_many_are_tried_at_once(rows: int) -> None:
+def test_the_last_that_holds_is_found_however_many_are_tried_at_once(rows: int) -> None:
     rng = np.random.default_rng(rows)
     lo, step = rng.integers(1, 9, rows), rng.integers(1, 5, rows)
     hi = lo + step * rng.integers(0, 5000, rows) + rng.integers(0, 2, rows)
     edge = lo + rng.uniform(0.0, 1.2, rows) * (hi - lo)
-    found = last_true_in_parts(lambda batch: batch <= edge[:, None], lo, hi, step)
-    np.testing.assert_array_equal(found, last_true(lambda batch: batch <= edge, lo, hi, step))
+    found = last_true(lambda batch: batch <= edge[:, None], lo, hi, step)
+    last = np.minimum(np.floor((edge - lo) / step), (hi - lo) // step)
+    np.testing.assert_array_equal(found, lo + step * last.astype(int))
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_crossings_of_one_cap_after_the_other_are_those_of_each_alone(falls: bool) -> None:
+    rng, rows = np.random.default_rng(7), 50
+    step = rng.integers(1, 5, rows)
+    lo = step * rng.integers(1, 9, rows)
+    hi, power = lo + step * rng.integers(0, 3000, rows), rng.uniform(0.3, 2.0, rows)[:, None]
+    start, end, along = (hi, lo, -step) if falls else (lo, hi, step)
+    tried = []
+
+    def figures(some: Any) -> Any:
+        def figure(batch: Any) -> Any:
+            tried.append(batch.size)
+            return (1.0 / batch if falls else batch) ** power[some]
+
+        return figure
+
+    crossings, every = Crossings(figures, start, end, along), figures(np.arange(rows))
+    spent = spent_alone = 0
+    for cap in rng.permutation(np.geomspace(every(end[:, None]).max(), every(start[:, None]).min(), 100)):
+        within = np.flatnonzero(every(start[:, None])[:, 0] <= cap)
+        some = rng.permutation(within)[: len(within) // 2 + 1]
+        met, first, last, by = figures(some), start[some], end[some], along[some]
+        tried.clear()
+        found = crossings.last_within(float(cap), some)
+        spent += sum(tried)
+        tried.clear()
+        alone = last_true(lambda batch, cap=cap, met=met: met(batch) <= cap, first, last, by)
+        spent_alone += sum(tried)
+        np.testing.assert_array_equal(found, alone)
+        tried.clear()
+        np.testing.assert_array_equal(crossings.last_within(float(cap), some), alone)
+        assert tried == []
+    assert spent < 0.9 * spent_alone

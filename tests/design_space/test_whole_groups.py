@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ieco_opt.design_space.bisection import first_true, last_true
 from ieco_opt.design_space.building import build_families
 from ieco_opt.design_space.dominance import Cells, batch_edges, grid_cells, merged, split
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.from_scenario import design_space_of, family_request
-from ieco_opt.design_space.segments import build_segments, cut_where_protocols_change, first_true, last_true
+from ieco_opt.design_space.segments import build_segments, cut_where_protocols_change
 from ieco_opt.design_space.setups import NO_MEMORY, NOT_WHOLE
 from ieco_opt.scenario import load_scenario_mapping, resolve
 
@@ -119,11 +120,11 @@ def test_bisections_find_every_edge_among_multiples(step: int, start: int, count
 
     def below(batch: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.bool_]:
         asked.append(batch)
-        return np.asarray(batch <= batches + rest)
+        return np.asarray(batch <= batches[:, None] + rest)
 
     def above(batch: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.bool_]:
         asked.append(batch)
-        return np.asarray(batch >= batches - rest)
+        return np.asarray(batch >= batches[:, None] - rest)
 
     for steps in (step, np.full(count, step)):
         # An edge is a multiple, or lies between two.

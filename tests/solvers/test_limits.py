@@ -92,7 +92,7 @@ WORK: dict[str, tuple[Callable[[Ends], object], int]] = {
         lambda ask: nondominated(DRAWN.alternatives, DRAWN.cells, DRAWN.points, DRAWN.limits, ask),
         1,
     ),
-    "segments": (lambda ask: build_segments(DRAWN, ask), len(DRAWN.cells)),
+    "segments": (lambda ask: build_segments(DRAWN, ask), 3),
     "draft setups one by one": (
         lambda ask: design_space_of(resolve(CAPPED), ask=ask),
         DRAFTS * SETUPS,
