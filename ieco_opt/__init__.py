@@ -34,6 +34,7 @@ __all__ = [
     "load_solver_config",
     "plan",
     "plot",
+    "prepare",
     "report",
     "show_versions",
     "solve",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from ieco_opt.comparison.difference import diff
     from ieco_opt.errors import InfeasibleError, ScenarioError, SolverError
     from ieco_opt.fleet.near_optimal import alternatives
+    from ieco_opt.fleet.prepared import prepare
     from ieco_opt.reports.page import report
     from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.comparison import Comparison
@@ -85,6 +87,7 @@ _HOMES = {
     **dict.fromkeys(("calibrate", "validate"), "ieco_opt.calibration.facade"),
     "Alternatives": "ieco_opt.results.alternatives",
     "alternatives": "ieco_opt.fleet.near_optimal",
+    "prepare": "ieco_opt.fleet.prepared",
     "diff": "ieco_opt.comparison.difference",
     "sweep": "ieco_opt.sweeping.run",
     "Comparison": "ieco_opt.results.comparison",

@@ -12,7 +12,7 @@ from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.design_space.families import DecodeContext, Speculation
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import DegreeChoices
-from ieco_opt.design_space.space import DesignSpace, Kept, build_design_space
+from ieco_opt.design_space.space import DesignSpace, Kept, PricedSpace, build_design_space, price_design_space
 from ieco_opt.performance.energy import Measure
 from ieco_opt.performance.reserve import ServerMemory
 from ieco_opt.performance.servers import EngineChoices
@@ -45,6 +45,12 @@ def design_space_of(
         ask,
         kept,
     )
+
+
+def priced_space_of(resolved: ResolvedScenario, limits: Limits, ask: Ask = go_on) -> PricedSpace:
+    """Enumerate and price the alternatives of a scenario whose cost is to be little, under some limits."""
+    request, precisions = family_request(resolved), resolved.precisions or (None,)
+    return price_design_space(request, resolved.accelerators, precisions, limits, ask)
 
 
 def family_request(resolved: ResolvedScenario, *, pessimistic: bool = False) -> FamilyRequest:

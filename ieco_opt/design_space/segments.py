@@ -115,7 +115,11 @@ class Restriction:
 def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
     """Cut the cells of a design space where a protocol changes, and to what the limits of the scenario admit."""
     ask("cutting the batches into segments")
-    cells = cut_where_protocols_change(space.alternatives, space.cells, ask)
+    return segments_within(space, cut_where_protocols_change(space.alternatives, space.cells, ask), ask)
+
+
+def segments_within(space: DesignSpace, cells: Cells, ask: Ask = go_on) -> Segments:
+    """Segments of what the limits of a design space admit of its cells, which are cut where protocols change."""
     ask()
     cells = _within_limits(space.alternatives, cells, space.limits)
     cells = _cut_experts(space.alternatives, cells, space.limits, ask)
@@ -192,8 +196,10 @@ def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: 
     """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency, or what it is worth.
 
     The gap between a concave function and its chord is concave too, so it is nowhere more than twice the gap in
-    the middle.
+    the middle. Without experts the chord is the function.
     """
+    if not (alternatives.model.expert_fixed_s.any() or alternatives.draft.expert_fixed_s.any()):
+        return cells
     done: list[Cells] = []
     while len(cells):
         ask()
@@ -253,8 +259,15 @@ def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> 
     part = alternatives.take(cells.row)
     possible = upto(cells.lo.astype(float), part) & since(cells.hi.astype(float), part)
     cells, part = cells.where(possible), part.take(np.flatnonzero(possible))
-    hi = last_true(lambda batch: upto(batch, part), cells.lo, cells.hi, cells.step)
-    lo = first_true(lambda batch: since(batch, part), cells.lo, cells.hi, cells.step)
+    lo, hi = cells.lo.copy(), cells.hi.copy()
+    beyond = np.flatnonzero(~upto(cells.hi.astype(float), part))
+    if len(beyond):
+        cut, some = part.take(beyond), (cells.lo[beyond], cells.hi[beyond], cells.step[beyond])
+        hi[beyond] = last_true(lambda batch: upto(batch, cut), *some)
+    short = np.flatnonzero(~since(cells.lo.astype(float), part))
+    if len(short):
+        late, some = part.take(short), (cells.lo[short], cells.hi[short], cells.step[short])
+        lo[short] = first_true(lambda batch: since(batch, late), *some)
     return Cells(cells.row, lo, hi, cells.step).where(lo <= hi)
 
 

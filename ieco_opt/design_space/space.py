@@ -28,6 +28,7 @@ from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.starting import starting
 from ieco_opt.performance.economics import cost_usd_per_mtok
+from ieco_opt.performance.energy import usd_rates
 from ieco_opt.performance.rows import stack_rows
 
 Kept = Callable[[Family], NDArray[np.bool_]]
@@ -87,6 +88,84 @@ class DesignSpace:
         return at * self._engines
 
 
+@dataclass(frozen=True, slots=True)
+class PricedSpace:
+    """Every alternative with its time and price, and the cells of batches of which dominance has yet to choose.
+
+    ``points`` are deployments that meet the limits, met so far; the other fields are those of :class:`DesignSpace`.
+    """
+
+    alternatives: Alternatives
+    cells: Cells
+    points: Staircase
+    accelerators: tuple[Accelerator, ...]
+    precisions: tuple[Precision | None, ...]
+    listed_batches: bool
+    families: tuple[Family, ...]
+    offered: tuple[Family, ...]
+    rejected: Counter[str]
+
+    def within_each_accelerator(self, limits: Limits, ask: Ask = go_on) -> PricedSpace:
+        """The same without what another deployment on the same accelerator dominates, whatever the accelerator costs.
+
+        The cost of a token is in proportion to the price where energy has none, so which of two deployments on one
+        accelerator is cheaper does not depend on it.
+        """
+        of_cells, parts = self.alternatives.accelerator[self.cells.row], []
+        for accelerator in range(len(self.accelerators)):
+            mine = self.cells.where(of_cells == accelerator)
+            parts.append(nondominated(self.alternatives, mine, NO_POINTS, limits, ask)[0])
+        cells = joined(parts)
+        used, rows = np.unique(cells.row, return_inverse=True)
+        return replace(
+            self,
+            alternatives=self.alternatives.take(used),
+            cells=Cells(rows.reshape(-1), cells.lo, cells.hi, cells.step),
+            points=NO_POINTS,
+        )
+
+    def at_prices(self, accelerators: Sequence[Accelerator]) -> PricedSpace:
+        """The same where the accelerators are these, which differ from those before in their price alone."""
+        usd_per_s, fidelity = self.alternatives.usd_per_s.copy(), self.families[0].shape.fidelity
+        for at, accelerator in enumerate(accelerators):
+            rows = np.flatnonzero(self.alternatives.accelerator == at)
+            usd_per_s[rows] = usd_rates(accelerator, fidelity, self.alternatives.gpus[rows])[0]
+        return replace(
+            self,
+            alternatives=replace(self.alternatives, usd_per_s=usd_per_s),
+            points=NO_POINTS,
+            accelerators=tuple(accelerators),
+        )
+
+    def cut(self, limits: Limits, ask: Ask = go_on) -> DesignSpace:
+        """Drop what is provably not on the frontier under some limits."""
+        ask("dropping what is dominated")
+        cells, staircase = nondominated(self.alternatives, self.cells, self.points, limits, ask)
+        if not self.listed_batches:
+            cells = merged(cells)
+        used, rows = np.unique(cells.row, return_inverse=True)
+        return DesignSpace(
+            alternatives=self.alternatives.take(used),
+            cells=Cells(rows, cells.lo, cells.hi, cells.step),
+            points=staircase,
+            accelerators=self.accelerators,
+            precisions=self.precisions,
+            limits=limits,
+            listed_batches=self.listed_batches,
+            families=self.families,
+            offered=self.offered,
+            counts=Counts(
+                setups=sum(len(family.setups) for family in self.families),
+                alternatives=len(self.alternatives),
+                rejected=self.rejected,
+            ),
+        )
+
+
+NO_POINTS = Staircase(np.zeros(0), np.zeros(0))
+"""Where no deployment is known yet."""
+
+
 def build_design_space(
     request: FamilyRequest,
     accelerators: Sequence[Accelerator],
@@ -99,6 +178,18 @@ def build_design_space(
 
     ``kept`` says which setups there are, where not all of them: what is left out makes nothing else dominated.
     """
+    return price_design_space(request, accelerators, precisions, limits, ask, kept).cut(limits, ask)
+
+
+def price_design_space(
+    request: FamilyRequest,
+    accelerators: Sequence[Accelerator],
+    precisions: Sequence[Precision | None],
+    limits: Limits,
+    ask: Ask = go_on,
+    kept: Kept | None = None,
+) -> PricedSpace:
+    """Enumerate the alternatives of a scenario, as of :func:`build_design_space`, and price them."""
     rejected = Counter[str]()
     families, offered = [], []
     for accelerator in enumerate(accelerators):
@@ -114,7 +205,7 @@ def build_design_space(
     for family in families:
         ask(f"pricing the configurations of {family.accelerator.name}")
         plain.append(_plain(family, edges, listed=listed))
-    staircase = Staircase(np.zeros(0), np.zeros(0))
+    staircase = NO_POINTS
     for alternatives, cells in plain:
         ask()
         staircase = _seed(alternatives, cells, limits, staircase)
@@ -124,27 +215,17 @@ def build_design_space(
             ask(f"pricing {draft_tokens} draft tokens on {family.accelerator.name}")
             pairs, staircase = _speculative(family, draft_tokens, edges, staircase, limits, ask, listed=listed)
             spaces += pairs
-    ask("dropping what is dominated")
     alternatives, cells = _together(spaces)
-    cells, staircase = nondominated(alternatives, cells, staircase, limits, ask)
-    if not listed:
-        cells = merged(cells)
-    used, rows = np.unique(cells.row, return_inverse=True)
-    return DesignSpace(
-        alternatives=alternatives.take(used),
-        cells=Cells(rows, cells.lo, cells.hi, cells.step),
+    return PricedSpace(
+        alternatives=alternatives,
+        cells=cells,
         points=staircase,
         accelerators=tuple(accelerators),
         precisions=tuple(precisions),
-        limits=limits,
         listed_batches=listed,
         families=tuple(families),
         offered=tuple(offered),
-        counts=Counts(
-            setups=sum(len(family.setups) for family in families),
-            alternatives=len(alternatives),
-            rejected=rejected,
-        ),
+        rejected=rejected,
     )
 
 

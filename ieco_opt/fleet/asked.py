@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from ieco_opt.design_space.asking import Ask
 from ieco_opt.errors import ScenarioError, SearchStoppedError, SolverError
+from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.describe import describe_plan
 from ieco_opt.fleet.infeasibility import why_infeasible
 from ieco_opt.fleet.plan import Plan
@@ -18,7 +20,7 @@ from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.guarantee import Guarantee
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.statistics import FleetStatistics
-from ieco_opt.scenario import Fleet, resolve_fleet
+from ieco_opt.scenario import Fleet, ResolvedFleet, resolve_fleet
 from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
@@ -26,6 +28,9 @@ from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import Run, Stopped, running
 from ieco_opt.solvers.versions import versions
 from ieco_opt.solvers.watch import Report
+
+Priced = Callable[[ResolvedFleet, Ask], Mapping[int, Candidates]]
+"""Gives what workloads of a fleet can run on, by position, where that was priced before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,9 @@ def running_question(
     report: Report | None = None,
     within: Run | None = None,
     known: FleetResult | None = None,
+    priced: Priced | None = None,
 ) -> Iterator[Asked]:
-    """Price a fleet, unless a plan of it knows the prices, and set a planner up, with Ctrl-C caught."""
+    """Price a fleet, unless a plan of it or ``priced`` knows the prices, and set a planner up, with Ctrl-C caught."""
     config = _with_tight_rows(solver_config_of(solver_config))
     fleet = self_contained_fleet(fleet)
     # Power has to be known where it is minimised, whatever the file minimises.
@@ -121,7 +127,7 @@ def running_question(
         if before is not None and before.space.decides_loads != resolved.energy_matters():
             before = None
         if before is None:
-            space = build_fleet_space(resolved, run.ask)
+            space = build_fleet_space(resolved, run.ask, None if priced is None else priced(resolved, run.ask))
             run.ask(f"{space.priced:,} instance types priced")
             planner = FleetPlanner(space, run, report=report)
         else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ieco_opt.defaults import DEFAULT_DELTA, FLEET_CONFIG, Against, FleetObjective
 from ieco_opt.errors import InfeasibleFleetError, ScenarioError
-from ieco_opt.fleet.asked import Asked, running_question
+from ieco_opt.fleet.asked import Asked, Priced, running_question
 from ieco_opt.fleet.infeasibility import better_would_violate
 from ieco_opt.fleet.levels import best_of_equals
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
@@ -38,6 +38,7 @@ def plan(
     relaxations: bool = False,
     report: Report | None = None,
     within: Run | None = None,
+    priced: Priced | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof.
 
@@ -51,6 +52,8 @@ def plan(
         Told of incumbent, bound and seconds while the solver runs.
     within
         A run under way, of which this search is a part.
+    priced
+        What workloads can run on, where that is known.
 
     Raises
     ------
@@ -64,8 +67,8 @@ def plan(
     wanted = objective_of(fleet, objective)
     if wanted == "throughput":
         check_relaxations(wanted, asked=relaxations)
-        return _most_served(fleet, solver_config, report, within)
-    with running_question(fleet, wanted, solver_config, report, within) as asked:
+        return _most_served(fleet, solver_config, report, within, priced)
+    with running_question(fleet, wanted, solver_config, report, within, priced=priced) as asked:
         stopped = None
         try:
             found = asked.planner.best(Quantity(wanted))
@@ -98,10 +101,14 @@ def objective_of(fleet: Fleet, objective: FleetObjective | None) -> FleetObjecti
 
 
 def _most_served(
-    fleet: Fleet, solver_config: SolverConfig | str, report: Report | None, within: Run | None
+    fleet: Fleet,
+    solver_config: SolverConfig | str,
+    report: Report | None,
+    within: Run | None,
+    priced: Priced | None,
 ) -> FleetResult:
     """The plan that serves the greatest multiple of all demands, and costs the least of those."""
-    with running_question(fleet, "throughput", solver_config, report, within) as asked:
+    with running_question(fleet, "throughput", solver_config, report, within, priced=priced) as asked:
         multiples = Multiples(asked.planner)
         found = MostServed(multiples).run()
         if found.plan is None:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, get_args
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, EnergyObjective, ObjectiveName
 from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
+from ieco_opt.design_space.kept import KeptSpaces
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
@@ -48,6 +49,7 @@ def frontier(
     progress: Progress | None = None,
     doing: Doing | None = None,
     within: Run | None = None,
+    kept: KeptSpaces | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof.
 
@@ -66,6 +68,8 @@ def frontier(
         Told of points found, and in words of what begins.
     within
         A run under way, of which this search is a part.
+    kept
+        What questions before kept of the design space.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def frontier(
         return sweeps.adaptive(prober, 0.0 if complete else delta, report)
 
     with running(config, doing, within=within) as run:
-        found = _run(scenario, asked.question, run, asked.aim, search)
+        found = _run(scenario, asked.question, run, asked.aim, search, kept=kept)
         return replace(found, pessimistic=_pessimistic(scenario, asked, run.beside(), search)) if band else found
 
 
@@ -132,6 +136,7 @@ def answer(
     progress: Progress | None = None,
     doing: Doing | None = None,
     within: Run | None = None,
+    kept: KeptSpaces | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with the scenario, statistics and versions that a saved result needs."""
     usual, note = usual_objective(scenario)
@@ -139,7 +144,7 @@ def answer(
     question = question_of_one("solve", asked, preference)
     with running(solver_config_of(solver_config), doing, within=within) as run:
         search = search_of_one(asked, preference, progress or sweeps.silent)
-        found = _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), search)
+        found = _run(scenario, question, run, _Aim(GuaranteeKind.SINGLE, None), search, kept=kept)
         return replace(found, notes=(*found.notes, *notes))
 
 
@@ -264,16 +269,21 @@ def _run(
     search: Callable[[Prober], Sweep],
     *,
     pessimistic: bool = False,
+    kept: KeptSpaces | None = None,
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
-    resolved = resolve(scenario)
+    resolved = resolve(scenario) if kept is None else kept.resolved(scenario)
     measure = measure_of(question.objective, resolved)
     deployments: tuple[Deployment, ...] = ()
     statistics = SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, 0.0, ())
     sweep = Sweep()
     try:
-        space = design_space_of(resolved, ask=run.ask, measure=measure, pessimistic=pessimistic)
-        prober = Prober(space, run)
+        if kept is None or pessimistic:
+            space = design_space_of(resolved, ask=run.ask, measure=measure, pessimistic=pessimistic)
+            prober = Prober(space, run)
+        else:
+            space, segments = kept.segmented(resolved, measure, run.ask)
+            prober = Prober(space, run, segments)
     except Stopped as stop:
         sweep.stop(stop, [sweeps.EVERYTHING])
         statistics = replace(statistics, seconds=run.seconds())

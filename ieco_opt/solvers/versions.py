@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from functools import cache
 from importlib import metadata
 
 from ieco_opt.engines.profile import Profile
@@ -37,7 +38,9 @@ def profiles_asked(asked: ResolvedScenario | ResolvedFleet) -> Sequence[Profile]
     return asked.engines
 
 
+@cache
 def _packages() -> dict[str, str]:
+    """Of this process, which loads each package once."""
     installed = {name: metadata.version(name) for name in ("ieco_opt", "pyomo", "highspy")}
     return installed | {"python": platform.python_version()}
 
