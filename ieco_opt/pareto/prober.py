@@ -2,7 +2,7 @@
 
 Before a program is built, the caps are propagated: each segment keeps the batches at which the performance model meets
 them, which are integers, so that no argument rests on a solver's tolerance. Where nothing is left the step is
-infeasible, and that is proven; where one deployment is left, it is the best. The solver decides among the rest.
+infeasible, and that is proven. The solver decides among the rest.
 """
 
 from __future__ import annotations
@@ -175,12 +175,6 @@ class Prober:
         if not len(left):
             self.closed_by_bounds += 1
             return None
-        if len(left) == 1 and left.lo[0] == left.hi[0]:
-            # One deployment is left: there is nothing to decide, and its value is the bound.
-            self.run.seconds_left()
-            self.closed_by_bounds += 1
-            found = self._evaluated(left, 0, int(left.lo[0]))
-            return _Solved(found, self._value(found, objective, reference_cost), stopped=False)
         best: _Found | None = None
         while True:
             model = build_program(
