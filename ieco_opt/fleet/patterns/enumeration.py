@@ -142,20 +142,24 @@ class Enumeration:
 
         The limit rises from what the demand costs at the best rate, so that few others are found.
         """
-        most = self._simple_price(group, prices)
-        if not math.isfinite(most):
-            return None
+        most = self._enough_for_any(group, prices)
         limit = 0.0
         while True:
             covers, rate = self._covers(group, prices, min(most, limit), cheapest=True)
-            if len(covers.price) or limit >= most:
+            if len(covers.price):
                 return covers
+            if limit >= most:
+                return None
             limit = max(1.01 * rate, 3.0 * limit - 2.0 * rate) if rate else most
 
-    def _simple_price(self, group: Group, prices: Floats) -> float:
-        """Price of the cheapest cover by copies of a single column; inf where none fits."""
-        price = self.pieces.of_column[list(group.columns)] @ prices * self._copies(group)
-        return float(price.min(initial=math.inf))
+    def _enough_for_any(self, group: Group, prices: Floats) -> float:
+        """Price that the cheapest cover does not exceed: of copies of one column, or of all that can be of use."""
+        price = self.pieces.of_column[list(group.columns)] @ prices
+        copies = self._copies(group)
+        fits = np.isfinite(copies)
+        if fits.any():
+            return float((price[fits] * copies[fits]).min())
+        return float(price @ [self.problem.most[at] for at in group.columns])
 
     def _copies(self, group: Group) -> Floats:
         """Copies of each column that make a cover; inf where they do not fit."""
@@ -347,7 +351,7 @@ def _paired(covers: Sequence[_Covers], limit: float) -> _Pairs:
 
 def _vectors(pieces: Pieces, parts: Sequence[tuple[bool, _Pairs]]) -> Vectors:
     """Vectors of covers of each choice, without those that another one replaces."""
-    taken = [sum(_taken(pieces, covers, rows) for covers, rows in pairs) for _, pairs in parts]
+    taken = [np.sum([_taken(pieces, *each) for each in pairs], axis=0) for _, pairs in parts]
     if not taken:
         return Vectors(np.zeros((0, len(pieces.gpus)), dtype=np.int64), (), ())
     together = np.concatenate(taken)
