@@ -28,6 +28,9 @@ from ieco_opt.performance.serving import Phase
 MOST_SETS = 20_000
 """So many sets of one phase are held at a time."""
 
+_MOST_STEPS = 1_000
+"""So many sets of one pool, where each is compared with each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
@@ -211,7 +214,7 @@ class Enumeration:
         if len(mine) == 1 and not self.need.is_counted:
             most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
             return steps_by_size(columns, share, taken[:, 0], most)
-        budget = Budget(prices[mine], limit, rate, MOST_SETS)
+        budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
         most_of = [self.problem.most[at] for at in columns]
         return steps_of_sets(columns, share, taken, most_of, self.need, budget)
 
