@@ -10,6 +10,7 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
+from ieco_opt.fleet.patterns.solve import MANY_WORKLOADS, PatternSearch, covers
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
@@ -176,6 +177,10 @@ class FleetPlanner:
         """
         if self.bare and has_closed_form(data):
             return self._in_closed_form(data, speed_factor)
+        by_patterns = self._by_patterns(data, speed_factor) if known is None else None
+        if by_patterns is not None and by_patterns.gap <= self._accepted:
+            return by_patterns
+        known = known or by_patterns
         model = build_fleet_program(data)
         self.size = (model.nvariables(), model.nconstraints(), len(data.problem.columns))
         relaxed = self._relaxed(model)
@@ -193,9 +198,32 @@ class FleetPlanner:
         loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else self._balanced(plan)
         plan = plan if loaded is None else loaded
         plan = confirmed(plan, solution.objective, solution.bound)
-        accepted = max(self.run.config.relative_gap, self.run.config.accepted_gap or 0.0, CLOSED)
-        if solution.outcome is Outcome.FEASIBLE and (plan.gap > accepted or self.run.interrupt.requested):
+        if by_patterns is not None:
+            best = min(plan, by_patterns, key=lambda each: each.value)
+            plan = judged(best, best.minimised, max(plan.bound, by_patterns.bound))
+        if solution.outcome is Outcome.FEASIBLE and (plan.gap > self._accepted or self.run.interrupt.requested):
             raise Stopped(reason, plan)
+        return plan
+
+    @property
+    def _accepted(self) -> float:
+        """Gap that a plan may be left with."""
+        return max(self.run.config.relative_gap, self.run.config.accepted_gap or 0.0, CLOSED)
+
+    def _by_patterns(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
+        """The best plan by patterns, with its bound, where the fleet is planned so and that finds any."""
+        algorithm, workloads = self.run.config.fleet_algorithm, len(data.problem.workloads)
+        wanted = algorithm == "patterns" or (algorithm == "auto" and workloads >= MANY_WORKLOADS and not self.bare)
+        if not wanted or self.run.config.solver != "highs" or not covers(data):
+            return None
+        search = PatternSearch(data, speed_factor, self.run, self._relaxations, self._completions, self.report)
+        found = search.search()
+        if found is None:
+            return None
+        self.size = (*found.size, len(data.problem.columns))
+        plan = judged(self._balanced(found.plan), found.plan.minimised, found.bound)
+        if (ended := self.run.ended()) is not None:
+            raise Stopped(ended, plan)
         return plan
 
     def _in_closed_form(self, data: FleetProgramData, speed_factor: float) -> Plan | None:

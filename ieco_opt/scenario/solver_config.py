@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ieco_opt.defaults import DEFAULT_CONFIG
 from ieco_opt.documents.types import AboveZero, Flag, Integer, Number, Record, Share, Text
 from ieco_opt.scenario.fields import expecting
 
 OptionValue = Annotated[Flag | Integer | Number | Text, expecting("true, false, a number or text")]
+
+FleetAlgorithm = Literal["auto", "patterns", "instances"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class SolverConfig(Record):
         After ``patience_s`` seconds of one solve a gap up to ``accepted_gap`` is good enough, too; ``None`` for never.
     time_limit_s, total_time_limit_s
         Limits of one solve and of a whole sweep; ``None`` for none.
+    fleet_algorithm
+        How fleets are planned: ``instances`` by the program of all instances, ``patterns`` by what workloads take of
+        the pools where that is exact, ``auto`` by patterns where there are many workloads.
     options
         Options of the solver by its own names.
     """
@@ -37,6 +42,7 @@ class SolverConfig(Record):
     patience_s: AboveZero | None = None
     time_limit_s: AboveZero | None = None
     total_time_limit_s: AboveZero | None = None
+    fleet_algorithm: FleetAlgorithm = "auto"
     options: dict[Text, OptionValue] = field(default_factory=dict)
 
     @property

@@ -30,6 +30,8 @@ class ProgramArrays:
         Of each active constraint.
     starts, columns, coefficients
         Entries row by row; those of row ``r`` begin at ``starts[r]``.
+    constraints
+        Active constraints of the model, in the order of the rows.
     """
 
     variables: list[Any]
@@ -43,6 +45,7 @@ class ProgramArrays:
     starts: Indices
     columns: Indices
     coefficients: Floats
+    constraints: list[Any]
 
 
 class _Numbering:
@@ -71,10 +74,11 @@ def arrays_of(model: Any) -> ProgramArrays:
 
     numbering = _Numbering()
     visitor = LinearRepnVisitor({}, var_recorder=numbering)
-    rows, row_lower, row_upper = [], [], []
+    rows, row_lower, row_upper, constraints = [], [], [], []
     for constraint in model.component_data_objects(Constraint, active=True, descend_into=True):
         least, body, most = constraint.to_bounded_expression(evaluate_bounds=True)
         row = _linear(visitor, body, constraint)
+        constraints.append(constraint)
         rows.append(row.linear)
         row_lower.append(-math.inf if least is None else least - row.constant)
         row_upper.append(math.inf if most is None else most - row.constant)
@@ -99,6 +103,7 @@ def arrays_of(model: Any) -> ProgramArrays:
         starts=np.concatenate([[0], np.cumsum(entries)]).astype(np.int32),
         columns=np.array([numbering.column[each] for row in rows for each in row], dtype=np.int32),
         coefficients=np.array([value for row in rows for value in row.values()], dtype=np.float64),
+        constraints=constraints,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_args
 
 from ieco_opt.defaults import DEFAULT_CONFIG
 from ieco_opt.documents.near import near
@@ -13,7 +13,7 @@ from ieco_opt.documents.origin import Origin, dotted, found, shortened
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.documents.yaml_document import parse
 from ieco_opt.errors import Fault, ScenarioError
-from ieco_opt.scenario.solver_config import SolverConfig
+from ieco_opt.scenario.solver_config import FleetAlgorithm, SolverConfig
 
 
 def config_names() -> tuple[str, ...]:
@@ -99,6 +99,10 @@ def _is_seconds(value: object) -> bool:
     return value is None or (_is_number(value) and value > 0)
 
 
+def _is_algorithm(value: object) -> bool:
+    return value in get_args(FleetAlgorithm)
+
+
 _SECONDS = (_is_seconds, "seconds above 0")
 _GAP = "a number from 0 to below 1"
 
@@ -109,5 +113,6 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "patience_s": _SECONDS,
     "time_limit_s": _SECONDS,
     "total_time_limit_s": _SECONDS,
+    "fleet_algorithm": (_is_algorithm, "auto, patterns or instances"),
     "options": (_is_option_mapping, "a mapping from option names to booleans, numbers or strings"),
 }

@@ -103,6 +103,11 @@ class HighsProgram:
         for variable, value in zip(self._arrays.variables, self.solver.getSolution().col_value, strict=True):
             variable.set_value(value, skip_validation=True)
 
+    def load_duals(self, suffix: Any) -> None:
+        """Let a suffix of the model hold the multipliers of a linear program: what one more of a row's bound adds."""
+        for constraint, dual in zip(self._arrays.constraints, self.solver.getSolution().row_dual, strict=True):
+            suffix[constraint] = dual
+
 
 def reset_the_scheduler(_: HighsProgram) -> None:
     """HiGHS that ran in this process with more threads leaves a scheduler that refuses to run with one."""

@@ -71,6 +71,12 @@ class Run:
         """Seconds spent in the solver."""
         return self._session.seconds
 
+    def count(self, other: Run) -> None:
+        """Count what a run beside this one solved as part of this one."""
+        if other is not self:
+            self._session.solves += other.solves
+            self._session.seconds += other.solver_seconds
+
     def seconds(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self.began

@@ -48,6 +48,8 @@ class SolverSession:
     ) -> Solution:
         """Solve a Pyomo model; its variables hold the incumbent afterwards, if there is one.
 
+        Where linear relaxations are solved, a suffix ``dual`` of the model then holds the multipliers of the rows.
+
         Parameters
         ----------
         start
@@ -95,6 +97,8 @@ class SolverSession:
         outcome = _outcome("kInterrupt" if ended else said.status, incumbent=said.objective is not None)
         if outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE):
             program.load_incumbent()
+            if self.relaxed and (suffix := model.component("dual")) is not None:
+                program.load_duals(suffix)
         return outcome, said.objective, said.bound
 
     def _options(self) -> dict[str, Any]:

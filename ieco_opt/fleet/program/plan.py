@@ -152,7 +152,8 @@ def define_replica_constraints(model: Any, data: FleetProgramData) -> None:
     problem = data.problem
     running: dict[tuple[int, Phase], list[Any]] = {at: [] for at in _phases(problem)}
     for instances, column in zip(model.instances.values(), problem.columns, strict=True):
-        running[column.workload, column.phase].append(instances)
+        if (at := (column.workload, column.phase)) in running:
+            running[at].append(instances)
     # One instance is needed anyway, unless demand may be violated.
     least = [at for at in running if problem.workloads[at[0]].min_instances > 1 or data.relaxed is not None]
     most = [at for at in running if problem.workloads[at[0]].max_instances is not None]

@@ -1,0 +1,384 @@
+"""All vectors of pieces that a workload can take of the pools within a price, none of which another one replaces."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.fleet.columns import CacheForm, Column, cache_forms
+from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
+from ieco_opt.fleet.patterns.steps import (
+    ENOUGH,
+    Budget,
+    Need,
+    Steps,
+    TooMany,
+    least_rows,
+    steps_by_size,
+    steps_of_sets,
+)
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.performance.serving import Phase
+
+MOST_SETS = 20_000
+"""So many sets of one phase are held at a time."""
+
+_MOST_STEPS = 1_000
+"""So many sets of one pool, where each is compared with each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of one workload.
+
+    Attributes
+    ----------
+    taken
+        Pieces; shape (vectors, pieces).
+    counts
+        Instances of each column of the problem that take them, by position, of each vector.
+    disaggregated
+        Whether each is of that mode.
+    """
+
+    taken: Counts
+    counts: tuple[dict[int, int], ...]
+    disaggregated: tuple[bool, ...]
+
+    def at(self, kept: NDArray[np.bool_]) -> Vectors:
+        """Some of them."""
+        which = np.flatnonzero(kept).tolist()
+        return Vectors(
+            self.taken[kept], tuple(self.counts[at] for at in which), tuple(self.disaggregated[at] for at in which)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Covers:
+    """Covers of one phase within a price: for each pool the row of its steps; shape (covers, pools)."""
+
+    steps: tuple[Steps, ...]
+    rows: NDArray[np.intp]
+    price: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Columns of one phase that may be used together, by pool."""
+
+    columns: tuple[int, ...]
+    by_pool: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(slots=True)
+class Enumeration:
+    """Vectors of one workload at any prices; what does not depend on prices is kept."""
+
+    problem: FleetProblem
+    pieces: Pieces
+    workload: int
+    choices: list[tuple[bool, list[Group]]] = field(init=False)
+    _shelves: dict[tuple[int, ...], _Shelf] = field(default_factory=dict)
+    _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.choices = list(_choices(self.problem, self.workload))
+
+    @property
+    def need(self) -> Need:
+        """What each phase must come to beside the demand."""
+        demand = self.problem.workloads[self.workload]
+        return Need(demand.min_instances, demand.max_instances)
+
+    def least(self, prices: Floats) -> tuple[float, Vectors]:
+        """Least price of a vector, and one that has it.
+
+        Raises
+        ------
+        TooMany
+            It was not found among so many.
+        """
+        best, found = math.inf, None
+        for disaggregated, groups in self.choices:
+            covers = [self._cheapest(group, prices) for group in groups]
+            if any(each is None for each in covers):
+                continue
+            known = [each for each in covers if each is not None]
+            price = sum(float(each.price.min()) for each in known)
+            if price < best:
+                best = price
+                found = disaggregated, [(each, np.array([int(each.price.argmin())])) for each in known]
+        if found is None:
+            return math.inf, _vectors(self.pieces, [])
+        return best, _vectors(self.pieces, [found])
+
+    def within(self, prices: Floats, limit: float) -> Vectors:
+        """All vectors whose price is at most ``limit``, but for those that another one replaces.
+
+        Raises
+        ------
+        TooMany
+            There are more than can be told apart.
+        """
+        parts = []
+        for disaggregated, groups in self.choices:
+            found = [self._cheapest(group, prices) for group in groups]
+            if any(each is None for each in found):
+                continue
+            cheapest = [float(each.price.min()) for each in found if each is not None]
+            spare = limit - sum(cheapest)
+            if not spare >= 0.0:
+                continue
+            covers = [
+                self._covers(group, prices, price + spare)[0] for group, price in zip(groups, cheapest, strict=True)
+            ]
+            parts.append((disaggregated, _paired(covers, limit)))
+        return _vectors(self.pieces, parts)
+
+    def _cheapest(self, group: Group, prices: Floats) -> _Covers | None:
+        """Covers of one phase among which is the cheapest one; ``None`` where there is none.
+
+        The limit rises from what the demand costs at the best rate, so that few others are found.
+        """
+        most = self._enough_for_any(group, prices)
+        limit = 0.0
+        while True:
+            covers, rate = self._covers(group, prices, min(most, limit), cheapest=True)
+            if len(covers.price):
+                return covers
+            if limit >= most:
+                return None
+            limit = max(1.01 * rate, 3.0 * limit - 2.0 * rate) if rate else most
+
+    def _enough_for_any(self, group: Group, prices: Floats) -> float:
+        """Price that the cheapest cover does not exceed: of copies of one column, or of all that can be of use."""
+        price = self.pieces.of_column[list(group.columns)] @ prices
+        copies = self._copies(group)
+        fits = np.isfinite(copies)
+        if fits.any():
+            return float((price[fits] * copies[fits]).min())
+        return float(price @ [self.problem.most[at] for at in group.columns])
+
+    def _copies(self, group: Group) -> Floats:
+        """Copies of each column that make a cover; inf where they do not fit."""
+        if group.columns not in self._copies_of:
+            need, copies = self.need, []
+            for at in group.columns:
+                count = max(need.least, math.ceil(ENOUGH / self._share(at)))
+                fits = count <= self.problem.most[at] and (need.most is None or count <= need.most)
+                copies.append(float(count) if fits else math.inf)
+            self._copies_of[group.columns] = np.array(copies)
+        return self._copies_of[group.columns]
+
+    def _share(self, column: int) -> float:
+        return self.problem.columns[column].requests_per_s[0] / self.problem.workloads[self.workload].requests_per_s[0]
+
+    def _covers(self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False) -> tuple[_Covers, float]:
+        """Covers of one phase within a price, or of these the cheapest alone; and the least price of a whole demand."""
+        limit += 1e-9 * max(1.0, abs(limit))
+        shelf = self._shelf(group, prices, limit)
+        cost = shelf.cost(prices)
+        useful = np.minimum(shelf.covered, 1.0)
+        rate = float(np.min(cost[useful > 0.0] / useful[useful > 0.0], initial=math.inf))
+        if not math.isfinite(rate):
+            return _Covers(shelf.steps, np.zeros((0, len(shelf.steps)), dtype=np.intp), np.zeros(0)), rate
+        within = cost + rate * (1.0 - useful) <= limit
+        return _combined(shelf, cost, within, limit, rate, self.need, cheapest=cheapest), rate
+
+    def _shelf(self, group: Group, prices: Floats, limit: float) -> _Shelf:
+        """Steps of all pools of a group."""
+        if group.columns in self._shelves:
+            return self._shelves[group.columns]
+        rate = 0.0
+        if not self._is_plain(group):
+            shares = np.minimum(1.0, [self._share(at) for at in group.columns])
+            rate = float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
+        shelf = _Shelf.of([self._steps(*each, prices, limit, rate) for each in group.by_pool], group, self.pieces)
+        if self._is_plain(group):
+            self._shelves[group.columns] = shelf
+        return shelf
+
+    def _is_plain(self, group: Group) -> bool:
+        """Whether the steps of a group are the same at any price: no pool has several pieces, nothing is counted."""
+        return not self.need.is_counted and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
+
+    def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
+        mine = self.pieces.of_pool(pool)
+        taken = self.pieces.of_column[np.ix_(columns, mine)]
+        share = np.array([self._share(at) for at in columns])
+        if len(mine) == 1 and not self.need.is_counted:
+            most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
+            return steps_by_size(columns, share, taken[:, 0], most)
+        budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
+        most_of = [self.problem.most[at] for at in columns]
+        return steps_of_sets(columns, share, taken, most_of, self.need, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """Steps of all pools of a group, one after the other; those of pool p begin at ``starts[p]``."""
+
+    steps: tuple[Steps, ...]
+    starts: tuple[int, ...]
+    pieces: tuple[list[int], ...]
+    covered: Floats
+    running: Counts
+
+    @classmethod
+    def of(cls, steps: Sequence[Steps], group: Group, pieces: Pieces) -> _Shelf:
+        """Put the steps of the pools together."""
+        starts = np.concatenate([[0], np.cumsum([len(each.covered) for each in steps])])
+        return cls(
+            tuple(steps),
+            tuple(starts.tolist()),
+            tuple(pieces.of_pool(pool) for pool, _ in group.by_pool),
+            np.concatenate([each.covered for each in steps]),
+            np.concatenate([each.running for each in steps]),
+        )
+
+    def cost(self, prices: Floats) -> Floats:
+        """What each of them costs."""
+        return np.concatenate([each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)])
+
+
+def _choices(problem: FleetProblem, workload: int) -> list[tuple[bool, list[Group]]]:
+    """Columns of each phase that may be used together, and whether that is prefill apart from decode.
+
+    Apart, all exchange caches in one form, and no transfer takes longer than the least room that a prefill column has.
+    """
+    columns, found = problem.columns, []
+    modes = problem.workloads[workload].modes
+    if "colocated" in modes:
+        found.append((False, [_group(problem, problem.columns_of(workload, Phase.COLOCATED))]))
+    if "disaggregated" not in modes:
+        return found
+    prefill, decode = (problem.columns_of(workload, phase) for phase in (Phase.PREFILL, Phase.DECODE))
+    forms: list[CacheForm | None] = [*cache_forms(columns[at] for at in (*prefill, *decode))] or [None]
+    seen = set()
+    for form in forms:
+        senders, receivers = ([at for at in phase if _may(columns[at], form)] for phase in (prefill, decode))
+        late = any(columns[j].transfer_s > columns[i].room_s for i in senders for j in receivers)
+        for room in sorted({columns[at].room_s for at in senders}) if late else [(-math.inf,)]:
+            sides = (
+                tuple(at for at in senders if columns[at].room_s >= room),
+                tuple(at for at in receivers if not late or columns[at].transfer_s <= room),
+            )
+            if all(sides) and sides not in seen:
+                seen.add(sides)
+                found.append((True, [_group(problem, each) for each in sides]))
+    return found
+
+
+def _may(column: Column, form: CacheForm | None) -> bool:
+    return column.cache_form in (None, form)
+
+
+def _group(problem: FleetProblem, columns: Sequence[int]) -> Group:
+    pools = sorted({problem.columns[at].pool for at in columns})
+    return Group(
+        tuple(columns), tuple((pool, tuple(at for at in columns if problem.columns[at].pool == pool)) for pool in pools)
+    )
+
+
+def _combined(
+    shelf: _Shelf,
+    cost: Floats,
+    within: NDArray[np.bool_],
+    limit: float,
+    rate: float,
+    need: Need,
+    *,
+    cheapest: bool,
+) -> _Covers:
+    """Sets of each pool put together, pool by pool, as far as the rest at the best rate is within the limit."""
+    kept = [first + np.flatnonzero(within[first:end]) for first, end in itertools.pairwise(shelf.starts)]
+    # The pool with most sets comes last, where only the smallest that completes a set is of use.
+    order = [at for at in sorted(range(len(kept)), key=lambda at: len(kept[at])) if len(kept[at]) > 1]
+    rows = np.zeros((1, len(kept)), dtype=np.intp)
+    price, covered, running = np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64)
+    for at in order:
+        mine = kept[at]
+        if at == order[-1] and len(shelf.pieces[at]) == 1 and not need.is_counted:
+            first = np.searchsorted(shelf.covered[mine], ENOUGH - covered)
+            which = np.flatnonzero(first < len(mine))
+            taken = mine[first[which]]
+        else:
+            if len(price) * len(mine) > 50 * MOST_SETS:
+                raise TooMany
+            left = rate * np.maximum(0.0, 1.0 - (covered[:, None] + shelf.covered[mine][None]))
+            which, chosen = np.nonzero(price[:, None] + cost[mine][None] + left <= limit)
+            taken = mine[chosen]
+        rows = rows[which]
+        rows[:, at] = taken - shelf.starts[at]
+        price, covered = price[which] + cost[taken], covered[which] + shelf.covered[taken]
+        running = running[which] + shelf.running[taken]
+        if cheapest and not need.is_counted:
+            best = _front(price, covered)
+            rows, price, covered, running = rows[best], price[best], covered[best], running[best]
+        if len(price) > MOST_SETS:
+            raise TooMany
+    whole = (covered >= ENOUGH) & (price <= limit) & (running >= need.least)
+    if need.most is not None:
+        whole &= running <= need.most
+    return _Covers(shelf.steps, rows[whole], price[whole])
+
+
+def _front(price: Floats, covered: Floats) -> NDArray[np.intp]:
+    """Sets that cover more than all that cost no more."""
+    useful = np.minimum(covered, 1.0)
+    order = np.lexsort((-useful, price))
+    before = np.concatenate([[-1.0], np.maximum.accumulate(useful[order])[:-1]])
+    return order[useful[order] > before]
+
+
+_Pairs = list[tuple[_Covers, NDArray[np.intp]]]
+
+
+def _paired(covers: Sequence[_Covers], limit: float) -> _Pairs:
+    """Covers of each phase put together within a price: of each phase which cover."""
+    if len(covers) == 1:
+        return [(covers[0], np.arange(len(covers[0].price)))]
+    first, second = covers
+    if len(first.price) * len(second.price) > 50 * MOST_SETS:
+        raise TooMany
+    one, other = np.nonzero(first.price[:, None] + second.price[None] <= limit + 1e-9 * max(1.0, abs(limit)))
+    if len(one) > MOST_SETS:
+        raise TooMany
+    return [(first, one), (second, other)]
+
+
+def _vectors(pieces: Pieces, parts: Sequence[tuple[bool, _Pairs]]) -> Vectors:
+    """Vectors of covers of each choice, without those that another one replaces."""
+    taken = [np.sum([_taken(pieces, *each) for each in pairs], axis=0) for _, pairs in parts]
+    if not taken:
+        return Vectors(np.zeros((0, len(pieces.gpus)), dtype=np.int64), (), ())
+    together = np.concatenate(taken)
+    choice = np.repeat(np.arange(len(parts)), [len(each) for each in taken])
+    within = np.concatenate([np.arange(len(each)) for each in taken])
+    kept = least_rows(together.astype(float))
+    counts, apart = [], []
+    for at in kept:
+        disaggregated, pairs = parts[choice[at]]
+        found: dict[int, int] = {}
+        for covers, rows in pairs:
+            for step, row in zip(covers.steps, covers.rows[rows[within[at]]], strict=True):
+                found |= {
+                    column: int(count) for column, count in zip(step.columns, step.counts[row], strict=True) if count
+                }
+        counts.append(found)
+        apart.append(disaggregated)
+    return Vectors(together[kept], tuple(counts), tuple(apart))
+
+
+def _taken(pieces: Pieces, covers: _Covers, rows: NDArray[np.intp]) -> Counts:
+    """Pieces of all pools that some covers take."""
+    found = np.zeros((len(rows), len(pieces.gpus)), dtype=np.int64)
+    for at, step in enumerate(covers.steps):
+        counts = step.counts[covers.rows[rows, at]]
+        found += counts @ pieces.of_column[list(step.columns)]
+    return found

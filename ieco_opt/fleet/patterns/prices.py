@@ -1,0 +1,189 @@
+"""Prices of pieces by column generation, and what they prove of every plan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
+from ieco_opt.fleet.patterns.pieces import Floats, Pieces
+from ieco_opt.fleet.patterns.program import Master, build_master_program
+from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.solvers.arrays import arrays_of
+from ieco_opt.solvers.outcome import Outcome
+from ieco_opt.solvers.run import Run
+
+_ROUNDS = 40
+"""Column generation ends after so many rounds, if it has not converged."""
+
+_CONVERGED = 1e-7
+"""Relative distance of the bound from the linear program of all vectors at which prices are good enough."""
+
+_PENALTY = 3.0
+"""A workload without a vector costs so many times the least price of its own, ten times more if that is not enough."""
+
+_LARGEST_PENALTY = 1e4
+"""Where so many times the least price leaves a workload out, vectors have no plan to offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Prices of pieces, and what they prove.
+
+    Attributes
+    ----------
+    prices
+        Of one piece each, in the unit of the objective.
+    least
+        Of each workload the least price of its vectors.
+    bound
+        No plan has less of the objective. A plan has no less than this bound and what its vectors cost beyond the
+        least prices.
+    vectors
+        Those that were found underway, by workload.
+    rounds
+        Linear programs solved.
+    """
+
+    prices: Floats
+    least: tuple[float, ...]
+    bound: float
+    vectors: tuple[Vectors, ...]
+    rounds: int
+
+
+def priced(
+    data: FleetProgramData, pieces: Pieces, workloads: Sequence[Enumeration], run: Run, start: Floats
+) -> Priced | None:
+    """Prices at which the bound is greatest, from those to ``start`` with; ``None`` where vectors serve no workload.
+
+    Between what the linear program of the vectors so far says and the best prices so far, the middle is tried next.
+
+    Raises
+    ------
+    Stopped, TooMany
+        A limit or an interrupt ended it; a workload has too many covers.
+    """
+    prices, best, known = start, None, [_Known() for _ in workloads]
+    penalty, times = {}, _PENALTY  # type: dict[int, float], float
+    before = math.inf
+    floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
+    for rounds in range(_ROUNDS):
+        run.ask("pricing pieces of the pools")
+        found = [each.least(prices) for each in workloads]
+        if not all(math.isfinite(price) for price, _ in found):
+            return None
+        for mine, (_, vectors) in zip(known, found, strict=True):
+            mine.add(vectors)
+        least = tuple(price for price, _ in found)
+        bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
+        if best is None or bound > best.bound:
+            best = Priced(prices, least, bound, (), rounds + 1)
+        penalty = penalty or dict(enumerate(least))
+        master = Master(
+            data,
+            pieces,
+            {at: each.vectors() for at, each in enumerate(known)},
+            penalty={at: times * each for at, each in penalty.items()},
+        )
+        model = build_master_program(master)
+        value, said = _linear(model, pieces, run)
+        left_out = any((variable.value or 0.0) > 1e-9 for variable in model.left_out.values())
+        if value - best.bound <= _CONVERGED * max(1.0, abs(value)):
+            if not left_out:
+                break
+            if times > _LARGEST_PENALTY:
+                return None
+            times *= 10.0
+        said = np.maximum(said, floor)
+        # Where the last vectors made no difference, the middle has nothing to say.
+        prices = said if value >= before else 0.5 * (said + best.prices)
+        before = value
+    return None if best is None else replace(best, vectors=tuple(each.vectors() for each in known), rounds=rounds + 1)
+
+
+def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:
+    """No plan takes less of the objective than this and its pieces at their prices.
+
+    The least of objective - pi z over the rows of the pools alone, as a linear program; from any multipliers y, by weak
+    duality: y b + sum_j min((c_j - y A_j) x_j over the bounds of x_j). So no tolerance of the solver is in it.
+    """
+    import pyomo.core as pyo
+
+    model = build_master_program(Master(data, pieces, {}))
+    instances = list(model.instances.values())
+    model.objective.set_value(
+        model.objective.expr - pyo.quicksum(float(price) * z for price, z in zip(prices, instances, strict=True))
+    )
+    for pool, name in zip(data.problem.pools, model.pools, strict=True):
+        model.nodes[name].setub(pool.nodes.whole)
+        if name in model.paid:
+            model.paid[name].setub(pool.capacity_gpus)
+    model.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
+    arrays = arrays_of(model)
+    if not arrays.constraints:
+        return 0.0
+    solution = run.solve(model)
+    if solution.outcome is not Outcome.OPTIMAL:
+        return -math.inf
+    y = np.array([model.dual[each] for each in arrays.constraints])
+    # A multiplier of a side that a row does not have says nothing.
+    y = np.where(np.isfinite(arrays.row_lower), y, np.minimum(y, 0.0))
+    y = np.where(np.isfinite(arrays.row_upper), y, np.maximum(y, 0.0))
+    rhs = np.where(y > 0.0, arrays.row_lower, arrays.row_upper)
+    reduced = arrays.cost.copy()
+    row = np.repeat(np.arange(len(y)), np.diff(arrays.starts))
+    np.subtract.at(reduced, arrays.columns, y[row] * arrays.coefficients)
+    ends = np.where(reduced > 0.0, arrays.lower, arrays.upper)
+    terms = np.where(reduced == 0.0, 0.0, reduced * np.where(reduced == 0.0, 0.0, ends))
+    return math.fsum([*np.where(y == 0.0, 0.0, y * np.where(y == 0.0, 0.0, rhs)), *terms, arrays.offset])
+
+
+def plain_prices(problem: FleetProblem, pieces: Pieces, minimise: Quantity | Goal) -> Floats:
+    """Prices where nothing binds: what the GPUs of a piece add to the objective."""
+    of_gpu = {
+        Quantity.COST: [pool.usd_per_gpu_hour for pool in problem.pools],
+        Quantity.POWER: [pool.kw_per_gpu for pool in problem.pools],
+        Quantity.GPUS: [1.0 for _ in problem.pools],
+    }[Quantity(minimise)]
+    return np.array([of_gpu[pool] * gpus for pool, gpus in zip(pieces.pool, pieces.gpus, strict=True)])
+
+
+def _linear(model: Any, pieces: Pieces, run: Run) -> tuple[float, Floats]:
+    """Value of the linear program of a master, and its prices of the pieces."""
+    import pyomo.core as pyo
+
+    model.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
+    solution = run.solve(model)
+    if solution.outcome is not Outcome.OPTIMAL or solution.objective is None:
+        return math.inf, np.zeros(len(pieces.gpus))
+    prices = np.zeros(len(pieces.gpus))
+    for at, constraint in model.piece.items():
+        # One more piece for nothing takes so much off the objective.
+        prices[at] = max(0.0, -model.dual[constraint])
+    return solution.objective, prices
+
+
+class _Known:
+    """Vectors of one workload so far, each once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, ...], tuple[dict[int, int], bool]] = {}
+
+    def add(self, vectors: Vectors) -> None:
+        """Take some more in."""
+        for taken, counts, apart in zip(vectors.taken.tolist(), vectors.counts, vectors.disaggregated, strict=True):
+            self._found.setdefault(tuple(taken), (counts, apart))
+
+    def vectors(self) -> Vectors:
+        """All of them."""
+        return Vectors(
+            np.array(list(self._found), dtype=np.int64),
+            tuple(counts for counts, _ in self._found.values()),
+            tuple(apart for _, apart in self._found.values()),
+        )

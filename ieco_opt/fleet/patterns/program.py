@@ -1,0 +1,123 @@
+"""The master program of a fleet: one vector a workload, in Pyomo.
+
+What vectors take stands in the rows of the pools as columns do: one column a piece, whose instances are what the chosen
+vectors take of it. So packing, payment, power and caps are those of the program of instances
+(:mod:`ieco_opt.fleet.program.plan`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ieco_opt.fleet.columns import Column, Origin
+from ieco_opt.fleet.patterns.enumeration import Vectors
+from ieco_opt.fleet.patterns.pieces import Counts, Pieces
+from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, read_fleet_decision
+from ieco_opt.fleet.program.plan import build_fleet_program
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.performance.serving import Phase
+
+if TYPE_CHECKING:
+    from pyomo.core.base.PyomoModel import ConcreteModel
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """What one master program decides over.
+
+    Attributes
+    ----------
+    data
+        The program whose plans are sought.
+    vectors
+        Of each workload, by position.
+    penalty
+        What each workload without a vector adds to the objective; ``None``: every workload takes one.
+    """
+
+    data: FleetProgramData
+    pieces: Pieces
+    vectors: Mapping[int, Vectors]
+    penalty: Mapping[int, float] | None = None
+
+
+def build_master_program(master: Master) -> ConcreteModel:
+    """Assemble the program."""
+    model = build_fleet_program(replace(master.data, problem=_by_pieces(master)))
+    define_vector_constraints(model, master)
+    define_piece_constraints(model, master)
+    return model
+
+
+def define_vector_constraints(model: Any, master: Master) -> None:
+    """Each workload takes one vector: sum_v y_wv = 1, y binary; with penalties M_w sum_v y_wv + o_w = 1, o_w at M_w."""
+    import pyomo.core as pyo
+
+    index = [(at, v) for at, vectors in master.vectors.items() for v in range(len(vectors.counts))]
+    model.takes = pyo.Var(index, domain=pyo.Binary)
+    model.left_out = pyo.Var(list(master.vectors) if master.penalty is not None else [], domain=pyo.NonNegativeReals)
+
+    def rule(model: Any, at: int) -> Any:
+        taken = pyo.quicksum(model.takes[at, v] for v in range(len(master.vectors[at].counts)))
+        return taken + (model.left_out[at] if master.penalty is not None else 0.0) == 1
+
+    model.one_vector = pyo.Constraint(list(master.vectors), rule=rule)
+    if master.penalty is not None:
+        missed = pyo.quicksum(master.penalty[at] * left for at, left in model.left_out.items())
+        model.objective.set_value(model.objective.expr + missed)
+
+
+def define_piece_constraints(model: Any, master: Master) -> None:
+    """What vectors take of a piece c: sum_wv u_wvc y_wv <= z_c, with z_c its instances in the rows of the pools."""
+    import pyomo.core as pyo
+
+    taken: list[list[Any]] = [[] for _ in master.pieces.gpus]
+    for at, vectors in master.vectors.items():
+        for v, piece in zip(*np.nonzero(vectors.taken), strict=True):
+            taken[piece].append(int(vectors.taken[v, piece]) * model.takes[at, int(v)])
+    names = list(model.columns)
+    model.piece = pyo.Constraint(
+        [at for at, parts in enumerate(taken) if parts],
+        rule=lambda model, at: pyo.quicksum(taken[at]) <= model.instances[names[at]],
+    )
+
+
+def read_master_decision(model: Any, master: Master) -> FleetDecision:
+    """What a solved master decided, as instances of the columns of the fleet."""
+    problem = master.data.problem
+    decided = read_fleet_decision(model, _by_pieces(master))
+    instances = [0] * len(problem.columns)
+    disaggregated = list(decided.disaggregated[: len(problem.workloads)])
+    for (workload, v), variable in model.takes.items():
+        if (variable.value or 0.0) > 0.5:
+            disaggregated[workload] = master.vectors[workload].disaggregated[v]
+            for at, count in master.vectors[workload].counts[v].items():
+                instances[at] = count
+    return replace(decided, instances=tuple(instances), disaggregated=tuple(disaggregated), share={})
+
+
+def _by_pieces(master: Master) -> FleetProblem:
+    """The problem whose columns are the pieces, of one workload beside those that take vectors."""
+    problem, own = master.data.problem, len(master.data.problem.workloads)
+    pieces = tuple(
+        Column(own, pool, Phase.COLOCATED, gpus, (0.0,), (0.0,), (0.0,), (0,), Origin(None, ()))
+        for pool, gpus in zip(master.pieces.pool, master.pieces.gpus, strict=True)
+    )
+    held = tuple(
+        problem.pools[pool].capacity_gpus // gpus
+        for pool, gpus in zip(master.pieces.pool, master.pieces.gpus, strict=True)
+    )
+    everybody = replace(
+        problem.workloads[0], name="vectors", requests_per_s=(1.0,), arriving=(1.0,), modes=(), slices=None
+    )
+    workloads = (*(replace(each, modes=()) for each in problem.workloads), everybody)
+    return replace(problem, columns=pieces, most=held, workloads=workloads, late_pairs=())
+
+
+def taken_by(pieces: Pieces, counts: Sequence[int]) -> Counts:
+    """Pieces that some instances take in all."""
+    return np.asarray(counts, dtype=np.int64) @ pieces.of_column

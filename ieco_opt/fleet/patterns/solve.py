@@ -1,0 +1,240 @@
+"""A plan of a fleet by patterns: prices, vectors within a slack, a master program, and what these prove."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
+from ieco_opt.fleet.patterns.pieces import Floats, Pieces, pieces_of
+from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced
+from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
+from ieco_opt.fleet.patterns.steps import TooMany
+from ieco_opt.fleet.plan import Plan, decided_plan
+from ieco_opt.fleet.program.data import FleetProgramData, Quantity, values_of
+from ieco_opt.results.guarantee import CLOSED
+from ieco_opt.solvers.outcome import Outcome, Solution
+from ieco_opt.solvers.run import Run, Stopped
+from ieco_opt.solvers.watch import Report
+
+MANY_WORKLOADS = 30
+"""Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
+
+_ADDITIVE = frozenset({Quantity.COST, Quantity.POWER, Quantity.GPUS})
+"""Quantities that follow from the pieces that are taken."""
+
+_FIRST = (300, 5)
+"""Vectors with which the first master looks for a plan: so many, or so many a workload where that is more."""
+
+_MOST = 2_500
+"""Vectors that a master chooses among."""
+
+_LISTED = 20_000
+"""Vectors that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plan, and what is proven of every plan; ``size`` is that of the master: variables and rows."""
+
+    plan: Plan
+    bound: float
+    size: tuple[int, int]
+    stopped: bool
+
+
+def covers(data: FleetProgramData) -> bool:
+    """Whether what a program asks follows from what workloads take of the pools, each for itself.
+
+    Not so where loads or shares of classes are decided, where plans are excluded, where a requirement is relaxed, and
+    where slack or the number of instances is minimised or limited.
+    """
+    problem = data.problem
+    return (
+        data.minimise in _ADDITIVE
+        and data.epsilons.keys() <= _ADDITIVE
+        and data.relaxed is None
+        and not problem.decides_loads
+        and not problem.excluded
+        and all(len(workload.requests_per_s) == 1 for workload in problem.workloads)
+        and all(math.isfinite(each) for each in plain_prices(problem, pieces_of(problem), data.minimise))
+    )
+
+
+@dataclass(slots=True)
+class PatternSearch:
+    """The search for the best plan of one program.
+
+    ``run`` solves masters, ``relaxations`` their linear programs and ``completions`` what is there to start from.
+    """
+
+    data: FleetProgramData
+    speed_factor: float
+    run: Run
+    relaxations: Run
+    completions: Run
+    report: Report | None = None
+
+    def search(self) -> Found | None:
+        """The best plan that was found, with its bound; ``None`` where patterns say nothing.
+
+        Raises
+        ------
+        Stopped
+            A limit or an interrupt ended the search before there was a plan.
+        """
+        pieces = pieces_of(self.data.problem)
+        workloads = [Enumeration(self.data.problem, pieces, at) for at in range(len(self.data.problem.workloads))]
+        start = plain_prices(self.data.problem, pieces, self.data.minimise)
+        try:
+            prices = priced(self.data, pieces, workloads, self.relaxations, start)
+        except TooMany:
+            return None
+        if prices is None or not math.isfinite(prices.bound):
+            return None
+        return _Masters(self, pieces, workloads, prices).solved()
+
+
+@dataclass(slots=True)
+class _Masters:
+    """Masters over more and more vectors at given prices."""
+
+    search: PatternSearch
+    pieces: Pieces
+    workloads: list[Enumeration]
+    prices: Priced
+
+    def solved(self) -> Found | None:
+        """Solve a master over few vectors, and then one over all that a better plan can have, as far as they go."""
+        listed, slack = self._listed()
+        if listed is None:
+            return None
+        few = self._cut(listed, slack, self._enough)
+        found = self._solve(self._up_to(listed, few), few, None, share=0.25)
+        if found is None and few < slack:
+            few = slack
+            found = self._solve(listed, slack, None, share=0.25)
+        if found is None or found.stopped or found.plan.value - found.bound <= CLOSED * abs(found.plan.value):
+            return found
+        needed = _beyond(found.plan.value - self.prices.bound, self.prices.bound)
+        if needed <= few:
+            return found
+        for asked in (needed, math.sqrt(needed * slack)):
+            if asked > slack and (wider := self._within(asked)) is not None:
+                listed, slack = wider, asked
+                break
+        wide = min(needed, self._cut(listed, slack, _MOST))
+        return found if wide <= few else self._solve(self._up_to(listed, wide), wide, found, share=0.75)
+
+    @property
+    def _enough(self) -> int:
+        return max(_FIRST[0], _FIRST[1] * len(self.workloads))
+
+    def _listed(self) -> tuple[dict[int, Vectors] | None, float]:
+        """Vectors within a slack that leaves enough of them for the first master, and that slack."""
+        slack = 1e-5 * max(1.0, abs(self.prices.bound))
+        found, enough = self._within(slack), self._enough
+        while found is not None and sum(len(each.counts) for each in found.values()) < enough:
+            wider = self._within(3.0 * slack) if slack < abs(self.prices.bound) else None
+            if wider is None:
+                break
+            found, slack = wider, 3.0 * slack
+        return found, slack
+
+    def _cut(self, listed: Mapping[int, Vectors], slack: float, number: int) -> float:
+        """The slack that about so many of the listed vectors are within."""
+        beyond = np.sort(np.concatenate([self._beyond_least(at, each) for at, each in listed.items()]))
+        return slack if len(beyond) <= number else min(slack, float(beyond[number]))
+
+    def _up_to(self, listed: Mapping[int, Vectors], slack: float) -> dict[int, Vectors]:
+        """Those of the listed vectors that are within a slack."""
+        return {at: each.at(self._beyond_least(at, each) <= slack) for at, each in listed.items()}
+
+    def _beyond_least(self, workload: int, vectors: Vectors) -> Floats:
+        """What vectors cost beyond the least price of their workload; never too much by a rounding."""
+        least = self.prices.least[workload]
+        return vectors.taken @ self.prices.prices - least - 1e-9 * max(1.0, abs(least))
+
+    def _within(self, slack: float) -> dict[int, Vectors] | None:
+        """Vectors that cost at most ``slack`` beyond the least of their workload; ``None``: too many."""
+        found, number = {}, 0
+        for at, (each, least) in enumerate(zip(self.workloads, self.prices.least, strict=True)):
+            self.search.run.ask("listing what workloads can take of the pools")
+            try:
+                found[at] = each.within(self.prices.prices, least + slack)
+            except TooMany:
+                return None
+            number += len(found[at].counts)
+            if number > _LISTED:
+                return None
+        return found
+
+    def _solve(self, vectors: Mapping[int, Vectors], slack: float, known: Found | None, share: float) -> Found | None:
+        """The best plan of some vectors, which are all within a slack.
+
+        A plan either takes some other vector, and has no less than the bound of the prices and the slack; or it is one
+        of this master.
+        """
+        search = self.search
+        master = Master(search.data, self.pieces, vectors)
+        model = build_master_program(master)
+        size = (model.nvariables(), model.nconstraints())
+        start = [] if known is None else self._start(model, master, known.plan)
+        solution, stopped = self._run(model, start, share)
+        beyond = self.prices.bound + slack
+        bound = max(self.prices.bound, min(beyond, -math.inf if solution.bound is None else solution.bound))
+        if solution.outcome is Outcome.INFEASIBLE:
+            return known
+        if not solution.has_incumbent:
+            if known is None and stopped:
+                raise Stopped(search.run.reason("a time limit ended the solver"))
+            return None if known is None else replace(known, bound=max(known.bound, bound), stopped=stopped)
+        plan = decided_plan(search.data, search.speed_factor, read_master_decision(model, master))
+        if known is not None and known.plan.value < plan.value:
+            plan = known.plan
+        if known is not None:
+            bound = max(bound, known.bound)
+        return Found(plan, bound, size, stopped)
+
+    def _run(self, model: Any, start: list[tuple[Any, float]], share: float) -> tuple[Solution, bool]:
+        """Solve a master in a share of the patience, where the configuration has some; and whether the run ended."""
+        patience = self.search.run.config.patience_s if self.search.run.config.accepted_gap is not None else None
+        run = self.search.run if patience is None else self.search.run.beside(limit_s=share * patience)
+        try:
+            solution = run.solve(model, start=start, report=self.search.report)
+        except Stopped:
+            solution = Solution(Outcome.NO_SOLUTION, None, None, 0.0)
+        self.search.run.count(run)
+        return solution, self.search.run.ended() is not None
+
+    def _start(self, model: Any, master: Master, plan: Plan) -> list[tuple[Any, float]]:
+        """All values of a plan, to start a master from; none where its vectors are not among those of the master."""
+        chosen = []
+        for at, vectors in master.vectors.items():
+            mine = [
+                count if column.workload == at else 0
+                for count, column in zip(plan.counts, self.search.data.problem.columns, strict=True)
+            ]
+            taken = np.array(mine, dtype=np.int64) @ self.pieces.of_column
+            as_small = np.flatnonzero((vectors.taken <= taken).all(axis=1))
+            if not len(as_small):
+                return []
+            chosen.append((at, int(as_small[0])))
+        for index, variable in model.takes.items():
+            variable.fix(1.0 if index in set(chosen[index[0] : index[0] + 1]) else 0.0)
+        try:
+            completed = self.search.completions.solve(model)
+        except Stopped:
+            completed = Solution(Outcome.NO_SOLUTION, None, None, 0.0)
+        for variable in model.takes.values():
+            variable.unfix()
+        return values_of(model) if completed.has_incumbent else []
+
+
+def _beyond(slack: float, bound: float) -> float:
+    """A little more than a slack, so that no vector is missing by a rounding."""
+    return slack + 1e-9 * max(1.0, abs(bound))

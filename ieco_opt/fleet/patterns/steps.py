@@ -1,0 +1,182 @@
+"""What one phase of a workload can be served from one pool: pieces taken against demand covered, the best of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.fleet.patterns.pieces import Counts, Floats
+from ieco_opt.fleet.plan import ROUNDING
+
+ENOUGH = 1.0 - ROUNDING / 2
+"""Share of a demand that meets it but for rounding."""
+
+
+class TooMany(Exception):  # noqa: N818 - no error: the workload is left to the program of instances
+    """There are more vectors than a program can choose among."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a phase must come to: as many instances as ``least`` to ``most`` (``None``: any), and its demand."""
+
+    least: int
+    most: int | None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the number of instances matters beside what they cover."""
+        return self.least > 1 or self.most is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Sets of instances on one pool of which none takes as little and covers as much as another; the first is empty.
+
+    Attributes
+    ----------
+    columns
+        Positions of the columns.
+    counts
+        Instances of each; shape (sets, columns).
+    taken
+        Pieces of the pool that they take; shape (sets, pieces).
+    covered
+        Share of the demand that they serve.
+    running
+        Number of instances.
+    """
+
+    columns: tuple[int, ...]
+    counts: Counts
+    taken: Counts
+    covered: Floats
+    running: Counts
+
+    def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Steps:
+        """Some of the sets."""
+        return Steps(self.columns, self.counts[rows], self.taken[rows], self.covered[rows], self.running[rows])
+
+
+def steps_by_size(columns: Sequence[int], share: Floats, size: Counts, most: int) -> Steps:
+    """Best sets of 0 to ``most`` pieces, where the pool has one and instances are not counted.
+
+    An unbounded knapsack, one column after the other: f(g) = max over j of f(g - j s_k) + j R_k / d is a running
+    maximum along each residue of g by s_k once j R_k / d is taken off.
+
+    Parameters
+    ----------
+    share, size
+        R_k / d and pieces s_k of each column.
+    """
+    unit = int(np.gcd.reduce(size))
+    alone = min(int(s) * int(np.ceil(ENOUGH / r)) for s, r in zip(size, share, strict=True))
+    length = min(most, alone) // unit + 1
+    best, copies = np.zeros(length), np.zeros((len(columns), length), dtype=np.int64)
+    for at, (taken, served) in enumerate(zip(size // unit, share, strict=True)):
+        rounds = -(-length // taken)
+        padded = np.full(rounds * taken, -np.inf)
+        padded[:length] = best
+        rising = np.arange(rounds)[:, None]
+        left = padded.reshape(rounds, taken) - rising * served
+        top = np.maximum.accumulate(left, axis=0)
+        came = np.maximum.accumulate(np.where(left >= top, rising, 0), axis=0)
+        best = (top + rising * served).ravel()[:length]
+        copies[at] = (rising - came).ravel()[:length]
+    # The first set that covers more than all smaller ones, and nothing beyond the one that covers all.
+    kept = np.flatnonzero(best > np.concatenate([[-1.0], np.maximum.accumulate(best)[:-1]]) + ROUNDING / 100)
+    enough = np.flatnonzero(best[kept] >= ENOUGH)
+    kept = kept[: enough[0] + 1] if len(enough) else kept
+    counts, left_over = np.zeros((len(kept), len(columns)), dtype=np.int64), kept.copy()
+    for at in reversed(range(len(columns))):
+        counts[:, at] = copies[at][left_over]
+        left_over -= counts[:, at] * (size[at] // unit)
+    return Steps(tuple(columns), counts, counts @ size[:, None], counts @ share, counts.sum(axis=1))
+
+
+def steps_of_sets(
+    columns: Sequence[int], share: Floats, taken: Counts, most: Sequence[int], need: Need, budget: Budget
+) -> Steps:
+    """Best sets whatever a pool has of pieces, also where instances are counted; those within a price alone.
+
+    Raises
+    ------
+    TooMany
+        There are more sets than ``budget.most_sets``.
+    """
+    found = Steps(
+        tuple(columns),
+        np.zeros((1, len(columns)), dtype=np.int64),
+        np.zeros((1, taken.shape[1]), dtype=np.int64),
+        np.zeros(1),
+        np.zeros(1, dtype=np.int64),
+    )
+    for at in range(len(columns)):
+        grown, last = [found], found
+        for _ in range(most[at]):
+            open_sets = (last.covered < ENOUGH) | (last.running < need.least)
+            last = last.at(open_sets)
+            counts = last.counts.copy()
+            counts[:, at] += 1
+            last = Steps(found.columns, counts, last.taken + taken[at], last.covered + share[at], last.running + 1)
+            within = budget.allows(last.taken, last.covered)
+            if need.most is not None:
+                within &= last.running <= need.most
+            last = last.at(within)
+            if not len(last.covered):
+                break
+            grown.append(last)
+            if sum(len(each.covered) for each in grown) > budget.most_sets:
+                raise TooMany
+        found = _best(_joined(grown), need)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What sets of instances may cost: a set that covers c must leave (1 - c) ``least_rate`` of ``limit``.
+
+    ``prices`` are those of the pieces of one pool.
+    """
+
+    prices: Floats
+    limit: float
+    least_rate: float
+    most_sets: int
+
+    def allows(self, taken: Counts, covered: Floats) -> NDArray[np.bool_]:
+        """Whether sets can be part of one within the limit."""
+        left = self.least_rate * np.maximum(0.0, 1.0 - covered)
+        return taken @ self.prices + left <= self.limit
+
+
+def _joined(parts: Sequence[Steps]) -> Steps:
+    return Steps(
+        parts[0].columns,
+        np.concatenate([each.counts for each in parts]),
+        np.concatenate([each.taken for each in parts]),
+        np.concatenate([each.covered for each in parts]),
+        np.concatenate([each.running for each in parts]),
+    )
+
+
+def _best(steps: Steps, need: Need) -> Steps:
+    """Sets that no other one replaces: as few pieces, as much covered, as many instances as needed, none too many."""
+    criteria = [steps.taken.T.astype(float), -np.minimum(steps.covered, 1.0)[None]]
+    if need.least > 1:
+        criteria.append(-np.minimum(steps.running, need.least)[None].astype(float))
+    if need.most is not None:
+        criteria.append(steps.running[None].astype(float))
+    return steps.at(least_rows(np.concatenate(criteria).T))
+
+
+def least_rows(criteria: Floats) -> NDArray[np.intp]:
+    """Rows that no other row is as small as in every criterion; one of equal rows, in order of their first ones."""
+    left, kept = np.lexsort(criteria.T[::-1]), []
+    while len(left):
+        kept.append(left[0])
+        left = left[~(criteria[left] >= criteria[left[0]]).all(axis=1)]
+    return np.array(kept, dtype=np.intp)
