@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class SetupTable:
 
     ``pools`` are those of that accelerator, by position. ``engine`` is ``None`` for the equations alone. ``key``
     numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``. ``offered`` are, for each
-    class, all setups of every server. Service and capacity hold with ``margin``, 1 + e of the accelerator.
+    class, all setups of every server. Service and capacity hold with ``margin``, 1 + e of the accelerator. ``columns`` were
+    read off for a service, with frugal ones or without.
     """
 
     pools: tuple[int, ...]
@@ -53,6 +54,7 @@ class SetupTable:
     count: int
     offered: tuple[tuple[Family, ...], ...]
     margin: float = 1.0
+    columns: dict[tuple[Service, bool], list[Column]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def cache_form(self) -> CacheForm | None:
@@ -72,15 +74,12 @@ class Candidates:
         Operating points of each column (of all its classes), each with the pools it suits.
     rejected
         Setups that are none, by reason and pool name.
-    listed
-        Columns of each table that were read off for a service, with frugal ones or without; ``None``: none is kept.
     """
 
     workload: ResolvedWorkload
     tables: tuple[SetupTable, ...]
     points: tuple[tuple[tuple[OperatingPoint, tuple[int, ...]], ...], ...]
     rejected: dict[str, Counter[str]]
-    listed: dict[tuple[int, Service, bool], list[Column]] | None = None
 
     @property
     def phases(self) -> list[Phase]:

@@ -19,6 +19,8 @@ from ieco_opt.scenario import ResolvedPool
 
 def pareto_rows(criteria: Array) -> Rows:
     """Rows that no other row matches or exceeds in every criterion; one of equal rows."""
+    if len(criteria) == 1:
+        return np.zeros(1, dtype=np.intp)
     left, kept = np.lexsort(-criteria.T[::-1]), []
     while len(left):
         kept.append(left[0])

@@ -21,6 +21,7 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, phases_of
 from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
 from ieco_opt.fleet.instances import (
+    Bounds,
     Capacities,
     PhaseSetups,
     PrefillSetups,
@@ -34,6 +35,9 @@ from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 from ieco_opt.scenario.margin import margin_of
+
+_ROUNDED = 1.0 + 1e-9
+"""More than what two equal quantities can differ by."""
 
 
 def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on) -> Candidates:
@@ -93,29 +97,10 @@ def columns_at(
         ask()
         for pool in candidate.workload.pools:
             rows = [point for point, suits in group if pool in suits and Phase(point.phase) in phases]
-            column = _point_column(candidate, index, rows, pool, service)
+            column = point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing([column for column in found if kept is None or kept(column)])
     return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal, apart=apart)
-
-
-def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Column | None:
-    """The same setup at the best batches for another speed factor; ``None`` if it serves nothing then."""
-    if column.origin.table is None:
-        service = candidate.service(speed_factor)
-        return _point_column(candidate, column.workload, column.origin.points, column.pool, service)
-    table = candidate.tables[column.origin.table]
-    service = candidate.service(speed_factor, table.margin)
-    served, batch, busy = list(column.requests_per_s), list(column.batch), list(column.busy_s)
-    for class_index, row in enumerate(column.origin.rows):
-        setups = table.setups[class_index]
-        if row >= 0 and not isinstance(setups, PrefillSetups):
-            capacities = setups.take(np.array([row])).capacities(service)
-            served[class_index] = float(capacities.requests_per_s[0]) / table.margin
-            batch[class_index] = int(capacities.batch[0])
-            busy[class_index] = float(capacities.busy_s[0]) if batch[class_index] else 0.0
-    faster = replace(column, requests_per_s=tuple(served), batch=tuple(batch), busy_s=tuple(busy))
-    return faster if any(served) else None
 
 
 def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
@@ -251,11 +236,14 @@ def _columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: 
     if table.phase is Phase.PREFILL:
         # No speed is asked of what generates nothing.
         service = replace(service, max_latency_s=math.inf)
-    known = {} if candidate.listed is None else candidate.listed
-    key = at, service, frugal
-    if key not in known:
-        known[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
-    return known[key]
+    key = service, frugal
+    if key not in table.columns:
+        table.columns[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
+    found = table.columns[key]
+    if found and (found[0].workload, found[0].origin.table) != (index, at):
+        # A table stands in several fleets, and not always in the same place.
+        found = [replace(each, workload=index, origin=replace(each.origin, table=at)) for each in found]
+    return found
 
 
 def _table_columns(
@@ -269,12 +257,14 @@ def _table_columns(
     served, room, moved, busy = (np.zeros((table.count, classes)) for _ in range(4))
     batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
     gpus = np.zeros(table.count, dtype=np.int64)
+    bounds = [setups.bounds(service) for setups in table.setups]
+    hopeful = _hopeful(table, bounds, frugal=frugal)
     for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
-        capacities = setups.capacities(service)
-        _put(capacities, key, class_index, service, served, room, moved, batch, row)
-        good = capacities.requests_per_s > 0.0
-        busy[key[good], class_index] = capacities.busy_s[good]
-        gpus[key] = setups.degrees.gpus.astype(np.int64)
+        rows = np.flatnonzero((bounds[class_index].most > 0.0) & hopeful[key])
+        if len(rows):
+            capacities = setups.capacities_of(service, rows)
+            _put(capacities, key[rows], rows, class_index, service, served, room, moved, batch, busy, row)
+            gpus[key[rows]] = setups.degrees.gpus[rows].astype(np.int64)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
     for size in np.unique(gpus[serves]):
         rows = serves[gpus[serves] == size]
@@ -298,29 +288,61 @@ def _table_columns(
             )
 
 
+def _hopeful(table: SetupTable, bounds: Sequence[Bounds], *, frugal: bool) -> NDArray[np.bool_]:
+    """Setups that may be the best of their size: none serves, at the least, more than they do at the most.
+
+    Generating instances of a size take a cache as quickly, so that what they serve is all that sets them apart, unless
+    it is also energy. The numbers of the table, shape (count,).
+    """
+    every = np.ones(table.count, dtype=bool)
+    if frugal or table.phase is Phase.PREFILL or not table.count:
+        return every
+    least, most = (np.zeros((table.count, len(bounds))) for _ in range(2))
+    gpus = np.zeros(table.count)
+    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
+        least[key, class_index], most[key, class_index] = bounds[class_index].least, bounds[class_index].most
+        gpus[key] = setups.degrees.gpus
+    sizes, of_size = np.unique(gpus, return_inverse=True)
+    if len(bounds) == 1:
+        best = np.zeros(len(sizes))
+        np.maximum.at(best, of_size, least[:, 0])
+        return np.asarray(most[:, 0] * _ROUNDED >= best[of_size])
+    for size in range(len(sizes)):
+        rows = np.flatnonzero(of_size == size)
+        for one in least[rows[pareto_rows(least[rows])]]:
+            # A class that is not served needs no transfer, so only setups that serve the same classes are compared.
+            none = (most[rows] == 0.0) & (one == 0.0)
+            less = (most[rows] > 0.0) & (most[rows] * _ROUNDED < one)
+            every[rows[(less | none).all(axis=1)]] = False
+    return every
+
+
 def _put(
     capacities: Capacities,
     key: Rows,
+    rows: Rows,
     class_index: int,
     service: Service,
     served: Array,
     room: Array,
     moved: Array,
     batch: Integers,
+    busy: Array,
     row: Rows,
 ) -> None:
-    """Enter what the setups of one class offer into the tables over all setups of a table."""
+    """Enter what some setups (``rows``) of one class offer into the tables over all setups of a table."""
     good = np.flatnonzero(capacities.requests_per_s > 0.0)
     served[key[good], class_index] = capacities.requests_per_s[good]
     batch[key[good], class_index] = capacities.batch[good]
-    row[key[good], class_index] = good
+    busy[key[good], class_index] = capacities.busy_s[good]
+    row[key[good], class_index] = rows[good]
     # Without a limit on the first token any transfer will do, and counting it would only multiply columns.
     if np.isfinite(service.max_time_to_first_token_s):
         room[key[good], class_index] = service.max_time_to_first_token_s - capacities.first_token_s[good]
         moved[key[good], class_index] = np.where(capacities.first_token_s[good] > 0.0, 0.0, capacities.transfer_s[good])
 
 
-def _point_column(
+def point_column(
     candidate: Candidates, index: int, rows: Sequence[OperatingPoint], pool: int, service: Service
 ) -> Column | None:
     """The column that some operating points describe, as far as they are within the service; ``None`` if none is."""

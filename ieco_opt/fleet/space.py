@@ -158,17 +158,13 @@ class FleetSpace:
         return replace(self, resolved=resolved, candidates=candidates, demand_factor=factor)
 
     def asking(self, changes: Mapping[str, object]) -> FleetSpace:
-        """The same fleet, of whose only workload something else is asked that changes no price.
-
-        What its tables offer for a service is kept from then on, also for what is asked of the answer in turn.
-        """
+        """The same fleet, of whose only workload something else is asked that changes no price."""
         (workload,), (candidate,) = self.resolved.workloads, self.candidates
-        listed = {} if candidate.listed is None else candidate.listed
         asked = replace(workload, workload=workload.workload.model_copy(update=dict(changes)))
         return replace(
             self,
             resolved=replace(self.resolved, workloads=(asked,)),
-            candidates=(replace(candidate, workload=asked, listed=listed),),
+            candidates=(replace(candidate, workload=asked),),
         )
 
     def keeping(self, kept: Callable[[Column], bool]) -> FleetSpace:
