@@ -71,7 +71,7 @@ class _Priced:
     upto: dict[int, Batches] = field(default_factory=dict)
 
 
-_FEW = 4096
+_FEW = 16384
 """So many batches are priced one by one; among more the best is bisected."""
 
 
@@ -125,7 +125,7 @@ class DecodingSetups:
 
     def least_latency_s(self) -> Array:
         """Latency of each setup at its least batch, which no larger batch is below."""
-        return self.alternatives.latency_s(self.alternatives.batch_min.astype(float))
+        return self.ladder.latency_s[:, 0]
 
     def keys(self) -> Integers:
         """Everything decided but the batch, one row a setup, so that setups of several classes can be matched."""
@@ -150,10 +150,10 @@ class DecodingSetups:
         every = np.arange(len(rung))
 
         def served(at: Integers) -> Array:
-            sequences = ladder.batch[every, at].astype(float)
+            sequences = ladder.batch_of(every, at).astype(float)
             return np.where(rung >= 0, self._served(sequences, ladder.latency_s[every, at]), 0.0)
 
-        least, most = served(np.maximum(rung, 0)), served(np.minimum(rung + 1, ladder.batch.shape[1] - 1))
+        least, most = served(np.maximum(rung, 0)), served(np.minimum(rung + 1, len(ladder.steps) - 1))
         if self.batches is not None:
             # A rung is not always one of the batches listed.
             least = np.zeros_like(least)
@@ -164,17 +164,17 @@ class DecodingSetups:
         rung = self._rungs(service)[rows]
         cells = list(zip(rows.tolist(), rung.tolist(), strict=True))
         missing = [cell for cell in cells if cell not in self._priced.between]
-        if self.batches is not None or len(missing) * self._widest(missing) > _FEW:
+        if self.batches is not None or not self._price_between(missing):
             return self.take(rows).capacities(service)
-        self._price_between(missing)
         served, busy, first = (np.zeros(len(rows)) for _ in range(3))
         found = Capacities(np.zeros(len(rows), dtype=np.int64), served, busy, first, self.transfer_s[rows])
         for at, cell in enumerate(cells):
             priced = self._priced.between[cell]
             # Both times rise with the batch, and the first batch of a cell meets the service.
-            count = priced.latency_s.searchsorted(service.max_latency_s, "right")
+            count = int(priced.latency_s.searchsorted(service.max_latency_s, "right"))
             if self.phase is Phase.COLOCATED:
-                count = min(count, priced.first_token_s.searchsorted(service.max_time_to_first_token_s, "right"))
+                longest = service.max_time_to_first_token_s
+                count = min(count, int(priced.first_token_s.searchsorted(longest, "right")))
             best = max(count - 1, 0)
             found.batch[at] = priced.batch[best]
             found.requests_per_s[at], found.busy_s[at] = priced.requests_per_s[best], priced.busy_s[best]
@@ -190,35 +190,30 @@ class DecodingSetups:
                 batch = np.intersect1d(batch, np.array(self.batches, dtype=np.int64))
             (known,) = self._listing(np.array([row]), batch[None, :])
             self._priced.upto[row] = known
-        return known.first(int(np.searchsorted(known.batch, most)) + 1)
+        return known if known.batch[-1] == most else known.first(int(np.searchsorted(known.batch, most)) + 1)
 
     def _rungs(self, service: Service) -> Integers:
         """The last rung of each setup that meets the service, -1 where none does."""
         ladder = self.ladder
         return ladder.highest(self._in_service(service, ladder.latency_s, ladder.batch.astype(float)))
 
-    def _widest(self, cells: list[tuple[int, int]]) -> int:
-        """Batches of the widest of some cells, a row and the rung where it begins."""
-        ends = [self._ends(row, rung) for row, rung in cells]
-        return max(((high - low) // step + 1 for low, high, step in ends), default=0)
+    def _price_between(self, cells: list[tuple[int, int]]) -> bool:
+        """Price every batch of some cells, a setup and the rung where it begins; not where these are too many.
 
-    def _ends(self, row: int, rung: int) -> tuple[int, int, int]:
-        """First and last batch from one rung up to before the next, and their step."""
-        batch, step = self.ladder.batch[row], int(self.alternatives.batch_step[row])
-        last = len(batch) - 1
-        low = int(batch[rung])
-        return low, low if rung == last else max(low, int(batch[rung + 1]) - step), step
-
-    def _price_between(self, cells: list[tuple[int, int]]) -> None:
-        """Price every batch of some cells; narrow ones repeat their last batch, which is cut off again."""
+        Narrow cells repeat their last batch, which is cut off again.
+        """
         if not cells:
-            return
-        low, high, step = np.array([self._ends(row, rung) for row, rung in cells]).T
+            return True
+        rows, rungs = np.array(cells).T
+        low, high = self.ladder.ends(rows, rungs)
+        step = self.alternatives.batch_step[rows]
         count = (high - low) // step + 1
+        if len(cells) * count.max() > _FEW:
+            return False
         batch = np.minimum(low[:, None] + step[:, None] * np.arange(count.max()), high[:, None])
-        listed = self._listing(np.array([row for row, _ in cells]), batch)
-        for cell, priced, length in zip(cells, listed, count.tolist(), strict=True):
+        for cell, priced, length in zip(cells, self._listing(rows, batch), count.tolist(), strict=True):
             self._priced.between[cell] = priced.first(length)
+        return True
 
     def _listing(self, rows: Rows, batch: Integers) -> list[Batches]:
         """Some setups at batches of their own, shape (rows, batches)."""
@@ -344,7 +339,7 @@ def decoding_setups(
             ask()
             pairs = family.alternatives(setups, draft_tokens, drafts)
             spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
-    alternatives = stack_rows(spaces)
+    alternatives = spaces[0] if len(spaces) == 1 else stack_rows(spaces)
     moved = np.zeros(len(alternatives))
     if phase is not Phase.COLOCATED:
         moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)

@@ -6,13 +6,13 @@ for every batch between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.design_space.alternatives import Alternatives
+from ieco_opt.design_space.alternatives import Alternatives, Rows
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
 
@@ -22,13 +22,32 @@ _RATIO = 2.0**0.5
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Rungs of some setups: batches from the least to the largest, shape (setups, rungs), and their latency.
+    """Rungs of some setups, so many ``steps`` above the least batch, shape (rungs,), and no higher than the largest.
 
-    Setups with fewer batches stand on their largest one on all rungs that are left.
+    ``least``, ``most`` and ``step`` are those of the batches, shape (setups,), and ``latency_s`` has shape (setups,
+    rungs). Setups with fewer batches stand on their largest one on all rungs that are left.
     """
 
-    batch: Integers
+    least: Integers
+    most: Integers
+    step: Integers
+    steps: Integers
     latency_s: Array
+
+    @property
+    def batch(self) -> Integers:
+        """Batches, shape (setups, rungs)."""
+        return np.minimum(self.least[:, None] + self.step[:, None] * self.steps, self.most[:, None])
+
+    def batch_of(self, rows: Rows, rungs: Integers) -> Integers:
+        """The batches of some setups, each on a rung of its own."""
+        return np.minimum(self.least[rows] + self.step[rows] * self.steps[rungs], self.most[rows])
+
+    def ends(self, rows: Rows, rungs: Integers) -> tuple[Integers, Integers]:
+        """First and last batch from a rung of each of some setups to before the next; of the last rung it alone."""
+        low = self.batch_of(rows, rungs)
+        above = self.batch_of(rows, np.minimum(rungs + 1, len(self.steps) - 1))
+        return low, np.maximum(low, above - self.step[rows])
 
     def highest(self, meets: NDArray[np.bool_]) -> Integers:
         """The last rung up to which every rung ``meets`` something, -1 where the first does not; shape (setups,)."""
@@ -37,10 +56,10 @@ class Ladder:
 
 def build_ladder(alternatives: Alternatives) -> Ladder:
     """Price setups on their rungs."""
-    low, high, step = alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
-    steps = np.array(_steps(int(((high - low) // step).max(initial=0))), dtype=np.int64)
-    batch = np.minimum(low[:, None] + step[:, None] * steps, high[:, None])
-    return Ladder(batch, alternatives.latency_s(batch.astype(float)))
+    least, most, step = alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
+    steps = np.array(_steps(int(((most - least) // step).max(initial=0))), dtype=np.int64)
+    ladder = Ladder(least, most, step, steps, np.empty(0))
+    return replace(ladder, latency_s=alternatives.latency_s(ladder.batch.astype(float)))
 
 
 @cache
@@ -66,5 +85,5 @@ class Batches:
     busy_s: Array
 
     def first(self, count: int) -> Batches:
-        """The first ``count`` of them."""
-        return Batches(*(getattr(self, item.name)[:count] for item in fields(self)))
+        """The first ``count`` of them, without what they were priced beside."""
+        return Batches(*(getattr(self, item.name)[:count].copy() for item in fields(self)))

@@ -29,6 +29,7 @@ from ieco_opt.fleet.instances import (
     decoding_setups,
     prefill_setups,
 )
+from ieco_opt.fleet.known_tables import Asked, KnownTables, Priced
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
@@ -40,8 +41,11 @@ _ROUNDED = 1.0 + 1e-9
 """More than what two equal quantities can differ by."""
 
 
-def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on) -> Candidates:
-    """Price everything that a workload could run on, whatever the speed."""
+def build_candidates(
+    workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on, known: KnownTables | None = None
+) -> Candidates:
+    """Price everything that a workload could run on, whatever the speed, but for what is ``known``."""
+    known = known or KnownTables()
     tables: list[SetupTable] = []
     rejected: dict[str, Counter[str]] = {}
     phases = phases_of(workload.workload.serving)
@@ -50,7 +54,9 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], 
             reasons: Counter[str] = Counter()
             for precision in enumerate(workload.precisions):
                 for phase in phases:
-                    tables += _tables(workload, alike, accelerator, precision, phase, reasons, ask)
+                    found, rejections = _known_tables(workload, alike, accelerator, precision, phase, ask, known)
+                    tables += found
+                    reasons.update(rejections)
             rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
@@ -132,12 +138,38 @@ def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]
     return found
 
 
+def _known_tables(
+    workload: ResolvedWorkload,
+    alike: tuple[int, ...],
+    accelerator: Accelerator,
+    precision: tuple[int, Precision],
+    phase: Phase,
+    ask: Ask,
+    known: KnownTables,
+) -> Priced:
+    """The tables of one accelerator, precision and phase, priced unless they are known."""
+    classes = workload.workload.classes
+    asked = tuple(_family_request(workload, each, phase) for each in classes)
+    limited = workload.workload.max_time_to_first_token_s is not None
+    # The least speed, the demand and the length of the first token's wait change no price.
+    lengths = None if phase is Phase.PREFILL else tuple((each.prompt_tokens, each.output_tokens) for each in classes)
+    decided = phase is Phase.COLOCATED and limited, workload.design_space.batches, workload.model_error
+    key = alike, accelerator, precision, phase, lengths, *decided
+    priced = known.find(key, asked)
+    if priced is None:
+        reasons: Counter[str] = Counter()
+        priced = _tables(workload, alike, accelerator, precision, phase, asked, reasons, ask), reasons
+        known.keep(key, asked, priced)
+    return priced
+
+
 def _tables(
     workload: ResolvedWorkload,
     alike: tuple[int, ...],
     accelerator: Accelerator,
     precision: tuple[int, Precision],
     phase: Phase,
+    asked: Asked,
     reasons: Counter[str],
     ask: Ask,
 ) -> list[SetupTable]:
@@ -147,11 +179,9 @@ def _tables(
     that several servers run alike are those of one.
     """
     offered: list[list[Family]] = []
-    for request_class in workload.workload.classes:
+    for request in asked:
         ask()
-        families, rejected = build_families(
-            _family_request(workload, request_class, phase), (0, accelerator), precision
-        )
+        families, rejected = build_families(request, (0, accelerator), precision)
         offered.append(families)
         reasons.update(rejected)
     chosen = offered

@@ -1,0 +1,34 @@
+"""Tables of setups that were priced already: workloads that ask the same of a card share them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from ieco_opt.design_space.building import FamilyRequest
+from ieco_opt.fleet.columns import SetupTable
+
+Asked = tuple[FamilyRequest, ...]
+"""What is asked for each class of requests."""
+
+Priced = tuple[Sequence[SetupTable], Counter[str]]
+"""A table for each server, and how many setups are none by reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTables:
+    """What was priced, by all that decides it.
+
+    Requests hold rules of servers, which have no hash: they are compared.
+    """
+
+    _found: dict[Hashable, list[tuple[Asked, Priced]]] = field(default_factory=dict)
+
+    def find(self, key: Hashable, asked: Asked) -> Priced | None:
+        """What was priced for the same request; ``None`` where nothing was."""
+        return next((priced for other, priced in self._found.get(key, ()) if other == asked), None)
+
+    def keep(self, key: Hashable, asked: Asked, priced: Priced) -> None:
+        """Remember what was priced."""
+        self._found.setdefault(key, []).append((asked, priced))
