@@ -147,23 +147,24 @@ def _holds_some(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
 
 
 _MOST_KNOWN = 256
-_known: dict[tuple[Architecture, DegreeChoices], list[tuple[Server | None, Degrees, Counter[str]]]] = {}
+_Known = tuple[Architecture, Server | None, Degrees, Counter[str]]
+_known: dict[tuple[str, DegreeChoices], list[_Known]] = {}
 """Degrees found last, by what they are of: no batch, context or memory has a part in them."""
 
 
 def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
     """Combine the listed degrees and keep those that the rules of the fidelity admit; known ones are not sought again.
 
-    Rules of servers have no hash: they are compared.
+    Precisions and the rules of servers have no hash: they are compared.
     """
-    key = request.architecture, request.choices
-    for server, degrees, reasons in _known.get(key, ()):
-        if server == request.server:
+    key = request.accelerator.name, request.choices
+    for architecture, server, degrees, reasons in _known.get(key, ()):
+        if architecture == request.architecture and server == request.server:
             return degrees, reasons.copy()
     degrees, reasons = _found_degrees(request)
-    if len(_known) >= _MOST_KNOWN:
+    if sum(map(len, _known.values())) >= _MOST_KNOWN:
         _known.clear()
-    _known.setdefault(key, []).append((request.server, degrees, reasons.copy()))
+    _known.setdefault(key, []).append((request.architecture, request.server, degrees, reasons.copy()))
     return degrees, reasons
 
 

@@ -6,11 +6,15 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from ieco_opt.catalog.precision import Precision
 from ieco_opt.design_space.building import FamilyRequest
 from ieco_opt.fleet.columns import SetupTable
 
 Asked = tuple[FamilyRequest, ...]
 """What is asked for each class of requests."""
+
+Numbered = tuple[int, Precision]
+"""A precision with its position in the workload."""
 
 Priced = tuple[Sequence[SetupTable], Counter[str]]
 """A table for each server, and how many setups are none by reason."""
@@ -20,15 +24,18 @@ Priced = tuple[Sequence[SetupTable], Counter[str]]
 class KnownTables:
     """What was priced, by all that decides it.
 
-    Requests hold rules of servers, which have no hash: they are compared.
+    Precisions and the rules of servers have no hash: they are compared.
     """
 
-    _found: dict[Hashable, list[tuple[Asked, Priced]]] = field(default_factory=dict)
+    _found: dict[Hashable, list[tuple[Numbered, Asked, Priced]]] = field(default_factory=dict)
 
-    def find(self, key: Hashable, asked: Asked) -> Priced | None:
+    def find(self, key: Hashable, precision: Numbered, asked: Asked) -> Priced | None:
         """What was priced for the same request; ``None`` where nothing was."""
-        return next((priced for other, priced in self._found.get(key, ()) if other == asked), None)
+        for *other, priced in self._found.get(key, ()):
+            if other == [precision, asked]:
+                return priced
+        return None
 
-    def keep(self, key: Hashable, asked: Asked, priced: Priced) -> None:
+    def keep(self, key: Hashable, precision: Numbered, asked: Asked, priced: Priced) -> None:
         """Remember what was priced."""
-        self._found.setdefault(key, []).append((asked, priced))
+        self._found.setdefault(key, []).append((precision, asked, priced))

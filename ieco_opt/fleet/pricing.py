@@ -154,12 +154,12 @@ def _known_tables(
     # The least speed, the demand and the length of the first token's wait change no price.
     lengths = None if phase is Phase.PREFILL else tuple((each.prompt_tokens, each.output_tokens) for each in classes)
     decided = phase is Phase.COLOCATED and limited, workload.design_space.batches, workload.model_error
-    key = alike, accelerator, precision, phase, lengths, *decided
-    priced = known.find(key, asked)
+    key = alike, accelerator, phase, lengths, *decided
+    priced = known.find(key, precision, asked)
     if priced is None:
         reasons: Counter[str] = Counter()
         priced = _tables(workload, alike, accelerator, precision, phase, asked, reasons, ask), reasons
-        known.keep(key, asked, priced)
+        known.keep(key, precision, asked, priced)
     return priced
 
 
