@@ -19,9 +19,8 @@ from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, phases_of
-from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
+from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_idle_pairing
 from ieco_opt.fleet.instances import (
-    Bounds,
     Capacities,
     PhaseSetups,
     PrefillSetups,
@@ -36,9 +35,6 @@ from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
 from ieco_opt.scenario.margin import margin_of
-
-_ROUNDED = 1.0 + 1e-9
-"""More than what two equal quantities can differ by."""
 
 
 def build_candidates(
@@ -288,9 +284,9 @@ def _table_columns(
     batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
     gpus = np.zeros(table.count, dtype=np.int64)
     bounds = [setups.bounds(service) for setups in table.setups]
-    hopeful = _hopeful(table, bounds, frugal=frugal)
+    good = hopeful(table, bounds, frugal=frugal)
     for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
-        rows = np.flatnonzero((bounds[class_index].most > 0.0) & hopeful[key])
+        rows = np.flatnonzero((bounds[class_index].most > 0.0) & good[key])
         if len(rows):
             capacities = setups.capacities_of(service, rows)
             _put(capacities, key[rows], rows, class_index, service, served, room, moved, batch, busy, row)
@@ -316,35 +312,6 @@ def _table_columns(
                 cache_form=table.cache_form,
                 margin=table.margin,
             )
-
-
-def _hopeful(table: SetupTable, bounds: Sequence[Bounds], *, frugal: bool) -> NDArray[np.bool_]:
-    """Setups that may be the best of their size: none serves, at the least, more than they do at the most.
-
-    Generating instances of a size take a cache as quickly, so that what they serve is all that sets them apart, unless
-    it is also energy. The numbers of the table, shape (count,).
-    """
-    every = np.ones(table.count, dtype=bool)
-    if frugal or table.phase is Phase.PREFILL or not table.count:
-        return every
-    least, most = (np.zeros((table.count, len(bounds))) for _ in range(2))
-    gpus = np.zeros(table.count)
-    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
-        least[key, class_index], most[key, class_index] = bounds[class_index].least, bounds[class_index].most
-        gpus[key] = setups.degrees.gpus
-    sizes, of_size = np.unique(gpus, return_inverse=True)
-    if len(bounds) == 1:
-        best = np.zeros(len(sizes))
-        np.maximum.at(best, of_size, least[:, 0])
-        return np.asarray(most[:, 0] * _ROUNDED >= best[of_size])
-    for size in range(len(sizes)):
-        rows = np.flatnonzero(of_size == size)
-        for one in least[rows[pareto_rows(least[rows])]]:
-            # A class that is not served needs no transfer, so only setups that serve the same classes are compared.
-            none = (most[rows] == 0.0) & (one == 0.0)
-            less = (most[rows] > 0.0) & (most[rows] * _ROUNDED < one)
-            every[rows[(less | none).all(axis=1)]] = False
-    return every
 
 
 def _put(

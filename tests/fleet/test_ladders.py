@@ -116,7 +116,7 @@ def test_bounds_change_no_column(monkeypatch: pytest.MonkeyPatch) -> None:
         del mixed["workloads"][0][name]
     fleets.append(mixed)
     bounded = [_columns(_space(each)) for each in fleets]
-    monkeypatch.setattr(pricing, "_hopeful", lambda table, *_, **__: np.ones(table.count, dtype=bool))
+    monkeypatch.setattr(pricing, "hopeful", lambda table, *_, **__: np.ones(table.count, dtype=bool))
     assert bounded == [_columns(_space(each)) for each in fleets]
     assert sum(len(one) for each in bounded for columns in each for one in columns) > 200
 
