@@ -111,8 +111,10 @@ def _build(
         server=server,
     )
     setups, reasons = enumerate_setups(asked)
-    setups, _, tiny = _priced(request, asked, setups)
-    reasons[TINY_EXPERTS] += tiny
+    if hardware.calibration is None or not rules.is_deployable(shape):
+        # With a calibration the bytes of activations do not count, and the experts of every setup do as assumed.
+        setups, _, tiny = _priced(request, asked, setups)
+        reasons[TINY_EXPERTS] += tiny
     family = Family(
         accelerator=hardware,
         accelerator_index=accelerator[0],

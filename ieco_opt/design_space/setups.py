@@ -146,8 +146,29 @@ def _holds_some(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
     return np.asarray(((listed >= least) & (listed <= most) & (listed % step == 0)).any(axis=1))
 
 
+_MOST_KNOWN = 256
+_Known = tuple[Architecture, Server | None, Degrees, Counter[str]]
+_known: dict[tuple[str, DegreeChoices], list[_Known]] = {}
+"""Degrees found last, by what they are of: no batch, context or memory has a part in them."""
+
+
 def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
-    """Combine the listed degrees and keep those that the rules of the fidelity admit."""
+    """Combine the listed degrees and keep those that the rules of the fidelity admit; known ones are not sought again.
+
+    Precisions and the rules of servers have no hash: they are compared.
+    """
+    key = request.accelerator.name, request.choices
+    for architecture, server, degrees, reasons in _known.get(key, ()):
+        if architecture == request.architecture and server == request.server:
+            return degrees, reasons.copy()
+    degrees, reasons = _found_degrees(request)
+    if sum(map(len, _known.values())) >= _MOST_KNOWN:
+        _known.clear()
+    _known.setdefault(key, []).append((request.architecture, request.server, degrees, reasons.copy()))
+    return degrees, reasons
+
+
+def _found_degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
     choices, reasons = request.choices, Counter[str]()
     ranks, stages, sigma, two_dimensional = _combinations(choices)
     keep = _counted(reasons, f"more than max_gpus = {choices.max_gpus}", ranks * stages <= choices.max_gpus)

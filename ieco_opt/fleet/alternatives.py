@@ -216,8 +216,7 @@ def _told_apart(space: FleetSpace, differ: frozenset[str]) -> FleetSpace:
         tables: list[tuple[SetupTable, str | None]] = [(table, None) for table in candidate.tables]
         if "layout" in differ:
             tables = [split for table in candidate.tables for split in _by_layout(table)]
-        # What tables offer is kept for the searches to come, which all ask the same of it.
-        candidates.append(replace(candidate, tables=tuple(table for table, _ in tables), listed={}))
+        candidates.append(replace(candidate, tables=tuple(table for table, _ in tables)))
         layouts.append(tuple(layout for _, layout in tables))
     split = replace(space, candidates=tuple(candidates))
     return replace(split, apart=_Telling(split, differ, tuple(layouts)))

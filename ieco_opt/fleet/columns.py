@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class SetupTable:
     ``pools`` are those of that accelerator, by position. ``engine`` is ``None`` for the equations alone. ``key``
     numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``. ``offered`` are, for each
     class, all setups of every server. Service and capacity hold with ``margin``, 1 + e of the accelerator.
+    ``columns`` keeps those of every service that they were read off for.
     """
 
     pools: tuple[int, ...]
@@ -53,6 +54,7 @@ class SetupTable:
     count: int
     offered: tuple[tuple[Family, ...], ...]
     margin: float = 1.0
+    columns: dict[tuple[Service, bool], list[Column]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def cache_form(self) -> CacheForm | None:
@@ -72,15 +74,12 @@ class Candidates:
         Operating points of each column (of all its classes), each with the pools it suits.
     rejected
         Setups that are none, by reason and pool name.
-    listed
-        Columns of each table that were read off for a service, with frugal ones or without; ``None``: none is kept.
     """
 
     workload: ResolvedWorkload
     tables: tuple[SetupTable, ...]
     points: tuple[tuple[tuple[OperatingPoint, tuple[int, ...]], ...], ...]
     rejected: dict[str, Counter[str]]
-    listed: dict[tuple[int, Service, bool], list[Column]] | None = None
 
     @property
     def phases(self) -> list[Phase]:
@@ -201,22 +200,26 @@ def _by_class(columns: Sequence[Column], phase: Phase, name: str) -> list[list[t
 
 def conflicts(columns: Sequence[Column]) -> list[tuple[int, int]]:
     """Pairs of a prefill and a decode column of one workload that miss the time to first token together."""
-    prefill = [at for at, column in enumerate(columns) if column.phase is Phase.PREFILL]
-    decode = [at for at, column in enumerate(columns) if column.phase is Phase.DECODE]
-    return [
-        (one, other)
-        for one in prefill
-        for other in decode
-        if columns[one].workload == columns[other].workload
-        and columns[one].goes_with(columns[other])
-        and _late(columns[one], columns[other])
-    ]
+    found: list[tuple[int, int]] = []
+    sides: dict[int, tuple[list[int], list[int]]] = {}
+    for at, column in enumerate(columns):
+        if column.phase is not Phase.COLOCATED:
+            sides.setdefault(column.workload, ([], []))[column.phase is Phase.DECODE].append(at)
+    for prefill, decode in sides.values():
+        if prefill and decode:
+            found += _conflicts_of_workload(columns, prefill, decode)
+    return sorted(found)
 
 
-def _late(prefill: Column, decode: Column) -> bool:
-    return any(
-        served > 0.0 and received > 0.0 and transfer > room
-        for served, received, transfer, room in zip(
-            prefill.requests_per_s, decode.requests_per_s, decode.transfer_s, prefill.room_s, strict=True
-        )
+def _conflicts_of_workload(
+    columns: Sequence[Column], prefill: Sequence[int], decode: Sequence[int]
+) -> list[tuple[int, int]]:
+    """The pairs of one workload, whose prefill and decode columns are given by position."""
+    room, serves = (np.array([getattr(columns[at], name) for at in prefill]) for name in ("room_s", "requests_per_s"))
+    moved, served = (
+        np.array([getattr(columns[at], name) for at in decode]) for name in ("transfer_s", "requests_per_s")
     )
+    both = (serves[:, None, :] > 0.0) & (served[None, :, :] > 0.0)
+    late = (both & (moved[None, :, :] > room[:, None, :])).any(axis=2)
+    pairs = [(prefill[one], decode[other]) for one, other in np.argwhere(late).tolist()]
+    return [(one, other) for one, other in pairs if columns[one].goes_with(columns[other])]

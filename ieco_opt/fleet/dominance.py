@@ -7,23 +7,59 @@ from dataclasses import replace
 from operator import ge, le
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.fleet.columns import CacheForm, Candidates, Column, any_conflict
+from ieco_opt.fleet.columns import CacheForm, Candidates, Column, SetupTable, any_conflict
+from ieco_opt.fleet.instances import Bounds
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedPool
 
+_ROUNDED = 1.0 + 1e-9
+"""More than what two equal quantities can differ by."""
+
 
 def pareto_rows(criteria: Array) -> Rows:
     """Rows that no other row matches or exceeds in every criterion; one of equal rows."""
+    if len(criteria) == 1:
+        return np.zeros(1, dtype=np.intp)
     left, kept = np.lexsort(-criteria.T[::-1]), []
     while len(left):
         kept.append(left[0])
         left = left[~(criteria[left] <= criteria[left[0]]).all(axis=1)]
     return np.array(kept, dtype=np.intp)
+
+
+def hopeful(table: SetupTable, bounds: Sequence[Bounds], *, frugal: bool) -> NDArray[np.bool_]:
+    """Setups that may be the best of their size: none serves, at the least, more than they do at the most.
+
+    Generating instances of a size take a cache as quickly, so that what they serve is all that sets them apart, unless
+    it is also energy. The numbers of the table, shape (count,).
+    """
+    every = np.ones(table.count, dtype=bool)
+    if frugal or table.phase is Phase.PREFILL or not table.count:
+        return every
+    least, most = (np.zeros((table.count, len(bounds))) for _ in range(2))
+    gpus = np.zeros(table.count)
+    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
+        least[key, class_index], most[key, class_index] = bounds[class_index].least, bounds[class_index].most
+        gpus[key] = setups.degrees.gpus
+    sizes, of_size = np.unique(gpus, return_inverse=True)
+    if len(bounds) == 1:
+        best = np.zeros(len(sizes))
+        np.maximum.at(best, of_size, least[:, 0])
+        return np.asarray(most[:, 0] * _ROUNDED >= best[of_size])
+    for size in range(len(sizes)):
+        rows = np.flatnonzero(of_size == size)
+        for one in least[rows[pareto_rows(least[rows])]]:
+            # A class that is not served needs no transfer, so only setups that serve the same classes are compared.
+            none = (most[rows] == 0.0) & (one == 0.0)
+            less = (most[rows] > 0.0) & (most[rows] * _ROUNDED < one)
+            every[rows[(less | none).all(axis=1)]] = False
+    return every
 
 
 def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:

@@ -5,7 +5,7 @@ At a required speed the best batch of a setup is the largest one that meets it, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.bisection import last_true
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.fleet.ladders import Batches, Ladder, build_ladder
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.rows import stack_rows
@@ -51,6 +52,30 @@ class Capacities:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Requests/s of each setup at its best batch, at the ``least`` and at the ``most``; arrays of shape (setups,).
+
+    Both are 0 where the setup cannot serve the class.
+    """
+
+    least: Array
+    most: Array
+
+
+@dataclass(slots=True)
+class _Priced:
+    """What is known of some setups: rungs, batches between two rungs, batches up to one; by row (and rung)."""
+
+    ladder: Ladder | None = None
+    between: dict[tuple[int, int], Batches] = field(default_factory=dict)
+    upto: dict[int, Batches] = field(default_factory=dict)
+
+
+_FEW = 16384
+"""So many batches are priced one by one; among more the best is bisected."""
+
+
+@dataclass(frozen=True, slots=True)
 class DecodingSetups:
     """Setups that generate tokens, with prefill beside (``colocated``) or elsewhere (``decode``).
 
@@ -69,6 +94,7 @@ class DecodingSetups:
     output_tokens: float
     transfer_s: Array
     batches: tuple[int, ...] | None
+    _priced: _Priced = field(default_factory=_Priced, compare=False, repr=False)
 
     @property
     def degrees(self) -> Degrees:
@@ -87,11 +113,19 @@ class DecodingSetups:
             alternatives=self.alternatives.take(rows),
             tokens_per_pass=self.tokens_per_pass[rows],
             transfer_s=self.transfer_s[rows],
+            _priced=_Priced(),
         )
+
+    @property
+    def ladder(self) -> Ladder:
+        """Every setup on its rungs, priced when first asked for."""
+        if self._priced.ladder is None:
+            self._priced.ladder = build_ladder(self.alternatives)
+        return self._priced.ladder
 
     def least_latency_s(self) -> Array:
         """Latency of each setup at its least batch, which no larger batch is below."""
-        return self.alternatives.latency_s(self.alternatives.batch_min.astype(float))
+        return self.ladder.latency_s[:, 0]
 
     def keys(self) -> Integers:
         """Everything decided but the batch, one row a setup, so that setups of several classes can be matched."""
@@ -110,19 +144,107 @@ class DecodingSetups:
         batch[alive] = np.where(most >= low, most, 0)
         return self.at(batch)
 
+    def bounds(self, service: Service) -> Bounds:
+        """What the best batch of each setup serves at the least and at the most, by the rungs below and above it."""
+        ladder, rung = self.ladder, self._rungs(service)
+        every = np.arange(len(rung))
+
+        def served(at: Integers) -> Array:
+            sequences = ladder.batch_of(every, at).astype(float)
+            return np.where(rung >= 0, self._served(sequences, ladder.latency_s[every, at]), 0.0)
+
+        least, most = served(np.maximum(rung, 0)), served(np.minimum(rung + 1, len(ladder.steps) - 1))
+        if self.batches is not None:
+            # A rung is not always one of the batches listed.
+            least = np.zeros_like(least)
+        return Bounds(least, most)
+
+    def capacities_of(self, service: Service, rows: Rows) -> Capacities:
+        """The capacities of some setups that can serve the class; every batch is priced once, whatever the service."""
+        rung = self._rungs(service)[rows]
+        cells = list(zip(rows.tolist(), rung.tolist(), strict=True))
+        missing = [cell for cell in cells if cell not in self._priced.between]
+        if self.batches is not None or not self._price_between(missing):
+            return self.take(rows).capacities(service)
+        served, busy, first = (np.zeros(len(rows)) for _ in range(3))
+        found = Capacities(np.zeros(len(rows), dtype=np.int64), served, busy, first, self.transfer_s[rows])
+        for at, cell in enumerate(cells):
+            priced = self._priced.between[cell]
+            # Both times rise with the batch, and the first batch of a cell meets the service.
+            count = int(priced.latency_s.searchsorted(service.max_latency_s, "right"))
+            if self.phase is Phase.COLOCATED:
+                longest = service.max_time_to_first_token_s
+                count = min(count, int(priced.first_token_s.searchsorted(longest, "right")))
+            best = max(count - 1, 0)
+            found.batch[at] = priced.batch[best]
+            found.requests_per_s[at], found.busy_s[at] = priced.requests_per_s[best], priced.busy_s[best]
+        return found
+
+    def batches_upto(self, row: int, most: int) -> Batches:
+        """Every batch of one setup up to ``most``, which is one of them."""
+        known = self._priced.upto.get(row)
+        if known is None or known.batch[-1] < most:
+            low, step = int(self.alternatives.batch_min[row]), int(self.alternatives.batch_step[row])
+            batch = np.arange(low, most + 1, step)
+            if self.batches is not None:
+                batch = np.intersect1d(batch, np.array(self.batches, dtype=np.int64))
+            (known,) = self._listing(np.array([row]), batch[None, :])
+            self._priced.upto[row] = known
+        return known if known.batch[-1] == most else known.first(int(np.searchsorted(known.batch, most)) + 1)
+
+    def _rungs(self, service: Service) -> Integers:
+        """The last rung of each setup that meets the service, -1 where none does."""
+        ladder = self.ladder
+        return ladder.highest(self._in_service(service, ladder.latency_s, ladder.batch.astype(float)))
+
+    def _price_between(self, cells: list[tuple[int, int]]) -> bool:
+        """Price every batch of some cells, a setup and the rung where it begins; not where these are too many.
+
+        Narrow cells repeat their last batch, which is cut off again.
+        """
+        if not cells:
+            return True
+        rows, rungs = np.array(cells).T
+        low, high = self.ladder.ends(rows, rungs)
+        step = self.alternatives.batch_step[rows]
+        count = (high - low) // step + 1
+        if len(cells) * count.max() > _FEW:
+            return False
+        batch = np.minimum(low[:, None] + step[:, None] * np.arange(count.max()), high[:, None])
+        for cell, priced, length in zip(cells, self._listing(rows, batch), count.tolist(), strict=True):
+            self._priced.between[cell] = priced.first(length)
+        return True
+
+    def _listing(self, rows: Rows, batch: Integers) -> list[Batches]:
+        """Some setups at batches of their own, shape (rows, batches)."""
+        part, sequences = self.take(rows), batch.astype(float)
+        latency = part.alternatives.latency_s(sequences)
+        first = np.full_like(latency, np.nan)
+        if self.phase is Phase.COLOCATED:
+            first = part.time_to_first_token_s(latency, sequences)
+        served, busy = part._served(sequences, latency), part._busy(sequences)
+        return [Batches(*each) for each in zip(batch, latency, first, served, busy, strict=True)]
+
     def at(self, batch: Integers) -> Capacities:
         """What each setup serves at a batch of its own; 0 stands for none."""
         sequences = np.maximum(batch, 1).astype(float)
-        served = sequences / (self.alternatives.latency_s(sequences) * self.output_tokens)
-        if self.phase is Phase.DECODE:
-            served = np.minimum(served, 1.0 / self.transfer_s)
+        served = self._served(sequences, self.alternatives.latency_s(sequences))
         return Capacities(
             batch=batch,
             requests_per_s=np.where(batch > 0, served, 0.0),
-            busy_s=self.output_tokens * self.alternatives.busy_s(sequences) / sequences,
+            busy_s=self._busy(sequences),
             first_token_s=np.zeros(len(batch)),
             transfer_s=self.transfer_s,
         )
+
+    def _served(self, batch: Array, latency_s: Array) -> Array:
+        """Requests/s at a batch of shape (setups, ...) whose latency is known."""
+        served = batch / (latency_s * self.output_tokens)
+        return np.minimum(served, 1.0 / lift(self.transfer_s, batch)) if self.phase is Phase.DECODE else served
+
+    def _busy(self, batch: Array) -> Array:
+        """Busy seconds of a request at a batch of shape (setups, ...)."""
+        return self.output_tokens * self.alternatives.busy_s(batch) / batch
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Time to first token where prompts share the passes; it rises with the batch."""
@@ -130,11 +252,17 @@ class DecodingSetups:
 
     def _meets(self, service: Service, batch: Array) -> NDArray[np.bool_]:
         """Where a batch meets the service; once it does not, no larger one does."""
-        latency = self.alternatives.latency_s(batch)
+        return self._in_service(service, self.alternatives.latency_s(batch), batch)
+
+    def _in_service(self, service: Service, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+        """Where a batch whose latency is known meets the service."""
+        quick = latency_s <= service.max_latency_s
+        if np.isinf(service.max_time_to_first_token_s):
+            return quick
         first = lift(self.transfer_s, batch)
         if self.phase is Phase.COLOCATED:
-            first = self.time_to_first_token_s(latency, batch)
-        return (latency <= service.max_latency_s) & (first <= service.max_time_to_first_token_s)
+            first = self.time_to_first_token_s(latency_s, batch)
+        return quick & (first <= service.max_time_to_first_token_s)
 
     def _listed(self, batch: Integers, step: Integers) -> Integers:
         """Largest listed batch up to each one that is a multiple of its step, 0 if there is none."""
@@ -167,6 +295,15 @@ class PrefillSetups:
         """Keep the given setups, in the given order."""
         family = replace(self.family, setups=self.family.setups.take(rows))
         return replace(self, family=family, time=self.time.take(rows), transfer_s=self.transfer_s[rows])
+
+    def bounds(self, service: Service) -> Bounds:
+        """What each setup serves; there is one batch."""
+        served = self.capacities(service).requests_per_s
+        return Bounds(served, served)
+
+    def capacities_of(self, service: Service, rows: Rows) -> Capacities:
+        """The capacities of some setups."""
+        return self.take(rows).capacities(service)
 
     def keys(self) -> Integers:
         """Everything decided, one row a setup; as wide as the keys of decoding setups."""
@@ -202,7 +339,7 @@ def decoding_setups(
             ask()
             pairs = family.alternatives(setups, draft_tokens, drafts)
             spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
-    alternatives = stack_rows(spaces)
+    alternatives = spaces[0] if len(spaces) == 1 else stack_rows(spaces)
     moved = np.zeros(len(alternatives))
     if phase is not Phase.COLOCATED:
         moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)

@@ -19,7 +19,7 @@ from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, phases_of
-from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
+from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_idle_pairing
 from ieco_opt.fleet.instances import (
     Capacities,
     PhaseSetups,
@@ -28,6 +28,7 @@ from ieco_opt.fleet.instances import (
     decoding_setups,
     prefill_setups,
 )
+from ieco_opt.fleet.known_tables import Asked, KnownTables, Priced
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
@@ -36,8 +37,11 @@ from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, Resolv
 from ieco_opt.scenario.margin import margin_of
 
 
-def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on) -> Candidates:
-    """Price everything that a workload could run on, whatever the speed."""
+def build_candidates(
+    workload: ResolvedWorkload, pools: Sequence[ResolvedPool], ask: Ask = go_on, known: KnownTables | None = None
+) -> Candidates:
+    """Price everything that a workload could run on, whatever the speed, but for what is ``known``."""
+    known = known or KnownTables()
     tables: list[SetupTable] = []
     rejected: dict[str, Counter[str]] = {}
     phases = phases_of(workload.workload.serving)
@@ -46,7 +50,9 @@ def build_candidates(workload: ResolvedWorkload, pools: Sequence[ResolvedPool], 
             reasons: Counter[str] = Counter()
             for precision in enumerate(workload.precisions):
                 for phase in phases:
-                    tables += _tables(workload, alike, accelerator, precision, phase, reasons, ask)
+                    found, rejections = _known_tables(workload, alike, accelerator, precision, phase, ask, known)
+                    tables += found
+                    reasons.update(rejections)
             rejected |= {pools[at].name: reasons.copy() for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
@@ -93,29 +99,10 @@ def columns_at(
         ask()
         for pool in candidate.workload.pools:
             rows = [point for point, suits in group if pool in suits and Phase(point.phase) in phases]
-            column = _point_column(candidate, index, rows, pool, service)
+            column = point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
     found = without_idle_pairing([column for column in found if kept is None or kept(column)])
     return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal, apart=apart)
-
-
-def at_speed(candidate: Candidates, column: Column, speed_factor: float) -> Column | None:
-    """The same setup at the best batches for another speed factor; ``None`` if it serves nothing then."""
-    if column.origin.table is None:
-        service = candidate.service(speed_factor)
-        return _point_column(candidate, column.workload, column.origin.points, column.pool, service)
-    table = candidate.tables[column.origin.table]
-    service = candidate.service(speed_factor, table.margin)
-    served, batch, busy = list(column.requests_per_s), list(column.batch), list(column.busy_s)
-    for class_index, row in enumerate(column.origin.rows):
-        setups = table.setups[class_index]
-        if row >= 0 and not isinstance(setups, PrefillSetups):
-            capacities = setups.take(np.array([row])).capacities(service)
-            served[class_index] = float(capacities.requests_per_s[0]) / table.margin
-            batch[class_index] = int(capacities.batch[0])
-            busy[class_index] = float(capacities.busy_s[0]) if batch[class_index] else 0.0
-    faster = replace(column, requests_per_s=tuple(served), batch=tuple(batch), busy_s=tuple(busy))
-    return faster if any(served) else None
 
 
 def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
@@ -147,12 +134,38 @@ def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]
     return found
 
 
+def _known_tables(
+    workload: ResolvedWorkload,
+    alike: tuple[int, ...],
+    accelerator: Accelerator,
+    precision: tuple[int, Precision],
+    phase: Phase,
+    ask: Ask,
+    known: KnownTables,
+) -> Priced:
+    """The tables of one accelerator, precision and phase, priced unless they are known."""
+    classes = workload.workload.classes
+    asked = tuple(_family_request(workload, each, phase) for each in classes)
+    limited = workload.workload.max_time_to_first_token_s is not None
+    # The least speed, the demand and the length of the first token's wait change no price.
+    lengths = None if phase is Phase.PREFILL else tuple((each.prompt_tokens, each.output_tokens) for each in classes)
+    decided = phase is Phase.COLOCATED and limited, workload.design_space.batches, workload.model_error
+    key = alike, accelerator, phase, lengths, *decided
+    priced = known.find(key, precision, asked)
+    if priced is None:
+        reasons: Counter[str] = Counter()
+        priced = _tables(workload, alike, accelerator, precision, phase, asked, reasons, ask), reasons
+        known.keep(key, precision, asked, priced)
+    return priced
+
+
 def _tables(
     workload: ResolvedWorkload,
     alike: tuple[int, ...],
     accelerator: Accelerator,
     precision: tuple[int, Precision],
     phase: Phase,
+    asked: Asked,
     reasons: Counter[str],
     ask: Ask,
 ) -> list[SetupTable]:
@@ -162,11 +175,9 @@ def _tables(
     that several servers run alike are those of one.
     """
     offered: list[list[Family]] = []
-    for request_class in workload.workload.classes:
+    for request in asked:
         ask()
-        families, rejected = build_families(
-            _family_request(workload, request_class, phase), (0, accelerator), precision
-        )
+        families, rejected = build_families(request, (0, accelerator), precision)
         offered.append(families)
         reasons.update(rejected)
     chosen = offered
@@ -251,11 +262,14 @@ def _columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: 
     if table.phase is Phase.PREFILL:
         # No speed is asked of what generates nothing.
         service = replace(service, max_latency_s=math.inf)
-    known = {} if candidate.listed is None else candidate.listed
-    key = at, service, frugal
-    if key not in known:
-        known[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
-    return known[key]
+    key = service, frugal
+    if key not in table.columns:
+        table.columns[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
+    found = table.columns[key]
+    if found and (found[0].workload, found[0].origin.table) != (index, at):
+        # A table stands in several fleets, and not always in the same place.
+        found = [replace(each, workload=index, origin=replace(each.origin, table=at)) for each in found]
+    return found
 
 
 def _table_columns(
@@ -269,12 +283,14 @@ def _table_columns(
     served, room, moved, busy = (np.zeros((table.count, classes)) for _ in range(4))
     batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
     gpus = np.zeros(table.count, dtype=np.int64)
+    bounds = [setups.bounds(service) for setups in table.setups]
+    good = hopeful(table, bounds, frugal=frugal)
     for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
-        capacities = setups.capacities(service)
-        _put(capacities, key, class_index, service, served, room, moved, batch, row)
-        good = capacities.requests_per_s > 0.0
-        busy[key[good], class_index] = capacities.busy_s[good]
-        gpus[key] = setups.degrees.gpus.astype(np.int64)
+        rows = np.flatnonzero((bounds[class_index].most > 0.0) & good[key])
+        if len(rows):
+            capacities = setups.capacities_of(service, rows)
+            _put(capacities, key[rows], rows, class_index, service, served, room, moved, batch, busy, row)
+            gpus[key[rows]] = setups.degrees.gpus[rows].astype(np.int64)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
     for size in np.unique(gpus[serves]):
         rows = serves[gpus[serves] == size]
@@ -301,26 +317,29 @@ def _table_columns(
 def _put(
     capacities: Capacities,
     key: Rows,
+    rows: Rows,
     class_index: int,
     service: Service,
     served: Array,
     room: Array,
     moved: Array,
     batch: Integers,
+    busy: Array,
     row: Rows,
 ) -> None:
-    """Enter what the setups of one class offer into the tables over all setups of a table."""
+    """Enter what some setups (``rows``) of one class offer into the tables over all setups of a table."""
     good = np.flatnonzero(capacities.requests_per_s > 0.0)
     served[key[good], class_index] = capacities.requests_per_s[good]
     batch[key[good], class_index] = capacities.batch[good]
-    row[key[good], class_index] = good
+    busy[key[good], class_index] = capacities.busy_s[good]
+    row[key[good], class_index] = rows[good]
     # Without a limit on the first token any transfer will do, and counting it would only multiply columns.
     if np.isfinite(service.max_time_to_first_token_s):
         room[key[good], class_index] = service.max_time_to_first_token_s - capacities.first_token_s[good]
         moved[key[good], class_index] = np.where(capacities.first_token_s[good] > 0.0, 0.0, capacities.transfer_s[good])
 
 
-def _point_column(
+def point_column(
     candidate: Candidates, index: int, rows: Sequence[OperatingPoint], pool: int, service: Service
 ) -> Column | None:
     """The column that some operating points describe, as far as they are within the service; ``None`` if none is."""

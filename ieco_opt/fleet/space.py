@@ -11,6 +11,7 @@ import numpy as np
 from ieco_opt.catalog.types import Fidelity, SitePower
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
+from ieco_opt.fleet.known_tables import KnownTables
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
 from ieco_opt.performance.energy import watts
@@ -158,17 +159,13 @@ class FleetSpace:
         return replace(self, resolved=resolved, candidates=candidates, demand_factor=factor)
 
     def asking(self, changes: Mapping[str, object]) -> FleetSpace:
-        """The same fleet, of whose only workload something else is asked that changes no price.
-
-        What its tables offer for a service is kept from then on, also for what is asked of the answer in turn.
-        """
+        """The same fleet, of whose only workload something else is asked that changes no price."""
         (workload,), (candidate,) = self.resolved.workloads, self.candidates
-        listed = {} if candidate.listed is None else candidate.listed
         asked = replace(workload, workload=workload.workload.model_copy(update=dict(changes)))
         return replace(
             self,
             resolved=replace(self.resolved, workloads=(asked,)),
-            candidates=(replace(candidate, workload=asked, listed=listed),),
+            candidates=(replace(candidate, workload=asked),),
         )
 
     def keeping(self, kept: Callable[[Column], bool]) -> FleetSpace:
@@ -311,11 +308,11 @@ def build_fleet_space(
 ) -> FleetSpace:
     """Price what every workload could run on; of some (by position) it is ``known`` already."""
     limits = resolved.fleet.limits
-    candidates = []
+    candidates, tables = [], KnownTables()
     for at, workload in enumerate(resolved.workloads):
         ask(f"pricing: workload {at + 1} of {len(resolved.workloads)}")
         priced = (known or {}).get(at)
-        candidates.append(build_candidates(workload, resolved.pools, ask) if priced is None else priced)
+        candidates.append(build_candidates(workload, resolved.pools, ask, tables) if priced is None else priced)
     return FleetSpace(
         resolved=resolved,
         candidates=tuple(candidates),

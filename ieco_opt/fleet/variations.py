@@ -51,8 +51,6 @@ class Surroundings:
     def look(self) -> Variations:
         """Answer all of it, as far as there is time."""
         stopped = None
-        # What tables offer is read off once for all that asks the same service.
-        self.space = self.space.asking({})
         try:
             for kind, label, space in self._questions():
                 self._keep(kind, label, space)

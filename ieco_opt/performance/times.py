@@ -152,7 +152,8 @@ class PassTime:
 def idle_pass(like: PassTime, setups: int) -> PassTime:
     """A pass that takes no time, with the collectives and blocks of ``like``."""
     columns = {item.name: getattr(like, item.name) for item in fields(like) if item.name != "network_part"}
-    idle: dict[str, Any] = {name: np.zeros((setups, *column.shape[1:])) for name, column in columns.items()}
+    # One zero stands for all of them.
+    idle: dict[str, Any] = {name: np.broadcast_to(0.0, (setups, *column.shape[1:])) for name, column in columns.items()}
     return replace(like, **idle)
 
 

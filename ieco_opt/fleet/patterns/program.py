@@ -7,7 +7,7 @@ vectors take of it. So packing, payment, power and caps are those of the program
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column, Origin
 from ieco_opt.fleet.patterns.enumeration import Vectors
-from ieco_opt.fleet.patterns.pieces import Counts, Pieces
+from ieco_opt.fleet.patterns.pieces import Pieces
 from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, read_fleet_decision
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem
@@ -116,8 +116,3 @@ def _by_pieces(master: Master) -> FleetProblem:
     )
     workloads = (*(replace(each, modes=()) for each in problem.workloads), everybody)
     return replace(problem, columns=pieces, most=held, workloads=workloads, late_pairs=())
-
-
-def taken_by(pieces: Pieces, counts: Sequence[int]) -> Counts:
-    """Pieces that some instances take in all."""
-    return np.asarray(counts, dtype=np.int64) @ pieces.of_column
