@@ -33,7 +33,7 @@ class KeptCandidates:
         """Those of each workload by its position, where demands, prices, GPUs and caps may differ."""
         if not self._candidates:
             found = (build_candidates(each, resolved.pools, ask) for each in resolved.workloads)
-            self._candidates = tuple(replace(each, listed={}) for each in found)
+            self._candidates = tuple(found)
         pairs = zip(self._candidates, resolved.workloads, strict=True)
         return {at: replace(candidate, workload=asked) for at, (candidate, asked) in enumerate(pairs)}
 
