@@ -129,9 +129,9 @@ def test_a_plan_and_its_frontier_have_one_limit_and_one_price_list(
             deadlines.append(run.deadline)
             yield run
 
-    def space(resolved: Any, ask: Any) -> Any:
+    def space(resolved: Any, *more: Any) -> Any:
         priced.append(resolved)
-        return honest_space(resolved, ask)
+        return honest_space(resolved, *more)
 
     monkeypatch.setattr(fleet_run, "running", running)
     monkeypatch.setattr(fleet_run, "build_fleet_space", space)
