@@ -241,7 +241,6 @@ class _Levels:
         else:
             value, before = asked.totals[Quantity(minimised)], self.plan.totals[Quantity(minimised)]
             # A step below as much slack may be below the demand.
-            least = self.plan.covered() if value == before else 1.0
-            better = value <= before and asked.covered() >= least - ROUNDING
+            better = value < before and asked.covered() >= 1.0 - ROUNDING
         if better:
             self.plan = asked
