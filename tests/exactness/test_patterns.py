@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
-from ieco_opt.fleet.patterns import solve
+from ieco_opt.fleet.patterns import enumeration, solve
 from ieco_opt.fleet.patterns.solve import MANY_WORKLOADS, PatternSearch, covers
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
@@ -78,12 +78,19 @@ def test_patterns_and_instances_agree_on_larger_fleets(number: int) -> None:
         agrees(data)
 
 
-def many_workloads(seed: int, count: int) -> FleetProblem:
+def many_workloads(seed: int, count: int, gpus: int = 400) -> FleetProblem:
     """Workloads of operating points on three pools of nodes of 8, each with sizes that do not grow alike."""
     rng = random.Random(seed)  # noqa: S311 - chance, not secrets
     cards = (("H100-SXM", 2.0), ("H200-SXM", 2.6), ("MI300X", 1.9))
     pools = [
-        {"name": card, "accelerator": card, "gpus": 400, "node_size": 8, "rented_by": "node", "usd_per_gpu_hour": price}
+        {
+            "name": card,
+            "accelerator": card,
+            "gpus": gpus,
+            "node_size": 8,
+            "rented_by": "node",
+            "usd_per_gpu_hour": price,
+        }
         for card, price in cards
     ]
     workloads = []
@@ -92,8 +99,8 @@ def many_workloads(seed: int, count: int) -> FleetProblem:
         for pool, _ in cards:
             rate = rng.uniform(1.0, 3.0)
             points += [
-                {"pool": pool, "gpus": gpus, "throughput_requests_per_s": rate * gpus ** rng.uniform(0.8, 1.15)}
-                for gpus in (1, 2, 4, 8)
+                {"pool": pool, "gpus": size, "throughput_requests_per_s": rate * size ** rng.uniform(0.8, 1.15)}
+                for size in (1, 2, 4, 8)
                 if rng.random() < 0.7
             ]
         row = {"name": f"w{number}", "prompt_tokens": 100, "output_tokens": 100, "operating_points": points}
@@ -128,3 +135,39 @@ def test_many_workloads_are_planned_by_patterns(count: int, by_patterns: bool, m
     assert plan is not None
     assert plan.gap <= 1e-3
     assert bool(searched) is by_patterns
+
+
+def searched(data: FleetProgramData) -> Any:
+    run = Run(_CONFIG)
+    return PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside()).search()
+
+
+def test_patterns_and_instances_agree_where_stock_binds() -> None:
+    assert agrees(FleetProgramData(many_workloads(0, 5, gpus=24), Quantity.COST))
+
+
+def test_patterns_say_nothing_of_a_fleet_that_is_too_small() -> None:
+    data = FleetProgramData(many_workloads(0, 5, gpus=8), Quantity.COST)
+    assert searched(data) is None
+    assert value_of(data, "patterns") is None
+
+
+@pytest.mark.parametrize(("module", "most"), [(solve, "_LISTED"), (enumeration, "MOST_SETS")])
+def test_more_vectors_than_can_be_listed_are_left_to_instances(
+    module: Any, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = FleetProgramData(many_workloads(0, 5), Quantity.COST)
+    monkeypatch.setattr(module, most, 1)
+    assert searched(data) is None
+    assert value_of(data, "patterns") == pytest.approx(value_of(data, "instances"), rel=RELATIVE)
+
+
+def test_instances_go_on_where_patterns_leave_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = FleetProgramData(many_workloads(0, 5), Quantity.COST)
+    found = searched(data)
+    monkeypatch.setattr(PatternSearch, "search", lambda _: replace(found, bound=0.9 * found.bound))
+    run = Run(replace(_CONFIG, fleet_algorithm="patterns"))
+    plan = FleetPlanner(None, run).solve(data, 1.0)  # type: ignore[arg-type]
+    assert plan is not None
+    assert plan.value == pytest.approx(found.plan.value, rel=RELATIVE)
+    assert plan.status == "optimal"
