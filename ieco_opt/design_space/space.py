@@ -115,14 +115,8 @@ class PricedSpace:
         for accelerator in range(len(self.accelerators)):
             mine = self.cells.where(of_cells == accelerator)
             parts.append(nondominated(self.alternatives, mine, NO_POINTS, limits, ask)[0])
-        cells = joined(parts)
-        used, rows = np.unique(cells.row, return_inverse=True)
-        return replace(
-            self,
-            alternatives=self.alternatives.take(used),
-            cells=Cells(rows.reshape(-1), cells.lo, cells.hi, cells.step),
-            points=NO_POINTS,
-        )
+        alternatives, cells = _with_cells(self.alternatives, joined(parts))
+        return replace(self, alternatives=alternatives, cells=cells, points=NO_POINTS)
 
     def at_prices(self, accelerators: Sequence[Accelerator]) -> PricedSpace:
         """The same where the accelerators are these, which differ from those before in their price alone."""
@@ -143,10 +137,10 @@ class PricedSpace:
         cells, staircase = nondominated(self.alternatives, self.cells, self.points, limits, ask)
         if not self.listed_batches:
             cells = merged(cells)
-        used, rows = np.unique(cells.row, return_inverse=True)
+        alternatives, cells = _with_cells(self.alternatives, cells)
         return DesignSpace(
-            alternatives=self.alternatives.take(used),
-            cells=Cells(rows, cells.lo, cells.hi, cells.step),
+            alternatives=alternatives,
+            cells=cells,
             points=staircase,
             accelerators=self.accelerators,
             precisions=self.precisions,
@@ -160,6 +154,12 @@ class PricedSpace:
                 rejected=self.rejected,
             ),
         )
+
+
+def _with_cells(alternatives: Alternatives, cells: Cells) -> tuple[Alternatives, Cells]:
+    """The alternatives that some cell is of, and the cells, numbered anew."""
+    used, rows = np.unique(cells.row, return_inverse=True)
+    return alternatives.take(used), replace(cells, row=rows)
 
 
 NO_POINTS = Staircase(np.zeros(0), np.zeros(0))

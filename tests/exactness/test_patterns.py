@@ -42,11 +42,16 @@ def value_of(data: FleetProgramData, algorithm: str) -> float | None:
     return None if plan is None else plan.value
 
 
+def searched(data: FleetProgramData) -> Any:
+    """What patterns alone find."""
+    run = Run(_CONFIG)
+    return PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside()).search()
+
+
 def agrees(data: FleetProgramData) -> bool:
     """Whether patterns found a plan of their own; what they say must agree with the program of instances."""
     expected = value_of(data, "instances")
-    run = Run(_CONFIG)
-    found = PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside()).search()
+    found = searched(data)
     if expected is None:
         assert found is None
         return False
@@ -135,11 +140,6 @@ def test_many_workloads_are_planned_by_patterns(count: int, by_patterns: bool, m
     assert plan is not None
     assert plan.gap <= 1e-3
     assert bool(searched) is by_patterns
-
-
-def searched(data: FleetProgramData) -> Any:
-    run = Run(_CONFIG)
-    return PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside()).search()
 
 
 def test_patterns_and_instances_agree_where_stock_binds() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,17 +44,11 @@ class Priced:
     bound
         No plan has less of the objective. A plan has no less than this bound and what its vectors cost beyond the
         least prices.
-    vectors
-        Those that were found underway, by workload.
-    rounds
-        Linear programs solved.
     """
 
     prices: Floats
     least: tuple[float, ...]
     bound: float
-    vectors: tuple[Vectors, ...]
-    rounds: int
 
 
 def priced(
@@ -73,7 +67,7 @@ def priced(
     penalty, times = {}, _PENALTY  # type: dict[int, float], float
     before = math.inf
     floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
-    for rounds in range(_ROUNDS):
+    for _ in range(_ROUNDS):
         run.ask("pricing pieces of the pools")
         found = [each.least(prices) for each in workloads]
         if not all(math.isfinite(price) for price, _ in found):
@@ -83,7 +77,7 @@ def priced(
         least = tuple(price for price, _ in found)
         bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
         if best is None or bound > best.bound:
-            best = Priced(prices, least, bound, (), rounds + 1)
+            best = Priced(prices, least, bound)
         penalty = penalty or dict(enumerate(least))
         master = Master(
             data,
@@ -104,7 +98,7 @@ def priced(
         # Where the last vectors made no difference, the middle has nothing to say.
         prices = said if value >= before else 0.5 * (said + best.prices)
         before = value
-    return None if best is None else replace(best, vectors=tuple(each.vectors() for each in known), rounds=rounds + 1)
+    return best
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:
