@@ -293,3 +293,15 @@ def test_plans_of_frontiers_are_chosen_alike() -> None:
             assert [level.status for level in each.levels] == ["optimal"] * len(criteria)
     by_gpus = ieco_opt.fleet_frontier(fleet, against="gpus")
     assert by_gpus[0].speed_factor == pytest.approx(ieco_opt.plan(fleet)[0].speed_factor, rel=2e-7)
+
+
+def test_what_is_a_step_below_the_demand_is_no_plan() -> None:
+    # Two of the larger instances miss the demand by 5e-8, less than the step that the later criteria leave it.
+    fleet = {
+        "kind": "fleet",
+        "pools": [POOL | {"gpus": 8, "name": name} for name in ("p", "q")],
+        "workloads": [listed(point(2, 2.0), point(4, 2.99999985, pool="q"), min_speed=None, max_instances=3)],
+    }
+    plan = ieco_opt.plan(load_fleet_mapping(fleet))[0]
+    assert [(row.pool, row.instances) for row in plan.instances] == [("p", 3)]
+    assert {level.criterion: level.status for level in plan.levels}["instances"] == "feasible"
