@@ -105,6 +105,18 @@ def test_answers_are_those_of_a_fresh_call_on_500_changes() -> None:
     assert sum(check(number, 5) for number in range(7100, 7200)) >= 250
 
 
+def test_margins_of_accelerators_that_differ_are_kept_apart() -> None:
+    # The faster accelerator is the less sure one: what it dominates at its word may be all that meets a limit.
+    scenario = ieco_opt.Scenario(**CHAT, model_error="profile")
+    prepared = ieco_opt.prepare(scenario)
+    front = ieco_opt.frontier(scenario, delta=0.02)
+    for each in front:
+        changes: dict[str, Any] = {"min_speed": 1.05 * each.speed_tokens_per_s, "prices": {"ours": 1.1}}
+        asked = prepared.scenario(**changes)
+        found = said(lambda changes=changes: prepared.answer(objective="cheapest", **changes))
+        assert found == said(lambda asked=asked: answer(asked, objective="cheapest")), changes
+
+
 def test_a_result_names_the_changed_scenario_and_holds() -> None:
     prepared = ieco_opt.prepare(ieco_opt.Scenario(**CHAT))
     assert isinstance(prepared, PreparedDeployment)

@@ -128,6 +128,22 @@ def test_a_first_master_of_too_few_vectors_is_followed_by_one_of_enough(
     monkeypatch.setattr(solve, "_FIRST", (1, 1))
     assert agrees(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
     assert masters[0] < masters[1]
+    found = searched(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
+    assert found.bound == pytest.approx(found.plan.value, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("vectors", [1, 20, 60, 120])
+def test_a_bound_holds_however_few_vectors_there_are(vectors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(solve, "_FIRST", (vectors, 1))
+    monkeypatch.setattr(solve, "_MOST", vectors)
+    left = 0
+    for seed in range(6):
+        data = FleetProgramData(many_workloads(seed, 5), Quantity.COST)
+        found, least = searched(data), value_of(data, "instances")
+        assert least is not None
+        assert found.bound <= least * (1.0 + RELATIVE), seed
+        left += found.bound < least * (1.0 - RELATIVE)
+    assert left >= 1
 
 
 @pytest.mark.parametrize(("count", "by_patterns"), [(MANY_WORKLOADS - 1, False), (MANY_WORKLOADS, True)])
