@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
-from ieco_opt.fleet.patterns import enumeration, solve
+from ieco_opt.fleet.patterns import choice, labels, solve
+from ieco_opt.fleet.patterns import covers as covers_of
 from ieco_opt.fleet.patterns.solve import MANY_WORKLOADS, PatternSearch, covers
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
@@ -83,7 +85,7 @@ def test_patterns_and_instances_agree_on_larger_fleets(number: int) -> None:
         agrees(data)
 
 
-def many_workloads(seed: int, count: int, gpus: int = 400) -> FleetProblem:
+def many_workloads(seed: int, count: int, gpus: int = 400, **of_pool: object) -> FleetProblem:
     """Workloads of operating points on three pools of nodes of 8, each with sizes that do not grow alike."""
     rng = random.Random(seed)  # noqa: S311 - chance, not secrets
     cards = (("H100-SXM", 2.0), ("H200-SXM", 2.6), ("MI300X", 1.9))
@@ -95,6 +97,7 @@ def many_workloads(seed: int, count: int, gpus: int = 400) -> FleetProblem:
             "node_size": 8,
             "rented_by": "node",
             "usd_per_gpu_hour": price,
+            **of_pool,
         }
         for card, price in cards
     ]
@@ -113,6 +116,14 @@ def many_workloads(seed: int, count: int, gpus: int = 400) -> FleetProblem:
     return problem_of({"kind": "fleet", "name": "many", "pools": pools, "workloads": workloads, "objective": "cost"})
 
 
+@functools.cache
+def least_cost(seed: int) -> float:
+    """The optimum of five workloads by instances."""
+    least = value_of(FleetProgramData(many_workloads(seed, 5), Quantity.COST), "instances")
+    assert least is not None
+    return least
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_first_master_of_too_few_vectors_is_followed_by_one_of_enough(
     seed: int, monkeypatch: pytest.MonkeyPatch
@@ -124,6 +135,7 @@ def test_a_first_master_of_too_few_vectors_is_followed_by_one_of_enough(
         masters.append(sum(len(each.counts) for each in master.vectors.values()))
         return build(master)
 
+    monkeypatch.setattr(choice, "_MOST_PAIRS", -1)
     monkeypatch.setattr(solve, "build_master_program", counted)
     monkeypatch.setattr(solve, "_FIRST", (1, 1))
     assert agrees(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
@@ -134,13 +146,12 @@ def test_a_first_master_of_too_few_vectors_is_followed_by_one_of_enough(
 
 @pytest.mark.parametrize("vectors", [1, 20, 60, 120])
 def test_a_bound_holds_however_few_vectors_there_are(vectors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_MOST_PAIRS", -1)
     monkeypatch.setattr(solve, "_FIRST", (vectors, 1))
     monkeypatch.setattr(solve, "_MOST", vectors)
     left = 0
-    for seed in range(6):
-        data = FleetProgramData(many_workloads(seed, 5), Quantity.COST)
-        found, least = searched(data), value_of(data, "instances")
-        assert least is not None
+    for seed in range(4):
+        found, least = searched(FleetProgramData(many_workloads(seed, 5), Quantity.COST)), least_cost(seed)
         assert found.bound <= least * (1.0 + RELATIVE), seed
         left += found.bound < least * (1.0 - RELATIVE)
     assert left >= 1
@@ -162,13 +173,95 @@ def test_patterns_and_instances_agree_where_stock_binds() -> None:
     assert agrees(FleetProgramData(many_workloads(0, 5, gpus=24), Quantity.COST))
 
 
+@pytest.fixture
+def no_masters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels have to answer: a master over more than one vector a workload is a failure."""
+    build = solve.build_master_program
+
+    def only_chosen(master: Any) -> Any:
+        assert all(len(each.counts) == 1 for each in master.vectors.values())
+        return build(master)
+
+    monkeypatch.setattr(solve, "build_master_program", only_chosen)
+
+
+OF_POOLS: dict[str, Mapping] = {
+    "whole nodes": {},
+    "nodes of a size that is no power of two": {"node_size": 24},
+    "GPUs": {"rented_by": "gpu"},
+    "GPUs beside owned ones": {"rented_by": "gpu", "owned_gpus": 13},
+    "stock that binds": {"gpus": 24},
+}
+
+
+@pytest.mark.usefixtures("no_masters")
+@pytest.mark.parametrize("minimise", [Quantity.COST, Quantity.GPUS, Quantity.POWER])
+@pytest.mark.parametrize("of_pool", OF_POOLS.values(), ids=OF_POOLS)
+def test_labels_prove_the_best_choice_of_vectors(of_pool: Mapping, minimise: Quantity) -> None:
+    data = FleetProgramData(many_workloads(0, 4, **of_pool), minimise)
+    found, least = searched(data), value_of(data, "instances")
+    assert found.plan.value == pytest.approx(least, rel=RELATIVE)
+    assert found.bound == pytest.approx(least, rel=RELATIVE)
+
+
+@pytest.mark.usefixtures("no_masters")
+@pytest.mark.parametrize(
+    ("module", "limit", "value"),
+    [(labels, "_WORD_BITS", 9), (choice, "_PAIRS_AT_ONCE", 3), (choice, "_WIDER", ((1e9, 1.1),))],
+)
+@pytest.mark.parametrize("gpus", [24, 400])
+def test_labels_do_not_depend_on_how_they_are_held(
+    module: Any, limit: str, value: Any, gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = FleetProgramData(many_workloads(0, 5, gpus=gpus), Quantity.COST)
+    expected = searched(data).plan.value
+    monkeypatch.setattr(module, limit, value)
+    assert searched(data).plan.value == pytest.approx(expected, rel=RELATIVE)
+
+
+def test_owned_gpus_count_in_full() -> None:
+    assert agrees(FleetProgramData(many_workloads(0, 4, owned_gpus=20), Quantity.COST))
+
+
+@pytest.mark.parametrize("most", [2, 20, 100])
+def test_what_labels_prove_holds_where_they_are_too_many(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven = []
+    best_choice = solve.best_choice
+
+    def noted(*given: Any) -> Any:
+        proven.append(best_choice(*given))
+        return proven[-1]
+
+    monkeypatch.setattr(solve, "best_choice", noted)
+    monkeypatch.setattr(choice, "_MOST_LABELS", most)
+    monkeypatch.setattr(choice, "_PAIRS_AT_ONCE", 7)
+    for seed in range(4):
+        found = searched(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
+        assert found.bound <= least_cost(seed) * (1.0 + RELATIVE)
+        assert found.plan.value >= least_cost(seed) * (1.0 - RELATIVE)
+    assert any(each is None or each.vectors is None for each in proven) or most == 100
+    assert any(each is not None for each in proven)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_choice_beyond_a_cap_is_no_plan(seed: int) -> None:
+    problem = many_workloads(seed, 4)
+    free = searched(FleetProgramData(problem, Quantity.COST)).plan
+    capped = replace(problem, caps=replace(problem.caps, max_power_kw=free.totals[Quantity.POWER] - 0.1))
+    found, least = searched(data := FleetProgramData(capped, Quantity.COST)), value_of(data, "instances")
+    assert least is not None
+    assert least > free.value * (1.0 + RELATIVE)
+    assert found is None or found.bound <= least * (1.0 + RELATIVE)
+    assert value_of(data, "patterns") == pytest.approx(least, rel=RELATIVE)
+
+
 def test_patterns_say_nothing_of_a_fleet_that_is_too_small() -> None:
     data = FleetProgramData(many_workloads(0, 5, gpus=8), Quantity.COST)
     assert searched(data) is None
     assert value_of(data, "patterns") is None
 
 
-@pytest.mark.parametrize(("module", "most"), [(solve, "_LISTED"), (enumeration, "MOST_SETS")])
+@pytest.mark.parametrize(("module", "most"), [(solve, "_LISTED"), (covers_of, "MOST_SETS")])
 def test_more_vectors_than_can_be_listed_are_left_to_instances(
     module: Any, most: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

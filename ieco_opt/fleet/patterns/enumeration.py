@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.fleet.columns import CacheForm, Column, cache_forms
+from ieco_opt.fleet.patterns.covers import MOST_SETS, Covers, Shelf, combined
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import (
     ENOUGH,
@@ -24,9 +24,6 @@ from ieco_opt.fleet.patterns.steps import (
 )
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
-
-MOST_SETS = 20_000
-"""So many sets of one phase are held at a time."""
 
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
@@ -59,15 +56,6 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
-class _Covers:
-    """Covers of one phase within a price: for each pool the row of its steps; shape (covers, pools)."""
-
-    steps: tuple[Steps, ...]
-    rows: NDArray[np.intp]
-    price: Floats
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """Columns of one phase that may be used together, by pool."""
 
@@ -83,8 +71,11 @@ class Enumeration:
     pieces: Pieces
     workload: int
     choices: list[tuple[bool, list[Group]]] = field(init=False)
-    _shelves: dict[tuple[int, ...], _Shelf] = field(default_factory=dict)
+    _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
+    _cheapest_at: bytes = b""
+    _cheapest_of: dict[tuple[int, ...], Covers | None] = field(default_factory=dict)
+    _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.choices = list(_choices(self.problem, self.workload))
@@ -134,26 +125,36 @@ class Enumeration:
             spare = limit - sum(cheapest)
             if not spare >= 0.0:
                 continue
-            covers = [
-                self._covers(group, prices, price + spare)[0] for group, price in zip(groups, cheapest, strict=True)
-            ]
+            covers = [self._covers(group, prices, price + spare) for group, price in zip(groups, cheapest, strict=True)]
             parts.append((disaggregated, _paired(covers, limit)))
         return _vectors(self.pieces, parts)
 
-    def _cheapest(self, group: Group, prices: Floats) -> _Covers | None:
+    def _cheapest(self, group: Group, prices: Floats) -> Covers | None:
         """Covers of one phase among which is the cheapest one; ``None`` where there is none.
 
-        The limit rises from what the demand costs at the best rate, so that few others are found.
+        The limit rises from what the demand costs at the best rate, so that few others are found, or from where the
+        cheapest cover was at the prices before.
         """
-        most = self._enough_for_any(group, prices)
-        limit = 0.0
+        if self._cheapest_at != (known := prices.tobytes()):
+            self._cheapest_at = known
+            self._cheapest_of.clear()
+        if group.columns not in self._cheapest_of:
+            self._cheapest_of[group.columns] = self._found_cheapest(group, prices)
+        return self._cheapest_of[group.columns]
+
+    def _found_cheapest(self, group: Group, prices: Floats) -> Covers | None:
+        most, rate = self._enough_for_any(group, prices), self._rate(group, prices)
+        if not math.isfinite(rate):
+            return None
+        limit = min(most, self._times_rate.get(group.columns, 1.01) * rate)
         while True:
-            covers, rate = self._covers(group, prices, min(most, limit), cheapest=True)
+            covers = self._covers(group, prices, limit, cheapest=True)
             if len(covers.price):
+                self._times_rate[group.columns] = 1.001 * float(covers.price.min()) / rate if rate else 1.01
                 return covers
             if limit >= most:
                 return None
-            limit = max(1.01 * rate, 3.0 * limit - 2.0 * rate) if rate else most
+            limit = min(most, 3.0 * limit - 2.0 * rate) if limit > rate else most
 
     def _enough_for_any(self, group: Group, prices: Floats) -> float:
         """Price that the cheapest cover does not exceed: of copies of one column, or of all that can be of use."""
@@ -178,27 +179,39 @@ class Enumeration:
     def _share(self, column: int) -> float:
         return self.problem.columns[column].requests_per_s[0] / self.problem.workloads[self.workload].requests_per_s[0]
 
-    def _covers(self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False) -> tuple[_Covers, float]:
-        """Covers of one phase within a price, or of these the cheapest alone; and the least price of a whole demand."""
+    def _covers(self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False) -> Covers:
+        """Covers of one phase within a price, or of these the cheapest alone."""
         limit += 1e-9 * max(1.0, abs(limit))
         shelf = self._shelf(group, prices, limit)
         cost = shelf.cost(prices)
-        useful = np.minimum(shelf.covered, 1.0)
-        rate = float(np.min(cost[useful > 0.0] / useful[useful > 0.0], initial=math.inf))
+        rate = shelf.rate(cost)
         if not math.isfinite(rate):
-            return _Covers(shelf.steps, np.zeros((0, len(shelf.steps)), dtype=np.intp), np.zeros(0)), rate
-        within = cost + rate * (1.0 - useful) <= limit
-        return _combined(shelf, cost, within, limit, rate, self.need, cheapest=cheapest), rate
+            return Covers(shelf.steps, np.zeros((0, len(shelf.steps)), dtype=np.intp), np.zeros(0))
+        within = cost + rate * (1.0 - np.minimum(shelf.covered, 1.0)) <= limit
+        return combined(shelf, cost, within, limit, rate, self.need, cheapest=cheapest)
 
-    def _shelf(self, group: Group, prices: Floats, limit: float) -> _Shelf:
+    def _rate(self, group: Group, prices: Floats) -> float:
+        """Least price of a whole demand at the rate of a column or of a set of one pool; inf where none serves."""
+        if self._is_plain(group):
+            shelf = self._shelf(group, prices, math.inf)
+            return shelf.rate(shelf.cost(prices))
+        return self._rate_of_columns(group, prices)
+
+    def _rate_of_columns(self, group: Group, prices: Floats) -> float:
+        shares = np.minimum(1.0, [self._share(at) for at in group.columns])
+        return float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
+
+    def _shelf(self, group: Group, prices: Floats, limit: float) -> Shelf:
         """Steps of all pools of a group."""
         if group.columns in self._shelves:
             return self._shelves[group.columns]
         rate = 0.0
         if not self._is_plain(group):
-            shares = np.minimum(1.0, [self._share(at) for at in group.columns])
-            rate = float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
-        shelf = _Shelf.of([self._steps(*each, prices, limit, rate) for each in group.by_pool], group, self.pieces)
+            rate = self._rate_of_columns(group, prices)
+        shelf = Shelf.of(
+            [self._steps(*each, prices, limit, rate) for each in group.by_pool],
+            [self.pieces.of_pool(pool) for pool, _ in group.by_pool],
+        )
         if self._is_plain(group):
             self._shelves[group.columns] = shelf
         return shelf
@@ -217,33 +230,6 @@ class Enumeration:
         budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
         most_of = [self.problem.most[at] for at in columns]
         return steps_of_sets(columns, share, taken, most_of, self.need, budget)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shelf:
-    """Steps of all pools of a group, one after the other; those of pool p begin at ``starts[p]``."""
-
-    steps: tuple[Steps, ...]
-    starts: tuple[int, ...]
-    pieces: tuple[list[int], ...]
-    covered: Floats
-    running: Counts
-
-    @classmethod
-    def of(cls, steps: Sequence[Steps], group: Group, pieces: Pieces) -> _Shelf:
-        """Put the steps of the pools together."""
-        starts = np.concatenate([[0], np.cumsum([len(each.covered) for each in steps])])
-        return cls(
-            tuple(steps),
-            tuple(starts.tolist()),
-            tuple(pieces.of_pool(pool) for pool, _ in group.by_pool),
-            np.concatenate([each.covered for each in steps]),
-            np.concatenate([each.running for each in steps]),
-        )
-
-    def cost(self, prices: Floats) -> Floats:
-        """What each of them costs."""
-        return np.concatenate([each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)])
 
 
 def _choices(problem: FleetProblem, workload: int) -> list[tuple[bool, list[Group]]]:
@@ -285,61 +271,10 @@ def _group(problem: FleetProblem, columns: Sequence[int]) -> Group:
     )
 
 
-def _combined(
-    shelf: _Shelf,
-    cost: Floats,
-    within: NDArray[np.bool_],
-    limit: float,
-    rate: float,
-    need: Need,
-    *,
-    cheapest: bool,
-) -> _Covers:
-    """Sets of each pool put together, pool by pool, as far as the rest at the best rate is within the limit."""
-    kept = [first + np.flatnonzero(within[first:end]) for first, end in itertools.pairwise(shelf.starts)]
-    # The pool with most sets comes last, where only the smallest that completes a set is of use.
-    order = [at for at in sorted(range(len(kept)), key=lambda at: len(kept[at])) if len(kept[at]) > 1]
-    rows = np.zeros((1, len(kept)), dtype=np.intp)
-    price, covered, running = np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64)
-    for at in order:
-        mine = kept[at]
-        if at == order[-1] and len(shelf.pieces[at]) == 1 and not need.is_counted:
-            first = np.searchsorted(shelf.covered[mine], ENOUGH - covered)
-            which = np.flatnonzero(first < len(mine))
-            taken = mine[first[which]]
-        else:
-            if len(price) * len(mine) > 50 * MOST_SETS:
-                raise TooMany
-            left = rate * np.maximum(0.0, 1.0 - (covered[:, None] + shelf.covered[mine][None]))
-            which, chosen = np.nonzero(price[:, None] + cost[mine][None] + left <= limit)
-            taken = mine[chosen]
-        rows = rows[which]
-        rows[:, at] = taken - shelf.starts[at]
-        price, covered = price[which] + cost[taken], covered[which] + shelf.covered[taken]
-        running = running[which] + shelf.running[taken]
-        if cheapest and not need.is_counted:
-            best = _front(price, covered)
-            rows, price, covered, running = rows[best], price[best], covered[best], running[best]
-        if len(price) > MOST_SETS:
-            raise TooMany
-    whole = (covered >= ENOUGH) & (price <= limit) & (running >= need.least)
-    if need.most is not None:
-        whole &= running <= need.most
-    return _Covers(shelf.steps, rows[whole], price[whole])
+_Pairs = list[tuple[Covers, NDArray[np.intp]]]
 
 
-def _front(price: Floats, covered: Floats) -> NDArray[np.intp]:
-    """Sets that cover more than all that cost no more."""
-    useful = np.minimum(covered, 1.0)
-    order = np.lexsort((-useful, price))
-    before = np.concatenate([[-1.0], np.maximum.accumulate(useful[order])[:-1]])
-    return order[useful[order] > before]
-
-
-_Pairs = list[tuple[_Covers, NDArray[np.intp]]]
-
-
-def _paired(covers: Sequence[_Covers], limit: float) -> _Pairs:
+def _paired(covers: Sequence[Covers], limit: float) -> _Pairs:
     """Covers of each phase put together within a price: of each phase which cover."""
     if len(covers) == 1:
         return [(covers[0], np.arange(len(covers[0].price)))]
@@ -375,7 +310,7 @@ def _vectors(pieces: Pieces, parts: Sequence[tuple[bool, _Pairs]]) -> Vectors:
     return Vectors(together[kept], tuple(counts), tuple(apart))
 
 
-def _taken(pieces: Pieces, covers: _Covers, rows: NDArray[np.intp]) -> Counts:
+def _taken(pieces: Pieces, covers: Covers, rows: NDArray[np.intp]) -> Counts:
     """Pieces of all pools that some covers take."""
     found = np.zeros((len(rows), len(pieces.gpus)), dtype=np.int64)
     for at, step in enumerate(covers.steps):

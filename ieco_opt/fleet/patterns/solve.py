@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ieco_opt.fleet.patterns.choice import Choice, best_choice
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces, pieces_of
 from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced
@@ -32,6 +33,9 @@ _FIRST = (300, 5)
 
 _MOST = 2_500
 """Vectors that a master chooses among."""
+
+_NEAR = 1e-4
+"""Gap that is left to no second master where labels have been too many: it seldom closes it."""
 
 _LISTED = 20_000
 """Vectors that are listed."""
@@ -96,7 +100,7 @@ class PatternSearch:
             return None
         if prices is None or not math.isfinite(prices.bound):
             return None
-        return _Masters(self, pieces, workloads, prices).solved()
+        return _Masters(self, pieces, workloads, prices).best()
 
 
 @dataclass(slots=True)
@@ -108,8 +112,34 @@ class _Masters:
     workloads: list[Enumeration]
     prices: Priced
 
-    def solved(self) -> Found | None:
-        """Solve a master over few vectors, and then one over all that a better plan can have, as far as they go."""
+    def best(self) -> Found | None:
+        """The best plan by labels, which prove it; by masters where they are too many, or where limits forbid it."""
+        choice = self._chosen()
+        if choice is None:
+            return self.solved(0.0)
+        if choice.vectors is not None:
+            alone = {at: each.at(np.arange(len(each.counts)) == row) for at, (each, row) in enumerate(choice.vectors)}
+            found = self._solve(alone, 0.0, None, share=0.25)
+            if found is not None:
+                return replace(found, bound=min(found.plan.value, choice.bound))
+        found = self.solved(_NEAR if self.search.run.config.accepted_gap is not None else 0.0)
+        return None if found is None else replace(found, bound=max(found.bound, choice.bound))
+
+    def _chosen(self) -> Choice | None:
+        def within(slack: float) -> list[Vectors]:
+            found = self._within(slack)
+            if found is None:
+                raise TooMany
+            return list(found.values())
+
+        search = self.search
+        return best_choice(search.data, self.pieces, self.prices.prices, self.prices.least, within, search.run.ask)
+
+    def solved(self, near: float) -> Found | None:
+        """Solve a master over few vectors, and then one over all that a better plan can have, as far as they go.
+
+        The first one is enough where it leaves a gap of ``near`` at most.
+        """
         listed, slack = self._listed()
         if listed is None:
             return None
@@ -118,7 +148,9 @@ class _Masters:
         if found is None and few < slack:
             few = slack
             found = self._solve(listed, slack, None, share=0.25)
-        if found is None or found.stopped or found.plan.value - found.bound <= CLOSED * abs(found.plan.value):
+        if found is None or found.stopped:
+            return found
+        if found.plan.value - found.bound <= max(CLOSED, near) * abs(found.plan.value):
             return found
         needed = _beyond(found.plan.value - self.prices.bound, self.prices.bound)
         if needed <= few:

@@ -1,0 +1,267 @@
+"""The best choice of one vector a workload, by a dynamic program over labels (docs/proof.md).
+
+Labels within a budget are kept; of those that take the same, the cheapest. The budget grows until some choice is within
+it, which then is the best one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.design_space.asking import Ask
+from ieco_opt.fleet.patterns.enumeration import Vectors
+from ieco_opt.fleet.patterns.labels import (
+    ROUNDING,
+    Labels,
+    Place,
+    Step,
+    Words,
+    cheapest_of_equal,
+    digits_of,
+    is_new,
+    joined,
+    places_of,
+)
+from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
+from ieco_opt.fleet.patterns.steps import TooMany
+from ieco_opt.fleet.program.data import FleetProgramData
+
+_FIRST_BUDGET = 1e-6
+"""Share of the bound that plans may cost beyond it at first."""
+
+_WIDER = ((1_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
+"""Each budget is so many times the one before where that one had at most so many labels at once."""
+
+_LISTED_FIRST = 1e-5
+"""Share of the bound within which vectors are listed at first."""
+
+_PAIRS_AT_ONCE = 1_000_000
+"""Labels and vectors that are put together at a time."""
+
+_MOST_PAIRS = 40_000_000
+"""Labels and vectors that are put together for one budget."""
+
+_MOST_LABELS = 1_000_000
+"""Labels at once."""
+
+Within = Callable[[float], Sequence[Vectors]]
+"""Vectors of each workload that cost at most so much beyond the least of it; raises :class:`TooMany`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What labels proved: no plan has less than ``bound``, and these vectors have it, by workload, where there are any.
+
+    Limits beside the stock of the pools were not looked at.
+    """
+
+    bound: float
+    vectors: tuple[tuple[Vectors, int], ...] | None
+
+
+def best_choice(
+    data: FleetProgramData, pieces: Pieces, prices: Floats, least: Sequence[float], within: Within, ask: Ask
+) -> Choice | None:
+    """The vectors of the best plan, or as much as is proven where there are too many labels; ``None``: nothing is.
+
+    Parameters
+    ----------
+    prices, least
+        Of the pieces, and of each workload the least price of its vectors.
+    """
+    places = places_of(data, pieces, prices)
+    if places is None:
+        return None
+    base = math.fsum(least) + math.fsum(low for _, low in places)
+    scale = max(1.0, abs(base))
+    search = _Search([place for place, _ in places], ROUNDING * scale, ask)
+    listing = _Listing(within, prices, least, _LISTED_FIRST * scale)
+    budget, proven = _FIRST_BUDGET * scale, None
+    while budget <= scale:
+        try:
+            found = search.within_budget(listing.steps(budget), budget)
+        except TooMany:
+            return proven
+        if found is not None:
+            cost, rows = found
+            chosen = tuple(zip(listing.vectors, rows, strict=True))
+            return Choice(base + cost - search.rounding, chosen)
+        proven = Choice(base + budget - search.rounding, None)
+        budget *= next(times for most, times in _WIDER if search.most_labels <= most)
+    return proven
+
+
+@dataclass(slots=True)
+class _Listing:
+    """Vectors of each workload, listed within ``first`` at the least."""
+
+    within: Within
+    prices: Floats
+    least: Sequence[float]
+    first: float
+    vectors: Sequence[Vectors] = ()
+    _steps: Sequence[Step] = ()
+    _slack: float = -math.inf
+
+    def steps(self, budget: float) -> Sequence[Step]:
+        """All vectors within the budget, and perhaps others."""
+        if budget > self._slack:
+            self._take(max(budget, self.first))
+        return self._steps
+
+    def _take(self, slack: float) -> None:
+        self.vectors, self._slack = self.within(slack), slack
+        self._steps = [
+            # What is below the least by rounding costs nothing.
+            Step.of(at, each.taken, np.maximum(0.0, each.taken @ self.prices - least))
+            for at, (each, least) in enumerate(zip(self.vectors, self.least, strict=True))
+        ]
+
+
+@dataclass(slots=True)
+class _Search:
+    """Labels from both ends of the workloads; what is left unused of the pools comes last."""
+
+    places: list[Place]
+    rounding: float
+    ask: Ask
+    most_labels: int = 0
+    """Labels at once, of the last budget."""
+
+    pairs: int = 0
+    """Labels and vectors that were put together for it."""
+
+    def within_budget(self, steps: Sequence[Step], budget: float) -> tuple[float, list[int]] | None:
+        """The least that a choice costs beyond the bound, at most ``budget``, and its rows; ``None``: there is none."""
+        while True:
+            found = self._cheapest(steps, budget)
+            if found is None:
+                return None
+            cost, rows = found
+            taken = np.sum([step.taken[row] for step, row in zip(steps, rows, strict=True)], axis=0)
+            full = [at for at, place in enumerate(self.places) if taken[at] >= len(place.beyond)]
+            if not full:
+                return cost, [int(step.order[row]) for step, row in zip(steps, rows, strict=True)]
+            # Periods know nothing of the stock: where it binds, all pieces are counted.
+            for at in full:
+                self.places[at] = Place(self.places[at].beyond, 0)
+
+    def _cheapest(self, steps: Sequence[Step], budget: float) -> tuple[float, list[int]] | None:
+        self.most_labels = self.pairs = 0
+        order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)))
+        endings = [self._ending_of(at, budget) for at in range(len(self.places))]
+        ends: list[list[tuple[Step | None, Labels]]] = [[(None, self._nothing())], [(None, self._nothing())]]
+        for step in (*order, *endings):
+            smaller = min(ends, key=lambda end: len(end[-1][1].cost))
+            smaller.append((step, self._grown(smaller[-1][1], step, budget + self.rounding)))
+            self.most_labels = max(self.most_labels, len(smaller[-1][1].cost))
+            if not len(smaller[-1][1].cost):
+                return None
+        one, other = (end[-1][1] for end in ends)
+        pair = self._matched(one, other, budget + self.rounding)
+        if pair is None:
+            return None
+        rows = [0] * len(steps)
+        for end, at in zip(ends, pair, strict=True):
+            _trace(end, at, rows)
+        return float(one.cost[pair[0]] + other.cost[pair[1]]), rows
+
+    def _ending_of(self, place: int, budget: float) -> Step:
+        left, cost = self.places[place].endings(budget + self.rounding)
+        taken = np.zeros((len(left), len(self.places)), dtype=np.int64)
+        taken[:, place] = left
+        return Step.of(None, taken, cost)
+
+    def _nothing(self) -> Labels:
+        none = np.zeros(1, dtype=np.int32)
+        return Labels(self._packed(np.zeros((1, len(self.places)), dtype=np.int64)), np.zeros(1), none, none)
+
+    def _packed(self, taken: Counts) -> Words:
+        digits = digits_of(self.places)
+        words = [np.zeros(len(taken), dtype=np.int64) for _ in range(digits[-1].word + 1)]
+        for at, digit in enumerate(digits):
+            # A whole period of pieces is none.
+            number = taken[:, at] % digit.place.period if digit.place.period else taken[:, at]
+            words[digit.word] |= number << digit.shift
+        return words
+
+    def _grown(self, labels: Labels, step: Step, budget: float) -> Labels:
+        """Each label with each way to go on, as far as the budget goes; the cheapest of equal ones."""
+        possible = (step.taken < [place.radix for place in self.places]) | self._periodic
+        usable = np.flatnonzero(possible.all(axis=1))
+        ways = np.searchsorted(step.cost[usable], budget - labels.cost, side="right")
+        self.pairs += int(ways.sum())
+        if self.pairs > _MOST_PAIRS:
+            raise TooMany
+        ends = np.cumsum(ways)
+        cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
+        parts: list[Labels] = []
+        for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
+            self.ask("choosing what workloads take of the pools")
+            parts.append(self._part(labels, step, usable, ways[first:last], first))
+            if sum(len(part.cost) for part in parts) > _MOST_LABELS:
+                parts = [joined(parts)]
+                if len(parts[0].cost) > _MOST_LABELS:
+                    raise TooMany
+        return joined(parts)
+
+    def _part(self, labels: Labels, step: Step, usable: NDArray[np.intp], ways: NDArray[np.intp], first: int) -> Labels:
+        """As many ways to go on as ``ways`` says of each label from the ``first`` on."""
+        parent = np.repeat(np.arange(first, first + len(ways), dtype=np.int32), ways)
+        row = (np.arange(len(parent)) - np.repeat(np.cumsum(ways) - ways, ways)).astype(np.int32)
+        ahead = self._packed(step.taken[usable])
+        taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
+        cost = labels.cost[parent] + step.cost[usable][row]
+        kept = self._reduced(taken)
+        found = Labels(taken, cost, parent, usable[row].astype(np.int32))
+        return cheapest_of_equal(found if kept is None else found.at(kept))
+
+    @property
+    def _periodic(self) -> NDArray[np.bool_]:
+        return np.array([place.period > 0 for place in self.places])
+
+    def _reduced(self, taken: Words) -> NDArray[np.bool_] | None:
+        """Take periods off sums, in place; labels that are within the stock, where there is one to keep within."""
+        fits = None
+        for digit in digits_of(self.places):
+            period, number = digit.place.period, digit.of(taken)
+            if not period:
+                within = number < digit.place.radix
+                fits = within if fits is None else fits & within
+            elif period & (period - 1):
+                taken[digit.word] -= np.where(number >= period, period << digit.shift, 0)
+            else:
+                taken[digit.word] &= ~(period << digit.shift)
+        return fits
+
+    def _matched(self, one: Labels, other: Labels, budget: float) -> tuple[int, int] | None:
+        """The cheapest pair of labels that together end a period or the stock of each pool."""
+        missing = [np.zeros(len(other.cost), dtype=np.int64) for _ in other.taken]
+        for digit in digits_of(self.places):
+            period, number = digit.place.period, digit.of(other.taken)
+            left = (period - number) % period if period else digit.place.radix - 1 - number
+            missing[digit.word] |= left << digit.shift
+        keys = [np.concatenate(pair) for pair in zip(one.taken, missing, strict=True)]
+        order = np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")
+        # Labels of one end are different, so a pair is two entries that follow each other, the first end's first.
+        second = np.flatnonzero(~is_new([key[order] for key in keys]))
+        if not len(second):
+            return None
+        first, last = order[second - 1], order[second] - len(one.cost)
+        cost = one.cost[first] + other.cost[last]
+        at = int(cost.argmin())
+        return (int(first[at]), int(last[at])) if cost[at] <= budget else None
+
+
+def _trace(end: Sequence[tuple[Step | None, Labels]], at: int, rows: list[int]) -> None:
+    """Write down which row of each workload's step a label came from."""
+    for step, labels in reversed(end):
+        if step is not None and step.workload is not None:
+            rows[step.workload] = int(labels.row[at])
+        at = int(labels.parent[at])

@@ -1,0 +1,164 @@
+"""Labels: what some workloads take of each pool, in few numbers, and what that costs beyond the least (docs/proof.md).
+
+Where whole nodes are paid and the stock of a pool has no price, only the pieces on its last node tell labels apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
+from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.space import PoolData
+
+_WORD_BITS = 62
+
+ROUNDING = 1e-9
+"""Share of the bound by which sums may be off, and of a price for a payment to count as one that repeats."""
+
+Words = list[NDArray[np.int64]]
+"""What labels take, in as few numbers as hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The pieces of one pool: what 0, 1, ... of them cost beyond their prices and the least of that.
+
+    ``period`` is the number of pieces after which that repeats; 0 where it does not, or where the stock may bind.
+    """
+
+    beyond: Floats
+    period: int
+
+    @property
+    def radix(self) -> int:
+        """Numbers that tell labels apart."""
+        return self.period or len(self.beyond)
+
+    def endings(self, budget: float) -> tuple[Counts, Floats]:
+        """Pieces left unused up to the end of a period or of the stock, and what they cost."""
+        left = np.arange(self.radix)
+        cost = self.beyond[-left % self.period] if self.period else self.beyond[::-1]
+        return left[cost <= budget], cost[cost <= budget]
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """Where the pieces of one pool stand in the words of a label: a field with room for one carry."""
+
+    place: Place
+    word: int
+    shift: int
+    bits: int
+
+    @property
+    def mask(self) -> int:
+        """Bits of the field."""
+        return (1 << self.bits) - 1
+
+    def of(self, words: Words) -> NDArray[np.int64]:
+        """The pieces."""
+        return (words[self.word] >> self.shift) & self.mask
+
+
+def digits_of(places: Sequence[Place]) -> list[Digit]:
+    """Fields one after the other, in as many words of 62 bits as that takes."""
+    found, word, shift = [], 0, 0
+    for place in places:
+        bits = (place.radix - 1).bit_length() + 1
+        if shift + bits > _WORD_BITS:
+            word, shift = word + 1, 0
+        found.append(Digit(place, word, shift, bits))
+        shift += bits
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels after some steps: pieces of each pool, cost, and the label and the row of the step they came from."""
+
+    taken: Words
+    cost: Floats
+    parent: NDArray[np.int32]
+    row: NDArray[np.int32]
+
+    def at(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> Labels:
+        """Some of them."""
+        return Labels([each[kept] for each in self.taken], self.cost[kept], self.parent[kept], self.row[kept])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Ways to go on: pieces of each pool, shape (ways, pools), and cost, the cheapest first.
+
+    ``workload`` is ``None`` where pieces are left unused.
+    """
+
+    workload: int | None
+    taken: Counts
+    cost: Floats
+    order: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, workload: int | None, taken: Counts, cost: Floats) -> Step:
+        """Sort them."""
+        order = np.argsort(cost, kind="stable")
+        return cls(workload, taken[order], cost[order], order)
+
+
+def places_of(data: FleetProgramData, pieces: Pieces, prices: Floats) -> list[tuple[Place, float]] | None:
+    """Pools and the least of what their pieces cost beyond their prices; ``None``: some pool has several pieces."""
+    if len(set(pieces.pool)) < len(pieces.pool):
+        return None
+    found = []
+    for at, price in zip(range(len(pieces.pool)), prices, strict=True):
+        pool, gpus = data.problem.pools[pieces.pool[at]], pieces.gpus[at]
+        taken = np.arange(pool.capacity_gpus // gpus + 1)
+        beyond = _payment(pool, Quantity(data.minimise), taken * gpus) - price * taken
+        low = float(beyond.min())
+        beyond -= low
+        period = pool.nodes.size // gpus if pool.by_node else 1
+        repeats = len(beyond) > period and np.ptp(beyond[period:] - beyond[:-period]) <= ROUNDING * price
+        steady = repeats and abs(beyond[period] - beyond[0]) <= ROUNDING * price
+        found.append((Place(beyond, period if steady else 0), low))
+    return found
+
+
+def _payment(pool: PoolData, minimise: Quantity, gpus: Counts) -> Floats:
+    """What GPUs of a pool add to the objective."""
+    allocated: Floats = pool.nodes.size * np.ceil(gpus / pool.nodes.size) if pool.by_node else gpus.astype(float)
+    if minimise is Quantity.COST:
+        return np.asarray(pool.usd_per_gpu_hour * np.maximum(0.0, allocated - pool.owned_gpus))
+    return allocated if minimise is Quantity.GPUS else np.asarray(pool.kw_per_gpu * allocated)
+
+
+def joined(parts: Sequence[Labels]) -> Labels:
+    """Labels of several parts; the cheapest of equal ones."""
+    if len(parts) == 1:
+        return parts[0]
+    words = [np.concatenate(each) for each in zip(*(part.taken for part in parts), strict=True)]
+    cost, parent, row = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cost", "parent", "row"))
+    return cheapest_of_equal(Labels(words, cost, parent, row))
+
+
+def cheapest_of_equal(labels: Labels) -> Labels:
+    """The cheapest label of each kind."""
+    if not len(labels.cost):
+        return labels
+    order = np.lexsort(labels.taken) if len(labels.taken) > 1 else np.argsort(labels.taken[0])
+    new = is_new([each[order] for each in labels.taken])
+    kind, cost = np.cumsum(new) - 1, labels.cost[order]
+    least = np.minimum.reduceat(cost, np.flatnonzero(new))
+    cheapest = np.flatnonzero(cost == least[kind])
+    return labels.at(order[cheapest[np.concatenate([[True], np.diff(kind[cheapest]) > 0])]])
+
+
+def is_new(keys: Words) -> NDArray[np.bool_]:
+    """Of sorted entries those that differ from the one before."""
+    new = np.ones(len(keys[0]), dtype=bool)
+    new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return new
