@@ -7,10 +7,12 @@ best plan needs, because that is where programs go wrong.
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from oracle import servers
@@ -38,6 +40,12 @@ _PHASES = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
 def numbered_fleet(number: int) -> Mapping:
     """Draw the small fleet of one seed."""
+    return copy.deepcopy(_numbered_fleet(number))
+
+
+@lru_cache(maxsize=400)
+def _numbered_fleet(number: int) -> Mapping:
+    """Draw it once: tests try many changes on the same seeds, and to draw one takes longer than to plan it."""
     return random_fleet(random.Random(number))  # noqa: S311 - chance, not secrets
 
 

@@ -5,6 +5,7 @@ Seeds choose them and not hypothesis, whose draws repeat a fifth of so intricate
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -110,8 +111,22 @@ def numbered(number: int, **more: Any) -> tuple[Case, random.Random]:
     With further fields, such as a calibration profile, the case has them, but for fidelity ``paper``; ``power`` is a
     field of its accelerators. Without a profile, the constants are those that are published.
     """
-    rng = random.Random(number)  # noqa: S311 - chance, not secrets
-    return random_case(rng, **more), rng
+    key = (number, repr(more))
+    if key not in _DRAWN:
+        rng = random.Random(number)  # noqa: S311 - chance, not secrets
+        _DRAWN[key] = random_case(rng, **more), rng.getstate()
+        while len(_DRAWN) > MOST_DRAWN:
+            del _DRAWN[next(iter(_DRAWN))]
+    case, state = _DRAWN[key]
+    rng = random.Random()  # noqa: S311 - chance, not secrets
+    rng.setstate(state)
+    return Case(copy.deepcopy(case.mapping), case.oracle), rng
+
+
+MOST_DRAWN = 400
+
+_DRAWN: dict[tuple[int, str], tuple[Case, tuple[Any, ...]]] = {}
+"""The last cases that were drawn: tests try many changes on the same seeds, and to draw one takes longer than to ask."""
 
 
 def numbered_or_refused(number: int) -> tuple[Case, random.Random]:

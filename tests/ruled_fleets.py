@@ -19,6 +19,7 @@ from oracle import calibrated, deployable, energy, enumeration, fleet_answers, r
 from oracle import fleet as brute_force
 from oracle.deployable import Load
 from oracle.fleet import Kind, OracleAnswer, TooLargeError, read, solve
+from oracle.memory import forgotten
 from oracle.serving import Figures, Phase, Service
 from random_profiles import engines, random_profile
 
@@ -549,7 +550,7 @@ def _left_over(rng: random.Random) -> Mapping:
 
 def _patched(where: Any, name: str, other: Any) -> Callable[[Mapping], OracleAnswer | None]:
     def solve_without(mapping: Mapping) -> OracleAnswer | None:
-        with mock.patch.object(where, name, other):
+        with forgotten(), mock.patch.object(where, name, other):
             return solve(mapping)
 
     return solve_without
@@ -561,6 +562,7 @@ def _without_transfers(mapping: Mapping) -> OracleAnswer | None:
     def meets(service: Service, phase: Phase, known: Figures) -> Any:
         return honest(service, phase, replace(known, transfer_s=0.0))
 
+    # Prices are kept before it is asked what they meet.
     with mock.patch.object(serving, "meets", meets), mock.patch.object(Kind, "pairs_with", return_value=True):
         return solve(mapping)
 
@@ -779,7 +781,7 @@ def _without_limits(*names: str) -> Callable[[Mapping], OracleAnswer | None]:
 
 def _with_supply(change: Callable[[Any, Any, Any], Any]) -> Callable[[Mapping], OracleAnswer | None]:
     def answer_without(mapping: Mapping) -> OracleAnswer | None:
-        with mock.patch.object(energy, "supply", change):
+        with forgotten(), mock.patch.object(energy, "supply", change):
             return fleet_answers.answer(mapping)
 
     return answer_without

@@ -24,6 +24,7 @@ from oracle import (
     servers,
 )
 from oracle.kinds import Kind
+from oracle.memory import forgotten
 from oracle.started import DEGREES
 
 from ieco_opt.catalog.attention import LatentAttention
@@ -52,7 +53,7 @@ def answer(scenario: OracleScenario) -> set[tuple[object, ...]]:
 
 def decides(switch: Switch, scenario: OracleScenario, honest: set[tuple[object, ...]]) -> bool:
     """Whether the frontier is another one without a rule than the honest one."""
-    with switch.oracle():
+    with forgotten(), switch.oracle():
         return answer(switch.scenario(scenario)) != honest
 
 

@@ -16,6 +16,7 @@ from . import calibrated, deployable, energy, heads, paper, passes, servers
 from .common import Array, Setup
 from .deployable import Load
 from .energy import Supply
+from .memory import Memory
 from .passes import Pass
 from .physics import evaluate
 from .precision import Precision, pairs
@@ -285,6 +286,20 @@ class Decoded:
 
 def enumerate_deployments(scenario: OracleScenario) -> Deployments:
     """List every feasible deployment, one array per column (SI units, $ and kW as named)."""
+    return within_limits(scenario, _priced_table(scenario))
+
+
+_LAST = Memory(4)
+
+
+def _priced_table(scenario: OracleScenario) -> Deployments:
+    """List every deployment that fits: they are the same whatever limits there are."""
+    heeded = replace(scenario, **dict.fromkeys((*LEAST, *MOST)), model_error=0.0)
+    asked = repr(replace(heeded, batches=scenario.batches[:0])), scenario.batches.tobytes()
+    return _LAST.recall(asked, lambda: _every_deployment(heeded))
+
+
+def _every_deployment(scenario: OracleScenario) -> Deployments:
     groups = [
         group
         for accelerator in scenario.accelerators
@@ -292,7 +307,10 @@ def enumerate_deployments(scenario: OracleScenario) -> Deployments:
         if not scenario.too_long() and not scenario.without_server()
         for group in _groups(scenario, accelerator, precision)
     ]
-    return within_limits(scenario, _columns(scenario, groups))
+    table = _columns(scenario, groups)
+    for column in table.values():
+        column.flags.writeable = False
+    return table
 
 
 def exceeds_context(model: Model, tokens: float) -> bool:

@@ -524,7 +524,7 @@ class Need:
 
     def met_by(self, counts: Sequence[int]) -> bool:
         """Whether that many instances of each kind suffice."""
-        if sum(counts) < self.min_instances or not np.all(self.covers @ np.array(counts) >= 1 - TOLERANCE):
+        if sum(counts) < self.min_instances or not (self.covers @ np.array(counts) >= 1 - TOLERANCE).all():
             return False
         return self.slices is None or slices_fit(self.loads, self.slices, counts)
 
@@ -641,7 +641,7 @@ def _most(kind: Kind, wanted: Need, counts: Sequence[int], free: Sequence[int]) 
 
 def _can_still_cover(listed: Sequence[Kind], wanted: Need, counts: Sequence[int], free: Sequence[int]) -> bool:
     most = [_most(kind, wanted, counts, free) for kind in listed[len(counts) :]]
-    return bool(np.all(wanted.covers @ np.array([*counts, *most]) >= 1 - TOLERANCE))
+    return bool((wanted.covers @ np.array([*counts, *most]) >= 1 - TOLERANCE).all())
 
 
 def _is_minimal(counts: list[int], wanted: Need) -> bool:

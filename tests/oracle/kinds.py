@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ieco_opt.catalog.attention import (
     Attention,
@@ -89,6 +90,7 @@ def _area(position: float, cap: float) -> float:
     return inside * inside / 2 + (cap * (position - inside) if position > inside else 0.0)
 
 
+@lru_cache(maxsize=1024)
 def kind_of(attention: Attention, width: int) -> Kind:
     """Put the figures of an attention together, in a model of that width."""
     if isinstance(attention, GroupedQueryAttention):

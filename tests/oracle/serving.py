@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from . import calibrated, deployable, heads, passes, servers
 from .common import Array, Setup
 from .deployable import Load
 from .enumeration import Mask, OracleScenario, exceeds_context, setups
+from .memory import Memory
 from .precision import Precision, pairs, precise
 from .reserve import Reserve, chunks
 
@@ -439,9 +440,7 @@ def price(
 ) -> Instance:
     """Price one instance at one batch, whether or not it exists, fits and is fast enough."""
     decoding, precision = decoding or Decoding(), precise(given)
-    one = np.array([float(batch)])
-    latency = generation_s(service, phase, precision, setup, decoding, one)
-    return _instance(service, phase, precision, setup, decoding, one, latency, 0)
+    return _instance(phase, _priced_at(service, phase, precision, setup, decoding, np.array([float(batch)])), 0)
 
 
 def faults(service: Service, instance: Instance) -> list[str]:
@@ -470,47 +469,67 @@ def faults(service: Service, instance: Instance) -> list[str]:
 def instances(service: Service, phase: Phase) -> list[Instance]:
     """List each setup, with each way of decoding, at the largest batch that meets everything."""
     found = []
+    for one in priced(service, phase):
+        met = meets(service, phase, one.known)
+        if met.any():
+            found.append(_instance(phase, one, int(np.flatnonzero(met)[-1])))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One setup with one way of decoding at every batch that exists and fits, however slow it is."""
+
+    precision: Precision
+    setup: Setup
+    decoding: Decoding
+    batch: Array
+    known: Figures
+
+
+MOST_BATCHES = 1024
+"""Prices of so few batches are kept."""
+
+_KEPT = Memory(256)
+
+
+def priced(service: Service, phase: Phase) -> Iterable[Priced]:
+    """Price every setup of a phase: they are the same whatever has to be met."""
+    if len(service.all_batches) > MOST_BATCHES:
+        return _priced(service, phase)
+    heeded = replace(service, min_speed=None, max_time_to_first_token_s=None, error=0.0)
+    asked = repr(replace(heeded, batches=None)), service.all_batches.tobytes(), phase
+    return _KEPT.recall(asked, lambda: list(_priced(heeded, phase)))
+
+
+def _priced(service: Service, phase: Phase) -> Iterator[Priced]:
     for precision in service.precisions:
         for setup, batch, exists in phase_setups(service, phase, precision):
             for decoding in decodings(service, phase, setup):
                 usable = exists & fits(service, phase, precision, setup, decoding, batch)
                 if usable.any():
-                    found += _largest(service, phase, precision, setup, decoding, batch[usable])
-    return found
+                    yield _priced_at(service, phase, precision, setup, decoding, batch[usable])
 
 
-def _largest(
+def _priced_at(
     service: Service, phase: Phase, precision: Precision, setup: Setup, decoding: Decoding, batch: Array
-) -> list[Instance]:
+) -> Priced:
     latency = generation_s(service, phase, precision, setup, decoding, batch)
-    met = meets(service, phase, figures(service, phase, precision, setup, decoding, latency, batch))
-    if not met.any():
-        return []
-    largest = int(np.flatnonzero(met)[-1])
-    return [_instance(service, phase, precision, setup, decoding, batch, latency, largest)]
-
-
-def _instance(
-    service: Service,
-    phase: Phase,
-    precision: Precision,
-    setup: Setup,
-    decoding: Decoding,
-    batch: Array,
-    latency: Array,
-    index: int,
-) -> Instance:
     known = figures(service, phase, precision, setup, decoding, latency, batch)
+    return Priced(precision, setup, decoding, batch, known)
+
+
+def _instance(phase: Phase, one: Priced, index: int) -> Instance:
     return Instance(
         phase=phase,
-        precision=precision,
-        setup=setup,
-        decoding=decoding,
-        batch=int(batch[index]),
-        latency_s=float(latency[index]),
-        capacity_requests_per_s=float(known.capacity[index]),
-        pass_s=float(known.pass_s[index]),
-        transfer_s=known.transfer_s,
+        precision=one.precision,
+        setup=one.setup,
+        decoding=one.decoding,
+        batch=int(one.batch[index]),
+        latency_s=float(one.known.latency_s[index]),
+        capacity_requests_per_s=float(one.known.capacity[index]),
+        pass_s=float(one.known.pass_s[index]),
+        transfer_s=one.known.transfer_s,
     )
 
 
