@@ -1,7 +1,9 @@
-"""Commands in processes of their own, and Ctrl-C that comes at the same place however busy the machine is."""
+"""Commands in this process or their own, and Ctrl-C that comes at the same place however busy the machine is."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import signal
@@ -10,9 +12,23 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from places import ROOT
 
+from ieco_opt.cli.main import main
+
 LONGEST_WAIT_S = 300.0
+
+
+def called(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in this process, where nothing has to be loaded first; exit status, output and messages."""
+    output, messages = io.StringIO(), io.StringIO()
+    words = [*map(str, arguments)]
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages):
+        with pytest.raises(SystemExit) as left:
+            main(words)
+    assert isinstance(left.value.code, int)
+    return subprocess.CompletedProcess(words, left.value.code, output.getvalue(), messages.getvalue())
 
 
 def interrupted(*arguments: object, after_cpu_s: float) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ import ieco_opt
 from ieco_opt.errors import InfeasibleError
 from ieco_opt.scenario import load_fleet_mapping
 
-SEEDS = [range(10), pytest.param(range(10, 100), marks=pytest.mark.slow)]
+SEEDS = [range(5), pytest.param(range(5, 100), marks=pytest.mark.slow)]
 
 LEAST_SHARE = 0.6
 """Of the fleets that are drawn for a rule, how many it decides at least."""

@@ -40,7 +40,8 @@ NULLABLE = (
 OBJECTIVES: tuple[Literal["fastest", "cheapest", "preferred"], ...] = ("fastest", "cheapest", "preferred")
 
 # Few at a time, so that two workers share them evenly.
-BLOCKS, SCENARIOS = 12, 17
+SCENARIOS = 17
+BLOCKS = [*range(6), *(pytest.param(block, marks=pytest.mark.slow) for block in range(6, 12))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def _objective_faults(name: str, point: Deployment, exponent: float, table: Depl
         yield f"the oracle has {expected}"
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize("block", BLOCKS)
 def test_every_answer_is_the_oracles(block: int) -> None:
     for number in range(block * SCENARIOS, (block + 1) * SCENARIOS):
         case, rng = numbered_or_refused(number)

@@ -293,6 +293,9 @@ def enumerated(
             for name, factor in factors.items():
                 fixed[name] += factor * board * IDLE * count
                 rates[name].append(factor * board * BUSY / capacity)
+        # Even if what takes least could serve all of it.
+        if least is not None and fixed[objective] + demand * min(rates[objective]) >= least:
+            continue
         caps = [(name, most) for name, most in limits.items() if most is not None]
         found = linprog(
             rates[objective],

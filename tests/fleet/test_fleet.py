@@ -6,8 +6,6 @@ import io
 import json
 import pickle
 import random
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +15,7 @@ import pandas as pd
 import pytest
 from oracle.fleet import simulate, solve
 from places import SCENARIOS
-from processes import interrupted
+from processes import called, interrupted
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
@@ -35,12 +33,6 @@ from ieco_opt.solvers.run import Run, Stopped
 Mapping = dict[str, Any]
 
 CHAT_AND_CODE = SCENARIOS / "fleet-chat-and-code.yaml"
-
-
-def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "ieco_opt", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def hard_fleet(workloads: int = 12) -> Fleet:
@@ -245,7 +237,7 @@ def test_a_time_limit_gives_a_marked_plan(tmp_path: Path) -> None:
     scenario, config, out = tmp_path / "hard.yaml", tmp_path / "short.yaml", tmp_path / "plan.json"
     scenario.write_text(json.dumps(hard_fleet(30).to_mapping()))
     config.write_text("solver: highs\ntime_limit_s: 0.5\n")
-    done = run("fleet", scenario, "--solver-config", config, "--out", out)
+    done = called("fleet", scenario, "--solver-config", config, "--out", out)
     assert done.returncode == 4, done.stderr
     assert "stopped early" in done.stderr
     saved = json.loads(out.read_text())
@@ -278,7 +270,7 @@ PUBLISHED = ("--set", "profile=paper-constants")
 
 def test_the_command_line_prints_and_saves(tmp_path: Path) -> None:
     out = tmp_path / "plan.csv"
-    done = run("fleet", CHAT_AND_CODE, "--out", out, "--nodes", "--plot", tmp_path / "plan.svg", *PUBLISHED)
+    done = called("fleet", CHAT_AND_CODE, "--out", out, "--nodes", "--plot", tmp_path / "plan.svg", *PUBLISHED)
     assert done.returncode == 0, done.stderr
     assert "$56.00/h" in done.stdout
     assert "proven optimal" in done.stdout
@@ -289,12 +281,12 @@ def test_the_command_line_prints_and_saves(tmp_path: Path) -> None:
 
 def test_several_scenarios_and_formats() -> None:
     points = SCENARIOS / "fleet-operating-points.yaml"
-    done = run("fleet", CHAT_AND_CODE, points)
+    done = called("fleet", CHAT_AND_CODE, points)
     assert done.returncode == 0
     assert "chat-and-code" in done.stdout
     assert "operating-points" in done.stdout
-    assert run("fleet", CHAT_AND_CODE, points, "--out", "x.json").returncode == 2
-    csv = run("fleet", points, "--format", "csv", "--quiet")
+    assert called("fleet", CHAT_AND_CODE, points, "--out", "x.json").returncode == 2
+    csv = called("fleet", points, "--format", "csv", "--quiet")
     instances = ieco_opt.plan(ieco_opt.load_scenario(points))[0].instances
     assert {row.workload for row in instances} == {"measured", "modelled"}
     assert list(pd.read_csv(io.StringIO(csv.stdout))["workload"]) == [row.workload for row in instances]
@@ -303,21 +295,21 @@ def test_several_scenarios_and_formats() -> None:
 def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     ieco_opt.plan(ieco_opt.load_scenario(CHAT_AND_CODE)).to_json(path)
-    assert run("verify", path).returncode == 0
+    assert called("verify", path).returncode == 0
     for change in ("instances", "gpus", "batch", "requests_per_s", "usd_per_hour"):
         saved = json.loads(path.read_text())
         target = saved["plans"][0] if change == "usd_per_hour" else saved["plans"][0]["instances"][0]
         target[change] += 1
         changed = tmp_path / f"{change}.json"
         changed.write_text(json.dumps(saved))
-        done = run("verify", changed)
+        done = called("verify", changed)
         assert done.returncode == 1, change
         assert done.stderr.startswith(f"error: {changed}: plans[0]"), change
         assert "Traceback" not in done.stderr
     saved = json.loads(path.read_text())
     del saved["plans"][0]["nodes"][0]
     (tmp_path / "nodes.json").write_text(json.dumps(saved))
-    assert run("verify", tmp_path / "nodes.json").returncode == 1
+    assert called("verify", tmp_path / "nodes.json").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -347,7 +339,7 @@ def test_verify_catches_what_was_changed(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_one_clear_line(arguments: list[object], status: int, expected: str) -> None:
-    done = run(*arguments)
+    done = called(*arguments)
     assert done.returncode == status
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
@@ -357,7 +349,7 @@ def test_the_exported_program_has_the_optimum(tmp_path: Path) -> None:
     import highspy
 
     path = tmp_path / "fleet.lp"
-    assert run("export", CHAT_AND_CODE, "--out", path, *PUBLISHED).returncode == 0
+    assert called("export", CHAT_AND_CODE, "--out", path, *PUBLISHED).returncode == 0
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.readModel(str(path))

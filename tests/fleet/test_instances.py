@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -52,7 +53,9 @@ SERVICES: tuple[tuple[float | None, float | None], ...] = (
 )
 
 
-def _candidates(case: Mapping, min_speed: float | None, first_token_s: float | None) -> Candidates:
+@functools.cache
+def _candidates(name: str, min_speed: float | None, first_token_s: float | None) -> Candidates:
+    case = CASES[name]
     prompt, output = case["sizes"]
     workload = {
         "name": "w",
@@ -113,7 +116,7 @@ def _key(instance: serving.Instance) -> tuple[int, ...]:
 def test_instances_are_those_of_the_oracle(name: str, phase: Phase) -> None:
     served = 0
     for min_speed, first_token_s in SERVICES:
-        candidates = _candidates(CASES[name], min_speed, first_token_s)
+        candidates = _candidates(name, min_speed, first_token_s)
         service = _service(CASES[name], min_speed, first_token_s)
         listed = {(one.setup.engine, *_key(one)): one for one in serving.instances(service, phase.value)}
         found: dict[Key, serving.Instance] = {}
@@ -156,7 +159,7 @@ def _most_served(instances: dict[Key, serving.Instance]) -> dict[object, float]:
 
 def test_larger_batches_serve_more_at_less_speed() -> None:
     # What lets a setup be reduced to its largest batch.
-    candidates = _candidates(CASES["experts"], None, None)
+    candidates = _candidates("experts", None, None)
     for table in candidates.tables:
         setups = table.setups[0]
         if not isinstance(setups, DecodingSetups):
