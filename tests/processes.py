@@ -24,9 +24,9 @@ def called(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, where nothing has to be loaded first; exit status, output and messages."""
     output, messages = io.StringIO(), io.StringIO()
     words = [*map(str, arguments)]
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages):
-        with pytest.raises(SystemExit) as left:
-            main(words)
+    out, err = contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages)
+    with out, err, pytest.raises(SystemExit) as left:
+        main(words)
     assert isinstance(left.value.code, int)
     return subprocess.CompletedProcess(words, left.value.code, output.getvalue(), messages.getvalue())
 

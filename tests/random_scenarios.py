@@ -126,7 +126,7 @@ def numbered(number: int, **more: Any) -> tuple[Case, random.Random]:
 MOST_DRAWN = 400
 
 _DRAWN: dict[tuple[int, str], tuple[Case, tuple[Any, ...]]] = {}
-"""The last cases that were drawn: tests try many changes on the same seeds, and to draw one takes longer than to ask."""
+"""The last cases that were drawn: tests try many changes on the same seeds, and a case takes long to draw."""
 
 
 def numbered_or_refused(number: int) -> tuple[Case, random.Random]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
@@ -144,12 +145,18 @@ class Row(Record):
         if not isinstance(values, Mapping):
             return values
         read = dict(values)
-        for name in (item.name for item in fields(cls) if item.name in PREFIXES):  # type: ignore[arg-type]
+        for name in _records(cls):
             prefix = PREFIXES[name]
             _refuse_wrong_names(name, prefix, read)
             columns = {column: read.pop(prefix + column) for column in COLUMNS}
             read[name] = _without_derived(columns, prefix)
         return read
+
+
+@cache
+def _records(kind: type) -> tuple[str, ...]:
+    """Fields of a kind of row that hold the degrees of a model, looked up once: files have thousands of rows."""
+    return tuple(item.name for item in fields(kind) if item.name in PREFIXES)
 
 
 def _refuse_wrong_names(name: str, prefix: str, values: Mapping[str, Any]) -> None:

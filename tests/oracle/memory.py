@@ -1,7 +1,8 @@
 """What the oracle keeps between questions: the prices of the last few design spaces.
 
-Tests ask for one design space again and again with other limits and other demand, and prices heed neither. A rule is left
-out by putting another function in the place of the oracle's, so nothing may be kept across that: see :func:`forgotten`.
+Tests ask for one design space again and again with other limits and other demand, and prices heed neither. A rule is
+left out by putting another function in the place of the oracle's, so nothing may be kept across that: see
+:func:`forgotten`.
 """
 
 from __future__ import annotations
