@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -145,7 +145,7 @@ class Row(Record):
         if not isinstance(values, Mapping):
             return values
         read = dict(values)
-        for name in _records(cls):
+        for name in _records(cls):  # type: ignore[arg-type]
             prefix = PREFIXES[name]
             _refuse_wrong_names(name, prefix, read)
             columns = {column: read.pop(prefix + column) for column in COLUMNS}
@@ -154,9 +154,9 @@ class Row(Record):
 
 
 @cache
-def _records(kind: type) -> tuple[str, ...]:
+def _records(kind: Hashable) -> tuple[str, ...]:
     """Fields of a kind of row that hold the degrees of a model, looked up once: files have thousands of rows."""
-    return tuple(item.name for item in fields(kind) if item.name in PREFIXES)
+    return tuple(item.name for item in fields(kind) if item.name in PREFIXES)  # type: ignore[arg-type]
 
 
 def _refuse_wrong_names(name: str, prefix: str, values: Mapping[str, Any]) -> None:
