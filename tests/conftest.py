@@ -40,13 +40,19 @@ UNTRACED = (
 )
 """Sweeps: what they run is covered by tests of its own, and tracing takes half as long again as running it."""
 
+TRACED_ONCE = ("exactness/test_frontier_against_oracle.py",)
+"""Sweeps of which each test is traced with its first block alone: the others run the same lines."""
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measure no coverage in sweeps."""
     if config.pluginmanager.hasplugin("_cov"):
+        traced: set[str] = set()
         for item in items:
-            place = item.path.relative_to(HERE)
-            if place.parts[0] in UNTRACED or place.as_posix() in UNTRACED:
+            place, test = item.path.relative_to(HERE), item.nodeid.partition("[")[0]
+            again = place.as_posix() in TRACED_ONCE and test in traced
+            traced.add(test)
+            if again or place.parts[0] in UNTRACED or place.as_posix() in UNTRACED:
                 item.add_marker("no_cover")
 
 
