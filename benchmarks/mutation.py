@@ -74,7 +74,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/fleet/test_instances.py",
         *("tests/fleet/test_sweeps.py", "tests/programs/test_stored_programs.py"),
         *("tests/verification/test_plans.py", "tests/verification/test_plan_sums.py"),
-        *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/fleet", "tests/verification"),
+        *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/exactness/test_patterns.py"),
+        *("tests/exactness/test_fleet_levels.py", "tests/exactness/test_throughput.py", "tests/fleet"),
+        *("tests/exactness/test_energy.py", "tests/exactness/test_alternatives.py", "tests/verification"),
     ),
     "verification": (
         *("tests/verification/test_plans.py", "tests/verification/test_consistency.py"),

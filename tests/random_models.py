@@ -60,7 +60,7 @@ def known_to_servers(rng: random.Random, model: Mapping) -> Mapping:
         routed = any(block.get("experts", 1) > 1 for block in model["feed_forward"])
         found["hf_architecture"] = rng.choice(_ROUTED_CLASSES if routed else _DENSE_CLASSES)
     if rng.random() < 0.6:
-        found["fp8_block"] = rng.choice((128, 128, 128, 64, 0))
+        found["fp8_block"] = rng.choice((128, 128, 128, 128, 64))
     return found
 
 
