@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ieco_opt.comparison.differing_frontiers import Point, frontier_difference
+from ieco_opt.comparison.differing_kinds import (
+    heuristic_changes,
+    of_comparison,
+    of_explanation,
+    of_fleet_explanation,
+)
 from ieco_opt.comparison.differing_values import changes, flat
 from ieco_opt.errors import ScenarioError
 from ieco_opt.results.answer import Answer
+from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.difference import Cause, Change, Difference, FrontierDifference, InstancesChange
 from ieco_opt.results.encoding import plain
+from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, FleetResult
@@ -35,7 +44,7 @@ _POOL = ("allocated_gpus", "usd_per_hour")
 
 
 def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups: int | None = None) -> Difference:
-    """Say what changed from one result to another: frontiers, deployments or plans.
+    """Say what changed from one result to another of the same kind, whichever that is.
 
     Parameters
     ----------
@@ -51,9 +60,6 @@ def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups:
     """
     one, other = _read(before, max_setups), _read(after, max_setups)
     question, others = one.question, other.question
-    if not isinstance(one, Frontier | FleetResult):
-        message = f"found {_named(one)}, expected a frontier, a deployment or a plan"
-        raise ScenarioError.single(message, field="before")
     if (question.kind, question.against) != (others.kind, others.against):
         message = f"found {_named(other)}, expected {_named(one)}, as the other is"
         raise ScenarioError.single(message, field="after")
@@ -63,19 +69,52 @@ def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups:
         causes=_causes(one, other),
         answer=changes({"guarantee": _guarantee(one)}, {"guarantee": _guarantee(other)}),
     )
-    if isinstance(one, Frontier) and isinstance(other, Frontier):
-        return _of_deployments(about, one, other)
-    assert isinstance(one, FleetResult)
-    assert isinstance(other, FleetResult)
-    return _of_plans(about, one, other)
+    match one, other:
+        case Frontier(), Frontier():
+            return _of_deployments(about, one, other)
+        case FleetResult(), FleetResult():
+            return _of_plans(about, one, other)
+        case Explanation(), Explanation():
+            return _of_explanations(about, one, other)
+        case FleetExplanation(), FleetExplanation():
+            said = _changes_of(of_fleet_explanation(one), of_fleet_explanation(other))
+            plans = _of_plans(about, one.as_result(), other.as_result())
+            return replace(plans, answer=(*plans.answer, *said))
+        case Comparison(), Comparison():
+            return _of_comparisons(about, one, other)
+    raise AssertionError(f"results of the kind {question.kind} are not compared")
 
 
 def _of_deployments(about: Difference, before: Frontier, after: Frontier) -> Difference:
     if about.kind == "frontier":
         ends = _changes_of(_ends(before), _ends(after))
         return replace(about, answer=(*ends, *about.answer), frontier=_frontiers(before, after))
-    columns: list[dict[str, Any]] = [each[0].to_dict() if len(each) else {} for each in (before, after)]
-    return replace(about, answer=(*_changes_of(columns[0], columns[1]), *about.answer))
+    columns = _columns_of(before.deployments, after.deployments)
+    return replace(about, answer=(*columns, *about.answer))
+
+
+def _columns_of(before: Sequence[Deployment], after: Sequence[Deployment]) -> tuple[Change, ...]:
+    """Columns of the one deployment of each that differ; an answer may have none."""
+    one, other = (each[0].to_dict() if each else {} for each in (before, after))
+    return _changes_of(one, other)
+
+
+def _of_explanations(about: Difference, before: Explanation, after: Explanation) -> Difference:
+    columns = _columns_of(before.deployments, after.deployments)
+    said = _changes_of(of_explanation(before), of_explanation(after))
+    return replace(about, answer=(*columns, *about.answer, *said))
+
+
+def _of_comparisons(about: Difference, before: Comparison, after: Comparison) -> Difference:
+    """The exact frontiers as any others, and what heuristics miss of each."""
+    ends = _changes_of(_ends(before), _ends(after))
+    measured = _changes_of(of_comparison(before), of_comparison(after))
+    return replace(
+        about,
+        answer=(*ends, *about.answer, *measured),
+        frontier=_frontiers(before, after),
+        heuristics=tuple(heuristic_changes(before, after)),
+    )
 
 
 def _of_plans(about: Difference, before: FleetResult, after: FleetResult) -> Difference:
@@ -111,7 +150,7 @@ def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
     scenarios = [flat(each.scenario.to_mapping()) for each in (before, after)]
     fields, profiles = ([_only(each, profile=wanted) for each in scenarios] for wanted in (False, True))
     solvers = [flat(asdict(each.solver)) for each in (before, after)]
-    questions = [flat(asdict(each.question)) for each in (before, after)]
+    questions = [flat(_asked(each)) for each in (before, after)]
     versions = [flat(plain(each.versions)) for each in (before, after)]
     return {
         "scenario": changes(*fields),
@@ -121,6 +160,12 @@ def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
         "solver": changes(*solvers),
         "versions": changes(*versions),
     }
+
+
+def _asked(answer: Answer) -> dict[str, Any]:
+    """What was asked, with what heuristics may spend."""
+    budget = {"budget": asdict(answer.budget)} if isinstance(answer, Comparison) else {}
+    return asdict(answer.question) | budget
 
 
 def _only(fields: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
@@ -149,7 +194,7 @@ def _guarantee(answer: Answer) -> str:
     return f"{guarantee.kind}{coverage}" + ("" if guarantee.stopped is None else f" ({guarantee.stopped})")
 
 
-def _ends(frontier: Frontier) -> dict[str, Any]:
+def _ends(frontier: Frontier | Comparison) -> dict[str, Any]:
     every = frontier.deployments
     return {
         "points": len(every),
@@ -167,11 +212,14 @@ def _ends_of_plans(result: FleetResult) -> dict[str, Any]:
     }
 
 
-def _frontiers(before: Frontier, after: Frontier) -> FrontierDifference:
-    varying = _varying([*before, *after], "accelerator", *_CHOICES, "draft_mode")
+def _frontiers(before: Frontier | Comparison, after: Frontier | Comparison) -> FrontierDifference:
+    varying = _varying([*before.deployments, *after.deployments], "accelerator", *_CHOICES, "draft_mode")
 
-    def points(frontier: Frontier) -> list[Point]:
-        return [Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying)) for each in frontier]
+    def points(frontier: Frontier | Comparison) -> list[Point]:
+        return [
+            Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying))
+            for each in frontier.deployments
+        ]
 
     return frontier_difference("speed", points(before), points(after), _delta(before, after))
 

@@ -93,6 +93,8 @@ COMMANDS = (
     ),
     ("diff", "frontier.json", "frontier.json"),
     ("diff", "kept", "kept", "--format", "json"),
+    ("diff", "compare.json", "compare.json"),
+    ("diff", "explain.json", "explain.json", "--format", "csv"),
     ("completion", "bash"),
     ("terms",),
     ("terms", "TTFT"),
