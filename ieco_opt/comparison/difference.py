@@ -10,12 +10,14 @@ from typing import Any
 from ieco_opt.comparison.differing_frontiers import Point, frontier_difference
 from ieco_opt.comparison.differing_kinds import (
     heuristic_changes,
+    of_alternatives,
     of_comparison,
     of_explanation,
     of_fleet_explanation,
 )
 from ieco_opt.comparison.differing_values import changes, flat
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
@@ -29,6 +31,7 @@ from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.reading import load_result
 from ieco_opt.results.saved_folder import result_in
 from ieco_opt.results.totals import FleetTotals
+from ieco_opt.scenario import Fleet
 
 _PROOFS = frozenset({"bound", "gap", "cost_cap"})
 """Columns that are no part of the answer itself."""
@@ -59,12 +62,12 @@ def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups:
         A file is no result, or the two do not answer questions of one kind.
     """
     one, other = _read(before, max_setups), _read(after, max_setups)
-    question, others = one.question, other.question
-    if (question.kind, question.against) != (others.kind, others.against):
+    kinds = [(each.question.kind, each.question.against, type(each.scenario)) for each in (one, other)]
+    if kinds[0] != kinds[1]:
         message = f"found {_named(other)}, expected {_named(one)}, as the other is"
         raise ScenarioError.single(message, field="after")
     about = Difference(
-        kind=question.kind,
+        kind=one.question.kind,
         names=(one.scenario.name, other.scenario.name),
         causes=_causes(one, other),
         answer=changes({"guarantee": _guarantee(one)}, {"guarantee": _guarantee(other)}),
@@ -82,7 +85,10 @@ def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups:
             return replace(plans, answer=(*plans.answer, *said))
         case Comparison(), Comparison():
             return _of_comparisons(about, one, other)
-    raise AssertionError(f"results of the kind {question.kind} are not compared")
+        case Alternatives(), Alternatives():
+            found = _changes_of(of_alternatives(one), of_alternatives(other))
+            return replace(about, answer=(*found, *about.answer))
+    raise AssertionError(f"results of the kind {one.question.kind} are not compared")
 
 
 def _of_deployments(about: Difference, before: Frontier, after: Frontier) -> Difference:
@@ -141,6 +147,7 @@ def _named(answer: Answer) -> str:
         "explain": "an explanation",
         "explain_fleet": "an explanation of a plan",
         "compare": "a comparison",
+        "alternatives": f"alternatives of a {'plan' if isinstance(answer.scenario, Fleet) else 'deployment'}",
     }
     return names.get(answer.question.kind, f"a result of {answer.question.kind}")
 
@@ -163,9 +170,13 @@ def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
 
 
 def _asked(answer: Answer) -> dict[str, Any]:
-    """What was asked, with what heuristics may spend."""
-    budget = {"budget": asdict(answer.budget)} if isinstance(answer, Comparison) else {}
-    return asdict(answer.question) | budget
+    """What was asked, with what heuristics may spend and which alternatives are wanted."""
+    asked = asdict(answer.question)
+    if isinstance(answer, Comparison):
+        asked["budget"] = asdict(answer.budget)
+    if isinstance(answer, Alternatives):
+        asked |= {"within": answer.within, "count": answer.count, "differ": answer.differ}
+    return asked
 
 
 def _only(fields: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:

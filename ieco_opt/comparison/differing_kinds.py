@@ -1,10 +1,11 @@
-"""What explanations and comparisons say, as figures by name: two of one kind differ where these do."""
+"""What explanations, comparisons and alternatives say, as figures by name: two of one kind differ where these do."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.comparison import Comparison, HeuristicResult
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.difference import HeuristicChange
@@ -94,6 +95,21 @@ def of_fleet_explanation(result: FleetExplanation) -> dict[str, Any]:
 
 def _row(of: Held | TokenTime) -> str:
     return f"{of.workload}.{of.pool}.{of.phase}.{of.instance_type}"
+
+
+def of_alternatives(result: Alternatives) -> dict[str, Any]:
+    """The optimum and the end of the list, then by what each answer uses by how much it is worse."""
+    figures: dict[str, Any] = {
+        "objective": result.found[0].objective,
+        "alternatives": len(result.found),
+        "ended": result.ended,
+        "complete": result.complete,
+        "next_excess": None if result.next_one is None else result.next_one.excess,
+    }
+    for each in result.found:
+        name = _unique(f"found.{'; '.join(map(str, each.combinations))}", "excess", figures)
+        figures |= {f"{name}.excess": each.excess, f"{name}.objective": each.objective}
+    return figures
 
 
 def of_comparison(result: Comparison) -> dict[str, Any]:

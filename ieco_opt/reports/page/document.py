@@ -7,6 +7,7 @@ from typing import Any
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.page import assets
+from ieco_opt.reports.page.alternatives import alternatives_section
 from ieco_opt.reports.page.comparisons import comparison_section
 from ieco_opt.reports.page.explanations import explanation_section
 from ieco_opt.reports.page.fleet_explanations import fleet_explanation_section
@@ -18,6 +19,7 @@ from ieco_opt.reports.page.shown import Section, Shown, badge
 from ieco_opt.reports.page.tables import table_of
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.explanation_fleet import one_line
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
@@ -96,6 +98,8 @@ def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> 
                 parts.append(explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
             case FleetExplanation():
                 parts.append(fleet_explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
+            case Alternatives():
+                parts.append(alternatives_section(f"alternatives-{number}", Shown(one.answer, one.file)))
     return parts
 
 
@@ -140,6 +144,8 @@ def _extent(answer: Answer) -> str:
         )
     if isinstance(answer, FleetExplanation):
         return one_line(answer)
+    if isinstance(answer, Alternatives):
+        return wording.counted(len(answer), "plan" if answer.of_fleet else "deployment")
     found: Any = answer
     if len(found.deployments) == 1:
         return wording.worth(found.deployments[0])

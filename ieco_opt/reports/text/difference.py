@@ -10,6 +10,7 @@ from ieco_opt.reports.text.difference_kinds import (
     as_share,
     is_share,
     of_heuristics,
+    said_of_alternatives,
     said_of_limits,
     shown_beside,
 )
@@ -37,6 +38,7 @@ _SUBJECTS = {
     "explain": "two explanations",
     "explain_fleet": "two explanations of plans",
     "compare": "two comparisons",
+    "alternatives": "two lists of alternatives",
 }
 
 _OF_DEPLOYMENTS = (
@@ -53,6 +55,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "explain": _OF_DEPLOYMENTS,
     "plan": _OF_PLANS,
     "explain_fleet": _OF_PLANS,
+    "alternatives": ("objective", "alternatives", "ended", "complete", "next_excess", "guarantee"),
     "compare": ("points", "fastest_tokens_per_s", "least_cost_usd_per_mtok", "guarantee"),
 }
 """Figures that are shown; JSON has them all."""
@@ -131,6 +134,8 @@ def _sentences(difference: Difference) -> list[str]:
         parts.append("with as many GPUs" if gpus is None else f"with {_by(gpus, 'GPUs')}")
         parts += [] if served is None else [f"for {_by(served, 'requests/s')}"]
         return [", ".join(parts), *limits]
+    if difference.kind == "alternatives":
+        return said_of_alternatives(difference.answer)
     if difference.kind == "compare" and not difference.frontier_moved:
         return [f"the exact frontiers: {NO_DIFFERENCE}"]
     assert difference.frontier is not None

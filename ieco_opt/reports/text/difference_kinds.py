@@ -1,4 +1,4 @@
-"""What changed between two explanations or two comparisons, beside what changed in their deployments and plans."""
+"""What changed between two explanations, comparisons or lists of alternatives beside their deployments and plans."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ EXPLAINED = ("explain", "explain_fleet")
 _OF_LIMITS = ("*.binds", "*.needed", "*.needed_together", "*.improves_from", "*.least", "*.removed_gain")
 _SHOWN: Mapping[str, tuple[str, ...]] = {
     "explain": (*_OF_LIMITS, "binding_together", "margin.gain", "runner_ups.*.loss"),
+    "alternatives": ("found.*.excess",),
     "explain_fleet": (*_OF_LIMITS, "binding_together", "runner_ups.*.loss"),
 }
 """Figures that are shown of explanations beside those of the answer, the first patterns first; JSON has them all."""
 
-_SHARES = (".loss", "gain", ".excess")
+_SHARES = (".loss", "gain", "excess")
 _NAME = 24
 
 
@@ -59,6 +60,18 @@ def said_of_limits(changes: Sequence[Change]) -> list[str]:
             names = ", ".join(each.name.removesuffix(".binds") for each in value)
             parts.append(f"{words_ if len(value) == 1 else words_.replace('binds', 'bind')}: {names}")
     return ["; ".join(parts)] if parts else []
+
+
+def said_of_alternatives(changes: Sequence[Change]) -> list[str]:
+    """How many alternatives only one of two lists has."""
+    excesses = [each for each in changes if each.name.endswith(".excess")]
+    came, went = (sum(value is None for value in side) for side in _sides(excesses))
+    parts = [f"{count} of the alternatives {word}" for count, word in ((came, "came"), (went, "went")) if count]
+    return ["; ".join(parts) if parts else "the same alternatives"]
+
+
+def _sides(changes: Sequence[Change]) -> tuple[list[Any], list[Any]]:
+    return [each.before for each in changes], [each.after for each in changes]
 
 
 def of_heuristics(rows: Sequence[HeuristicChange], width: int) -> list[str]:
