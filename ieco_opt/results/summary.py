@@ -87,7 +87,8 @@ def _ends(answer: Any) -> Iterator[str]:
 def _alternatives(answer: Any) -> Iterator[str]:
     """Each with the share by which it is worse."""
     proven = "proven to be all" if answer.complete else "there may be more"
-    yield f"{len(answer)} that differ in {', '.join(answer.differ)} within {100.0 * answer.within:.3g} %, {proven}"
+    noun = f"{'plan' if answer.of_fleet else 'deployment'}{'' if len(answer) == 1 else 's'}"
+    yield f"{len(answer)} {noun} within {100.0 * answer.within:.3g} %, by {', '.join(answer.differ)}; {proven}"
     for each in answer.found:
         yield f"+{100.0 * each.excess:.3g} %: {_line(each.answer)}"
 

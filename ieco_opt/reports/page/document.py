@@ -168,4 +168,4 @@ def _footer(shown: Sequence[Shown[Answer]], *, charts: bool) -> Markup:
     if checks:
         told.append(tag("p", "Check without the solver: ", *(joined(tag("code", each), " ") for each in checks)))
     notice = assets.notice() if charts else None
-    return tag("footer", *told, notice)
+    return tag("footer", *told, notice) if told else Markup()
