@@ -35,7 +35,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "part": ("model", "draft"),
     "kind": (
         *("complete", "covered", "sampled", "single", "partial", "none"),
-        *("frontier", "solve", "plan", "fleet_frontier", "explain", "compare"),
+        *("frontier", "solve", "plan", "fleet_frontier", "explain", "compare", "alternatives"),
     ),
     "objective": ("fastest", "cheapest", "preferred", "energy", "carbon", "cost", "power", "gpus"),
     "against": ("speed", "power", "gpus"),
@@ -47,6 +47,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "draft_tensor_layout": ("1d", "2d"),
     "kv_cache": ("bf16", "fp8"),
     "obstacle": ("fractional", "not offered", "memory", "limit"),
+    "differ": ("accelerator", "engine", "layout", "pool"),
+    "ended": ("beyond", "exhausted", "count", "stopped"),
     "criterion": ("cost", "speed_factor", "slack", "gpus", "instances"),
 }
 """Members of the enumerated fields, by name."""
@@ -337,6 +339,19 @@ RESULTS: dict[str, Callable[[], Answer]] = {
     "priced plan": _priced_plan,
     "plan of least energy": _frugal_mix,
     "plan of least carbon": lambda: ieco_opt.plan(_sited_fleet(CHAT), objective="carbon"),
+    "alternatives": lambda: ieco_opt.alternatives(
+        _drafted(limits={"min_speed": 100}), within=0.45, differ=("engine", "layout")
+    ),
+    "all alternatives": lambda: ieco_opt.alternatives(
+        _sited(limits={"min_speed": 100}), within=9, objective="energy", differ=("layout",)
+    ),
+    "preferred alternatives": lambda: ieco_opt.alternatives(_experts(), within=9, count=3, objective="preferred"),
+    "alternative plans": lambda: ieco_opt.alternatives(
+        _fleet(CHAT | {"serving": ["disaggregated"]}, LISTED), within=0.01, count=2, differ=("layout", "pool")
+    ),
+    "alternatives that serve the most": lambda: ieco_opt.alternatives(
+        _traded(), within=0.2, objective="throughput", differ=("accelerator", "pool")
+    ),
     "plans by speed": lambda: ieco_opt.fleet_frontier(ieco_opt.Fleet(**FLEET), against="speed", delta=0.3),
     "plans by power": lambda: ieco_opt.fleet_frontier(_traded(), against="power", complete=True),
     "plans by GPUs": lambda: ieco_opt.fleet_frontier(_traded(), against="gpus", delta=0.05),

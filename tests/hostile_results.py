@@ -9,13 +9,14 @@ from typing import Any
 from saved_results import DRAFTED, FLEET, result
 
 import ieco_opt
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind
-from ieco_opt.results.plan import FleetResult
+from ieco_opt.results.plan import FleetPlan, FleetResult
 
 HOSTILE = """<script>alert(1)</script></script><img src=x onerror=alert(2)>'"&{{7*7}}]]>-->"""
 
@@ -28,6 +29,8 @@ def hostile(kind: str) -> Answer:
     answer: Any = result(kind)
     if isinstance(answer, FleetResult):
         return _fleet(kind)
+    if isinstance(answer, Alternatives):
+        return _alternatives(answer)
     named = answer.scenario.model_copy(update={"name": HOSTILE})
     answer = replace(answer, scenario=named, notes=(HOSTILE,), deployments=tuple(map(_deployment, answer.deployments)))
     if isinstance(answer, Frontier) and answer.guarantee.stopped is not None:
@@ -45,6 +48,21 @@ def hostile(kind: str) -> Answer:
     return answer
 
 
+def _alternatives(answer: Alternatives) -> Alternatives:
+    named = answer.scenario.model_copy(update={"name": HOSTILE})
+    found = [
+        replace(
+            each,
+            deployment=None if each.deployment is None else _deployment(each.deployment),
+            plan=None if each.plan is None else _plan(each.plan),
+            combinations=tuple(replace(one, accelerator=HOSTILE, layout=HOSTILE) for one in each.combinations),
+        )
+        for each in answer.every
+    ]
+    next_one = None if answer.next_one is None else found.pop()
+    return replace(answer, scenario=named, notes=(HOSTILE,), found=tuple(found), next_one=next_one)
+
+
 def _deployment(item: Deployment) -> Deployment:
     return replace(item, **dict.fromkeys(_TEXTS, HOSTILE))
 
@@ -60,18 +78,13 @@ def _fleet(kind: str) -> FleetResult:
     workloads = [each | {"name": f"{HOSTILE} {each['name']}"} for each in FLEET["workloads"]]
     fleet = ieco_opt.Fleet(**FLEET | {"name": HOSTILE, "pools": pools, "workloads": workloads})
     found = ieco_opt.plan(fleet) if kind == "plan" else ieco_opt.fleet_frontier(fleet, against="gpus", delta=0.5)
-    plans = [
-        replace(
-            plan,
-            instances=tuple(
-                replace(row, **dict.fromkeys(_TEXTS, HOSTILE), instance_type=row.instance_type)
-                for row in plan.instances
-            ),
-            pools=tuple(replace(row, accelerator=HOSTILE) for row in plan.pools),
-        )
-        for plan in found
-    ]
-    return replace(found, plans=tuple(plans))
+    return replace(found, plans=tuple(map(_plan, found)))
+
+
+def _plan(plan: FleetPlan) -> FleetPlan:
+    rows = [replace(row, **dict.fromkeys(_TEXTS, HOSTILE), instance_type=row.instance_type) for row in plan.instances]
+    pools = [replace(row, accelerator=HOSTILE) for row in plan.pools]
+    return replace(plan, instances=tuple(rows), pools=tuple(pools))
 
 
 def large_frontier(points: int, seed: int) -> Frontier:

@@ -96,6 +96,8 @@ KINDS = (
     "explanation",
     "infeasible",
     "comparison",
+    "alternatives",
+    "alternative_plans",
 )
 
 
@@ -121,6 +123,10 @@ def result(kind: str) -> Answer:
             return ieco_opt.explain(_limited(min_speed=900, max_cost=0.1))
         case "comparison":
             return ieco_opt.compare(experts, chosen(("rule-of-thumb", "paper-grid"), 4))
+        case "alternatives":
+            return ieco_opt.alternatives(drafted, within=2.0, count=3, differ=("layout", "engine"))
+        case "alternative_plans":
+            return ieco_opt.alternatives(ieco_opt.Fleet(**FLEET), within=1.0, count=2)
     raise KeyError(kind)
 
 

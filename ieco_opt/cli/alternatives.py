@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import (
     check_objective,
     check_preference,
@@ -145,11 +144,7 @@ def command(
 def _delivered(delivery: Any, loaded: Scenario | Fleet, how: Mapping[str, Any]) -> int:
     import ieco_opt
     from ieco_opt.cli.output import shown_progress
-    from ieco_opt.reports.text.alternatives import render
 
     with shown_progress(quiet=delivery.quiet) as shown:
         result = ieco_opt.alternatives(loaded, **how, doing=shown.doing)
-    if result.stopped is not None and not delivery.quiet:
-        click.echo(f"stopped early ({result.stopped}): what was found is kept and marked", err=True)
-    status = delivery.deliver_rows(result.to_dataframe(), result.to_json, lambda width: render(result, width))
-    return status if result.stopped is None or status is not ExitStatus.DONE else ExitStatus.STOPPED
+    return int(delivery.deliver(result))

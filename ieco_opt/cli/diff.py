@@ -17,9 +17,9 @@ from ieco_opt.cli.options import format_option, max_setups_option
 def command(before: Path, after: Path, max_setups: int | None, output_format: str | None) -> None:
     """What changed from result A to result B, and why.
 
-    Both are JSON files that ieco-opt wrote, or folders of `plan --save`: two frontiers, two deployments or two plans.
-    First stand the fields of the scenario, prices, versions and whatever else differs of what answers depend on, then
-    what changed in the answer.
+    Both are of one kind (frontiers, deployments, plans, explanations, comparisons or alternatives), each a JSON file
+    that ieco-opt wrote or a folder of `plan --save`. First stand the fields of the scenario, prices, versions and
+    whatever else differs of what answers depend on, then what changed in the answer.
     """
     from ieco_opt import diff
     from ieco_opt.cli.output import width_of_output

@@ -100,13 +100,16 @@ def command(
 
 def _launchable(answer: object, path: Path) -> Frontier | FleetResult:
     from ieco_opt.errors import ScenarioError
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.frontier import Frontier
     from ieco_opt.results.plan import FleetResult
 
+    if isinstance(answer, Alternatives):
+        return answer.as_points()
     if isinstance(answer, Frontier | FleetResult):
         return answer
     kind = type(answer).__name__.lower()
-    message = f"found a result of kind {kind}, expected one of solve, frontier, or fleet"
+    message = f"found a result of kind {kind}, expected one of solve, frontier, fleet or alternatives"
     raise ScenarioError.single(message, file=str(path))
 
 

@@ -11,9 +11,10 @@ import click
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import quiet_option, results_argument
 from ieco_opt.defaults import DEFAULT_CONFIG, FLEET_CONFIG
-from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, printable
+from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, SearchStoppedError, printable
 
 if TYPE_CHECKING:
+    from ieco_opt.reports.page.not_possible import NotPossible
     from ieco_opt.results.answer import Answer
     from ieco_opt.scenario import Fleet, Scenario
     from ieco_opt.scenario.solver_config import SolverConfig
@@ -39,25 +40,28 @@ def command(results: tuple[ScenarioSource, ...], out: Path, solver_config: str |
     """
     from ieco_opt import load_solver_config
     from ieco_opt.reports.page import check_page_ending, save
+    from ieco_opt.reports.page.not_possible import NotPossible
 
     check_page_ending(out)
     config = None if solver_config is None else load_solver_config(solver_config)
     given = _read_all(results)
     answers: list[Answer] = []
     named: list[str | None] = []
+    none: list[NotPossible] = []
     status = ExitStatus.DONE
     for each in given:
-        answer = each.saved
+        answer: Answer | NotPossible | None = each.saved
         if answer is None:
             answer, found = _solved(each, config, quiet=quiet)
             status = max(status, found)
-        if answer is not None:
+        if isinstance(answer, NotPossible):
+            none.append(answer)
+        else:
             answers.append(answer)
             named.append(None if each.saved is None else each.file)
-    if answers:
-        save(answers, out, files=named)
-        if not quiet:
-            click.echo(printable(f"written: {out}"), err=True)
+    save(answers, out, files=named, not_possible=none)
+    if not quiet:
+        click.echo(printable(f"written: {out}"), err=True)
     return ExitStatus.STOPPED if status is ExitStatus.DONE and any(each.stopped for each in answers) else status
 
 
@@ -98,8 +102,8 @@ def _read(source: ScenarioSource) -> _Given:
     return _Given(name, scenario=api.load_scenario(source))
 
 
-def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple[Answer | None, ExitStatus]:
-    """The answer to a scenario; where no deployment is feasible, why not."""
+def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple[Answer | NotPossible, ExitStatus]:
+    """The answer to a scenario; where there is none, why not."""
     from ieco_opt import api
     from ieco_opt.cli.output import show_notes
     from ieco_opt.scenario import Scenario
@@ -114,8 +118,24 @@ def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple
     except InfeasibleError as error:
         click.echo(printable(f"{given.file}: {error}"), err=True)
         if not isinstance(scenario, Scenario):
-            return None, ExitStatus.INFEASIBLE
+            return _not_possible(scenario, config, error), ExitStatus.INFEASIBLE
         return api.explain(scenario, solver_config=config or DEFAULT_CONFIG), ExitStatus.INFEASIBLE
+
+
+def _not_possible(fleet: Fleet, config: SolverConfig | None, error: InfeasibleError) -> NotPossible:
+    """What fails, and of a fleet that asks one question the single changes that would do."""
+    from ieco_opt.fleet.one_workload import ways_out
+    from ieco_opt.reports.page.not_possible import NotPossible, asks_one_question
+
+    reasons, all_at_once, changes = str(error).removeprefix("proven infeasible: ").partition("; it would take")
+    why = (*reasons.split("; "), *([f"it would take{changes}"] if all_at_once else []))
+    ways: list[str] = []
+    if asks_one_question(fleet) and fleet.objective != "frontier":
+        try:
+            ways = ways_out(fleet, fleet.objective, config or FLEET_CONFIG)
+        except SearchStoppedError:
+            ways = []
+    return NotPossible(fleet, why, tuple(ways))
 
 
 def _frontier(scenario: Scenario, config: SolverConfig | None, *, quiet: bool) -> Answer:

@@ -42,11 +42,16 @@ def _confirmed(report: Verification) -> str:
     """What may be said where nothing is wrong."""
     from ieco_opt.reports.text.wording import counted
 
+    alternatives = (
+        f"; {counted(report.alternatives, 'alternative')} in order, within the share, each unlike those before"
+    )
+    alternatives *= bool(report.alternatives)
     if report.plans:
         return (
             f"verified: {counted(report.plans, 'plan')} with {counted(report.rows, 'instance type')} on "
             f"{counted(report.nodes, 'node')}: every figure agrees with the performance model or the operating "
             "points, and capacity, demand, service, limits, hourly cost and power are kept"
+            f"{alternatives}"
         )
     searched = counted(report.configurations, "configuration")
     if not report.deployments:
@@ -54,5 +59,5 @@ def _confirmed(report: Verification) -> str:
     heuristics = f", the measures of {counted(report.heuristics, 'heuristic')} come out alike" * bool(report.heuristics)
     return (
         f"verified: every figure of {counted(report.deployments, 'deployment')} agrees with the performance model"
-        f"{heuristics}, and no deployment of {searched} contradicts what is proven"
+        f"{heuristics}, and no deployment of {searched} contradicts what is proven{alternatives}"
     )

@@ -8,18 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from ieco_opt.comparison.differing_frontiers import Point, frontier_difference
+from ieco_opt.comparison.differing_kinds import (
+    heuristic_changes,
+    of_alternatives,
+    of_comparison,
+    of_explanation,
+    of_fleet_explanation,
+)
 from ieco_opt.comparison.differing_values import changes, flat
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer
+from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.difference import Cause, Change, Difference, FrontierDifference, InstancesChange
 from ieco_opt.results.encoding import plain
+from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan, FleetResult
 from ieco_opt.results.reading import load_result
 from ieco_opt.results.saved_folder import result_in
 from ieco_opt.results.totals import FleetTotals
+from ieco_opt.scenario import Fleet
 
 _PROOFS = frozenset({"bound", "gap", "cost_cap"})
 """Columns that are no part of the answer itself."""
@@ -35,7 +47,7 @@ _POOL = ("allocated_gpus", "usd_per_hour")
 
 
 def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups: int | None = None) -> Difference:
-    """Say what changed from one result to another: frontiers, deployments or plans.
+    """Say what changed from one result to another of the same kind, whichever that is.
 
     Parameters
     ----------
@@ -50,32 +62,65 @@ def diff(before: Answer | str | Path, after: Answer | str | Path, *, max_setups:
         A file is no result, or the two do not answer questions of one kind.
     """
     one, other = _read(before, max_setups), _read(after, max_setups)
-    question, others = one.question, other.question
-    if not isinstance(one, Frontier | FleetResult):
-        message = f"found {_named(one)}, expected a frontier, a deployment or a plan"
-        raise ScenarioError.single(message, field="before")
-    if (question.kind, question.against) != (others.kind, others.against):
+    kinds = [(each.question.kind, each.question.against, type(each.scenario)) for each in (one, other)]
+    if kinds[0] != kinds[1]:
         message = f"found {_named(other)}, expected {_named(one)}, as the other is"
         raise ScenarioError.single(message, field="after")
     about = Difference(
-        kind=question.kind,
+        kind=one.question.kind,
         names=(one.scenario.name, other.scenario.name),
         causes=_causes(one, other),
         answer=changes({"guarantee": _guarantee(one)}, {"guarantee": _guarantee(other)}),
     )
-    if isinstance(one, Frontier) and isinstance(other, Frontier):
-        return _of_deployments(about, one, other)
-    assert isinstance(one, FleetResult)
-    assert isinstance(other, FleetResult)
-    return _of_plans(about, one, other)
+    match one, other:
+        case Frontier(), Frontier():
+            return _of_deployments(about, one, other)
+        case FleetResult(), FleetResult():
+            return _of_plans(about, one, other)
+        case Explanation(), Explanation():
+            return _of_explanations(about, one, other)
+        case FleetExplanation(), FleetExplanation():
+            said = _changes_of(of_fleet_explanation(one), of_fleet_explanation(other))
+            plans = _of_plans(about, one.as_result(), other.as_result())
+            return replace(plans, answer=(*plans.answer, *said))
+        case Comparison(), Comparison():
+            return _of_comparisons(about, one, other)
+        case Alternatives(), Alternatives():
+            found = _changes_of(of_alternatives(one), of_alternatives(other))
+            return replace(about, answer=(*found, *about.answer))
+    raise AssertionError(f"results of the kind {one.question.kind} are not compared")
 
 
 def _of_deployments(about: Difference, before: Frontier, after: Frontier) -> Difference:
     if about.kind == "frontier":
         ends = _changes_of(_ends(before), _ends(after))
         return replace(about, answer=(*ends, *about.answer), frontier=_frontiers(before, after))
-    columns: list[dict[str, Any]] = [each[0].to_dict() if len(each) else {} for each in (before, after)]
-    return replace(about, answer=(*_changes_of(columns[0], columns[1]), *about.answer))
+    columns = _columns_of(before.deployments, after.deployments)
+    return replace(about, answer=(*columns, *about.answer))
+
+
+def _columns_of(before: Sequence[Deployment], after: Sequence[Deployment]) -> tuple[Change, ...]:
+    """Columns of the one deployment of each that differ; an answer may have none."""
+    one, other = (each[0].to_dict() if each else {} for each in (before, after))
+    return _changes_of(one, other)
+
+
+def _of_explanations(about: Difference, before: Explanation, after: Explanation) -> Difference:
+    columns = _columns_of(before.deployments, after.deployments)
+    said = _changes_of(of_explanation(before), of_explanation(after))
+    return replace(about, answer=(*columns, *about.answer, *said))
+
+
+def _of_comparisons(about: Difference, before: Comparison, after: Comparison) -> Difference:
+    """The exact frontiers as any others, and what heuristics miss of each."""
+    ends = _changes_of(_ends(before), _ends(after))
+    measured = _changes_of(of_comparison(before), of_comparison(after))
+    return replace(
+        about,
+        answer=(*ends, *about.answer, *measured),
+        frontier=_frontiers(before, after),
+        heuristics=tuple(heuristic_changes(before, after)),
+    )
 
 
 def _of_plans(about: Difference, before: FleetResult, after: FleetResult) -> Difference:
@@ -102,6 +147,7 @@ def _named(answer: Answer) -> str:
         "explain": "an explanation",
         "explain_fleet": "an explanation of a plan",
         "compare": "a comparison",
+        "alternatives": f"alternatives of a {'plan' if isinstance(answer.scenario, Fleet) else 'deployment'}",
     }
     return names.get(answer.question.kind, f"a result of {answer.question.kind}")
 
@@ -111,7 +157,7 @@ def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
     scenarios = [flat(each.scenario.to_mapping()) for each in (before, after)]
     fields, profiles = ([_only(each, profile=wanted) for each in scenarios] for wanted in (False, True))
     solvers = [flat(asdict(each.solver)) for each in (before, after)]
-    questions = [flat(asdict(each.question)) for each in (before, after)]
+    questions = [flat(_asked(each)) for each in (before, after)]
     versions = [flat(plain(each.versions)) for each in (before, after)]
     return {
         "scenario": changes(*fields),
@@ -121,6 +167,16 @@ def _causes(before: Answer, after: Answer) -> dict[Cause, tuple[Change, ...]]:
         "solver": changes(*solvers),
         "versions": changes(*versions),
     }
+
+
+def _asked(answer: Answer) -> dict[str, Any]:
+    """What was asked, with what heuristics may spend and which alternatives are wanted."""
+    asked = asdict(answer.question)
+    if isinstance(answer, Comparison):
+        asked["budget"] = asdict(answer.budget)
+    if isinstance(answer, Alternatives):
+        asked |= {"within": answer.within, "count": answer.count, "differ": answer.differ}
+    return asked
 
 
 def _only(fields: Mapping[str, Any], *, profile: bool) -> dict[str, Any]:
@@ -149,7 +205,7 @@ def _guarantee(answer: Answer) -> str:
     return f"{guarantee.kind}{coverage}" + ("" if guarantee.stopped is None else f" ({guarantee.stopped})")
 
 
-def _ends(frontier: Frontier) -> dict[str, Any]:
+def _ends(frontier: Frontier | Comparison) -> dict[str, Any]:
     every = frontier.deployments
     return {
         "points": len(every),
@@ -167,11 +223,14 @@ def _ends_of_plans(result: FleetResult) -> dict[str, Any]:
     }
 
 
-def _frontiers(before: Frontier, after: Frontier) -> FrontierDifference:
-    varying = _varying([*before, *after], "accelerator", *_CHOICES, "draft_mode")
+def _frontiers(before: Frontier | Comparison, after: Frontier | Comparison) -> FrontierDifference:
+    varying = _varying([*before.deployments, *after.deployments], "accelerator", *_CHOICES, "draft_mode")
 
-    def points(frontier: Frontier) -> list[Point]:
-        return [Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying)) for each in frontier]
+    def points(frontier: Frontier | Comparison) -> list[Point]:
+        return [
+            Point(each.speed_tokens_per_s, each.cost_usd_per_mtok, _layout(each, varying))
+            for each in frontier.deployments
+        ]
 
     return frontier_difference("speed", points(before), points(after), _delta(before, after))
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ieco_opt.results.difference import Change
-
-_SAME = 1e-9
-"""Relative difference of numbers from which on they are others: less is rounding."""
+from ieco_opt.results.difference import Change, same_figure
 
 _NO_FIGURES = frozenset({"sources", "fitted_on"})
 """Fields that say where figures come from."""
@@ -25,7 +21,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     return tuple(
         Change(name, before.get(name), after.get(name))
         for name in dict.fromkeys([*before, *after])
-        if not _same(before.get(name), after.get(name))
+        if not same_figure(before.get(name), after.get(name))
     )
 
 
@@ -40,11 +36,3 @@ def _leaves(value: object, path: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(each, f"{path}[{at}]" if not isinstance(name, str) else f"{path}[{name}]")
     else:
         yield path, [*value] if isinstance(value, tuple) else value
-
-
-def _same(one: object, other: object) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, int | float) and isinstance(other, int | float):
-        return one == other or math.isclose(one, other, rel_tol=_SAME)
-    return one == other

@@ -20,6 +20,7 @@ from ieco_opt.defaults import (
 from ieco_opt.errors import InfeasibleFleetError
 from ieco_opt.fleet.asked import Asked, running_question
 from ieco_opt.fleet.columns import Candidates, Column, SetupTable
+from ieco_opt.fleet.describe import unnamed_type
 from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import keeping_setups
@@ -27,12 +28,14 @@ from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.run import as_most, objective_of
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.fleet.throughput import MostServed, Multiples
-from ieco_opt.pareto.alternatives import listing, relative_excess
+from ieco_opt.pareto.alternatives import as_answer, excess_of, listing
 from ieco_opt.pareto.describe import parallelism_of, rows_of_layout
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.alternatives import OF_FLEETS, Alternative, Alternatives, Combination, check_asked
+from ieco_opt.results.answer import Question
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.plan import FleetPlan
+from ieco_opt.results.statistics import AlternativesStatistics
 from ieco_opt.scenario import Fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
@@ -88,21 +91,15 @@ def fleet_alternatives(
     with running(config, doing) as run, running_question(fleet, wanted, config, within=run) as asked:
         search = _Search(asked, _told_apart(asked.space, frozenset(differ)), wanted)
         listed = listing(search.next_best, partial(search.is_beyond, within), within, count)
-        return Alternatives(
+        return as_answer(
+            listed,
+            question=Question(kind="alternatives", objective=wanted),
             scenario=asked.fleet,
-            objective=wanted,
-            preference=None,
             differ=tuple(differ),
             within=within,
             count=count,
-            found=tuple(listed.found),
-            next_one=listed.next_one,
-            ended=listed.ended,
-            complete=listed.complete,
-            stopped=listed.stopped,
             solver=asked.run.config,
-            solves=asked.run.solves,
-            seconds=asked.run.seconds(),
+            statistics=AlternativesStatistics(asked.run.solves, asked.run.seconds()),
             versions=versions(asked.run.config.solver, asked.space.resolved),
         )
 
@@ -117,8 +114,8 @@ class _Search:
 
     def is_beyond(self, within: float, first: Alternative, best: Alternative) -> bool:
         """Whether the bound on what is left is further from the optimum than a share."""
-        assert isinstance(best.answer, FleetPlan)
-        return self._excess(best.answer.bound, first.objective) > within
+        assert best.plan is not None
+        return excess_of(self.objective, best.plan.bound, first.objective) > within
 
     def next_best(self, before: list[Alternative]) -> Alternative | None:
         """The best plan that gives up a combination of each one before; ``None``: proven that there is none.
@@ -142,9 +139,9 @@ class _Search:
         if found is None:
             return None
         plan, described = found
-        excess = self._excess(described.objective, before[0].objective) if before else 0.0
+        excess = excess_of(self.objective, described.objective, before[0].objective) if before else 0.0
         used = tuple(sorted(set(self._used(plan)), key=str))
-        return Alternative(excess, described.objective, described.status, described.gap, used, described)
+        return Alternative(excess, described.objective, described.status, described.gap, used, None, described)
 
     def _least(self, asked: Asked, *, first: bool) -> tuple[Plan, FleetPlan] | None:
         try:
@@ -163,12 +160,6 @@ class _Search:
         if found.plan is None:
             return None
         return found.plan, as_most(asked.described_multiple(found.plan), found.bound)
-
-    def _excess(self, value: float, best: float) -> float:
-        """By how much a value of the objective is worse than that of the optimum."""
-        if self.objective == "throughput":
-            return max(0.0, 1.0 - value / best)
-        return relative_excess(value, best)
 
     def _used(self, plan: Plan) -> Iterator[Combination]:
         """Combinations that serve requests."""
@@ -204,7 +195,7 @@ class _Telling:
 
     def _layout(self, column: Column) -> str | None:
         if column.origin.table is None:
-            return column.origin.points[0].kind or f"{column.gpus} GPUs"
+            return column.origin.points[0].kind or unnamed_type(column.gpus)
         return self.layouts[column.workload][column.origin.table]
 
 

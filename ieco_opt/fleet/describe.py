@@ -84,9 +84,14 @@ def column_labels(space: FleetSpace, plan: Plan) -> dict[int, str]:
     return labels
 
 
+def unnamed_type(gpus: int) -> str:
+    """What instances of an operating point are called that does not say it itself."""
+    return f"{gpus} GPU{'s' if gpus > 1 else ''}"
+
+
 def _label(space: FleetSpace, column: Column) -> str:
     if column.origin.table is None:
-        return column.origin.points[0].kind or f"{column.gpus} GPU{'s' if column.gpus > 1 else ''}"
+        return column.origin.points[0].kind or unnamed_type(column.gpus)
     table = space.candidates[column.workload].tables[column.origin.table]
     class_index = next(c for c, row in enumerate(column.origin.rows) if row >= 0)
     held = parallelism_of(table.setups[class_index].degrees, column.origin.rows[class_index])

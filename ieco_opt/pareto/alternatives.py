@@ -7,8 +7,9 @@ variables: its configurations are left out before anything is priced, and the pr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,14 @@ from ieco_opt.results.alternatives import (
     Ended,
     check_asked,
 )
+from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.guarantee import Status
+from ieco_opt.results.guarantee import GuaranteeKind, Status, achieved
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
+from ieco_opt.results.statistics import AlternativesStatistics
+from ieco_opt.scenario import Fleet, ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.objective import usual_objective
+from ieco_opt.scenario.resolved import resolved_names
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import Doing, Run, Stopped, running
@@ -92,21 +96,15 @@ def alternatives(
         resolved = resolve(scenario)
         search = _Search(resolved, wanted, preference, frozenset(differ), measure_of(wanted, resolved), run)
         listed = search.listed(within, count)
-        return Alternatives(
+        return as_answer(
+            listed,
+            question=replace(question, kind="alternatives"),
             scenario=resolved.scenario,
-            objective=wanted,
-            preference=question.preference,
             differ=tuple(differ),
             within=within,
             count=count,
-            found=tuple(listed.found),
-            next_one=listed.next_one,
-            ended=listed.ended,
-            complete=listed.complete,
-            stopped=listed.stopped,
             solver=run.config,
-            solves=search.solves,
-            seconds=run.seconds(),
+            statistics=AlternativesStatistics(search.solves, run.seconds()),
             versions=versions(run.config.solver, resolved),
         )
 
@@ -158,6 +156,23 @@ def listing(
     return replace(listed, ended="count")
 
 
+def as_answer(listed: Listed, *, scenario: Scenario | Fleet, **asked: Any) -> Alternatives:
+    """What was found as a result: with what is proven of it, and what names stand for."""
+    guarantee = achieved(GuaranteeKind.SINGLE, None, listed.stopped)
+    return Alternatives(
+        scenario=scenario,
+        resolved=resolved_names(scenario),
+        guarantee=guarantee,
+        status=status_of(guarantee, (each.status for each in listed.found)),
+        found=tuple(listed.found),
+        next_one=listed.next_one,
+        ended=listed.ended,
+        complete=listed.complete,
+        notes=scenario.notes(),
+        **asked,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _LeftOut:
     """A combination whose configurations are left out; ``None`` in what does not count."""
@@ -204,7 +219,7 @@ class _Search:
             raise SearchStoppedError(f"the search ended ({stop.reason}) before it found a deployment") from stop
 
     def _next_best(self, before: list[Alternative]) -> Alternative | None:
-        left_out = [self._left_out(each.answer) for each in before if isinstance(each.answer, Deployment)]
+        left_out = [self._left_out(each.deployment) for each in before if each.deployment is not None]
 
         def kept(family: Family) -> NDArray[np.bool_]:
             found = np.ones(len(family.setups), dtype=bool)
@@ -224,20 +239,9 @@ class _Search:
         if not sweep.points:
             return None
         (best,) = describe(space, sweep.answer())
-        value = self._value(best)
-        excess = self._excess(value, before[0].objective) if before else 0.0
-        return Alternative(excess, value, best.status, best.gap, (self._combination(best),), best)
-
-    def _value(self, best: Deployment) -> float:
-        if self.objective == "preferred":
-            return score(best.latency_s, best.cost_usd_per_mtok, self.preference)
-        return best.latency_s if self.objective == "fastest" else taken_by(best, self.measure)
-
-    def _excess(self, value: float, least: float) -> float:
-        """By how much a value of the objective is worse than the optimum; two that differ in rounding are equal."""
-        if self.objective == "preferred":
-            return max(0.0, float(np.expm1(min(least - value, _LARGEST))))
-        return relative_excess(value, least)
+        value = value_of(best, self.objective, self.preference, self.measure)
+        excess = excess_of(self.objective, value, before[0].objective) if before else 0.0
+        return Alternative(excess, value, best.status, best.gap, (combination_of(best, self.differ),), best, None)
 
     def _left_out(self, answer: Deployment) -> _LeftOut:
         return _LeftOut(
@@ -246,12 +250,30 @@ class _Search:
             layout=answer.parallelism if "layout" in self.differ else None,
         )
 
-    def _combination(self, answer: Deployment) -> Combination:
-        return Combination(
-            accelerator=answer.accelerator if "accelerator" in self.differ else None,
-            engine=answer.engine if "engine" in self.differ else None,
-            layout=replace(answer.parallelism, redundant_experts=0).short() if "layout" in self.differ else None,
-        )
+
+def value_of(answer: Deployment, objective: str, preference: float, measure: Measure) -> float:
+    """What a deployment comes to in the objective; see :class:`~ieco_opt.results.alternatives.Alternative`."""
+    if objective == "preferred":
+        return score(answer.latency_s, answer.cost_usd_per_mtok, preference)
+    return answer.latency_s if objective == "fastest" else taken_by(answer, measure)
+
+
+def excess_of(objective: str, value: float, best: float) -> float:
+    """By how much a value of the objective is worse than the optimum, as a share."""
+    if objective == "preferred":
+        return max(0.0, float(np.expm1(min(best - value, _LARGEST))))
+    if objective == "throughput":
+        return max(0.0, 1.0 - value / best)
+    return relative_excess(value, best)
+
+
+def combination_of(answer: Deployment, differ: Collection[str]) -> Combination:
+    """What a deployment has of what answers are to differ in."""
+    return Combination(
+        accelerator=answer.accelerator if "accelerator" in differ else None,
+        engine=answer.engine if "engine" in differ else None,
+        layout=replace(answer.parallelism, redundant_experts=0).short() if "layout" in differ else None,
+    )
 
 
 def relative_excess(value: float, least: float) -> float:

@@ -14,7 +14,7 @@ EXACT = 1e-9
 _DIFFERENCE = 4.0 * float_info.epsilon
 """Absolute difference up to which two values of a / b - 1, of the same a and b near each other, are the same."""
 
-_NEAR_ZERO = frozenset({"gap", "gain", "loss"})
+_NEAR_ZERO = frozenset({"gap", "gain", "loss", "excess"})
 """Figures of that form: a relative difference of them would be one of their rounding."""
 
 

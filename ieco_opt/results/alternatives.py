@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ieco_opt.defaults import Differ
+from ieco_opt.defaults import Differ, FleetObjective, ObjectiveName
+from ieco_opt.documents.origin import found as shown
+from ieco_opt.documents.types import Flag, FromZero, FromZeroOrInfinite, Number, Record, Text, Whole
 from ieco_opt.errors import ScenarioError
+from ieco_opt.results.answer import Answer, Question
 from ieco_opt.results.deployment import Deployment
-from ieco_opt.results.encoding import plain
-from ieco_opt.results.guarantee import Status
+from ieco_opt.results.frontier import Frontier
+from ieco_opt.results.guarantee import Guarantee, GuaranteeKind, Status
 from ieco_opt.results.instances import InstanceRow
-from ieco_opt.results.plan import FleetPlan
-from ieco_opt.results.versions import Versions
+from ieco_opt.results.plan import FleetPlan, FleetResult
+from ieco_opt.results.shown import ShownAnswer
+from ieco_opt.results.statistics import AlternativesStatistics, Counts, FleetStatistics, SearchStatistics
 from ieco_opt.scenario import Fleet, Scenario
-from ieco_opt.scenario.solver_config import SolverConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +32,7 @@ _FIRST = ("rank", "excess", "objective", "combinations")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Combination:
+class Combination(Record):
     """What answers differ in; ``None`` where that is no matter, or is not known.
 
     Attributes
@@ -41,11 +44,11 @@ class Combination:
         prefill instances ``prefill``; of an operating point its instance type.
     """
 
-    workload: str | None = None
-    pool: str | None = None
-    accelerator: str | None = None
-    engine: str | None = None
-    layout: str | None = None
+    workload: Text | None = None
+    pool: Text | None = None
+    accelerator: Text | None = None
+    engine: Text | None = None
+    layout: Text | None = None
 
     def __str__(self) -> str:
         choices = " ".join(str(value) for item in fields(self)[1:] if (value := getattr(self, item.name)) is not None)
@@ -53,7 +56,7 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Record):
     """One answer, the best that gives up something of each one before it.
 
     Attributes
@@ -67,24 +70,32 @@ class Alternative:
         Of the answer among those that were left: proven the best, or how far it may be from that.
     combinations
         What it uses: of a deployment one, of a plan one for each that serves requests.
+    deployment, plan
+        The answer; ``None`` the one of both that the scenario does not ask for.
     """
 
-    excess: float
-    objective: float
+    excess: FromZeroOrInfinite
+    objective: Number
     status: Status
-    gap: float
+    gap: FromZeroOrInfinite
     combinations: tuple[Combination, ...]
-    answer: Deployment | FleetPlan
+    deployment: Deployment | None
+    plan: FleetPlan | None
+
+    @property
+    def answer(self) -> Deployment | FleetPlan:
+        """The deployment or the plan."""
+        answer = self.plan if self.deployment is None else self.deployment
+        assert answer is not None
+        return answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alternatives:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Alternatives(ShownAnswer, Answer):
     """Near-optimal alternatives of one scenario, the optimum first, by the objective.
 
     Attributes
     ----------
-    objective, preference
-        What is best, and k of ``preferred``.
     differ
         What each answer differs in from every other.
     within
@@ -93,27 +104,21 @@ class Alternatives:
         As many were asked for at most; ``None``: all.
     next_one
         Where the list ends with ``beyond``: the best of what is left, which is too far from the optimum.
+    ended
+        Why the list ends: the next is too far, there is no other, as many as were asked for are found, or a limit.
     complete
         Proven: whatever else lies within the share uses all that some answer of the list uses.
-    stopped
-        Why the search ended early, if it did.
     """
 
     scenario: Scenario | Fleet
-    objective: str
-    preference: float | None
     differ: tuple[Differ, ...]
-    within: float
-    count: int | None
+    within: FromZero
+    count: Whole | None
     found: tuple[Alternative, ...]
     next_one: Alternative | None
     ended: Ended
-    complete: bool
-    stopped: str | None
-    solver: SolverConfig
-    solves: int
-    seconds: float
-    versions: Versions
+    complete: Flag
+    statistics: AlternativesStatistics
 
     def __len__(self) -> int:
         return len(self.found)
@@ -122,9 +127,82 @@ class Alternatives:
         return self.found[index]
 
     @property
+    def objective(self) -> str:
+        """What is best."""
+        assert self.question.objective is not None
+        return self.question.objective
+
+    @property
+    def preference(self) -> float | None:
+        """K of ``preferred``."""
+        return self.question.preference
+
+    @property
+    def solves(self) -> int:
+        """Programs that were solved."""
+        return self.statistics.solves
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the whole search."""
+        return self.statistics.seconds
+
+    @property
     def of_fleet(self) -> bool:
         """Whether the answers are plans."""
         return isinstance(self.scenario, Fleet)
+
+    @property
+    def every(self) -> tuple[Alternative, ...]:
+        """Those of the list, and the one after it."""
+        return self.found if self.next_one is None else (*self.found, self.next_one)
+
+    def as_points(self) -> Frontier | FleetResult:
+        """The answers of the list as points or plans that can be started; nothing is proven of them together."""
+        guarantee = Guarantee(GuaranteeKind.PARTIAL, stopped="a list of alternatives")
+        common: dict[str, Any] = {
+            name: getattr(self, name) for name in ("scenario", "resolved", "status", "solver", "versions", "notes")
+        }
+        common["guarantee"] = guarantee
+        if self.of_fleet:
+            return FleetResult(
+                question=Question(kind="plan", objective=self.question.objective),
+                plans=tuple(each.plan for each in self.found if each.plan is not None),
+                statistics=FleetStatistics(0, 0, 0, 0, 0, 0.0, 0.0),
+                **common,
+            )
+        return Frontier(
+            question=Question(kind="frontier"),
+            deployments=tuple(each.deployment for each in self.found if each.deployment is not None),
+            statistics=SearchStatistics(Counts(0, 0, 0, {}), 0, 0, 0, 0.0, 0.0, ()),
+            **common,
+        )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Fields that contradict others, each with what was found and what is expected."""
+        yield from Answer.contradictions(self)
+        objectives = get_args(FleetObjective if self.of_fleet else ObjectiveName)
+        if self.question.objective not in objectives:
+            expected = f"one of {', '.join(objectives)} of a {'fleet' if self.of_fleet else 'deployment'}"
+            yield "question.objective", f"found {shown(self.question.objective)}, expected {expected}"
+        if not self.found:
+            yield "found", "found none, expected at least the optimum"
+        wanted, other = ("plan", "deployment") if self.of_fleet else ("deployment", "plan")
+        named = [(f"found[{at}]", each) for at, each in enumerate(self.found)]
+        named += [] if self.next_one is None else [("next_one", self.next_one)]
+        for name, each in named:
+            if getattr(each, wanted) is None:
+                yield f"{name}.{wanted}", f"found null, expected the {wanted} that the scenario asks for"
+            if getattr(each, other) is not None:
+                yield f"{name}.{other}", f"found one, expected null with a scenario that asks for a {wanted}"
+        if (self.next_one is not None) != (self.ended == "beyond"):
+            expected = "an alternative" if self.ended == "beyond" else "null"
+            yield (
+                "next_one",
+                f"found {'null' if self.next_one is None else 'one'}, expected {expected} with ended {self.ended}",
+            )
+        if (self.stopped is not None) != (self.ended == "stopped"):
+            yield "ended", f"found {self.ended} with guarantee.stopped {shown(self.stopped)}"
 
     def to_dataframe(self) -> pd.DataFrame:
         """One row a deployment, or one for each type of instance of a plan, with ``rank`` from 1."""
@@ -143,16 +221,9 @@ class Alternatives:
             table.insert(at, name, values)
         return table
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Everything, as a JSON file has it; what is infinite is null."""
-        own = {item.name: plain(getattr(self, item.name)) for item in fields(self) if item.name != "scenario"}
-        return {"scenario": self.scenario.to_mapping(), **own}
-
-    def to_json(self) -> str:
-        """The same as text."""
-        from ieco_opt.documents.json_document import json_text
-
-        return json_text(self.to_mapping())
+    def main_table(self) -> pd.DataFrame:
+        """The table that a CSV or Parquet file holds."""
+        return self.to_dataframe()
 
 
 def rows_of(alternative: Alternative) -> tuple[Deployment | InstanceRow, ...]:

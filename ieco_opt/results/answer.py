@@ -17,7 +17,9 @@ from ieco_opt.scenario.fields import refused_at
 from ieco_opt.scenario.resolved import Resolved
 from ieco_opt.scenario.solver_config import SolverConfig
 
-QuestionKind = Literal["frontier", "solve", "plan", "fleet_frontier", "explain", "explain_fleet", "compare"]
+QuestionKind = Literal[
+    "frontier", "solve", "plan", "fleet_frontier", "explain", "explain_fleet", "compare", "alternatives"
+]
 
 _OF_DEPLOYMENTS = get_args(ObjectiveName)
 _OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
@@ -25,6 +27,8 @@ _OBJECTIVES: dict[QuestionKind, tuple[str, ...]] = {
     "explain": _OF_DEPLOYMENTS,
     "plan": get_args(FleetObjective),
     "explain_fleet": get_args(FleetObjective),
+    # Of deployments or of fleets, as the scenario is.
+    "alternatives": tuple(dict.fromkeys((*_OF_DEPLOYMENTS, *get_args(FleetObjective)))),
 }
 """Objectives of the questions that have one."""
 
@@ -36,6 +40,7 @@ _GUARANTEES: dict[QuestionKind, tuple[GuaranteeKind, ...]] = {
     "explain": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL, GuaranteeKind.NONE),
     "explain_fleet": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
     "compare": (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED, GuaranteeKind.PARTIAL),
+    "alternatives": (GuaranteeKind.SINGLE, GuaranteeKind.PARTIAL),
 }
 """What an answer may guarantee, by what was asked."""
 
@@ -48,7 +53,8 @@ class Question(Record):
     ----------
     objective
         ``solve``, ``explain``: ``fastest``, ``cheapest``, ``preferred``, ``energy`` or ``carbon``. ``plan``,
-        ``explain_fleet``: ``cost``, ``power``, ``gpus``, ``energy``, ``carbon`` or ``throughput``.
+        ``explain_fleet``: ``cost``, ``power``, ``gpus``, ``energy``, ``carbon`` or ``throughput``. ``alternatives``: as
+        of ``solve`` or of ``plan``.
     preference
         k of speed**k / cost, with the objective ``preferred``.
     against

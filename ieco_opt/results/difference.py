@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,19 @@ from ieco_opt.results.answer import QuestionKind
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SAME = 1e-9
+"""Relative difference of numbers from which on they are others: less is rounding."""
+
+
+def same_figure(one: object, other: object) -> bool:
+    """Whether two values are the same: numbers but for rounding, everything else exactly."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return one == other or math.isclose(one, other, rel_tol=SAME)
+    return one == other
+
 
 Cause = Literal["scenario", "profile", "catalog", "question", "solver", "versions"]
 """Where two results may differ so that their answers do: fields of the scenario, constants of its calibration profiles,
@@ -111,6 +125,36 @@ class InstancesChange(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeuristicChange(Record):
+    """What a heuristic finds in two comparisons; ``None`` where one has it not, or nothing that is comparable.
+
+    Attributes
+    ----------
+    share_found_before, share_found_after
+        Share of the points of the exact frontier that it found.
+    cost_regret_before, cost_regret_after
+        Median regret of its points at matched speed, as a share.
+    hypervolume_before, hypervolume_after
+        Its hypervolume over that of the exact frontier.
+    """
+
+    name: Text
+    share_found_before: float | None
+    share_found_after: float | None
+    cost_regret_before: float | None
+    cost_regret_after: float | None
+    hypervolume_before: float | None
+    hypervolume_after: float | None
+
+    @property
+    def moved(self) -> bool:
+        """Whether any of the figures is another one."""
+        before = (self.share_found_before, self.cost_regret_before, self.hypervolume_before)
+        after = (self.share_found_after, self.cost_regret_after, self.hypervolume_after)
+        return not all(map(same_figure, before, after))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference(Record):
     """What changed from one result to another of the same sort.
 
@@ -122,11 +166,14 @@ class Difference(Record):
         What differs of what answers depend on, by where.
     answer
         Figures of the answer that differ: columns of a deployment, totals of a plan, ends and number of points of a
-        frontier, and of workloads and pools by their names.
+        frontier, and of workloads and pools by their names. Of explanations also what is said of limits, by their
+        fields, and of runner-ups; of comparisons the measures of heuristics, by their names.
     frontier
-        Of frontiers.
+        Of frontiers, and of the exact frontiers of comparisons.
     instances
-        Of plans.
+        Of plans, and of plans that are explained.
+    heuristics
+        Of comparisons.
     """
 
     kind: QuestionKind
@@ -135,15 +182,20 @@ class Difference(Record):
     answer: tuple[Change, ...]
     frontier: FrontierDifference | None = None
     instances: tuple[InstancesChange, ...] = ()
+    heuristics: tuple[HeuristicChange, ...] = ()
+
+    @property
+    def frontier_moved(self) -> bool:
+        """Whether two frontiers differ anywhere."""
+        return self.frontier is not None and any(
+            (step.cost_before, step.layout_before) != (step.cost_after, step.layout_after)
+            for step in self.frontier.steps
+        )
 
     @property
     def same_answer(self) -> bool:
         """Whether nothing changed in the answer."""
-        moved = self.frontier is not None and any(
-            (step.cost_before, step.layout_before) != (step.cost_after, step.layout_after)
-            for step in self.frontier.steps
-        )
-        return not (self.answer or self.instances or moved)
+        return not (self.answer or self.instances or self.frontier_moved)
 
     @property
     def same(self) -> bool:

@@ -54,7 +54,7 @@ class GuaranteeKind(StrEnum):
     """Every point listed is nondominated; others may be missing."""
 
     SINGLE = "single"
-    """The one answer that was asked for."""
+    """The one answer that was asked for; of alternatives each is that to a question of its own."""
 
     PARTIAL = "partial"
     """A limit ended the search: ``open_regions`` may hold better answers."""

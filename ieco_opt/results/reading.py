@@ -13,6 +13,7 @@ from ieco_opt.documents.json_document import lines_of, parse_mapping
 from ieco_opt.documents.origin import Known, Location, Origin, found, undotted
 from ieco_opt.documents.text_file import read_text
 from ieco_opt.errors import Fault, ScenarioError
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer, QuestionKind
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.earlier_models import completed
@@ -36,6 +37,7 @@ KINDS: dict[QuestionKind, type[Answer]] = {
     "explain": Explanation,
     "explain_fleet": FleetExplanation,
     "compare": Comparison,
+    "alternatives": Alternatives,
 }
 """Records of answers, by what was asked."""
 
@@ -46,7 +48,7 @@ _HEAD = 2000
 
 
 def load_result(path: str | Path, *, max_setups: int | None = None) -> Answer:
-    """Read a saved result of any kind: a frontier, a deployment, a plan, an explanation or a comparison.
+    """Read a saved result of any kind: a frontier, a deployment, a plan, an explanation, a comparison or alternatives.
 
     Parameters
     ----------
@@ -182,7 +184,8 @@ class _Reader:
         return scenario
 
     def _loaded(self, given: Mapping[str, object], kind: type[Answer], known: Known) -> Scenario | Fleet:
-        load = load_fleet_mapping if kind in (FleetResult, FleetExplanation) else load_scenario_mapping
+        of_fleet = kind in (FleetResult, FleetExplanation) or (kind is Alternatives and given.get("kind") == "fleet")
+        load = load_fleet_mapping if of_fleet else load_scenario_mapping
         origin = self.origin
         return load(given, origin.file, known, files=origin.files, max_setups=origin.max_setups)
 

@@ -62,3 +62,11 @@ class ComparisonStatistics(Record):
 
     exact: SearchStatistics | None
     heuristic_seconds: tuple[FromZero, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlternativesStatistics(Record):
+    """How many programs near-optimal alternatives took, and how long."""
+
+    solves: Count
+    seconds: FromZero

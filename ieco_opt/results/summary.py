@@ -49,6 +49,8 @@ def _question(answer: Answer) -> str:
     if question.kind in words:
         return words[question.kind]
     asked = _ASKED[str(question.objective)].format(question.preference)
+    if question.kind == "alternatives":
+        return f"{asked} and near-optimal alternatives"
     return f"what decides {asked}" if question.kind.startswith("explain") else asked
 
 
@@ -59,11 +61,16 @@ def _guarantee(answer: Answer) -> str:
     if guarantee.kind == "covered":
         delta = f"{100.0 * (guarantee.coverage or 0.0):.3g} %"
         return f"covered: for every feasible answer one listed is at most {delta} more expensive and {delta} worse"
+    if answer.question.kind == "alternatives":
+        return f"each the best of what those before leave; {answer.status}"
     return f"{_KINDS[guarantee.kind]}; {answer.status}"
 
 
 def _ends(answer: Any) -> Iterator[str]:
     """The first and the last point, or whatever else the answer holds."""
+    if answer.question.kind == "alternatives":
+        yield from _alternatives(answer)
+        return
     points = getattr(answer, "deployments", None)
     if points is None:
         points = answer.plans
@@ -75,6 +82,15 @@ def _ends(answer: Any) -> Iterator[str]:
     if subset is not None and subset.members:
         limits = [each.limit for each in subset.members]
         yield f"no deployment meets {'together: ' * (len(limits) > 1)}{', '.join(limits)}"
+
+
+def _alternatives(answer: Any) -> Iterator[str]:
+    """Each with the share by which it is worse."""
+    proven = "proven to be all" if answer.complete else "there may be more"
+    noun = f"{'plan' if answer.of_fleet else 'deployment'}{'' if len(answer) == 1 else 's'}"
+    yield f"{len(answer)} {noun} within {100.0 * answer.within:.3g} %, by {', '.join(answer.differ)}; {proven}"
+    for each in answer.found:
+        yield f"+{100.0 * each.excess:.3g} %: {_line(each.answer)}"
 
 
 def _line(point: Any) -> str:

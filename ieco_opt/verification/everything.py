@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.design_space.dominance import Cells, joined
 from ieco_opt.explanation.bounds import Bounds, bounds_of
@@ -49,6 +50,10 @@ class Everything:
             return self
         pool = self.pool.measuring(measure)
         return replace(self, pool=pool, cost=pool.at(self.parts, self.parts.hi)[1], _asked={})
+
+    def where(self, kept: NDArray[np.bool_]) -> Everything:
+        """Those of some parts, shape (parts,), alone."""
+        return replace(self, parts=self.parts.where(kept), speed=self.speed[kept], cost=self.cost[kept], _asked={})
 
     def __len__(self) -> int:
         return len(self.pool.alternatives)

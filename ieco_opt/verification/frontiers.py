@@ -61,7 +61,7 @@ def of_the_guarantee(result: Frontier | Comparison, everything: Everything) -> I
         return
     if question.kind == "solve":
         if guarantee.kind is GuaranteeKind.SINGLE:
-            yield from _not_the_best(question, listed, everything)
+            yield from not_the_best(question, listed, everything)
         return
     if guarantee.kind in (GuaranteeKind.COMPLETE, GuaranteeKind.COVERED):
         expected = max(question.delta or 0.0, result.solver.largest_gap)
@@ -82,9 +82,10 @@ def of_the_guarantee(result: Frontier | Comparison, everything: Everything) -> I
         yield from _uncovered(listed, coverage if question.points is None else None, guarantee, everything)
 
 
-def _not_the_best(question: Question, listed: Sequence[Deployment], everything: Everything) -> Iterator[str]:
+def not_the_best(question: Question, listed: Sequence[Deployment], everything: Everything) -> Iterator[str]:
+    """Deployments that are worse in what was asked than another of those that are searched."""
     goal = Goal(question.objective or "fastest", question.preference or 0.0)
-    exact = best(everything.pool, everything.bounds, goal)
+    exact = best(everything.pool, everything.bounds, goal, np.unique(everything.parts.row))
     for one in listed:
         found = (
             None if exact is None else Found(everything.pool, exact.row, exact.batch, 1.0 / exact.latency_s, exact.cost)

@@ -38,7 +38,11 @@ def of_the_plans(result: FleetResult, resolved: ResolvedFleet) -> Iterator[str]:
     """Every plan but for the figures of the performance model, and the plans against each other."""
     for at, plan in enumerate(result.plans):
         asked = resolved.at_demand(plan.demand_factor)
-        problems = [*of_the_plan(result, resolved, plan), *_next_cheaper(asked, plan), *_levels(result, asked, plan)]
+        problems = [
+            *of_the_plan(result, resolved, plan),
+            *_next_cheaper(asked, plan),
+            *of_the_levels(result, asked, plan),
+        ]
         yield from (f"plans[{at}]: {problem}" for problem in problems)
     if result.is_frontier:
         yield from _order(result)
@@ -99,7 +103,7 @@ def _is_old(result: FleetResult, plan: FleetPlan) -> bool:
     return result.versions.ieco_opt.startswith(BEFORE_LEVELS) and not plan.levels
 
 
-def _levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
+def of_the_levels(result: FleetResult, resolved: ResolvedFleet, plan: FleetPlan) -> Iterator[str]:
     """The criteria that chose a plan: their order, what the plan comes to in each, and that bounds fit."""
     if not plan.levels:
         if result.stopped is None and not result.versions.ieco_opt.startswith(BEFORE_LEVELS):

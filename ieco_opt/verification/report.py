@@ -15,7 +15,7 @@ class Verification:
         One line for each thing that is wrong.
     unchecked
         One line for each thing that could not be checked.
-    deployments, configurations, heuristics, plans, rows, nodes
+    deployments, configurations, heuristics, plans, rows, nodes, alternatives
         What was looked at; ``configurations`` are all of the scenario, among which better deployments were sought.
     """
 
@@ -25,6 +25,7 @@ class Verification:
     plans: int = 0
     rows: int = 0
     nodes: int = 0
+    alternatives: int = 0
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.pareto.run import measure_of
+from ieco_opt.performance.energy import Measure
 from ieco_opt.results.agreement import differences
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer, status_of
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
@@ -19,9 +21,9 @@ from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import AnswerStatus, GuaranteeKind
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.results.reading import load_result
-from ieco_opt.scenario import ResolvedFleet, ResolvedScenario, resolve, resolve_fleet
+from ieco_opt.scenario import Fleet, ResolvedFleet, ResolvedScenario, Scenario, resolve, resolve_fleet
 from ieco_opt.scenario.margin import band_error, errors_of
-from ieco_opt.verification import comparisons, explanations, fleet_explanations, frontiers, plans
+from ieco_opt.verification import alternatives, comparisons, explanations, fleet_explanations, frontiers, plans
 from ieco_opt.verification.consistency import against_each_other, of_each_deployment, of_the_answer, of_the_neighbours
 from ieco_opt.verification.deployments import DeploymentModel
 from ieco_opt.verification.everything import Everything
@@ -89,7 +91,10 @@ class Scene:
             fleet = resolve_fleet(result.scenario)
             around = FleetExplanationModel(fleet) if isinstance(result, FleetExplanation) else None
             return cls(fleet, PlanModel(fleet), explained_plan=around)
-        assert isinstance(result, Frontier | Explanation | Comparison)
+        if isinstance(result, Alternatives) and isinstance(result.scenario, Fleet):
+            fleet = resolve_fleet(result.scenario if same_model else fleet_without_engines(result.scenario))
+            return cls(fleet, PlanModel(fleet) if same_model else None)
+        assert isinstance(result.scenario, Scenario)
         if not same_model:
             return cls(resolve(without_engines(result.scenario)))
         resolved = resolve(result.scenario)
@@ -116,6 +121,8 @@ def check(result: Answer, scene: Scene) -> Verification:
             _check_deployments(result, scene, report)
             if isinstance(result, Frontier) and result.pessimistic is not None:
                 _check_pessimistic(result, scene, report)
+        elif isinstance(result, Alternatives):
+            _check_alternatives(result, scene, report)
     return report
 
 
@@ -146,6 +153,36 @@ def _check_explained_plan(result: FleetExplanation, scene: Scene, report: Verifi
     report.plans += sum((each.removed is not None) + (each.least is not None) for each in result.limits)
     report.unchecked += fleet_explanations.UNCHECKED
     report.unchecked += [fleet_explanations.NOT_EXAMINED] if result.stopped is not None else []
+
+
+def _check_alternatives(result: Alternatives, scene: Scene, report: Verification) -> None:
+    """Each answer by itself, those of deployments against all that those before leave, and the list as a whole."""
+    expected = status_of(result.guarantee, (each.status for each in result.found))
+    if result.status is not expected:
+        report.problems.append(f"status: found {result.status}, its alternatives and its guarantee make it {expected}")
+    report.problems += alternatives.of_the_guarantee(result)
+    report.alternatives = len(result.found)
+    report.unchecked += alternatives.unchecked(result)
+    if isinstance(scene.resolved, ResolvedFleet):
+        plans_ = [each.plan for each in result.every if each.plan is not None]
+        report.plans = len(plans_)
+        report.rows = sum(len(plan.instances) for plan in plans_)
+        report.nodes = sum(len({(row.pool, row.node) for row in plan.nodes}) for plan in plans_)
+        model = scene.model if isinstance(scene.model, PlanModel) else None
+        report.problems += alternatives.of_the_list(result, Measure.COST)
+        report.problems += alternatives.of_the_plans(result, scene.resolved, model)
+        return
+    try:
+        measure = measure_of(result.question.objective, scene.resolved)
+    except ScenarioError as error:
+        report.problems += [f"question.{fault.field}: {fault.message}" for fault in error.faults]
+        return
+    everything = None if scene.everything is None else scene.everything.measuring(measure)
+    report.deployments = len(result.every)
+    report.configurations = 0 if everything is None else len(everything)
+    report.problems += alternatives.of_the_list(result, measure)
+    known = scene.model if isinstance(scene.model, DeploymentModel) else None
+    report.problems += alternatives.of_the_deployments(result, scene.resolved, known, everything)
 
 
 def _check_deployments(result: Frontier | Explanation | Comparison, scene: Scene, report: Verification) -> None:

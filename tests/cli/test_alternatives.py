@@ -60,7 +60,7 @@ def test_files_hold_what_is_shown(small: str, tmp_path: Path, capsys: pytest.Cap
     assert "proven: every feasible deployment has the accelerator of one of these" in capsys.readouterr().out
     values = json.loads(whole.read_text())
     assert (values["ended"], values["complete"], values["next_one"]) == ("exhausted", True, None)
-    assert [each["answer"]["accelerator"] for each in values["found"]] == ["H100-SXM", "L40S"]
+    assert [each["deployment"]["accelerator"] for each in values["found"]] == ["H100-SXM", "L40S"]
 
 
 def test_a_question_is_answered_as_it_is_planned(capsys: pytest.CaptureFixture[str]) -> None:

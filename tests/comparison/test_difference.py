@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from saved_results import DRAFTED, EXPERTS, FLEET, result
+from explained_fleets import counted
+from saved_results import DRAFTED, EXPERTS, FLEET, KINDS, result
 
 import ieco_opt
 from ieco_opt.comparison.differing_frontiers import Point, frontier_difference
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.text.difference import NO_DIFFERENCE, render
+from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.explanation import Explanation
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.plan import FleetResult
 
 
-@pytest.mark.parametrize("kind", ["frontier", "preferred", "plan", "fleet_frontier", "stopped"])
+@pytest.mark.parametrize("kind", [*KINDS, "explained plan"])
 def test_a_result_does_not_differ_from_itself(kind: str, tmp_path: Path) -> None:
-    answer = result(kind)
-    assert isinstance(answer, Frontier | FleetResult)
+    answer: Any = explained_plan() if kind == "explained plan" else result(kind)
     answer.to_json(tmp_path / "saved.json")
     found = ieco_opt.diff(answer, tmp_path / "saved.json")
     assert found.same
@@ -155,10 +159,92 @@ def cheaper() -> FleetResult:
 def test_two_results_of_different_sorts_are_refused(tmp_path: Path) -> None:
     for before, after, said in (
         ("plan", "frontier", "after: found a frontier, expected a plan, as the other is"),
-        ("explanation", "frontier", "before: found an explanation, expected a frontier, a deployment or a plan"),
+        ("explanation", "frontier", "after: found a frontier, expected an explanation, as the other is"),
+        ("frontier", "comparison", "after: found a comparison, expected a frontier, as the other is"),
     ):
         with pytest.raises(ScenarioError) as refused:
             ieco_opt.diff(result(before), result(after))
         assert str(refused.value) == said
     with pytest.raises(ScenarioError, match="found a folder without plan"):
         ieco_opt.diff(tmp_path, tmp_path)
+
+
+def _explained(**limits: float) -> Explanation:
+    changed = copy.deepcopy(DRAFTED)
+    changed["limits"] |= limits
+    return ieco_opt.explain(ieco_opt.Scenario(**changed), objective="cheapest")
+
+
+def test_explanations_differ_in_what_limits_do_and_who_comes_next() -> None:
+    before = result("explanation")
+    assert isinstance(before, Explanation)
+    after = _explained(max_cost=0.3, min_speed=200.0)
+    found = ieco_opt.diff(before, after)
+    answer = {each.name: (each.before, each.after) for each in found.answer}
+    effects = {effect.limit: effect for effect in after.limits}
+    assert not before.limits[[each.limit for each in before.limits].index("limits.min_speed")].binds
+    assert effects["limits.min_speed"].binds
+    assert answer["limits.min_speed.binds"] == (False, True)
+    removed = effects["limits.min_speed"].removed
+    assert removed is not None
+    assert answer["limits.min_speed.removed_gain"] == (None, removed.gain)
+    losses = [value for name, (_, value) in answer.items() if name.endswith(".loss") and value is not None]
+    same = {each.loss for each in before.runner_ups} & {each.loss for each in after.runner_ups}
+    assert sorted({*losses, *same}) == sorted(each.loss for each in after.runner_ups)
+    shown = render(found, 100)
+    assert "binds now: limits.min_speed" in shown
+    assert f"{100.0 * removed.gain:.3g} %" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_an_explanation_that_has_no_answer_differs_in_that() -> None:
+    before, after = result("explanation"), result("infeasible")
+    assert isinstance(after, Explanation)
+    found = ieco_opt.diff(before, after)
+    assert found.causes["question"]
+    shown = render(found, 100)
+    assert "the first has one that meets its limits, the second none" in shown
+    assert after.infeasible_subset is not None
+    for each in after.infeasible_subset.members:
+        change = next(one for one in found.answer if one.name == f"{each.limit}.needed")
+        assert (change.before, change.after) == (None, each.needed)
+    assert "the first has none that meets its limits, the second one" in render(ieco_opt.diff(after, before), 100)
+
+
+@functools.cache
+def explained_plan(**limits: float) -> FleetExplanation:
+    return ieco_opt.explain(counted(**({"limits": limits} if limits else {})))
+
+
+def test_explained_plans_differ_as_plans_do_and_in_their_limits() -> None:
+    before, after = explained_plan(), explained_plan(max_power_kw=20.0)
+    found = ieco_opt.diff(before, after)
+    answer = {each.name: (each.before, each.after) for each in found.answer}
+    assert answer["limits.max_power_kw.binds"] == (True, False)
+    assert answer["usd_per_hour"] == (before.plan.usd_per_hour, after.plan.usd_per_hour)
+    assert {(each.pool, each.instances_before, each.instances_after) for each in found.instances} == {
+        *((row.pool, row.instances, 10 if row.pool == "hungry" else 0) for row in before.plan.instances)
+    }
+    shown = render(found, 90)
+    assert "binds no longer: limits.max_power_kw" in shown
+    assert "two explanations of plans" in shown
+
+
+def test_comparisons_differ_in_what_heuristics_find() -> None:
+    before = result("comparison")
+    assert isinstance(before, Comparison)
+    first = before.heuristics[0]
+    changed = replace(first, share_found=0.125, proposals=first.proposals[:1])
+    after = replace(before, heuristics=(changed,), budget=replace(before.budget, seed=7))
+    found = ieco_opt.diff(before, after)
+    assert [(each.name, each.before, each.after) for each in found.causes["question"]] == [("budget.seed", 0, 7)]
+    assert [(each.name, each.share_found_before, each.share_found_after) for each in found.heuristics] == [
+        (first.name, first.share_found, 0.125),
+        (before.heuristics[1].name, before.heuristics[1].share_found, None),
+    ]
+    answer = {each.name: (each.before, each.after) for each in found.answer}
+    assert answer[f"heuristics.{first.name}.share_of_frontier_found"] == (first.share_found, 0.125)
+    assert answer[f"heuristics.{first.name}.proposals"] == (len(first.proposals), 1)
+    assert f"the exact frontiers: {NO_DIFFERENCE}" in render(found, 100)
+    assert "12.5 %" in render(found, 100)
+    assert max(map(len, render(found, 60).splitlines())) <= 60

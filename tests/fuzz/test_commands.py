@@ -211,6 +211,15 @@ _DEPLOYMENT_OPTIONS: dict[str, list[SearchStrategy[list[str]]]] = {
         option("--delta", [0.3], [0, "x"]),
         *_COMMON,
     ],
+    "alternatives": [
+        option("--within", ["2%", "0.5", "1000%"], ["-1%", "x", "nan"]),
+        option("--count", [1, 2, 3], [0, -1, "x"], 1),
+        option("--differ", ["layout", "engine", "accelerator"], ["pool", "x"]),
+        option("--objective", _OBJECTIVES, ["best"]),
+        _OUT,
+        _FORMAT,
+        flag("--quiet"),
+    ],
     "export": [
         option("--out", ["out.lp", "out.mps"], ["out.txt"], 1),
         option("--objective", ["fastest", "cheapest"], ["preferred"]),
@@ -264,6 +273,9 @@ def fleets(folder: Path, data: DataObject) -> None:
     mapping = data.draw(st.sampled_from(FLEETS))
     write(folder / "fleet.yaml", data.draw(scenario_texts([mapping])))
     arguments = ["fleet", "fleet.yaml", *data.draw(overrides(mapping)), *drawn_options(data, _FLEET_OPTIONS)]
+    if data.draw(seldom(5)):
+        # With the options of deployments, of which a fleet refuses some.
+        arguments = ["alternatives", *arguments[1:2], *drawn_options(data, _DEPLOYMENT_OPTIONS["alternatives"])]
     check_one(folder, data, arguments + with_config(data, folder))
 
 
@@ -311,8 +323,9 @@ def results(folder: Path, data: DataObject) -> None:
         at = data.draw(st.integers(0, len(text)))
         text = text[:at] + data.draw(st.sampled_from(["", "{", "\x00", "1e999"]))
     write(folder / "result.json", text)
-    read = data.draw(st.sampled_from([["verify", "result.json"], ["report", "result.json", "--out", "page.html"]]))
-    check_one(folder, data, [*read, *data.draw(flag("--quiet"))])
+    report = ["report", "result.json", "--out", "page.html"]
+    read = data.draw(st.sampled_from([["verify", "result.json"], report, ["launch", "result.json", "--point", "2"]]))
+    check_one(folder, data, [*read, *(data.draw(flag("--quiet")) if read[0] != "launch" else [])])
 
 
 POINT = {

@@ -429,6 +429,31 @@ def test_of_what_is_infeasible_the_page_says_why(tmp_path: Path) -> None:
     assert rows[0][:2] == ["limits.min_speed", "50000 tokens/s for each request"]
 
 
+def test_of_a_fleet_that_no_plan_serves_the_page_says_what_would_do(tmp_path: Path) -> None:
+    pool = {"name": "h200", "accelerator": "H200-SXM", "gpus": 4, "rented_by": "gpu"}
+    chat = {"name": "chat", "model": "Llama-3.1-70B", "prompt_tokens": 4000, "output_tokens": 1000, "engine": "vllm"}
+    chat |= {"weights": ["bf16"], "requests_per_s": 0.1, "min_speed": 100, "design_space": {"pipeline_parallel": [1]}}
+    fleet = {"version": 2, "kind": "fleet", "name": "<b>tight</b>", "pools": [pool], "workloads": [chat]}
+    path = tmp_path / "fleet.json"
+    path.write_text(json.dumps(fleet))
+    status, said = run(path, "--out", tmp_path / "a.html")
+    assert status == 3
+    assert said.endswith("a.html\n")
+    written = (tmp_path / "a.html").read_text("utf-8")
+    assert "<b>" not in written
+    words = " ".join(Read(written).texts)
+    assert "Not possible: <b>tight</b>" in words
+    assert "no configuration that fits on its pools meets min_speed 100" in words
+    assert re.search(r"Change one TPOT to 1[0-9.]+ ms", words)
+    # Beside a result that has an answer, and of several workloads without the changes of one question.
+    fleet["workloads"] = [chat, chat | {"name": "more"}]
+    path.write_text(json.dumps(fleet))
+    assert run(path, saved("frontier", tmp_path), "--out", tmp_path / "a.html")[0] == 3
+    words = " ".join(Read((tmp_path / "a.html").read_text("utf-8")).texts)
+    assert "chat, more on 4 GPUs of h200" in words
+    assert "Change one" not in words
+
+
 def test_a_stopped_search_says_so(tmp_path: Path) -> None:
     assert run(saved("stopped", tmp_path), "--out", tmp_path / "a.html")[0] == 4
     assert "NOT PROVEN" in (tmp_path / "a.html").read_text("utf-8")

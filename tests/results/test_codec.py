@@ -245,7 +245,7 @@ def test_nothing_is_lost(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_top_level_is_that_of_file_format_2(kind: str) -> None:
     values = to_mapping(result(kind))
-    points = "plans" if "plans" in values else "deployments"
+    points = next(name for name in ("plans", "deployments", "found") if name in values)
     assert tuple(values)[: len(TOP_LEVEL)] == TOP_LEVEL
     assert tuple(values)[-len(LAST) :] == LAST
     assert isinstance(values[points], list)

@@ -22,6 +22,7 @@ from saved_results import DRAFTED, EXPERTS, FLEET, KINDS, result
 
 import ieco_opt
 from ieco_opt.errors import IecoOptError
+from ieco_opt.results.alternatives import rows_of
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.plan import FleetPlan
@@ -38,6 +39,8 @@ QUESTIONS = {
     "explanation": "Explanation of 'small': what decides the cheapest deployment",
     "infeasible": "Explanation of 'small': what decides the fastest deployment",
     "comparison": "Comparison of 'small-experts': heuristics against the exact frontier",
+    "alternatives": "Alternatives of 'small': the cheapest deployment and near-optimal alternatives",
+    "alternative_plans": "Alternatives of 'small-fleet': least cost and near-optimal alternatives",
 }
 GUARANTEES = {
     "frontier": "covered: for every feasible answer one listed is at most 30 % more expensive and 30 % worse",
@@ -48,12 +51,17 @@ GUARANTEES = {
     "explanation": "single: the one answer that was asked for; optimal",
     "infeasible": "none: proven, no answer exists; infeasible",
     "comparison": "covered: for every feasible answer one listed is at most 1 % more expensive and 1 % worse",
+    "alternatives": "each the best of what those before leave; optimal",
+    "alternative_plans": "each the best of what those before leave; optimal",
 }
-PICTURED = tuple(kind for kind in KINDS if kind not in ("explanation", "infeasible"))
+ALTERNATIVES = ("alternatives", "alternative_plans")
+PICTURED = tuple(kind for kind in KINDS if kind not in ("explanation", "infeasible", *ALTERNATIVES))
 MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "html": b"<!DOCTYPE html>"}
 
 
 def points_of(answer: Any) -> tuple[Any, ...]:
+    if hasattr(answer, "found"):
+        return tuple(row for each in answer.found for row in rows_of(each))
     return tuple(answer.plans if hasattr(answer, "plans") else answer.deployments)
 
 
@@ -68,7 +76,15 @@ def test_a_dozen_lines_say_what_a_result_is(kind: str) -> None:
     assert max(map(len, lines)) <= 120
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALTERNATIVES)
+def test_alternatives_are_listed_with_what_they_lose(kind: str) -> None:
+    answer: Any = result(kind)
+    lines = [line.strip() for line in repr(answer).splitlines()]
+    assert lines[2].startswith(f"{len(answer)} {'plan' if kind == 'alternative_plans' else 'deployment'}")
+    assert [line.partition(" %: ")[0] for line in lines[3:]] == [f"+{100.0 * each.excess:.3g}" for each in answer.found]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ALTERNATIVES])
 def test_the_ends_of_a_result_are_named(kind: str) -> None:
     answer = result(kind)
     lines = [line.strip() for line in repr(answer).splitlines()]
@@ -227,11 +243,13 @@ def test_exactly_the_file_that_is_given_is_written(kind: str, ending: str, folde
     assert own.read_bytes() == other.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["explanation", "infeasible"])
-def test_an_explanation_has_no_picture(kind: str, folder: Path) -> None:
+@pytest.mark.parametrize("kind", ["explanation", "infeasible", *ALTERNATIVES])
+def test_what_is_no_curve_has_no_picture(kind: str, folder: Path) -> None:
     answer: Any = result(kind)
     for draw in (answer.plot, lambda: answer.plot("picture.png"), lambda: ieco_opt.plot(answer)):
-        with pytest.raises(ieco_opt.ScenarioError, match="found Explanation, expected a frontier") as caught:
+        with pytest.raises(
+            ieco_opt.ScenarioError, match=f"found {type(answer).__name__}, expected a frontier"
+        ) as caught:
             draw()
         assert len(caught.value.faults) == 1
     assert list(folder.iterdir()) == []

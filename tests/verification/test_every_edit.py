@@ -20,6 +20,8 @@ UNSEEN = {
     "*.cost_cap": "cost_cap",
     "confirmed": "confirmed",
     "plans.*.levels.*.bound": "bounds of plans",
+    "found.*.plan.levels.*.bound": "bounds of plans",
+    "found": "no plan is missing from the list",
     "plans.*.next_cheaper": "next_cheaper",
     "plans.*.next_cheaper.*.objective": "next_cheaper",
     "heuristics": "what they claim",
@@ -37,7 +39,10 @@ UNSEEN_OF_A_STOPPED_SEARCH = {
     "deployments.*.status": "a status less certain",
 }
 
-ASKED = ("question.objective", "question.preference", "question.against", "question.delta", "budget.*")
+ASKED = (
+    *("question.objective", "question.preference", "question.against", "question.delta", "budget.*"),
+    *("within", "count", "differ", "differ.*"),
+)
 """What was asked: another question may have the same answer."""
 
 NAMES_A_ROW = (
@@ -74,7 +79,9 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def without_order(edit: Edit) -> bool:
-    """Whether only rows of one node change places: they have no order."""
+    """Whether only rows of one node change places, or alternatives that are as good: they have no order."""
+    if edit.place[-1] == "found":
+        return edit.now == edit.was[::-1] and len({each["excess"] for each in edit.was}) == 1
     swapped = edit.place[-1] == "nodes" and edit.now == edit.was[::-1]
     return swapped and len({(row["pool"], row["node"]) for row in edit.was}) == 1
 
@@ -111,6 +118,7 @@ def test_every_kind_is_here() -> None:
         *((kind, "single") for kind in ("solve", "explain", "plan")),
         ("explain", "none"),
         ("compare", "covered"),
+        ("alternatives", "single"),
         ("fleet_frontier", "covered"),
         ("fleet_frontier", "complete"),
     }

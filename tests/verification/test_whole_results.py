@@ -12,6 +12,7 @@ from saved_results import KINDS, result
 import ieco_opt
 from ieco_opt.pareto import run
 from ieco_opt.performance.model_version import MODEL_VERSION
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.frontier import Frontier
@@ -34,6 +35,11 @@ def test_it_counts_what_it_looked_at(kind: str) -> None:
         rows = sum(len(plan.instances) for plan in answer.plans)
         nodes = sum(len({(row.pool, row.node) for row in plan.nodes}) for plan in answer.plans)
         assert found == (0, 0, 0, len(answer.plans), rows, nodes)
+    elif isinstance(answer, Alternatives):
+        deployments = 0 if answer.of_fleet else len(answer.every)
+        assert (found[0], found[3]) == (deployments, len(answer.every) - deployments)
+        assert ieco_opt.verify(answer).alternatives == len(answer)
+        assert max(found[1], found[5]) > 0
     else:
         assert isinstance(answer, Frontier | Explanation | Comparison)
         heuristics = len(answer.heuristics) if isinstance(answer, Comparison) else 0

@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ieco_opt.reports.page.not_possible import NotPossible
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.variations import Variations
 
 __all__ = ["check_page_ending", "page", "report", "save"]
 
 
-def page(results: Sequence[Answer], *, files: Sequence[str | None] = (), variations: Variations | None = None) -> str:
+def page(
+    results: Sequence[Answer],
+    *,
+    files: Sequence[str | None] = (),
+    variations: Variations | None = None,
+    not_possible: Sequence[NotPossible] = (),
+) -> str:
     """Put results of any kind on one page.
 
     Parameters
@@ -22,6 +29,8 @@ def page(results: Sequence[Answer], *, files: Sequence[str | None] = (), variati
         Where each result is saved, for the commands that the page shows; ``None`` or nothing: nowhere.
     variations
         What stands beside the one plan of a page.
+    not_possible
+        Fleets that no plan serves.
 
     Raises
     ------
@@ -32,7 +41,9 @@ def page(results: Sequence[Answer], *, files: Sequence[str | None] = (), variati
     from ieco_opt.reports.page.shown import Shown
 
     named = [*files, *([None] * (len(results) - len(files)))]
-    return document([Shown(result, file) for result, file in zip(results, named, strict=True)], variations)
+    return document(
+        [Shown(result, file) for result, file in zip(results, named, strict=True)], variations, not_possible
+    )
 
 
 def report(results: Answer | Sequence[Answer], path: str | Path | None = None) -> str:
@@ -59,6 +70,7 @@ def save(
     *,
     files: Sequence[str | None] = (),
     variations: Variations | None = None,
+    not_possible: Sequence[NotPossible] = (),
 ) -> None:
     """Write that page to a file, completely or not at all; parameters as of :func:`page`.
 
@@ -70,7 +82,7 @@ def save(
     from ieco_opt.documents.destinations import replace_file
 
     check_page_ending(Path(path))
-    replace_file(Path(path), page(results, files=files, variations=variations).encode())
+    replace_file(Path(path), page(results, files=files, variations=variations, not_possible=not_possible).encode())
 
 
 def check_page_ending(path: Path) -> None:

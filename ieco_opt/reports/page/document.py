@@ -7,17 +7,20 @@ from typing import Any
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.reports.page import assets
+from ieco_opt.reports.page.alternatives import alternatives_section
 from ieco_opt.reports.page.comparisons import comparison_section
 from ieco_opt.reports.page.explanations import explanation_section
 from ieco_opt.reports.page.fleet_explanations import fleet_explanation_section
 from ieco_opt.reports.page.fleet_frontiers import fleet_frontier_section
 from ieco_opt.reports.page.frontiers import frontier_section
 from ieco_opt.reports.page.markup import Markup, Part, cells, code, joined, tag
+from ieco_opt.reports.page.not_possible import NotPossible, not_possible_section
 from ieco_opt.reports.page.plans import plan_section
 from ieco_opt.reports.page.shown import Section, Shown, badge
 from ieco_opt.reports.page.tables import table_of
 from ieco_opt.reports.text import wording
 from ieco_opt.reports.text.explanation_fleet import one_line
+from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.comparison import Comparison
 from ieco_opt.results.explanation import Explanation
@@ -31,19 +34,22 @@ _MOST_NAMES = 3
 """Scenarios that the title of a page names."""
 
 
-def document(shown: Sequence[Shown[Answer]], variations: Variations | None) -> str:
-    """The page of some results.
+def document(
+    shown: Sequence[Shown[Answer]], variations: Variations | None, not_possible: Sequence[NotPossible] = ()
+) -> str:
+    """The page of some results, and of fleets that no plan serves.
 
     Raises
     ------
     ScenarioError
         There is none.
     """
-    if not shown:
+    if not shown and not not_possible:
         raise ScenarioError.single("found no result, expected at least one", field="results")
-    sections = _sections(shown, variations)
+    none = [not_possible_section(f"not-possible-{number}", each) for number, each in enumerate(not_possible, 1)]
+    sections = [*_sections(shown, variations), *none]
     charts = any("<figure" in each.content for each in sections)
-    title = _title(shown)
+    title = _title([*(one.name for one in shown), *(each.fleet.name for each in not_possible)])
     body = tag(
         "body",
         tag("a", "Skip to the content", href="#content", class_="skip"),
@@ -73,8 +79,8 @@ def _head(title: str, *, charts: bool) -> Markup:
     )
 
 
-def _title(shown: Sequence[Shown[Answer]]) -> str:
-    names = list(dict.fromkeys(one.name for one in shown))
+def _title(of: Sequence[str]) -> str:
+    names = list(dict.fromkeys(of))
     if len(names) > _MOST_NAMES:
         return f"{', '.join(names[: _MOST_NAMES - 1])} and {len(names) - _MOST_NAMES + 1} more"
     return ", ".join(names)
@@ -96,6 +102,8 @@ def _sections(shown: Sequence[Shown[Answer]], variations: Variations | None) -> 
                 parts.append(explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
             case FleetExplanation():
                 parts.append(fleet_explanation_section(f"explained-{number}", Shown(one.answer, one.file)))
+            case Alternatives():
+                parts.append(alternatives_section(f"alternatives-{number}", Shown(one.answer, one.file)))
     return parts
 
 
@@ -140,6 +148,8 @@ def _extent(answer: Answer) -> str:
         )
     if isinstance(answer, FleetExplanation):
         return one_line(answer)
+    if isinstance(answer, Alternatives):
+        return wording.counted(len(answer), "plan" if answer.of_fleet else "deployment")
     found: Any = answer
     if len(found.deployments) == 1:
         return wording.worth(found.deployments[0])
@@ -158,4 +168,4 @@ def _footer(shown: Sequence[Shown[Answer]], *, charts: bool) -> Markup:
     if checks:
         told.append(tag("p", "Check without the solver: ", *(joined(tag("code", each), " ") for each in checks)))
     notice = assets.notice() if charts else None
-    return tag("footer", *told, notice)
+    return tag("footer", *told, notice) if told else Markup()

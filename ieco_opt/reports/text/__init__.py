@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def render(answer: Answer, width: int = 100) -> str:
     """Put an answer of any kind into text for a terminal of ``width`` columns."""
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.comparison import Comparison
     from ieco_opt.results.explanation import Explanation
     from ieco_opt.results.fleet_explanation import FleetExplanation
@@ -39,6 +40,10 @@ def render(answer: Answer, width: int = 100) -> str:
             from ieco_opt.reports.text import comparison
 
             return comparison.render(answer, width)
+        case Alternatives():
+            from ieco_opt.reports.text import alternatives
+
+            return alternatives.render(answer, width)
     raise TypeError(f"no text for a {type(answer).__name__}")
 
 

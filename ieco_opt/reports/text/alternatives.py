@@ -12,6 +12,7 @@ from ieco_opt.reports.text.table_columns import counts, gaps, hourly_costs, numb
 from ieco_opt.reports.text.titled_table import TitledTable, fitted
 from ieco_opt.results.alternatives import Alternative, Alternatives, Combination, rows_of
 from ieco_opt.results.deployment import Deployment
+from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet
 
@@ -21,17 +22,35 @@ _LEFT_OUT_FIRST = ("batch", "TTFT", "weights", "proof", "engine")
 def render(result: Alternatives, width: int = 100) -> str:
     """Put alternatives into text for a terminal of ``width`` columns."""
     width = max(width, LEAST_WIDTH)
-    rows = [row for each in result.found for row in rows_of(each)]
-    too_many = result.of_fleet and len(rows) > MOST_ROWS
-    columns = _of_totals(result) if too_many else _of_plans(result) if result.of_fleet else _of_deployments(result)
-    table = TitledTable(_heading(result), speaking(columns), _LEFT_OUT_FIRST)
-    changes = [wrapped(_changes(result), width, indent="  ")] if too_many else []
+    table = TitledTable(heading(result), speaking(columns_of(result)), _LEFT_OUT_FIRST)
+    changes = [wrapped(changes_of(result), width, indent="  ")] if _has_too_many(result) else []
+    return "\n\n".join([fitted(table, width), *changes, wrapped(foot(result), width)])
+
+
+def columns_of(result: Alternatives) -> list[Column]:
+    """One row a deployment or type of instance; where those are more than people read, one a plan."""
+    if not result.of_fleet:
+        return _of_deployments(result)
+    return _of_totals(result) if _has_too_many(result) else _of_plans(result)
+
+
+def _rows(result: Alternatives) -> list[Deployment | InstanceRow]:
+    return [row for each in result.found for row in rows_of(each)]
+
+
+def _has_too_many(result: Alternatives) -> bool:
+    return result.of_fleet and len(_rows(result)) > MOST_ROWS
+
+
+def foot(result: Alternatives) -> list[str]:
+    """What is known of everything else, what letters mean, and how far to trust the figures."""
+    rows = _rows(result)
     layouts = [row.parallelism.short() for row in rows if row.parallelism is not None]
-    foot = [_rest(result), *wording.letters_in(layouts), *wording.trust(rows), _solver(result)]
-    return "\n\n".join([fitted(table, width), *changes, wrapped(foot, width)])
+    return [_rest(result), *wording.letters_in(layouts), *wording.trust(rows), _solver(result)]
 
 
-def _heading(result: Alternatives) -> str:
+def heading(result: Alternatives) -> str:
+    """What is listed of what, in a line."""
     count = len(result.found)
     noun = "plan" if result.of_fleet else "deployment"
     others = wording.counted(count - 1, "alternative")
@@ -164,7 +183,7 @@ def _of_totals(result: Alternatives) -> list[Column]:
     ]
 
 
-def _changes(result: Alternatives) -> list[str]:
+def changes_of(result: Alternatives) -> list[str]:
     """What the best plan uses, and what each other one uses instead."""
     best = set(result.found[0].combinations)
     lines = [f"1 uses {_by_workload(best)}"]

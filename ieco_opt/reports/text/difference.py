@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ieco_opt.reports.text.difference_kinds import (
+    EXPLAINED,
+    as_share,
+    is_share,
+    of_heuristics,
+    said_of_alternatives,
+    said_of_limits,
+    shown_beside,
+)
 from ieco_opt.reports.text.table import LEAST_WIDTH, Column, indented, joined, shortened
 from ieco_opt.reports.text.table_columns import numbers, words
 from ieco_opt.reports.text.wording import counted, letters_in
@@ -26,18 +35,28 @@ _SUBJECTS = {
     "solve": "two deployments",
     "plan": "two plans",
     "fleet_frontier": "two frontiers of plans",
+    "explain": "two explanations",
+    "explain_fleet": "two explanations of plans",
+    "compare": "two comparisons",
+    "alternatives": "two lists of alternatives",
 }
 
-_FIRST = {
-    "solve": (
-        *("speed_tokens_per_s", "cost_usd_per_mtok", "latency_s", "throughput_tokens_per_s", "gpus", "accelerator"),
-        *("weights", "kv_cache", "engine", "tensor_parallel", "attention_data_parallel", "pipeline_parallel"),
-        *("expert_parallel", "batch", "bottleneck", "time_to_first_token_s", "power_kw", "status", "guarantee"),
-    ),
-    "plan": (
-        *("usd_per_hour", "gpus", "power_kw", "requests_per_s", "throughput_tokens_per_s", "instances", "nodes"),
-        *("demand_factor", "status", "guarantee"),
-    ),
+_OF_DEPLOYMENTS = (
+    *("speed_tokens_per_s", "cost_usd_per_mtok", "latency_s", "throughput_tokens_per_s", "gpus", "accelerator"),
+    *("weights", "kv_cache", "engine", "tensor_parallel", "attention_data_parallel", "pipeline_parallel"),
+    *("expert_parallel", "batch", "bottleneck", "time_to_first_token_s", "power_kw", "status", "guarantee"),
+)
+_OF_PLANS = (
+    *("usd_per_hour", "gpus", "power_kw", "requests_per_s", "throughput_tokens_per_s", "instances", "nodes"),
+    *("demand_factor", "status", "guarantee"),
+)
+_FIRST: Mapping[str, tuple[str, ...]] = {
+    "solve": _OF_DEPLOYMENTS,
+    "explain": _OF_DEPLOYMENTS,
+    "plan": _OF_PLANS,
+    "explain_fleet": _OF_PLANS,
+    "alternatives": ("objective", "alternatives", "ended", "complete", "next_excess", "guarantee"),
+    "compare": ("points", "fastest_tokens_per_s", "least_cost_usd_per_mtok", "guarantee"),
 }
 """Figures that are shown; JSON has them all."""
 
@@ -66,7 +85,12 @@ def render(difference: Difference, width: int = 100, *, names: tuple[str, str] =
     shown = _shown(difference)
     if shown:
         parts.append(_lines_of(shown, width))
-    if difference.frontier is not None:
+    beside = shown_beside(difference)
+    if beside:
+        parts.append(_cut(beside, width, missing="-"))
+    if difference.heuristics:
+        parts.append(of_heuristics(difference.heuristics, width))
+    if difference.frontier is not None and (difference.frontier_moved or difference.kind != "compare"):
         parts += _frontier(difference.frontier, width)
     if difference.instances:
         parts.append(_instances(difference, width))
@@ -78,30 +102,42 @@ def _why(difference: Difference, width: int) -> list[list[str]]:
     parts = []
     for cause, changes in difference.causes.items():
         if changes:
-            more = len(changes) - _MOST_CHANGES
-            foot = [f"  and {more} more (--format json has all)"] if more > 0 else []
-            parts.append(
-                [f"why: {_CAUSES[cause]}", *_lines_of(changes[:_MOST_CHANGES], width, missing="not set"), *foot]
-            )
+            parts.append([f"why: {_CAUSES[cause]}", *_cut(changes, width, missing="not set")])
     if not parts:
         said = "why: nothing that answers depend on differs; a limit of time may have ended one search earlier"
         parts.append([indented(said, width)])
     return parts
 
 
+def _cut(changes: Sequence[Change], width: int, *, missing: str) -> list[str]:
+    """A table of the first of some changes, and how many more there are."""
+    more = len(changes) - _MOST_CHANGES
+    foot = [f"  and {more} more (--format json has all)"] if more > 0 else []
+    return [*_lines_of(changes[:_MOST_CHANGES], width, missing=missing), *foot]
+
+
 def _sentences(difference: Difference) -> list[str]:
     """What changed, in words."""
     changed = {change.name: change for change in difference.answer}
-    if difference.kind == "solve":
+    limits = said_of_limits(difference.answer) if difference.kind in EXPLAINED else []
+    if difference.kind in ("solve", "explain"):
         speed, cost = changed.get("speed_tokens_per_s"), changed.get("cost_usd_per_mtok")
-        return [f"the answer is {_moved(speed, 'faster', 'slower')} and {_moved(cost, 'more expensive', 'cheaper')}"]
-    if difference.kind == "plan":
+        if speed is not None and None in (speed.before, speed.after):
+            one, other = ("none", "one") if speed.before is None else ("one", "none")
+            return [f"the first has {one} that meets its limits, the second {other}"]
+        said = f"the answer is {_moved(speed, 'faster', 'slower')} and {_moved(cost, 'more expensive', 'cheaper')}"
+        return [said, *limits]
+    if difference.kind in ("plan", "explain_fleet"):
         cost, gpus = changed.get("usd_per_hour"), changed.get("gpus")
         served = changed.get("requests_per_s")
         parts = [f"the plan is {_moved(cost, 'more expensive', 'cheaper')}"]
         parts.append("with as many GPUs" if gpus is None else f"with {_by(gpus, 'GPUs')}")
         parts += [] if served is None else [f"for {_by(served, 'requests/s')}"]
-        return [", ".join(parts)]
+        return [", ".join(parts), *limits]
+    if difference.kind == "alternatives":
+        return said_of_alternatives(difference.answer)
+    if difference.kind == "compare" and not difference.frontier_moved:
+        return [f"the exact frontiers: {NO_DIFFERENCE}"]
     assert difference.frontier is not None
     return _of_frontier(difference.frontier)
 
@@ -163,7 +199,18 @@ def _shown(difference: Difference) -> Sequence[Change]:
     if first is None:
         return difference.answer
     by_name = {change.name: change for change in difference.answer}
-    parts = [change for change in difference.answer if change.name.startswith(("workloads.", "pools."))]
+    speed = by_name.get("speed_tokens_per_s")
+    if difference.kind == "explain" and speed is not None and None in (speed.before, speed.after):
+        first = ("guarantee",)
+    beside = {change.name for change in shown_beside(difference)}
+    parts = [
+        change
+        for change in difference.answer
+        # What a limit is reached at stands among the figures of its workload already.
+        if change.name.startswith(("workloads.", "pools."))
+        and change.name not in beside
+        and not change.name.endswith((".reached", "_gain"))
+    ]
     return [by_name[name] for name in first if name in by_name] + parts[:_MOST_CHANGES]
 
 
@@ -171,13 +218,16 @@ def _lines_of(changes: Sequence[Change], width: int, *, missing: str = "-") -> l
     """A table of values before and after; long names and values are shortened."""
     most = max((width - _NARROW) // 3, _LEAST_CELL)
     before, after = (
-        tuple(shortened(missing if value is None else _cell(value), most) for value in values)
+        tuple(
+            shortened(missing if value is None else as_share(change.name, value) or _cell(value), most)
+            for change, value in zip(changes, values, strict=True)
+        )
         for values in zip(*((change.before, change.after) for change in changes), strict=True)
     )
     columns = [
         Column("before", "", before),
         Column("after", "", after),
-        Column("", "", tuple(_percent(change.ratio) for change in changes)),
+        Column("", "", tuple("" if is_share(change.name) else _percent(change.ratio) for change in changes)),
     ]
     left = width - sum(column.width + 2 for column in columns) - 2
     columns.insert(0, words("", (shortened(change.name, max(left, _LEAST_CELL)) for change in changes)))
