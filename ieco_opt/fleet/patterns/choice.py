@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +125,26 @@ class _Listing:
 
 
 @dataclass(slots=True)
+class _End:
+    """Labels from one end, and of those before which label and which row of a step each came from."""
+
+    labels: Labels
+    _before: list[tuple[Step, NDArray[np.int32], NDArray[np.int32]]] = field(default_factory=list)
+
+    def grow(self, step: Step, labels: Labels) -> None:
+        """Take one more step."""
+        self.labels = labels
+        self._before.append((step, labels.parent, labels.row))
+
+    def trace(self, at: int, rows: list[int]) -> None:
+        """Write down which row of each workload's step a label came from."""
+        for step, parent, row in reversed(self._before):
+            if step.workload is not None:
+                rows[step.workload] = int(row[at])
+            at = int(parent[at])
+
+
+@dataclass(slots=True)
 class _Search:
     """Labels from both ends of the workloads; what is left unused of the pools comes last."""
 
@@ -156,20 +176,20 @@ class _Search:
         self.most_labels = self.pairs = 0
         order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)))
         endings = [self._ending_of(at, budget) for at in range(len(self.places))]
-        ends: list[list[tuple[Step | None, Labels]]] = [[(None, self._nothing())], [(None, self._nothing())]]
+        ends = (_End(self._nothing()), _End(self._nothing()))
         for step in (*order, *endings):
-            smaller = min(ends, key=lambda end: len(end[-1][1].cost))
-            smaller.append((step, self._grown(smaller[-1][1], step, budget + self.rounding)))
-            self.most_labels = max(self.most_labels, len(smaller[-1][1].cost))
-            if not len(smaller[-1][1].cost):
+            smaller = min(ends, key=lambda end: len(end.labels.cost))
+            smaller.grow(step, self._grown(smaller.labels, step, budget + self.rounding))
+            self.most_labels = max(self.most_labels, len(smaller.labels.cost))
+            if not len(smaller.labels.cost):
                 return None
-        one, other = (end[-1][1] for end in ends)
+        one, other = (end.labels for end in ends)
         pair = self._matched(one, other, budget + self.rounding)
         if pair is None:
             return None
         rows = [0] * len(steps)
         for end, at in zip(ends, pair, strict=True):
-            _trace(end, at, rows)
+            end.trace(at, rows)
         return float(one.cost[pair[0]] + other.cost[pair[1]]), rows
 
     def _ending_of(self, place: int, budget: float) -> Step:
@@ -257,11 +277,3 @@ class _Search:
         cost = one.cost[first] + other.cost[last]
         at = int(cost.argmin())
         return (int(first[at]), int(last[at])) if cost[at] <= budget else None
-
-
-def _trace(end: Sequence[tuple[Step | None, Labels]], at: int, rows: list[int]) -> None:
-    """Write down which row of each workload's step a label came from."""
-    for step, labels in reversed(end):
-        if step is not None and step.workload is not None:
-            rows[step.workload] = int(labels.row[at])
-        at = int(labels.parent[at])
