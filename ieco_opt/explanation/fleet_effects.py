@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.explanation.fleet_choices import Choice, choices_of
 from ieco_opt.explanation.fleet_limits import FleetLimit, LimitKind, is_plenty, limits_of_fleet
 from ieco_opt.explanation.fleet_neighbours import Found, Neighbours, Solver
 from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.records import dataclass
 from ieco_opt.results.agreement import EXACT
 from ieco_opt.results.fleet_explanation import FleetLimitEffect, FleetRunnerUp, Relaxed
 from ieco_opt.results.plan import FleetPlan
@@ -77,7 +78,7 @@ class Effects:
         space = self.near.space(fleet)
         if plenty and self.near.is_endless(space, self.base.demand_factor):
             return None
-        found = self.solver.best(space)
+        found = self.solver.best(space, closed_forms=True)
         # A plan of the fleet is one of the looser fleet.
         assert found is not None
         return found
@@ -119,7 +120,7 @@ class Effects:
         return None
 
     def _better(self, limit: FleetLimit, value: float) -> FleetPlan | None:
-        found = self.solver.best(self._space(limit, value))
+        found = self.solver.best(self._space(limit, value), closed_forms=True)
         better = found is not None and self.near.is_better(found.objective, self.base.objective)
         return found.described() if found is not None and better else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.throughput import MostServed, Multiples
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.serving import Phase
+from ieco_opt.records import dataclass
 from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet, ResolvedFleet, ResolvedWorkload, resolve_fleet
@@ -158,15 +159,22 @@ class Solver:
     near: Neighbours
     asked: Asked
 
-    def best(self, space: FleetSpace) -> Found | None:
+    def best(self, space: FleetSpace, *, closed_forms: bool = False) -> Found | None:
         """The best plan with its bound; ``None``: proven, there is none.
+
+        Parameters
+        ----------
+        closed_forms
+            Take the plan of a closed form where there is one (docs/proof.md): for how good a plan can be, which it
+            proves as a solver does. Which of equally good plans is found may differ.
 
         Raises
         ------
         Stopped
             A limit or an interrupt ended the search before the best was found.
         """
-        planner, asked = FleetPlanner(space, self.asked.run), replace(self.asked, space=space)
+        planner = FleetPlanner(space, self.asked.run, closed_forms=closed_forms)
+        asked = replace(self.asked, space=space)
         if self.near.objective == "throughput":
             return self._most(planner, asked)
         found = planner.best(Quantity(self.near.objective))

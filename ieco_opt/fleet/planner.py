@@ -28,16 +28,25 @@ from ieco_opt.solvers.watch import Report
 class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
 
-    ``bare``: solves programs as they are, without their relaxation and a start, and those that have a closed form
-    without a solver. That is quicker where columns are few; where there are many, the start is what a limit would
-    leave.
+    ``closed_forms``: asks no solver for programs that have a closed form, which proves as much (docs/proof.md).
+    ``bare``: does so too, and solves all others as they are, without their relaxation and a start. That is quicker
+    where columns are few; where there are many, the start is what a limit would leave.
     """
 
-    def __init__(self, space: FleetSpace, run: Run, *, report: Report | None = None, bare: bool = False) -> None:
+    def __init__(
+        self,
+        space: FleetSpace,
+        run: Run,
+        *,
+        report: Report | None = None,
+        bare: bool = False,
+        closed_forms: bool = False,
+    ) -> None:
         self.space = space
         self.run = run
         self.report = report
         self.bare = bare
+        self.closed_forms = closed_forms or bare
         self.size = (0, 0, 0)
         self._completions = run.beside()
         self._relaxations = run.beside(relaxed=True)
@@ -60,7 +69,7 @@ class FleetPlanner:
 
         It starts with the columns that this one has; what it solves counts here too, unless it is not ``counted``.
         """
-        other = FleetPlanner(self.space, run, bare=self.bare)
+        other = FleetPlanner(self.space, run, bare=self.bare, closed_forms=self.closed_forms)
         other._columns = dict(self._columns)
         if counted:
             self._others.append(other)
@@ -68,7 +77,8 @@ class FleetPlanner:
 
     def at_demand(self, factor: float) -> FleetPlanner:
         """A planner of the same fleet with a multiple of its demands, in the same run; what it solves counts here."""
-        other = FleetPlanner(self.space.at_demand(factor), self.run, bare=self.bare)
+        space = self.space.at_demand(factor)
+        other = FleetPlanner(space, self.run, bare=self.bare, closed_forms=self.closed_forms)
         # What is of use beyond the demand does not depend on it.
         other._columns = {key: columns for key, columns in self._columns.items() if key[1]}
         other._relaxations, other._completions, other._others = self._relaxations, self._completions, self._others
@@ -175,7 +185,7 @@ class FleetPlanner:
         SolverError
             What the solver says contradicts the plan it found.
         """
-        if self.bare and has_closed_form(data):
+        if self.closed_forms and has_closed_form(data):
             return self._in_closed_form(data, speed_factor)
         by_patterns = self._by_patterns(data, speed_factor) if known is None else None
         if by_patterns is not None and by_patterns.gap <= self._accepted:
