@@ -50,7 +50,7 @@ class FleetPlanner:
         self.size = (0, 0, 0)
         self._completions = run.beside()
         self._relaxations = run.beside(relaxed=True)
-        self._columns: dict[tuple[float, bool], list[list[Column]]] = {}
+        self._columns: dict[tuple[float, bool, frozenset[int] | None], list[list[Column]]] = {}
         self._others: list[FleetPlanner] = []
 
     @property
@@ -90,14 +90,16 @@ class FleetPlanner:
         *,
         space: FleetSpace | None = None,
         covered: Sequence[float | None] | None = None,
+        on: frozenset[int] | None = None,
     ) -> FleetProblem:
         """The numbers at one speed factor, of another capacity if given; columns of the last factor are kept.
 
         ``covered`` is that of :meth:`FleetSpace.problem`; with it also columns that are of use beyond the demand.
+        ``on``: with columns of some pools alone, by position.
         """
-        key = (speed_factor, covered is not None)
+        key = (speed_factor, covered is not None, on)
         if key not in self._columns:
-            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None)}
+            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None, on=on)}
         return (space or self.space).problem(self._columns[key], covered)
 
     def best(
@@ -114,11 +116,33 @@ class FleetPlanner:
         Stopped
             A limit or an interrupt ended the search.
         """
-        problem = self.problem(speed_factor)
+        on = None
+        if self.bare and minimise is Quantity.COST:
+            plan = self._on_the_cheapest_pool(speed_factor, epsilons or {})
+            on = None if plan is None else self.space.within(plan.totals[Quantity.COST])
+            if plan is not None and len(on or ()) == 1:
+                return plan
+        problem = self.problem(speed_factor, on=on)
         if problem.unserved:
             return None
         data = FleetProgramData(problem, minimise, dict(epsilons or {}))
         return self.solve(data, speed_factor)
+
+    def _on_the_cheapest_pool(self, speed_factor: float, epsilons: Mapping[Quantity, float]) -> Plan | None:
+        """The cheapest plan of several pools that keeps to the one that can be rented for least, in closed form.
+
+        No cheaper plan uses a pool of which a node, or a GPU, costs more than that plan. ``None`` where there is no
+        such plan, or no closed form.
+        """
+        pools = self.space.pools
+        if len(pools) == 1:
+            return None
+        cheapest = min(range(len(pools)), key=lambda at: pools[at].least_usd_per_hour)
+        problem = self.problem(speed_factor, on=frozenset({cheapest}))
+        data = FleetProgramData(problem, Quantity.COST, dict(epsilons))
+        if problem.unserved or not has_closed_form(data):
+            return None
+        return self._in_closed_form(data, speed_factor)
 
     def exists(self, problem: FleetProblem, epsilons: Mapping[Quantity, float]) -> bool:
         """Whether any plan meets ``epsilons``.
