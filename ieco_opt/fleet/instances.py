@@ -271,7 +271,7 @@ class DecodingSetups:
         quick = latency_s <= service.max_latency_s
         if np.isinf(service.max_time_to_first_token_s):
             return quick
-        first = lift(self.transfer_s, batch)
+        first = lift(self.transfer_s, latency_s)
         if self.phase is Phase.COLOCATED:
             first = self.time_to_first_token_s(latency_s, batch.astype(float))
         return quick & (first <= service.max_time_to_first_token_s)

@@ -302,7 +302,7 @@ def _table_columns(
     kept = np.concatenate([np.empty(0, dtype=np.intp), *best])
     told = (served[kept] / table.margin, room[kept], moved[kept], batch[kept], busy[kept], row[kept])
     for size, *each in zip(gpus[kept].tolist(), *(column.tolist() for column in told), strict=True):
-        serves_s, room_s, moved_s, batches, busy_s, rows = map(tuple, each)
+        serves_s, room_s, moved_s, batches, busy_s, taken = map(tuple, each)
         yield Column(
             workload=index,
             pool=table.pools[0],
@@ -313,7 +313,7 @@ def _table_columns(
             transfer_s=moved_s,
             batch=batches,
             busy_s=busy_s,
-            origin=Origin(at, rows),
+            origin=Origin(at, taken),
             cache_form=table.cache_form,
             margin=table.margin,
         )

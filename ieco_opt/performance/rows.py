@@ -34,7 +34,8 @@ def stack_rows(tables: Sequence[Table]) -> Table:
 
 def distinct(values: NDArray[Number]) -> NDArray[Number]:
     """The different values, rising. ``np.unique`` without counts imports NumPy's masked arrays to ask for them."""
-    return np.unique(values, return_counts=True)[0]
+    different: NDArray[Number] = np.unique(values, return_counts=True)[0]
+    return different
 
 
 @cache

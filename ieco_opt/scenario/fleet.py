@@ -249,8 +249,8 @@ class FleetWorkload(Strict):
         assert self.prompt_tokens is not None
         assert self.output_tokens is not None
         # Both were checked, and this is asked hundreds of times.
-        sizes = {"prompt_tokens": self.prompt_tokens, "output_tokens": self.output_tokens}
-        return (RequestClass.model_construct(share=1.0, **sizes),)
+        prompt, output = self.prompt_tokens, self.output_tokens
+        return (RequestClass.model_construct(share=1.0, prompt_tokens=prompt, output_tokens=output),)
 
 
 Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
