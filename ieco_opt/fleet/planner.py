@@ -129,7 +129,7 @@ class FleetPlanner:
         return self.solve(data, speed_factor)
 
     def _on_the_cheapest_pool(self, speed_factor: float, epsilons: Mapping[Quantity, float]) -> Plan | None:
-        """The cheapest plan of several pools that keeps to the one that can be rented for least, in closed form.
+        """The cheapest plan that keeps to the pool, of several, whose first node or GPU costs least, in closed form.
 
         No cheaper plan uses a pool of which a node, or a GPU, costs more than that plan. ``None`` where there is no
         such plan, or no closed form.
