@@ -18,7 +18,6 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
-from dataclasses import dataclass
 from ieco_opt.performance.rows import distinct
 
 # Two evaluations of one deployment may differ in their last bits; one must never dominate the other.

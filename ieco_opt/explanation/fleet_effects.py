@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ieco_opt.errors import ScenarioError
 from ieco_opt.explanation.fleet_choices import Choice, choices_of
 from ieco_opt.explanation.fleet_limits import FleetLimit, LimitKind, is_plenty, limits_of_fleet
 from ieco_opt.explanation.fleet_neighbours import Found, Neighbours, Solver
 from ieco_opt.fleet.space import FleetSpace
-from ieco_opt.records import dataclass
 from ieco_opt.results.agreement import EXACT
 from ieco_opt.results.fleet_explanation import FleetLimitEffect, FleetRunnerUp, Relaxed
 from ieco_opt.results.plan import FleetPlan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from ieco_opt.fleet.space import FleetSpace, build_fleet_space
 from ieco_opt.fleet.throughput import MostServed, Multiples
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.serving import Phase
-from ieco_opt.records import dataclass
 from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.results.plan import FleetPlan
 from ieco_opt.scenario import Fleet, ResolvedFleet, ResolvedWorkload, resolve_fleet

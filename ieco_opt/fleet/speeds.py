@@ -16,7 +16,6 @@ from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.pricing import point_column
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.performance.collectives import Array
-from dataclasses import dataclass
 from ieco_opt.performance.rows import distinct
 
 STEP = 1e-7
