@@ -24,7 +24,7 @@ from ieco_opt.catalog.repository_names import (
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.documents import csv_table
 from ieco_opt.documents.origin import found as shown
-from ieco_opt.documents.packaged import packaged_row, packaged_row_texts, packaged_rows, packaged_text
+from ieco_opt.documents.packaged import packaged_row, packaged_row_texts, packaged_rows, packaged_text, rows_of
 from ieco_opt.errors import ScenarioError
 
 Entry = TypeVar("Entry")
@@ -257,7 +257,7 @@ def _packaged(
 ) -> _Entries[Entry]:
     """Entries of a file whose rows begin with a name, and on the next line the other names if there are any."""
     texts = packaged_row_texts(_PACKAGE, file_name)
-    heads = [packaged_row(_HEAD.match(text).group()) for text in texts]  # type: ignore[union-attr]
+    heads = rows_of("".join(_HEAD.match(text).group() for text in texts))  # type: ignore[union-attr]
     of_name = {head["name"]: partial(_built, text, build) for head, text in zip(heads, texts, strict=True)}
     return _indexed(heads, _BuiltWhenAsked(of_name), spelled)
 

@@ -192,6 +192,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     # What a command imports stays, and most of what it makes: looking through all of it for cycles is rarely worth it.
     gc.set_threshold(100_000, 50, 100)
+    # Pydantic would read the metadata of every installed package to look for plugins, which have nothing to say here.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:

@@ -76,6 +76,19 @@ class Alternatives:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
         return self._together(PassTime.busy_s, batch)
 
+    def latency_and_busy_s(self, batch: Array) -> tuple[Array, Array]:
+        """Both of the above."""
+        share = lift(self.model_share, batch)
+        latency_s, busy_s = (share * seconds for seconds in self.model.latency_and_busy_s(batch))
+        speculates = np.flatnonzero(self.draft_share)
+        if len(speculates):
+            drafted = batch[speculates]
+            share = lift(self.draft_share[speculates], drafted)
+            drafting_s, drafting_busy_s = self.draft.take(speculates).latency_and_busy_s(drafted)
+            latency_s[speculates] += share * drafting_s
+            busy_s[speculates] += share * drafting_busy_s
+        return latency_s, busy_s
+
     def _together(self, seconds: Callable[[PassTime, Array], Array], batch: Array) -> Array:
         """Seconds of the passes of model and draft, each times its share."""
         total = lift(self.model_share, batch) * seconds(self.model, batch)

@@ -18,6 +18,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.rows import distinct
 
 # Two evaluations of one deployment may differ in their last bits; one must never dominate the other.
 STRICT = 1.0 - 1e-12
@@ -76,7 +77,7 @@ def batch_edges(batch_min: int, batch_max: int) -> Integers:
     """Lower ends of the first cells: every small integer, then growing by a constant ratio."""
     count = max(1, int(np.ceil(np.log(batch_max / batch_min) / np.log(_FIRST_RATIO))) + 1)
     edges = np.floor(batch_min * _FIRST_RATIO ** np.arange(count)).astype(np.int64)
-    return np.unique(edges[edges <= batch_max])
+    return distinct(edges[edges <= batch_max])
 
 
 def grid_cells(

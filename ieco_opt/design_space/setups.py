@@ -16,7 +16,7 @@ from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.reserve import ServerMemory
-from ieco_opt.performance.rows import take_rows
+from ieco_opt.performance.rows import distinct, take_rows
 from ieco_opt.performance.servers import Server
 
 Integers = NDArray[np.int64]
@@ -177,8 +177,8 @@ def _found_degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         listed = np.isin(ranks / sigma, choices.tensor_parallel)
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
-    distinct = np.unique(ranks[rows]).astype(int).tolist()
-    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in distinct}
+    different = distinct(ranks[rows]).astype(int).tolist()
+    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in different}
     expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)

@@ -16,7 +16,12 @@ def packaged_text(package: str, file_name: str) -> str:
 
 def packaged_rows(package: str, file_name: str) -> list[dict[str, Any]]:
     """Mappings that a YAML file there lists."""
-    rows = parse_trusted(packaged_text(package, file_name))
+    return rows_of(packaged_text(package, file_name))
+
+
+def rows_of(text: str) -> list[dict[str, Any]]:
+    """Mappings that the YAML of such a file lists."""
+    rows = parse_trusted(text)
     assert isinstance(rows, list)
     return rows
 
@@ -28,6 +33,4 @@ def packaged_row_texts(package: str, file_name: str) -> list[str]:
 
 def packaged_row(text: str) -> dict[str, Any]:
     """The mapping of one such text."""
-    rows = parse_trusted(text)
-    assert isinstance(rows, list)
-    return dict(rows[0])
+    return rows_of(text)[0]

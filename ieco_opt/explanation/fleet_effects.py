@@ -77,7 +77,7 @@ class Effects:
         space = self.near.space(fleet)
         if plenty and self.near.is_endless(space, self.base.demand_factor):
             return None
-        found = self.solver.best(space)
+        found = self.solver.best(space, closed_forms=True)
         # A plan of the fleet is one of the looser fleet.
         assert found is not None
         return found
@@ -119,7 +119,7 @@ class Effects:
         return None
 
     def _better(self, limit: FleetLimit, value: float) -> FleetPlan | None:
-        found = self.solver.best(self._space(limit, value))
+        found = self.solver.best(self._space(limit, value), closed_forms=True)
         better = found is not None and self.near.is_better(found.objective, self.base.objective)
         return found.described() if found is not None and better else None
 

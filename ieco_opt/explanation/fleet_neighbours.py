@@ -158,15 +158,22 @@ class Solver:
     near: Neighbours
     asked: Asked
 
-    def best(self, space: FleetSpace) -> Found | None:
+    def best(self, space: FleetSpace, *, closed_forms: bool = False) -> Found | None:
         """The best plan with its bound; ``None``: proven, there is none.
+
+        Parameters
+        ----------
+        closed_forms
+            Take the plan of a closed form where there is one (docs/proof.md): for how good a plan can be, which it
+            proves as a solver does. Which of equally good plans is found may differ.
 
         Raises
         ------
         Stopped
             A limit or an interrupt ended the search before the best was found.
         """
-        planner, asked = FleetPlanner(space, self.asked.run), replace(self.asked, space=space)
+        planner = FleetPlanner(space, self.asked.run, closed_forms=closed_forms)
+        asked = replace(self.asked, space=space)
         if self.near.objective == "throughput":
             return self._most(planner, asked)
         found = planner.best(Quantity(self.near.objective))

@@ -42,7 +42,8 @@ class SetupTable:
     ``pools`` are those of that accelerator, by position. ``engine`` is ``None`` for the equations alone. ``key``
     numbers the setups alike in every class: ``setups[c]`` row r has the number ``key[c][r]``. ``offered`` are, for each
     class, all setups of every server. Service and capacity hold with ``margin``, 1 + e of the accelerator.
-    ``columns`` keeps those of every service that they were read off for.
+    ``columns`` keeps those of every service that they were read off for, and ``started`` the servers that start setups
+    with batches, by row and batch of each class.
     """
 
     pools: tuple[int, ...]
@@ -55,6 +56,7 @@ class SetupTable:
     offered: tuple[tuple[Family, ...], ...]
     margin: float = 1.0
     columns: dict[tuple[Service, bool], list[Column]] = field(default_factory=dict, compare=False, repr=False)
+    started: dict[tuple[tuple[int, int], ...], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def cache_form(self) -> CacheForm | None:

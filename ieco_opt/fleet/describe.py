@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -195,16 +195,23 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
 
 
 def _starting(table: SetupTable, column: Column, classes_served: list[int]) -> tuple[str, ...]:
-    """Servers that start the configuration with the batch of every class that it serves."""
-    common: set[str] | None = None
-    for class_index in classes_served:
-        setups, row = table.setups[class_index], np.array([column.origin.rows[class_index]])
-        alternative = (
-            setups.family.alternatives(row, 0) if isinstance(setups, PrefillSetups) else setups.alternatives.take(row)
-        )
-        found = starting(table.offered[class_index], alternative, column.batch[class_index])
-        common = set(found) if common is None else common & set(found)
-    return tuple(sorted(common or ()))
+    """Servers that start the configuration with the batch of every class that it serves; found once for every plan."""
+    batches = tuple(
+        (column.origin.rows[c], column.batch[c]) if c in classes_served else (-1, 0) for c in range(len(table.setups))
+    )
+    if batches not in table.started:
+        each = [set(_starting_one(table, c, *batches[c])) for c in classes_served]
+        table.started[batches] = tuple(sorted(set.intersection(*each))) if each else ()
+    return table.started[batches]
+
+
+def _starting_one(table: SetupTable, class_index: int, at: int, batch: int) -> Sequence[str]:
+    """Servers that start one setup with a batch of one class."""
+    setups, row = table.setups[class_index], np.array([at])
+    alternative = (
+        setups.family.alternatives(row, 0) if isinstance(setups, PrefillSetups) else setups.alternatives.take(row)
+    )
+    return starting(table.offered[class_index], alternative, batch)
 
 
 def _point_figures(space: FleetSpace, column: Column, classes_served: list[int]) -> dict[str, Any]:

@@ -64,10 +64,15 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Priced:
-    """What is known of some setups: rungs, batches between two rungs, batches up to one; by row (and rung)."""
+    """What is known of some setups: rungs, batches between two rungs, batches up to one; by row (and rung).
+
+    Batches between two rungs are from one position to before another of what was priced at once. ``meeting`` are the
+    last rungs that meet a service.
+    """
 
     ladder: Ladder | None = None
-    between: dict[tuple[int, int], Batches] = field(default_factory=dict)
+    meeting: tuple[Service, Integers] | None = None
+    between: dict[tuple[int, int], tuple[Batches, int, int]] = field(default_factory=dict)
     upto: dict[int, Batches] = field(default_factory=dict)
 
 
@@ -168,14 +173,15 @@ class DecodingSetups:
             return self.take(rows).capacities(service)
         served, busy, first = (np.zeros(len(rows)) for _ in range(3))
         found = Capacities(np.zeros(len(rows), dtype=np.int64), served, busy, first, self.transfer_s[rows])
+        waits = self.phase is Phase.COLOCATED and np.isfinite(service.max_time_to_first_token_s)
         for at, cell in enumerate(cells):
-            priced = self._priced.between[cell]
+            priced, low, high = self._priced.between[cell]
             # Both times rise with the batch, and the first batch of a cell meets the service.
-            count = int(priced.latency_s.searchsorted(service.max_latency_s, "right"))
-            if self.phase is Phase.COLOCATED:
+            count = int(priced.latency_s[low:high].searchsorted(service.max_latency_s, "right"))
+            if waits:
                 longest = service.max_time_to_first_token_s
-                count = min(count, int(priced.first_token_s.searchsorted(longest, "right")))
-            best = max(count - 1, 0)
+                count = min(count, int(priced.first_token_s[low:high].searchsorted(longest, "right")))
+            best = low + max(count - 1, 0)
             found.batch[at] = priced.batch[best]
             found.requests_per_s[at], found.busy_s[at] = priced.requests_per_s[best], priced.busy_s[best]
         return found
@@ -188,14 +194,18 @@ class DecodingSetups:
             batch = np.arange(low, most + 1, step)
             if self.batches is not None:
                 batch = np.intersect1d(batch, np.array(self.batches, dtype=np.int64))
-            (known,) = self._listing(np.array([row]), batch[None, :])
+            known = Batches(*(each[0] for each in self._listing(np.array([row]), batch[None, :])))
             self._priced.upto[row] = known
         return known if known.batch[-1] == most else known.first(int(np.searchsorted(known.batch, most)) + 1)
 
     def _rungs(self, service: Service) -> Integers:
         """The last rung of each setup that meets the service, -1 where none does."""
-        ladder = self.ladder
-        return ladder.highest(self._in_service(service, ladder.latency_s, ladder.batch.astype(float)))
+        known = self._priced.meeting
+        if known is None or known[0] != service:
+            ladder = self.ladder
+            known = service, ladder.highest(self._in_service(service, ladder.latency_s, ladder.batch))
+            self._priced.meeting = known
+        return known[1]
 
     def _price_between(self, cells: list[tuple[int, int]]) -> bool:
         """Price every batch of some cells, a setup and the rung where it begins; not where these are too many.
@@ -211,19 +221,21 @@ class DecodingSetups:
         if len(cells) * count.max() > _FEW:
             return False
         batch = np.minimum(low[:, None] + step[:, None] * np.arange(count.max()), high[:, None])
-        for cell, priced, length in zip(cells, self._listing(rows, batch), count.tolist(), strict=True):
-            self._priced.between[cell] = priced.first(length)
+        inside = np.arange(count.max()) < count[:, None]
+        priced = Batches(*(each[inside] for each in self._listing(rows, batch)))
+        high = np.cumsum(count)
+        for cell, begins, ends in zip(cells, (high - count).tolist(), high.tolist(), strict=True):
+            self._priced.between[cell] = priced, begins, ends
         return True
 
-    def _listing(self, rows: Rows, batch: Integers) -> list[Batches]:
-        """Some setups at batches of their own, shape (rows, batches)."""
+    def _listing(self, rows: Rows, batch: Integers) -> tuple[Integers, Array, Array, Array, Array]:
+        """What :class:`Batches` holds of some setups at batches of their own, each of shape (rows, batches)."""
         part, sequences = self.take(rows), batch.astype(float)
-        latency = part.alternatives.latency_s(sequences)
+        latency, busy = part.alternatives.latency_and_busy_s(sequences)
         first = np.full_like(latency, np.nan)
         if self.phase is Phase.COLOCATED:
             first = part.time_to_first_token_s(latency, sequences)
-        served, busy = part._served(sequences, latency), part._busy(sequences)
-        return [Batches(*each) for each in zip(batch, latency, first, served, busy, strict=True)]
+        return batch, latency, first, part._served(sequences, latency), self.output_tokens * busy / sequences
 
     def at(self, batch: Integers) -> Capacities:
         """What each setup serves at a batch of its own; 0 stands for none."""
@@ -254,14 +266,14 @@ class DecodingSetups:
         """Where a batch meets the service; once it does not, no larger one does."""
         return self._in_service(service, self.alternatives.latency_s(batch), batch)
 
-    def _in_service(self, service: Service, latency_s: Array, batch: Array) -> NDArray[np.bool_]:
+    def _in_service(self, service: Service, latency_s: Array, batch: Array | Integers) -> NDArray[np.bool_]:
         """Where a batch whose latency is known meets the service."""
         quick = latency_s <= service.max_latency_s
         if np.isinf(service.max_time_to_first_token_s):
             return quick
-        first = lift(self.transfer_s, batch)
+        first = lift(self.transfer_s, latency_s)
         if self.phase is Phase.COLOCATED:
-            first = self.time_to_first_token_s(latency_s, batch)
+            first = self.time_to_first_token_s(latency_s, batch.astype(float))
         return quick & (first <= service.max_time_to_first_token_s)
 
     def _listed(self, batch: Integers, step: Integers) -> Integers:

@@ -6,7 +6,7 @@ for every batch between them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
@@ -24,20 +24,16 @@ _RATIO = 2.0**0.5
 class Ladder:
     """Rungs of some setups, so many ``steps`` above the least batch, shape (rungs,), and no higher than the largest.
 
-    ``least``, ``most`` and ``step`` are those of the batches, shape (setups,), and ``latency_s`` has shape (setups,
-    rungs). Setups with fewer batches stand on their largest one on all rungs that are left.
+    ``least``, ``most`` and ``step`` are those of the batches, shape (setups,); ``batch`` and ``latency_s`` have shape
+    (setups, rungs). Setups with fewer batches stand on their largest one on all rungs that are left.
     """
 
     least: Integers
     most: Integers
     step: Integers
     steps: Integers
+    batch: Integers
     latency_s: Array
-
-    @property
-    def batch(self) -> Integers:
-        """Batches, shape (setups, rungs)."""
-        return np.minimum(self.least[:, None] + self.step[:, None] * self.steps, self.most[:, None])
 
     def batch_of(self, rows: Rows, rungs: Integers) -> Integers:
         """The batches of some setups, each on a rung of its own."""
@@ -58,8 +54,8 @@ def build_ladder(alternatives: Alternatives) -> Ladder:
     """Price setups on their rungs."""
     least, most, step = alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
     steps = np.array(_steps(int(((most - least) // step).max(initial=0))), dtype=np.int64)
-    ladder = Ladder(least, most, step, steps, np.empty(0))
-    return replace(ladder, latency_s=alternatives.latency_s(ladder.batch.astype(float)))
+    batch = np.minimum(least[:, None] + step[:, None] * steps, most[:, None])
+    return Ladder(least, most, step, steps, batch, alternatives.latency_s(batch.astype(float)))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.plan import ROUNDING, Plan, judged
@@ -134,7 +134,7 @@ class _Levels:
 
     def _decide_cost(self) -> None:
         """Least cost among the plans with as little of the objective."""
-        self._minimise(Quantity.COST, self.planner.problem(self.factor))
+        self._minimise(Quantity.COST, self._problem(self.factor))
 
     def _decide_speed_factor(self) -> None:
         """Look just above the factor of a plan, and if there is a plan, also in the middle of what is open."""
@@ -158,9 +158,15 @@ class _Levels:
                 self.bounds["speed_factor"] = high
             above = not above
 
+    def _problem(self, factor: float, covered: Sequence[float | None] | None = None) -> FleetProblem:
+        """The numbers at a factor, without columns of pools that the cap on the cost leaves no instance of."""
+        cost, space = self.caps.get(Quantity.COST, math.inf), self.planner.space
+        on = space.within(cost)
+        return self.planner.problem(factor, covered=covered, on=None if len(on) == len(space.pools) else on)
+
     def _at_factor(self, factor: float) -> Plan | None:
         """Any plan at a speed factor that is as good by all before; ``None``: proven none."""
-        problem = self.planner.problem(factor)
+        problem = self._problem(factor)
         if problem.unserved:
             return None
         return self.planner.solve(FleetProgramData(problem, Goal.ANY, self.caps), factor)
@@ -185,7 +191,7 @@ class _Levels:
             enough = before * (1.0 + STEP)
             asked = [(enough if each.is_sliced else None) for each in problem.workloads]
             covered = [each if counts else 1.0 for each, counts in zip(asked, counted, strict=True)]
-            problem = self.planner.problem(self.factor, covered=covered)
+            problem = self._problem(self.factor, covered)
             found = self._solve("slack", FleetProgramData(problem, Goal.SLACK, self.caps))
             if found is None:
                 if any(sliced):
@@ -210,7 +216,7 @@ class _Levels:
         """What covers as much as the plan but for a step: nearer to its tolerances HiGHS says that nothing does."""
         covered = self.plan.covered() * (1.0 - STEP)
         counted = map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))
-        return self.planner.problem(self.factor, covered=[covered if each else 1.0 for each in counted])
+        return self._problem(self.factor, [covered if each else 1.0 for each in counted])
 
     def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
         found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))

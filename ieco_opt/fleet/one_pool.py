@@ -34,11 +34,11 @@ _TAKEN = (Quantity.COST, Quantity.POWER, Quantity.GPUS)
 def has_closed_form(data: FleetProgramData) -> bool:
     """Whether :func:`decided_in_closed_form` answers a program."""
     problem = data.problem
-    if len(problem.pools) > 1 or len(problem.workloads) > 1 or data.relaxed is not None:
+    if len({column.pool for column in problem.columns}) > 1 or len(problem.workloads) > 1 or data.relaxed is not None:
         return False
     if problem.decides_loads or problem.excluded:
         return False
-    workload, node = problem.workloads[0], problem.pools[0].nodes.size
+    workload, node = problem.workloads[0], problem.pools[_pool(problem)].nodes.size
     if len(workload.requests_per_s) > 1 or workload.min_instances > 1 or workload.max_instances is not None:
         return False
     sought = data.minimise is Goal.SLACK or data.minimise in _TAKEN
@@ -64,9 +64,11 @@ def decided_in_closed_form(data: FleetProgramData) -> FleetDecision | None:
                 instances |= each.instances(gpus)
     if best[0] == math.inf:
         return None
+    used, nodes = _pool(problem), [0] * len(problem.pools)
+    nodes[used] = -(-best[1] // problem.pools[used].nodes.size)
     return FleetDecision(
         instances=tuple(instances.get(at, 0) for at in range(len(problem.columns))),
-        nodes=(-(-best[1] // problem.pools[0].nodes.size),),
+        nodes=tuple(nodes),
         disaggregated=(apart,),
         share={},
         flows={},
@@ -170,9 +172,14 @@ def _fewest(served: Sequence[Array]) -> tuple[int, ...]:
     return tuple(int(each[0]) for each in found) if all(map(len, found)) else ()
 
 
+def _pool(problem: FleetProblem) -> int:
+    """The one pool that has columns."""
+    return problem.columns[0].pool if problem.columns else 0
+
+
 def _most_gpus(data: FleetProgramData) -> int:
     """GPUs that a plan can have within the capacity and all limits."""
-    (pool,) = data.problem.pools
+    pool = data.problem.pools[_pool(data.problem)]
     gpus = np.arange(pool.capacity_gpus + 1)
     allocated = -(-gpus // pool.nodes.size) * pool.nodes.size if pool.by_node else gpus
     taken = {

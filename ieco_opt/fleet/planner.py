@@ -28,20 +28,29 @@ from ieco_opt.solvers.watch import Report
 class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
 
-    ``bare``: solves programs as they are, without their relaxation and a start, and those that have a closed form
-    without a solver. That is quicker where columns are few; where there are many, the start is what a limit would
-    leave.
+    ``closed_forms``: asks no solver for programs that have a closed form, which proves as much (docs/proof.md).
+    ``bare``: does so too, and solves all others as they are, without their relaxation and a start. That is quicker
+    where columns are few; where there are many, the start is what a limit would leave.
     """
 
-    def __init__(self, space: FleetSpace, run: Run, *, report: Report | None = None, bare: bool = False) -> None:
+    def __init__(
+        self,
+        space: FleetSpace,
+        run: Run,
+        *,
+        report: Report | None = None,
+        bare: bool = False,
+        closed_forms: bool = False,
+    ) -> None:
         self.space = space
         self.run = run
         self.report = report
         self.bare = bare
+        self.closed_forms = closed_forms or bare
         self.size = (0, 0, 0)
         self._completions = run.beside()
         self._relaxations = run.beside(relaxed=True)
-        self._columns: dict[tuple[float, bool], list[list[Column]]] = {}
+        self._columns: dict[tuple[float, bool, frozenset[int] | None], list[list[Column]]] = {}
         self._others: list[FleetPlanner] = []
 
     @property
@@ -60,7 +69,7 @@ class FleetPlanner:
 
         It starts with the columns that this one has; what it solves counts here too, unless it is not ``counted``.
         """
-        other = FleetPlanner(self.space, run, bare=self.bare)
+        other = FleetPlanner(self.space, run, bare=self.bare, closed_forms=self.closed_forms)
         other._columns = dict(self._columns)
         if counted:
             self._others.append(other)
@@ -68,7 +77,8 @@ class FleetPlanner:
 
     def at_demand(self, factor: float) -> FleetPlanner:
         """A planner of the same fleet with a multiple of its demands, in the same run; what it solves counts here."""
-        other = FleetPlanner(self.space.at_demand(factor), self.run, bare=self.bare)
+        space = self.space.at_demand(factor)
+        other = FleetPlanner(space, self.run, bare=self.bare, closed_forms=self.closed_forms)
         # What is of use beyond the demand does not depend on it.
         other._columns = {key: columns for key, columns in self._columns.items() if key[1]}
         other._relaxations, other._completions, other._others = self._relaxations, self._completions, self._others
@@ -80,14 +90,16 @@ class FleetPlanner:
         *,
         space: FleetSpace | None = None,
         covered: Sequence[float | None] | None = None,
+        on: frozenset[int] | None = None,
     ) -> FleetProblem:
         """The numbers at one speed factor, of another capacity if given; columns of the last factor are kept.
 
         ``covered`` is that of :meth:`FleetSpace.problem`; with it also columns that are of use beyond the demand.
+        ``on``: with columns of some pools alone, by position.
         """
-        key = (speed_factor, covered is not None)
+        key = (speed_factor, covered is not None, on)
         if key not in self._columns:
-            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None)}
+            self._columns = {key: self.space.columns(speed_factor, self.run.ask, beyond=covered is not None, on=on)}
         return (space or self.space).problem(self._columns[key], covered)
 
     def best(
@@ -104,11 +116,33 @@ class FleetPlanner:
         Stopped
             A limit or an interrupt ended the search.
         """
-        problem = self.problem(speed_factor)
+        on = None
+        if self.bare and minimise is Quantity.COST:
+            plan = self._on_the_cheapest_pool(speed_factor, epsilons or {})
+            on = None if plan is None else self.space.within(plan.totals[Quantity.COST])
+            if plan is not None and len(on or ()) == 1:
+                return plan
+        problem = self.problem(speed_factor, on=on)
         if problem.unserved:
             return None
         data = FleetProgramData(problem, minimise, dict(epsilons or {}))
         return self.solve(data, speed_factor)
+
+    def _on_the_cheapest_pool(self, speed_factor: float, epsilons: Mapping[Quantity, float]) -> Plan | None:
+        """The cheapest plan that keeps to the pool, of several, whose first node or GPU costs least, in closed form.
+
+        No cheaper plan uses a pool of which a node, or a GPU, costs more than that plan. ``None`` where there is no
+        such plan, or no closed form.
+        """
+        pools = self.space.pools
+        if len(pools) == 1:
+            return None
+        cheapest = min(range(len(pools)), key=lambda at: pools[at].least_usd_per_hour)
+        problem = self.problem(speed_factor, on=frozenset({cheapest}))
+        data = FleetProgramData(problem, Quantity.COST, dict(epsilons))
+        if problem.unserved or not has_closed_form(data):
+            return None
+        return self._in_closed_form(data, speed_factor)
 
     def exists(self, problem: FleetProblem, epsilons: Mapping[Quantity, float]) -> bool:
         """Whether any plan meets ``epsilons``.
@@ -175,7 +209,7 @@ class FleetPlanner:
         SolverError
             What the solver says contradicts the plan it found.
         """
-        if self.bare and has_closed_form(data):
+        if self.closed_forms and has_closed_form(data):
             return self._in_closed_form(data, speed_factor)
         by_patterns = self._by_patterns(data, speed_factor) if known is None else None
         if by_patterns is not None and by_patterns.gap <= self._accepted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +74,7 @@ def columns_at(
     frugal: bool = False,
     kept: Callable[[Column], bool] | None = None,
     apart: Callable[[Column], Hashable] | None = None,
+    on: Container[int] | None = None,
 ) -> list[Column]:
     """Columns of one workload (at position ``index``) that meet its service and that no other column replaces.
 
@@ -82,13 +83,14 @@ def columns_at(
     each other.
     """
     service, phases = candidate.service(speed_factor), candidate.phases
+    mine = [pool for pool in candidate.workload.pools if on is None or pool in on]
     listed: list[tuple[SetupTable, list[Column]]] = []
     for at, table in enumerate(candidate.tables):
         ask()
-        if table.phase in phases:
+        if table.phase in phases and not set(mine).isdisjoint(table.pools):
             listed.append((table, _columns_of_table(candidate, index, at, speed_factor, frugal=frugal)))
     found: list[Column] = []
-    for pool in candidate.workload.pools:
+    for pool in mine:
         ask()
         for table, columns in listed:
             if pool == table.pools[0]:
@@ -97,7 +99,7 @@ def columns_at(
                 found += [replace(column, pool=pool) for column in columns]
     for group in candidate.points:
         ask()
-        for pool in candidate.workload.pools:
+        for pool in mine:
             rows = [point for point, suits in group if pool in suits and Phase(point.phase) in phases]
             column = point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
@@ -292,26 +294,37 @@ def _table_columns(
             _put(capacities, key[rows], rows, class_index, service, served, room, moved, batch, busy, row)
             gpus[key[rows]] = setups.degrees.gpus[rows].astype(np.int64)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
-    for size in np.unique(gpus[serves]):
-        rows = serves[gpus[serves] == size]
-        criteria = [served[rows], room[rows], -moved[rows]]
-        if frugal:
-            criteria.append(-np.where(served[rows] > 0.0, busy[rows], np.inf))
-        for best in rows[pareto_rows(np.hstack(criteria))]:
-            yield Column(
-                workload=index,
-                pool=table.pools[0],
-                phase=table.phase,
-                gpus=int(size),
-                requests_per_s=tuple((served[best] / table.margin).tolist()),
-                room_s=tuple(room[best].tolist()),
-                transfer_s=tuple(moved[best].tolist()),
-                batch=tuple(batch[best].tolist()),
-                busy_s=tuple(busy[best].tolist()),
-                origin=Origin(at, tuple(row[best].tolist())),
-                cache_form=table.cache_form,
-                margin=table.margin,
-            )
+    best = [
+        rows[pareto_rows(_criteria(rows, served, room, moved, busy, frugal=frugal))]
+        for size in sorted(set(gpus[serves].tolist()))
+        if len(rows := serves[gpus[serves] == size])
+    ]
+    kept = np.concatenate([np.empty(0, dtype=np.intp), *best])
+    told = (served[kept] / table.margin, room[kept], moved[kept], batch[kept], busy[kept], row[kept])
+    for size, *each in zip(gpus[kept].tolist(), *(column.tolist() for column in told), strict=True):
+        serves_s, room_s, moved_s, batches, busy_s, taken = map(tuple, each)
+        yield Column(
+            workload=index,
+            pool=table.pools[0],
+            phase=table.phase,
+            gpus=size,
+            requests_per_s=serves_s,
+            room_s=room_s,
+            transfer_s=moved_s,
+            batch=batches,
+            busy_s=busy_s,
+            origin=Origin(at, taken),
+            cache_form=table.cache_form,
+            margin=table.margin,
+        )
+
+
+def _criteria(rows: Rows, served: Array, room: Array, moved: Array, busy: Array, *, frugal: bool) -> Array:
+    """By what some setups of a size are compared, each the more the better; shape (rows, criteria)."""
+    criteria = [served[rows], room[rows], -moved[rows]]
+    if frugal:
+        criteria.append(-np.where(served[rows] > 0.0, busy[rows], np.inf))
+    return np.hstack(criteria)
 
 
 def _put(

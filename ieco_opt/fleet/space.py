@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
 from ieco_opt.performance.energy import watts
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
+
+_ROUNDED = 1.0 + 1e-6
+"""More than what a plan exceeds a cap by for the sake of a solver's tolerances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class PoolData:
     def capacity_gpus(self) -> int:
         """GPUs that there are."""
         return self.nodes.whole * self.nodes.size + self.nodes.partial
+
+    @property
+    def least_usd_per_hour(self) -> float:
+        """What the first instance costs at the least: a node, or a GPU; nothing where some are owned."""
+        return 0.0 if self.owned_gpus else self.usd_per_gpu_hour * (self.nodes.size if self.by_node else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +187,13 @@ class FleetSpace:
         pools[pool] = _pool_data(resolved[pool])
         return replace(self, resolved=replace(self.resolved, pools=tuple(resolved)), pools=tuple(pools))
 
-    def columns(self, speed_factor: float = 1.0, ask: Ask = go_on, *, beyond: bool = False) -> list[list[Column]]:
+    def columns(
+        self, speed_factor: float = 1.0, ask: Ask = go_on, *, beyond: bool = False, on: Container[int] | None = None
+    ) -> list[list[Column]]:
         """Columns of each workload that meet its service at a factor on its least speed, whatever the capacity.
 
         ``beyond``: keep those that a plan with more capacity than the demand, or with fewer instances, could use.
+        ``on``: of some pools alone, by position.
         """
         found = []
         for at, candidate in enumerate(self.candidates):
@@ -199,9 +210,14 @@ class FleetSpace:
                     frugal=frugal,
                     kept=self.kept,
                     apart=self.apart,
+                    on=on,
                 )
             )
         return found
+
+    def within(self, usd_per_hour: float) -> frozenset[int]:
+        """Pools, by position, that a plan which costs no more can use: a node of them, or a GPU, costs no more."""
+        return frozenset(at for at, pool in enumerate(self.pools) if pool.least_usd_per_hour <= usd_per_hour * _ROUNDED)
 
     def problem(
         self, columns_of: Sequence[Sequence[Column]], covered: Sequence[float | None] | None = None

@@ -16,6 +16,7 @@ from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.pricing import point_column
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.performance.collectives import Array
+from ieco_opt.performance.rows import distinct
 
 STEP = 1e-7
 """Relative distance at which plans count as different in an objective."""
@@ -63,7 +64,7 @@ def as_fast_as_possible(
     matters, ``loaded`` says what they then serve, or that a cap is exceeded.
     """
     speeds = {at: _speeds(space, plan.problem.columns[at]) for at, count in enumerate(plan.counts) if count}
-    attained = np.unique(np.concatenate([each.attained() for each in speeds.values()] or [np.empty(0)]))
+    attained = distinct(np.concatenate([each.attained() for each in speeds.values()] or [np.empty(0)]))
     factors = attained[(attained > plan.speed_factor) & (attained <= fastest * (1.0 + STEP))].tolist()
     if not len(attained) and fastest > plan.speed_factor:
         # No instance has a speed that is asked for and known, so that the same plan is one at any factor.

@@ -218,8 +218,9 @@ def _network(
     zeros = np.zeros_like(degrees.stage_ranks)
     prompt_reduce, prompt_exchange = zeros, zeros
     latencies, slopes, often, exchange_slopes = [], [], [], []
+    known: dict[bytes, tuple[Array, Array]] = {}
     for each in others:
-        latency, slope = _lines(accelerator, calibration, each)
+        latency, slope = _lines(accelerator, calibration, each, known)
         latencies.append(latency)
         slopes.append(slope * each.moved_bytes(generated)[:, None])
         prompt_reduce = prompt_reduce + slope.min(axis=1) * each.moved_bytes(arriving)
@@ -239,10 +240,18 @@ def _network(
     }
 
 
-def _lines(accelerator: Accelerator, calibration: Calibration, each: Collective) -> tuple[Array, Array]:
-    """Seconds, and seconds per byte of a token, of each protocol of one collective, times how often it happens."""
+def _lines(
+    accelerator: Accelerator, calibration: Calibration, each: Collective, known: dict[bytes, tuple[Array, Array]]
+) -> tuple[Array, Array]:
+    """Seconds, and seconds per byte of a token, of each protocol of one collective, times how often it happens.
+
+    ``known`` are those of one message by the ranks: most all-reduces of a pass are among the same ones.
+    """
     if each.kind == "all_reduce" and calibration.all_reduce:
-        latency, per_byte = all_reduce_lines(accelerator, calibration.all_reduce, each.ranks, each.nodes)
+        among = each.ranks.tobytes() + each.nodes.tobytes()
+        if among not in known:
+            known[among] = all_reduce_lines(accelerator, calibration.all_reduce, each.ranks, each.nodes)
+        latency, per_byte = known[among]
         return each.times[:, None] * latency, each.times[:, None] * per_byte
     return each.published_per_byte(accelerator)
 

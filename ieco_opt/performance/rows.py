@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+Number = TypeVar("Number", bound=np.generic)
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -28,6 +30,12 @@ def stack_rows(tables: Sequence[Table]) -> Table:
     """Put tables of the same columns together, in order; columns that are no arrays are those of the first."""
     kind = type(tables[0])
     return kind(**{name: _stacked([getattr(table, name) for table in tables]) for name in _names(kind)})
+
+
+def distinct(values: NDArray[Number]) -> NDArray[Number]:
+    """The different values, rising. ``np.unique`` without counts imports NumPy's masked arrays to ask for them."""
+    different: NDArray[Number] = np.unique(values, return_counts=True)[0]
+    return different
 
 
 @cache

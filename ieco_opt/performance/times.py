@@ -41,6 +41,10 @@ class Components:
         )
 
 
+_FEW = 4096
+"""So many batches are put on all lines of the network at once; of more the arrays would be large."""
+
+
 @dataclass(frozen=True, slots=True)
 class PassTime:
     """Coefficients of the pass time in the batch B, for ``setups`` setups.
@@ -73,10 +77,11 @@ class PassTime:
 
     def network_s(self, batch: Array, part: str | None = None) -> Array:
         """Seconds of the collectives (of one ``part`` if given) at ``batch`` of shape (setups, ...)."""
-        if batch.ndim == 1 and part is None:
-            # A search asks for one batch a setup so often that calls, and not arithmetic, take its time.
-            lines = self.network_latency_s + self.network_slope_s * batch[:, None, None]
-            return sum(lines.min(axis=2).T, np.zeros(batch.shape))
+        if part is None and batch.size <= _FEW:
+            # A search asks for few batches a setup so often that calls, and not arithmetic, take its time.
+            several = (slice(None),) * 3 + (None,) * (batch.ndim - 1)
+            lines = self.network_latency_s[several] + self.network_slope_s[several] * batch[:, None, None]
+            return sum(np.moveaxis(lines.min(axis=2), 1, 0), np.zeros(batch.shape))
         total = np.zeros(batch.shape)
         for index, label in enumerate(self.network_part):
             if part not in (None, label):
@@ -124,6 +129,11 @@ class PassTime:
     def busy_s(self, batch: Array) -> Array:
         """Seconds of the pass in which memory or arithmetic work, at ``batch`` of shape (setups, ...)."""
         return np.maximum(self.memory_s(batch), self.arithmetic_s(batch)) + self.apart_s(batch)
+
+    def latency_and_busy_s(self, batch: Array) -> tuple[Array, Array]:
+        """Both of the above at ``batch``; most of what they take is the same."""
+        works_s, apart_s = np.maximum(self.memory_s(batch), self.arithmetic_s(batch)), self.apart_s(batch)
+        return lift(self.kernel_s, batch) + self.network_s(batch) + works_s + apart_s, works_s + apart_s
 
     def components(self, batch: Array) -> Components:
         """Every component at ``batch`` of shape (setups, ...)."""

@@ -248,7 +248,9 @@ class FleetWorkload(Strict):
             return self.request_mix
         assert self.prompt_tokens is not None
         assert self.output_tokens is not None
-        return (RequestClass(share=1.0, prompt_tokens=self.prompt_tokens, output_tokens=self.output_tokens),)
+        # Both were checked, and this is asked hundreds of times.
+        prompt, output = self.prompt_tokens, self.output_tokens
+        return (RequestClass.model_construct(share=1.0, prompt_tokens=prompt, output_tokens=output),)
 
 
 Pools = Annotated[tuple[Pool, ...], AfterValidator(_each_name_once), fields.listed("pools")]
