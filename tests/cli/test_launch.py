@@ -158,7 +158,7 @@ def test_other_results_are_refused(kind: str, tmp_path: Path, capsys: pytest.Cap
     path = tmp_path / "other.json"
     path.write_text(to_json(result(kind)), encoding="utf-8")
     assert launch(path, "--engine", "vllm") == 2
-    assert "expected one of solve, frontier, or fleet" in capsys.readouterr().err
+    assert "expected one of solve, frontier, fleet or alternatives" in capsys.readouterr().err
 
 
 def test_an_empty_result_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

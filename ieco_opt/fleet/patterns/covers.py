@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.fleet.patterns.pieces import Counts, Floats
 from ieco_opt.fleet.patterns.steps import ENOUGH, Need, Steps, TooMany
+from ieco_opt.fleet.plan import ROUNDING
 
 MOST_SETS = 20_000
 """So many sets of one phase are held at a time."""
@@ -52,10 +53,49 @@ class Shelf:
         """What each of them costs."""
         return np.concatenate([each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)])
 
-    def rate(self, cost: Floats) -> float:
-        """Least price of a whole demand at the rate of one of them; inf where none serves anything."""
-        useful = np.minimum(self.covered, 1.0)
-        return float(np.min(cost[useful > 0.0] / useful[useful > 0.0], initial=math.inf))
+    def rest(self, cost: Floats, pools: Sequence[int]) -> Rest:
+        """What some of the pools ask at the least for a share of the demand."""
+        return Rest.of([self._fractions(cost, at) for at in pools])
+
+    def _fractions(self, cost: Floats, at: int) -> tuple[Floats, Floats]:
+        """Shares and prices a share of parts of one pool's sets that cost no more than any set, the cheapest first."""
+        mine = slice(self.starts[at], self.starts[at + 1])
+        price, useful = cost[mine], np.minimum(self.covered[mine], 1.0)
+        if self.steps[at].corners is not None:
+            price, useful = price[self.steps[at].corners], useful[self.steps[at].corners]
+            share = np.diff(useful)
+            return share, np.diff(price) / share
+        some = useful > 0.0
+        if not some.any():
+            return np.zeros(0), np.zeros(0)
+        return useful.max(keepdims=True), (price[some] / useful[some]).min(keepdims=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """No sets cover a share of the demand for less than this: of fractions of sets, the cheapest first."""
+
+    covered: Floats
+    price: Floats
+
+    @classmethod
+    def of(cls, fractions: Sequence[tuple[Floats, Floats]]) -> Rest:
+        """Put the fractions of several pools in order."""
+        share = np.concatenate([np.zeros(0), *(each for each, _ in fractions)])
+        rate = np.concatenate([np.zeros(0), *(each for _, each in fractions)])
+        order = np.argsort(rate)
+        covered, price = np.cumsum(share[order]), np.cumsum(share[order] * rate[order])
+        return cls(np.concatenate([[0.0], covered]), np.concatenate([[0.0], price]))
+
+    @property
+    def first_rate(self) -> float:
+        """Price a share of the cheapest fraction; 0 where there is none."""
+        return float(self.price[1] / self.covered[1]) if len(self.price) > 1 and self.covered[1] > 0.0 else 0.0
+
+    def at(self, share: Floats) -> Floats:
+        """The least price of each share; inf where all sets together do not cover it."""
+        # What covers the whole demand may miss it by a rounding.
+        return np.interp(share - ROUNDING, self.covered, self.price, right=math.inf)
 
 
 def combined(
@@ -63,18 +103,17 @@ def combined(
     cost: Floats,
     within: NDArray[np.bool_],
     limit: float,
-    rate: float,
     need: Need,
     *,
     cheapest: bool,
 ) -> Covers:
-    """Sets of each pool put together, pool by pool, as far as the rest at the best rate is within the limit."""
+    """Sets of each pool put together, pool by pool, as far as what the rest asks at the least is within the limit."""
     kept = [first + np.flatnonzero(within[first:end]) for first, end in itertools.pairwise(shelf.starts)]
     # The pool with most sets comes last, where only the smallest that completes a set is of use.
     order = [at for at in sorted(range(len(kept)), key=lambda at: len(kept[at])) if len(kept[at]) > 1]
     rows = np.zeros((1, len(kept)), dtype=np.intp)
     price, covered, running = np.zeros(1), np.zeros(1), np.zeros(1, dtype=np.int64)
-    for at in order:
+    for position, at in enumerate(order):
         mine = kept[at]
         if at == order[-1] and len(shelf.pieces[at]) == 1 and not need.is_counted:
             first = np.searchsorted(shelf.covered[mine], ENOUGH - covered)
@@ -83,8 +122,12 @@ def combined(
         else:
             if len(price) * len(mine) > 50 * MOST_SETS:
                 raise TooMany
-            left = rate * np.maximum(0.0, 1.0 - (covered[:, None] + shelf.covered[mine][None]))
-            which, chosen = np.nonzero(price[:, None] + cost[mine][None] + left <= limit)
+            rest, spare = shelf.rest(cost, order[position + 1 :]), limit - price
+            left = 1.0 - (covered[:, None] + shelf.covered[mine][None])
+            # The rate of the first fraction is quick to ask of all, and the least of the rest of those that it leaves.
+            which, chosen = np.nonzero(cost[mine][None] + rest.first_rate * np.maximum(0.0, left) <= spare[:, None])
+            close = cost[mine[chosen]] + rest.at(left[which, chosen]) <= spare[which]
+            which, chosen = which[close], chosen[close]
             taken = mine[chosen]
         rows = rows[which]
         rows[:, at] = taken - shelf.starts[at]

@@ -73,6 +73,7 @@ class Enumeration:
     choices: list[tuple[bool, list[Group]]] = field(init=False)
     _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
+    _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
     _cheapest_at: bytes = b""
     _cheapest_of: dict[tuple[int, ...], Covers | None] = field(default_factory=dict)
     _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
@@ -154,7 +155,7 @@ class Enumeration:
                 return covers
             if limit >= most:
                 return None
-            limit = min(most, 3.0 * limit - 2.0 * rate) if limit > rate else most
+            limit = min(most, 1.5 * limit - 0.5 * rate) if limit > rate else most
 
     def _enough_for_any(self, group: Group, prices: Floats) -> float:
         """Price that the cheapest cover does not exceed: of copies of one column, or of all that can be of use."""
@@ -184,17 +185,15 @@ class Enumeration:
         limit += 1e-9 * max(1.0, abs(limit))
         shelf = self._shelf(group, prices, limit)
         cost = shelf.cost(prices)
-        rate = shelf.rate(cost)
-        if not math.isfinite(rate):
-            return Covers(shelf.steps, np.zeros((0, len(shelf.steps)), dtype=np.intp), np.zeros(0))
-        within = cost + rate * (1.0 - np.minimum(shelf.covered, 1.0)) <= limit
-        return combined(shelf, cost, within, limit, rate, self.need, cheapest=cheapest)
+        rest = shelf.rest(cost, range(len(shelf.steps)))
+        within = cost + rest.at(1.0 - shelf.covered) <= limit
+        return combined(shelf, cost, within, limit, self.need, cheapest=cheapest)
 
     def _rate(self, group: Group, prices: Floats) -> float:
-        """Least price of a whole demand at the rate of a column or of a set of one pool; inf where none serves."""
+        """No cover costs less: of parts of sets, or at the rate of the best column; inf where nothing covers."""
         if self._is_plain(group):
             shelf = self._shelf(group, prices, math.inf)
-            return shelf.rate(shelf.cost(prices))
+            return float(shelf.rest(shelf.cost(prices), range(len(shelf.steps))).at(np.ones(1))[0])
         return self._rate_of_columns(group, prices)
 
     def _rate_of_columns(self, group: Group, prices: Floats) -> float:
@@ -225,8 +224,10 @@ class Enumeration:
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
         if len(mine) == 1 and not self.need.is_counted:
-            most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
-            return steps_by_size(columns, share, taken[:, 0], most)
+            if (pool, columns) not in self._plain_steps:
+                most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
+                self._plain_steps[pool, columns] = steps_by_size(columns, share, taken[:, 0], most)
+            return self._plain_steps[pool, columns]
         budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
         most_of = [self.problem.most[at] for at in columns]
         return steps_of_sets(columns, share, taken, most_of, self.need, budget)

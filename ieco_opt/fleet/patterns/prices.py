@@ -118,6 +118,9 @@ def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run
         model.nodes[name].setub(pool.nodes.whole)
         if name in model.paid:
             model.paid[name].setub(pool.capacity_gpus)
+        # No more paths through a node begin than there are nodes.
+        for flow in getattr(model.filling[name], "flow", {}).values():
+            flow.setub(max(1, pool.nodes.whole))
     model.dual = pyo.Suffix(direction=pyo.Suffix.IMPORT)
     arrays = arrays_of(model)
     if not arrays.constraints:

@@ -48,6 +48,9 @@ class Steps:
         Share of the demand that they serve.
     running
         Number of instances.
+    corners
+        Rows of which any share of the demand is covered by parts for no more pieces than by any set, in order of
+        their pieces; of pools with one piece, ``None`` of others.
     """
 
     columns: tuple[int, ...]
@@ -55,6 +58,7 @@ class Steps:
     taken: Counts
     covered: Floats
     running: Counts
+    corners: NDArray[np.intp] | None = None
 
     def at(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Steps:
         """Some of the sets."""
@@ -94,7 +98,23 @@ def steps_by_size(columns: Sequence[int], share: Floats, size: Counts, most: int
     for at in reversed(range(len(columns))):
         counts[:, at] = copies[at][left_over]
         left_over -= counts[:, at] * (size[at] // unit)
-    return Steps(tuple(columns), counts, counts @ size[:, None], counts @ share, counts.sum(axis=1))
+    taken, covered = counts @ size[:, None], counts @ share
+    return Steps(tuple(columns), counts, taken, covered, counts.sum(axis=1), _corners(covered, taken[:, 0]))
+
+
+def _corners(covered: Floats, taken: Counts) -> NDArray[np.intp]:
+    """Rows of the lower convex hull of pieces taken over demand covered, both rising."""
+    useful, pieces = np.minimum(covered, 1.0).tolist(), taken.tolist()
+    kept: list[int] = []
+    for at in range(len(useful)):
+        while len(kept) > 1:
+            one, two = kept[-2], kept[-1]
+            rise = (pieces[two] - pieces[one]) * (useful[at] - useful[one])
+            if rise < (pieces[at] - pieces[one]) * (useful[two] - useful[one]):
+                break
+            kept.pop()
+        kept.append(at)
+    return np.array(kept, dtype=np.intp)
 
 
 def steps_of_sets(
