@@ -29,6 +29,8 @@ def verify(path: Path) -> int:
         ("explanation", "every figure of 1 deployment agrees"),
         ("infeasible", "the answer lists no deployment, and none of "),
         ("comparison", "the measures of 2 heuristics come out alike"),
+        ("alternatives", "3 alternatives in order, within the share, each unlike those before"),
+        ("alternative_plans", "1 alternative in order, within the share, each unlike those before"),
     ],
 )
 def test_it_says_what_agrees(kind: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -261,14 +261,23 @@ def test_patterns_say_nothing_of_a_fleet_that_is_too_small() -> None:
     assert value_of(data, "patterns") is None
 
 
-@pytest.mark.parametrize(("module", "most"), [(solve, "_LISTED"), (covers_of, "MOST_SETS")])
-def test_more_vectors_than_can_be_listed_are_left_to_instances(
-    module: Any, most: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "limit", "most"), [(solve, "_LISTED", 1), (covers_of, "MOST_SETS", 1), (covers_of, "MOST_SETS", 4)]
+)
+@pytest.mark.parametrize("gpus", [24, 400])
+def test_bounds_hold_where_there_are_too_many_vectors_to_list(
+    module: Any, limit: str, most: int, gpus: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = FleetProgramData(many_workloads(0, 5), Quantity.COST)
-    monkeypatch.setattr(module, most, 1)
-    assert searched(data) is None
-    assert value_of(data, "patterns") == pytest.approx(value_of(data, "instances"), rel=RELATIVE)
+    data = FleetProgramData(many_workloads(0, 5, gpus=gpus), Quantity.COST)
+    least = value_of(data, "instances")
+    assert least is not None
+    monkeypatch.setattr(module, limit, most)
+    found = searched(data)
+    if found is not None:
+        assert found.bound <= least * (1.0 + RELATIVE)
+        assert found.plan.value >= least * (1.0 - RELATIVE)
+    assert found is not None or gpus == 24
+    assert value_of(data, "patterns") == pytest.approx(least, rel=RELATIVE)
 
 
 def test_instances_go_on_where_patterns_leave_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

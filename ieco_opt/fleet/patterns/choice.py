@@ -216,9 +216,12 @@ class _Search:
         possible = (step.taken < [place.radix for place in self.places]) | self._periodic
         usable = np.flatnonzero(possible.all(axis=1))
         ways = np.searchsorted(step.cost[usable], budget - labels.cost, side="right")
-        self.pairs += int(ways.sum())
+        number = int(ways.sum())
+        self.pairs += number
         if self.pairs > _MOST_PAIRS:
             raise TooMany
+        if not number:
+            return labels.at(np.zeros(0, dtype=np.intp))
         ends = np.cumsum(ways)
         cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
         parts: list[Labels] = []

@@ -106,8 +106,12 @@ def combined(
     need: Need,
     *,
     cheapest: bool,
+    beam: bool = False,
 ) -> Covers:
-    """Sets of each pool put together, pool by pool, as far as what the rest asks at the least is within the limit."""
+    """Sets of each pool put together, pool by pool, as far as what the rest asks at the least is within the limit.
+
+    With a ``beam`` those that promise least go on where there are too many, so others may be missing.
+    """
     kept = [first + np.flatnonzero(within[first:end]) for first, end in itertools.pairwise(shelf.starts)]
     # The pool with most sets comes last, where only the smallest that completes a set is of use.
     order = [at for at in sorted(range(len(kept)), key=lambda at: len(kept[at])) if len(kept[at]) > 1]
@@ -121,7 +125,11 @@ def combined(
             taken = mine[first[which]]
         else:
             if len(price) * len(mine) > 50 * MOST_SETS:
-                raise TooMany
+                if not beam:
+                    raise TooMany
+                asked = price + shelf.rest(cost, order[position:]).at(1.0 - covered)
+                few = np.argsort(asked)[: 50 * MOST_SETS // len(mine)]
+                rows, price, covered, running = rows[few], price[few], covered[few], running[few]
             rest, spare = shelf.rest(cost, order[position + 1 :]), limit - price
             left = 1.0 - (covered[:, None] + shelf.covered[mine][None])
             # The rate of the first fraction is quick to ask of all, and the least of the rest of those that it leaves.
@@ -136,7 +144,7 @@ def combined(
         if cheapest and not need.is_counted:
             best = _front(price, covered)
             rows, price, covered, running = rows[best], price[best], covered[best], running[best]
-        if len(price) > MOST_SETS:
+        if len(price) > MOST_SETS and not beam:
             raise TooMany
     whole = (covered >= ENOUGH) & (price <= limit) & (running >= need.least)
     if need.most is not None:

@@ -63,6 +63,14 @@ class Group:
     by_pool: tuple[tuple[int, tuple[int, ...]], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Cheapest:
+    """Covers of one phase, and what none is below: the least price, unless there are too many covers to find it."""
+
+    bound: float
+    covers: Covers
+
+
 @dataclass(slots=True)
 class Enumeration:
     """Vectors of one workload at any prices; what does not depend on prices is kept."""
@@ -75,7 +83,7 @@ class Enumeration:
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
     _cheapest_at: bytes = b""
-    _cheapest_of: dict[tuple[int, ...], Covers | None] = field(default_factory=dict)
+    _cheapest_of: dict[tuple[int, ...], _Cheapest | None] = field(default_factory=dict)
     _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,26 +96,26 @@ class Enumeration:
         return Need(demand.min_instances, demand.max_instances)
 
     def least(self, prices: Floats) -> tuple[float, Vectors]:
-        """Least price of a vector, and one that has it.
+        """What no vector is below, and a vector: the cheapest one has that price, unless there are too many covers.
 
         Raises
         ------
         TooMany
-            It was not found among so many.
+            No vector was found among so many.
         """
-        best, found = math.inf, None
+        bound, best, found = math.inf, math.inf, None
         for disaggregated, groups in self.choices:
-            covers = [self._cheapest(group, prices) for group in groups]
-            if any(each is None for each in covers):
+            cheapest = [self._cheapest(group, prices) for group in groups]
+            known = [each for each in cheapest if each is not None]
+            if len(known) < len(groups):
                 continue
-            known = [each for each in covers if each is not None]
-            price = sum(float(each.price.min()) for each in known)
+            bound = min(bound, sum(each.bound for each in known))
+            covers = [each.covers for each in known]
+            price = sum(float(each.price.min()) for each in covers)
             if price < best:
                 best = price
-                found = disaggregated, [(each, np.array([int(each.price.argmin())])) for each in known]
-        if found is None:
-            return math.inf, _vectors(self.pieces, [])
-        return best, _vectors(self.pieces, [found])
+                found = disaggregated, [(each, np.array([int(each.price.argmin())])) for each in covers]
+        return bound, _vectors(self.pieces, [] if found is None else [found])
 
     def within(self, prices: Floats, limit: float) -> Vectors:
         """All vectors whose price is at most ``limit``, but for those that another one replaces.
@@ -122,7 +130,7 @@ class Enumeration:
             found = [self._cheapest(group, prices) for group in groups]
             if any(each is None for each in found):
                 continue
-            cheapest = [float(each.price.min()) for each in found if each is not None]
+            cheapest = [each.bound for each in found if each is not None]
             spare = limit - sum(cheapest)
             if not spare >= 0.0:
                 continue
@@ -130,12 +138,8 @@ class Enumeration:
             parts.append((disaggregated, _paired(covers, limit)))
         return _vectors(self.pieces, parts)
 
-    def _cheapest(self, group: Group, prices: Floats) -> Covers | None:
-        """Covers of one phase among which is the cheapest one; ``None`` where there is none.
-
-        The limit rises from what the demand costs at the best rate, so that few others are found, or from where the
-        cheapest cover was at the prices before.
-        """
+    def _cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
+        """The cheapest cover of one phase; ``None`` where there is none."""
         if self._cheapest_at != (known := prices.tobytes()):
             self._cheapest_at = known
             self._cheapest_of.clear()
@@ -143,16 +147,27 @@ class Enumeration:
             self._cheapest_of[group.columns] = self._found_cheapest(group, prices)
         return self._cheapest_of[group.columns]
 
-    def _found_cheapest(self, group: Group, prices: Floats) -> Covers | None:
+    def _found_cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
+        """The limit rises from what no cover is below, or from where the cheapest was at the prices before.
+
+        Where there are too many covers, what none is below is the bound.
+        """
         most, rate = self._enough_for_any(group, prices), self._rate(group, prices)
         if not math.isfinite(rate):
             return None
         limit = min(most, self._times_rate.get(group.columns, 1.01) * rate)
         while True:
-            covers = self._covers(group, prices, limit, cheapest=True)
+            try:
+                covers = self._covers(group, prices, limit, cheapest=True)
+            except TooMany:
+                covers = self._covers(group, prices, most, cheapest=True, beam=True)
+                if not len(covers.price):
+                    raise
+                return _Cheapest(rate, covers)
             if len(covers.price):
-                self._times_rate[group.columns] = 1.001 * float(covers.price.min()) / rate if rate else 1.01
-                return covers
+                least = float(covers.price.min())
+                self._times_rate[group.columns] = 1.001 * least / rate if rate else 1.01
+                return _Cheapest(least, covers)
             if limit >= most:
                 return None
             limit = min(most, 1.5 * limit - 0.5 * rate) if limit > rate else most
@@ -180,14 +195,16 @@ class Enumeration:
     def _share(self, column: int) -> float:
         return self.problem.columns[column].requests_per_s[0] / self.problem.workloads[self.workload].requests_per_s[0]
 
-    def _covers(self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False) -> Covers:
+    def _covers(
+        self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False, beam: bool = False
+    ) -> Covers:
         """Covers of one phase within a price, or of these the cheapest alone."""
         limit += 1e-9 * max(1.0, abs(limit))
         shelf = self._shelf(group, prices, limit)
         cost = shelf.cost(prices)
         rest = shelf.rest(cost, range(len(shelf.steps)))
         within = cost + rest.at(1.0 - shelf.covered) <= limit
-        return combined(shelf, cost, within, limit, self.need, cheapest=cheapest)
+        return combined(shelf, cost, within, limit, self.need, cheapest=cheapest, beam=beam)
 
     def _rate(self, group: Group, prices: Floats) -> float:
         """No cover costs less: of parts of sets, or at the rate of the best column; inf where nothing covers."""

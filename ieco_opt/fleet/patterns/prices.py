@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from ieco_opt.solvers.run import Run
 
 _ROUNDS = 40
 """Column generation ends after so many rounds, if it has not converged."""
+
+_UNCHANGED = 5
+"""So does it where so many rounds in a row brought no better vectors."""
 
 _CONVERGED = 1e-7
 """Relative distance of the bound from the linear program of all vectors at which prices are good enough."""
@@ -44,11 +47,14 @@ class Priced:
     bound
         No plan has less of the objective. A plan has no less than this bound and what its vectors cost beyond the
         least prices.
+    known
+        Vectors of each workload that were the cheapest at some prices.
     """
 
     prices: Floats
     least: tuple[float, ...]
     bound: float
+    known: tuple[Vectors, ...] = ()
 
 
 def priced(
@@ -65,7 +71,7 @@ def priced(
     """
     prices, best, known = start, None, [_Known() for _ in workloads]
     penalty, times = {}, _PENALTY  # type: dict[int, float], float
-    before = math.inf
+    before, unchanged = math.inf, 0
     floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
     for _ in range(_ROUNDS):
         run.ask("pricing pieces of the pools")
@@ -94,11 +100,14 @@ def priced(
             if times > _LARGEST_PENALTY:
                 return None
             times *= 10.0
+        unchanged = unchanged + 1 if value >= before else 0
+        if unchanged == _UNCHANGED and not left_out:
+            break
         said = np.maximum(said, floor)
         # Where the last vectors made no difference, the middle has nothing to say.
         prices = said if value >= before else 0.5 * (said + best.prices)
         before = value
-    return best
+    return None if best is None else replace(best, known=tuple(each.vectors() for each in known))
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:

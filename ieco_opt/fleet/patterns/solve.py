@@ -141,14 +141,17 @@ class _Masters:
         The first one is enough where it leaves a gap of ``near`` at most.
         """
         listed, slack = self._listed()
-        if listed is None:
-            return None
-        few = self._cut(listed, slack, self._enough)
-        found = self._solve(self._up_to(listed, few), few, None, share=0.25)
-        if found is None and few < slack:
-            few = slack
-            found = self._solve(listed, slack, None, share=0.25)
-        if found is None or found.stopped:
+        few, found = slack, None
+        if listed is not None:
+            few = self._cut(listed, slack, self._enough)
+            found = self._solve(self._up_to(listed, few), few, None, share=0.25)
+            if found is None and few < slack:
+                few = slack
+                found = self._solve(listed, slack, None, share=0.25)
+        if listed is None or found is None:
+            # Any vectors do for a plan; what is proven is the bound of the prices.
+            return self._solve(dict(enumerate(self.prices.known)), 0.0, None, share=0.5)
+        if found.stopped:
             return found
         if found.plan.value - found.bound <= max(CLOSED, near) * abs(found.plan.value):
             return found
@@ -212,6 +215,8 @@ class _Masters:
         of this master.
         """
         search = self.search
+        if not all(len(each.counts) for each in vectors.values()):
+            return known
         master = Master(search.data, self.pieces, vectors)
         model = build_master_program(master)
         size = (model.nvariables(), model.nconstraints())
