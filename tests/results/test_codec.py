@@ -69,6 +69,7 @@ ANY_TEXT = {
     *("accelerator", "weights", "workload", "pool", "instance_type", "requirement", "unit", "limit", "step"),
     *("stopped", "name", "text", "solver", "ieco_opt", "pyomo", "highspy", "python"),
     *("engine", "engines", "draft_model", "profile", "sglang", "trtllm", "vllm"),
+    "layout",  # Of a combination, as tables show it.
 }
 """Text that is no word of a list."""
 
@@ -90,6 +91,7 @@ OPTIONAL = {
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     *("confirmed", "margin"),
+    *("count", "excess"),  # Of alternatives: how many were asked for, and what one costs beyond an optimum of 0.
     # Of a frontier with a band.
     "pessimistic",
     # Of a comparison.
