@@ -91,7 +91,7 @@ OPTIONAL = {
     # Of an explanation.
     *("value", "step", "relaxed", "removed", "improves_from", "needed", "deployment", "infeasible_subset"),
     *("confirmed", "margin"),
-    *("count", "excess"),  # Of alternatives: how many were asked for, and what one costs beyond an optimum of 0.
+    *("count", "excess", "plan", "next_one"),  # Of alternatives.
     # Of a frontier with a band.
     "pessimistic",
     # Of a comparison.
@@ -329,7 +329,8 @@ def test_the_schema_is_as_strict_as_the_records_ought_to_be(kind: str) -> None:
             continue
         allowed = [other for other in OTHERS if is_allowed(place, record, other)]
         types = {type(other) for other in allowed} - {type(None), dict, list}
-        is_null = name in OPTIONAL or name.removeprefix("draft_") in OPTIONAL
+        # Combinations name only what alternatives are to differ in.
+        is_null = name in OPTIONAL or name.removeprefix("draft_") in OPTIONAL or "combinations" in place
         assert (None in allowed) <= (is_null and has_a_name(place)), place
         if isinstance(value, bool):
             assert types == {bool}, place
