@@ -219,6 +219,35 @@ def test_labels_do_not_depend_on_how_they_are_held(
     assert searched(data).plan.value == pytest.approx(expected, rel=RELATIVE)
 
 
+@pytest.mark.usefixtures("no_masters")
+@pytest.mark.parametrize("rented_by", ["node", "gpu"])
+def test_nodes_that_instances_do_not_fill_hold_fewer_of_them(rented_by: str) -> None:
+    pool = {"name": "a", "accelerator": "H100-SXM", "gpus": 62, "node_size": 6, "rented_by": rented_by}
+    rows = [
+        {
+            "name": f"w{number}",
+            "prompt_tokens": 100,
+            "output_tokens": 100,
+            "requests_per_s": rate,
+            "operating_points": [{"pool": "a", "gpus": 4, "throughput_requests_per_s": 10.0}],
+        }
+        for number, rate in enumerate((25.0, 12.0))
+    ]
+    mapping = {"kind": "fleet", "name": "rests", "pools": [pool | {"usd_per_gpu_hour": 2.0}], "workloads": rows}
+    if rented_by == "node":
+        pool["gpus"] = mapping["pools"][0]["gpus"] = 60
+    data = FleetProgramData(problem_of(mapping), Quantity.COST)
+    found = searched(data)
+    # Five instances, each on a node of its own.
+    assert found.plan.value == pytest.approx(5 * (6 if rented_by == "node" else 4) * 2.0)
+    assert found.bound == pytest.approx(found.plan.value, rel=RELATIVE)
+    assert value_of(data, "instances") == pytest.approx(found.plan.value, rel=RELATIVE)
+
+
+def test_a_node_that_is_not_whole_is_left_to_masters() -> None:
+    assert agrees(FleetProgramData(many_workloads(1, 4, gpus=397), Quantity.COST))
+
+
 def test_owned_gpus_count_in_full() -> None:
     assert agrees(FleetProgramData(many_workloads(0, 4, owned_gpus=20), Quantity.COST))
 

@@ -111,14 +111,17 @@ class Step:
 
 
 def places_of(data: FleetProgramData, pieces: Pieces, prices: Floats) -> list[tuple[Place, float]] | None:
-    """Pools and the least of what their pieces cost beyond their prices; ``None``: some pool has several pieces."""
-    if len(set(pieces.pool)) < len(pieces.pool):
+    """Pools and the least of what their pieces cost beyond their prices.
+
+    ``None``: some pool has several pieces, or a node that is not whole and is not paid.
+    """
+    pools = [data.problem.pools[at] for at in pieces.pool]
+    if len(set(pieces.pool)) < len(pieces.pool) or any(pool.by_node and pool.nodes.partial for pool in pools):
         return None
     found = []
-    for at, price in zip(range(len(pieces.pool)), prices, strict=True):
-        pool, gpus = data.problem.pools[pieces.pool[at]], pieces.gpus[at]
-        taken = np.arange(pool.capacity_gpus // gpus + 1)
-        beyond = _payment(pool, Quantity(data.minimise), taken * gpus) - price * taken
+    for pool, gpus, price in zip(pools, pieces.gpus, prices, strict=True):
+        taken = np.arange(pool.nodes.most(gpus) + 1)
+        beyond = _payment(pool, Quantity(data.minimise), taken, gpus) - price * taken
         low = float(beyond.min())
         beyond -= low
         period = pool.nodes.size // gpus if pool.by_node else 1
@@ -128,9 +131,10 @@ def places_of(data: FleetProgramData, pieces: Pieces, prices: Floats) -> list[tu
     return found
 
 
-def _payment(pool: PoolData, minimise: Quantity, gpus: Counts) -> Floats:
-    """What GPUs of a pool add to the objective."""
-    allocated: Floats = pool.nodes.size * np.ceil(gpus / pool.nodes.size) if pool.by_node else gpus.astype(float)
+def _payment(pool: PoolData, minimise: Quantity, taken: Counts, gpus: int) -> Floats:
+    """What pieces of a pool add to the objective."""
+    nodes = np.ceil(taken / (pool.nodes.size // gpus))
+    allocated: Floats = pool.nodes.size * nodes if pool.by_node else gpus * taken.astype(float)
     if minimise is Quantity.COST:
         return np.asarray(pool.usd_per_gpu_hour * np.maximum(0.0, allocated - pool.owned_gpus))
     return allocated if minimise is Quantity.GPUS else np.asarray(pool.kw_per_gpu * allocated)
