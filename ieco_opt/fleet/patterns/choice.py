@@ -58,7 +58,7 @@ Within = Callable[[float], Sequence[Vectors]]
 class Choice:
     """What labels proved: no plan has less than ``bound``, and these vectors have it, by workload, where there are any.
 
-    Limits beside the stock of the pools were not looked at.
+    Limits beside the capacity of the pools were not looked at.
     """
 
     bound: float
@@ -168,7 +168,7 @@ class _Search:
             full = [at for at, place in enumerate(self.places) if taken[at] >= len(place.beyond)]
             if not full:
                 return cost, [int(step.order[row]) for step, row in zip(steps, rows, strict=True)]
-            # Periods know nothing of the stock: where it binds, all pieces are counted.
+            # Periods know nothing of the capacity: where it binds, all pieces are counted.
             for at in full:
                 self.places[at] = Place(self.places[at].beyond, 0)
 
@@ -224,23 +224,31 @@ class _Search:
             return labels.at(np.zeros(0, dtype=np.intp))
         ends = np.cumsum(ways)
         cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
+        ahead = self._packed(step.taken[usable])
         parts: list[Labels] = []
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
             self.ask("choosing what workloads take of the pools")
-            parts.append(self._part(labels, step, usable, ways[first:last], first))
+            parts.append(self._part(labels, ahead, step.cost[usable], usable, ways[first:last], first))
             if sum(len(part.cost) for part in parts) > _MOST_LABELS:
                 parts = [joined(parts)]
                 if len(parts[0].cost) > _MOST_LABELS:
                     raise TooMany
         return joined(parts)
 
-    def _part(self, labels: Labels, step: Step, usable: NDArray[np.intp], ways: NDArray[np.intp], first: int) -> Labels:
-        """As many ways to go on as ``ways`` says of each label from the ``first`` on."""
+    def _part(
+        self,
+        labels: Labels,
+        ahead: Words,
+        cost_ahead: Floats,
+        usable: NDArray[np.intp],
+        ways: NDArray[np.intp],
+        first: int,
+    ) -> Labels:
+        """As many ways to go on as ``ways`` says of each label from the ``first`` on, of rows ``usable`` of a step."""
         parent = np.repeat(np.arange(first, first + len(ways), dtype=np.int32), ways)
         row = (np.arange(len(parent)) - np.repeat(np.cumsum(ways) - ways, ways)).astype(np.int32)
-        ahead = self._packed(step.taken[usable])
         taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
-        cost = labels.cost[parent] + step.cost[usable][row]
+        cost = labels.cost[parent] + cost_ahead[row]
         kept = self._reduced(taken)
         found = Labels(taken, cost, parent, usable[row].astype(np.int32))
         return cheapest_of_equal(found if kept is None else found.at(kept))
@@ -250,7 +258,7 @@ class _Search:
         return np.array([place.period > 0 for place in self.places])
 
     def _reduced(self, taken: Words) -> NDArray[np.bool_] | None:
-        """Take periods off sums, in place; labels that are within the stock, where there is one to keep within."""
+        """Take periods off sums, in place; labels that are within the capacity, where there is one to keep within."""
         fits = None
         for digit in digits_of(self.places):
             period, number = digit.place.period, digit.of(taken)
@@ -264,7 +272,7 @@ class _Search:
         return fits
 
     def _matched(self, one: Labels, other: Labels, budget: float) -> tuple[int, int] | None:
-        """The cheapest pair of labels that together end a period or the stock of each pool."""
+        """The cheapest pair of labels that together end a period or the capacity of each pool."""
         missing = [np.zeros(len(other.cost), dtype=np.int64) for _ in other.taken]
         for digit in digits_of(self.places):
             period, number = digit.place.period, digit.of(other.taken)

@@ -1,6 +1,6 @@
 """Labels: what some workloads take of each pool, in few numbers, and what that costs beyond the least (docs/proof.md).
 
-Where whole nodes are paid and the stock of a pool has no price, only the pieces on its last node tell labels apart.
+Where whole nodes are paid and the capacity of a pool has no price, only the pieces on its last node tell labels apart.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Words = list[NDArray[np.int64]]
 class Place:
     """The pieces of one pool: what 0, 1, ... of them cost beyond their prices and the least of that.
 
-    ``period`` is the number of pieces after which that repeats; 0 where it does not, or where the stock may bind.
+    ``period`` is the number of pieces after which that repeats; 0 where it does not, or where the capacity may bind.
     """
 
     beyond: Floats
@@ -40,7 +40,7 @@ class Place:
         return self.period or len(self.beyond)
 
     def endings(self, budget: float) -> tuple[Counts, Floats]:
-        """Pieces left unused up to the end of a period or of the stock, and what they cost."""
+        """Pieces left unused up to the end of a period or of the capacity, and what they cost."""
         left = np.arange(self.radix)
         cost = self.beyond[-left % self.period] if self.period else self.beyond[::-1]
         return left[cost <= budget], cost[cost <= budget]

@@ -105,7 +105,7 @@ class PatternSearch:
 
 @dataclass(slots=True)
 class _Masters:
-    """Masters over more and more vectors at given prices."""
+    """Labels, and masters over more and more vectors, at given prices."""
 
     search: PatternSearch
     pieces: Pieces
@@ -126,14 +126,10 @@ class _Masters:
         return None if found is None else replace(found, bound=max(found.bound, choice.bound))
 
     def _chosen(self) -> Choice | None:
-        def within(slack: float) -> list[Vectors]:
-            found = self._within(slack)
-            if found is None:
-                raise TooMany
-            return list(found.values())
-
         search = self.search
-        return best_choice(search.data, self.pieces, self.prices.prices, self.prices.least, within, search.run.ask)
+        return best_choice(
+            search.data, self.pieces, self.prices.prices, self.prices.least, self._all_within, search.run.ask
+        )
 
     def solved(self, near: float) -> Found | None:
         """Solve a master over few vectors, and then one over all that a better plan can have, as far as they go.
@@ -196,16 +192,19 @@ class _Masters:
 
     def _within(self, slack: float) -> dict[int, Vectors] | None:
         """Vectors that cost at most ``slack`` beyond the least of their workload; ``None``: too many."""
-        found, number = {}, 0
-        for at, (each, least) in enumerate(zip(self.workloads, self.prices.least, strict=True)):
+        try:
+            return dict(enumerate(self._all_within(slack)))
+        except TooMany:
+            return None
+
+    def _all_within(self, slack: float) -> list[Vectors]:
+        """The same by workload; raises :class:`TooMany`."""
+        found: list[Vectors] = []
+        for each, least in zip(self.workloads, self.prices.least, strict=True):
             self.search.run.ask("listing what workloads can take of the pools")
-            try:
-                found[at] = each.within(self.prices.prices, least + slack)
-            except TooMany:
-                return None
-            number += len(found[at].counts)
-            if number > _LISTED:
-                return None
+            found.append(each.within(self.prices.prices, least + slack))
+            if sum(len(vectors.counts) for vectors in found) > _LISTED:
+                raise TooMany
         return found
 
     def _solve(self, vectors: Mapping[int, Vectors], slack: float, known: Found | None, share: float) -> Found | None:
