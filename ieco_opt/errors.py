@@ -73,6 +73,11 @@ class ScenarioError(IecoOptError):
 class InfeasibleError(IecoOptError):
     """No deployment of the scenario meets its limits, and that is proven; the message says how."""
 
+    @property
+    def why(self) -> str:
+        """The message without the verdict."""
+        return str(self).removeprefix("proven infeasible: ")
+
 
 class InfeasibleFleetError(InfeasibleError):
     """No plan serves all workloads of a fleet; the message says who cannot be served and what it would take."""

@@ -134,7 +134,7 @@ def not_possible(fleet: Fleet, config: SolverConfig, error: InfeasibleFleetError
         ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
     except SearchStoppedError:
         ways = []
-    why = str(error).removeprefix("proven infeasible: ")
+    why = error.why
     for line in not_possible_lines(fleet, ways, why, width_of_output()):
         click.echo(printable(line), err=True)
     return ExitStatus.INFEASIBLE

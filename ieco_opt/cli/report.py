@@ -127,7 +127,7 @@ def _not_possible(fleet: Fleet, config: SolverConfig | None, error: InfeasibleEr
     from ieco_opt.fleet.one_workload import ways_out
     from ieco_opt.reports.page.not_possible import NotPossible, asks_one_question
 
-    reasons, all_at_once, changes = str(error).removeprefix("proven infeasible: ").partition("; it would take")
+    reasons, all_at_once, changes = error.why.partition("; it would take")
     why = (*reasons.split("; "), *([f"it would take{changes}"] if all_at_once else []))
     ways: list[str] = []
     if asks_one_question(fleet) and fleet.objective != "frontier":

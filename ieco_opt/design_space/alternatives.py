@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,34 +70,30 @@ class Alternatives:
 
     def latency_s(self, batch: Array) -> Array:
         """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
-        return self._together(PassTime.latency_s, batch)
+        (latency_s,) = self._together(lambda part, some: (part.latency_s(some),), batch)
+        return latency_s
 
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
-        return self._together(PassTime.busy_s, batch)
+        (busy_s,) = self._together(lambda part, some: (part.busy_s(some),), batch)
+        return busy_s
 
     def latency_and_busy_s(self, batch: Array) -> tuple[Array, Array]:
         """Both of the above."""
-        share = lift(self.model_share, batch)
-        latency_s, busy_s = (share * seconds for seconds in self.model.latency_and_busy_s(batch))
-        speculates = np.flatnonzero(self.draft_share)
-        if len(speculates):
-            drafted = batch[speculates]
-            share = lift(self.draft_share[speculates], drafted)
-            drafting_s, drafting_busy_s = self.draft.take(speculates).latency_and_busy_s(drafted)
-            latency_s[speculates] += share * drafting_s
-            busy_s[speculates] += share * drafting_busy_s
+        latency_s, busy_s = self._together(PassTime.latency_and_busy_s, batch)
         return latency_s, busy_s
 
-    def _together(self, seconds: Callable[[PassTime, Array], Array], batch: Array) -> Array:
-        """Seconds of the passes of model and draft, each times its share."""
-        total = lift(self.model_share, batch) * seconds(self.model, batch)
+    def _together(self, seconds: Callable[[PassTime, Array], Iterable[Array]], batch: Array) -> list[Array]:
+        """Each kind of seconds of the passes of model and draft, each pass times its share."""
+        share = lift(self.model_share, batch)
+        totals = [share * each for each in seconds(self.model, batch)]
         speculates = np.flatnonzero(self.draft_share)
         if len(speculates):
             drafted = batch[speculates]
             share = lift(self.draft_share[speculates], drafted)
-            total[speculates] += share * seconds(self.draft.take(speculates), drafted)
-        return total
+            for total, drafting in zip(totals, seconds(self.draft.take(speculates), drafted), strict=True):
+                total[speculates] += share * drafting
+        return totals
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Seconds to the first token at ``batch`` whose latency is known; NaN where decoding alone is priced."""

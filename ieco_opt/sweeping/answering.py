@@ -77,7 +77,7 @@ def answered(scenario: Scenario | Fleet, asked: Asked) -> Row:
     except ScenarioError as error:
         return row_of_wrong(error)
     except InfeasibleError as error:
-        return without_answer(PointStatus.INFEASIBLE, str(error).removeprefix("proven infeasible: "))
+        return without_answer(PointStatus.INFEASIBLE, error.why)
     except SearchStoppedError as error:
         if INTERRUPTED in str(error):
             raise InterruptedHereError from None
