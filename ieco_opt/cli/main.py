@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 from dataclasses import replace
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -143,6 +143,8 @@ _INTERRUPTED = "interrupted before anything was found"
 
 def _versions() -> str:
     packages = ("ieco_opt", "pyomo", "highspy")
+    from importlib import metadata
+
     return "  ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
