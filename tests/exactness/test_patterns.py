@@ -19,7 +19,7 @@ from ieco_opt.fleet.space import FleetProblem, build_fleet_space
 from ieco_opt.scenario import resolve_fleet
 from ieco_opt.scenario.load import load_fleet_mapping
 from ieco_opt.solvers.config import load_solver_config
-from ieco_opt.solvers.run import Run
+from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
 
@@ -139,7 +139,8 @@ def test_a_first_master_of_too_few_vectors_is_followed_by_one_of_enough(
     monkeypatch.setattr(solve, "build_master_program", counted)
     monkeypatch.setattr(solve, "_FIRST", (1, 1))
     assert agrees(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
-    assert masters[0] < masters[1]
+    # Before both comes that of the cheapest vectors.
+    assert masters[1] < masters[2]
     found = searched(FleetProgramData(many_workloads(seed, 5), Quantity.COST))
     assert found.bound == pytest.approx(found.plan.value, rel=RELATIVE)
 
@@ -217,6 +218,19 @@ def test_labels_do_not_depend_on_how_they_are_held(
     expected = searched(data).plan.value
     monkeypatch.setattr(module, limit, value)
     assert searched(data).plan.value == pytest.approx(expected, rel=RELATIVE)
+
+
+@pytest.mark.parametrize("stopped", ["best_choice", "_Masters.solved"])
+def test_a_search_that_is_stopped_keeps_a_plan(stopped: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> Any:
+        raise Stopped("interrupted")
+
+    monkeypatch.setattr(choice, "_MOST_PAIRS", -1)
+    monkeypatch.setattr(f"{solve.__name__}.{stopped}", stop)
+    found = searched(FleetProgramData(many_workloads(0, 5), Quantity.COST))
+    assert found.stopped
+    assert found.bound <= least_cost(0) * (1.0 + RELATIVE)
+    assert found.plan.value >= least_cost(0) * (1.0 - RELATIVE)
 
 
 @pytest.mark.usefixtures("no_masters")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.solvers.arrays import arrays_of
 from ieco_opt.solvers.outcome import Outcome
-from ieco_opt.solvers.run import Run
+from ieco_opt.solvers.run import Run, Stopped
 
 _ROUNDS = 40
 """Column generation ends after so many rounds, if it has not converged."""
@@ -62,14 +62,37 @@ def priced(
 ) -> Priced | None:
     """Prices at which the bound is greatest, from those to ``start`` with; ``None`` where vectors serve no workload.
 
-    Between what the linear program of the vectors so far says and the best prices so far, the middle is tried next.
+    Where that ends early they are the best so far.
 
     Raises
     ------
     Stopped, TooMany
-        A limit or an interrupt ended it; a workload has too many covers.
+        A limit or an interrupt ended it before there were any; a workload has too many covers.
     """
-    prices, best, known = start, None, [_Known() for _ in workloads]
+    best: Priced | None = None
+    known = [_Known() for _ in workloads]
+    try:
+        for better in _better_and_better(data, pieces, workloads, known, run, start):
+            best = better
+    except Stopped:
+        if best is None:
+            raise
+    return None if best is None else replace(best, known=tuple(each.vectors() for each in known))
+
+
+def _better_and_better(
+    data: FleetProgramData,
+    pieces: Pieces,
+    workloads: Sequence[Enumeration],
+    known: Sequence[_Known],
+    run: Run,
+    start: Floats,
+) -> Iterator[Priced | None]:
+    """Prices whose bound is greater each time; ``None`` at last where vectors serve no workload.
+
+    Between what the linear program of the vectors so far says and the best prices so far, the middle is tried next.
+    """
+    prices, best = start, None
     penalty, times = {}, _PENALTY  # type: dict[int, float], float
     before, unchanged = math.inf, 0
     floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
@@ -77,13 +100,15 @@ def priced(
         run.ask("pricing pieces of the pools")
         found = [each.least(prices) for each in workloads]
         if not all(math.isfinite(price) for price, _ in found):
-            return None
+            yield None
+            return
         for mine, (_, vectors) in zip(known, found, strict=True):
             mine.add(vectors)
         least = tuple(price for price, _ in found)
         bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
         if best is None or bound > best.bound:
             best = Priced(prices, least, bound)
+            yield best
         penalty = penalty or dict(enumerate(least))
         master = Master(
             data,
@@ -98,7 +123,8 @@ def priced(
             if not left_out:
                 break
             if times > _LARGEST_PENALTY:
-                return None
+                yield None
+                return
             times *= 10.0
         unchanged = unchanged + 1 if value >= before else 0
         if unchanged == _UNCHANGED and not left_out:
@@ -107,7 +133,6 @@ def priced(
         # Where the last vectors made no difference, the middle has nothing to say.
         prices = said if value >= before else 0.5 * (said + best.prices)
         before = value
-    return None if best is None else replace(best, known=tuple(each.vectors() for each in known))
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,13 +113,35 @@ class _Masters:
     prices: Priced
 
     def best(self) -> Found | None:
+        """The best plan; where the search ends early, at the least that of the cheapest vector of each workload."""
+        cheapest = [each.least(self.prices.prices)[1] for each in self.workloads]
+        first = self._of_one_each(cheapest)
+        try:
+            return self._by_labels() or first
+        except Stopped:
+            if first is None:
+                raise
+            return replace(first, stopped=True)
+
+    def _of_one_each(self, vectors: Sequence[Vectors]) -> Found | None:
+        """The plan of one vector a workload, if the pools hold it: nothing is chosen, so no interrupt need end that."""
+        master = Master(self.search.data, self.pieces, dict(enumerate(vectors)))
+        model = build_master_program(master)
+        run = Run(self.search.run.config)
+        solution = run.solve(model)
+        self.search.run.count(run)
+        if not solution.has_incumbent:
+            return None
+        plan = decided_plan(self.search.data, self.search.speed_factor, read_master_decision(model, master))
+        return Found(plan, self.prices.bound, (model.nvariables(), model.nconstraints()), False)
+
+    def _by_labels(self) -> Found | None:
         """The best plan by labels, which prove it; by masters where they are too many, or where limits forbid it."""
         choice = self._chosen()
         if choice is None:
             return self.solved(0.0)
         if choice.vectors is not None:
-            alone = {at: each.at(np.arange(len(each.counts)) == row) for at, (each, row) in enumerate(choice.vectors)}
-            found = self._solve(alone, 0.0, None, share=0.25)
+            found = self._of_one_each([each.at(np.arange(len(each.counts)) == row) for each, row in choice.vectors])
             if found is not None:
                 return replace(found, bound=min(found.plan.value, choice.bound))
         found = self.solved(_NEAR if self.search.run.config.accepted_gap is not None else 0.0)
