@@ -142,9 +142,9 @@ _INTERRUPTED = "interrupted before anything was found"
 
 
 def _versions() -> str:
-    packages = ("ieco_opt", "pyomo", "highspy")
     from importlib import metadata
 
+    packages = ("ieco_opt", "pyomo", "highspy")
     return "  ".join(f"{package} {metadata.version(package)}" for package in packages)
 
 
