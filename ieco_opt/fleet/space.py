@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -114,6 +114,13 @@ class FleetProblem:
     caps: Caps
     decides_loads: bool = False
     excluded: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    _positions: dict[tuple[int, Phase], list[int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        positions: dict[tuple[int, Phase], list[int]] = {}
+        for at, column in enumerate(self.columns):
+            positions.setdefault((column.workload, column.phase), []).append(at)
+        object.__setattr__(self, "_positions", positions)
 
     def has_slack(self, workload: int) -> bool:
         """Whether the slack of a workload is a criterion; a mix whose loads are decided is spread for its energy."""
@@ -126,7 +133,7 @@ class FleetProblem:
 
     def columns_of(self, workload: int, phase: Phase) -> list[int]:
         """Positions of the columns of a workload in one phase."""
-        return [at for at, column in enumerate(self.columns) if column.workload == workload and column.phase is phase]
+        return list(self._positions.get((workload, phase), ()))
 
 
 @dataclass(frozen=True, slots=True)

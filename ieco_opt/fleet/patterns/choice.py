@@ -38,17 +38,35 @@ _FIRST_BUDGET = 1e-6
 _WIDER = ((1_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
 """Each budget is so many times the one before where that one had at most so many labels at once."""
 
+_MANY = 20_000
+"""With so many labels at once a good plan is looked for, which says how far the budget has to go."""
+
+_AT_ONCE = 1.5
+"""Times a budget that is tried next where that is enough."""
+
+_BEYOND = (1.2, 2.0)
+"""Times a budget that is not enough: what a good plan may cost beyond the bound."""
+
 _LISTED_FIRST = 1e-5
 """Share of the bound within which vectors are listed at first."""
 
 _PAIRS_AT_ONCE = 1_000_000
 """Labels and vectors that are put together at a time."""
 
-_MOST_PAIRS = 40_000_000
+_MOST_PAIRS = 100_000_000
 """Labels and vectors that are put together for one budget."""
 
 _MOST_LABELS = 1_000_000
 """Labels at once."""
+
+_FEW_LABELS = 100_000
+"""Labels at once where others are left out."""
+
+_FEW_PAIRS = 40_000_000
+"""Labels and vectors that are put together then, in all steps."""
+
+_HALVINGS = 12
+"""Of the budget of a step, where about the cheapest sums are looked for."""
 
 Within = Callable[[float], Sequence[Vectors]]
 """Vectors of each workload that cost at most so much beyond the least of it; raises :class:`TooMany`."""
@@ -56,9 +74,10 @@ Within = Callable[[float], Sequence[Vectors]]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What labels proved: no plan has less than ``bound``, and these vectors have it, by workload, where there are any.
+    """What labels found: no plan has less than ``bound``, and vectors of a good plan, by workload, where there are any.
 
-    Limits beside the capacity of the pools were not looked at.
+    The plan has the bound, and so is the best, where nothing was left out. Limits beside the capacity of the pools were
+    not looked at.
     """
 
     bound: float
@@ -82,19 +101,40 @@ def best_choice(
     scale = max(1.0, abs(base))
     search = _Search([place for place, _ in places], ROUNDING * scale, ask)
     listing = _Listing(within, prices, least, _LISTED_FIRST * scale)
-    budget, proven = _FIRST_BUDGET * scale, None
+    budget, proven = _FIRST_BUDGET * scale, base
+    enough: float | None = None
     while budget <= scale:
         try:
             found = search.within_budget(listing.steps(budget), budget)
         except TooMany:
-            return proven
+            break
         if found is not None:
             cost, rows = found
-            chosen = tuple(zip(listing.vectors, rows, strict=True))
-            return Choice(base + cost - search.rounding, chosen)
-        proven = Choice(base + budget - search.rounding, None)
-        budget *= next(times for most, times in _WIDER if search.most_labels <= most)
-    return proven
+            return Choice(base + cost - search.rounding, tuple(zip(listing.vectors, rows, strict=True)))
+        proven = base + budget - search.rounding
+        if enough is None and search.most_labels > _MANY:
+            good = _good(search, listing, [_BEYOND[-1] * budget])
+            enough = math.inf if good is None else good[0] + search.rounding
+        budget = _next_budget(budget, search.most_labels, enough or math.inf)
+    good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND])
+    return Choice(proven, None if good is None else good[1])
+
+
+def _good(
+    search: _Search, listing: _Listing, budgets: Sequence[float]
+) -> tuple[float, tuple[tuple[Vectors, int], ...]] | None:
+    """What a good plan costs beyond the bound, and its vectors, of the cheapest labels within some budget."""
+    for budget in budgets:
+        found = search.within_budget(listing.steps(listing.slack), budget, _FEW_LABELS)
+        if found is not None:
+            return found[0], tuple(zip(listing.vectors, found[1], strict=True))
+    return None
+
+
+def _next_budget(budget: float, labels: int, enough: float) -> float:
+    """A wider budget after one that had so many labels; at once what is ``enough``, where that is near."""
+    times = next(times for most, times in _WIDER if labels <= most)
+    return enough if budget < enough <= _AT_ONCE * budget else times * budget
 
 
 @dataclass(slots=True)
@@ -106,17 +146,17 @@ class _Listing:
     least: Sequence[float]
     first: float
     vectors: Sequence[Vectors] = ()
+    slack: float = -math.inf
     _steps: Sequence[Step] = ()
-    _slack: float = -math.inf
 
     def steps(self, budget: float) -> Sequence[Step]:
         """All vectors within the budget, and perhaps others."""
-        if budget > self._slack:
+        if budget > self.slack:
             self._take(max(budget, self.first))
         return self._steps
 
     def _take(self, slack: float) -> None:
-        self.vectors, self._slack = self.within(slack), slack
+        self.vectors, self.slack = self.within(slack), slack
         self._steps = [
             # What is below the least by rounding costs nothing.
             Step.of(at, each.taken, np.maximum(0.0, each.taken @ self.prices - least))
@@ -157,10 +197,15 @@ class _Search:
     pairs: int = 0
     """Labels and vectors that were put together for it."""
 
-    def within_budget(self, steps: Sequence[Step], budget: float) -> tuple[float, list[int]] | None:
-        """The least that a choice costs beyond the bound, at most ``budget``, and its rows; ``None``: there is none."""
+    def within_budget(
+        self, steps: Sequence[Step], budget: float, few: int | None = None
+    ) -> tuple[float, list[int]] | None:
+        """The least that a choice costs beyond the bound, at most ``budget``, and its rows; ``None``: there is none.
+
+        Of the cheapest labels alone, ``few`` of them at once, where that is given.
+        """
         while True:
-            found = self._cheapest(steps, budget)
+            found = self._cheapest(steps, budget, few)
             if found is None:
                 return None
             cost, rows = found
@@ -172,14 +217,16 @@ class _Search:
             for at in full:
                 self.places[at] = Place(self.places[at].beyond, 0)
 
-    def _cheapest(self, steps: Sequence[Step], budget: float) -> tuple[float, list[int]] | None:
+    def _cheapest(self, steps: Sequence[Step], budget: float, few: int | None) -> tuple[float, list[int]] | None:
         self.most_labels = self.pairs = 0
+        most = math.inf if few is None else _FEW_PAIRS / (len(steps) + len(self.places))
         order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)))
         endings = [self._ending_of(at, budget) for at in range(len(self.places))]
         ends = (_End(self._nothing()), _End(self._nothing()))
         for step in (*order, *endings):
             smaller = min(ends, key=lambda end: len(end.labels.cost))
-            smaller.grow(step, self._grown(smaller.labels, step, budget + self.rounding))
+            grown = self._grown(smaller.labels, step, budget + self.rounding, most)
+            smaller.grow(step, grown if few is None else grown.at(_cheapest_rows(grown.cost, few)))
             self.most_labels = max(self.most_labels, len(smaller.labels.cost))
             if not len(smaller.labels.cost):
                 return None
@@ -211,14 +258,14 @@ class _Search:
             words[digit.word] |= number << digit.shift
         return words
 
-    def _grown(self, labels: Labels, step: Step, budget: float) -> Labels:
-        """Each label with each way to go on, as far as the budget goes; the cheapest of equal ones."""
+    def _grown(self, labels: Labels, step: Step, budget: float, most: float) -> Labels:
+        """Each label with each way to go on, as far as the budget goes, ``most`` in all; the cheapest of equal ones."""
         possible = (step.taken < [place.radix for place in self.places]) | self._periodic
         usable = np.flatnonzero(possible.all(axis=1))
-        ways = np.searchsorted(step.cost[usable], budget - labels.cost, side="right")
+        ways = _ways(labels.cost, step.cost[usable], budget, most)
         number = int(ways.sum())
         self.pairs += number
-        if self.pairs > _MOST_PAIRS:
+        if most == math.inf and self.pairs > _MOST_PAIRS:
             raise TooMany
         if not number:
             return labels.at(np.zeros(0, dtype=np.intp))
@@ -229,7 +276,7 @@ class _Search:
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
             self.ask("choosing what workloads take of the pools")
             parts.append(self._part(labels, ahead, step.cost[usable], usable, ways[first:last], first))
-            if sum(len(part.cost) for part in parts) > _MOST_LABELS:
+            if most == math.inf and sum(len(part.cost) for part in parts) > _MOST_LABELS:
                 parts = [joined(parts)]
                 if len(parts[0].cost) > _MOST_LABELS:
                     raise TooMany
@@ -288,3 +335,23 @@ class _Search:
         cost = one.cost[first] + other.cost[last]
         at = int(cost.argmin())
         return (int(first[at]), int(last[at])) if cost[at] <= budget else None
+
+
+def _ways(cost: Floats, ahead: Floats, budget: float, most: float) -> NDArray[np.intp]:
+    """To how many of the rising costs ``ahead`` each cost can be added; of ``most`` in all about the cheapest sums."""
+    ways = np.searchsorted(ahead, budget - cost, side="right")
+    if ways.sum() <= most:
+        return ways
+    enough, too_much = 0.0, budget
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (enough + too_much)
+        if np.searchsorted(ahead, middle - cost, side="right").sum() <= most:
+            enough = middle
+        else:
+            too_much = middle
+    return np.searchsorted(ahead, enough - cost, side="right")
+
+
+def _cheapest_rows(cost: Floats, few: int) -> NDArray[np.intp]:
+    """Rows of the cheapest entries."""
+    return np.arange(len(cost)) if len(cost) <= few else np.argpartition(cost, few)[:few]

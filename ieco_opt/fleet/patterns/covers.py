@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from ieco_opt.fleet.patterns.pieces import Counts, Floats
 from ieco_opt.fleet.patterns.steps import ENOUGH, Need, Steps, TooMany
 from ieco_opt.fleet.plan import ROUNDING
+
+_SUMS = 1e-12
+"""Shares of a demand that are added up in another order may differ by so much."""
 
 MOST_SETS = 20_000
 """So many sets of one phase are held at a time."""
@@ -29,12 +32,16 @@ class Covers:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Steps of all pools of a group, one after the other; those of pool p begin at ``starts[p]``."""
+    """Steps of all pools of a group, one after the other; those of pool p begin at ``starts[p]``.
+
+    ``gain`` is what each covers beyond the one before; of the first one, which is empty, inf.
+    """
 
     steps: tuple[Steps, ...]
     starts: tuple[int, ...]
     pieces: tuple[list[int], ...]
     covered: Floats
+    gain: Floats
     running: Counts
 
     @classmethod
@@ -46,16 +53,20 @@ class Shelf:
             tuple(starts.tolist()),
             tuple(pieces),
             np.concatenate([each.covered for each in steps]),
+            np.concatenate([np.diff(each.covered, prepend=-math.inf) for each in steps]),
             np.concatenate([each.running for each in steps]),
         )
 
-    def cost(self, prices: Floats) -> Floats:
-        """What each of them costs."""
-        return np.concatenate([each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)])
+    @property
+    def has_one_piece(self) -> bool:
+        """Whether each pool has, so that its steps take more and cover more, one after the other."""
+        return all(len(each) == 1 for each in self.pieces)
 
-    def rest(self, cost: Floats, pools: Sequence[int]) -> Rest:
-        """What some of the pools ask at the least for a share of the demand."""
-        return Rest.of([self._fractions(cost, at) for at in pools])
+    def at(self, prices: Floats) -> PricedShelf:
+        """What the steps cost at prices of the pieces."""
+        cost = [each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)]
+        whole = np.concatenate(cost)
+        return PricedShelf(self, whole, tuple(self._fractions(whole, at) for at in range(len(self.steps))))
 
     def _fractions(self, cost: Floats, at: int) -> tuple[Floats, Floats]:
         """Shares and prices a share of parts of one pool's sets that cost no more than any set, the cheapest first."""
@@ -69,6 +80,23 @@ class Shelf:
         if not some.any():
             return np.zeros(0), np.zeros(0)
         return useful.max(keepdims=True), (price[some] / useful[some]).min(keepdims=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PricedShelf:
+    """Steps of all pools, what each costs, and the fractions of each pool."""
+
+    shelf: Shelf
+    cost: Floats
+    fractions: tuple[tuple[Floats, Floats], ...]
+
+    def rest(self, pools: Iterable[int]) -> Rest:
+        """What some of the pools ask at the least for a share of the demand."""
+        return Rest.of([self.fractions[at] for at in pools])
+
+    def rest_of_all(self) -> Rest:
+        """What all pools ask at the least."""
+        return Rest.of(self.fractions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +127,7 @@ class Rest:
 
 
 def combined(
-    shelf: Shelf,
-    cost: Floats,
+    priced: PricedShelf,
     within: NDArray[np.bool_],
     limit: float,
     need: Need,
@@ -110,8 +137,11 @@ def combined(
 ) -> Covers:
     """Sets of each pool put together, pool by pool, as far as what the rest asks at the least is within the limit.
 
-    With a ``beam`` those that promise least go on where there are too many, so others may be missing.
+    Where instances are not counted nothing is added to what covers the demand, and where each pool has one piece, none
+    of what is found covers it without its last step on some pool. With a ``beam`` those that promise least go on where
+    there are too many, so others may be missing.
     """
+    shelf, cost = priced.shelf, priced.cost
     kept = [first + np.flatnonzero(within[first:end]) for first, end in itertools.pairwise(shelf.starts)]
     # The pool with most sets comes last, where only the smallest that completes a set is of use.
     order = [at for at in sorted(range(len(kept)), key=lambda at: len(kept[at])) if len(kept[at]) > 1]
@@ -127,14 +157,16 @@ def combined(
             if len(price) * len(mine) > 50 * MOST_SETS:
                 if not beam:
                     raise TooMany
-                asked = price + shelf.rest(cost, order[position:]).at(1.0 - covered)
+                asked = price + priced.rest(order[position:]).at(1.0 - covered)
                 few = np.argsort(asked)[: 50 * MOST_SETS // len(mine)]
                 rows, price, covered, running = rows[few], price[few], covered[few], running[few]
-            rest, spare = shelf.rest(cost, order[position + 1 :]), limit - price
+            rest, spare = priced.rest(order[position + 1 :]), limit - price
             left = 1.0 - (covered[:, None] + shelf.covered[mine][None])
             # The rate of the first fraction is quick to ask of all, and the least of the rest of those that it leaves.
             which, chosen = np.nonzero(cost[mine][None] + rest.first_rate * np.maximum(0.0, left) <= spare[:, None])
             close = cost[mine[chosen]] + rest.at(left[which, chosen]) <= spare[which]
+            if not need.is_counted:
+                close &= (covered[which] < ENOUGH) | (mine[chosen] == shelf.starts[at])
             which, chosen = which[close], chosen[close]
             taken = mine[chosen]
         rows = rows[which]
@@ -149,6 +181,9 @@ def combined(
     whole = (covered >= ENOUGH) & (price <= limit) & (running >= need.least)
     if need.most is not None:
         whole &= running <= need.most
+    if shelf.has_one_piece and not need.is_counted:
+        for at, start in enumerate(shelf.starts[:-1]):
+            whole &= covered - shelf.gain[start + rows[:, at]] < ENOUGH + _SUMS
     return Covers(shelf.steps, rows[whole], price[whole])
 
 

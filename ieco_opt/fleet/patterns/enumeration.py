@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.fleet.columns import CacheForm, Column, cache_forms
-from ieco_opt.fleet.patterns.covers import MOST_SETS, Covers, Shelf, combined
+from ieco_opt.fleet.patterns.covers import Covers, PricedShelf, Shelf, combined
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import (
     ENOUGH,
@@ -25,6 +25,9 @@ from ieco_opt.fleet.patterns.steps import (
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
 
+_MOST_PAIRED = 50_000
+"""So many covers of both phases together are compared with each other."""
+
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
 
@@ -35,24 +38,32 @@ class Vectors:
 
     Attributes
     ----------
+    columns
+        Positions of the workload's columns in the problem.
     taken
         Pieces; shape (vectors, pieces).
     counts
-        Instances of each column of the problem that take them, by position, of each vector.
+        Instances of each column that take them; shape (vectors, columns).
     disaggregated
-        Whether each is of that mode.
+        Whether each is of that mode; shape (vectors,).
     """
 
+    columns: tuple[int, ...]
     taken: Counts
-    counts: tuple[dict[int, int], ...]
-    disaggregated: tuple[bool, ...]
+    counts: Counts
+    disaggregated: NDArray[np.bool_]
 
-    def at(self, kept: NDArray[np.bool_]) -> Vectors:
+    def __len__(self) -> int:
+        return len(self.taken)
+
+    def at(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> Vectors:
         """Some of them."""
-        which = np.flatnonzero(kept).tolist()
-        return Vectors(
-            self.taken[kept], tuple(self.counts[at] for at in which), tuple(self.disaggregated[at] for at in which)
-        )
+        return Vectors(self.columns, self.taken[kept], self.counts[kept], self.disaggregated[kept])
+
+    def instances(self, vector: int) -> dict[int, int]:
+        """Instances of the columns that one of them uses, by position in the problem."""
+        used = np.flatnonzero(self.counts[vector])
+        return {self.columns[at]: int(self.counts[vector, at]) for at in used.tolist()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,9 @@ class Enumeration:
     pieces: Pieces
     workload: int
     choices: list[tuple[bool, list[Group]]] = field(init=False)
+    _columns: tuple[int, ...] = ()
     _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
+    _priced: dict[tuple[int, ...], PricedShelf] = field(default_factory=dict)
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
     _cheapest_at: bytes = b""
@@ -88,6 +101,7 @@ class Enumeration:
 
     def __post_init__(self) -> None:
         self.choices = list(_choices(self.problem, self.workload))
+        self._columns = tuple(sorted({at for _, groups in self.choices for group in groups for at in group.columns}))
 
     @property
     def need(self) -> Need:
@@ -115,7 +129,7 @@ class Enumeration:
             if price < best:
                 best = price
                 found = disaggregated, [(each, np.array([int(each.price.argmin())])) for each in covers]
-        return bound, _vectors(self.pieces, [] if found is None else [found])
+        return bound, self._vectors([] if found is None else [found])
 
     def within(self, prices: Floats, limit: float) -> Vectors:
         """All vectors whose price is at most ``limit``, but for those that another one replaces.
@@ -136,13 +150,14 @@ class Enumeration:
                 continue
             covers = [self._covers(group, prices, price + spare) for group, price in zip(groups, cheapest, strict=True)]
             parts.append((disaggregated, _paired(covers, limit)))
-        return _vectors(self.pieces, parts)
+        return self._vectors(parts)
 
     def _cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
         """The cheapest cover of one phase; ``None`` where there is none."""
         if self._cheapest_at != (known := prices.tobytes()):
             self._cheapest_at = known
             self._cheapest_of.clear()
+            self._priced.clear()
         if group.columns not in self._cheapest_of:
             self._cheapest_of[group.columns] = self._found_cheapest(group, prices)
         return self._cheapest_of[group.columns]
@@ -201,36 +216,35 @@ class Enumeration:
         """Covers of one phase within a price, or of these the cheapest alone."""
         limit += 1e-9 * max(1.0, abs(limit))
         shelf = self._shelf(group, prices, limit)
-        cost = shelf.cost(prices)
-        rest = shelf.rest(cost, range(len(shelf.steps)))
-        within = cost + rest.at(1.0 - shelf.covered) <= limit
-        return combined(shelf, cost, within, limit, self.need, cheapest=cheapest, beam=beam)
+        within = shelf.cost + shelf.rest_of_all().at(1.0 - shelf.shelf.covered) <= limit
+        return combined(shelf, within, limit, self.need, cheapest=cheapest, beam=beam)
 
     def _rate(self, group: Group, prices: Floats) -> float:
         """No cover costs less: of parts of sets, or at the rate of the best column; inf where nothing covers."""
         if self._is_plain(group):
-            shelf = self._shelf(group, prices, math.inf)
-            return float(shelf.rest(shelf.cost(prices), range(len(shelf.steps))).at(np.ones(1))[0])
+            return float(self._shelf(group, prices, math.inf).rest_of_all().at(np.ones(1))[0])
         return self._rate_of_columns(group, prices)
 
     def _rate_of_columns(self, group: Group, prices: Floats) -> float:
         shares = np.minimum(1.0, [self._share(at) for at in group.columns])
         return float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
 
-    def _shelf(self, group: Group, prices: Floats, limit: float) -> Shelf:
-        """Steps of all pools of a group."""
-        if group.columns in self._shelves:
-            return self._shelves[group.columns]
-        rate = 0.0
+    def _shelf(self, group: Group, prices: Floats, limit: float) -> PricedShelf:
+        """Steps of all pools of a group; where no limit says which there are, they are kept as long as the prices."""
+        if group.columns in self._priced:
+            return self._priced[group.columns]
         if not self._is_plain(group):
-            rate = self._rate_of_columns(group, prices)
-        shelf = Shelf.of(
+            return self._steps_of(group, prices, limit, self._rate_of_columns(group, prices)).at(prices)
+        if group.columns not in self._shelves:
+            self._shelves[group.columns] = self._steps_of(group, prices, limit, 0.0)
+        self._priced[group.columns] = self._shelves[group.columns].at(prices)
+        return self._priced[group.columns]
+
+    def _steps_of(self, group: Group, prices: Floats, limit: float, rate: float) -> Shelf:
+        return Shelf.of(
             [self._steps(*each, prices, limit, rate) for each in group.by_pool],
             [self.pieces.of_pool(pool) for pool, _ in group.by_pool],
         )
-        if self._is_plain(group):
-            self._shelves[group.columns] = shelf
-        return shelf
 
     def _is_plain(self, group: Group) -> bool:
         """Whether the steps of a group are the same at any price: no pool has several pieces, nothing is counted."""
@@ -248,6 +262,32 @@ class Enumeration:
         budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
         most_of = [self.problem.most[at] for at in columns]
         return steps_of_sets(columns, share, taken, most_of, self.need, budget)
+
+    def _vectors(self, parts: Sequence[tuple[bool, _Pairs]]) -> Vectors:
+        """Vectors of covers of each choice, without those that another one replaces."""
+        made = [self._made(*part) for part in parts]
+        found = Vectors(
+            self._columns,
+            np.concatenate([np.zeros((0, len(self.pieces.gpus)), dtype=np.int64), *(each.taken for each in made)]),
+            np.concatenate([np.zeros((0, len(self._columns)), dtype=np.int64), *(each.counts for each in made)]),
+            np.concatenate([np.zeros(0, dtype=bool), *(each.disaggregated for each in made)]),
+        )
+        steps = [step for _, pairs in parts for covers, _ in pairs for step in covers.steps]
+        of_one_phase = len(parts) == 1 and len(parts[0][1]) == 1
+        if of_one_phase and not self.need.is_counted and all(step.taken.shape[1] == 1 for step in steps):
+            # Covers of one phase are different, and where each pool has one piece none does with fewer.
+            return found
+        return found.at(least_rows(found.taken))
+
+    def _made(self, disaggregated: bool, pairs: _Pairs) -> Vectors:
+        """Vectors of covers of each phase, as they are paired."""
+        number = len(pairs[0][1])
+        counts = np.zeros((number, len(self._columns)), dtype=np.int64)
+        for covers, rows in pairs:
+            for at, step in enumerate(covers.steps):
+                counts[:, np.searchsorted(self._columns, step.columns)] = step.counts[covers.rows[rows, at]]
+        taken = counts @ self.pieces.of_column[list(self._columns)]
+        return Vectors(self._columns, taken, counts, np.full(number, disaggregated))
 
 
 def _choices(problem: FleetProblem, workload: int) -> list[tuple[bool, list[Group]]]:
@@ -297,41 +337,9 @@ def _paired(covers: Sequence[Covers], limit: float) -> _Pairs:
     if len(covers) == 1:
         return [(covers[0], np.arange(len(covers[0].price)))]
     first, second = covers
-    if len(first.price) * len(second.price) > 50 * MOST_SETS:
+    if len(first.price) * len(second.price) > 100 * _MOST_PAIRED:
         raise TooMany
     one, other = np.nonzero(first.price[:, None] + second.price[None] <= limit + 1e-9 * max(1.0, abs(limit)))
-    if len(one) > MOST_SETS:
+    if len(one) > _MOST_PAIRED:
         raise TooMany
     return [(first, one), (second, other)]
-
-
-def _vectors(pieces: Pieces, parts: Sequence[tuple[bool, _Pairs]]) -> Vectors:
-    """Vectors of covers of each choice, without those that another one replaces."""
-    taken = [np.sum([_taken(pieces, *each) for each in pairs], axis=0) for _, pairs in parts]
-    if not taken:
-        return Vectors(np.zeros((0, len(pieces.gpus)), dtype=np.int64), (), ())
-    together = np.concatenate(taken)
-    choice = np.repeat(np.arange(len(parts)), [len(each) for each in taken])
-    within = np.concatenate([np.arange(len(each)) for each in taken])
-    kept = least_rows(together.astype(float))
-    counts, apart = [], []
-    for at in kept:
-        disaggregated, pairs = parts[choice[at]]
-        found: dict[int, int] = {}
-        for covers, rows in pairs:
-            for step, row in zip(covers.steps, covers.rows[rows[within[at]]], strict=True):
-                found |= {
-                    column: int(count) for column, count in zip(step.columns, step.counts[row], strict=True) if count
-                }
-        counts.append(found)
-        apart.append(disaggregated)
-    return Vectors(together[kept], tuple(counts), tuple(apart))
-
-
-def _taken(pieces: Pieces, covers: Covers, rows: NDArray[np.intp]) -> Counts:
-    """Pieces of all pools that some covers take."""
-    found = np.zeros((len(rows), len(pieces.gpus)), dtype=np.int64)
-    for at, step in enumerate(covers.steps):
-        counts = step.counts[covers.rows[rows, at]]
-        found += counts @ pieces.of_column[list(step.columns)]
-    return found

@@ -90,11 +90,13 @@ def _better_and_better(
 ) -> Iterator[Priced | None]:
     """Prices whose bound is greater each time; ``None`` at last where vectors serve no workload.
 
-    Between what the linear program of the vectors so far says and the best prices so far, the middle is tried next.
+    What the linear program of the vectors so far says is tried next; where pools have several pieces, of which there
+    are too many sets far from the best prices, the middle between them.
     """
     prices, best = start, None
     penalty, times = {}, _PENALTY  # type: dict[int, float], float
     before, unchanged = math.inf, 0
+    several = len(set(pieces.pool)) < len(pieces.pool)
     floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
     for _ in range(_ROUNDS):
         run.ask("pricing pieces of the pools")
@@ -131,7 +133,7 @@ def _better_and_better(
             break
         said = np.maximum(said, floor)
         # Where the last vectors made no difference, the middle has nothing to say.
-        prices = said if value >= before else 0.5 * (said + best.prices)
+        prices = 0.5 * (said + best.prices) if several and value < before else said
         before = value
 
 
@@ -204,17 +206,19 @@ class _Known:
     """Vectors of one workload so far, each once."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[int, ...], tuple[dict[int, int], bool]] = {}
+        self._found: dict[tuple[int, ...], Vectors] = {}
 
     def add(self, vectors: Vectors) -> None:
         """Take some more in."""
-        for taken, counts, apart in zip(vectors.taken.tolist(), vectors.counts, vectors.disaggregated, strict=True):
-            self._found.setdefault(tuple(taken), (counts, apart))
+        for at, taken in enumerate(vectors.taken.tolist()):
+            self._found.setdefault(tuple(taken), vectors.at(np.array([at])))
 
     def vectors(self) -> Vectors:
         """All of them."""
+        each = list(self._found.values())
         return Vectors(
-            np.array(list(self._found), dtype=np.int64),
-            tuple(counts for counts, _ in self._found.values()),
-            tuple(apart for _, apart in self._found.values()),
+            each[0].columns,
+            np.concatenate([one.taken for one in each]),
+            np.concatenate([one.counts for one in each]),
+            np.concatenate([one.disaggregated for one in each]),
         )

@@ -57,12 +57,12 @@ def define_vector_constraints(model: Any, master: Master) -> None:
     """Each workload takes one vector: sum_v y_wv = 1, y binary; with penalties M_w sum_v y_wv + o_w = 1, o_w at M_w."""
     import pyomo.core as pyo
 
-    index = [(at, v) for at, vectors in master.vectors.items() for v in range(len(vectors.counts))]
+    index = [(at, v) for at, vectors in master.vectors.items() for v in range(len(vectors))]
     model.takes = pyo.Var(index, domain=pyo.Binary)
     model.left_out = pyo.Var(list(master.vectors) if master.penalty is not None else [], domain=pyo.NonNegativeReals)
 
     def rule(model: Any, at: int) -> Any:
-        taken = pyo.quicksum(model.takes[at, v] for v in range(len(master.vectors[at].counts)))
+        taken = pyo.quicksum(model.takes[at, v] for v in range(len(master.vectors[at])))
         return taken + (model.left_out[at] if master.penalty is not None else 0.0) == 1
 
     model.one_vector = pyo.Constraint(list(master.vectors), rule=rule)
@@ -94,8 +94,8 @@ def read_master_decision(model: Any, master: Master) -> FleetDecision:
     disaggregated = list(decided.disaggregated[: len(problem.workloads)])
     for (workload, v), variable in model.takes.items():
         if (variable.value or 0.0) > 0.5:
-            disaggregated[workload] = master.vectors[workload].disaggregated[v]
-            for at, count in master.vectors[workload].counts[v].items():
+            disaggregated[workload] = bool(master.vectors[workload].disaggregated[v])
+            for at, count in master.vectors[workload].instances(v).items():
                 instances[at] = count
     return replace(decided, instances=tuple(instances), disaggregated=tuple(disaggregated), share={})
 

@@ -37,7 +37,7 @@ _MOST = 2_500
 _NEAR = 1e-4
 """Gap that is left to no second master where labels have been too many: it seldom closes it."""
 
-_LISTED = 20_000
+_LISTED = 60_000
 """Vectors that are listed."""
 
 
@@ -136,16 +136,25 @@ class _Masters:
         return Found(plan, self.prices.bound, (model.nvariables(), model.nconstraints()), False)
 
     def _by_labels(self) -> Found | None:
-        """The best plan by labels, which prove it; by masters where they are too many, or where limits forbid it."""
+        """The best plan by labels, which prove it; where they are too many, or limits forbid it, by masters as well."""
         choice = self._chosen()
         if choice is None:
             return self.solved(0.0)
+        good = None
         if choice.vectors is not None:
-            found = self._of_one_each([each.at(np.arange(len(each.counts)) == row) for each, row in choice.vectors])
-            if found is not None:
-                return replace(found, bound=min(found.plan.value, choice.bound))
-        found = self.solved(_NEAR if self.search.run.config.accepted_gap is not None else 0.0)
-        return None if found is None else replace(found, bound=max(found.bound, choice.bound))
+            good = self._of_one_each([each.at(np.array([row])) for each, row in choice.vectors])
+        near = _NEAR if self.search.run.config.accepted_gap is not None else 0.0
+        if good is not None:
+            good = replace(good, bound=min(good.plan.value, choice.bound))
+            if good.plan.value - good.bound <= max(CLOSED, near) * abs(good.plan.value):
+                return good
+        found = self.solved(near)
+        both = [each for each in (good, found) if each is not None]
+        if not both:
+            return None
+        best = min(both, key=lambda each: each.plan.value)
+        bound = max(choice.bound, *(each.bound for each in both))
+        return replace(best, bound=min(best.plan.value, bound), stopped=any(each.stopped for each in both))
 
     def _chosen(self) -> Choice | None:
         search = self.search
@@ -191,7 +200,7 @@ class _Masters:
         """Vectors within a slack that leaves enough of them for the first master, and that slack."""
         slack = 1e-5 * max(1.0, abs(self.prices.bound))
         found, enough = self._within(slack), self._enough
-        while found is not None and sum(len(each.counts) for each in found.values()) < enough:
+        while found is not None and sum(map(len, found.values())) < enough:
             wider = self._within(3.0 * slack) if slack < abs(self.prices.bound) else None
             if wider is None:
                 break
@@ -225,7 +234,7 @@ class _Masters:
         for each, least in zip(self.workloads, self.prices.least, strict=True):
             self.search.run.ask("listing what workloads can take of the pools")
             found.append(each.within(self.prices.prices, least + slack))
-            if sum(len(vectors.counts) for vectors in found) > _LISTED:
+            if sum(map(len, found)) > _LISTED:
                 raise TooMany
         return found
 
@@ -236,7 +245,7 @@ class _Masters:
         of this master.
         """
         search = self.search
-        if not all(len(each.counts) for each in vectors.values()):
+        if not all(map(len, vectors.values())):
             return known
         master = Master(search.data, self.pieces, vectors)
         model = build_master_program(master)

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from ieco_opt.fleet.patterns.pieces import Counts, Floats
 from ieco_opt.fleet.plan import ROUNDING
 
+_WORD_BITS = 62
+
+_ROWS_AT_ONCE = 64
+"""Rows that are compared with all others at a time."""
+
 ENOUGH = 1.0 - ROUNDING / 2
 """Share of a demand that meets it but for rounding."""
 
@@ -193,10 +198,39 @@ def _best(steps: Steps, need: Need) -> Steps:
     return steps.at(least_rows(np.concatenate(criteria).T))
 
 
-def least_rows(criteria: Floats) -> NDArray[np.intp]:
-    """Rows that no other row is as small as in every criterion; one of equal rows, in order of their first ones."""
-    left, kept = np.lexsort(criteria.T[::-1]), []
+def least_rows(criteria: Floats | Counts) -> NDArray[np.intp]:
+    """Rows that no other row is as small as in every criterion; one of equal rows, in order of their first ones.
+
+    Rows are told apart by the ranks of their entries, which share a few numbers: with a bit set above each rank of one
+    row, no bit is borrowed where those of another are taken away that are as small.
+    """
+    left = np.lexsort(criteria.T[::-1])
+    words = _ranks(criteria[left])
+    kept = []
     while len(left):
-        kept.append(left[0])
-        left = left[~(criteria[left] >= criteria[left[0]]).all(axis=1)]
-    return np.array(kept, dtype=np.intp)
+        some = left[:_ROWS_AT_ONCE]
+        # Whatever replaces a row comes before it.
+        replaced = np.arange(len(left)) > np.arange(len(some))[:, None]
+        for word, guard in words:
+            replaced &= ((word | guard)[None] - word[: len(some), None]) & guard == guard
+        stays = np.asarray(~replaced.any(axis=0))
+        kept.append(some[stays[: len(some)]])
+        stays[: len(some)] = False
+        left, words = left[stays], [(word[stays], guard) for word, guard in words]
+    return np.concatenate([np.zeros(0, dtype=np.intp), *kept])
+
+
+def _ranks(criteria: Floats | Counts) -> list[tuple[Counts, np.int64]]:
+    """Ranks of the entries of each column, in words of 62 bits, and the bit above each rank."""
+    words: list[tuple[Counts, np.int64]] = []
+    shift = _WORD_BITS
+    for column in criteria.T:
+        rank = np.unique(column, return_inverse=True)[1].astype(np.int64)
+        bits = int(rank.max(initial=0)).bit_length() + 1
+        if shift + bits > _WORD_BITS:
+            words.append((np.zeros(len(rank), dtype=np.int64), np.int64(0)))
+            shift = 0
+        word, guard = words[-1]
+        words[-1] = word | rank << shift, guard | np.int64(1) << (shift + bits - 1)
+        shift += bits
+    return words
