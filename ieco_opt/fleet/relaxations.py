@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ieco_opt.fleet.caps import Caps
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program.data import Family, Quantity, Requirement
 from ieco_opt.fleet.program.plan import caps_of, power_scale
-from ieco_opt.fleet.space import Caps, FleetProblem
+from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.run import Stopped
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ieco_opt.catalog.types import Fidelity, SitePower
 from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.fleet.caps import Caps
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
 from ieco_opt.fleet.known_tables import KnownTables
 from ieco_opt.fleet.placement import Nodes
@@ -77,17 +78,6 @@ class Demand:
     def times(self, multiple: float) -> Demand:
         """The same workload with a multiple of its requests."""
         return replace(self, requests_per_s=tuple(multiple * each for each in self.requests_per_s))
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """Caps on what all pools together allocate and draw; inf where there is none."""
-
-    max_usd_per_hour: float = math.inf
-    max_power_kw: float = math.inf
-    max_gpus: float = math.inf
-    max_energy_kw: float = math.inf
-    max_carbon_kg_per_hour: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

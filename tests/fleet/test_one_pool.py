@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 
+from ieco_opt.fleet.caps import Caps
 from ieco_opt.fleet.columns import Column, Origin, conflicts, phases_of, possible_modes
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.plan import decided_plan
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import build_fleet_program
-from ieco_opt.fleet.space import Caps, Demand, FleetProblem, PoolData
+from ieco_opt.fleet.space import Demand, FleetProblem, PoolData
 from ieco_opt.performance.serving import Phase
 from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.outcome import Outcome

@@ -124,7 +124,7 @@ def _good(
     search: _Search, listing: _Listing, budgets: Sequence[float]
 ) -> tuple[float, tuple[tuple[Vectors, int], ...]] | None:
     """What a good plan costs beyond the bound, and its vectors, of the cheapest labels within some budget."""
-    for budget in budgets:
+    for budget in budgets if listing.vectors else ():
         found = search.within_budget(listing.steps(listing.slack), budget, _FEW_LABELS)
         if found is not None:
             return found[0], tuple(zip(listing.vectors, found[1], strict=True))
