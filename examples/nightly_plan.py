@@ -7,7 +7,8 @@ The demand of a day is in the table ``demand``. The plan of a day is one row of 
 ``plan_instance``; both are replaced in one transaction, so that readers see the whole plan of before or the whole one
 of after. A second run on the same demand changes nothing. What the database cannot do at the moment is tried again.
 
-Exit status: 0 planned, or nothing to do; 2 the demand is wrong or missing; 3 proven infeasible; 4 no plan in time.
+Exit status: 0 planned, or nothing to do; 1 the database failed, each time it was tried; 2 the demand is wrong or
+missing, or the URL is wrong; 3 proven infeasible; 4 no plan in time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 import sqlalchemy as sql
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 
 import ieco_opt
 
@@ -34,6 +35,8 @@ POOLS = [
 ]
 LONGEST_S = 600.0
 TRIES, FIRST_WAIT_S = 5, 1.0
+# Not reachable, locked, restarted; and a row or a table that another run of this job wrote at the same moment.
+PASSING = (OperationalError, IntegrityError)
 
 TABLES = sql.MetaData()
 DEMAND = sql.Table(
@@ -75,6 +78,15 @@ INSTANCE = sql.Table(
     sql.Column("usd_per_hour", sql.Float, nullable=False),
 )
 
+STATUS: dict[type[Exception], int] = {
+    ieco_opt.ScenarioError: 2,
+    ieco_opt.InfeasibleError: 3,
+    ieco_opt.SolverError: 4,
+    SQLAlchemyError: 1,
+    pd.errors.DatabaseError: 1,
+}
+"""Exit status of what ends a run."""
+
 T = TypeVar("T")
 
 
@@ -83,15 +95,21 @@ def retried(action: Callable[[], T], wait: Callable[[float], None] = time.sleep)
     for tried in range(1, TRIES):
         try:
             return action()
-        except (OperationalError, pd.errors.DatabaseError) as error:
+        except (*PASSING, pd.errors.DatabaseError) as error:
             # pandas wraps what SQLAlchemy raises.
-            cause = error if isinstance(error, OperationalError) else error.__cause__
-            if not isinstance(cause, OperationalError):
+            if not isinstance(error, PASSING) and not isinstance(error.__cause__, PASSING):
                 raise
             seconds = FIRST_WAIT_S * 2 ** (tried - 1)
-            print(f"try {tried} of {TRIES} failed, again in {seconds:g} s: {cause.orig}", file=sys.stderr)
+            print(f"try {tried} of {TRIES} failed, again in {seconds:g} s: {said(error)}", file=sys.stderr)
             wait(seconds)
     return action()
+
+
+def said(error: BaseException) -> str:
+    """What the driver says, on one line, without the statement."""
+    cause = error.__cause__ if isinstance(error, pd.errors.DatabaseError) and error.__cause__ else error
+    lines = str(getattr(cause, "orig", None) or cause).splitlines()
+    return "; ".join(" ".join(line.split()) for line in lines if line.strip())
 
 
 def demand_of(engine: sql.Engine, day: date) -> pd.DataFrame:
@@ -157,7 +175,7 @@ def plan_day(engine: sql.Engine, day: date, wait: Callable[[float], None] = time
     fleet = ieco_opt.load_scenario(json.dumps(scenario), files=False)
     result = ieco_opt.plan(fleet, solver_config=config)
     retried(lambda: store(engine, day, question, result), wait)
-    return f"{day}: ${result[0].usd_per_hour:.2f}/h on {result[0].gpus} GPUs, {result[0].status}"
+    return f"{day}: ${result[0].usd_per_hour:.2f}/h, GPUs: {result[0].gpus}, {result[0].status}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,14 +184,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--database", default="sqlite:///plans.db", help="URL of SQLAlchemy")
     parser.add_argument("--day", type=date.fromisoformat, default=datetime.now(UTC).date())
     given = parser.parse_args(arguments)
-    engine = sql.create_engine(given.database, pool_pre_ping=True)
+    try:
+        engine = sql.create_engine(given.database, pool_pre_ping=True)
+    except (ArgumentError, ImportError, ValueError) as error:
+        # Not the URL itself: it may hold a password.
+        example = "postgresql+psycopg://planner@db/serving"
+        print(f"--database: {said(error)}; expected a URL such as {example}, and its driver installed", file=sys.stderr)
+        return 2
     try:
         print(plan_day(engine, given.day))
-    except (ieco_opt.ScenarioError, ieco_opt.InfeasibleError, ieco_opt.SolverError) as error:
-        print(f"{given.day}: {error}; the plan of before stays", file=sys.stderr)
-        return (
-            2 if isinstance(error, ieco_opt.ScenarioError) else 3 if isinstance(error, ieco_opt.InfeasibleError) else 4
-        )
+    except tuple(STATUS) as error:
+        print(f"{given.day}: {said(error)}; the plan of before stays", file=sys.stderr)
+        return next(status for kind, status in STATUS.items() if isinstance(error, kind))
     finally:
         engine.dispose()
     return 0

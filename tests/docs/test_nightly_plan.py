@@ -1,11 +1,15 @@
-"""The nightly job of the examples, on SQLite: run again, with another demand, and with a database that fails."""
+"""The nightly job of the examples, on SQLite and PostgreSQL: again, with another demand, with a database that fails."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 import sqlite3
-from collections.abc import Iterator
-from datetime import date
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,11 +40,15 @@ def engine(nightly: ModuleType, tmp_path: Path) -> Iterator[sql.Engine]:
     """A database with the demand of one day."""
     made = sql.create_engine(f"sqlite:///{tmp_path / 'plans.db'}")
     nightly.TABLES.create_all(made)
-    row = {"workload": "chat", "model": "Llama-3.1-8B", "weights": "fp8", "requests_per_s": 4.0, "prompt_tokens": 1000}
-    with made.begin() as connection:
-        connection.execute(sql.insert(nightly.DEMAND), [row | {"day": DAY, "output_tokens": 200, "min_speed": 20.0}])
+    put_demand(nightly, made)
     yield made
     made.dispose()
+
+
+def put_demand(nightly: ModuleType, engine: sql.Engine) -> None:
+    row = {"workload": "chat", "model": "Llama-3.1-8B", "weights": "fp8", "requests_per_s": 4.0, "prompt_tokens": 1000}
+    with engine.begin() as connection:
+        connection.execute(sql.insert(nightly.DEMAND), [row | {"day": DAY, "output_tokens": 200, "min_speed": 20.0}])
 
 
 def set_rate(nightly: ModuleType, engine: sql.Engine, rate: float) -> None:
@@ -118,3 +126,91 @@ def test_a_day_without_demand_or_plan_ends_with_its_own_status(
     set_rate(nightly, engine, 1e6)
     assert nightly.main(["--database", database, "--day", str(DAY)]) == 3
     assert "the plan of before stays" in capfd.readouterr().err
+
+
+@pytest.fixture
+def postgres() -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of a PostgreSQL that does not run yet, on a socket in a folder of its own, and what starts it."""
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("needs psycopg, PostgreSQL's driver: pip install 'psycopg[binary]'")
+    found = [path for each in ("initdb", "pg_ctl") if (path := which(each))]
+    if len(found) < 2:
+        pytest.skip("needs initdb and pg_ctl, of PostgreSQL's server")
+    initdb, pg_ctl = found
+    # It refuses to run as root. The folder is not below pytest's, which is root's alone.
+    nobody: dict[str, Any] = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
+    # A socket's path has about 100 characters at most.
+    folder = tempfile.mkdtemp(prefix="pg")
+    if nobody:
+        shutil.chown(folder, "nobody")
+
+    def run(*words: str) -> None:
+        log = Path(folder, "log")
+        with log.open("a") as output:
+            done = subprocess.run(words, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False, **nobody)
+        assert done.returncode == 0, log.read_text("utf-8")
+
+    data = f"{folder}/data"
+    run(initdb, "-D", data, "-U", "planner", "-A", "trust", "--no-sync")
+    options = f"-c listen_addresses='' -c fsync=off -k {folder}"
+    try:
+        yield (
+            f"postgresql+psycopg://planner@/postgres?host={folder}",
+            lambda: run(pg_ctl, "-D", data, "-w", "-o", options, "start"),
+        )
+    finally:
+        if Path(data, "postmaster.pid").exists():
+            run(pg_ctl, "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
+
+
+def which(program: str) -> str | None:
+    """Debian has PostgreSQL's programs of the server not on the path."""
+    beside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
+    return shutil.which(program) or (str(beside[-1]) if beside else None)
+
+
+def test_on_postgresql_that_comes_up_late_with_another_run_at_the_same_moment(
+    nightly: ModuleType,
+    postgres: tuple[str, Callable[[], None]],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, start = postgres
+    engine, waits = sql.create_engine(url), list[float]()
+
+    def started(seconds: float) -> None:
+        waits.append(seconds)
+        start()
+
+    with pytest.raises(ieco_opt.ScenarioError, match="no demand"):
+        nightly.plan_day(engine, DAY, started)
+    assert waits == [1.0]
+    put_demand(nightly, engine)
+    others = [{"day": DAY, "question": "?", "planned_at": datetime.now(UTC), "status": "", "result": ""}]
+
+    @sql.event.listens_for(engine, "before_cursor_execute")
+    def at_the_same_moment(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO plan_run") and others:
+            row = others.pop() | {"usd_per_hour": 0.0, "bound": 0.0, "gpus": 0}
+            with engine.begin() as another:
+                another.execute(sql.insert(nightly.RUN), [row])
+
+    assert "optimal" in nightly.plan_day(engine, DAY, waits.append)
+    assert waits == [1.0, 1.0]
+    runs, instances = stored(nightly, engine)
+    assert (len(runs), runs["status"][0]) == (1, "optimal")
+    assert instances["usd_per_hour"].sum() == pytest.approx(runs["usd_per_hour"][0])
+    engine.dispose()
+    capfd.readouterr()
+    assert nightly.main(["--database", url, "--day", str(DAY)]) == 0
+    assert "planned already" in capfd.readouterr().out
+    monkeypatch.setattr(nightly, "FIRST_WAIT_S", 0.0)
+    assert nightly.main(["--database", url.replace("/postgres?", "/nowhere?"), "--day", str(DAY)]) == 1
+    *tries, last = capfd.readouterr().err.splitlines()
+    assert len(tries) == nightly.TRIES - 1
+    assert 'database "nowhere" does not exist; the plan of before stays' in last
+    assert nightly.main(["--database", "postgresql+none://planner:secret@/postgres"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "expected a URL" in line
+    assert "secret" not in line
