@@ -204,7 +204,7 @@ class _How:
     def of_question(self, model: ScenarioSource, asked: Mapping[str, Any]) -> int:
         """What decides the plan of a question about one model; where there is none, what could be asked instead."""
         from ieco_opt import load_solver_config
-        from ieco_opt.cli.plan import not_possible
+        from ieco_opt.cli.not_possible import not_possible
 
         fleet = fleet_of(model, asked)
         try:

@@ -235,7 +235,7 @@ class _Search:
         if sweep.stopped is not None and (before or not sweep.points):
             raise Stopped(sweep.stopped)
         if not sweep.points and not before:
-            raise InfeasibleError(why_infeasible(self.resolved, space, self.run.ask))
+            raise InfeasibleError(*why_infeasible(self.resolved, space, self.run.ask))
         if not sweep.points:
             return None
         (best,) = describe(space, sweep.answer())
