@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from ieco_opt.explanation.explained import ToExplain
+    from ieco_opt.explanation.explained import Explainable, Explained, ToExplain
     from ieco_opt.fleet.sweeps import Progress as FleetProgress
     from ieco_opt.heuristics import Heuristic
     from ieco_opt.pareto.sweeps import Progress
     from ieco_opt.programs.export import ExportedProgram
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.answer import Answer
     from ieco_opt.results.comparison import Budget, Comparison
     from ieco_opt.results.configuration import ConfigurationAnswer
     from ieco_opt.results.deployment import Deployment
+    from ieco_opt.results.explained_alternatives import ExplainedAlternatives
     from ieco_opt.results.explanation import Explanation
     from ieco_opt.results.fleet_explanation import FleetExplanation
     from ieco_opt.results.frontier import Frontier
@@ -233,18 +235,20 @@ def explain(scenario: Scenario, **asked: Unpack[ToExplain]) -> Explanation: ...
 def explain(scenario: Fleet | FleetResult, **asked: Unpack[ToExplain]) -> FleetExplanation: ...
 @overload
 def explain(scenario: Scenario | Fleet, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation: ...
+@overload
+def explain(scenario: Alternatives, **asked: Unpack[ToExplain]) -> ExplainedAlternatives: ...
 @one_at_a_time
-def explain(scenario: Scenario | Fleet | FleetResult, **asked: Unpack[ToExplain]) -> Explanation | FleetExplanation:
+def explain(scenario: Explainable, **asked: Unpack[ToExplain]) -> Explained:
     """Say what decides the answer to a scenario, or why it has none; of a fleet, what decides its plan.
 
     The arguments are ``objective``, ``preference`` (of deployments), ``solver_config`` and ``doing``; see
-    :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet` and
-    :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`.
+    :func:`ieco_opt.explanation.explainer.explain`, :func:`ieco_opt.explanation.fleet_explainer.explain_fleet`,
+    :func:`~ieco_opt.explanation.fleet_explainer.explain_plan`; of alternatives what decides the best, and what the
+    others take more: :func:`~ieco_opt.explanation.alternatives.explain_alternatives`.
     """
-    from ieco_opt.explanation.explained import explained
-    from ieco_opt.results.plan import FleetResult
+    from ieco_opt.explanation.explained import SAVED, explained
 
-    if isinstance(scenario, FleetResult):
+    if isinstance(scenario, SAVED):
         from ieco_opt.verification.verify import refuse_what_does_not_hold
 
         refuse_what_does_not_hold(scenario)

@@ -71,16 +71,42 @@ class ScenarioError(IecoOptError):
 
 
 class InfeasibleError(IecoOptError):
-    """No deployment of the scenario meets its limits, and that is proven; the message says how."""
+    """No deployment of the scenario meets its limits, and that is proven; the message says how.
+
+    Attributes
+    ----------
+    reasons
+        What is proven, and then why, as far as it was found out: each in words that stand by themselves.
+    """
+
+    def __init__(self, *reasons: str) -> None:
+        self.reasons = reasons
+        super().__init__(*reasons)
 
     @property
     def why(self) -> str:
-        """The message without the verdict."""
-        return str(self).removeprefix("proven infeasible: ")
+        """All reasons in one line."""
+        proven, *because = self.reasons
+        return f"{proven} ({'; '.join(because)})" if because else proven
+
+    def __str__(self) -> str:
+        return f"proven infeasible: {self.why}"
 
 
 class InfeasibleFleetError(InfeasibleError):
     """No plan serves all workloads of a fleet; the message says who cannot be served and what it would take."""
+
+    @property
+    def why(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(self.reasons)
+
+
+class NotListedError(InfeasibleError):
+    """No deployment that a result lists is as asked for, which says nothing of those that it does not list."""
+
+    def __str__(self) -> str:
+        return self.why
 
 
 class SolverError(IecoOptError):

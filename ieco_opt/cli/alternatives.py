@@ -136,7 +136,7 @@ def command(
         with in_options():
             return _delivered(delivery, loaded, {**how, "solver_config": config})
     except InfeasibleFleetError as error:
-        from ieco_opt.cli.plan import not_possible
+        from ieco_opt.cli.not_possible import not_possible
 
         return not_possible(loaded, config, error)  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import (
     check_objective,
     check_preference,
@@ -23,6 +24,7 @@ from ieco_opt.errors import InfeasibleFleetError, ScenarioError
 
 if TYPE_CHECKING:
     from ieco_opt.cli.output import Delivery
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.fleet_explanation import FleetExplanation
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.scenario import Fleet, Scenario
@@ -73,11 +75,12 @@ def command(
 ) -> int:
     """Say what decides the best deployment or plan of SCENARIO, or why none is feasible.
 
-    SCENARIO is a scenario of either kind, a saved plan (.json), the folder of one, or with --gpus a MODEL, asked about
-    as `ieco-opt plan` does. Of a deployment: where its time goes, what each limit costs, and which configurations come
-    next; if none is feasible, an irreducible infeasible subset of the limits. With --configuration: what forbids it, or
-    by how much it loses. Of a plan: what binds, every limit left out and every choice excluded, each solved again, and
-    where the time of a token goes. Exit status 3 where a fleet cannot be served.
+    SCENARIO is a scenario of either kind, a saved plan (.json), the folder of one, saved alternatives (.json), or with
+    --gpus a MODEL, asked about as `ieco-opt plan` does. Of a deployment: where its time goes, what each limit costs,
+    and which configurations come next; if none is feasible, an irreducible infeasible subset of the limits. With
+    --configuration: what forbids it, or by how much it loses. Of a plan: what binds, every limit left out and every
+    choice excluded, each solved again, and where the time of a token goes. Of alternatives: the same of the best, and
+    what each other one takes more, by the terms of the time. Exit status 3 where a fleet cannot be served.
     """
     from ieco_opt.cli.output import Delivery
 
@@ -101,8 +104,7 @@ def command(
         raise click.UsageError(f"{option_names(wanted)}: expected with --gpus and the name of a model")
     saved, file = _saved(scenario)
     if saved is not None:
-        _refuse(options, ("--set", "--objective", "--preference", "--configuration"), "a saved plan")
-        return how.of_plan(saved, file)
+        return _of_saved(saved, file, how, options)
     loaded = _loaded(scenario, overrides)
     if loaded.kind == "fleet":
         _refuse(options, ("--preference", "--configuration"), "a fleet")
@@ -119,9 +121,23 @@ def _refuse(options: Mapping[str, object], names: tuple[str, ...], about: str) -
         raise click.UsageError(f"{', '.join(wrong)}: found with {about}, which has no such option")
 
 
-def _saved(source: ScenarioSource) -> tuple[FleetResult | None, str]:
-    """The saved plan that a path means, with its file; ``None`` where it is a scenario."""
+def _of_saved(saved: FleetResult | Alternatives, file: str, how: _How, options: Mapping[str, object]) -> int:
+    from ieco_opt.results.alternatives import Alternatives
+
+    about_scenario = ("--set", "--objective", "--preference", "--configuration")
+    if not isinstance(saved, Alternatives):
+        _refuse(options, about_scenario, "a saved plan")
+        return how.of_plan(saved, file)
+    _refuse(options, about_scenario, "saved alternatives")
+    if not saved.of_fleet:
+        _refuse(options, ("--brief",), "alternatives of a deployment")
+    return how.of_alternatives(saved, file)
+
+
+def _saved(source: ScenarioSource) -> tuple[FleetResult | Alternatives | None, str]:
+    """The saved plan or alternatives that a path means, with the file; ``None`` where it is a scenario."""
     from ieco_opt import load_result
+    from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.results.reading import is_result
     from ieco_opt.results.saved_folder import result_in
@@ -132,8 +148,9 @@ def _saved(source: ScenarioSource) -> tuple[FleetResult | None, str]:
     if file == source.path and not is_result(file):
         return None, ""
     result = load_result(file, max_setups=source.max_setups)
-    if not isinstance(result, FleetResult):
-        message = f"found the result of the question '{result.question.kind}', expected the one plan of a fleet"
+    if not isinstance(result, FleetResult | Alternatives):
+        wanted = "the one plan of a fleet, or alternatives"
+        message = f"found the result of the question '{result.question.kind}', expected {wanted}"
         raise ScenarioError.single(message, file=str(file), field="question.kind")
     return result, str(file)
 
@@ -201,10 +218,35 @@ class _How:
             lambda doing: explain_plan(result, solver_config=config, doing=doing, binding_only=self._brief)
         )
 
+    def of_alternatives(self, result: Alternatives, file: str) -> int:
+        """What decides the best of alternatives that were saved, and what the others take more."""
+        from ieco_opt import load_solver_config
+        from ieco_opt.cli.output import show_notes, shown_progress
+        from ieco_opt.explanation.alternatives import explain_alternatives
+        from ieco_opt.reports.text import render_explained_alternatives
+        from ieco_opt.reports.text.explanation_fleet import one_line
+        from ieco_opt.results.fleet_explanation import FleetExplanation
+        from ieco_opt.verification.verify import refuse_what_does_not_hold
+
+        refuse_what_does_not_hold(result, file)
+        config = None if self._config is None else load_solver_config(self._config)
+        with shown_progress(quiet=self._delivery.quiet) as shown:
+            explained = explain_alternatives(result, solver_config=config, doing=shown.doing, binding_only=self._brief)
+        best = explained.best
+        show_notes([note for note in best.notes if note not in result.notes], quiet=self._delivery.quiet)
+
+        def text(width: int) -> str:
+            if self._brief and isinstance(best, FleetExplanation):
+                return one_line(best)
+            return render_explained_alternatives(explained, width)
+
+        status = self._delivery.deliver_record(explained.to_json, text)
+        return status if best.stopped is None or status else ExitStatus.STOPPED
+
     def of_question(self, model: ScenarioSource, asked: Mapping[str, Any]) -> int:
         """What decides the plan of a question about one model; where there is none, what could be asked instead."""
         from ieco_opt import load_solver_config
-        from ieco_opt.cli.plan import not_possible
+        from ieco_opt.cli.not_possible import not_possible
 
         fleet = fleet_of(model, asked)
         try:

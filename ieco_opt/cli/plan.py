@@ -69,6 +69,7 @@ def command(
     serves as many requests as these GPUs can, with it that many for the least cost. Both are proven.
     """
     from ieco_opt import load_solver_config
+    from ieco_opt.cli.not_possible import not_possible
     from ieco_opt.cli.output import Delivery, show_notes
     from ieco_opt.documents.destinations import check_new_folder
     from ieco_opt.reports import figures
@@ -122,22 +123,6 @@ def _planned(fleet: Fleet, config: SolverConfig, *, quiet: bool) -> FleetResult:
 
     with running(config) as run:
         return plan_shown(fleet, config, run, quiet=quiet)
-
-
-def not_possible(fleet: Fleet, config: SolverConfig, error: InfeasibleFleetError) -> ExitStatus:
-    """Say what is not possible, and the single changes that would do, in the words of the options."""
-    from ieco_opt.cli.output import width_of_output
-    from ieco_opt.fleet.one_workload import ways_out
-    from ieco_opt.reports.text.not_possible import not_possible_lines
-
-    try:
-        ways = ways_out(fleet, fleet.objective, config)  # type: ignore[arg-type]
-    except SearchStoppedError:
-        ways = []
-    why = error.why
-    for line in not_possible_lines(fleet, ways, why, width_of_output()):
-        click.echo(printable(line), err=True)
-    return ExitStatus.INFEASIBLE
 
 
 def _variations(result: FleetResult, *, quiet: bool) -> Variations | None:

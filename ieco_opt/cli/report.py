@@ -11,7 +11,7 @@ import click
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import quiet_option, results_argument
 from ieco_opt.defaults import DEFAULT_CONFIG, FLEET_CONFIG
-from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, SearchStoppedError, printable
+from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, printable
 
 if TYPE_CHECKING:
     from ieco_opt.reports.page.not_possible import NotPossible
@@ -105,7 +105,9 @@ def _read(source: ScenarioSource) -> _Given:
 def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple[Answer | NotPossible, ExitStatus]:
     """The answer to a scenario; where there is none, why not."""
     from ieco_opt import api
+    from ieco_opt.cli.not_possible import single_changes
     from ieco_opt.cli.output import show_notes
+    from ieco_opt.reports.page.not_possible import NotPossible
     from ieco_opt.scenario import Scenario
 
     scenario = given.scenario
@@ -118,24 +120,9 @@ def _solved(given: _Given, config: SolverConfig | None, *, quiet: bool) -> tuple
     except InfeasibleError as error:
         click.echo(printable(f"{given.file}: {error}"), err=True)
         if not isinstance(scenario, Scenario):
-            return _not_possible(scenario, config, error), ExitStatus.INFEASIBLE
+            ways = tuple(single_changes(scenario, config or FLEET_CONFIG))
+            return NotPossible(scenario, error.reasons, ways), ExitStatus.INFEASIBLE
         return api.explain(scenario, solver_config=config or DEFAULT_CONFIG), ExitStatus.INFEASIBLE
-
-
-def _not_possible(fleet: Fleet, config: SolverConfig | None, error: InfeasibleError) -> NotPossible:
-    """What fails, and of a fleet that asks one question the single changes that would do."""
-    from ieco_opt.fleet.one_workload import ways_out
-    from ieco_opt.reports.page.not_possible import NotPossible, asks_one_question
-
-    reasons, all_at_once, changes = error.why.partition("; it would take")
-    why = (*reasons.split("; "), *([f"it would take{changes}"] if all_at_once else []))
-    ways: list[str] = []
-    if asks_one_question(fleet) and fleet.objective != "frontier":
-        try:
-            ways = ways_out(fleet, fleet.objective, config or FLEET_CONFIG)
-        except SearchStoppedError:
-            ways = []
-    return NotPossible(fleet, why, tuple(ways))
 
 
 def _frontier(scenario: Scenario, config: SolverConfig | None, *, quiet: bool) -> Answer:

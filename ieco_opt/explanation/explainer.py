@@ -28,7 +28,7 @@ from ieco_opt.results.answer import status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.explanation import Explanation, LimitEffect, RunnerUp
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, achieved
+from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind, Status, achieved
 from ieco_opt.results.statistics import ExplanationStatistics
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.resolved import resolved_names
@@ -80,8 +80,36 @@ def explain(
         else:
             answer = _answer(scenario, objective, preference, under_way)
             explanation = replace(explanation, confirmed=answer.stopped is None)
-            explanation = _of_optimum(explanation, question, _agreed(question, pick, answer), answer.stopped)
+            solved = answer[0] if len(answer) else None
+            agreed = _agreed(question, pick, solved, answer.solver, finished=answer.stopped is None)
+            explanation = _of_optimum(explanation, question, agreed, answer.stopped)
         return replace(explanation, statistics=ExplanationStatistics(under_way.seconds()))
+
+
+def explain_found(
+    scenario: Scenario, asked: AskedQuestion, found: Deployment, under_way: Run
+) -> tuple[Explanation, Pool]:
+    """The same of a deployment that a solver has found before, and the pool of all configurations.
+
+    Raises
+    ------
+    ScenarioError, SolverError
+        As of :func:`explain`.
+    """
+    assert asked.objective is not None
+    goal = Goal(asked.objective, DEFAULT_PREFERENCE if asked.preference is None else asked.preference)
+    try:
+        resolved = resolve(scenario)
+        question = _question(resolved, goal, under_way, run.measure_of(asked.objective, resolved))
+        pick = best(question.pool, question.bounds, question.goal)
+    except Stopped as stop:
+        raise SearchStoppedError(f"the search ended ({stop.reason}) before the configurations were priced") from stop
+    if pick is None:
+        raise SolverError("a search of all configurations finds nothing where a solver has found a deployment")
+    proven = found.status is Status.OPTIMAL
+    explanation = replace(_nothing_yet(question, asked, under_way), confirmed=proven)
+    agreed = _agreed(question, pick, found, under_way.config, finished=proven)
+    return _of_optimum(explanation, question, agreed, None), question.pool
 
 
 def _question(resolved: ResolvedScenario, goal: Goal, under_way: Run, measure: Measure) -> Question:
@@ -168,16 +196,16 @@ def _of_optimum(explanation: Explanation, question: Question, pick: Pick, stoppe
     )
 
 
-def _agreed(question: Question, pick: Pick, answer: Frontier) -> Pick:
+def _agreed(question: Question, pick: Pick, found: Deployment | None, config: SolverConfig, *, finished: bool) -> Pick:
     """The solver's deployment where none is better, so that all commands name the same one of equals.
 
     A solver that was stopped, or allowed a gap, may have found less; then the exact optimum stands.
     """
-    if not len(answer):
+    if found is None:
         return pick
-    solved = pick_of(question.pool, answer[0])
-    allowed = AGREEMENT + answer.solver.relative_gap
-    if answer.stopped is None and question.goal.advantage(pick, solved) > allowed:
+    solved = pick_of(question.pool, found)
+    allowed = AGREEMENT + config.relative_gap
+    if finished and question.goal.advantage(pick, solved) > allowed:
         raise SolverError("a search of all configurations finds a better deployment than the solver calls optimal")
     if question.goal.advantage(solved, pick) > AGREEMENT:
         raise SolverError("the solver finds a better deployment than a search of all configurations")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ieco_opt.defaults import FLEET_CONFIG, FleetObjective
@@ -75,16 +77,38 @@ def explain_plan(
     objective = result.question.objective or "cost"
     config = solver_config_of(result.solver if solver_config is None else solver_config)
     with running(config, doing, within=within) as run:
-        try:
-            with running_question(result.scenario, objective, run.config, None, run, result) as asked:
-                explanation = _explained(result, Neighbours(asked.space, objective), asked, binding_only=binding_only)
-        except SearchStoppedError as stop:
-            reason = stop.__cause__ or stop
-            raise SearchStoppedError(f"the search ended ({reason}) before the fleet of the plan was priced") from stop
+        with fleet_priced(result.scenario, objective, run, result) as (near, asked):
+            explanation = explain_within(result, near, asked, binding_only=binding_only)
         return replace(explanation, statistics=ExplanationStatistics(run.seconds()))
 
 
-def _explained(result: FleetResult, near: Neighbours, asked: Asked, *, binding_only: bool) -> FleetExplanation:
+@contextmanager
+def fleet_priced(
+    fleet: Fleet, objective: str, run: Run, known: FleetResult | None = None
+) -> Iterator[tuple[Neighbours, Asked]]:
+    """The fleet of plans that are explained, priced unless a result of it that is ``known`` has the prices.
+
+    Raises
+    ------
+    SearchStoppedError
+        A limit or an interrupt came before that was done.
+    """
+    try:
+        with running_question(fleet, objective, run.config, None, run, known) as asked:
+            yield Neighbours(asked.space, objective), asked
+    except SearchStoppedError as stop:
+        reason = stop.__cause__ or stop
+        raise SearchStoppedError(f"the search ended ({reason}) before the fleet of the plan was priced") from stop
+
+
+def explain_within(result: FleetResult, near: Neighbours, asked: Asked, *, binding_only: bool) -> FleetExplanation:
+    """The same of a fleet that is priced already; what it took is not in it.
+
+    Raises
+    ------
+    ScenarioError
+        The plan does not hold.
+    """
     problems = plan_problems(near.resolved.at_demand(result[0].demand_factor), result[0])
     if problems:
         raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field="plans[0]")

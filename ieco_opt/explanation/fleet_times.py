@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,10 +10,10 @@ from ieco_opt.catalog.mappings import USER
 from ieco_opt.catalog.precision import FORMATS, PARTS
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.explanation.fleet_setups import Setup, decoding, setup_of
+from ieco_opt.explanation.token_parts import Part, parts_of_pass, parts_of_token
 from ieco_opt.fleet.instances import PrefillSetups
 from ieco_opt.fleet.space import FleetSpace
 from ieco_opt.performance.serving import first_token_of
-from ieco_opt.performance.times import PassTime
 from ieco_opt.results.fleet_explanation import FigureSource, SourceKind, Term, TokenTime
 from ieco_opt.results.plan import FleetPlan
 
@@ -55,13 +54,6 @@ _WITHOUT_PROFILE: dict[str, tuple[Term, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    term: Term
-    seconds: float
-    hidden: bool = False
-
-
 def token_times(space: FleetSpace, plan: FleetPlan) -> tuple[tuple[TokenTime, ...], tuple[FigureSource, ...]]:
     """Parts of the time of a token of every row, and the figures that are in any of them."""
     times: list[TokenTime] = []
@@ -70,7 +62,7 @@ def token_times(space: FleetSpace, plan: FleetPlan) -> tuple[tuple[TokenTime, ..
         setup = setup_of(space, row)
         if setup is None:
             continue
-        parts = list(_prefilling(setup) if isinstance(setup.setups, PrefillSetups) else _decoding(setup))
+        parts = list(_parts(setup))
         total = row.latency_s or row.time_to_first_token_s or sum(part.seconds for part in parts if not part.hidden)
         figures = list(_figures(setup, {part.term for part in parts}))
         sources |= {(each.of, each.figure): _joined(sources.get((each.of, each.figure)), each) for each in figures}
@@ -104,44 +96,20 @@ def _kinds(figures: Iterable[FigureSource], term: Term) -> tuple[SourceKind, ...
     return tuple(kind for kind in _WEAKEST_FIRST if kind in found)
 
 
-def _decoding(setup: Setup) -> Iterator[_Part]:
-    """Of the pass that generates tokens, for one of them; the draft model's pass is one part."""
-    alternative = decoding(setup).alternatives.take(np.array([setup.at]))
-    batch, share = np.array([float(setup.batch)]), float(alternative.model_share[0])
-    for part in _of_pass(alternative.model, batch):
-        yield _Part(part.term, share * part.seconds, part.hidden)
-    if alternative.draft_share[0] > 0.0:
-        yield _Part("draft", float(alternative.draft_share[0] * alternative.draft.latency_s(batch)[0]))
+def _parts(setup: Setup) -> Iterator[Part]:
+    """Of the pass that generates tokens; of prefill that over a prompt, what is before it, and the move of its cache.
 
-
-def _prefilling(setup: Setup) -> Iterator[_Part]:
-    """Of the pass over a prompt, what is in front of it, and the move of its cache to the slowest receiver."""
-    assert isinstance(setup.setups, PrefillSetups)
+    The move is that to the slowest receiver.
+    """
+    if not isinstance(setup.setups, PrefillSetups):
+        yield from parts_of_token(decoding(setup).alternatives.take(np.array([setup.at])), setup.batch)
+        return
     time, batch = setup.setups.time.take(np.array([setup.at])), np.array([float(setup.batch)])
     front = first_token_of(setup.setups.family.accelerator).seconds
-    yield from _of_pass(time, batch)
-    yield _Part("front end", front)
+    yield from parts_of_pass(time, batch)
+    yield Part("front end", front)
     moved = (setup.row.time_to_first_token_s or 0.0) - front - float(time.latency_s(batch)[0])
-    yield _Part("cache transfer", max(0.0, moved))
-
-
-def _of_pass(time: PassTime, batch: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Iterator[_Part]:
-    """Parts of one pass; those that take nothing are left out."""
-    held = float(batch[0])
-    touched = -np.expm1(time.expert_log_idle[0] * held)
-    weights = float(time.memory_fixed_s[0] + (touched * time.expert_fixed_s[0]).sum())
-    moved = float(time.memory_slope_s[0] * held + (touched * time.expert_slope_s[0]).sum() * held)
-    compute, apart = float(time.arithmetic_slope_s[0]) * held, float(time.attention_slope_s[0]) * held
-    behind_compute = compute > weights + moved
-    parts = (
-        _Part("launch overhead", float(time.kernel_s[0])),
-        _Part("network", float(time.network_s(batch)[0])),
-        _Part("weights", weights, behind_compute),
-        _Part("cache", moved + apart, behind_compute and moved > 0.0),
-        _Part("compute", compute, not behind_compute),
-        _Part("prompts", float(time.prompt_slope_s[0]) * held),
-    )
-    yield from (part for part in parts if part.seconds > 0.0)
+    yield Part("cache transfer", max(0.0, moved))
 
 
 def _figures(setup: Setup, terms: set[Term]) -> Iterator[FigureSource]:

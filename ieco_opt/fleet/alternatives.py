@@ -135,7 +135,7 @@ class _Search:
         look = self._most_served if self.objective == "throughput" else self._least
         found = look(asked, first=not before)
         if found is None and not before:
-            raise InfeasibleFleetError(self.asked.why_infeasible())
+            raise InfeasibleFleetError(*self.asked.why_infeasible())
         if found is None:
             return None
         plan, described = found

@@ -61,12 +61,12 @@ class Asked:
         planner = self.planner.at_demand(multiples.least or 1.0)
         return replace(self, space=planner.space, planner=planner)
 
-    def why_infeasible(self) -> str:
-        """One line that says what keeps the workloads from being served, as far as there is time to find out."""
+    def why_infeasible(self) -> tuple[str, ...]:
+        """What keeps the workloads from being served, as far as there is time to find out."""
         try:
             return why_infeasible(self.planner, self.run)
         except Stopped as stop:
-            return f"proven infeasible: the workloads cannot all be served; why was not looked at: {stop.reason}"
+            return "the workloads cannot all be served", f"why was not looked at: {stop.reason}"
 
     def result(
         self,

@@ -63,22 +63,25 @@ def better_would_violate(planner: FleetPlanner, run: Run, plan: FleetPlan) -> tu
     )
 
 
-def why_infeasible(planner: FleetPlanner, run: Run) -> str:
-    """One line that says which workload cannot be served, or what it would take to serve all."""
+def why_infeasible(planner: FleetPlanner, run: Run) -> tuple[str, ...]:
+    """Which workload cannot be served, or what it would take to serve all."""
     problem, hold = planner.problem(), limits_hold(planner.space.resolved.fleet)
     held = [] if hold is None else [hold]
     if problem.unserved:
-        reasons = [_why_unserved(planner.space, problem, at) for at in problem.unserved]
-        return "proven infeasible: " + "; ".join([*reasons, *held])
+        reasons = [reason for at in problem.unserved for reason in _why_unserved(planner.space, problem, at)]
+        return (*reasons, *held)
     violations = minimal_relaxations(_extras(planner, run), {})
     ways = [_way(violation) for violation in violations if violation.amount is not None]
     unexamined = [violation.requirement for violation in violations if violation.amount is None]
     if not violations:
-        nothing = "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"
-        return "; ".join([nothing, *held])
-    parts = [f"it would take {'one of' if len(ways) > 1 else 'this'}: {'; '.join(ways)}"] if ways else []
-    parts += [f"not examined in time: {', '.join(unexamined)}"] if unexamined else []
-    return f"proven infeasible: the workloads cannot all be served within the limits; {'; '.join([*parts, *held])}"
+        return ("no change of a single limit, capacity or demand is enough to serve all workloads", *held)
+    proven = "the workloads cannot all be served within the limits"
+    left = [f"not examined in time: {', '.join(unexamined)}"] if unexamined else []
+    if not ways:
+        return (proven, *left, *held)
+    # One reason, since what was not examined and the error of the model are about these changes.
+    takes = f"it would take {'one of' if len(ways) > 1 else 'this'}: {'; '.join(ways)}"
+    return (proven, "; ".join([takes, *left, *held]))
 
 
 def _extras(planner: FleetPlanner, run: Run) -> FleetPlanner:
@@ -123,7 +126,7 @@ def rounded(value: float, digits: int, *, up: bool = True) -> str:
     return text.rstrip("0").rstrip(".") if decimals > 0 else text
 
 
-def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> str:
+def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> tuple[str, ...]:
     """What keeps every column of one workload out: configurations, service or capacity."""
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
@@ -131,20 +134,19 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> st
             f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in _reasons(counter))}"
             for pool, counter in candidate.rejected.items()
         )
-        return f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})"
+        return (f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})",)
     anyhow = _asking(candidate, _NO_SERVICE)
     if not _serves(anyhow, columns := columns_at(anyhow, workload, space.resolved.pools)):
-        return f"{name} cannot be served: {_no_mode(space, candidate, workload)}"
+        return (f"{name} cannot be served: {_no_mode(space, candidate, workload)}",)
     if not _reaches(space, candidate, workload, _NO_SERVICE):
         fits_nowhere = f"its smallest instance ({_size(space, columns)}) does not fit on the nodes that its pools have"
-        return f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})"
+        return (f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})",)
     missed = f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
     meeting = columns_at(candidate, workload, space.resolved.pools)
     if not _serves(candidate, meeting):
-        return missed
-    return (
-        f"{missed}; what does takes {_size(space, meeting)}, which its nodes do not have ({_nodes(space, candidate)})"
-    )
+        return (missed,)
+    nodes = _nodes(space, candidate)
+    return missed, f"what does takes {_size(space, meeting)}, which its nodes do not have ({nodes})"
 
 
 def _size(space: FleetSpace, columns: Sequence[Column]) -> str:

@@ -78,7 +78,7 @@ def plan(
                 raise
             found, stopped = stop.incumbent, stop.reason
         if found is None:
-            raise InfeasibleFleetError(asked.why_infeasible())
+            raise InfeasibleFleetError(*asked.why_infeasible())
         described, seconds = asked.described(found), asked.run.seconds()
         if relaxations and stopped is None:
             described = replace(described, next_cheaper=better_would_violate(asked.planner, asked.run, described))
@@ -114,7 +114,7 @@ def _most_served(
         if found.plan is None:
             if found.stopped is not None:
                 raise Stopped(found.stopped)
-            raise InfeasibleFleetError(asked.of_little(multiples).why_infeasible())
+            raise InfeasibleFleetError(*asked.of_little(multiples).why_infeasible())
         described, seconds = as_most(asked.described_multiple(found.plan), found.bound), asked.run.seconds()
     question = Question(kind="plan", objective="throughput")
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, found.stopped), (described,), seconds)
@@ -201,7 +201,7 @@ def fleet_frontier(
         if not found.plans and found.stopped is not None and known is None:
             raise Stopped(found.stopped)
         if not found.plans and found.stopped is None:
-            raise InfeasibleFleetError(asked.why_infeasible())
+            raise InfeasibleFleetError(*asked.why_infeasible())
         described = asked.described_multiple if against == "throughput" else asked.described
         plans = tuple(described(each) for each in found.plans)
         if not plans and known is not None:
@@ -253,7 +253,7 @@ def export_fleet(fleet: Fleet, path: str | Path) -> ExportedProgram:
     with running_question(fleet, objective, FLEET_CONFIG) as asked:
         problem = asked.planner.problem()
         if problem.unserved:
-            raise InfeasibleFleetError(asked.why_infeasible())
+            raise InfeasibleFleetError(*asked.why_infeasible())
         if objective == "throughput":
             data = Multiples(asked.planner).program()
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,12 @@ from ieco_opt.results.alternatives import (
     Ended,
     check_asked,
 )
-from ieco_opt.results.answer import status_of
+from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.guarantee import GuaranteeKind, Status, achieved
 from ieco_opt.results.parallelism import Parallelism
 from ieco_opt.results.statistics import AlternativesStatistics
+from ieco_opt.results.versions import Versions
 from ieco_opt.scenario import Fleet, ResolvedScenario, Scenario, resolve
 from ieco_opt.scenario.objective import usual_objective
 from ieco_opt.scenario.resolved import resolved_names
@@ -156,7 +157,19 @@ def listing(
     return replace(listed, ended="count")
 
 
-def as_answer(listed: Listed, *, scenario: Scenario | Fleet, **asked: Any) -> Alternatives:
+class ListAsked(TypedDict):
+    """What a list of alternatives was asked to be, and how it was found; see :class:`Alternatives`."""
+
+    question: Question
+    differ: tuple[Differ, ...]
+    within: float
+    count: int | None
+    solver: SolverConfig
+    statistics: AlternativesStatistics
+    versions: Versions
+
+
+def as_answer(listed: Listed, *, scenario: Scenario | Fleet, **asked: Unpack[ListAsked]) -> Alternatives:
     """What was found as a result: with what is proven of it, and what names stand for."""
     guarantee = achieved(GuaranteeKind.SINGLE, None, listed.stopped)
     return Alternatives(
@@ -235,7 +248,7 @@ class _Search:
         if sweep.stopped is not None and (before or not sweep.points):
             raise Stopped(sweep.stopped)
         if not sweep.points and not before:
-            raise InfeasibleError(why_infeasible(self.resolved, space, self.run.ask))
+            raise InfeasibleError(*why_infeasible(self.resolved, space, self.run.ask))
         if not sweep.points:
             return None
         (best,) = describe(space, sweep.answer())

@@ -16,19 +16,18 @@ from ieco_opt.solvers.run import Stopped
 _NO_LIMITS = Limits()
 
 
-def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> str:
-    """One line that says what proves a scenario infeasible, as far as there is time to find out."""
+def why_infeasible(resolved: ResolvedScenario, space: DesignSpace, ask: Ask) -> tuple[str, ...]:
+    """What is proven of an infeasible scenario, and then why, as far as there is time to find out."""
     if space.counts.setups == 0:
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in space.counts.rejected.most_common())
-        return f"proven infeasible: no configuration of the design space exists ({reasons or 'it lists none'})"
+        rejected = [f"{count} x {reason}" for reason, count in space.counts.rejected.most_common()]
+        return ("no configuration of the design space exists", *(rejected or ["it lists none"]))
     limits, held = limits_of(resolved.scenario), limits_hold(resolved.scenario)
     try:
-        alone = _best_by_limit(resolved, limits, ask)
-        where = "; ".join(alone) or "each limit can be met alone, but not all of them together"
+        where = _best_by_limit(resolved, limits, ask) or ["each limit can be met alone, but not all of them together"]
     except Stopped as stop:
-        where = f"which of them excludes what was not looked at: {stop.reason}"
-    where += "" if held is None else f"; {held}"
-    return f"proven infeasible: none of {space.counts.setups} configurations meets the limits at any batch ({where})"
+        where = [f"which of them excludes what was not looked at: {stop.reason}"]
+    proven = f"none of {space.counts.setups} configurations meets the limits at any batch"
+    return (proven, *where, *([] if held is None else [held]))
 
 
 def _best_by_limit(resolved: ResolvedScenario, limits: Limits, ask: Ask) -> list[str]:

@@ -209,7 +209,7 @@ def export(
     space = design_space_of(resolved, measure=measure)
     segments = build_segments(space)
     if not len(segments):
-        raise InfeasibleError(why_infeasible(resolved, space, go_on))
+        raise InfeasibleError(*why_infeasible(resolved, space, go_on))
     if objective == "fastest":
         return export_program(space, segments, Path(path), objective=Objective.LATENCY)
     best = solve(scenario, objective=objective)
@@ -290,7 +290,7 @@ def _run(
     else:
         sweep = search(prober)
         if not sweep.points and sweep.stopped is None:
-            raise InfeasibleError(why_infeasible(resolved, space, run.ask))
+            raise InfeasibleError(*why_infeasible(resolved, space, run.ask))
         deployments = describe(space, sweep.answer())
         statistics = _statistics(prober, space)
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ieco_opt.documents.types import FromZero, Record, Text
-from ieco_opt.errors import InfeasibleError
+from ieco_opt.errors import NotListedError
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.guarantee import AnswerStatus, Guarantee, GuaranteeKind
@@ -75,12 +75,12 @@ class Frontier(ShownAnswer, Answer):
 
         Raises
         ------
-        InfeasibleError
+        NotListedError
             None is.
         """
         fast_enough = [item for item in self.deployments if item.speed_tokens_per_s >= min_speed]
         if not fast_enough:
-            raise InfeasibleError(f"no deployment of the frontier reaches {min_speed:g} tokens/s")
+            raise NotListedError(f"no deployment of the frontier reaches {min_speed:g} tokens/s")
         return min(fast_enough, key=lambda item: item.cost_usd_per_mtok)
 
     def fastest(self, *, max_cost: float = float("inf")) -> Deployment:
@@ -88,12 +88,12 @@ class Frontier(ShownAnswer, Answer):
 
         Raises
         ------
-        InfeasibleError
+        NotListedError
             None is.
         """
         cheap_enough = [item for item in self.deployments if item.cost_usd_per_mtok <= max_cost]
         if not cheap_enough:
-            raise InfeasibleError(f"no deployment of the frontier costs at most ${max_cost:g} per million tokens")
+            raise NotListedError(f"no deployment of the frontier costs at most ${max_cost:g} per million tokens")
         return max(cheap_enough, key=lambda item: item.speed_tokens_per_s)
 
     def launch(self, *, engine: str | None = None, point: int | None = None, folder: str | Path = ".") -> LaunchCommand:

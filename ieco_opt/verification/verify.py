@@ -67,7 +67,9 @@ def refuse_what_does_not_hold(result: Answer, file: str | None = None) -> None:
     """
     problems = verify(result).problems if is_of_this_model(result) else []
     if problems:
-        raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field="plans", file=file)
+        # Those of alternatives name their place themselves.
+        field = "" if isinstance(result, Alternatives) else "plans"
+        raise ScenarioError.single(f"{problems[0]}; `ieco-opt verify` says all that is wrong", field=field, file=file)
 
 
 @dataclass(frozen=True, slots=True)

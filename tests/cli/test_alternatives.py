@@ -136,3 +136,55 @@ def test_that_there_is_no_alternative_is_said_only_where_it_was_looked_for(
     assert "the cheapest deployment and so far no alternative within 2 %" in " ".join(capsys.readouterr().out.split())
     assert run("alternatives", small, "--within", "0%") == 0
     assert "the cheapest deployment and no alternative within 0 %" in " ".join(capsys.readouterr().out.split())
+
+
+def test_saved_alternatives_are_explained(
+    small: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others, why = str(tmp_path / "others.json"), tmp_path / "why.json"
+    assert run("alternatives", small, "--within", "1000%", "--count", "3", "--out", others, "--quiet") == 0
+    assert run("explain", others, "--out", str(why)) == 0
+    said = capsys.readouterr().out
+    assert "small: what decides the cheapest deployment" in said
+    table = said[said.index("Why the others cost more: the cost by its terms, in $ per million tokens") :]
+    listed = json.loads(Path(others).read_text())["found"]
+    lines = table.strip().split("\n")[-3:]
+    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+    for line, each in zip(lines, listed, strict=True):
+        assert str(each["deployment"]["accelerator"]) in line
+    explained = json.loads(why.read_text())
+    assert explained["format"] == "ieco_opt explained alternatives"
+    # No cap proves an optimum that is searched for in all configurations.
+    assert explained["best"]["deployments"] == [listed[0]["deployment"] | {"cost_cap": None}]
+    assert [each["excess"] for each in explained["alternatives"]] == [each["excess"] for each in listed]
+    for option in (("--set", "limits.min_speed=1"), ("--objective", "fastest"), ("--configuration", "TP1,B1")):
+        assert run("explain", others, *option) == 2
+        assert f"{option[0]}: found with saved alternatives" in capsys.readouterr().err
+    assert run("explain", others, "--brief") == 2
+    assert "--brief: found with alternatives of a deployment" in capsys.readouterr().err
+    # Wherever the search ends, what was found is said; of a list that was changed nothing is.
+    with monkeypatch.context() as patched:
+        whole = end_runs_after(float("inf"), patched)
+        assert run("explain", others, "--quiet") == 0
+    capsys.readouterr()
+    for after, said in ((1, "the search ended (time limit) before"), (whole.asked - 2, "not examined before")):
+        with monkeypatch.context() as patched:
+            end_runs_after(after, patched)
+            assert run("explain", others) == 4
+        stopped = capsys.readouterr()
+        assert said in stopped.err
+        assert ("Why the others cost more" in stopped.out) == (after > 1)
+    values = json.loads(Path(others).read_text())
+    values["found"][1]["deployment"]["latency_s"] *= 1.1
+    Path(others).write_text(json.dumps(values))
+    assert run("explain", others) == 2
+    assert "found[1]: deployment: " in capsys.readouterr().err
+
+
+def test_alternatives_of_a_question_say_what_binds_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = str(tmp_path / "others.json")
+    assert run("alternatives", *ASKED, "--within", "30%", "--count", "2", "--out", others, "--quiet") == 0
+    assert run("explain", others, "--brief") == 0
+    assert capsys.readouterr().out.startswith("binds: pools.h100.gpus (no end without it)")

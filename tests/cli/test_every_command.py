@@ -96,6 +96,7 @@ COMMANDS = (
     ("diff", "compare.json", "compare.json"),
     ("diff", "others.json", "others.json"),
     ("launch", "others.json", "--point", "1"),
+    ("explain", "others.json", "--out", "explained.json"),
     ("diff", "explain.json", "explain.json", "--format", "csv"),
     ("completion", "bash"),
     ("terms",),

@@ -732,3 +732,39 @@ def test_what_prompts_compute_is_hidden_behind_nothing() -> None:
             assert times["compute"].hidden is hides
         else:
             assert times["memory"].hidden
+
+
+@pytest.mark.parametrize(
+    ("objective", "figures"),
+    [
+        ("fastest", ("latency_s",)),
+        ("cheapest", ("cost_usd_per_mtok",)),
+        ("preferred", ("latency_s", "cost_usd_per_mtok")),
+        ("energy", ("energy_j_per_token",)),
+        ("carbon", ("carbon_kg_per_mtok",)),
+    ],
+)
+def test_terms_of_alternatives_add_up_to_what_they_take(objective: Any, figures: tuple[str, ...]) -> None:
+    # Power has a price and carbon, half of the tokens are drafted, and prompts come with them.
+    power = {"usd_per_kwh": 0.2, "kg_co2_per_kwh": 0.4, "pue": 1.3}
+    mapping = PROMPTS | {
+        "profile": "auto",
+        "engine": "vllm",
+        "accelerators": [{"like": "H100-SXM", "power": power}],
+        "speculation": {"draft_model": "Llama-3.2-1B", "acceptance": 0.7, "max_draft_tokens": 2},
+        "design_space": DENSE["design_space"] | {"stage_ranks": [1, 2]},
+    }
+    scenario = Scenario(**mapping)
+    listed = ieco_opt.alternatives(scenario, within=9.0, count=3, objective=objective)
+    explained = ieco_opt.explain(listed)
+    one = explain(scenario, objective=objective)
+    assert (explained.best.deployments, explained.best.limits) == (one.deployments, one.limits)
+    assert [each.rank for each in explained.alternatives] == [1, 2, 3]
+    for each, found in zip(explained.alternatives, listed.found, strict=True):
+        for taken, figure in zip(each.taken, figures, strict=True):
+            wanted = getattr(found.deployment, figure)
+            assert taken.amount == pytest.approx(wanted, rel=EXACT)
+            assert taken.more == pytest.approx(wanted - getattr(listed[0].deployment, figure), abs=EXACT * wanted)
+            assert sum(term.more for term in taken.terms) == pytest.approx(taken.more, abs=EXACT * wanted)
+            assert {"launch overhead", "cache", "prompts"} <= {term.term for term in taken.terms}
+    assert explained.alternatives[0].taken[0].mostly is None

@@ -11,6 +11,7 @@ from explained_fleets import ALIKE, FRUGAL, HUNGRY, PRICED, counted, priced
 import ieco_opt
 from ieco_opt import Fleet
 from ieco_opt.errors import InfeasibleError, ScenarioError
+from ieco_opt.explanation.alternatives import explain_alternatives
 from ieco_opt.explanation.fleet_explainer import explain_fleet, explain_plan
 from ieco_opt.explanation.fleet_limits import FleetLimit, limits_of_fleet
 from ieco_opt.reports.text import render
@@ -289,3 +290,38 @@ def test_an_explanation_is_read_back_and_verified(tmp_path: Path, of_priced: Fle
     assert max(map(len, text.split("\n"))) <= 100
     for words in ("binds: ", "What each limit costs", "What holds the instances", "Runner-ups", "source: m measured"):
         assert words in text
+
+
+def test_why_another_plan_costs_more_is_counted_by_what_it_pays_for() -> None:
+    # 9.5 of ten instances of one GPU are busy. By the node of 4 two GPUs of 12 belong to none; the other pool is billed
+    # by the GPU, at three times the price and with less power.
+    pools = [HUNGRY | ALIKE | {"rented_by": "node"}, FRUGAL | ALIKE | {"usd_per_gpu_hour": 3.0}]
+    workload = counted().to_mapping()["workloads"][0] | {"requests_per_s": 95.0}
+    fleet = counted(pools=pools, workloads=[workload], limits={})
+    explained = ieco_opt.explain(ieco_opt.alternatives(fleet, within=2.0, differ=("pool",)))
+    assert [str(each.combinations[0]) for each in explained.alternatives] == ["chat: hungry", "chat: frugal"]
+    first, second = ({term.term: term for term in each.taken[0].terms} for each in explained.alternatives)
+    amounts = [{name: term.amount for name, term in terms.items()} for terms in (first, second)]
+    names = ("operating point", "spare capacity", "unused GPUs")
+    assert amounts[0] == pytest.approx(dict(zip(names, (9.5, 0.5, 2.0), strict=True)), rel=EXACT)
+    assert amounts[1] == pytest.approx(dict(zip(names, (28.5, 1.5, 0.0), strict=True)), rel=EXACT)
+    taken = explained.alternatives[1].taken[0]
+    assert (taken.quantity, taken.unit, taken.amount, taken.more) == ("cost", "$/h", pytest.approx(30.0), 18.0)
+    assert (second["unused GPUs"].more, second["spare capacity"].more) == (pytest.approx(-2.0), pytest.approx(1.0))
+    assert taken.mostly == second["operating point"]
+    assert explained.best.limits == explain_fleet(fleet).limits
+
+
+@pytest.mark.parametrize("objective", ["power", "energy", "throughput"])
+def test_terms_of_plans_add_up_to_what_they_take(objective: Any) -> None:
+    fleet = priced(min_speed=20, design_space={"tensor_parallel": [1, 2], "pipeline_parallel": [1], "batch": [8]})
+    listed = ieco_opt.alternatives(fleet, within=9.0, count=2, differ=("layout",), objective=objective)
+    explained = explain_alternatives(listed, binding_only=True)
+    for each, found in zip(explained.alternatives, listed.found, strict=True):
+        (taken,) = each.taken
+        # Where as much as possible is served, all GPUs of the pools are behind each request.
+        wanted = found.objective if objective != "throughput" else 28.0 / (30.0 * found.objective)
+        assert taken.amount == pytest.approx(wanted, rel=EXACT)
+        assert {"launch overhead", "weights", "cache", "prompts"} <= {term.term for term in taken.terms}
+        assert all(term.amount >= 0.0 for term in taken.terms)
+    assert len(listed) == 2

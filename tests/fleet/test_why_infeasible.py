@@ -140,6 +140,26 @@ def test_what_it_would_take_is_the_least_and_the_smallest_share_comes_first(
     assert told.split("it would take one of: ")[1].split("; ") == [f"the {way}" for way in ways]
 
 
+def test_every_reason_is_kept_whole_and_the_message_is_made_of_them() -> None:
+    # Brackets of one reason list the pools with semicolons, as the message lists the reasons.
+    two = [POOL | {"name": "p"}, POOL | {"name": "q", "accelerator": "L40S"}]
+    large = MODELLED | {"model": "DeepSeek-V3", "design_space": {"max_gpus": 4}}
+    with pytest.raises(InfeasibleError) as caught:
+        ieco_opt.plan(load_fleet_mapping({"kind": "fleet", "pools": two, "workloads": [large], "model_error": 0.1}))
+    fits, held = caught.value.reasons
+    assert re.fullmatch(r"chat cannot be served: no configuration of its model fits \(p: .*; q: .*\)", fits)
+    assert held == "limits hold if the model is 10 % too optimistic"
+    assert str(caught.value) == f"proven infeasible: {fits}; {held}"
+    fleet = {"kind": "fleet", "pools": [POOL | {"gpus": 8}], "workloads": [LISTED]}
+    with pytest.raises(InfeasibleError) as caught:
+        ieco_opt.plan(load_fleet_mapping(fleet))
+    assert caught.value.reasons == (
+        "the workloads cannot all be served within the limits",
+        "it would take one of: the demand of chat lowered by 2 requests/s (33.3 %); the capacity of p raised by 8 GPUs "
+        "(100 %)",
+    )
+
+
 def test_where_no_single_change_helps_that_is_said() -> None:
     told = refusal(LISTED | {"min_instances": 2}, {"gpus": 8}, max_usd_per_hour=10)
     assert told == "proven infeasible: no change of a single limit, capacity or demand is enough to serve all workloads"

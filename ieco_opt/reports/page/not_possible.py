@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ieco_opt.reports.page.markup import Part, tag
 from ieco_opt.reports.page.shown import Section, badge, section
 from ieco_opt.reports.page.tables import listed
-from ieco_opt.reports.text.screen import question
+from ieco_opt.reports.text.screen import asks_one_question, question
 from ieco_opt.results.guarantee import AnswerStatus
 from ieco_opt.scenario import Fleet
 
@@ -49,9 +49,3 @@ def _asked(fleet: Fleet) -> str:
         return question(fleet)
     pools = ", ".join(f"{pool.gpus} GPUs of {pool.name}" for pool in fleet.pools)
     return f"{', '.join(each.name for each in fleet.workloads)} on {pools}"
-
-
-def asks_one_question(fleet: Fleet) -> bool:
-    """Whether a fleet is one workload that is priced, as a question on one line is."""
-    one = fleet.workloads[0]
-    return len(fleet.workloads) == 1 and one.model is not None and one.prompt_tokens is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ieco_opt.results.answer import Answer, QuestionKind
     from ieco_opt.results.configuration import ConfigurationAnswer
+    from ieco_opt.results.explained_alternatives import ExplainedAlternatives
     from ieco_opt.results.plan import FleetPlan
 
 
@@ -42,3 +43,10 @@ def render_configuration(answer: ConfigurationAnswer, width: int = 100) -> str:
     from ieco_opt.reports.text import configuration
 
     return configuration.render(answer, width)
+
+
+def render_explained_alternatives(explained: ExplainedAlternatives, width: int = 100) -> str:
+    """Put what decides the best of some alternatives, and what the others take more, into text."""
+    from ieco_opt.reports.text import explained_alternatives
+
+    return explained_alternatives.render(explained, width)

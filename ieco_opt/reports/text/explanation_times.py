@@ -11,7 +11,7 @@ from ieco_opt.reports.text.titled_table import TitledTable, fitted
 from ieco_opt.results.fleet_explanation import FleetExplanation, Term, TokenTime
 from ieco_opt.results.instances import InstanceRow
 
-_TERMS: dict[Term, tuple[str, str]] = {
+TERMS: dict[Term, tuple[str, str]] = {
     "launch overhead": ("launch", ""),
     "network": ("network", ""),
     "weights": ("weights", ""),
@@ -38,9 +38,9 @@ def times_of(explanation: FleetExplanation, width: int) -> str:
         words("instances", [*(line if isinstance(line, str) else indent + _name(line) for line in lines), "source"]),
         Column("in all", "ms", (*("" if isinstance(line, str) else _ms(_total_ms(line)) for line in lines), "")),
     ]
-    found = [term for term in _TERMS if any(part.term == term for part in explanation.times)]
+    found = [term for term in TERMS if any(part.term == term for part in explanation.times)]
     for term in found:
-        name, unit = _TERMS[term]
+        name, unit = TERMS[term]
         cells = ["" if isinstance(line, str) else _cell(_parts(explanation, line).get(term)) for line in lines]
         columns.append(Column(name, unit, (*cells, _letters(explanation, term))))
     heading = (

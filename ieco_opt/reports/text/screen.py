@@ -62,6 +62,12 @@ def render_screen(
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
+def asks_one_question(fleet: Fleet) -> bool:
+    """Whether a fleet is one workload that is priced, as a question on one line is."""
+    one = fleet.workloads[0]
+    return len(fleet.workloads) == 1 and one.model is not None and one.prompt_tokens is not None
+
+
 def question(fleet: Fleet, weights: str = "", engines: str = "") -> str:
     """What is asked about the one workload of a fleet, in a line."""
     workload = fleet.workloads[0]
