@@ -13,7 +13,7 @@ from multiprocessing import get_context
 
 import ieco_opt
 
-MOST_SETUPS = 20_000
+MOST_SETUPS = 60_000
 LONGEST_S = 20.0
 MOST_BYTES = 8 * 2**30
 

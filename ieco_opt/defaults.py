@@ -52,5 +52,5 @@ PROBE_BATCHES, PROBE_CONTEXTS = (1, 4, 16, 64), (1000, 8000)
 CALIBRATED = "calibrated"
 """Name of a calibrated profile."""
 
-DEFAULT_MAX_SETUPS = 500_000
-"""Setups that cost at most about a minute of CPU to price, whatever they are; mostly they cost some seconds."""
+DEFAULT_MAX_SETUPS = 1_500_000
+"""Setups, each server's for itself, that cost at most about a minute of CPU to price; mostly they cost some seconds."""

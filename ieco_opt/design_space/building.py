@@ -165,8 +165,8 @@ def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precisi
         free, _ = enumerate_setups(of_draft)
         free, time, _ = _priced(request, of_draft, free)
         return Drafts(shape, free, time)
-    with_copies = request.speculation.mode == "mtp"
-    rows, degrees = _on_the_same_ranks(setups.degrees, shape, asked.server, with_copies=with_copies)
+    of_model = request.speculation.mode == "mtp"
+    rows, degrees = _on_the_same_ranks(setups.degrees, shape, asked.server, of_model=of_model)
     beside = capacity(of_draft, degrees)
     time = pass_time(shape, asked.accelerator, degrees, request.context.traffic(1.0, 0.0))
     good = np.flatnonzero(time.experts_are_concave() & (beside.batch_min <= beside.batch_max))
@@ -176,12 +176,15 @@ def _drafts(request: FamilyRequest, asked: SetupRequest, setups: Setups, precisi
 
 
 def _on_the_same_ranks(
-    degrees: Degrees, draft: Architecture, server: Server | None, *, with_copies: bool
+    degrees: Degrees, draft: Architecture, server: Server | None, *, of_model: bool
 ) -> tuple[Rows, Degrees]:
-    """Setups that a draft can stand beside, and its degrees there: the same ranks, one stage, and copies or none."""
+    """Setups that a draft can stand beside, and its degrees there: the same ranks, one stage, and copies or none.
+
+    ``of_model``: it is a layer of the model's own, with copies of experts and widths as the model has them.
+    """
     routed = draft.experts > 1
     expert = degrees.expert_parallel if routed else np.ones_like(degrees.expert_parallel)
-    copies = degrees.redundant_experts if routed and with_copies else np.zeros_like(expert)
+    copies = degrees.redundant_experts if routed and of_model else np.zeros_like(expert)
     own = replace(degrees, expert_parallel=expert, redundant_experts=copies)
     good = (degrees.pipeline_parallel == 1.0) & (expert <= draft.experts) & rules.divide(draft, own)
     if server is not None:
@@ -189,7 +192,7 @@ def _on_the_same_ranks(
         # A dense model has no exchange that its draft could share.
         usual = server.experts == 1
         exchange = server.usual_exchange(own, draft.experts) if usual else degrees.spread.exchange
-        own = replace(own, spread=server.spread(own, draft.experts, exchange))
+        own = replace(own, spread=server.spread(own, draft.experts, exchange, own=of_model))
     rows = np.flatnonzero(good)
     return rows, own.take(rows)
 

@@ -1,10 +1,10 @@
 """What servers accept and what their flags are called: profiles, the rules on arrays, and the commands."""
 
-from ieco_opt.engines.acceptance import Accepted, accepts
+from ieco_opt.engines.acceptance import Accepted, accepts, exchanges
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.facts import EngineFacts, facts_of
 from ieco_opt.engines.hosts import host_size
-from ieco_opt.engines.pricing import exchanges, spread, usual_exchange
+from ieco_opt.engines.pricing import spread, usual_exchange
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.reading import read
 from ieco_opt.engines.spread import ALL_GATHER, ALL_TO_ALL, EXCHANGES, NONE, Spread

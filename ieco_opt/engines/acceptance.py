@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.engines.columns import DRAFT, RULE_COLUMNS, TABLES
+from ieco_opt.engines.columns import ALL_TO_ALL, DRAFT, RULE_COLUMNS, TABLES
 from ieco_opt.engines.expressions import parse
 from ieco_opt.engines.facts import EngineFacts
+from ieco_opt.engines.offers import offered
 from ieco_opt.engines.profile import ModelClass, Profile, Rule
+from ieco_opt.engines.spread import EXCHANGES
 
 Columns = Mapping[str, Any]
 
@@ -26,6 +29,7 @@ _GROUPS = {
     "divisors": ("stage_ranks % attention_data_parallel == 0", "attention groups divide the ranks of a stage"),
 }
 _NEVER = parse("1 == 0", ())
+_TO_ALL = EXCHANGES.index("all_to_all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
     columns
         Arrays that broadcast against each other, or numbers, by the names of ``columns.POINT``; ``draft_tokens`` is 0
         without a draft model, and the columns of the draft model may be left out then. ``nodes`` and ``node_size`` are
-        those of the accelerator's nodes; left out, everything is on one node.
+        those of the accelerator's nodes; left out, everything is on one node. Rules that name ``all_to_all`` hold for
+        the exchange of experts that the column says; left out, for one of those that the server has.
 
     Returns
     -------
@@ -117,15 +122,57 @@ def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
     shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
     rules = rules_for(profile, facts)
     broken = np.full(shape, ACCEPTED, dtype=np.int64)
+    ways = _ways(profile, facts, values, any(_names_exchange(each) for each in rules))
     for number, rule in enumerate(rules):
-        holds = np.broadcast_to(_holds(rule, facts, values), shape)
+        ways = [(to_all, good & _holds(rule, facts, values, to_all)) for to_all, good in ways]
+        holds = np.broadcast_to(reduce(np.logical_or, (good for _, good in ways)), shape)
         broken = np.where((broken == ACCEPTED) & ~holds, number, broken)
     return Accepted(broken == ACCEPTED, broken, rules)
 
 
+def _ways(profile: Profile, facts: EngineFacts, values: Columns, asked: bool) -> list[tuple[Any, Any]]:
+    """Values of ``all_to_all`` that rules are asked with, and where the server may do so."""
+    if ALL_TO_ALL in values or not asked:
+        return [(values.get(ALL_TO_ALL, 0.0), np.True_)]
+    to_all = offered(profile, facts, values)
+    other = np.delete(to_all, _TO_ALL, axis=-1).any(axis=-1)
+    to_all = to_all[..., _TO_ALL]
+    # Without any exchange a rule is about one that sends no tokens.
+    return [(0.0, other | ~to_all), (1.0, to_all)]
+
+
+def _names_exchange(rule: Rule) -> bool:
+    return ALL_TO_ALL in rule.expression.names
+
+
+def exchanges(profile: Profile, facts: EngineFacts, columns: Columns) -> NDArray[np.bool_]:
+    """Which exchanges of experts a server has for configurations that it accepts; none for a dense model.
+
+    Parameters
+    ----------
+    columns
+        As of :func:`accepts`.
+
+    Returns
+    -------
+    numpy.ndarray
+        The shape that the columns broadcast to, with a last axis over ``EXCHANGES``.
+    """
+    values = completed(columns)
+    found = offered(profile, facts, values)
+    for rule in filter(_names_exchange, rules_for(profile, facts)):
+        for at in range(len(EXCHANGES)):
+            found[..., at] &= _holds(rule, facts, values, float(at == _TO_ALL))
+    return found
+
+
 def values_in(rule: Rule, facts: EngineFacts, columns: Columns) -> dict[str, tuple[float, ...]]:
     """What the names of a rule stand for in one configuration; several values where the model has several."""
-    known = {**facts.numbers, **{name: np.reshape(value, -1)[0] for name, value in completed(columns).items()}}
+    known = {
+        ALL_TO_ALL: 0.0,
+        **facts.numbers,
+        **{name: np.reshape(value, -1)[0] for name, value in completed(columns).items()},
+    }
     for table in TABLES:
         known |= dict(zip(table, zip(*facts.tables.get(table, ()), strict=True), strict=False))
     return {name: tuple(dict.fromkeys(np.atleast_1d(known[name]).tolist())) for name in sorted(rule.expression.names)}
@@ -150,12 +197,12 @@ def derived(values: Columns) -> dict[str, Any]:
     return {"stage_ranks": stage_ranks, "gpus": stage_ranks * values["pipeline_parallel"]}
 
 
-def _holds(rule: Rule, facts: EngineFacts, values: Columns) -> Any:
-    """Whether a rule holds for every kind of attention and every width that it is about."""
+def _holds(rule: Rule, facts: EngineFacts, values: Columns, to_all: Any) -> Any:
+    """Whether a rule holds for every kind of attention and width that it is about, in an exchange of experts."""
     tables = [table for table in TABLES if rule.expression.names & set(table)]
     result: Any = np.True_
     for rows in product(*(facts.tables.get(table, ()) for table in tables)):
         pairs = zip(tables, rows, strict=True)
         of_row = {name: value for table, row in pairs for name, value in zip(table, row, strict=True)}
-        result = np.logical_and(result, rule.expression({**facts.numbers, **values, **of_row}))
+        result = np.logical_and(result, rule.expression({**facts.numbers, **values, **of_row, ALL_TO_ALL: to_all}))
     return result

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ieco_opt.engines.acceptance import exchanges
 from ieco_opt.engines.facts import EngineFacts
-from ieco_opt.engines.pricing import exchanges, spread
+from ieco_opt.engines.pricing import spread
 from ieco_opt.engines.profile import Profile
 from ieco_opt.engines.spread import EXCHANGES, NONE, Spread
 from ieco_opt.engines.store import NAMES, profile
@@ -33,6 +35,14 @@ def lacks_exchange(chosen: Profile, row: Mapping[str, Any], facts: EngineFacts, 
     return f"the point exchanges tokens by {wanted}, where {chosen.title} has {has or 'nothing'}"
 
 
+def dense_ranks(
+    chosen: Profile, row: Mapping[str, Any], facts: EngineFacts, columns: Mapping[str, float]
+) -> dict[str, float]:
+    """Ranks that share the dense layers of a point in a server, for a flag that says them."""
+    said = spread(chosen, columns, int(facts.numbers["experts"]), _exchange_number(row), facts)
+    return {"dense_ranks": float(said.dense_ranks)}
+
+
 def priced_otherwise(
     chosen: Profile,
     asked: Sequence[Profile],
@@ -52,13 +62,13 @@ def priced_otherwise(
     engine, exchange = row.get("engine"), row.get("exchange")
     if facts.routed and exchange is None:
         return ""
-    number = np.asarray(EXCHANGES.index(exchange) if exchange in EXCHANGES else NONE)
+    number = _exchange_number(row)
     experts = int(facts.numbers["experts"])
-    ours = spread(chosen, columns, experts, number)
+    ours = spread(chosen, columns, experts, number, facts)
     if engine is None:
         theirs, who = Spread.over_all(np.asarray(columns["stage_ranks"])), "by the equations alone"
     elif (priced_for := _profile_of(engine, asked)) is not None:
-        theirs, who = spread(priced_for, columns, experts, number), f"as {priced_for.title} runs it"
+        theirs, who = spread(priced_for, columns, experts, number, facts), f"as {priced_for.title} runs it"
     else:
         return ""
     parts = {name: part for name, part in _RANKS.items() if _matters(name, facts)}
@@ -68,6 +78,12 @@ def priced_otherwise(
     return (
         f"its figures are others: it was priced {who}, and {chosen.title} spreads {', '.join(wrong)} over other ranks"
     )
+
+
+def _exchange_number(row: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The exchange of experts of a point; none where it tells none."""
+    told = row.get("exchange")
+    return np.asarray(EXCHANGES.index(told) if told in EXCHANGES else NONE)
 
 
 def _profile_of(engine: object, asked: Sequence[Profile]) -> Profile | None:

@@ -29,6 +29,12 @@ def unaskable(profile: Profile) -> Iterator[tuple[Location, str]]:
     prices = profile.prices
     shares = {name: getattr(prices, name) for name in ("dense_over", "shared_over", "embedding_over", "head_over")}
     places: dict[Location, Expression] = {("prices", name): each for name, each in shares.items()}
+    places |= {
+        ("prices", "layouts", at, name): each
+        for at, layout in enumerate(prices.layouts)
+        for name, each in (("dense_over", layout.dense_over), ("shared_over", layout.shared_over))
+        if each is not None
+    }
     places |= {("prices", "exchange", at, "when"): each.when for at, each in enumerate(prices.exchange)}
     for place, expression in places.items():
         for name in sorted(expression.names & _BOUNDED_BY.keys()):

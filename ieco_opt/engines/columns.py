@@ -49,15 +49,21 @@ FACTS = (
 whether the accelerator has arithmetic of 4 bits, ``mtp`` and ``eagle3`` whether the draft is such a head.
 """
 
-RULE_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *(name for table in TABLES for name in table)))
+ALL_TO_ALL = "all_to_all"
+"""Whether tokens go to the ranks of their experts: the exchange of a configuration, which is a choice of its own."""
+
+RULE_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, ALL_TO_ALL, *(name for table in TABLES for name in table)))
 """What a rule may be about."""
+
+PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "block", ALL_TO_ALL, *DENSE, *SHARED))
+"""What a share of ranks may depend on; of several widths the one that is split least counts."""
 
 WORKLOAD = ("context_tokens", "output_tokens", "memory_utilization", "weights_gb", "reserve_gb", "memory_limit_gb")
 
 SWITCHES = (
     "kv_cache_8bit",
     "draft_online",
-    "all_to_all",
+    ALL_TO_ALL,
     "memory_known",
     "prefill",
     "decode",
@@ -69,7 +75,10 @@ SWITCHES = (
 PLACES = ("node", "instance", "port")
 """Rank of the node, number of the instance among those on its first node, and the port it listens on."""
 
-SAID_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *WORKLOAD, *SWITCHES, *PLACES))
+LAYOUT = ("dense_ranks",)
+"""Ranks that share one copy of the dense layers, by the prices of the profile."""
+
+SAID_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, *WORKLOAD, *SWITCHES, *PLACES, *LAYOUT))
 """What a flag may say."""
 
 TEXTS = frozenset(

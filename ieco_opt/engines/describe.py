@@ -33,6 +33,11 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
     prices = profile.prices
     for name in ("dense_over", "shared_over", "embedding_over", "head_over"):
         yield CatalogRow(name, getattr(prices, name).text, "ranks", prices.source)
+    for layout in prices.layouts:
+        for name, over in (("dense_over", layout.dense_over), ("shared_over", layout.shared_over)):
+            if over is not None:
+                of = f"{over.text} ({', '.join(layout.architectures)})"
+                yield CatalogRow(f"{name}_of_classes", of, "ranks", layout.source)
     for exchange in prices.exchange:
         yield CatalogRow(f"exchange_{exchange.kind}", _exchange_text(exchange), "", exchange.source)
     for fmt, flags in profile.precisions.items():

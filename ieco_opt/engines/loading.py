@@ -10,11 +10,22 @@ from typing import cast, get_args
 from ieco_opt.catalog.precision import FORMATS, KV_CACHES
 from ieco_opt.catalog.types import DRAFT_MODES
 from ieco_opt.documents.origin import Origin, found
-from ieco_opt.engines.columns import DRAFT, FACTS, POINT, ROUTED_TEXTS, ROUTER_TEXTS, RULE_COLUMNS, SAID_COLUMNS, TEXTS
+from ieco_opt.engines.columns import (
+    DRAFT,
+    FACTS,
+    POINT,
+    PRICE_COLUMNS,
+    ROUTED_TEXTS,
+    ROUTER_TEXTS,
+    RULE_COLUMNS,
+    SAID_COLUMNS,
+    TEXTS,
+)
 from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
     AttentionGroups,
     Exchange,
+    Layout,
     ModelClass,
     Prices,
     Profile,
@@ -33,7 +44,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = ("any", "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", *FACTS))
-_PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "all_to_all"))
 
 
 def profile_of(values: object, origin: Origin) -> Profile:
@@ -151,14 +161,28 @@ def _rule(section: Section) -> Rule:
 
 def _prices(section: Section) -> Prices:
     made = Prices(
-        dense_over=section.needed("dense_over", _PRICE_COLUMNS),
-        shared_over=section.needed("shared_over", _PRICE_COLUMNS),
-        embedding_over=section.needed("embedding_over", _PRICE_COLUMNS),
-        head_over=section.needed("head_over", _PRICE_COLUMNS),
+        dense_over=section.needed("dense_over", PRICE_COLUMNS),
+        shared_over=section.needed("shared_over", PRICE_COLUMNS),
+        embedding_over=section.needed("embedding_over", PRICE_COLUMNS),
+        head_over=section.needed("head_over", PRICE_COLUMNS),
         exchange=tuple(_exchange(each) for each in section.sections("exchange")),
+        layouts=tuple(_layout(each) for each in section.sections("layouts")),
         reserve=section.choice("reserve", ("vllm", "sglang", "trtllm", "none"), "vllm"),
         source=section.text("source"),
     )
+    section.done()
+    return made
+
+
+def _layout(section: Section) -> Layout:
+    made = Layout(
+        architectures=section.texts("architectures"),
+        dense_over=section.expression("dense_over", PRICE_COLUMNS),
+        shared_over=section.expression("shared_over", PRICE_COLUMNS),
+        source=section.text("source"),
+    )
+    if not made.architectures:
+        section.fault("architectures", "found none, expected the classes of models that are laid out so")
     section.done()
     return made
 

@@ -1,54 +1,22 @@
-"""What prices depend on in each server: over how many ranks weights are split, and the exchanges of experts."""
+"""What prices depend on in each server: over how many ranks weights are split, and its usual exchange of experts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from itertools import product
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.engines.acceptance import Columns, completed
-from ieco_opt.engines.columns import FACTS
+from ieco_opt.engines.columns import DENSE, FACTS, SHARED
+from ieco_opt.engines.expressions import Expression
 from ieco_opt.engines.facts import EngineFacts
-from ieco_opt.engines.profile import Exchange, Profile
+from ieco_opt.engines.profile import Layout, Profile
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, Spread
 from ieco_opt.errors import ScenarioError
-
-
-def exchanges(profile: Profile, facts: EngineFacts, columns: Columns) -> NDArray[np.bool_]:
-    """Which exchanges of experts a server has for configurations that it accepts; none for a dense model.
-
-    Parameters
-    ----------
-    columns
-        As of :func:`ieco_opt.engines.acceptance.accepts`.
-
-    Returns
-    -------
-    numpy.ndarray
-        The shape that the columns broadcast to, with a last axis over ``EXCHANGES``.
-    """
-    values, shape = _values(columns, facts.numbers)
-    offered = np.zeros((*shape, len(EXCHANGES)), dtype=bool)
-    if not facts.routed:
-        offered[..., NONE] = True
-        return offered
-    for each in _exchanges_for(profile, facts):
-        offered[..., EXCHANGES.index(each.kind)] |= np.broadcast_to(np.asarray(each.when(values), dtype=bool), shape)
-    return offered
-
-
-def _exchanges_for(profile: Profile, facts: EngineFacts) -> list[Exchange]:
-    """Exchanges of a server that are for a model, precision and accelerator."""
-    return [
-        each
-        for each in profile.prices.exchange
-        if (not each.vendors or facts.vendor is None or facts.vendor in each.vendors)
-        and (not each.precisions or facts.checkpoint.format in each.precisions)
-        and (not each.architectures or facts.architecture in each.architectures)
-        and facts.architecture not in each.not_architectures
-    ]
 
 
 def usual_exchange(profile: Profile, columns: Columns, experts: int) -> NDArray[np.int64]:
@@ -61,29 +29,37 @@ def usual_exchange(profile: Profile, columns: Columns, experts: int) -> NDArray[
     return found
 
 
-def spread(profile: Profile, columns: Columns, experts: int, exchange: NDArray[np.int64]) -> Spread:
+def spread(
+    profile: Profile, columns: Columns, experts: int, exchange: NDArray[np.int64], facts: EngineFacts | None = None
+) -> Spread:
     """Say how a server lays out configurations that it accepts, with an exchange of experts for each.
 
     Parameters
     ----------
     columns
-        As of :func:`exchanges`.
+        As of :func:`ieco_opt.engines.acceptance.accepts`.
     experts
         Of the model; 1 for a dense one.
     exchange
         Numbers in ``EXCHANGES``.
+    facts
+        Of the model that is laid out: of several widths the one over the fewest ranks counts. ``None`` for a draft
+        model, whose widths nothing is split less for.
 
     Raises
     ------
     ScenarioError
         The profile gives a share of no ranks, or of more than a stage has.
     """
-    values, shape = _values(columns, {"experts": experts})
+    values, shape = _values(columns, {"experts": experts, "block": 0.0 if facts is None else facts.numbers["block"]})
     values["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
-    prices = profile.prices
+    prices, layout = profile.prices, _layout(profile, facts)
 
     def over(name: str) -> NDArray[np.float64]:
-        ranks: Any = np.asarray(getattr(prices, name)(values), dtype=float)
+        own = None if layout is None else getattr(layout, name, None)
+        expression: Expression = own or getattr(prices, name)
+        rows = (expression({**values, **of_row}) for of_row in _widths(expression, facts))
+        ranks: Any = np.asarray(reduce(np.minimum, rows), dtype=float)
         wrong = ~((ranks >= 1.0) & (ranks <= values["stage_ranks"]))
         if wrong.any():
             _refuse(profile, name, ranks, values, wrong)
@@ -96,6 +72,20 @@ def spread(profile: Profile, columns: Columns, experts: int, exchange: NDArray[n
         head_ranks=over("head_over"),
         exchange=np.broadcast_to(exchange, shape),
     )
+
+
+def _layout(profile: Profile, facts: EngineFacts | None) -> Layout | None:
+    """What is split otherwise for the class of a model."""
+    listed = () if facts is None else profile.prices.layouts
+    return next((each for each in listed if facts is not None and facts.architecture in each.architectures), None)
+
+
+def _widths(expression: Expression, facts: EngineFacts | None) -> Iterator[dict[str, float]]:
+    """Every combination of the widths that an expression names; a width of 0 is no block, and split over any ranks."""
+    tables = [table for table in (DENSE, SHARED) if expression.names & set(table)]
+    rows = [(() if facts is None else facts.tables.get(table, ())) or ((0.0,),) for table in tables]
+    for chosen in product(*rows):
+        yield {table[0]: row[0] for table, row in zip(tables, chosen, strict=True)}
 
 
 def _refuse(profile: Profile, name: str, ranks: Any, values: dict[str, Any], wrong: NDArray[np.bool_]) -> NoReturn:

@@ -93,6 +93,24 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How a server lays out some classes of models otherwise than the rest.
+
+    Attributes
+    ----------
+    architectures
+        Classes of models by the name in ``config.json``.
+    dense_over, shared_over
+        As of :class:`Prices`; ``None`` where these are as of all models.
+    """
+
+    architectures: tuple[str, ...]
+    dense_over: Expression | None
+    shared_over: Expression | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """What the price of a configuration depends on.
 
@@ -102,6 +120,8 @@ class Prices:
         Ranks of a stage that each kind of weights is split over; the other ranks hold copies.
     exchange
         Exchanges of experts that the server has; the first that holds is done without being asked for.
+    layouts
+        What is split otherwise for some classes of models; the first that is for a class counts.
     reserve
         Name of the reserve of memory in ``performance.reserve``.
     """
@@ -111,6 +131,7 @@ class Prices:
     embedding_over: Expression
     head_over: Expression
     exchange: tuple[Exchange, ...]
+    layouts: tuple[Layout, ...]
     reserve: str
     source: str
 

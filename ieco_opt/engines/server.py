@@ -13,7 +13,7 @@ from ieco_opt.catalog.precision import parsed
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.engines.acceptance import accepts, derived
-from ieco_opt.engines.as_priced import lacks_exchange, priced_otherwise
+from ieco_opt.engines.as_priced import dense_ranks, lacks_exchange, priced_otherwise
 from ieco_opt.engines.checkpoints import PLACEHOLDER, Checkpoint, checkpoint_of_draft
 from ieco_opt.engines.columns import DRAFT, POINT
 from ieco_opt.engines.command import LaunchCommand
@@ -265,7 +265,7 @@ def server_of(
     draft = serving.draft if row.get("draft_tokens") else None
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
-    numbers = _numbers(profile, row, serving, accelerator, placed, trust_remote_code)
+    numbers = _numbers(profile, row, facts, serving, accelerator, placed, trust_remote_code)
     of_draft = checkpoint_of_draft(serving.draft_reference, draft, facts.checkpoint, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
@@ -328,13 +328,20 @@ def _broken(
 
 
 def _numbers(
-    profile: Profile, row: Row, serving: Serving, accelerator: Accelerator, placed: Placed, trust_remote_code: bool
+    profile: Profile,
+    row: Row,
+    facts: EngineFacts,
+    serving: Serving,
+    accelerator: Accelerator,
+    placed: Placed,
+    trust_remote_code: bool,
 ) -> dict[str, float]:
     """Every number that a rule or a flag may be about."""
     nan = float("nan")
     numbers = {each: _number(row.get(each), 0.0) for each in POINT}
     numbers |= {each: _number(row.get(each), nan) for each in DRAFT}
     numbers |= derived(numbers)
+    numbers |= dense_ranks(profile, row, facts, numbers)
     memory = {each: _number(row.get(each), nan) for each in _MEMORY}
     return (
         numbers

@@ -60,7 +60,9 @@ def priced_rows(
     starts, names = np.zeros(count, dtype=bool), [list[str]() for _ in range(count)]
     for server in servers:
         assert server is not None
-        accepted = server.accepted(degrees)[0] & _offered(server, degrees, numbers["exchange"])
+        exchange = numbers["exchange"]
+        said = np.where(exchange == USUAL, server.usual_exchange(degrees, server.experts), exchange).astype(np.int64)
+        accepted = server.accepted(degrees, said)[0] & _offered(server, degrees, exchange)
         found = _on_server(shape, accelerator, numbers, degrees, server)
         fits = found.feasible & accepted
         for row in np.flatnonzero(fits):

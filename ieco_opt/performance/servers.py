@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.engines import (
+    ALL_TO_ALL,
     EngineFacts,
     Profile,
     Spread,
@@ -95,13 +96,18 @@ class Server:
     facts: EngineFacts
     accelerator: Accelerator
 
-    def accepted(self, degrees: Degrees) -> tuple[NDArray[np.bool_], Counter[str]]:
-        """Which degrees it starts, and how many the first rule that they break refuses."""
+    def accepted(
+        self, degrees: Degrees, exchange: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.bool_], Counter[str]]:
+        """Which degrees it starts, and how many the first rule that they break refuses; in any exchange, or in one."""
         reasons = Counter[str]()
         flat = ~degrees.two_dimensional
         if not flat.all():
             reasons[FLAT_ONLY.says] += int((~flat).sum())
-        found = accepts(self.profile, self.facts, self._columns(degrees))
+        columns = self._columns(degrees)
+        if exchange is not None:
+            columns["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
+        found = accepts(self.profile, self.facts, columns)
         for number, count in zip(*np.unique(found.broken[flat], return_counts=True), strict=True):
             if number != ACCEPTED:
                 reasons[self.words(found.rules[int(number)])] += int(count)
@@ -156,9 +162,10 @@ class Server:
         """Setups as it runs them with an exchange of experts each."""
         return replace(degrees, spread=self.spread(degrees, self.experts, exchange))
 
-    def spread(self, degrees: Degrees, experts: int, exchange: NDArray[np.int64]) -> Spread:
-        """Layout of a model of so many experts in these degrees."""
-        return spread(self.profile, self._columns(degrees), experts, exchange)
+    def spread(self, degrees: Degrees, experts: int, exchange: NDArray[np.int64], *, own: bool = True) -> Spread:
+        """Layout of so many experts in these degrees: of the ``own`` layers of the model, or of a draft model."""
+        facts = self.facts if own else None
+        return spread(self.profile, self._columns(degrees), experts, exchange, facts)
 
     def _columns(self, degrees: Degrees) -> dict[str, Any]:
         return {

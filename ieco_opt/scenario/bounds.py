@@ -22,11 +22,11 @@ Factors = dict[str, int]
 """Lengths of the lists that multiply, by the name of the field."""
 
 
-def factors_of(scenario: Scenario, space: ResolvedDesignSpace) -> Factors:
-    """Lists of a deployment that multiply; lists of one entry are among them."""
+def factors_of(scenario: Scenario, space: ResolvedDesignSpace, engines: int) -> Factors:
+    """Lists of a deployment that multiply, with the number of its servers; lists of one entry are among them."""
     factors = _of_space(space)
     factors |= {"weights": max(1, len(scenario.weights)), "accelerators": len(scenario.accelerators)}
-    factors |= {"kv_cache": len(scenario.kv_cache)}
+    factors |= {"kv_cache": len(scenario.kv_cache), "engine": max(1, engines)}
     factors |= _of_speculation(scenario.speculation)
     capped = scenario.fidelity is Fidelity.PAPER and scenario.limits.max_throughput is not None
     if space.batches is None and scenario.speculation is not None and capped:
@@ -34,13 +34,14 @@ def factors_of(scenario: Scenario, space: ResolvedDesignSpace) -> Factors:
     return factors
 
 
-def factors_of_workload(workload: FleetWorkload, space: ResolvedDesignSpace, hardware: int) -> Factors:
-    """Lists of a workload that multiply, with the number of different accelerators that it may use."""
+def factors_of_workload(workload: FleetWorkload, space: ResolvedDesignSpace, hardware: int, engines: int) -> Factors:
+    """Lists of a workload that multiply, with the numbers of different accelerators and of servers that it may use."""
     phases = {"colocated": 1, "disaggregated": 2}
     return _of_space(space) | {
         "weights": max(1, len(workload.weights)),
         "kv_cache": len(workload.kv_cache),
         "accelerators of its pools": hardware,
+        "engine": max(1, engines),
         "request_mix": len(workload.classes),
         "phases of serving": sum(phases[mode] for mode in workload.serving),
         **_of_speculation(workload.speculation),

@@ -77,7 +77,7 @@ def resolve(scenario: Scenario) -> ResolvedScenario:
         # A wrong model file is met twice: once to put it into the scenario, once as the scenario's model.
         raise ScenarioError(list(dict.fromkeys(faults)))
     space = scenario.design_space.resolved(scenario.fidelity)
-    bounds.check(scenario.origin, [((), bounds.factors_of(scenario, space))])
+    bounds.check(scenario.origin, [((), bounds.factors_of(scenario, space, len(engines)))])
     assert models[0] is not None
     return ResolvedScenario(
         scenario=scenario,

@@ -147,7 +147,8 @@ def _factors(resolved: ResolvedFleet) -> Iterator[tuple[Location, bounds.Factors
     for at, workload in enumerate(resolved.workloads):
         if workload.model is not None:
             hardware = len({resolved.pools[pool].hardware for pool in workload.pools})
-            yield ("workloads", at), bounds.factors_of_workload(workload.workload, workload.design_space, hardware)
+            space, engines = workload.design_space, len(workload.engines)
+            yield ("workloads", at), bounds.factors_of_workload(workload.workload, space, hardware, engines)
 
 
 def _collected(read: Callable[[], T], faults: list[Fault]) -> T | None:

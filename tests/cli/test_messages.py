@@ -177,16 +177,16 @@ def test_every_command_can_refuse_files_and_too_much(command: str, capsys: pytes
     more = ["--set", "workloads[0].weights=[fp8, bf16]"] if command == "fleet" else []
     assert call(*line, *more, "--max-setups", "1") == 2
     (said,) = capsys.readouterr().err.splitlines()
-    lists = "weights 2" if command == "fleet" else "tensor_parallel 2 x attention_data_parallel 2"
+    lists = "engine 3 x weights 2" if command == "fleet" else "engine 3 x tensor_parallel 2 x attention_data_parallel 2"
     assert f"configurations to price ({lists})" in said
     assert call(*line, "--max-setups", "0") == 2
 
 
 def test_verify_can_refuse_too_much(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("solve", "dep.yaml", "--quiet", "--out", "out.json") == 0
-    assert call("verify", "out.json", "--max-setups", "3") == 2
-    assert "found lists for 4 configurations to price" in capsys.readouterr().err
-    assert call("verify", "out.json", "--max-setups", "4") == 0
+    assert call("verify", "out.json", "--max-setups", "11") == 2
+    assert "found lists for 12 configurations to price" in capsys.readouterr().err
+    assert call("verify", "out.json", "--max-setups", "12") == 0
 
 
 def test_the_catalog_shows_files(capsys: pytest.CaptureFixture[str]) -> None:

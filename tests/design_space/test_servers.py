@@ -95,6 +95,25 @@ def test_a_setup_that_is_run_otherwise_stays_beside() -> None:
     assert left["sglang"].embedding_ranks.tolist() == [1, 1]
 
 
+def test_sglang_runs_wide_stages_of_whole_dense_layers_in_one_exchange() -> None:
+    # Blocks of 128 of a shared expert 2,048 wide are for 16 ranks, of dense layers 18,432 wide for 16 too.
+    wide = DEEPSEEK | {"model": "DeepSeek-R1", "weights": ["fp8"], "accelerators": ["H200-SXM"], "engine": "sglang"}
+    speculation = {"mode": "mtp", "acceptance": 0.5, "max_draft_tokens": 2}
+    told = {16: (["all_gather", "all_to_all"], [16, 16], [16, 1]), 32: (["all_to_all"], [1], [1])}
+    for ranks, (exchanges, dense, shared) in told.items():
+        space = degrees(ranks, ranks, expert_parallel=[ranks])
+        ((family,), _) = families(wide, design_space=space, speculation=speculation)
+        assert family.drafts is not None
+        for found in (family.setups.degrees.spread, family.drafts.setups.degrees.spread):
+            assert [EXCHANGES[at] for at in found.exchange] == exchanges
+            assert found.dense_ranks.tolist() == dense
+            assert found.shared_ranks.tolist() == shared
+    # Fewer expert ranks than ranks have no all-to-all, and so no whole shared experts.
+    ((family,), reasons) = families(wide, design_space=degrees(32, 32, expert_parallel=[16]))
+    assert len(family.setups) == 0
+    assert reasons == {"SGLang: a rank holds whole FP8 blocks of a shared expert": 1}
+
+
 def test_a_setup_that_takes_a_draft_model_stays_beside_one_that_does_not() -> None:
     speculation = {"draft_model": "Llama-3.2-1B", "acceptance": 0.5, "max_draft_tokens": 2}
     found = families(LLAMA, speculation=speculation)[0]

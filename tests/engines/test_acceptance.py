@@ -9,8 +9,9 @@ import pytest
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Accelerator, Model
-from ieco_opt.engines.acceptance import accepts, class_of, rules_for
+from ieco_opt.engines.acceptance import accepts, class_of, exchanges, rules_for, values_in
 from ieco_opt.engines.facts import EngineFacts, facts_of
+from ieco_opt.engines.profile import Rule
 from ieco_opt.engines.store import profile, profiles
 
 ONE = {"tensor_parallel": 1, "attention_data_parallel": 1, "pipeline_parallel": 1, "expert_parallel": 1, "batch": 16}
@@ -72,7 +73,21 @@ CASES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
         {"tensor_parallel": 8},
         {"vllm": "blocks", "sglang": "blocks", "trtllm": "blocks"},
     ),
-    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32}, dict.fromkeys(("vllm", "sglang", "trtllm"), "dense layer")),
+    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32}, dict.fromkeys(("vllm", "trtllm"), "dense layer")),
+    # Dense layers whole on every rank, and shared experts where tokens go to their experts, which takes all ranks.
+    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32}, {"sglang": "of a shared expert"}),
+    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32, "expert_parallel": 16}, {"sglang": "of a shared expert"}),
+    ("DeepSeek-R1", "fp8", {"tensor_parallel": 32, "expert_parallel": 32}, {"vllm": "dense layer", "sglang": ""}),
+    (
+        "DeepSeek-R1",
+        "fp8",
+        {"attention_data_parallel": 64, "expert_parallel": 64, "batch": 64},
+        dict.fromkeys(("vllm", "sglang", "trtllm"), ""),
+    ),
+    # Qwen3-Next has a shared expert 512 wide and no dense layers.
+    ("Qwen3-Next-80B-A3B", "fp8", ALL, {"vllm": "", "sglang": ""}),
+    ("Qwen3-Next-80B-A3B", "fp8", ALL | {"expert_parallel": 4}, {"sglang": "of a shared expert"}),
+    ("Qwen3-32B", "fp8", {"attention_data_parallel": 16}, {"sglang": "of a dense layer"}),
     ("DeepSeek-R1", "fp8", ALL, {"vllm": "", "sglang": "", "trtllm": ""}),
     # B1: whole groups and micro-batches.
     ("DeepSeek-V3", "fp8", ALL | {"batch": 17}, {"vllm": "whole", "sglang": "whole", "trtllm": "whole"}),
@@ -148,6 +163,25 @@ def test_a_card_whose_maker_is_not_said_is_taken() -> None:
 
     of = facts_of(model, "bf16", replace(card, vendor=None))
     assert accepts(profile("vllm"), of, ONE).mask
+
+
+def test_a_rule_about_the_exchange_is_asked_of_the_one_that_is_said() -> None:
+    wide = {"attention_data_parallel": 32, "expert_parallel": 32, "batch": 32}
+    of = facts("DeepSeek-R1", "fp8")
+    assert "of a shared expert" in reason("sglang", of, **wide, all_to_all=0)
+    assert reason("sglang", of, **wide, all_to_all=1) == ""
+    assert exchanges(profile("sglang"), of, ONE | wide).tolist() == [False, False, True]
+    both = exchanges(profile("sglang"), of, ONE | wide | {"attention_data_parallel": 16, "expert_parallel": 16})
+    assert both.tolist() == [False, True, True]
+    # Without DeepEP, which is NVIDIA's, there is no way.
+    assert "of a shared expert" in reason("sglang", facts("DeepSeek-R1", "fp8", "MI300X"), **wide)
+    assert values_in(rule_of(of, wide | {"expert_parallel": 16}), of, ONE | wide)["all_to_all"] == (0.0,)
+
+
+def rule_of(of: EngineFacts, columns: dict[str, Any]) -> Rule:
+    rule = accepts(profile("sglang"), of, ONE | columns).reason()
+    assert rule is not None
+    return rule
 
 
 def test_arrays_give_what_each_of_their_entries_gives() -> None:

@@ -64,9 +64,11 @@ def test_prices_and_exchanges_are_of_degrees_alone() -> None:
     prices = own_profile()["prices"] | {
         "head_over": "min(batch, tensor_parallel)",
         "exchange": [{"kind": "none", "when": "draft_tokens == 0"}],
+        "layouts": [{"architectures": ["A"], "shared_over": "min(batch, stage_ranks)", "source": "y"}],
     }
     assert [place for place, _ in unaskable(profile_of(own_profile(prices=prices), Origin()))] == [
         ("prices", "head_over"),
+        ("prices", "layouts", 0, "shared_over"),
         ("prices", "exchange", 0, "when"),
     ]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from ieco_opt import catalog
 from ieco_opt.catalog.types import Model
+from ieco_opt.engines.acceptance import exchanges
+from ieco_opt.engines.columns import DENSE
 from ieco_opt.engines.facts import EngineFacts, facts_of
-from ieco_opt.engines.pricing import exchanges, spread, usual_exchange
+from ieco_opt.engines.pricing import spread, usual_exchange
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES
 from ieco_opt.engines.store import profile
 
@@ -43,6 +47,30 @@ def test_sglang_keeps_shared_experts_whole_where_tokens_go_to_their_experts() ->
     assert spread(profile("sglang"), GRID, 256, asked).shared_ranks.tolist() == [1, 1, 1]
     assert spread(profile("sglang"), GRID, 256, asked).dense_ranks.tolist() == [8, 8, 8]
     assert spread(profile("vllm"), GRID, 256, asked).shared_ranks.tolist() == [8, 2, 1]
+
+
+WIDE = GRID | {"tensor_parallel": 1, "attention_data_parallel": np.array([1, 16, 32, 48]), "expert_parallel": 1}
+# 18,432 = 144 blocks of 128: 16 and 48 divide the blocks, 32 divides the width.
+SPLIT = [("DeepSeek-R1", "fp8", [1, 16, 1, 48]), ("DeepSeek-R1", "bf16", [1, 16, 32, 48])]
+# 10,944 = 342 x 32 of a class with whole dense layers; no dense layers; a class without whole ones.
+SPLIT += [("GLM-4.5-Air", "bf16", [1, 16, 32, 48]), ("GLM-4.5-Air", "fp8", [1, 16, 32, 48])]
+SPLIT += [("Qwen3-30B-A3B", "fp8", [1, 16, 32, 48]), ("Llama-4-Maverick", "bf16", [1, 16, 32, 48])]
+
+
+@pytest.mark.parametrize(("model", "weights", "ranks"), SPLIT)
+def test_sglang_keeps_dense_layers_whole_that_it_cannot_split(model: str, weights: str, ranks: list[int]) -> None:
+    found = spread(profile("sglang"), WIDE, 256, np.zeros(4, dtype=np.int64), facts(model, weights))
+    assert found.dense_ranks.tolist() == ranks
+    # Of a draft model of its own the widths are not asked about.
+    own = spread(profile("sglang"), WIDE, 256, np.zeros(4, dtype=np.int64))
+    assert own.dense_ranks.tolist() == [1, 16, 32, 48]
+
+
+def test_one_flag_is_for_dense_layers_of_all_widths() -> None:
+    of = facts("DeepSeek-R1", "bf16")
+    two = dataclasses.replace(of, tables={**of.tables, DENSE: ((18_432.0,), (1600.0,))})
+    found = spread(profile("sglang"), WIDE, 256, np.zeros(4, dtype=np.int64), two)
+    assert found.dense_ranks.tolist() == [1, 16, 32, 1]
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])

@@ -155,6 +155,31 @@ def test_keys_of_a_file_that_hold_each_other_are_refused(tmp_path: Path) -> None
         profile(str(path))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'dense_over: "stage_ranks if',
+            'dense_over: "layers if',
+            r"layouts\[0\]\.dense_over: found 'layers'",
+        ),
+        (
+            "- architectures: [DeepseekV2",
+            "- architectures: [] # [",
+            r"layouts\[0\]\.architectures: found none",
+        ),
+        ("- architectures: [DeepseekV2", "- head_over: 1\n      architectures: [V2", r"head_over: unknown field"),
+    ],
+)
+def test_a_fault_of_a_layout_is_named_with_its_place(old: str, new: str, message: str, tmp_path: Path) -> None:
+    text = text_of("sglang")
+    assert old in text
+    path = tmp_path / "own.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=message):
+        profile(str(path))
+
+
 @pytest.mark.parametrize("text", ["", "3", "[]", "{", "a: 1\na: 2"])
 def test_what_is_no_profile_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"

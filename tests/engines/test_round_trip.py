@@ -161,6 +161,33 @@ def test_the_words_are_those_of_the_servers() -> None:
     )
 
 
+def test_dense_layers_that_are_whole_are_said_where_the_degrees_ask_for_it() -> None:
+    row = {
+        "tensor_parallel": 2,
+        "attention_data_parallel": 16,
+        "pipeline_parallel": 1,
+        "expert_parallel": 32,
+        "redundant_experts": 0,
+        "batch": 64,
+        "draft_tokens": 0,
+        "exchange": "all_to_all",
+        "weights_gb": 60.0,
+        "reserve_gb": 6.0,
+        "memory_limit_gb": 120.0,
+    }
+    of = server("sglang", 3, row)
+    assert of.broken == ""
+    words = of.words()
+    assert words[words.index("--moe-dense-tp-size") + 1] == "1"
+    assert read(of.profile, words, {}, {"experts": 256.0}) == told(of)
+    assert "of a shared expert" in server("sglang", 3, row | {"exchange": "all_gather"}).broken
+    for changes in ({"attention_data_parallel": 8, "expert_parallel": 16}, {"weights": "bf16"}):
+        fewer = server("sglang", 3, row | changes)
+        assert fewer.broken == ""
+        assert ("--moe-dense-tp-size" in fewer.words()) == ("weights" in changes)
+    assert "--moe-dense-tp-size" not in " ".join(server("vllm", 3, row).words())
+
+
 def test_speculation_says_one_draft_less_than_is_verified() -> None:
     row = {
         "tensor_parallel": 4,

@@ -228,6 +228,26 @@ def test_vllm_reads_the_dense_weights_of_deepseek_once_in_each_group() -> None:
     assert found["weights_gb"][0] - found["weights_gb"][1] == pytest.approx(per_gpu / 1e9, rel=1e-9)
 
 
+def test_sglang_reads_whole_dense_layers_of_deepseek_on_each_of_32_ranks() -> None:
+    row = {"model": "DeepSeek-R1", "accelerator": "H200-SXM", "weights": "fp8", "tensor_layout": "1d", "gpus": 32}
+    row |= {"pipeline_parallel": 1, "attention_data_parallel": 32, "batch": 64, "context_tokens": 1000}
+    row |= {"tokens_per_pass": 1, "expert_parallel": 32}
+    ways = [("sglang", "all_to_all"), ("none", None), ("sglang", "all_gather"), ("sglang", None)]
+    found = ieco_opt.evaluate(
+        pd.DataFrame([row | {"engine": engine, "exchange": exchange} for engine, exchange in ways]),
+        profile="paper-constants",
+    )
+    assert found["feasible"].tolist() == [True, True, False, False]
+    # 3 dense layers and 58 shared experts as above, each read by 32 ranks where one copy is split over them.
+    weights = 3 * 7168 * (3 * 18_432 + 58 * 2048) * 8.03 / 8
+    seconds = 31 * weights / (32 * 4.8e12 * 0.75)
+    assert found["memory_s"][0] - found["memory_s"][1] == pytest.approx(seconds, rel=0.05)
+    per_gpu = (weights + 129_280 * 7168 * 2) * (1 - 1 / 32)
+    assert found["weights_gb"][0] - found["weights_gb"][1] == pytest.approx(per_gpu / 1e9, rel=1e-9)
+    # All-reduces are of one rank: what is left is the exchange.
+    assert found["feed_forward_allreduce_s"][0] == 0.0
+
+
 def test_useful_arithmetic_is_that_of_a_pass_without_the_cap() -> None:
     shape, traffic = shape_of(EXPERTS), decode_traffic(3.0, 100.0, 200.0)
     found = degrees(4, 1, 1, 0)

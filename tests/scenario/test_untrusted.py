@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from base_mappings import DEPLOYMENT, FLEET, with_field, workload
+from own_profiles import TEXT
 from places import ROOT
 
 import ieco_opt
@@ -144,8 +145,8 @@ PAPER = {
 TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
     "degrees": (
         with_field(DEPLOYMENT, ("design_space",), {"tensor_parallel": LONG, "attention_data_parallel": LONG}),
-        400 * 400 * 5,
-        "(tensor_parallel 400 x attention_data_parallel 400 x pipeline_parallel 5)",
+        400 * 400 * 5 * 3,
+        "(tensor_parallel 400 x attention_data_parallel 400 x pipeline_parallel 5 x engine 3)",
     ),
     "ranks, experts and layouts": (
         with_field(
@@ -153,13 +154,13 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
             ("design_space",),
             {"stage_ranks": LONG, "expert_parallel": LONG, "tensor_layout": ["1d", "2d"]},
         ),
-        400 * 400 * 6 * 5 * 2,
+        400 * 400 * 6 * 5 * 2 * 3,
         "(stage_ranks 400 x expert_parallel 400 x attention_data_parallel 6 x pipeline_parallel 5 x others)",
     ),
     "batches": (
         with_field(DEPLOYMENT, ("design_space",), {"batch": list(range(1, 4097))}),
-        7 * 6 * 5 * 4096,
-        "(batch 4,096 x stage_ranks 7 x attention_data_parallel 6 x pipeline_parallel 5)",
+        7 * 6 * 5 * 4096 * 3,
+        "(batch 4,096 x stage_ranks 7 x attention_data_parallel 6 x pipeline_parallel 5 x others)",
     ),
     "cards and precisions": (
         DEPLOYMENT
@@ -168,14 +169,14 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
             "weights": ["bf16", "fp8"],
             "design_space": {},
         },
-        1500 * 2 * 7 * 6 * 5,
+        1500 * 2 * 7 * 6 * 5 * 3,
         "(accelerators 1,500 x stage_ranks 7 x attention_data_parallel 6 x pipeline_parallel 5 x others)",
     ),
     "drafts": (
         with_field(DEPLOYMENT, ("design_space",), {"stage_ranks": LONG})
         | {"speculation": DRAFT | {"draft_model": "Llama-3.1-8B", "max_draft_tokens": 64}},
-        400 * 6 * 5 * 64,
-        "(stage_ranks 400 x max_draft_tokens 64 x attention_data_parallel 6 x pipeline_parallel 5)",
+        400 * 6 * 5 * 64 * 3,
+        "(stage_ranks 400 x max_draft_tokens 64 x attention_data_parallel 6 x pipeline_parallel 5 x others)",
     ),
     "every batch of a range": (
         PAPER
@@ -189,8 +190,8 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "a workload": (
         workload(design_space={"tensor_parallel": LONG, "attention_data_parallel": LONG}),
-        400 * 400 * 5 * 3,
-        "(tensor_parallel 400 x attention_data_parallel 400 x pipeline_parallel 5 x phases of serving 3)",
+        400 * 400 * 5 * 3 * 3,
+        "(tensor_parallel 400 x attention_data_parallel 400 x pipeline_parallel 5 x engine 3 x others)",
     ),
 }
 
@@ -206,7 +207,7 @@ def test_lists_that_multiply_to_too_much_are_refused_at_once(name: str) -> None:
     assert time.process_time() - began < 3.0
     assert where == place
     assert message.startswith(
-        f"found lists for {count:,} configurations to price {lists}, expected at most 500,000; shorten "
+        f"found lists for {count:,} configurations to price {lists}, expected at most 1,500,000; shorten "
     )
     assert message.endswith("or raise max_setups (--max-setups)")
 
@@ -222,22 +223,22 @@ def test_workloads_add_up() -> None:
     many = [one | {"name": f"w{number}"} for number in range(1, 300)]
     where, message = only_fault(lambda: resolve_fleet(load_fleet_mapping(FLEET | {"workloads": many})))
     assert where == "workloads[0].design_space"
-    assert message.startswith("found lists for 9,000 of the 2,691,000 configurations to price (tensor_parallel 100 x ")
+    assert message.startswith("found lists for 27,000 of the 8,073,000 configurations to price (tensor_parallel 100 x ")
 
 
 def test_only_pools_of_different_accelerators_count() -> None:
     alike = [{"name": f"p{number}", "accelerator": "H100-SXM", "gpus": 8, "usd_per_gpu_hour": number + 1.0}
              for number in range(400)]  # fmt: skip
-    resolve_fleet(load_fleet_mapping(FLEET | {"pools": alike}, max_setups=630))
+    resolve_fleet(load_fleet_mapping(FLEET | {"pools": alike}, max_setups=1890))
     other = [pool | {"node_size": 1 + number % 2} for number, pool in enumerate(alike)]
-    _, message = only_fault(lambda: resolve_fleet(load_fleet_mapping(FLEET | {"pools": other}, max_setups=1259)))
-    assert message.startswith("found lists for 1,260 configurations")
+    _, message = only_fault(lambda: resolve_fleet(load_fleet_mapping(FLEET | {"pools": other}, max_setups=3779)))
+    assert message.startswith("found lists for 3,780 configurations")
 
 
 def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
     """A bound is one of the scenario, whatever is asked of it afterwards."""
     text = yaml.safe_dump(DEPLOYMENT)
-    listed = 2 * 6 * 1
+    listed = 2 * 6 * 1 * 3
     scenario = ieco_opt.load_scenario(text, max_setups=listed)
     front = ieco_opt.frontier(scenario, points=2)
     front.to_json(tmp_path / "front.json")
@@ -255,9 +256,25 @@ def test_callers_say_how_much_is_too_much(tmp_path: Path) -> None:
         )
     assert ieco_opt.verify(ieco_opt.load_result(tmp_path / "front.json", max_setups=listed)).holds
     fleet = load_fleet_mapping(FLEET, max_setups=10)
-    assert only_fault(lambda: ieco_opt.plan(fleet))[1].startswith("found lists for 630 configurations")
-    assert resolve_fleet(fleet.with_max_setups(630)).fleet.origin.max_setups == 630
-    assert fleet.with_max_setups(630) == fleet
+    assert only_fault(lambda: ieco_opt.plan(fleet))[1].startswith("found lists for 1,890 configurations")
+    assert resolve_fleet(fleet.with_max_setups(1890)).fleet.origin.max_setups == 1890
+    assert fleet.with_max_setups(1890) == fleet
+
+
+def test_each_server_counts(tmp_path: Path) -> None:
+    """Every one of them prices its own; the equations alone are priced once."""
+    own = tmp_path / "mine.yaml"
+    own.write_text(TEXT, encoding="utf-8")
+    for engine, servers in (("any", 3), (["vllm"], 1), (["any", str(own)], 4), ("none", 1)):
+        scenario = load_scenario_mapping(DEPLOYMENT | {"engine": engine}, max_setups=2 * 6 * servers)
+        assert len(resolve(scenario).engines) == (0 if engine == "none" else servers)
+        with pytest.raises(ScenarioError, match=rf"found lists for {12 * servers} configurations"):
+            resolve(scenario.with_max_setups(12 * servers - 1))
+        workload = FLEET["workloads"][0] | {"engine": engine}
+        fleet = load_fleet_mapping(FLEET | {"workloads": [workload]}, max_setups=630 * servers)
+        resolve_fleet(fleet)
+        with pytest.raises(ScenarioError, match=rf"found lists for {630 * servers:,} configurations"):
+            resolve_fleet(fleet.with_max_setups(630 * servers - 1))
 
 
 def test_what_people_ask_for_is_far_from_the_bound() -> None:
@@ -269,8 +286,8 @@ def test_what_people_ask_for_is_far_from_the_bound() -> None:
         speculation={"draft_model": "Llama-3.1-8B", "acceptance": 0.8, "max_draft_tokens": 8},
     )
     resolved = resolve(everything)
-    counted = math.prod(bounds.factors_of(everything, resolved.design_space).values())
-    assert counted == 7 * 6 * 5 * 3 * 5 * 8 < bounds.DEFAULT_MAX_SETUPS / 10
+    counted = math.prod(bounds.factors_of(everything, resolved.design_space, len(resolved.engines)).values())
+    assert counted == 7 * 6 * 5 * 3 * 5 * 8 * 3 < bounds.DEFAULT_MAX_SETUPS / 10
 
 
 def test_the_recipe_for_services_answers_and_refuses() -> None:
@@ -281,7 +298,7 @@ def test_the_recipe_for_services_answers_and_refuses() -> None:
     answered, named_a_file, too_much = done.stdout.splitlines()
     assert answered.startswith("200 {")
     assert named_a_file.startswith("422 scenario:4: model: found '/etc/model.yaml', expected no name of a file")
-    assert too_much.startswith("422 scenario:8: design_space: found lists for 800,000 configurations to price (")
+    assert too_much.startswith("422 scenario:8: design_space: found lists for 2,400,000 configurations to price (")
 
 
 def test_the_page_quotes_what_is_said() -> None:
