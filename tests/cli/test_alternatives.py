@@ -148,8 +148,9 @@ def test_saved_alternatives_are_explained(
     assert "small: what decides the cheapest deployment" in said
     table = said[said.index("Why the others cost more: the cost by its terms, in $ per million tokens") :]
     listed = json.loads(Path(others).read_text())["found"]
-    lines = table.strip().split("\n")[-3:]
-    assert [line.split()[0] for line in lines] == ["1", "2", "3"]
+    # On a busy machine a line may follow that says what was not examined in time.
+    lines = [line for line in table.split("\n") if line.split()[:1] in (["1"], ["2"], ["3"])]
+    assert len(lines) == 3
     for line, each in zip(lines, listed, strict=True):
         assert str(each["deployment"]["accelerator"]) in line
     explained = json.loads(why.read_text())
