@@ -211,9 +211,9 @@ class MostServed:
 
     def _choose(self, plan: Plan) -> None:
         try:
-            cheapest = self.multiples.cheapest(plan.covered() * (1.0 - ROUNDING), plan) or plan
+            cheapest = self._cheapest(plan)
         except Stopped as stop:
-            self.plan = stop.incumbent or plan
+            self.plan = stop.incumbent if stop.incumbent is not None and _serves(stop.incumbent, plan) else plan
             raise
         cost = _level_of_cost(cheapest)
         self.plan = replace(cheapest, levels=(cost,))
@@ -222,6 +222,21 @@ class MostServed:
         except Stopped as stop:
             self.plan = self.plan if stop.incumbent is None else _after(cost, stop.incumbent)
             raise
+
+    def _cheapest(self, plan: Plan) -> Plan:
+        """The cheapest plan that serves as much as one.
+
+        It is asked to serve a step less, if that is no cheaper: nearer to its tolerances HiGHS may overlook plans.
+        """
+        found = self.multiples.cheapest(plan.covered() * (1.0 - STEP), plan)
+        if found is None or not _serves(found, plan):
+            found = self.multiples.cheapest(plan.covered() * (1.0 - ROUNDING), plan)
+        return plan if found is None else found
+
+
+def _serves(found: Plan, plan: Plan) -> bool:
+    """Whether a plan serves as much as another one, but for rounding."""
+    return found.covered() >= plan.covered() * (1.0 - ROUNDING)
 
 
 def _after(cost: Level, plan: Plan) -> Plan:
