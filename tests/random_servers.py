@@ -226,6 +226,7 @@ def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
 LEANS: tuple[Lean, ...] = (
     *(
         _weights,
+        _weights,
         _groups,
         _kv_heads,
         _dense_layers,
@@ -237,9 +238,10 @@ LEANS: tuple[Lean, ...] = (
         _routed,
         _few_experts,
         _few_experts,
+        _few_experts,
+        _few_experts,
     ),
     *(
-        _blocks,
         _blocks,
         _blocks,
         _routed_blocks,
