@@ -166,8 +166,11 @@ def _none(rng: random.Random, heads: int, width: int) -> Mapping:
 
 
 def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
-    """Draw feed-forward blocks: dense, none, or routed with or without dense or bare layers and a shared expert."""
-    dense = {"width": rng.choice((2000, 4608, 6144)), "up": rng.choice((1, 2))}
+    """Draw feed-forward blocks: dense, none, or routed with or without dense or bare layers and a shared expert.
+
+    3,456 and 1,152 are 27 and 9 blocks of 128, which two ranks cannot split.
+    """
+    dense = {"width": rng.choice((2000, 3456, 4608, 6144)), "up": rng.choice((1, 2))}
     if rng.random() < 0.35:
         bare = rng.choice((0, 0, layers // 2, layers - 1))
         blocks: list[Mapping] = [{"layers": layers - bare, **dense}]
@@ -179,7 +182,7 @@ def feed_forward(rng: random.Random, layers: int) -> list[Mapping]:
     width = rng.choice((768, 1000, 1400, 1536, 2048, 2880, 3072))
     blocks.append({"layers": routed, "width": width, "experts": experts, "active": active})
     if rng.random() < 0.4:
-        blocks.append({"layers": routed, "width": rng.choice((1500, 1536, 2048)), "shared": True})
+        blocks.append({"layers": routed, "width": rng.choice((1152, 1500, 1536, 2048)), "shared": True})
     return blocks
 
 
@@ -191,7 +194,9 @@ def weights(rng: random.Random, models: Sequence[Model]) -> list[str | Mapping]:
     names = [
         name for name in rng.choice((_COMMON, _COMMON, _FORMATS)) if all(_published(each, name) for each in models)
     ]
-    entries: list[str | Mapping] = ["fp4"] if rng.random() < 0.3 and "fp4" in names else []
+    blocks = any(each.fp8_block for each in models) and all(_published(each, "fp8") for each in models)
+    first = "fp8" if blocks and rng.random() < 0.2 else "fp4" if rng.random() < 0.3 and "fp4" in names else None
+    entries: list[str | Mapping] = [] if first is None else [first]
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3)) - len(entries)):
         entry = recipe_mapping(rng) if not names or rng.random() < 0.25 else rng.choice(names)
         if label(entry) not in map(label, entries):

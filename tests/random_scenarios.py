@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 from oracle import OracleScenario, Setup, cards, deployable, enumerate_deployments, heads, pareto, servers
+from oracle.breakdown import setup_of
 from oracle.enumeration import limited_figures
 from oracle.paper import resident_bytes as paper_resident_bytes
 from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
-from oracle.started import SETUP
 from random_drafts import draft_model, speculating
 from random_models import engine_field, memory_fields, own_model, weights
 from random_profiles import random_profile
@@ -554,11 +554,12 @@ def _with_tight_memory(rng: random.Random, mapping: Mapping) -> Mapping:
 
 def _needed_bytes(rng: random.Random, oracle: OracleScenario, row: Mapping) -> float:
     """Give the memory of a GPU that a deployment needs."""
-    setup = Setup(*(row[name] for name in SETUP), engine=row["engine"] or "none", exchange=row["exchange"])
     batch = np.array(float(row["batch"]))
     if isinstance(oracle.model, PaperModel):
-        return float(paper_resident_bytes(oracle.model, batch / setup.pipeline, oracle.context_tokens)) / setup.gpus
+        held = paper_resident_bytes(oracle.model, batch / row["pipeline_parallel"], oracle.context_tokens)
+        return float(held) / row["gpus"]
     accelerator = next(each for each in oracle.accelerators if each.name == row["accelerator"])
+    setup = setup_of(row, oracle.model, accelerator)
     at = (Precision(row["weights"], row["kv_cache"]), batch, oracle.full_tokens, accelerator)
     needed = float(deployable.resident_bytes(oracle.model, setup, *at))
     if row["draft_tokens"] and isinstance(oracle.draft_model, Model):

@@ -136,6 +136,19 @@ def _blocks(rng: random.Random, mapping: Mapping) -> Mapping:
     return _with(mapping, model=model, space=space, engine=engine, weights=["fp8"])
 
 
+def _whole_dense(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw dense layers before others, of a class for which SGLang may hold them whole, and shared experts."""
+    layers = mapping["model"]["layers"]
+    width = rng.choice((128 * 27, 128 * 99, 10_002, 6144))
+    routed = _mixture(rng, layers - 1, 2048, shared=rng.choice((0, 128 * 9, 1501, 2048)))["feed_forward"]
+    classes = ("DeepseekV3ForCausalLM", "BailingMoeV2ForCausalLM", "Glm4MoeForCausalLM")
+    model = _wide(rng, mapping) | {"feed_forward": [{"layers": 1, "width": width}, *routed]}
+    model |= {"hf_architecture": rng.choice(classes), "fp8_block": 128}
+    space = _stages(rng, 1, 2, 4, 8, groups=rng.choice(((1,), (1, 2), (2, 4))))
+    engine = rng.choice(("sglang", "sglang", ["vllm", "sglang"]))
+    return _with(mapping, model=model, space=space, engine=engine, weights=[rng.choice(("fp8", "bf16"))])
+
+
 def _routed_blocks(rng: random.Random, mapping: Mapping) -> Mapping:
     block = _mixture(rng, mapping["model"]["layers"], 128 * rng.choice((11, 27, 27, 54)), experts=8)
     model = _wide(rng, mapping) | block | {"fp8_block": 128}
@@ -213,14 +226,18 @@ def _heads(rng: random.Random, mapping: Mapping) -> Mapping:
 LEANS: tuple[Lean, ...] = (
     *(
         _weights,
+        _weights,
         _groups,
         _kv_heads,
         _dense_layers,
         _dense_layers,
         _shared,
         _shared,
-        _shared,
+        _whole_dense,
+        _whole_dense,
         _routed,
+        _few_experts,
+        _few_experts,
         _few_experts,
         _few_experts,
     ),

@@ -170,6 +170,10 @@ def _parts_of_groups(scenario: OracleScenario, model: Any, sigma: int, pipeline:
     return scenario.batches >= pipeline
 
 
+def _never(asked: servers.Asked) -> bool:
+    return False
+
+
 def _rule(row: str) -> Switch:
     return Switch(oracle=lambda: mock.patch.dict(servers.RULES, {row: {}}))
 
@@ -295,6 +299,8 @@ SERVER_SWITCHES: Mapping[str, Switch] = {
     "no draft beside attention groups in SGLang": _draft_rule(
         "draft_model", sglang=servers.DRAFT_RULES["draft_model"]["vllm"]
     ),
+    "dense layers that are whole in SGLang": _patched(servers, "WHOLE_DENSE_IN_SGLANG", frozenset()),
+    "shared experts of any width in SGLang": _patched(servers.Asked, "sends", property(_never)),
     "copies of dense layers": _without_copies_of("dense"),
     "copies of shared experts": _without_copies_of("shared"),
     "copies of the embedding": _without_copies_of("embedding"),

@@ -14,13 +14,13 @@ from . import deployable
 from .common import Setup
 from .precision import Precision
 from .reserve import Reserve
-from .servers import as_run, beside
+from .servers import Asked, as_run, beside, laid_out
 
 TOLERANCE = 1e-9
 """Relative; of GB left over, and of whole tokens, of what they are left from."""
 
 
-def setup_of(row: Mapping[str, Any], model: Model) -> Setup:
+def setup_of(row: Mapping[str, Any], model: Model, accelerator: Accelerator) -> Setup:
     """Setup of the model that the columns of a result say; ``engine`` is empty without a server."""
     setup = Setup(
         stage_ranks=row["tensor_parallel"] * row["attention_data_parallel"],
@@ -32,7 +32,8 @@ def setup_of(row: Mapping[str, Any], model: Model) -> Setup:
         engine=row["engine"] or "none",
         exchange=row["exchange"] or "",
     )
-    return as_run(model, setup)
+    precision = Precision(row["weights"], row["kv_cache"])
+    return laid_out(Asked(model, accelerator, precision, as_run(model, setup)))
 
 
 def breakdown(
@@ -45,7 +46,7 @@ def breakdown(
 ) -> dict[str, float]:
     """Columns of memory of a deployment or instance, whose other columns are given; nan where nothing can be said."""
     precision, batch = Precision(row["weights"], row["kv_cache"]), np.array(float(row["batch"]))
-    setup = setup_of(row, model)
+    setup = setup_of(row, model, accelerator)
     weights = deployable.held_weights(model, setup, precision, accelerator)
     cache = float(deployable.held_cache(model, setup, precision, batch, full_tokens))
     token_bytes = deployable.logged_bytes_per_token(model, setup, precision)

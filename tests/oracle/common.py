@@ -28,6 +28,7 @@ class Setup:
     ``stage_ranks`` is T of the equations, all ranks of one pipeline stage, and ``sigma`` the groups that attention
     splits them into. ``redundant`` counts the experts that a layer holds beside its own. ``engine`` is the server that
     runs it (``none``: the equations alone) and ``exchange`` what brings tokens to their experts (empty: a dense model).
+    ``dense_whole``: the server is told to hold all dense layers on every rank, where it would split them otherwise.
     """
 
     stage_ranks: float
@@ -38,6 +39,7 @@ class Setup:
     redundant: int = 0
     engine: str = "none"
     exchange: str = "all_to_all"
+    dense_whole: bool = False
 
     @property
     def tensor_parallel(self) -> float:

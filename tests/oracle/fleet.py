@@ -31,6 +31,7 @@ from ieco_opt.catalog.types import Accelerator, Model
 
 from . import calibrated, cards, energy, heads, servers, serving
 from .breakdown import breakdown, memory_faults, setup_of
+from .common import Setup
 from .energy import Supply
 from .precision import Precision
 from .precision import listed as listed_entries
@@ -1093,7 +1094,8 @@ class _Plan:
         if row["weights"] is None or workload.mapping.get("model") is None:
             return self._listed(workload, row)
         kind, faults = self._priced_in_mix(workload, row) if mixed(workload) else self._priced(workload, row)
-        return kind, faults + _degree_faults(row, _model(workload.mapping["model"]))
+        pool = self.case.pools[self.pools[row["pool"]]]
+        return kind, faults + _degree_faults(row, _model(workload.mapping["model"]), pool.accelerator)
 
     def _listed(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         place = (row["phase"], self.pools[row["pool"]], row["gpus"])
@@ -1118,9 +1120,8 @@ class _Plan:
         """Price a row at its batch for one size of requests."""
         wanted = service(self.case, workload, self.pools[row["pool"]], request)
         phase = cast(Phase, row["phase"])
-        return wanted, serving.price(
-            wanted, phase, _precision(row), setup_of(row, wanted.model), row["batch"], _decoding(wanted, row)
-        )
+        setup = setup_of(row, wanted.model, wanted.accelerator)
+        return wanted, serving.price(wanted, phase, _precision(row), setup, row["batch"], _decoding(wanted, row, setup))
 
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         (request,) = workload.classes.values()
@@ -1443,19 +1444,19 @@ def _precision(row: Row) -> Precision:
     return Precision(row["weights"], row["kv_cache"])
 
 
-def _degree_faults(row: Row, model: Model) -> list[str]:
+def _degree_faults(row: Row, model: Model, accelerator: Accelerator) -> list[str]:
     """Check the degrees that follow from others."""
-    setup = setup_of(row, model)
+    setup = setup_of(row, model, accelerator)
     found = _differ("stage_ranks", row["stage_ranks"], setup.stage_ranks)
     return found + _differ("expert_tensor_parallel", row["expert_tensor_parallel"], setup.expert_tensor_parallel)
 
 
-def _decoding(wanted: Service, row: Row) -> Decoding:
+def _decoding(wanted: Service, row: Row, setup: Setup) -> Decoding:
     if not row["draft_tokens"]:
         return Decoding()
     assert wanted.speculation is not None
     tokens = row["draft_tokens"]
-    small = servers.beside(wanted.model, wanted.speculation.draft, setup_of(row, wanted.model))
+    small = servers.beside(wanted.model, wanted.speculation.draft, setup)
     return Decoding(small, tokens, wanted.speculation.by_width.get(tokens, math.nan))
 
 

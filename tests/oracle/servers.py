@@ -38,6 +38,14 @@ _GROUPS_IN_SGLANG = frozenset(
         *("KimiK3ForConditionalGeneration", "Exaone4ForCausalLM", "NemotronHForCausalLM"),
     }
 )
+WHOLE_DENSE_IN_SGLANG = frozenset(
+    {
+        *("DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "DeepseekV32ForCausalLM", "Glm4MoeForCausalLM"),
+        *("Glm4MoeLiteForCausalLM", "GlmMoeDsaForCausalLM", "MiniMaxM3SparseForCausalLM"),
+        *("KimiK25ForConditionalGeneration", "MiMoV2FlashForCausalLM", "BailingMoeV2ForCausalLM"),
+        "BailingMoeV3ForCausalLM",
+    }
+)
 _NO_COPIES_IN_VLLM = frozenset(
     {
         *("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "MiniMaxM3SparseForCausalLM", "KimiLinearForCausalLM"),
@@ -105,7 +113,7 @@ def most_experts(model: Model) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a server is asked to start, the exchange of experts apart."""
+    """What a server is asked to start; its exchange of experts matters to some rules."""
 
     model: Model
     accelerator: Accelerator
@@ -131,6 +139,11 @@ class Asked:
     def spread(self) -> int:
         """Expert-parallel degree, Q."""
         return int(self.setup.expert)
+
+    @property
+    def sends(self) -> bool:
+        """Whether each token goes to the ranks of its experts."""
+        return self.setup.exchange == "all_to_all"
 
     @property
     def routed(self) -> bool:
@@ -188,6 +201,20 @@ def heads_divide_or_are_divided(model: Model, degree: int) -> bool:
 
 def _groups_of_sglang(asked: Asked) -> bool:
     return asked.groups == 1 or architecture(asked.model) in _GROUPS_IN_SGLANG
+
+
+def _may_be_whole(asked: Asked) -> bool:
+    return architecture(asked.model) in WHOLE_DENSE_IN_SGLANG
+
+
+def _can_be_split(asked: Asked, *kinds: str) -> bool:
+    widths = asked.widths(*kinds)
+    return _divides(asked.ranks, widths) and _in_blocks(asked, asked.ranks, widths)
+
+
+def _blocks_of_sglang(asked: Asked) -> bool:
+    split = [*(() if _may_be_whole(asked) else ("dense",)), *(() if asked.sends else ("shared",))]
+    return asked.ranks == 1 or _in_blocks(asked, asked.ranks, asked.widths(*split))
 
 
 def _groups_of_trtllm(asked: Asked) -> bool:
@@ -251,12 +278,12 @@ RULES: dict[str, dict[str, Rule]] = {
     "KV heads": dict.fromkeys(SERVERS, _kv_heads),
     "dense layers": {
         "vllm": lambda asked: _divides(asked.degree, asked.widths("dense")),
-        "sglang": lambda asked: _divides(asked.ranks, asked.widths("dense")),
+        "sglang": lambda asked: _may_be_whole(asked) or _divides(asked.ranks, asked.widths("dense")),
         "trtllm": lambda asked: _divides(asked.ranks, asked.widths("dense")),
     },
     "shared experts": {
         "vllm": lambda asked: _divides(asked.degree, asked.widths("shared")),
-        "sglang": lambda asked: _divides(asked.ranks, asked.widths("shared")),
+        "sglang": lambda asked: asked.sends or _divides(asked.ranks, asked.widths("shared")),
     },
     "routed experts": {"vllm": _experts_of_vllm, "sglang": _experts_over_shards, "trtllm": _experts_over_shards},
     "more ranks than experts": {
@@ -268,7 +295,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "FP8 blocks, dense and shared": {
         "vllm": lambda asked: asked.degree == 1 or _in_blocks(asked, asked.degree, asked.widths("dense", "shared")),
-        "sglang": lambda asked: asked.ranks == 1 or _in_blocks(asked, asked.ranks, asked.widths("dense", "shared")),
+        "sglang": _blocks_of_sglang,
         "trtllm": lambda asked: (
             asked.ranks == 1 or asked.groups > 1 or _in_blocks(asked, asked.ranks, asked.widths("dense", "shared"))
         ),
@@ -300,7 +327,7 @@ def broken_rules(engine: str, asked: Asked) -> list[str]:
 
 
 def accepts(engine: str, asked: Asked) -> bool:
-    """Whether the server starts it, one of its exchanges of experts given."""
+    """Whether the server starts it with its exchange of experts."""
     return engine == "none" or all(rules[engine](asked) for rules in RULES.values() if engine in rules)
 
 
@@ -323,7 +350,8 @@ def sharers(setup: Setup) -> Sharers:
     if setup.engine == "vllm":
         return Sharers(group, group, group, group)
     if setup.engine == "sglang":
-        return Sharers(stage, 1 if setup.exchange == "all_to_all" else stage, group, stage)
+        shared = 1 if setup.exchange == "all_to_all" else stage
+        return Sharers(1 if setup.dense_whole else stage, shared, group, stage)
     if setup.engine == "trtllm":
         together = stage if setup.sigma == 1 else 1
         return Sharers(together, together, together, together)
@@ -374,13 +402,22 @@ _ALL_TO_ALL: dict[str, Rule] = {
 
 def run_as(model: Model, accelerator: Accelerator, precision: Precision, setup: Setup, engine: Engines) -> list[Setup]:
     """Give every way in which servers start the degrees of a setup: one for each server and exchange."""
-    asked = Asked(model, accelerator, precision, setup)
-    return [
-        replace(setup, engine=server, exchange=exchange)
+    degrees = Asked(model, accelerator, precision, setup)
+    asked = [
+        replace(degrees, setup=replace(setup, engine=server, exchange=exchange))
         for server in of_scenario(engine)
-        if accepts(server, asked)
-        for exchange in exchanges(asked, server)
+        for exchange in exchanges(degrees, server)
     ]
+    return [laid_out(each) for each in asked if accepts(each.setup.engine, each)]
+
+
+def laid_out(asked: Asked) -> Setup:
+    """Give the setup with what its server is told of dense layers.
+
+    SGLang holds them whole where it can and cannot split them: one flag for dense layers of all widths.
+    """
+    whole = asked.setup.engine == "sglang" and _may_be_whole(asked) and not _can_be_split(asked, "dense")
+    return replace(asked.setup, dense_whole=whole)
 
 
 def as_run(model: Model, setup: Setup) -> Setup:
@@ -494,7 +531,9 @@ def beside(model: Model, draft: Model, setup: Setup) -> Setup | None:
         return None
     exchange = setup.exchange or ("none" if setup.sigma == 1 else "all_gather")
     spread = setup.expert if experts > 1 else 1
-    return as_run(draft, replace(setup, expert=spread, redundant=copies, exchange=exchange))
+    # An MTP layer is the model's own; what is said of the model's dense layers is said of no other draft's.
+    whole = setup.dense_whole and mode_of(draft) == "mtp"
+    return as_run(draft, replace(setup, expert=spread, redundant=copies, exchange=exchange, dense_whole=whole))
 
 
 def ways(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from oracle import OracleScenario, Setup, deployable, enumerate_deployments, passes, reserve, serving
+from oracle.breakdown import setup_of
 from oracle.deployable import Load
 from oracle.enumeration import limited_figures
 from oracle.serving import Decoding, Request, Service, Speculation
@@ -149,8 +150,7 @@ def _instance(oracle: OracleScenario, row: dict[str, Any]) -> serving.Instance:
         speculation=speculation,
         **{name: getattr(oracle, name) for name in names},
     )
-    degrees = ("stage_ranks", "tensor_layout", "pipeline_parallel", "expert_parallel", "attention_data_parallel")
-    setup = Setup(*(row[name] for name in degrees), row["redundant_experts"], row["engine"] or "none", row["exchange"])
+    setup = setup_of(row, service.model, accelerator)
     decoding = Decoding()
     if row["draft_tokens"]:
         decoding = next(

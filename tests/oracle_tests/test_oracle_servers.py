@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, named, servers, starting
+from oracle import OracleScenario, Setup, deployable, enumerate_deployments, heads, named, servers, starting
 from oracle.deployable import Load
 from oracle.precision import Precision
 from oracle.servers import Asked, Sharers, beside, broken_rules, exchanges, sharers
@@ -35,8 +35,27 @@ BLOCKY = replace(MIXTURE, name="blocky", hf_architecture="DeepseekV3ForCausalLM"
 """Known by the beginning of its name: DeepseekV3ForCausalLM with blocks of 128."""
 
 
-def broken(engine: str, model: Model, setup: Setup, weights: str = "bf16", card: Accelerator = CARD) -> list[str]:
-    return broken_rules(engine, Asked(model, card, Precision(weights), setup))
+LEADING = replace(
+    BLOCKY,
+    name="leading",
+    feed_forward=(
+        FeedForward(layers=2, width=384),
+        FeedForward(layers=3, width=512, experts=8, active=2),
+        FeedForward(layers=3, width=256, shared=True),
+    ),
+)
+"""Two dense layers of three blocks before the others, which SGLang may hold whole."""
+
+
+def broken(
+    engine: str,
+    model: Model,
+    setup: Setup,
+    weights: str = "bf16",
+    card: Accelerator = CARD,
+    exchange: str = "all_gather",
+) -> list[str]:
+    return broken_rules(engine, Asked(model, card, Precision(weights), replace(setup, exchange=exchange)))
 
 
 def at(ranks: int, groups: int = 1, expert: int = 1, pipeline: int = 1, redundant: int = 0) -> Setup:
@@ -130,6 +149,73 @@ def test_rules_of_classes_and_formats() -> None:
     # A width that no rank can share needs no sharing in MXFP4.
     odd = replace(gpt_oss, feed_forward=(FeedForward(layers=5, width=514, experts=8, active=2),))
     assert [broken("vllm", odd, at(4), weights) for weights in ("mxfp4", "bf16")] == [[], ["routed experts"]]
+
+
+def test_rules_of_an_exchange() -> None:
+    blocks, odd = (
+        "FP8 blocks, dense and shared",
+        (*BLOCKY.feed_forward[:1], FeedForward(layers=5, width=250, shared=True)),
+    )
+    uneven = replace(BLOCKY, feed_forward=odd)
+    for model, weights, row in ((BLOCKY, "fp8", blocks), (uneven, "bf16", "shared experts")):
+        for engine in ("vllm", "sglang"):
+            assert broken(engine, model, at(8, 1, 8), weights) == [row]
+        found = [broken(engine, model, at(8, 1, 8), weights, exchange="all_to_all") for engine in ("vllm", "sglang")]
+        assert found == [[row], []]
+    # A configuration that keeps a rule in one exchange alone exists in that one alone.
+    for ranks, exchanged in ((2, ["all_gather", "all_to_all"]), (8, ["all_to_all"])):
+        ways = servers.run_as(BLOCKY, CARD, Precision("fp8"), at(ranks, ranks, ranks), ["sglang"])
+        assert [each.exchange for each in ways] == exchanged
+
+
+def test_dense_layers_that_sglang_holds_whole() -> None:
+    def whole(model: Model, ranks: int, weights: str = "fp8", engine: str = "sglang") -> bool:
+        setup = replace(at(ranks, 1, ranks), engine=engine)
+        return servers.laid_out(Asked(model, CARD, Precision(weights), setup)).dense_whole
+
+    assert [whole(LEADING, ranks) for ranks in (1, 2, 3, 4, 6)] == [False, True, False, True, True]
+    assert [whole(LEADING, ranks, "bf16") for ranks in (2, 4, 5, 6)] == [False, False, True, False]
+    assert not whole(LEADING, 2, engine="vllm")
+    # One flag is for dense layers of all widths, and not for shared experts, nor for models without dense layers.
+    both = replace(LEADING, feed_forward=(FeedForward(layers=2, width=768), *LEADING.feed_forward))
+    assert [whole(both, ranks) for ranks in (2, 3, 6)] == [True, False, True]
+    assert not whole(BLOCKY, 8)
+    other = replace(LEADING, hf_architecture="Qwen3MoeForCausalLM")
+    assert not whole(other, 2)
+    for model, rows in ((LEADING, []), (other, ["FP8 blocks, dense and shared"])):
+        assert broken("sglang", model, at(2), "fp8") == rows
+    for model, rows in ((LEADING, []), (other, ["dense layers"])):
+        assert broken("sglang", model, at(5, 1, 5), exchange="all_to_all") == ["KV heads", *rows]
+
+
+def test_whole_dense_layers_by_hand() -> None:
+    split = replace(at(2, 1, 2), engine="sglang", exchange="none")
+    whole, _ = servers.run_as(LEADING, CARD, Precision("fp8"), at(2, 1, 2), "sglang")
+    assert whole == replace(split, dense_whole=True)
+    assert sharers(whole) == Sharers(1, 2, 2, 2)
+    load, batch = Load(1.0, 0, 0, 1.0), np.array(6.0)
+    one, other = (deployable.evaluate(LEADING, CARD, each, "fp8", batch, load) for each in (whole, split))
+    # Two layers of three matrices of 384 x 8, once more, and less activations than in two parts.
+    weights = 2 * 3 * 384 * 8 * 8.03 / 8
+
+    def words(ranks: int) -> float:
+        t1 = min(max(math.sqrt(8 * ranks / 384), 1.0), ranks)
+        return t1 * 384 + ranks / t1 * 8
+
+    moved = weights + 2 * 3 * 2 * 6 * (words(1) - words(2))
+    assert float(one.memory_s - other.memory_s) == pytest.approx(moved / (2 * 0.8 * 1e5), rel=1e-9)
+    reduced = 2 * cheapest(2, 1, 0, 8 * 6 * 2 / (2 * 1e6))
+    lost = other.feed_forward_allreduce_s - one.feed_forward_allreduce_s
+    assert float(lost) == pytest.approx(reduced, rel=1e-9)
+    held = [deployable.held_weights(LEADING, each, "fp8", CARD) for each in (whole, split)]
+    assert held[0] - held[1] == pytest.approx(weights / 2)
+
+
+def test_drafts_beside_whole_dense_layers() -> None:
+    main = replace(at(2, 1, 2), engine="sglang", exchange="none", dense_whole=True)
+    model = replace(LEADING, mtp_layers=1, vocabulary=100)
+    placed = [beside(model, draft, main) for draft in (heads.mtp(model), heads.eagle3(model), replace(model, name="d"))]
+    assert [None if each is None else each.dense_whole for each in placed] == [True, False, False]
 
 
 def test_copies_by_the_table() -> None:
