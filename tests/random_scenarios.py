@@ -249,7 +249,7 @@ def _scenario(rng: random.Random, drafting: float) -> Mapping:
     mapping["design_space"] = _design_space(rng, mapping)
     own = isinstance(mapping["model"], dict) and "like" not in mapping["model"]
     if not paper and own and mapping.get("engine") != "none" and rng.random() < 0.75:
-        mapping = _with_possible_drafts(leaning(rng, mapping))
+        mapping = _on_served(_with_possible_drafts(leaning(rng, mapping)))
         mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or [
             {"rest": "bf16"}
         ]
@@ -385,8 +385,14 @@ def _real_scenario(rng: random.Random, engine: Mapping) -> Mapping:
     return {"model": model, "accelerators": accelerators, **engine}
 
 
-def _runs_on(engine: Mapping, name: str) -> bool:
-    """Whether one of the servers runs on an accelerator of the catalog."""
+def _on_served(mapping: Mapping) -> Mapping:
+    """Leave accelerators out on which none of the servers runs that the scenario has by now."""
+    served = [each for each in mapping["accelerators"] if _runs_on(mapping, each)]
+    return mapping | {"accelerators": served or ["H100-SXM"]}
+
+
+def _runs_on(engine: Mapping, name: str | Mapping) -> bool:
+    """Whether one of the servers runs on an accelerator."""
     every = servers.of_scenario(engine.get("engine", "any"))
     return any(servers.runs_on(each, _accelerator(name, paper=False)) for each in every)
 
