@@ -99,6 +99,11 @@ def test_limits_on_prompts_decide() -> None:
     assert min(decided.values()) >= 3, decided
 
 
+def _given(weights: str) -> str | Mapping:
+    """Weights of a row as scenarios give them: formats by part are a mapping there."""
+    return dict(part.split("=") for part in weights.split(",")) if "=" in weights else weights
+
+
 def _fleet(mapping: Mapping, one: Deployment, **design_space: object) -> Mapping:
     """A fleet of one workload, whose one instance has to serve just what the deployment does, as fast and as early."""
     workload = {name: mapping[name] for name in OF_A_WORKLOAD if name in mapping} | {"name": "only"}
@@ -113,7 +118,11 @@ def _fleet(mapping: Mapping, one: Deployment, **design_space: object) -> Mapping
     if design_space:
         workload["max_time_to_first_token_s"] = one.time_to_first_token_s * (1.0 + ROUNDING)
         listed = {name: value for name, value in mapping["design_space"].items() if name != "stage_ranks"}
-        workload |= {"weights": [one.weights], "kv_cache": [one.kv_cache], "design_space": listed | design_space}
+        workload |= {
+            "weights": [_given(one.weights)],
+            "kv_cache": [one.kv_cache],
+            "design_space": listed | design_space,
+        }
     pools = [
         {"name": f"pool {at}", "accelerator": each, "gpus": mapping["design_space"]["max_gpus"], "rented_by": "gpu"}
         for at, each in enumerate(mapping["accelerators"])

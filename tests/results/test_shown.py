@@ -451,7 +451,7 @@ def test_fleets_are_refused_where_a_deployment_is_expected(name: str) -> None:
 
 
 def test_what_can_be_explained_is_said() -> None:
-    expected = "expected a scenario or the result of a plan"
+    expected = "expected a scenario, the result of a plan or alternatives"
     assert only_fault(ieco_opt.explain, "a.yaml") == ("scenario", f"found 'a.yaml', {expected}")
 
 
