@@ -206,6 +206,25 @@ def test_labels_prove_the_best_choice_of_vectors(of_pool: Mapping, minimise: Qua
 
 
 @pytest.mark.usefixtures("no_masters")
+@pytest.mark.parametrize("few", [(1, 1), (30, 80), (10_000, 1_000_000)])
+@pytest.mark.parametrize("gpus", [24, 400])
+def test_a_good_plan_of_few_labels_ends_the_search_no_earlier(
+    few: tuple[int, int], gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = FleetProgramData(many_workloads(0, 5, gpus=gpus), Quantity.COST)
+    expected, good = searched(data).plan.value, []
+    look = choice._good
+    monkeypatch.setattr(choice, "_MANY", 0)
+    monkeypatch.setattr(choice, "_FEW_LABELS", few[0])
+    monkeypatch.setattr(choice, "_FEW_PAIRS", few[1])
+    monkeypatch.setattr(choice, "_good", lambda *given: good.append(look(*given)) or good[-1])
+    found = searched(data)
+    assert good
+    assert found.plan.value == pytest.approx(expected, rel=RELATIVE)
+    assert found.bound == pytest.approx(expected, rel=RELATIVE)
+
+
+@pytest.mark.usefixtures("no_masters")
 @pytest.mark.parametrize(
     ("module", "limit", "value"),
     [(labels, "_WORD_BITS", 9), (choice, "_PAIRS_AT_ONCE", 3), (choice, "_WIDER", ((1e9, 1.1),))],
