@@ -101,7 +101,7 @@ def best_choice(
     scale = max(1.0, abs(base))
     search = _Search([place for place, _ in places], ROUNDING * scale, ask)
     listing = _Listing(within, prices, least, _LISTED_FIRST * scale)
-    budget, proven = _FIRST_BUDGET * scale, base
+    budget, proven = _FIRST_BUDGET * scale, base - search.rounding
     enough: float | None = None
     while budget <= scale:
         try:

@@ -148,7 +148,12 @@ class _Masters:
             good = replace(good, bound=min(good.plan.value, choice.bound))
             if good.plan.value - good.bound <= max(CLOSED, near) * abs(good.plan.value):
                 return good
-        found = self.solved(near)
+        try:
+            found = self.solved(near)
+        except Stopped:
+            if good is None:
+                raise
+            return replace(good, stopped=True)
         both = [each for each in (good, found) if each is not None]
         if not both:
             return None
