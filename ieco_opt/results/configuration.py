@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from ieco_opt.defaults import ObjectiveName
-from ieco_opt.documents.destinations import replace_file
-from ieco_opt.documents.json_document import json_text
 from ieco_opt.documents.types import Count, Flag, FromZero, Record, Text, Whole
 from ieco_opt.results.comparison import Obstacle
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.encoding import plain
+from ieco_opt.results.json_record import JsonRecord
 from ieco_opt.results.parallelism import Parallelism, Row
 from ieco_opt.results.versions import Versions
 from ieco_opt.scenario import Scenario
@@ -172,7 +170,7 @@ class Verdict(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigurationAnswer(Record):
+class ConfigurationAnswer(JsonRecord, Record):
     """What becomes of a configuration in a scenario.
 
     Attributes
@@ -206,19 +204,6 @@ class ConfigurationAnswer(Record):
         values["scenario"] = self.scenario.to_mapping()
         values["asked"] |= {"text": str(self.asked)}
         return values
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Write it as strict JSON; also returns the text.
-
-        Raises
-        ------
-        ScenarioError
-            The file cannot be written.
-        """
-        text = json_text(self.to_dict())
-        if path is not None:
-            replace_file(Path(path), text.encode())
-        return text
 
     def __repr__(self) -> str:
         count = len(self.possible)

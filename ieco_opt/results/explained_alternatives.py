@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ieco_opt.documents.destinations import replace_file
-from ieco_opt.documents.json_document import json_text
 from ieco_opt.documents.types import FromZeroOrInfinite, Number, Record, Text, Whole
 from ieco_opt.results.alternatives import Alternative, Combination
 from ieco_opt.results.encoding import plain, to_mapping
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.fleet_explanation import FleetExplanation
+from ieco_opt.results.json_record import JsonRecord
 
 FORMAT = "ieco_opt explained alternatives"
 
@@ -105,7 +103,7 @@ def _taken(quantity: str, unit: str, here: Mapping[str, float], first: Mapping[s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainedAlternatives(Record):
+class ExplainedAlternatives(JsonRecord, Record):
     """Why the best of some alternatives is the best, and why the others cost more.
 
     Attributes
@@ -131,19 +129,6 @@ class ExplainedAlternatives(Record):
         """Everything, as the JSON file holds it."""
         values: dict[str, Any] = {"format": FORMAT} | plain(self)
         return values | {"best": to_mapping(self.best)}
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Write it as strict JSON; also returns the text.
-
-        Raises
-        ------
-        ScenarioError
-            The file cannot be written.
-        """
-        text = json_text(self.to_dict())
-        if path is not None:
-            replace_file(Path(path), text.encode())
-        return text
 
     def __repr__(self) -> str:
         return f"{self.best.scenario.name}: {len(self.alternatives)} alternatives explained"
