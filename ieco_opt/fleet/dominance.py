@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.fleet.columns import CacheForm, Candidates, Column, SetupTable, any_conflict
+from ieco_opt.fleet.columns import CacheForm, Candidates, Column, SetupTable
 from ieco_opt.fleet.instances import Bounds
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
@@ -62,10 +62,8 @@ def hopeful(table: SetupTable, bounds: Sequence[Bounds], *, frugal: bool) -> NDA
     return every
 
 
-def without_idle_pairing(columns: Sequence[Column]) -> list[Column]:
-    """Forget transfers where every pair is in time, so that they keep no column alive."""
-    if any_conflict(columns):
-        return list(columns)
+def without_pairing(columns: Sequence[Column]) -> list[Column]:
+    """Forget transfers, and room for them, where every pair is in time."""
     nothing = (0.0,) * len(columns[0].requests_per_s) if columns else ()
     return [
         column if column.room_s == column.transfer_s == nothing else replace(column, room_s=nothing, transfer_s=nothing)
@@ -81,6 +79,7 @@ def nondominated(
     *,
     beyond: bool = False,
     frugal: bool = False,
+    paired: bool = True,
     apart: Callable[[Column], Hashable] | None = None,
 ) -> list[Column]:
     """Drop columns that fewer or equally many GPUs of another column of their pool and phase can replace.
@@ -89,7 +88,8 @@ def nondominated(
     requests is never served beyond its demand; in a mix, capacity beyond the demand of a class is left for others.
     Where capacity beyond the demand counts (``beyond``), and instances do, only a single copy with as much replaces.
     Where energy counts (``frugal``), requests must take as little of it; copies, which have no more GPUs, draw no more
-    while idle. Only columns alike in ``apart`` replace each other.
+    while idle. Where every prefill column is in time with every decode column (not ``paired``), transfers keep none
+    alive. Only columns alike in ``apart`` replace each other.
     """
     served_up_to_demand = len(candidate.classes) == 1 and not beyond
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
@@ -107,7 +107,10 @@ def nondominated(
         rivals = [one for form in forms for one in alike.get((column.pool, column.phase, form, own), ())]
         size = pools[column.pool].node_size
         if not any(
-            _replaces(one, column, most, size, lone=lone) and (not frugal or _as_frugal(one, column)) for one in rivals
+            _replaces(one, column, most, size, lone=lone)
+            and (not paired or _as_timely(one, column))
+            and (not frugal or _as_frugal(one, column))
+            for one in rivals
         ):
             alike.setdefault((column.pool, column.phase, column.cache_form, own), []).append(column)
             kept.append(column)
@@ -115,15 +118,18 @@ def nondominated(
 
 
 def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
-    """Whether one column of the pool and phase of another replaces it."""
+    """Whether copies of one column of the pool and phase of another fit where that was, and serve as much."""
     copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
-    return (
-        all(
-            copies * mine >= min(theirs, useful)
-            for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
-        )
-        and (one.room_s == other.room_s or all(map(ge, one.room_s, other.room_s)))
-        and (one.transfer_s == other.transfer_s or all(map(le, one.transfer_s, other.transfer_s)))
+    return all(
+        copies * mine >= min(theirs, useful)
+        for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
+    )
+
+
+def _as_timely(one: Column, other: Column) -> bool:
+    """Whether one column leaves as much room for transfers as another, and receives as quickly, for every class."""
+    return (one.room_s == other.room_s or all(map(ge, one.room_s, other.room_s))) and (
+        one.transfer_s == other.transfer_s or all(map(le, one.transfer_s, other.transfer_s))
     )
 
 

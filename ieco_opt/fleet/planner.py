@@ -10,7 +10,6 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
-from ieco_opt.fleet.patterns.solve import MANY_WORKLOADS, PatternSearch, covers
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
@@ -23,6 +22,9 @@ from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
+
+MANY_WORKLOADS = 12
+"""Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
 
 
 class FleetPlanner:
@@ -248,7 +250,11 @@ class FleetPlanner:
         """The best plan by patterns, with its bound, where the fleet is planned so and that finds any."""
         algorithm, workloads = self.run.config.fleet_algorithm, len(data.problem.workloads)
         wanted = algorithm == "patterns" or (algorithm == "auto" and workloads >= MANY_WORKLOADS and not self.bare)
-        if not wanted or self.run.config.solver != "highs" or not covers(data):
+        if not wanted or self.run.config.solver != "highs":
+            return None
+        from ieco_opt.fleet.patterns.solve import PatternSearch, covers
+
+        if not covers(data):
             return None
         search = PatternSearch(data, speed_factor, self.run, self._relaxations, self._completions, self.report)
         found = search.search()

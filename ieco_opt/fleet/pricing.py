@@ -18,8 +18,8 @@ from ieco_opt.design_space.building import FamilyRequest, build_families, distin
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, phases_of
-from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_idle_pairing
+from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, any_conflict, phases_of
+from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_pairing
 from ieco_opt.fleet.instances import (
     Capacities,
     PhaseSetups,
@@ -103,8 +103,10 @@ def columns_at(
             rows = [point for point, suits in group if pool in suits and Phase(point.phase) in phases]
             column = point_column(candidate, index, rows, pool, service)
             found += [] if column is None else [column]
-    found = without_idle_pairing([column for column in found if kept is None or kept(column)])
-    return nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal, apart=apart)
+    found = [column for column in found if kept is None or kept(column)]
+    paired = any_conflict(found)
+    best = nondominated(found, candidate, pools, ask, beyond=beyond, frugal=frugal, paired=paired, apart=apart)
+    return best if paired else without_pairing(best)
 
 
 def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:

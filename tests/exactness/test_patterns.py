@@ -12,8 +12,8 @@ from random_fleets import numbered_fleet, numbered_larger_fleet
 
 from ieco_opt.fleet.patterns import choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
-from ieco_opt.fleet.patterns.solve import MANY_WORKLOADS, PatternSearch, covers
-from ieco_opt.fleet.planner import FleetPlanner
+from ieco_opt.fleet.patterns.solve import PatternSearch, covers
+from ieco_opt.fleet.planner import MANY_WORKLOADS, FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.space import FleetProblem, build_fleet_space
 from ieco_opt.scenario import resolve_fleet

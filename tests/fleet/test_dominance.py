@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ieco_opt.fleet.columns import Candidates, Column, Origin, conflicts
-from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_idle_pairing
+from ieco_opt.fleet.columns import Candidates, Column, Origin, any_conflict, conflicts
+from ieco_opt.fleet.dominance import nondominated, pareto_rows, without_pairing
 from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.fleet.space import Demand, useful_instances
 from ieco_opt.performance.serving import Phase
@@ -94,6 +94,12 @@ def test_a_column_that_is_better_in_anything_stays(better: Column) -> None:
     assert set(left_of([BASE, better])) == {BASE, better}
 
 
+def test_transfers_keep_no_column_alive_where_every_pair_is_in_time() -> None:
+    candidate, pools = asked()
+    slower = replace(BASE, requests_per_s=(2.0,), transfer_s=(0.4,))
+    assert nondominated([BASE, slower], candidate, pools, paired=False) == [BASE]
+
+
 @pytest.mark.parametrize("share", [1.0, 0.99])
 def test_copies_count_where_they_fit_in_the_place_of_one(share: float) -> None:
     # Two of 2 GPUs always fit where one of 4 was, and two of 3 where one of 6 was, but three of 3 not where 9 were: 8
@@ -137,9 +143,8 @@ def test_in_a_mix_capacity_beyond_the_demand_of_a_class_serves_the_others() -> N
 def test_pairs_that_miss_the_first_token(prefill: dict[str, Any], decode: dict[str, Any], late: bool) -> None:
     columns = [replace(BASE, phase=Phase.DECODE, **decode), replace(BASE, **prefill)]
     assert conflicts(columns) == ([(1, 0)] if late else [])
-    forgotten = without_idle_pairing(columns)
-    assert (forgotten == columns) is late
-    assert all(each.room_s == each.transfer_s == (0.0,) for each in forgotten) is not late
+    assert any_conflict(columns) is late
+    assert all(each.room_s == each.transfer_s == (0.0,) for each in without_pairing(columns))
 
 
 def test_columns_of_two_workloads_are_no_pair() -> None:

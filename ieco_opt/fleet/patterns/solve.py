@@ -22,9 +22,6 @@ from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
 
-MANY_WORKLOADS = 12
-"""Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
-
 _ADDITIVE = frozenset({Quantity.COST, Quantity.POWER, Quantity.GPUS})
 """Quantities that follow from the pieces that are taken."""
 
