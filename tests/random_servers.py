@@ -121,9 +121,11 @@ def _routed(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _few_experts(rng: random.Random, mapping: Mapping) -> Mapping:
-    block = _mixture(rng, mapping["model"]["layers"], 6144, experts=2)
-    model = _wide(rng, mapping, 8192) | block | {"hf_architecture": "Qwen3MoeForCausalLM", "fp8_block": 0}
-    return _with(mapping, model=model, space=_stages(rng, 1, 4, 8), engine="vllm", weights=["bf16"])
+    # What few ranks read slowly is where more ranks than experts would be faster.
+    width, degrees = rng.choice(((1536, (2, 4, 8)), (1536, (2, 4, 8)), (6144, (1, 4, 8)), (12_288, (1, 4, 8))))
+    block = _mixture(rng, mapping["model"]["layers"], width, experts=2)
+    model = _wide(rng, mapping) | block | {"hf_architecture": "Qwen3MoeForCausalLM", "fp8_block": 0}
+    return _with(mapping, model=model, space=_stages(rng, *degrees), engine="vllm")
 
 
 def _blocks(rng: random.Random, mapping: Mapping) -> Mapping:
@@ -159,7 +161,7 @@ def _routed_blocks(rng: random.Random, mapping: Mapping) -> Mapping:
 
 def _mxfp4(rng: random.Random, mapping: Mapping) -> Mapping:
     model = (
-        _attention(16, 1) | _mixture(rng, mapping["model"]["layers"], 2880) | {"hf_architecture": "GptOssForCausalLM"}
+        _attention(16, 4) | _mixture(rng, mapping["model"]["layers"], 2880) | {"hf_architecture": "GptOssForCausalLM"}
     )
     given: Mapping = {"weights": [rng.choice(("mxfp4", "mxfp4", "fp4"))]}
     space = _stages(rng, 1, 2, 4, groups=rng.choice(((1, 2, 4), (2, 4)))) | {

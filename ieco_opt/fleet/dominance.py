@@ -94,18 +94,41 @@ def nondominated(
     served_up_to_demand = len(candidate.classes) == 1 and not beyond
     most = candidate.demand() if served_up_to_demand else (np.inf,) * len(candidate.classes)
     lone = beyond or candidate.workload.workload.max_instances is not None
-    kept: list[Column] = []
+    sizes = [pool.node_size for pool in pools]
+    kept = not_replaced(columns, most, sizes, ask, lone=lone, frugal=frugal, paired=paired, apart=apart)
+    return [columns[at] for at in kept]
+
+
+def not_replaced(
+    columns: Sequence[Column],
+    most: Sequence[float],
+    node_sizes: Sequence[int],
+    ask: Ask = go_on,
+    *,
+    lone: bool,
+    frugal: bool = False,
+    paired: bool = True,
+    apart: Callable[[Column], Hashable] | None = None,
+) -> list[int]:
+    """Positions of those columns of one workload that no other one replaces, the smallest first.
+
+    Capacity beyond ``most``, for each class, counts as nothing. ``lone``: only single copies replace. The others are as
+    in :func:`nondominated`.
+    """
+    kept: list[int] = []
     alike: dict[tuple[int, Phase, CacheForm | None, Hashable], list[Column]] = {}
 
-    def small_first(column: Column) -> tuple[float, ...]:
+    def small_first(at: int) -> tuple[float, ...]:
+        column = columns[at]
         return (column.gpus, *(-served for served in column.requests_per_s), *(column.busy_s if frugal else ()))
 
-    for column in sorted(columns, key=small_first):
+    for at in sorted(range(len(columns)), key=small_first):
         ask()
+        column = columns[at]
         # What goes with any cache replaces what needs one of its form, and not the other way round.
         forms, own = {None, column.cache_form}, None if apart is None else apart(column)
         rivals = [one for form in forms for one in alike.get((column.pool, column.phase, form, own), ())]
-        size = pools[column.pool].node_size
+        size = node_sizes[column.pool]
         if not any(
             _replaces(one, column, most, size, lone=lone)
             and (not paired or _as_timely(one, column))
@@ -113,7 +136,7 @@ def nondominated(
             for one in rivals
         ):
             alike.setdefault((column.pool, column.phase, column.cache_form, own), []).append(column)
-            kept.append(column)
+            kept.append(at)
     return kept
 
 

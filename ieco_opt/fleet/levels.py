@@ -21,6 +21,9 @@ _ULPS = 1e-12
 _BEYOND = 2.0
 """So many times the greatest factor that is known: what runs there has no instance of known speed."""
 
+_LAST = 0.25
+"""Share of the patience with all criteria that the last of them may take."""
+
 
 def best_of_equals(
     planner: FleetPlanner, plan: Plan, other: Quantity | None = None, *, faster: bool = True, slack: bool = True
@@ -43,7 +46,7 @@ def best_of_equals(
     """
     config = planner.run.config
     limit_s = None if config.accepted_gap is None else config.patience_s
-    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster=faster, slack=slack)
+    search = _Levels(planner.beside(planner.run.beside(limit_s=limit_s)), plan, other, faster, slack, limit_s)
     try:
         search.run()
     except Stopped as stop:
@@ -66,6 +69,8 @@ def faster_within(planner: FleetPlanner, plan: Plan, fastest: float, caps: Mappi
 class _Levels:
     """The search down the criteria.
 
+    ``limit_s`` is the patience with all of them; ``None``: as long as it takes.
+
     ``plan`` is the best so far, ``bounds`` what is proven by criterion, and ``factor`` what all instances must meet.
     ``highest`` is a bound on known factors, 0 where there are none.
     """
@@ -75,6 +80,7 @@ class _Levels:
     other: Quantity | None
     faster: bool
     slack: bool
+    limit_s: float | None = None
     objective: Quantity = field(init=False)
     bound: float = field(init=False)
     caps: dict[Quantity, float] = field(init=False)
@@ -209,7 +215,9 @@ class _Levels:
         self._minimise(Quantity.GPUS, self._as_much_slack())
 
     def _decide_instances(self) -> None:
-        """Fewest instances among those."""
+        """Fewest instances among those; hard to prove and of little worth, so in a share of the patience."""
+        if self.limit_s is not None:
+            self.planner = self.planner.beside(self.planner.run.beside(limit_s=_LAST * self.limit_s))
         self._minimise(Quantity.INSTANCES, self._as_much_slack())
 
     def _as_much_slack(self) -> FleetProblem:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import ge, le
 
 import numpy as np
 
 from ieco_opt.errors import SolverError
-from ieco_opt.fleet.columns import MODES
+from ieco_opt.fleet.columns import MODES, Column
 from ieco_opt.fleet.placement import Arc, Piece, fillings, place
 from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.loads import idle_kw, served_kw
@@ -118,16 +119,33 @@ class Plan:
 def counts_of(plan: Plan, problem: FleetProblem) -> tuple[int, ...] | None:
     """Instances of the columns of another problem that a plan comes to; ``None`` where it has no such columns.
 
-    Instances beyond those that can be of use there are left out.
+    Others of the same size that serve no less stand in for columns that are missing. Instances beyond those that can be
+    of use there are left out.
     """
     counts = [0] * len(problem.columns)
+    positions = {column: at for at, column in enumerate(problem.columns)}
     for column, count in zip(plan.problem.columns, plan.counts, strict=True):
         if count:
-            if column not in problem.columns:
+            at = positions.get(column, _in_place_of(column, problem))
+            if at is None:
                 return None
-            at = problem.columns.index(column)
-            counts[at] = min(count, problem.most[at])
+            counts[at] = min(counts[at] + count, problem.most[at])
     return tuple(counts)
+
+
+def _in_place_of(column: Column, problem: FleetProblem) -> int | None:
+    """Position of a column of a problem that can stand in for one that it lacks."""
+    alike = column.pool, column.gpus, column.cache_form
+    for at in problem.columns_of(column.workload, column.phase):
+        other = problem.columns[at]
+        if (
+            (other.pool, other.gpus, other.cache_form) == alike
+            and all(map(ge, other.requests_per_s, column.requests_per_s))
+            and all(map(ge, other.room_s, column.room_s))
+            and all(map(le, other.transfer_s, column.transfer_s))
+        ):
+            return at
+    return None
 
 
 def decided_plan(data: FleetProgramData, speed_factor: float, decision: FleetDecision) -> Plan:

@@ -23,7 +23,7 @@ from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
 
-MANY_WORKLOADS = 12
+MANY_WORKLOADS = 4
 """Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
 
 
@@ -213,10 +213,19 @@ class FleetPlanner:
         """
         if self.closed_forms and has_closed_form(data):
             return self._in_closed_form(data, speed_factor)
-        by_patterns = self._by_patterns(data, speed_factor) if known is None else None
+        by_patterns = None
+        if self._is_for_patterns(data):
+            from ieco_opt.fleet.by_patterns import ByPatterns
+            from ieco_opt.fleet.patterns.solve import NoPlan
+
+            asked = ByPatterns(self.run, self._relaxations, self._completions, self._balanced, self.report)
+            try:
+                by_patterns = asked.solve(data, speed_factor, known)
+            except NoPlan:
+                return None
         if by_patterns is not None and by_patterns.gap <= self._accepted:
             return by_patterns
-        known = known or by_patterns
+        known = by_patterns or known
         model = build_fleet_program(data)
         self.size = (model.nvariables(), model.nconstraints(), len(data.problem.columns))
         relaxed = self._relaxed(model)
@@ -246,25 +255,11 @@ class FleetPlanner:
         """Gap that a plan may be left with."""
         return max(self.run.config.relative_gap, self.run.config.accepted_gap or 0.0, CLOSED)
 
-    def _by_patterns(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
-        """The best plan by patterns, with its bound, where the fleet is planned so and that finds any."""
+    def _is_for_patterns(self, data: FleetProgramData) -> bool:
+        """Whether a program is first put to patterns."""
         algorithm, workloads = self.run.config.fleet_algorithm, len(data.problem.workloads)
         wanted = algorithm == "patterns" or (algorithm == "auto" and workloads >= MANY_WORKLOADS and not self.bare)
-        if not wanted or self.run.config.solver != "highs":
-            return None
-        from ieco_opt.fleet.patterns.solve import PatternSearch, covers
-
-        if not covers(data):
-            return None
-        search = PatternSearch(data, speed_factor, self.run, self._relaxations, self._completions, self.report)
-        found = search.search()
-        if found is None:
-            return None
-        self.size = (*found.size, len(data.problem.columns))
-        plan = judged(self._balanced(found.plan), found.plan.minimised, found.bound)
-        if (ended := self.run.ended()) is not None:
-            raise Stopped(ended, plan)
-        return plan
+        return wanted and self.run.config.solver == "highs"
 
     def _in_closed_form(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
         self.run.ask()

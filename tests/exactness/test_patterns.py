@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
+from ieco_opt.fleet.by_patterns import ByPatterns
 from ieco_opt.fleet.patterns import choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
 from ieco_opt.fleet.patterns.solve import PatternSearch, covers
+from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.planner import MANY_WORKLOADS, FleetPlanner
-from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.space import FleetProblem, build_fleet_space
 from ieco_opt.scenario import resolve_fleet
 from ieco_opt.scenario.load import load_fleet_mapping
@@ -116,6 +118,78 @@ def many_workloads(seed: int, count: int, gpus: int = 400, **of_pool: object) ->
     return problem_of({"kind": "fleet", "name": "many", "pools": pools, "workloads": workloads, "objective": "cost"})
 
 
+def answers(data: FleetProgramData, algorithm: str, known: Plan | None = None) -> Plan | None:
+    """The plan that one algorithm proves."""
+    run = Run(replace(_CONFIG, fleet_algorithm=algorithm))
+    return FleetPlanner(None, run).solve(data, 1.0, known)  # type: ignore[arg-type]
+
+
+def agrees_after_the_cheapest(problem: FleetProblem, cap: float) -> bool:
+    """What is asked after the cheapest plan, at so many times its cost; whether patterns said anything."""
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    if cheapest is None:
+        return False
+    within = {Quantity.COST: cap * cheapest.value}
+    sought = FleetProgramData(problem, Goal.SLACK, within)
+    expected, found = answers(sought, "instances"), answers(sought, "patterns", cheapest)
+    assert expected is not None
+    assert found is not None
+    assert found.covered() == pytest.approx(expected.covered(), rel=2e-7)
+    assert found.totals[Quantity.COST] <= within[Quantity.COST] * (1.0 + RELATIVE)
+    fewest = FleetProgramData(problem, Quantity.GPUS, within)
+    assert answers(fewest, "patterns", cheapest).value == answers(fewest, "instances").value  # type: ignore[union-attr]
+    for goal, is_any in ((within, True), ({Quantity.COST: 0.9999 * cheapest.value}, cheapest.value == 0.0)):
+        anything = FleetProgramData(problem, Goal.ANY, goal)
+        assert (answers(anything, "patterns") is not None) is is_any
+        assert (answers(anything, "instances") is not None) is is_any
+    asked = ByPatterns(
+        *(Run(_CONFIG).beside(relaxed=each) for each in (False, True, False)), balanced=lambda plan: plan
+    )
+    return asked.solve(sought, 1.0, cheapest) is not None
+
+
+@pytest.mark.parametrize("group", [0, *(pytest.param(group, marks=pytest.mark.slow) for group in range(1, 20))])
+def test_what_is_asked_after_the_cheapest_plan_is_the_same(group: int) -> None:
+    found = 0
+    for number in range(group * _PER_GROUP, (group + 1) * _PER_GROUP):
+        problem = problem_of(numbered_fleet(number))
+        if not problem.unserved and covers(FleetProgramData(problem, Quantity.COST)):
+            found += agrees_after_the_cheapest(problem, 1.0 if number % 2 else 1.1)
+    assert found >= 1
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+def test_what_is_asked_after_the_cheapest_plan_of_many_workloads_is_the_same(seed: int) -> None:
+    assert agrees_after_the_cheapest(many_workloads(seed, 4), 1.0)
+
+
+def test_the_greatest_multiple_is_found_without_a_plan_to_start_from() -> None:
+    sought = FleetProgramData(many_workloads(0, 4, gpus=24), Goal.SLACK, least_covered=0.0)
+    expected, found = answers(sought, "instances"), answers(sought, "patterns")
+    assert found is not None
+    assert found.covered() == pytest.approx(expected.covered(), rel=2e-7)  # type: ignore[union-attr]
+    assert -found.bound <= found.covered() * (1.0 + 2e-7)
+
+
+def test_a_search_for_slack_that_is_stopped_keeps_the_plan_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, asked = many_workloads(0, 4), []
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    search = PatternSearch.search
+
+    def stopping(self: PatternSearch, enough: float | None = None) -> Any:
+        asked.append(enough)
+        if len(asked) > 2:
+            raise Stopped("interrupted")
+        return search(self, enough)
+
+    monkeypatch.setattr(PatternSearch, "search", stopping)
+    with pytest.raises(Stopped) as stop:
+        answers(FleetProgramData(problem, Goal.SLACK, {Quantity.COST: 1.5 * cheapest.value}), "patterns", cheapest)  # type: ignore[union-attr]
+    kept = stop.value.incumbent
+    assert kept.covered() >= cheapest.covered()  # type: ignore[union-attr]
+    assert -kept.bound >= kept.covered()
+
+
 @functools.cache
 def least_cost(seed: int) -> float:
     """The optimum of five workloads by instances."""
@@ -162,7 +236,7 @@ def test_a_bound_holds_however_few_vectors_there_are(vectors: int, monkeypatch: 
 def test_many_workloads_are_planned_by_patterns(count: int, by_patterns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
     search = PatternSearch.search
-    monkeypatch.setattr(PatternSearch, "search", lambda self: searched.append(1) or search(self))
+    monkeypatch.setattr(PatternSearch, "search", lambda self, *most: searched.append(1) or search(self, *most))
     data = FleetProgramData(many_workloads(0, count), Quantity.COST)
     plan = FleetPlanner(None, Run(load_solver_config("fleet"))).solve(data, 1.0)  # type: ignore[arg-type]
     assert plan is not None
@@ -345,7 +419,7 @@ def test_bounds_hold_where_there_are_too_many_vectors_to_list(
 def test_instances_go_on_where_patterns_leave_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     data = FleetProgramData(many_workloads(0, 5), Quantity.COST)
     found = searched(data)
-    monkeypatch.setattr(PatternSearch, "search", lambda _: replace(found, bound=0.9 * found.bound))
+    monkeypatch.setattr(PatternSearch, "search", lambda *_: replace(found, bound=0.9 * found.bound))
     run = Run(replace(_CONFIG, fleet_algorithm="patterns"))
     plan = FleetPlanner(None, run).solve(data, 1.0)  # type: ignore[arg-type]
     assert plan is not None

@@ -85,7 +85,13 @@ class Choice:
 
 
 def best_choice(
-    data: FleetProgramData, pieces: Pieces, prices: Floats, least: Sequence[float], within: Within, ask: Ask
+    data: FleetProgramData,
+    pieces: Pieces,
+    prices: Floats,
+    least: Sequence[float],
+    within: Within,
+    ask: Ask,
+    most: float = math.inf,
 ) -> Choice | None:
     """The vectors of the best plan, or as much as is proven where there are too many labels; ``None``: nothing is.
 
@@ -93,6 +99,8 @@ def best_choice(
     ----------
     prices, least
         Of the pieces, and of each workload the least price of its vectors.
+    most
+        Plans that have more are of no use: a bound above that is enough.
     """
     places = places_of(data, pieces, prices)
     if places is None:
@@ -103,7 +111,7 @@ def best_choice(
     listing = _Listing(within, prices, least, _LISTED_FIRST * scale)
     budget, proven = _FIRST_BUDGET * scale, base - search.rounding
     enough: float | None = None
-    while budget <= scale:
+    while budget <= scale and proven <= most:
         try:
             found = search.within_budget(listing.steps(budget), budget)
         except TooMany:
@@ -116,6 +124,8 @@ def best_choice(
             good = _good(search, listing, [_BEYOND[-1] * budget])
             enough = math.inf if good is None else good[0] + search.rounding
         budget = _next_budget(budget, search.most_labels, enough or math.inf)
+    if proven > most:
+        return Choice(proven, None)
     good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND])
     return Choice(proven, None if good is None else good[1])
 

@@ -25,6 +25,9 @@ from ieco_opt.fleet.patterns.steps import (
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
 
+_FURTHER = 3.0
+"""Steps are listed so many times further beyond the cheapest cover than they are asked for."""
+
 _MOST_PAIRED = 50_000
 """So many covers of both phases together are compared with each other."""
 
@@ -93,6 +96,7 @@ class Enumeration:
     _columns: tuple[int, ...] = ()
     _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
     _priced: dict[tuple[int, ...], PricedShelf] = field(default_factory=dict)
+    _limited: dict[tuple[int, ...], tuple[float, PricedShelf]] = field(default_factory=dict)
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
     _cheapest_at: bytes = b""
@@ -158,6 +162,7 @@ class Enumeration:
             self._cheapest_at = known
             self._cheapest_of.clear()
             self._priced.clear()
+            self._limited.clear()
         if group.columns not in self._cheapest_of:
             self._cheapest_of[group.columns] = self._found_cheapest(group, prices)
         return self._cheapest_of[group.columns]
@@ -230,15 +235,29 @@ class Enumeration:
         return float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
 
     def _shelf(self, group: Group, prices: Floats, limit: float) -> PricedShelf:
-        """Steps of all pools of a group; where no limit says which there are, they are kept as long as the prices."""
+        """Steps of all pools of a group, kept as long as the prices: all, or at the least those within a limit."""
         if group.columns in self._priced:
             return self._priced[group.columns]
         if not self._is_plain(group):
-            return self._steps_of(group, prices, limit, self._rate_of_columns(group, prices)).at(prices)
+            known = self._limited.get(group.columns)
+            if known is None or known[0] < limit:
+                known = self._limited[group.columns] = self._steps_beyond(group, prices, limit)
+            return known[1]
         if group.columns not in self._shelves:
             self._shelves[group.columns] = self._steps_of(group, prices, limit, 0.0)
         self._priced[group.columns] = self._shelves[group.columns].at(prices)
         return self._priced[group.columns]
+
+    def _steps_beyond(self, group: Group, prices: Floats, limit: float) -> tuple[float, PricedShelf]:
+        """Steps within a limit, or a wider one where the cheapest cover is known: listings ask for more and more."""
+        rate, cheapest = self._rate_of_columns(group, prices), self._cheapest_of.get(group.columns)
+        if cheapest is not None:
+            wider = limit + _FURTHER * (limit - cheapest.bound)
+            try:
+                return wider, self._steps_of(group, prices, wider, rate).at(prices)
+            except TooMany:
+                pass
+        return limit, self._steps_of(group, prices, limit, rate).at(prices)
 
     def _steps_of(self, group: Group, prices: Floats, limit: float, rate: float) -> Shelf:
         return Shelf.of(

@@ -48,6 +48,10 @@ class Found:
     stopped: bool
 
 
+class NoPlan(Exception):  # noqa: N818 - no error: a proof
+    """It is proven that no plan has as little as was asked for."""
+
+
 def covers(data: FleetProgramData) -> bool:
     """Whether what a program asks follows from what workloads take of the pools, each for itself.
 
@@ -80,11 +84,15 @@ class PatternSearch:
     completions: Run
     report: Report | None = None
 
-    def search(self) -> Found | None:
+    def search(self, enough: float | None = None) -> Found | None:
         """The best plan that was found, with its bound; ``None`` where patterns say nothing.
+
+        ``enough``: any plan with no more of the objective will do.
 
         Raises
         ------
+        NoPlan
+            No plan has as little as is enough.
         Stopped
             A limit or an interrupt ended the search before there was a plan.
         """
@@ -97,22 +105,38 @@ class PatternSearch:
             return None
         if prices is None or not math.isfinite(prices.bound):
             return None
-        return _Masters(self, pieces, workloads, prices).best()
+        masters = _Masters(self, pieces, workloads, prices, None if enough is None else _beyond(enough, enough))
+        masters.refute_above(prices.bound)
+        found = masters.best()
+        if found is not None:
+            masters.refute_above(found.bound)
+        return found
 
 
 @dataclass(slots=True)
 class _Masters:
-    """Labels, and masters over more and more vectors, at given prices."""
+    """Labels, and masters over more and more vectors, at given prices; a plan with no more than ``enough`` will do."""
 
     search: PatternSearch
     pieces: Pieces
     workloads: list[Enumeration]
     prices: Priced
+    enough: float | None = None
+
+    def refute_above(self, bound: float) -> None:
+        """End the search where no plan has less than a bound, if that is more than what is enough."""
+        if self.enough is not None and bound > self.enough:
+            raise NoPlan
+
+    def _is_enough(self, found: Found | None) -> bool:
+        return found is not None and self.enough is not None and found.plan.value <= self.enough
 
     def best(self) -> Found | None:
         """The best plan; where the search ends early, at the least that of the cheapest vector of each workload."""
         cheapest = [each.least(self.prices.prices)[1] for each in self.workloads]
         first = self._of_one_each(cheapest)
+        if self._is_enough(first):
+            return first
         try:
             return self._by_labels() or first
         except Stopped:
@@ -137,12 +161,15 @@ class _Masters:
         choice = self._chosen()
         if choice is None:
             return self.solved(0.0)
+        self.refute_above(choice.bound)
         good = None
         if choice.vectors is not None:
             good = self._of_one_each([each.at(np.array([row])) for each, row in choice.vectors])
         near = _NEAR if self.search.run.config.accepted_gap is not None else 0.0
         if good is not None:
             good = replace(good, bound=min(good.plan.value, choice.bound))
+            if self._is_enough(good):
+                return good
             if good.plan.value - good.bound <= max(CLOSED, near) * abs(good.plan.value):
                 return good
         try:
@@ -161,7 +188,13 @@ class _Masters:
     def _chosen(self) -> Choice | None:
         search = self.search
         return best_choice(
-            search.data, self.pieces, self.prices.prices, self.prices.least, self._all_within, search.run.ask
+            search.data,
+            self.pieces,
+            self.prices.prices,
+            self.prices.least,
+            self._all_within,
+            search.run.ask,
+            math.inf if self.enough is None else self.enough,
         )
 
     def solved(self, near: float) -> Found | None:
