@@ -20,6 +20,7 @@ from oracle.paper import resident_bytes as paper_resident_bytes
 from oracle.precision import Precision, UnpublishedError, label, recipe
 from oracle.precision import listed as listed_entries
 from random_drafts import draft_model, speculating
+from random_equations import leaning_model
 from random_models import engine_field, memory_fields, own_model, weights
 from random_profiles import random_profile
 from random_servers import leaning
@@ -253,6 +254,8 @@ def _scenario(rng: random.Random, drafting: float) -> Mapping:
         mapping["weights"] = [each for each in mapping["weights"] if _in_checkpoints(mapping, each)] or [
             {"rest": "bf16"}
         ]
+    if not paper and own and mapping.get("engine") == "none" and rng.random() < 0.8:
+        mapping = _with_possible_drafts(leaning_model(rng, mapping))
     return mapping
 
 

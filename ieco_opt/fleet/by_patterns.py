@@ -27,15 +27,19 @@ _FURTHER = 1.1
 """Where a plan is known, few plans that cost no more cover so many times as much: multiples beyond come late."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ByPatterns:
-    """Answers by patterns, in the runs of a planner; ``balanced`` spreads what instances of a plan serve."""
+    """Answers by patterns, in the runs of a planner; ``balanced`` spreads what instances of a plan serve.
+
+    ``size`` is that of the last master: variables and rows.
+    """
 
     run: Run
     relaxations: Run
     completions: Run
     balanced: Callable[[Plan], Plan]
     report: Report | None = None
+    size: tuple[int, int] = (0, 0)
 
     def solve(self, data: FleetProgramData, speed_factor: float, known: Plan | None = None) -> Plan | None:
         """The best plan of a program, with its bound; ``None`` where patterns say nothing.
@@ -84,6 +88,7 @@ class ByPatterns:
         found = search.search(enough)
         if found is None:
             return None
+        self.size = found.size
         plan = judged(self.balanced(found.plan), found.plan.minimised, found.bound)
         if (ended := self.run.ended()) is not None:
             raise Stopped(ended, plan)

@@ -223,6 +223,7 @@ class FleetPlanner:
                 by_patterns = asked.solve(data, speed_factor, known)
             except NoPlan:
                 return None
+            self.size = (*asked.size, len(data.problem.columns))
         if by_patterns is not None and by_patterns.gap <= self._accepted:
             return by_patterns
         known = by_patterns or known

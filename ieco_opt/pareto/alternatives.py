@@ -276,7 +276,8 @@ def excess_of(objective: str, value: float, best: float) -> float:
     if objective == "preferred":
         return max(0.0, float(np.expm1(min(best - value, _LARGEST))))
     if objective == "throughput":
-        return max(0.0, 1.0 - value / best)
+        # Of an optimum that serves nothing nothing is worse.
+        return max(0.0, 1.0 - value / best) if best else 0.0
     return relative_excess(value, best)
 
 
