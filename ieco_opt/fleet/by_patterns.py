@@ -60,15 +60,23 @@ class ByPatterns:
         # What is asked after a first plan has columns that are of use beyond the demand too.
         columns = _columns_of_use(data.problem)
         asked = replace(data, problem=_with_columns(data.problem, columns))
-        if data.minimise is Quantity.GPUS and (met := _meeting(known, data)) is not None:
-            return self._fewest_gpus(asked, columns, speed_factor, met)
+        if data.minimise is Quantity.GPUS and _meets(known, data):
+            return self._fewest_gpus(data, asked, columns, speed_factor, known)
         plan = self._least(asked, speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
 
     def _fewest_gpus(
-        self, asked: FleetProgramData, columns: Sequence[int], speed_factor: float, known: Plan
+        self,
+        data: FleetProgramData,
+        asked: FleetProgramData,
+        columns: Sequence[int],
+        speed_factor: float,
+        known: Plan,
     ) -> Plan | None:
-        """The plan with the fewest GPUs, from one that is known: GPUs are whole, so one less is asked for."""
+        """The plan with the fewest GPUs, from one that is known: GPUs are whole, so one less is asked for.
+
+        ``asked`` is the program with those columns alone.
+        """
         while True:
             least = known.totals[Quantity.GPUS]
             caps = {**asked.epsilons, Quantity.GPUS: least - 1.0}
@@ -78,7 +86,7 @@ class ByPatterns:
                 return judged(known, Quantity.GPUS, least)
             if plan is None:
                 return None
-            known = _in_terms_of(known.problem, plan, columns)
+            known = _in_terms_of(data.problem, plan, columns)
 
     def _least(self, data: FleetProgramData, speed_factor: float, enough: float | None = None) -> Plan | None:
         """The plan with the least of a quantity; one with no more than is ``enough`` will do."""
@@ -179,16 +187,23 @@ def _in_terms_of(problem: FleetProblem, plan: Plan, columns: Sequence[int]) -> P
     counts = [0] * len(problem.columns)
     for at, count in zip(columns, plan.counts, strict=True):
         counts[at] = count
-    return replace(plan, problem=problem, counts=tuple(counts))
+    placements = tuple(
+        tuple(
+            (size, tuple(replace(piece, column=columns[piece.column]) for piece in pieces))
+            for size, pieces in placement
+        )
+        for placement in plan.placements
+    )
+    return replace(plan, problem=problem, counts=tuple(counts), placements=placements)
 
 
-def _meeting(known: Plan, data: FleetProgramData) -> Plan | None:
-    """A known plan as one of a program; ``None`` where it does not meet what that asks."""
+def _meets(known: Plan, data: FleetProgramData) -> bool:
+    """Whether a known plan meets what a program asks."""
     counts = counts_of(known, data.problem)
     if counts is None or any(known.totals[each] > _rounded(limit) for each, limit in data.epsilons.items()):
-        return None
-    plan = replace(known, problem=data.problem, counts=counts)
-    return plan if sum(counts) == sum(known.counts) and plan.covered() >= 1.0 - ROUNDING else None
+        return False
+    covered = replace(known, problem=data.problem, counts=counts).covered()
+    return sum(counts) == sum(known.counts) and covered >= 1.0 - ROUNDING
 
 
 def _rounded(most: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -124,6 +125,19 @@ def answers(data: FleetProgramData, algorithm: str, known: Plan | None = None) -
     return FleetPlanner(None, run).solve(data, 1.0, known)  # type: ignore[arg-type]
 
 
+def is_placed(plan: Plan) -> bool:
+    """Whether the nodes of a plan hold its instances, each on its own pool."""
+    held: Counter[int] = Counter()
+    for pool, placement in enumerate(plan.placements):
+        for _, pieces in placement:
+            assert all(plan.problem.columns[piece.column].pool == pool for piece in pieces)
+            held.update({piece.column: 0 for piece in pieces})
+            for piece in pieces:
+                held[piece.column] += piece.gpus
+    counts = enumerate(plan.counts)
+    return held == Counter({at: count * plan.problem.columns[at].gpus for at, count in counts if count})
+
+
 def agrees_after_the_cheapest(problem: FleetProblem, cap: float) -> bool:
     """What is asked after the cheapest plan, at so many times its cost; whether patterns said anything."""
     cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
@@ -136,6 +150,7 @@ def agrees_after_the_cheapest(problem: FleetProblem, cap: float) -> bool:
     assert found is not None
     assert found.covered() == pytest.approx(expected.covered(), rel=2e-7)
     assert found.totals[Quantity.COST] <= within[Quantity.COST] * (1.0 + RELATIVE)
+    assert is_placed(found)
     fewest = FleetProgramData(problem, Quantity.GPUS, within)
     assert answers(fewest, "patterns", cheapest).value == answers(fewest, "instances").value  # type: ignore[union-attr]
     for goal, is_any in ((within, True), ({Quantity.COST: 0.9999 * cheapest.value}, cheapest.value == 0.0)):
