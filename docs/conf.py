@@ -13,7 +13,8 @@ sys.path.insert(0, str(HERE.parent))
 project = "ieco_opt"
 author = "The ieco_opt developers"
 release = version = version_of("ieco_opt")
-html_title = f"ieco_opt {release}"
+# Of what lies between releases without the commit, which has no place beside the pages.
+html_title = f"ieco_opt {release.partition('+')[0]}"
 
 extensions = [
     "myst_nb",

@@ -7,7 +7,8 @@ The demand of a day is in the table ``demand``. The plan of a day is one row of 
 ``plan_instance``; both are replaced in one transaction, so that readers see the whole plan of before or the whole one
 of after. A second run on the same demand changes nothing. What the database cannot do at the moment is tried again.
 
-Exit status: 0 planned, or nothing to do; 1 the database failed, each time it was tried; 2 the demand is wrong or
+Exit status: 0 planned, or nothing to do; 1 the database failed, each time it was tried, or in a way that lasts (it does
+not exist, a wrong password); 2 the demand is wrong or
 missing, or the URL is wrong; 3 proven infeasible; 4 no plan in time.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +39,11 @@ LONGEST_S = 600.0
 TRIES, FIRST_WAIT_S = 5, 1.0
 # Not reachable, locked, restarted; and a row or a table that another run of this job wrote at the same moment.
 PASSING = (OperationalError, IntegrityError)
+# OperationalError too, but the same the next time. Drivers give no code where a connection fails, only this text.
+LASTING = re.compile(
+    r"database .* does not exist|role .* does not exist|authentication failed|no password supplied|no pg_hba.conf"
+    r"|unable to open database file|readonly database"
+)
 
 TABLES = sql.MetaData()
 DEMAND = sql.Table(
@@ -96,13 +103,18 @@ def retried(action: Callable[[], T], wait: Callable[[float], None] = time.sleep)
         try:
             return action()
         except (*PASSING, pd.errors.DatabaseError) as error:
-            # pandas wraps what SQLAlchemy raises.
-            if not isinstance(error, PASSING) and not isinstance(error.__cause__, PASSING):
+            if not passes(error):
                 raise
             seconds = FIRST_WAIT_S * 2 ** (tried - 1)
             print(f"try {tried} of {TRIES} failed, again in {seconds:g} s: {said(error)}", file=sys.stderr)
             wait(seconds)
     return action()
+
+
+def passes(error: Exception) -> bool:
+    """Whether another try may help. pandas wraps what SQLAlchemy raises."""
+    passing = isinstance(error, PASSING) or isinstance(error.__cause__, PASSING)
+    return passing and LASTING.search(said(error)) is None
 
 
 def said(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 def not_possible(fleet: Fleet, config: SolverConfig, error: InfeasibleError) -> ExitStatus:
     """Say what is not possible, and the single changes that would do, in the words of the options."""
-    from ieco_opt.cli.output import width_of_output
-    from ieco_opt.reports.text.not_possible import not_possible_lines
+    from ieco_opt.cli.output import takes_colour, width_of_output
+    from ieco_opt.reports.text.not_possible import VERDICT, not_possible_lines
 
-    for line in not_possible_lines(fleet, single_changes(fleet, config), error.why, width_of_output()):
-        click.echo(printable(line), err=True)
+    lines = not_possible_lines(fleet, single_changes(fleet, config), error.why, width_of_output())
+    text = printable(lines[0])
+    if takes_colour(sys.stderr):
+        text = text.replace(VERDICT, click.style(VERDICT, fg="red"), 1)
+    for line in (text, *map(printable, lines[1:])):
+        click.echo(line, err=True)
     return ExitStatus.INFEASIBLE
 
 

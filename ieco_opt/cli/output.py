@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -183,9 +183,21 @@ def width_of_output() -> int:
     return shutil.get_terminal_size((110, 24)).columns
 
 
-def takes_colour() -> bool:
-    """Whether standard output shows colours: a terminal does, unless NO_COLOR is set (no-color.org) or it is dumb."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def takes_colour(stream: TextIO | None = None) -> bool:
+    """Whether a stream (standard output) shows colours: a terminal does, unless it is dumb or NO_COLOR is set.
+
+    See no-color.org.
+    """
+    return _on_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
+
+
+def takes_dots() -> bool:
+    """Whether standard output shows the letters of Braille, of which curves are drawn."""
+    return _on_terminal(sys.stdout) and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _on_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _ended(unwritten: list[Fault]) -> ExitStatus:

@@ -15,7 +15,7 @@ from ieco_opt.errors import InfeasibleFleetError, ScenarioError, SearchStoppedEr
 
 if TYPE_CHECKING:
     from ieco_opt.defaults import UprightAxis
-    from ieco_opt.reports.text.screen import Style
+    from ieco_opt.reports.text.terminal_plot import Style
     from ieco_opt.results.launching import Launched
     from ieco_opt.results.plan import FleetResult
     from ieco_opt.results.variations import Variations
@@ -149,27 +149,29 @@ def _screen(
     result: FleetResult, variations: Variations | None, servers: Launched, save: Path | None, width: int
 ) -> str:
     """The answer, and which commands go on from there."""
+    from ieco_opt.cli.output import takes_dots
     from ieco_opt.reports.text.screen import next_steps, render_screen
     from ieco_opt.reports.text.wording import command_on
 
-    screen = render_screen(result, variations, servers, saved=save is not None, width=width, style=_style())
+    style = _style()
+    how: dict[str, Any] = {"saved": save is not None, "style": style, "joined_points": takes_dots()}
+    screen = render_screen(result, variations, servers, width=width, **how)
     steps: tuple[str, ...]
     if save is None:
         steps = ("add --save DIR for a folder with run.sh, k8s.yaml and plan.json", "ieco-opt terms")
     else:
         steps = tuple(command_on(str(save), name) for name in ("explain", "verify", "launch"))
-    return "\n".join([screen, *next_steps(steps, width)])
+    return "\n".join([screen, *next_steps(steps, width, style)])
 
 
 def _style() -> Style:
     """Colour where people look at a terminal and have not asked for none."""
     from ieco_opt.cli.output import takes_colour
-    from ieco_opt.reports.text.screen import plain_style
+    from ieco_opt.reports.text.terminal_plot import plain_style
 
     if not takes_colour():
         return plain_style
-    looks: dict[str, dict[str, Any]] = {"bold": {"bold": True}, "green": {"fg": "green"}, "yellow": {"fg": "yellow"}}
-    return lambda text, style: click.style(text, **looks[style])
+    return lambda text, style: click.style(text, **({"bold": True} if style == "bold" else {"fg": style}))
 
 
 def _save(

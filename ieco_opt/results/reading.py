@@ -16,8 +16,10 @@ from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.answer import Answer, QuestionKind
 from ieco_opt.results.comparison import Comparison
+from ieco_opt.results.configuration import FORMAT as EXPLAINED_CONFIGURATION
 from ieco_opt.results.earlier_models import completed
 from ieco_opt.results.encoding import FORMAT, FORMAT_VERSION
+from ieco_opt.results.explained_alternatives import FORMAT as EXPLAINED_ALTERNATIVES
 from ieco_opt.results.explanation import Explanation
 from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.format1 import FORMATS_1, upgraded
@@ -42,6 +44,12 @@ KINDS: dict[QuestionKind, type[Answer]] = {
 """Records of answers, by what was asked."""
 
 _WRITTEN_BY_US = "a JSON result that ieco-opt wrote"
+
+_NOT_READ = {
+    EXPLAINED_ALTERNATIVES: "the alternatives that were explained, or what stands in this file under 'best'",
+    EXPLAINED_CONFIGURATION: _WRITTEN_BY_US,
+}
+"""What ieco-opt writes of results for people and scripts, and what is read instead."""
 
 _HEAD = 2000
 """Letters of a file that are looked at for what it is."""
@@ -115,6 +123,10 @@ def _is(value: object, expected: object) -> bool:
 
 
 def _read(values: Mapping[str, Any], origin: Origin) -> Answer:
+    for name, instead in _NOT_READ.items():
+        if values.get("format") == name:
+            message = f"found {found(name)}, which is not read again, expected {instead}"
+            raise ScenarioError([origin.fault(("format",), message)])
     for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
         if not _is(values.get(name), expected):
             message = f"found {found(values.get(name))}, expected {found(expected)} ({_WRITTEN_BY_US})"

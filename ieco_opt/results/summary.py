@@ -31,6 +31,9 @@ _ASKED = {
     "throughput": "most requests",
 }
 
+_OF_PLANS = {"energy": "least energy", "carbon": "least carbon"}
+"""Objectives that deployments have, too, as they are of plans."""
+
 
 def summary(answer: Answer) -> list[str]:
     """At most a dozen lines: what was asked of what, what is proven, and the ends of the answer."""
@@ -41,7 +44,7 @@ def summary(answer: Answer) -> list[str]:
     return lines if left <= 1 else [*lines[: MOST_LINES - 1], f"  and {left} more"]
 
 
-def _question(answer: Answer) -> str:
+def _question(answer: Any) -> str:
     question = answer.question
     if question.kind == "fleet_frontier":
         return f"least cost against {_SUBJECTS[str(question.against)]}"
@@ -49,15 +52,19 @@ def _question(answer: Answer) -> str:
     if question.kind in words:
         return words[question.kind]
     asked = _ASKED[str(question.objective)].format(question.preference)
+    if hasattr(answer, "plans") or getattr(answer, "of_fleet", False):
+        asked = _OF_PLANS.get(str(question.objective), asked)
     if question.kind == "alternatives":
         return f"{asked} and near-optimal alternatives"
     return f"what decides {asked}" if question.kind.startswith("explain") else asked
 
 
-def _guarantee(answer: Answer) -> str:
+def _guarantee(answer: Any) -> str:
     guarantee = answer.guarantee
     if guarantee.stopped is not None:
-        return f"partial: stopped ({guarantee.stopped}), better answers may exist"
+        best = answer.question.kind == "plan" and answer.plans[0].status == "optimal"
+        rest = "the objective is proven, not which of equal plans is best" if best else "better answers may exist"
+        return f"partial: stopped ({guarantee.stopped}), {rest}"
     if guarantee.kind == "covered":
         delta = f"{100.0 * (guarantee.coverage or 0.0):.3g} %"
         return f"covered: for every feasible answer one listed is at most {delta} more expensive and {delta} worse"

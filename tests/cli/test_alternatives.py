@@ -164,6 +164,9 @@ def test_saved_alternatives_are_explained(
         assert f"{option[0]}: found with saved alternatives" in capsys.readouterr().err
     assert run("explain", others, "--brief") == 2
     assert "--brief: found with alternatives of a deployment" in capsys.readouterr().err
+    for command, *more in (("verify",), ("diff", others), ("launch",), ("report", "--out", str(tmp_path / "a.html"))):
+        assert run(command, str(why), *more) == 2
+        assert "found 'ieco_opt explained alternatives', which is not read again" in capsys.readouterr().err
     # Wherever the search ends, what was found is said; of a list that was changed nothing is.
     with monkeypatch.context() as patched:
         whole = end_runs_after(float("inf"), patched)

@@ -238,6 +238,10 @@ TRT = ("plan", "Llama-3.1-8B", "--gpus", "8xH100", *LENGTHS, "--weights", "fp8",
 @pytest.mark.parametrize("name", ["plan", "a b", "$(touch x)", "it's"])
 def test_the_script_runs_wherever_its_folder_is_copied(name: str, tmp_path: Path) -> None:
     assert status_of(*TRT, "--quiet", "--save", tmp_path / "before") == ExitStatus.DONE
+    # The page of the folder names the files in it, as those that its commands need.
+    named = re.findall(r"--extra_llm_api_options (\S+\.yaml)", (tmp_path / "before" / "report.html").read_text())
+    assert named
+    assert all(Path(each).is_file() for each in named)
     (tmp_path / "before").rename(tmp_path / name)
     server = tmp_path / "bin" / "trtllm-serve"
     server.parent.mkdir()

@@ -511,6 +511,16 @@ def test_the_first_line_of_a_partial_result_says_so(found: FleetResult) -> None:
     assert "proven optimal:" not in text
 
 
+def test_a_partial_result_says_where_only_the_choice_among_equals_is_open() -> None:
+    found = replace(STOPPED, plans=(replace(PLAN, next_cheaper=()),))
+    text, told = render(found, 140), "the least cost is proven, not which of the plans that have it is the best one"
+    assert text.startswith(f"PARTIAL RESULT: the search was stopped (time limit); {told}\n")
+    assert "least cost for 3 workloads" in text
+    assert "NOT PROVEN" not in text
+    assert "found so far" not in text
+    assert "the objective is proven" in repr(found)
+
+
 def test_a_missing_bound_is_told() -> None:
     assert "not proven: no bound was found, a better plan may exist" in render(UNBOUNDED, 140)
     assert "a plan better by up to 6.25 % may exist (bound $120.00/h, gap 6.25 %)" in render(STOPPED, 140)

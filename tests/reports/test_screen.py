@@ -41,6 +41,20 @@ def test_a_curve_is_as_wide_as_there_is_room(width: int) -> None:
     assert all(key in keys for key in ("o together", "@ this plan", ": least speed asked for"))
 
 
+def test_points_of_a_curve_are_joined_by_dots_in_its_style() -> None:
+    curve = Series("o", "together", [(0.0, 100.0), (100.0, 0.0)], "cyan")
+    axes = "tokens/s for each user", "tokens/s/GPU", 44
+    plain, dotted = plot([curve], *axes), plot([curve], *axes, joined=True)
+    # Every row between the ends has dots, which lie further right in each; nothing else is changed.
+    starts = [re.search("[\u2801-\u28ff]", line) for line in dotted[1:9]]
+    assert [each.start() for each in starts if each] == sorted({each.start() for each in starts if each})
+    assert sum(each is not None for each in starts) == 8
+    assert [re.sub("[\u2801-\u28ff]", " ", line).rstrip() for line in dotted] == [line.rstrip() for line in plain]
+    styled = plot([curve], *axes, joined=True, style=lambda text, style: f"<{style} {text}>")
+    assert [re.sub("<cyan (.)>", r"\1", line) for line in styled] == dotted
+    assert "<cyan o>" in "".join(styled)
+
+
 @pytest.mark.parametrize("width", [40, 60, 100])
 def test_next_steps_fit(width: int) -> None:
     steps = ("ieco-opt verify plan", "ieco-opt launch plan", "ieco-opt terms")

@@ -129,11 +129,12 @@ def test_limits_that_clash_are_named_together() -> None:
     assert repr(clashing).splitlines()[-1] == "  no deployment meets together: limits.min_speed, limits.max_cost"
 
 
-@pytest.mark.parametrize("objective", ["power", "gpus"])
+@pytest.mark.parametrize("objective", ["power", "gpus", "energy"])
 def test_other_questions_of_fleets_have_words_too(objective: Any) -> None:
     plan: Any = result("plan")
     asked = replace(plan, question=replace(plan.question, objective=objective))
-    assert repr(asked).splitlines()[0].endswith({"power": ": least power", "gpus": ": fewest GPUs"}[objective])
+    words = {"power": "least power", "gpus": "fewest GPUs", "energy": "least energy"}
+    assert repr(asked).splitlines()[0].endswith(f": {words[objective]}")
 
 
 # In a notebook

@@ -151,9 +151,11 @@ def _point_layer(points: Points, colours: Spec) -> Spec:
     """Points, in a shape of their curve; hollow where they are not proven."""
     shapes = [_SHAPES[at % len(_SHAPES)] for at in range(len(points.curves))]
     filled = {"condition": {"test": "datum.p === 1", "value": 1}, "value": 0.15}
+    chosen = [at for at, curve in enumerate(points.curves) if curve.large]
+    large = {"condition": {"test": {"field": "s", "oneOf": chosen}, "value": 170}, "value": 52}
     return {
-        "mark": {"type": "point", "filled": True, "size": 52, "opacity": 1},
-        "encoding": {"color": colours, "shape": _of_curves(points, shapes), "fillOpacity": filled},
+        "mark": {"type": "point", "filled": True, "opacity": 1},
+        "encoding": {"color": colours, "shape": _of_curves(points, shapes), "fillOpacity": filled, "size": large},
     }
 
 

@@ -14,7 +14,7 @@ from ieco_opt.reports.page.shown import Shown
 from ieco_opt.reports.page.tables import listed, table_of
 from ieco_opt.reports.text.wording import counted
 from ieco_opt.results.frontier import Frontier
-from ieco_opt.results.launching import LaunchOptions, launched
+from ieco_opt.results.launching import launched
 from ieco_opt.results.plan import FleetResult
 
 MOST_COMMANDS = 60
@@ -39,7 +39,7 @@ def _of_points(label: str, one: Shown[Frontier], most: int, *, named: bool) -> t
     numbers = evenly(range(1, len(one.answer) + 1), most)
     who = f"{label}: " if named else ""
     try:
-        found = launched(one.answer, None, numbers)
+        found = launched(one.answer, None, numbers, one.launch_options())
     except ScenarioError as error:
         return [], [f"{who}no command: {error}"]
     told: list[Part] = [f"{who}no command for {each}" for each in found.refused]
@@ -66,7 +66,7 @@ def of_plan(one: Shown[FleetResult]) -> Markup:
     if not all(row.parallelism is not None and row.engine is not None for row in plan.instances):
         return listed(["no command: some instances are of no server"])
     try:
-        found = launched(one.answer, None, None, LaunchOptions(first_only=True))
+        found = launched(one.answer, None, None, one.launch_options(first_only=True))
     except ScenarioError as error:
         return listed([f"no command: {error}"])
     rows = [

@@ -38,12 +38,15 @@ class Curve:
         Whether that line is broken, as of what is not the main thing.
     command
         What prints the command of a point, before its number; ``None`` where nothing does.
+    large
+        Whether its points stand out: the one that was chosen.
     """
 
     label: str
     joined: bool = True
     dashed: bool = False
     command: str | None = None
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)

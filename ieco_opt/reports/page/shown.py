@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
+from ieco_opt.engines.server import slug
 from ieco_opt.reports.page.markup import Markup, Part, joined, lines, tag
 from ieco_opt.reports.text import wording
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.guarantee import AnswerStatus
+from ieco_opt.results.launching import LaunchOptions
+from ieco_opt.results.saved_folder import RESULT
 
 WORDS_WIDTH = 110
 """Columns of what the terminal says, on the page."""
@@ -34,12 +38,20 @@ class Shown(Generic[Kind]):
             return None
         return wording.command_on(self.file, *words)
 
+    def launch_options(self, *, first_only: bool = False) -> LaunchOptions:
+        """Where the files lie that its commands name: beside it, as `plan --save` and `launch` write them."""
+        if self.file is None:
+            return LaunchOptions(first_only=first_only)
+        file = Path(self.file).absolute()
+        folder, name = (file, RESULT) if file.is_dir() else (file.parent, file.name)
+        return LaunchOptions(folder, slug(Path(name).stem), first_only=first_only)
+
 
 _BADGES = {
     AnswerStatus.OPTIMAL: ("good", "proven"),
     AnswerStatus.FEASIBLE: ("open", "gap left"),
     AnswerStatus.INFEASIBLE: ("bad", "proven: none exists"),
-    AnswerStatus.STOPPED: ("open", "stopped, not proven"),
+    AnswerStatus.STOPPED: ("open", "stopped early"),
 }
 
 

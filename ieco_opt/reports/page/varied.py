@@ -88,7 +88,10 @@ def _curve(key: str, result: FleetResult, speeds: Sequence[SpeedPoint]) -> Marku
         "g": [served * tokens / gpus if gpus else None for *_, served, _, gpus in rows],
         "r": [served for _, _, served, _, _ in rows],
     }
-    curves = [*(Curve(SERVING[mode]) for mode in modes), *([Curve("this plan", joined=False)] if speed else [])]
+    curves = [
+        *(Curve(SERVING[mode]) for mode in modes),
+        *([Curve("this plan", joined=False, large=True)] if speed else []),
+    ]
     points = Points(key, curves, columns, facts_of(told))
     return joined(
         points.block(),

@@ -41,7 +41,7 @@ def render(explanation: FleetExplanation, width: int = 100) -> str:
     width = max(width, LEAST_WIDTH)
     result = explanation.as_result()
     head = [
-        *_warning(explanation),
+        *wording.warning(explanation),
         f"{explanation.scenario.name}: what decides the plan",
         f"  {fleet_wording.totals(result, explanation.plan)}; {fleet_wording.verdict(result, explanation.plan)}",
         *(f"  {line}" for line in wording.margin(explanation.scenario)),
@@ -55,13 +55,6 @@ def render(explanation: FleetExplanation, width: int = 100) -> str:
         "\n".join(indented(line, width) for line in (*sources_of(explanation), _foot(explanation))),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _warning(explanation: FleetExplanation) -> list[str]:
-    """What must be read first: that the plan is not proven, or only that not all was examined."""
-    if explanation.stopped is None or explanation.plan.status != "optimal":
-        return wording.warning(explanation)
-    return [f"PARTIAL RESULT: the search was stopped ({explanation.stopped}); the plan is proven, not all was examined"]
 
 
 def one_line(explanation: FleetExplanation) -> str:

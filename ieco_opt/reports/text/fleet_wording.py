@@ -46,7 +46,7 @@ def against(result: FleetResult) -> str:
 def verdict(result: FleetResult, plan: FleetPlan) -> str:
     """What was asked for, and what is proven of the answer."""
     subject = f"{wording.counted(plan.workloads, 'workload')} on {wording.counted(plan.pools, 'pool')}"
-    return f"{_answer(result)} for {subject}; {_proof(result, plan)}"
+    return f"{_answer(result, plan)} for {subject}; {_proof(result, plan)}"
 
 
 def totals(result: FleetResult, plan: FleetPlan) -> str:
@@ -157,7 +157,7 @@ def plain(value: float, significant: int = 4) -> str:
     return f"{value:,.{max(digits, 0)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{value:,.0f}"
 
 
-def _answer(result: FleetResult) -> str:
+def _answer(result: FleetResult, plan: FleetPlan) -> str:
     asked = {
         "cost": "least cost",
         "power": "least power",
@@ -166,7 +166,7 @@ def _answer(result: FleetResult) -> str:
         "carbon": "least carbon",
         "throughput": "most requests/s" if _alone(result) else "greatest multiple of all demands",
     }[objective(result)]
-    return asked if result.stopped is None else f"{asked} found so far"
+    return asked if result.stopped is None or plan.status == "optimal" else f"{asked} found so far"
 
 
 def _proof(result: FleetResult, plan: FleetPlan) -> str:

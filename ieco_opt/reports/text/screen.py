@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ieco_opt.catalog.precision import label
 from ieco_opt.documents.origin import shortened as listed
@@ -12,7 +12,7 @@ from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.reports.text.launch_lines import launch_lines
 from ieco_opt.reports.text.table import Column, indented, joined, shortened
-from ieco_opt.reports.text.terminal_plot import Series, plot
+from ieco_opt.reports.text.terminal_plot import Series, Style, plain_style, plot
 from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.launching import Launched
 from ieco_opt.results.plan import FleetPlan, FleetResult, WorkloadSummary
@@ -21,15 +21,8 @@ from ieco_opt.scenario import Fleet
 
 _MARGIN = "        "
 _MOST_ROWS = 5
-_MARKS = {"colocated": "o", "disaggregated": "x"}
-
-Style = Callable[[str, str], str]
-"""Gives a text a style (``bold``, ``green``, ``yellow``), or leaves it as it is."""
-
-
-def plain_style(text: str, _style: str) -> str:
-    """No style, for what is no terminal."""
-    return text
+_MARKS = {"colocated": ("o", "cyan"), "disaggregated": ("x", "magenta")}
+"""Mark and style of the curves."""
 
 
 def render_screen(
@@ -40,6 +33,7 @@ def render_screen(
     saved: bool = False,
     width: int = 100,
     style: Style = plain_style,
+    joined_points: bool = False,
 ) -> str:
     """Put the plan of one workload into text.
 
@@ -49,14 +43,19 @@ def render_screen(
         The first server of each kind.
     saved
         Whether the files that its commands name are written.
+    joined_points
+        Whether lines of Braille dots join the points of the curves, as terminals show them.
     """
     plan, summary = result[0], result[0].workloads[0]
     blocks = [_title(result, width), _best(result, plan, summary, width, style), _proof(result, plan, width, style)]
     blocks[1] = blocks[1] + blocks.pop()
     if variations is not None and variations.speeds:
-        blocks.append(_curve(result, plan, variations, width))
+        lines = _curves(result, plan, variations)
+        wish = result.scenario.workloads[0].min_speed
+        axes = "tokens/s for each user", "tokens/s/GPU"
+        blocks.append(plot(lines, *axes, min(width, 100), wish=wish, style=style, joined=joined_points))
     if variations is not None:
-        blocks.append(_beside(result, plan, variations, width))
+        blocks.append(_beside(result, plan, variations, width, style))
     if launched is not None:
         blocks.append(_launch(launched, plan, width, style, saved=saved))
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -166,8 +165,8 @@ def _proof(result: FleetResult, plan: FleetPlan, width: int, style: Style) -> li
     return [*lines, *(_labelled("TRUST", trust, width, style) if trust else [])]
 
 
-def _curve(result: FleetResult, plan: FleetPlan, variations: Variations, width: int) -> list[str]:
-    """What the GPUs can do at each speed, where this plan is, and what was asked for."""
+def _curves(result: FleetResult, plan: FleetPlan, variations: Variations) -> list[Series]:
+    """What the GPUs can do at each speed, and where this plan is."""
     tokens = result.scenario.workloads[0].output_tokens or 0
     series = [
         Series(
@@ -178,30 +177,35 @@ def _curve(result: FleetResult, plan: FleetPlan, variations: Variations, width: 
                 for point in variations.speeds
                 if point.serving == serving and point.gpus
             ],
+            style,
         )
-        for serving, mark in _MARKS.items()
+        for serving, (mark, style) in _MARKS.items()
     ]
     summary = plan.workloads[0]
     if summary.speed_tokens_per_s is not None and plan.gpus:
         here = (summary.speed_tokens_per_s, summary.requests_per_s * tokens / plan.gpus)
         series.append(Series("@", "this plan", [here]))
-    wish = result.scenario.workloads[0].min_speed
-    return plot(series, "tokens/s for each user", "tokens/s/GPU", min(width, 100), wish=wish)
+    return series
 
 
-def _beside(result: FleetResult, plan: FleetPlan, variations: Variations, width: int) -> list[str]:
+_TITLES: dict[VariationKind, str] = {
+    "change": "CHANGE ONE THING",
+    "layout": "OTHER LAYOUTS",
+    "accelerator": "OTHER GPUs",
+}
+
+
+def _beside(result: FleetResult, plan: FleetPlan, variations: Variations, width: int, style: Style) -> list[str]:
     """Three tables, side by side where there is room."""
-    titles: dict[VariationKind, str] = {
-        "change": "CHANGE ONE THING",
-        "layout": "OTHER LAYOUTS",
-        "accelerator": "OTHER GPUs",
-    }
     tables = [
         _table(result, plan, title, _chosen(plan, variations, kind), costs=kind == "accelerator")
-        for kind, title in titles.items()
+        for kind, title in _TITLES.items()
     ]
     tables = [table for table in tables if table]
     lines = _side_by_side(tables, width)
+    # Only now, since a style has letters that take no room.
+    for title in _TITLES.values():
+        lines = [line.replace(title, style(title, "bold")) for line in lines]
     if variations.stopped is not None:
         lines.append(f"stopped early ({variations.stopped}): not all was looked at")
     return lines
@@ -297,7 +301,7 @@ def _launch(launched: Launched, plan: FleetPlan, width: int, style: Style, *, sa
     return [*_under("LAUNCH", lines, style)] if lines else []
 
 
-def next_steps(steps: Sequence[str], width: int) -> list[str]:
+def next_steps(steps: Sequence[str], width: int, style: Style = plain_style) -> list[str]:
     """What to do next, as many beside each other as there is room for."""
     lines = [""]
     for step in steps:
@@ -306,7 +310,7 @@ def next_steps(steps: Sequence[str], width: int) -> list[str]:
             lines.append(step)
         else:
             lines[-1] = together
-    return [*_under("NEXT", [part for line in lines for part in _filled(line, width)], plain_style)]
+    return [*_under("NEXT", [part for line in lines for part in _filled(line, width)], style)]
 
 
 def _under(label: str, lines: Sequence[str], style: Style) -> Iterator[str]:

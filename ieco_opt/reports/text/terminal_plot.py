@@ -1,14 +1,30 @@
-"""Curves in a terminal: one mark for each point, axes with round numbers, letters alone."""
+"""Curves in a terminal: one mark for each point, axes with round numbers, in letters, or joined by Braille dots."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _HEIGHT = 8
 _LEAST_WIDTH = 30
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+_BLANK = 0x2800
+"""The Braille pattern without a dot; those with dots follow, a bit each."""
+
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+"""Bits of the dots of a letter, by row and column."""
+
+Style = Callable[[str, str], str]
+"""Gives a text a style (``bold``, ``green``, ``yellow``, ``cyan``, ``magenta``), or leaves it as it is."""
+
+
+def plain_style(text: str, _style: str) -> str:
+    """No style, for what is no terminal."""
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +34,30 @@ class Series:
     mark: str
     name: str
     points: Sequence[tuple[float, float]]
+    style: str = "bold"
 
 
-def plot(series: Sequence[Series], x_name: str, y_name: str, width: int, *, wish: float | None = None) -> list[str]:
-    """Lines of a plot of ``width`` columns from zero on; ``wish`` is a least x, drawn as an upright line."""
+def plot(
+    series: Sequence[Series],
+    x_name: str,
+    y_name: str,
+    width: int,
+    *,
+    wish: float | None = None,
+    style: Style = plain_style,
+    joined: bool = False,
+) -> list[str]:
+    """Lines of a plot of ``width`` columns from zero on.
+
+    Parameters
+    ----------
+    wish
+        A least x, drawn as an upright line.
+    style
+        Gives the marks and lines of each series its style.
+    joined
+        Whether lines of Braille dots join the points of a series.
+    """
     points = [point for each in series for point in each.points]
     most_x, most_y = _round_up(max(x for x, _ in points)), _round_up(max(y for _, y in points))
     left = max(len(f"{most_y:,.6g}"), len(f"{most_y / 2:,.6g}"), 1) + 1
@@ -31,9 +67,13 @@ def plot(series: Sequence[Series], x_name: str, y_name: str, width: int, *, wish
         at = _place(wish, most_x, columns)
         for row in grid:
             row[at] = ":"
+    for each in series if joined else ():
+        for (down, across), bits in _line(each.points, most_x, most_y, columns).items():
+            grid[down][across] = style(chr(_BLANK + bits), each.style)
     for each in series:
         for x, y in each.points:
-            grid[_HEIGHT - 1 - _place(y, most_y, _HEIGHT)][_place(x, most_x, columns)] = each.mark
+            row_of = _HEIGHT - 1 - _place(y, most_y, _HEIGHT)
+            grid[row_of][_place(x, most_x, columns)] = style(each.mark, each.style)
     keys = [f"{each.mark} {each.name}" for each in series if each.points]
     keys += [": least speed asked for"] if wish is not None else []
     lines = _headed(y_name, keys, left + 2 + columns)
@@ -41,6 +81,22 @@ def plot(series: Sequence[Series], x_name: str, y_name: str, width: int, *, wish
     lines += [f"{labels.get(at, '').rjust(left)} |{''.join(row).rstrip()}" for at, row in enumerate(grid)]
     axis = f"{'0'.rjust(left)} +{'-' * columns}"
     return [*lines, axis, _ticks(most_x, left + 2, columns), x_name.rjust(left + 2 + columns)]
+
+
+def _line(
+    points: Sequence[tuple[float, float]], most_x: float, most_y: float, columns: int
+) -> dict[tuple[int, int], int]:
+    """Bits of the dots between neighbours, by row and column of the letter that they are in."""
+    places = [(_place(x, most_x, 2 * columns), _place(y, most_y, 4 * _HEIGHT)) for x, y in sorted(points)]
+    letters: dict[tuple[int, int], int] = {}
+    for (left, low), (right, high) in pairwise(places):
+        steps = max(abs(right - left), abs(high - low), 1)
+        for step in range(steps + 1):
+            across = left + round((right - left) * step / steps)
+            down = 4 * _HEIGHT - 1 - low - round((high - low) * step / steps)
+            at = down // 4, across // 2
+            letters[at] = letters.get(at, 0) | _DOTS[down % 4][across % 2]
+    return letters
 
 
 def _headed(y_name: str, keys: Sequence[str], width: int) -> list[str]:

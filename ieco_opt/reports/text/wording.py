@@ -12,6 +12,7 @@ from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import printable
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import RESOURCES, Deployment
+from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
 from ieco_opt.results.instances import InstanceRow
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
     from ieco_opt.results.comparison import Comparison
 
 _CLOSED = 1e-9
+
+_BEST_PLANS = {
+    "cost": "the least cost is",
+    "power": "the least power is",
+    "gpus": "the fewest GPUs are",
+    "energy": "the least energy is",
+    "carbon": "the least carbon is",
+    "throughput": "the most requests are",
+}
+"""What is proven of a plan that is optimal, by its objective."""
 
 LAYOUT_WORDS = {"TP": "tensor", "DP": "attention data", "PP": "pipeline", "EP": "expert"}
 """What the letters of a layout stand for."""
@@ -242,7 +253,20 @@ def warning(result: Answer) -> list[str]:
     """What must be read first where a search was stopped; no line where it was not."""
     if result.stopped is None:
         return []
-    return [f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"]
+    proven = _proven_before_stop(result)
+    if proven is None:
+        return [f"PARTIAL RESULT, NOT PROVEN: the search was stopped ({result.stopped})"]
+    return [f"PARTIAL RESULT: the search was stopped ({result.stopped}); {proven}"]
+
+
+def _proven_before_stop(result: Answer) -> str | None:
+    """What a stopped search has proven nevertheless, and what it has not; ``None`` where it has proven nothing."""
+    if isinstance(result, FleetResult) and not result.is_frontier and result.plans[0].status == "optimal":
+        best = _BEST_PLANS[str(result.question.objective)]
+        return f"{best} proven, not which of the plans that have it is the best one"
+    if isinstance(result, FleetExplanation) and result.plan.status == "optimal":
+        return "the plan is proven, not all was examined"
+    return None
 
 
 def proof(proven: Sequence[tuple[str, float]]) -> str:
