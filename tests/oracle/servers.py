@@ -48,7 +48,9 @@ WHOLE_DENSE_IN_SGLANG = frozenset(
 )
 _NO_COPIES_IN_VLLM = frozenset(
     {
-        *("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "MiniMaxM3SparseForCausalLM", "KimiLinearForCausalLM"),
+        *("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "MiniMaxM3SparseForCausalLM", "GraniteMoeHybridForCausalLM"),
+        *("BailingMoeV2ForCausalLM", "BailingMoeV3ForCausalLM", "HYV3ForCausalLM", "LongcatFlashForCausalLM"),
+        "Step3VLForConditionalGeneration",
     }
 )
 _VENDORS = {"vllm": ("nvidia", "amd"), "sglang": ("nvidia", "amd"), "trtllm": ("nvidia",)}
