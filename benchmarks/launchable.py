@@ -132,7 +132,9 @@ def expecting(server: Server) -> Iterator[str]:
         f"DP{point['attention_data_parallel']} B{point['batch']}"
     )
     if point["draft_tokens"]:
-        short += f" G{point['draft_tokens']} draft T{point['draft_tensor_parallel']} P1 DP1"
+        # As degrees are said: vLLM counts the ranks of one attention group, the others all those that the draft is on.
+        groups = 1 if command.engine == "vllm" else point["draft_attention_data_parallel"]
+        short += f" G{point['draft_tokens']} draft T{point['draft_tensor_parallel'] * groups} P1 DP1"
     for words in command.nodes:
         found = read(server.profile, words, command.files, {"experts": numbers["experts"]})
         assert found == point, (words, found, point)

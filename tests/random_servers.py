@@ -172,7 +172,7 @@ def _mxfp4(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _copies(rng: random.Random, mapping: Mapping) -> Mapping:
-    classes = ("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "KimiLinearForCausalLM", "DeepseekV3ForCausalLM")
+    classes = ("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "HYV3ForCausalLM", "DeepseekV3ForCausalLM")
     block = _mixture(rng, mapping["model"]["layers"], 1536, experts=rng.choice((3, 6, 10)))
     model = _wide(rng, mapping) | block | {"hf_architecture": rng.choice(classes), "fp8_block": 0}
     space = _stages(rng, 1, 4, 8, groups=(1, 4)) | {"redundant_experts": rng.choice(("auto", [2], [0, 2], [2, 6]))}

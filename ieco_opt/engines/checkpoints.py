@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ieco_opt import catalog
 from ieco_opt.catalog.families import Family, family_of
+from ieco_opt.catalog.name_endings import endings
 from ieco_opt.catalog.precision import FORMATS, PARTS, Recipe, label, recipe
 from ieco_opt.catalog.types import Accelerator, Head, Model
 from ieco_opt.errors import ScenarioError
@@ -16,6 +17,8 @@ PLACEHOLDER = "OWNER/REPOSITORY"
 """Stands in a command where the repository is not known."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+_SEPARATORS = str.maketrans("", "", " \t-_")
 
 Weights = str | Mapping[str, str]
 
@@ -79,7 +82,7 @@ def checkpoint(
     named = weights if isinstance(weights, str) else wanted_format
     usual = isinstance(weights, str) or _is_usual(model, wanted, wanted_format, accelerator)
     published = _published(family, wanted_format, named, own, accelerator) if usual else None
-    if published is not None:
+    if published is not None and _is_made_of(published, reference, model):
         return Checkpoint(published, wanted_format, block=_block(wanted_format, model))
     sixteen = held is not None and all(FORMATS[each].bits == 16.0 for each in held.formats)
     missing = f"no repository of {model.name} in {label(weights)} is known"
@@ -125,13 +128,42 @@ def _own_repository(reference: str | Mapping[str, object] | None, model: Model) 
     """The repository that a scenario names, else the first one that the catalog knows of its model."""
     if isinstance(reference, str) and is_repository(reference):
         return reference
+    canonical = _canonical(reference) if isinstance(reference, str) else model.name
+    if canonical is None:
+        return None
+    names = catalog.aliases(canonical)
+    repositories = [each for each in names if is_repository(each)]
+    if isinstance(reference, str) and (named := _plain(reference)) != _plain(canonical):
+        own = next((each for each in repositories if _plain(each) == named), None)
+        # Of a name that the entry does not have the shape is known to be that of the entry, but the weights are others.
+        if own is not None or named not in map(_plain, names):
+            return own
+    return next(iter(repositories), None)
+
+
+def _is_made_of(published: str, reference: str | Mapping[str, object] | None, model: Model) -> bool:
+    """Whether a quantised checkpoint is one of the weights that a scenario names: its name begins with theirs.
+
+    Other weights of the same shape have names of their own, and may be of the family by the beginning of theirs: a
+    ``DeepSeek-R1-Distill-Qwen-32B`` is no ``DeepSeek-R1``.
+    """
+    asked = reference if isinstance(reference, str) and _canonical(reference) else model.name
+    return _plain(published).startswith(_plain(asked))
+
+
+def _canonical(reference: str) -> str | None:
     try:
-        known = catalog.aliases(reference if isinstance(reference, str) else model.name)
-        canonical = catalog.model(reference).name if isinstance(reference, str) else model.name
+        return catalog.model(reference).name
     except ScenarioError:
         return None
-    names = (*known, *catalog.aliases(canonical))
-    return next((each for each in names if is_repository(each)), None)
+
+
+def _plain(name: str) -> str:
+    """A name as names are compared: without owner, maker, ending of a precision, case, and hyphens or spaces."""
+    bare = name.rpartition("/")[2].casefold().removeprefix("meta-")
+    while (ending := endings("").at_end(bare)) is not None:
+        bare = bare[: ending[0]]
+    return bare.translate(_SEPARATORS)
 
 
 def _held(repository: str | None, model: Model, accelerator: Accelerator) -> Recipe | None:

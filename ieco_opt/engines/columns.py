@@ -37,6 +37,7 @@ FACTS = (
     "experts",
     "active_experts",
     "block",
+    "tile",
     "four_bit",
     "mtp_layers",
     "draft_vocabulary",
@@ -45,8 +46,9 @@ FACTS = (
 )
 """Facts that a model has one of.
 
-``experts`` is 1 for a dense model, ``block`` the width of the FP8 blocks of the checkpoint (0: none), ``four_bit``
-whether the accelerator has arithmetic of 4 bits, ``mtp`` and ``eagle3`` whether the draft is such a head.
+``experts`` is 1 for a dense model, ``block`` the width of the FP8 blocks of the checkpoint (0: none), ``tile`` that of
+the tiles of kernels of 4 bits (0: none), ``four_bit`` whether the accelerator has arithmetic of 4 bits, ``mtp`` and
+``eagle3`` whether the draft is such a head.
 """
 
 ALL_TO_ALL = "all_to_all"
@@ -55,7 +57,7 @@ ALL_TO_ALL = "all_to_all"
 RULE_COLUMNS = frozenset((*POINT, *DRAFT, *DERIVED, *FACTS, ALL_TO_ALL, *(name for table in TABLES for name in table)))
 """What a rule may be about."""
 
-PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "block", ALL_TO_ALL, *DENSE, *SHARED))
+PRICE_COLUMNS = frozenset((*POINT, "stage_ranks", "experts", "block", "tile", ALL_TO_ALL, *DENSE, *SHARED))
 """What a share of ranks may depend on; of several widths the one that is split least counts."""
 
 WORKLOAD = ("context_tokens", "output_tokens", "memory_utilization", "weights_gb", "reserve_gb", "memory_limit_gb")

@@ -12,6 +12,10 @@ from ieco_opt.engines.columns import ATTENTION, DENSE, DRAFT_ATTENTION, EXPERTS,
 
 Table = tuple[tuple[float, ...], ...]
 
+_TILE = 128
+_TILED = frozenset({"nvfp4", "int4", "awq", "gptq", "int4_g64", "int4_g32"})
+"""Formats whose kernels split experts into tiles, and pad or refuse what is none; MXFP4 is stored padded instead."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
@@ -78,6 +82,7 @@ def facts_of(
         "experts": max((block.experts for block in blocks), default=1),
         "active_experts": max((block.active for block in blocks), default=1),
         "block": held.block,
+        "tile": _TILE if held.format in _TILED and any(block.experts > 1 for block in blocks) else 0,
         "four_bit": accelerator.flops_4bit is not None,
         "mtp_layers": model.mtp_layers,
         # Heads propose tokens of the model, whatever the rows of their own output.

@@ -51,7 +51,8 @@ def spread(
     ScenarioError
         The profile gives a share of no ranks, or of more than a stage has.
     """
-    values, shape = _values(columns, {"experts": experts, "block": 0.0 if facts is None else facts.numbers["block"]})
+    pieces = {name: 0.0 if facts is None else facts.numbers[name] for name in ("block", "tile")}
+    values, shape = _values(columns, {"experts": experts} | pieces)
     values["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
     prices, layout = profile.prices, _layout(profile, facts)
 

@@ -66,6 +66,22 @@ CASES: tuple[tuple[str, str, dict[str, Any], dict[str, str]], ...] = (
     # E4: blocks; Qwen3-235B has experts 1,536 wide, Qwen3-Coder 2,560.
     ("Qwen3-235B-A22B", "fp8", {"tensor_parallel": 8}, {"vllm": "fp8_utils", "sglang": "fp8.py", "trtllm": "14613"}),
     ("Qwen3-235B-A22B", "bf16", {"tensor_parallel": 8}, {"vllm": "", "sglang": "", "trtllm": ""}),
+    # Tiles of 4-bit kernels; of a shared expert in formats of groups alone.
+    ("Qwen3-235B-A22B", "nvfp4", {"tensor_parallel": 8}, {"vllm": "tiles", "sglang": "tiles", "trtllm": ""}),
+    ("Qwen3-235B-A22B", "awq", {"tensor_parallel": 4}, {"vllm": "", "sglang": "", "trtllm": ""}),
+    ("Qwen3-32B", "awq", {"tensor_parallel": 16}, {"vllm": "", "sglang": "", "trtllm": ""}),
+    (
+        "DeepSeek-V3",
+        "nvfp4",
+        {"tensor_parallel": 32, "expert_parallel": 32},
+        {"vllm": "", "sglang": "", "trtllm": ""},
+    ),
+    (
+        "DeepSeek-V3",
+        "gptq",
+        {"tensor_parallel": 32, "expert_parallel": 32},
+        {"vllm": "tiles of a dense", "sglang": "tiles of a shared", "trtllm": "no gptq"},
+    ),
     ("Qwen3-235B-A22B", "fp8", {"tensor_parallel": 8, "expert_parallel": 8}, {"vllm": "", "sglang": "", "trtllm": ""}),
     (
         "Qwen3-Coder-480B-A35B",

@@ -44,15 +44,36 @@ def test_the_repository_of_a_precision(reference: str, weights: Any, repository:
 
 
 def test_a_16_bit_checkpoint_may_be_quantised_while_it_is_loaded() -> None:
-    held = found("Llama-3.1-8B", "fp8")
+    held = found("Qwen2.5-7B", "fp8")
     assert held.online
-    assert held.repository == "meta-llama/Llama-3.1-8B"
-    assert held.missing.startswith("no repository of Llama-3.1-8B in ")
+    assert held.repository == "Qwen/Qwen2.5-7B"
+    assert held.missing.startswith("no repository of Qwen2.5-7B in ")
 
 
 def test_published_checkpoints_are_of_a_vendor() -> None:
     assert found("Llama-3.3-70B", "fp8").repository == "nvidia/Llama-3.3-70B-Instruct-FP8"
     assert found("Llama-3.3-70B", "fp8", "MI300X").online
+
+
+@pytest.mark.parametrize(
+    ("reference", "weights", "repository", "online"),
+    [
+        # Models of the same shape, whose weights are not those of the entry that has it.
+        ("DeepSeek-V3.1", "fp8", None, False),
+        ("deepseek-ai/DeepSeek-V3.1", "nvfp4", None, False),
+        ("DeepSeek-R1-Distill-Llama-70B", "bf16", None, False),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", "nvfp4", "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B", True),
+        ("mistralai/Mixtral-8x22B-v0.1", "fp8", "mistralai/Mixtral-8x22B-v0.1", True),
+        # The same weights by other names.
+        ("DeepSeek-V3-0324", "fp8", "deepseek-ai/DeepSeek-V3-0324", False),
+        ("deepseek v3", "nvfp4", "nvidia/DeepSeek-V3-0324-NVFP4", False),
+        ("meta-llama/Meta-Llama-3.1-405B-Instruct", "fp8", "meta-llama/Llama-3.1-405B-Instruct-FP8", False),
+        ("Qwen3-32B-FP8", "fp8", "Qwen/Qwen3-32B-FP8", False),
+    ],
+)
+def test_no_command_names_other_weights(reference: str, weights: str, repository: str | None, online: bool) -> None:
+    held = found(reference, weights)
+    assert (held.repository, held.online) == (repository, online)
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,14 @@ WHOLE_DENSE_IN_SGLANG = frozenset(
 )
 _NO_COPIES_IN_VLLM = frozenset(
     {
-        *("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "MiniMaxM3SparseForCausalLM", "KimiLinearForCausalLM"),
+        *("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "MiniMaxM3SparseForCausalLM", "GraniteMoeHybridForCausalLM"),
+        *("BailingMoeV2ForCausalLM", "BailingMoeV3ForCausalLM", "HYV3ForCausalLM", "LongcatFlashForCausalLM"),
+        "Step3VLForConditionalGeneration",
     }
 )
 _VENDORS = {"vllm": ("nvidia", "amd"), "sglang": ("nvidia", "amd"), "trtllm": ("nvidia",)}
+_IN_TILES = frozenset({"nvfp4", "int4", "awq", "gptq", "int4_g64", "int4_g32"})
+_GROUPED = frozenset({"int4", "awq", "gptq"})
 _NOT_IN_TRTLLM = frozenset({"int8", "mxfp8", "gptq", "int4_g64", "int4_g32"})
 
 
@@ -162,6 +166,11 @@ class Asked:
         return fp8_block(self.model) if self.form == "fp8" else 0
 
     @property
+    def tile(self) -> int:
+        """Width of the tiles of 4-bit kernels; 0 where there are none."""
+        return 128 if self.routed and self.form in _IN_TILES else 0
+
+    @property
     def machines(self) -> int:
         """Machines of an instance."""
         return math.ceil(self.setup.gpus / machine_gpus(self.accelerator))
@@ -184,6 +193,16 @@ def _divides(whole: int, widths: Sequence[int]) -> bool:
 def _in_blocks(asked: Asked, ranks: int, widths: Sequence[int]) -> bool:
     """Whether every rank's share of the widths is made of whole blocks."""
     return not asked.block or _divides(ranks * asked.block, widths)
+
+
+def _in_tiles(asked: Asked, ranks: int, widths: Sequence[int]) -> bool:
+    """Whether every rank's share of the widths is made of whole tiles."""
+    return not asked.tile or _divides(ranks * asked.tile, widths)
+
+
+def _in_pieces(asked: Asked, ranks: int, *kinds: str) -> bool:
+    widths = asked.widths(*kinds)
+    return _in_blocks(asked, ranks, widths) and _in_tiles(asked, ranks, widths)
 
 
 def _divide_each_other(one: int, other: int) -> bool:
@@ -209,12 +228,22 @@ def _may_be_whole(asked: Asked) -> bool:
 
 def _can_be_split(asked: Asked, *kinds: str) -> bool:
     widths = asked.widths(*kinds)
-    return _divides(asked.ranks, widths) and _in_blocks(asked, asked.ranks, widths)
+    return _divides(asked.ranks, widths) and _in_pieces(asked, asked.ranks, *kinds)
 
 
 def _blocks_of_sglang(asked: Asked) -> bool:
     split = [*(() if _may_be_whole(asked) else ("dense",)), *(() if asked.sends else ("shared",))]
-    return asked.ranks == 1 or _in_blocks(asked, asked.ranks, asked.widths(*split))
+    return asked.ranks == 1 or _linear_in_pieces(asked, asked.ranks, *split)
+
+
+def _blocks_of_vllm(asked: Asked) -> bool:
+    return asked.degree == 1 or _linear_in_pieces(asked, asked.degree, "dense", "shared")
+
+
+def _linear_in_pieces(asked: Asked, ranks: int, *kinds: str) -> bool:
+    """Whether a rank holds whole blocks, and in formats of groups whole tiles, of layers that are no experts."""
+    tiled = asked.form not in _GROUPED or _in_tiles(asked, ranks, asked.widths(*kinds))
+    return tiled and _in_blocks(asked, ranks, asked.widths(*kinds))
 
 
 def _groups_of_trtllm(asked: Asked) -> bool:
@@ -293,16 +322,16 @@ RULES: dict[str, dict[str, Rule]] = {
             or asked.degree <= most_experts(asked.model)
         )
     },
-    "FP8 blocks, dense and shared": {
-        "vllm": lambda asked: asked.degree == 1 or _in_blocks(asked, asked.degree, asked.widths("dense", "shared")),
+    "blocks and tiles, dense and shared": {
+        "vllm": _blocks_of_vllm,
         "sglang": _blocks_of_sglang,
         "trtllm": lambda asked: (
             asked.ranks == 1 or asked.groups > 1 or _in_blocks(asked, asked.ranks, asked.widths("dense", "shared"))
         ),
     },
-    "FP8 blocks, routed experts": {
-        "vllm": lambda asked: asked.spread > 1 or _in_blocks(asked, asked.ranks, asked.widths("routed")),
-        "sglang": lambda asked: _in_blocks(asked, asked.ranks // asked.spread, asked.widths("routed")),
+    "blocks and tiles, routed experts": {
+        "vllm": lambda asked: asked.spread > 1 or _in_pieces(asked, asked.ranks, "routed"),
+        "sglang": lambda asked: _in_pieces(asked, asked.ranks // asked.spread, "routed"),
         "trtllm": lambda asked: _in_blocks(asked, asked.ranks // asked.spread, asked.widths("routed")),
     },
     "mxfp4": {

@@ -47,6 +47,9 @@ LEADING = replace(
 """Two dense layers of three blocks before the others, which SGLang may hold whole."""
 
 
+LINEAR, EXPERTS = "blocks and tiles, dense and shared", "blocks and tiles, routed experts"
+
+
 def broken(
     engine: str,
     model: Model,
@@ -104,19 +107,39 @@ def test_machines_of_an_instance() -> None:
         ("vllm", DENSE, at(3), "bf16", ["KV heads", "dense layers"]),
         ("vllm", MIXTURE, at(4, 1, 2), "bf16", ["routed experts"]),
         ("sglang", MIXTURE, at(4, 1, 2), "bf16", []),
-        ("vllm", BLOCKY, at(8), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
-        ("vllm", BLOCKY, at(8, 1, 8), "fp8", ["FP8 blocks, dense and shared"]),
+        ("vllm", BLOCKY, at(8), "fp8", [LINEAR, EXPERTS]),
+        ("vllm", BLOCKY, at(8, 1, 8), "fp8", [LINEAR]),
         ("vllm", BLOCKY, at(8, 8, 8), "fp8", []),
         ("vllm", BLOCKY, at(8, 1, 1), "bf16", []),
-        ("sglang", BLOCKY, at(8, 8, 8), "fp8", ["FP8 blocks, dense and shared"]),
-        ("sglang", BLOCKY, at(8, 1, 1), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
+        ("sglang", BLOCKY, at(8, 8, 8), "fp8", [LINEAR]),
+        (
+            "sglang",
+            BLOCKY,
+            at(8, 1, 1),
+            "fp8",
+            [LINEAR, EXPERTS],
+        ),
         ("sglang", BLOCKY, at(2, 1, 1), "fp8", []),
-        ("trtllm", BLOCKY, at(8, 1, 1), "fp8", ["FP8 blocks, dense and shared", "FP8 blocks, routed experts"]),
+        (
+            "trtllm",
+            BLOCKY,
+            at(8, 1, 1),
+            "fp8",
+            [LINEAR, EXPERTS],
+        ),
         ("trtllm", BLOCKY, at(8, 8, 8), "fp8", []),
         ("vllm", MIXTURE, at(4, 1, 1, 1, 2), "bf16", ["redundant experts"]),
         ("vllm", MIXTURE, at(4, 1, 4, 1, 4), "bf16", []),
-        ("vllm", MIXTURE, at(4, 1, 4, 1, 4), "awq", ["redundant experts"]),
-        ("sglang", MIXTURE, at(4, 1, 4, 1, 4), "awq", []),
+        ("vllm", MIXTURE, at(2, 1, 2, 1, 2), "awq", ["redundant experts"]),
+        ("sglang", MIXTURE, at(2, 1, 2, 1, 2), "awq", []),
+        # Experts of 512 columns and a shared one of 256 in tiles of 128: of NVFP4 that of experts alone counts.
+        ("vllm", MIXTURE, at(4, 1, 4), "awq", [LINEAR]),
+        ("sglang", MIXTURE, at(4, 1, 4), "gptq", [LINEAR]),
+        ("vllm", MIXTURE, at(8), "nvfp4", [EXPERTS]),
+        ("vllm", MIXTURE, at(8, 1, 8), "nvfp4", []),
+        ("sglang", MIXTURE, at(8, 1, 2), "nvfp4", []),
+        ("sglang", MIXTURE, at(8), "nvfp4", [EXPERTS]),
+        ("trtllm", MIXTURE, at(8), "nvfp4", []),
         # 12 GPUs on two machines.
         ("vllm", MIXTURE, at(4, 1, 4, 3), "bf16", []),
         ("sglang", MIXTURE, at(4, 1, 4, 3), "bf16", ["several machines"]),
@@ -153,7 +176,7 @@ def test_rules_of_classes_and_formats() -> None:
 
 def test_rules_of_an_exchange() -> None:
     blocks, odd = (
-        "FP8 blocks, dense and shared",
+        LINEAR,
         (*BLOCKY.feed_forward[:1], FeedForward(layers=5, width=250, shared=True)),
     )
     uneven = replace(BLOCKY, feed_forward=odd)
@@ -180,9 +203,11 @@ def test_dense_layers_that_sglang_holds_whole() -> None:
     both = replace(LEADING, feed_forward=(FeedForward(layers=2, width=768), *LEADING.feed_forward))
     assert [whole(both, ranks) for ranks in (2, 3, 6)] == [True, False, True]
     assert not whole(BLOCKY, 8)
+    # 384 columns of NVFP4 are three tiles.
+    assert [whole(LEADING, ranks, "nvfp4") for ranks in (1, 2, 3)] == [False, True, False]
     other = replace(LEADING, hf_architecture="Qwen3MoeForCausalLM")
     assert not whole(other, 2)
-    for model, rows in ((LEADING, []), (other, ["FP8 blocks, dense and shared"])):
+    for model, rows in ((LEADING, []), (other, [LINEAR])):
         assert broken("sglang", model, at(2), "fp8") == rows
     for model, rows in ((LEADING, []), (other, ["dense layers"])):
         assert broken("sglang", model, at(5, 1, 5), exchange="all_to_all") == ["KV heads", *rows]

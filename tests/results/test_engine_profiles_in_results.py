@@ -69,7 +69,7 @@ def test_a_result_needs_no_file_of_its_profile(call: Call, tmp_path: Path) -> No
     for words in ([], ["--engine", "mine"], ["--engine", "MINE"]):
         code, said, _ = call("launch", saved, "--point", "1", "--format", "line", *words)
         assert code == 0
-        assert " mine serve meta-llama/Llama-3.1-8B" in said
+        assert " mine serve nvidia/Llama-3.1-8B-Instruct-FP8" in said
     code, said, _ = call("launch", saved, "--point", "1", "--format", "line", "--engine", "vllm")
     assert code == 0
     assert " vllm serve " in said
