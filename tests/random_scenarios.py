@@ -159,6 +159,9 @@ def _more(number: int) -> Mapping:
         found["profile"] = "auto"
     if rng.random() < 0.3:
         found["model_error"] = rng.choice((0.05, 0.4, 1.0, "profile", "profile", "profile"))
+        if found["model_error"] == "profile":
+            # Published constants have no error of their own.
+            found.setdefault("profile", "auto")
     if rng.random() < 0.7:
         found["engine_factors"] = rng.random() < 0.9
     if rng.random() < 0.3:

@@ -607,7 +607,7 @@ def test_frontier_by_hand() -> None:
 
 
 def test_random_scenarios_draw_every_way_to_list_the_ranks() -> None:
-    cases = [numbered(number)[0] for number in range(120)]
+    cases = [numbered(number)[0] for number in range(160)]
     spaces = [case.mapping["design_space"] for case in cases]
     ways = [("tensor_parallel" in space, "stage_ranks" in space) for space in spaces]
     assert min(ways.count((degrees, ranks)) for degrees in (False, True) for ranks in (False, True)) >= 4
