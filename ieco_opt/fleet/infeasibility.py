@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,14 +10,16 @@ from dataclasses import replace
 
 from ieco_opt.design_space.setups import NO_MEMORY
 from ieco_opt.documents.origin import shortened
-from ieco_opt.fleet.columns import Candidates, Column, possible_modes
-from ieco_opt.fleet.placement import Nodes
+from ieco_opt.errors import SolverError
+from ieco_opt.fleet.columns import MODES, Candidates, Column, possible_modes
+from ieco_opt.fleet.placement import Nodes, place
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.relaxations import Violation, minimal_relaxations
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.fleet.speeds import STEP
+from ieco_opt.performance.serving import Phase
 from ieco_opt.results.plan import FleetPlan, Relaxation
 from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.solvers.run import Run
@@ -138,7 +141,7 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> tu
     anyhow = _asking(candidate, _NO_SERVICE)
     if not _serves(anyhow, columns := columns_at(anyhow, workload, space.resolved.pools)):
         return (f"{name} cannot be served: {_no_mode(space, candidate, workload)}",)
-    if not _reaches(space, candidate, workload, _NO_SERVICE):
+    if not _serves(anyhow, [column for column in columns if _fits(space, column)]):
         fits_nowhere = f"its smallest instance ({_size(space, columns)}) does not fit on the nodes that its pools have"
         return (f"{name} cannot be served: {fits_nowhere} ({_nodes(space, candidate)})",)
     missed = f"{name} cannot be served: {_missed_service(space, candidate, workload)}"
@@ -226,10 +229,31 @@ def _of_any_form(space: FleetSpace, candidate: Candidates, workload: int) -> lis
 
 
 def _reaches(space: FleetSpace, candidate: Candidates, workload: int, changes: Mapping[str, float | None]) -> bool:
-    """Whether instances that fit on the nodes there are meet something else that is asked."""
+    """Whether instances that fit on the nodes there are, of all phases beside each other, meet something else."""
     other = _asking(candidate, changes)
-    columns = columns_at(other, workload, space.resolved.pools)
-    return _serves(other, [column for column in columns if _fits(space, column)])
+    columns = [column for column in columns_at(other, workload, space.resolved.pools) if _fits(space, column)]
+    modes = possible_modes(other.workload.workload.serving, len(other.classes), columns)
+    return any(_fit_together(space, columns, MODES[mode]) for mode in modes)
+
+
+def _fit_together(space: FleetSpace, columns: Sequence[Column], phases: Sequence[Phase]) -> bool:
+    """Whether one instance of each phase, the smallest of some pool, fit on the nodes together."""
+    smallest: list[dict[int, int]] = []
+    for phase in phases:
+        mine = [(column.pool, column.gpus) for column in columns if column.phase is phase]
+        smallest.append({pool: min(gpus for at, gpus in mine if at == pool) for pool, _ in mine})
+    return any(_hold(space, chosen) for chosen in itertools.product(*(each.items() for each in smallest)))
+
+
+def _hold(space: FleetSpace, instances: Sequence[tuple[int, int]]) -> bool:
+    """Whether the pools hold instances, each a pool and its GPUs."""
+    try:
+        for pool in {pool for pool, _ in instances}:
+            gpus = dict(enumerate(gpus for at, gpus in instances if at == pool))
+            place(gpus, dict.fromkeys(gpus, 1), space.pools[pool].nodes)
+    except SolverError:
+        return False
+    return True
 
 
 def _asking(candidate: Candidates, changes: Mapping[str, float | None]) -> Candidates:

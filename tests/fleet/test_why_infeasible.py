@@ -41,6 +41,12 @@ def plan(workload: Mapping, pool: Mapping | None = None, **limits: float) -> Any
     return ieco_opt.plan(load_fleet_mapping(fleet))
 
 
+def refused(mapping: Mapping) -> str:
+    with pytest.raises(InfeasibleError) as caught:
+        ieco_opt.plan(load_fleet_mapping(mapping))
+    return str(caught.value)
+
+
 def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> str:
     with pytest.raises(InfeasibleError) as caught:
         plan(workload, pool, **limits)
@@ -240,10 +246,21 @@ def test_of_service_that_takes_more_gpus_than_there_are_it_says_how_many_and_wha
     pool = {"name": "h100", "accelerator": "H100-SXM", "gpus": 2, "node_size": 2, "usd_per_gpu_hour": 1.0}
     # On nodes of 2, an instance of 4 takes two whole ones.
     asked = {"kind": "fleet", "pools": [pool], "workloads": [sized | {"operating_points": two + four, "min_speed": 50}]}
-    with pytest.raises(InfeasibleError) as caught:
-        ieco_opt.plan(load_fleet_mapping(asked))
-    assert str(caught.value) == (
+    assert refused(asked) == (
         "proven infeasible: chat cannot be served: no configuration that fits on its pools meets min_speed 50 "
         "(29.99 tokens/s could be met, all else kept); what does takes 4 GPUs, which its nodes do not have "
         "(h100: 1 x 2 GPUs)"
     )
+
+
+def test_a_speed_that_could_be_met_leaves_room_for_the_prefill_beside_it() -> None:
+    rates = {"accelerator": "H100-SXM", "throughput_requests_per_s": 9.0}
+    prefill = [rates | {"phase": "prefill", "gpus": 2}]
+    decode = [rates | {"phase": "decode", "gpus": gpus, "speed_tokens_per_s": 20.0 * gpus} for gpus in (2, 4)]
+    split = {"name": "chat", "prompt_tokens": 10, "output_tokens": 10, "requests_per_s": 1.0}
+    split |= {"serving": ["disaggregated"], "operating_points": prefill + decode, "min_speed": 100}
+    pool = {"name": "h100", "accelerator": "H100-SXM", "gpus": 4, "node_size": 4, "usd_per_gpu_hour": 1.0}
+    told = refused({"kind": "fleet", "pools": [pool], "workloads": [split]})
+    assert re.search(r"min_speed 100 \(39\.9\d tokens/s could be met", told)
+    told = refused({"kind": "fleet", "pools": [pool | {"gpus": 8}], "workloads": [split]})
+    assert re.search(r"min_speed 100 \(79\.9\d tokens/s could be met", told)
