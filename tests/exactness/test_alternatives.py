@@ -22,6 +22,7 @@ from random_scenarios import numbered
 import ieco_opt
 from ieco_opt import Alternatives
 from ieco_opt.errors import InfeasibleError
+from ieco_opt.pareto.alternatives import excess_of
 from ieco_opt.scenario import load_fleet_mapping
 
 TOLERANCE = 1e-6
@@ -184,3 +185,11 @@ def test_a_fleet_that_is_told_apart_by_layout_costs_what_the_fleet_does() -> Non
         assert result[0].objective == pytest.approx(optimum, rel=1e-7), number
         lists = [set(each.combinations) for each in result.found]
         assert all(lists[0] - other for other in lists[1:]), number
+
+
+def test_nothing_is_worse_than_a_fleet_that_serves_nothing() -> None:
+    assert [excess_of("throughput", value, best) for value, best in ((4.0, 0.0), (3.0, 4.0), (4.0, 4.0))] == [
+        0,
+        0.25,
+        0,
+    ]
