@@ -37,7 +37,15 @@ EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 COPIED = ("ieco_opt", "tests", "scenarios", "solver_configs", "docs", "examples", "benchmarks", ".ci")
 LONGEST_S = 900.0
 LONGEST_OF_ALL_S = 7200.0
-"""Most seconds for the tests that concern a package, and for all others of the default suite."""
+"""Most CPU seconds for the tests that concern a package, and for all others of the default suite."""
+
+WALL_PER_CPU = 8.0
+"""So many times as long a mutant may take by the clock: on a busy machine one that ends takes several times its CPU."""
+
+_IN_CPU_SECONDS = (
+    "import os, resource, sys; longest = int(sys.argv[1]); "
+    "resource.setrlimit(resource.RLIMIT_CPU, (longest, longest + 5)); os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 _SWEEP = "tests/exactness/test_frontier_against_oracle.py"
 _FLEETS = (
@@ -212,14 +220,15 @@ def run_rest(database: WorkDB, tried: Sequence[str], equivalent: set[Change]) ->
 def run_one(database: WorkDB, item: WorkItem, tests: Sequence[str], longest_s: float) -> None:
     """Try one mutant, keep the result and print it."""
     options = "-x -q -p no:cacheprovider --no-header --tb=line"
-    command = shlex.join([sys.executable, "-m", "pytest"]) + f" {options} {' '.join(tests)}"
-    result = mutate_and_test(item.mutations, command, longest_s)
+    limited = [sys.executable, "-c", _IN_CPU_SECONDS, str(int(longest_s)), sys.executable, "-m", "pytest"]
+    command = f"{shlex.join(limited)} {options} {' '.join(tests)}"
+    result = mutate_and_test(item.mutations, command, WALL_PER_CPU * longest_s)
     # The output of a whole run of tests is of no use afterwards.
     kept = WorkResult(result.worker_outcome, (result.output or "")[-2000:], result.test_outcome, result.diff)
     database.set_result(item.job_id, kept)
     changed = change_of(item, result)
-    # A mutant that never ends is killed; on a busy machine so would be one that only took long.
-    late = f" after {longest_s:g} s" if result.output == "timeout" else ""
+    # A mutant that never ends is killed.
+    late = f" after {WALL_PER_CPU * longest_s:g} s" if result.output == "timeout" else ""
     print(f"{result.test_outcome}{late}: {changed.file}: {changed.before}  ->  {changed.after}", flush=True)
 
 
