@@ -22,8 +22,14 @@ LEAST_SHARE_OF_A_SERVERS_RULE = 0.015
 LEAST_SHARE_OF_A_RULE_OF_DRAFTS = 0.003
 """Of these scenarios: it needs speculation in its mode besides, and that all else allows it."""
 
+LEAST_SHARE_OF_AN_EXCHANGE = 0.01
+"""Of these scenarios: it needs groups that exchange experts with all-to-all besides."""
+
 LEAST_SHARE_OF_ERRORS = 0.003
 """Of deployments: between the error of a profile and the usual one there has to be a limit, and some deployment."""
+
+LEAST_SHARE_OF_A_RULE_OF_FLEETS = 0.02
+"""Of fleets that draw everything at once; tests/exactness/test_fleet_rules.py draws some for each rule."""
 
 LEAST_SHARE_OF_A_CAP = 0.05
 """Of fleets with instances that are priced: a cap on the time to first token makes another plan the best one."""
@@ -73,6 +79,7 @@ def test_every_rule_of_a_server_decides_in_some_of_its_scenarios() -> None:
     served = [scenario for scenario in drawn if scenario.engine != "none"]
     least = dict.fromkeys(SERVER_SWITCHES, LEAST_SHARE_OF_A_SERVERS_RULE)
     least |= dict.fromkeys(DRAFT_ROWS, LEAST_SHARE_OF_A_RULE_OF_DRAFTS)
+    least["shared experts of any width in SGLang"] = LEAST_SHARE_OF_AN_EXCHANGE
     assert least.keys() == SERVER_SWITCHES.keys()
     assert seldom(least, served, of_scenarios(SERVER_SWITCHES)) == {}
 
@@ -80,7 +87,7 @@ def test_every_rule_of_a_server_decides_in_some_of_its_scenarios() -> None:
 @pytest.mark.slow
 def test_every_rule_of_version_4_decides_in_some_of_the_fleets() -> None:
     priced = [fleet for fleet in map(numbered_fleet, range(500)) if any("model" in each for each in fleet["workloads"])]
-    least = {**dict.fromkeys(FREE_RULES, LEAST_SHARE), CAP: LEAST_SHARE_OF_A_CAP}
+    least = {**dict.fromkeys(FREE_RULES, LEAST_SHARE_OF_A_RULE_OF_FLEETS), CAP: LEAST_SHARE_OF_A_CAP}
     assert seldom(least, priced, lambda names, fleet: [n for n in names if decided_without(FREE_RULES[n], fleet)]) == {}
 
 
