@@ -8,8 +8,8 @@ The demand of a day is in the table ``demand``. The plan of a day is one row of 
 of after. A second run on the same demand changes nothing. What the database cannot do at the moment is tried again.
 
 Exit status: 0 planned, or nothing to do; 1 the database failed, each time it was tried, or in a way that lasts (it does
-not exist, a wrong password); 2 the demand is wrong or
-missing, or the URL is wrong; 3 proven infeasible; 4 no plan in time.
+not exist, a wrong password); 2 the demand is wrong or missing, or the URL is wrong; 3 proven infeasible; 4 no plan in
+time.
 """
 
 from __future__ import annotations

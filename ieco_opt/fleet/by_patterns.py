@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ieco_opt.fleet.dominance import not_replaced
-from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, covers
+from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, beyond, covers
 from ieco_opt.fleet.plan import ROUNDING, Plan, counts_of, judged
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import most_covered
@@ -51,6 +51,8 @@ class ByPatterns:
         Stopped
             A limit or an interrupt ended the search.
         """
+        if not covers(_with_least(data)):
+            return None
         if data.minimise is Goal.SLACK:
             return self._most_covered(data, speed_factor, known)
         if data.minimise is Goal.ANY:
@@ -90,8 +92,6 @@ class ByPatterns:
 
     def _least(self, data: FleetProgramData, speed_factor: float, enough: float | None = None) -> Plan | None:
         """The plan with the least of a quantity; one with no more than is ``enough`` will do."""
-        if not covers(data):
-            return None
         search = PatternSearch(data, speed_factor, self.run, self.relaxations, self.completions, self.report)
         found = search.search(enough)
         if found is None:
@@ -104,15 +104,14 @@ class ByPatterns:
 
     def _any(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
         """Any plan within caps: the first cap is what the plan has least of."""
-        held = next((each for each in _HELD if each in data.epsilons), Quantity.COST)
-        most = data.epsilons.get(held, math.inf)
-        others = {each: limit for each, limit in data.epsilons.items() if each is not held}
+        least = _with_least(data)
+        most = data.epsilons.get(Quantity(least.minimise), math.inf)
         try:
-            plan = self._least(replace(data, minimise=held, epsilons=others), speed_factor, most)
+            plan = self._least(least, speed_factor, most)
         except Stopped as stop:
             # With more of what is held it is no answer.
             raise Stopped(stop.reason) from stop
-        if plan is None or plan.value > _rounded(most):
+        if plan is None or plan.value > beyond(most, most):
             return None
         return judged(plan, Goal.ANY, 0.0)
 
@@ -148,6 +147,15 @@ class ByPatterns:
         columns = _columns_of_use(problem)
         plan = self._any(FleetProgramData(_with_columns(problem, columns), Goal.ANY, data.epsilons), speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
+
+
+def _with_least(data: FleetProgramData) -> FleetProgramData:
+    """The program that has the least of a quantity; of one with another goal the first that it caps is minimised."""
+    if isinstance(data.minimise, Quantity):
+        return data
+    held = next((each for each in _HELD if each in data.epsilons), Quantity.COST)
+    others = {each: limit for each, limit in data.epsilons.items() if each is not held}
+    return replace(data, minimise=held, epsilons=others)
 
 
 def _at_multiple(problem: FleetProblem, multiple: float) -> FleetProblem:
@@ -200,11 +208,7 @@ def _in_terms_of(problem: FleetProblem, plan: Plan, columns: Sequence[int]) -> P
 def _meets(known: Plan, data: FleetProgramData) -> bool:
     """Whether a known plan meets what a program asks."""
     counts = counts_of(known, data.problem)
-    if counts is None or any(known.totals[each] > _rounded(limit) for each, limit in data.epsilons.items()):
+    if counts is None or any(known.totals[each] > beyond(limit, limit) for each, limit in data.epsilons.items()):
         return False
     covered = replace(known, problem=data.problem, counts=counts).covered()
     return sum(counts) == sum(known.counts) and covered >= 1.0 - ROUNDING
-
-
-def _rounded(most: float) -> float:
-    return most + 1e-9 * max(1.0, abs(most))

@@ -126,7 +126,7 @@ def counts_of(plan: Plan, problem: FleetProblem) -> tuple[int, ...] | None:
     positions = {column: at for at, column in enumerate(problem.columns)}
     for column, count in zip(plan.problem.columns, plan.counts, strict=True):
         if count:
-            at = positions.get(column, _in_place_of(column, problem))
+            at = positions[column] if column in positions else _in_place_of(column, problem)
             if at is None:
                 return None
             counts[at] = min(counts[at] + count, problem.most[at])

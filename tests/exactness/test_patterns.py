@@ -46,10 +46,15 @@ def roomy_problem_of(mapping: Mapping) -> FleetProblem:
     return space.problem(space.columns(beyond=True), covered=[None] * len(mapping["workloads"]))
 
 
+def answers(data: FleetProgramData, algorithm: str, known: Plan | None = None) -> Plan | None:
+    """The plan that one algorithm proves."""
+    run = Run(replace(_CONFIG, fleet_algorithm=algorithm))
+    return FleetPlanner(None, run).solve(data, 1.0, known)  # type: ignore[arg-type]
+
+
 def value_of(data: FleetProgramData, algorithm: str) -> float | None:
     """The optimum that one algorithm proves; ``None``: there is no plan."""
-    run = Run(replace(_CONFIG, fleet_algorithm=algorithm))
-    plan = FleetPlanner(None, run).solve(data, 1.0)  # type: ignore[arg-type]
+    plan = answers(data, algorithm)
     return None if plan is None else plan.value
 
 
@@ -130,12 +135,6 @@ def mapping_of_many(seed: int, count: int, gpus: int = 400, **of_pool: object) -
     return {"kind": "fleet", "name": "many", "pools": pools, "workloads": workloads, "objective": "cost"}
 
 
-def answers(data: FleetProgramData, algorithm: str, known: Plan | None = None) -> Plan | None:
-    """The plan that one algorithm proves."""
-    run = Run(replace(_CONFIG, fleet_algorithm=algorithm))
-    return FleetPlanner(None, run).solve(data, 1.0, known)  # type: ignore[arg-type]
-
-
 def is_placed(plan: Plan) -> bool:
     """Whether the nodes of a plan hold its instances, each on its own pool."""
     held: Counter[int] = Counter()
@@ -169,10 +168,22 @@ def agrees_after_the_cheapest(mapping: Mapping, cap: float) -> bool:
         anything = FleetProgramData(problem, Goal.ANY, goal)
         assert (answers(anything, "patterns") is not None) is is_any
         assert (answers(anything, "instances") is not None) is is_any
-    asked = ByPatterns(
-        *(Run(_CONFIG).beside(relaxed=each) for each in (False, True, False)), balanced=lambda plan: plan
-    )
-    return asked.solve(sought, 1.0, cheapest) is not None
+    return by_patterns().solve(sought, 1.0, cheapest) is not None
+
+
+def by_patterns() -> ByPatterns:
+    """Patterns without a planner."""
+    runs = (Run(_CONFIG).beside(relaxed=each) for each in (False, True, False))
+    return ByPatterns(*runs, balanced=lambda plan: plan)
+
+
+@pytest.mark.parametrize("goal", [Goal.SLACK, Goal.ANY, Quantity.GPUS])
+def test_of_what_patterns_do_not_cover_they_say_nothing_with_a_known_plan_either(goal: Goal | Quantity) -> None:
+    problems = (problem_of(numbered_fleet(number)) for number in range(20))
+    mixed = next(each for each in problems if not each.unserved and not covers(FleetProgramData(each, Quantity.COST)))
+    known = answers(FleetProgramData(mixed, Quantity.COST), "instances")
+    assert known is not None
+    assert by_patterns().solve(FleetProgramData(mixed, goal), 1.0, known) is None
 
 
 @pytest.mark.parametrize("group", [0, *(pytest.param(group, marks=pytest.mark.slow) for group in range(1, 20))])

@@ -105,7 +105,7 @@ class PatternSearch:
             return None
         if prices is None or not math.isfinite(prices.bound):
             return None
-        masters = _Masters(self, pieces, workloads, prices, None if enough is None else _beyond(enough, enough))
+        masters = _Masters(self, pieces, workloads, prices, None if enough is None else beyond(enough, enough))
         masters.refute_above(prices.bound)
         found = masters.best()
         if found is not None:
@@ -217,7 +217,7 @@ class _Masters:
             return found
         if found.plan.value - found.bound <= max(CLOSED, near) * abs(found.plan.value):
             return found
-        needed = _beyond(found.plan.value - self.prices.bound, self.prices.bound)
+        needed = beyond(found.plan.value - self.prices.bound, self.prices.bound)
         if needed <= few:
             return found
         for asked in (needed, math.sqrt(needed * slack)):
@@ -337,6 +337,6 @@ class _Masters:
         return values_of(model) if completed.has_incumbent else []
 
 
-def _beyond(slack: float, bound: float) -> float:
+def beyond(slack: float, bound: float) -> float:
     """A little more than a slack, so that no vector is missing by a rounding."""
     return slack + 1e-9 * max(1.0, abs(bound))
