@@ -26,7 +26,7 @@ from ieco_opt.design_space.dominance import (
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.starting import starting
+from ieco_opt.design_space.starting import starting_each
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.energy import usd_rates
 from ieco_opt.performance.rows import stack_rows
@@ -73,10 +73,17 @@ class DesignSpace:
         """Where one of some alternatives comes from."""
         return self.families[self._first(alternatives, row) + int(alternatives.engine[row])]
 
-    def engines_of(self, alternatives: Alternatives, batch: int, row: int = 0) -> tuple[str, ...]:
-        """Servers that start one of some alternatives at a batch, whatever they make of it."""
-        first = self._first(alternatives, row)
-        return starting(self.offered[first : first + self._engines], alternatives.take(np.array([row])), batch)
+    def engines_of(self, alternatives: Alternatives, batches: Sequence[int]) -> list[tuple[str, ...]]:
+        """Servers that start each of some alternatives at its batch, whatever they make of it."""
+        found: list[tuple[str, ...]] = [()] * len(batches)
+        firsts = np.array([self._first(alternatives, row) for row in range(len(batches))])
+        for first in np.unique(firsts).tolist():
+            rows = np.flatnonzero(firsts == first)
+            families = self.offered[first : first + self._engines]
+            started = starting_each(families, alternatives.take(rows), [batches[row] for row in rows])
+            for row, engines in zip(rows, started, strict=True):
+                found[row] = engines
+        return found
 
     @property
     def _engines(self) -> int:

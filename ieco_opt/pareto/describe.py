@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:
     """Deployments of some points of a design space, fastest first."""
     ordered = sorted(points, key=lambda point: (point.latency_s, point.cost))
-    return tuple(_deployment(space, point) for point in ordered)
+    rows = space.alternatives.take(np.array([point.alternative for point in ordered], dtype=np.intp))
+    engines = space.engines_of(rows, [point.batch for point in ordered])
+    return tuple(_deployment(space, point, rows.take(np.array([at])), engines[at]) for at, point in enumerate(ordered))
 
 
-def _deployment(space: DesignSpace, point: Point) -> Deployment:
-    row = space.alternatives.take(np.array([point.alternative]))
+def _deployment(space: DesignSpace, point: Point, row: Alternatives, engines: Sequence[str]) -> Deployment:
     family = space.family_of(row)
     batch = np.array([float(point.batch)])
     latency = float(row.latency_s(batch)[0])
@@ -55,7 +56,7 @@ def _deployment(space: DesignSpace, point: Point) -> Deployment:
         weights=weights,
         kv_cache=kv_cache,
         engine=family.engine,
-        engines=joined_engines(space.engines_of(row, point.batch)),
+        engines=joined_engines(engines),
         parallelism=parallelism_of(row.degrees),
         exchange=exchange_of(family, row.degrees),
         batch=point.batch,

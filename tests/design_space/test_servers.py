@@ -157,13 +157,13 @@ def test_servers_that_start_a_deployment_are_told_besides_the_one_that_is_priced
         (owner,) = (each for each in space.families if at + 1 in each.setups.degrees.stage_ranks)
         one = owner.alternatives(np.array([0]), 0)
         assert space.family_of(one) is owner
-        assert ",".join(space.engines_of(one, batch)) == expected
+        assert ",".join(space.engines_of(one, [batch])[0]) == expected
     assert {space.family_of(space.alternatives, row).engine for row in range(len(space.alternatives))} <= {
         "sglang",
         "vllm",
     }
     alone = space_of(LLAMA, engine="none")
-    assert alone.engines_of(alone.alternatives, 1) == ()
+    assert set(alone.engines_of(alone.alternatives, [1] * len(alone.alternatives))) == {()}
 
 
 def test_the_exchange_and_the_draft_model_decide_who_starts_a_deployment() -> None:
