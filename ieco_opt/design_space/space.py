@@ -78,9 +78,9 @@ class DesignSpace:
         found: list[tuple[str, ...]] = [()] * len(batches)
         firsts = np.array([self._first(alternatives, row) for row in range(len(batches))])
         for first in np.unique(firsts).tolist():
-            rows = np.flatnonzero(firsts == first)
+            rows = np.flatnonzero(firsts == first).tolist()
             families = self.offered[first : first + self._engines]
-            started = starting_each(families, alternatives.take(rows), [batches[row] for row in rows])
+            started = starting_each(families, alternatives.take(np.array(rows)), [batches[row] for row in rows])
             for row, engines in zip(rows, started, strict=True):
                 found[row] = engines
         return found
