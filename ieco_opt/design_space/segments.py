@@ -22,6 +22,7 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.energy import Measure
+from ieco_opt.performance.rows import row_numbers
 from ieco_opt.performance.times import PassTime
 
 CHORD_ERROR = 1e-4
@@ -121,7 +122,7 @@ def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
 def segments_within(space: DesignSpace, cells: Cells, ask: Ask = go_on) -> Segments:
     """Segments of what the limits of a design space admit of its cells, which are cut where protocols change."""
     ask()
-    cells = _within_limits(space.alternatives, cells, space.limits)
+    cells = _once(space.alternatives, _within_limits(space.alternatives, cells, space.limits))
     cells = _cut_experts(space.alternatives, cells, space.limits, ask)
     part = space.alternatives.take(cells.row)
     lo, hi = cells.lo.astype(float), cells.hi.astype(float)
@@ -190,6 +191,24 @@ def _cut_at(cells: Cells, changes: Array) -> Cells:
     more = np.flatnonzero(cell[1:] == cell[:-1])
     ends[more] = start[more + 1] - cells.step[cell[more]]
     return Cells(cells.row[cell], start, ends, cells.step[cell])
+
+
+_NAMES_ALONE = frozenset({"degrees", "draft_degrees", "batch_min", "batch_max"})
+"""Columns of alternatives from which no figure of a batch follows but the GPUs."""
+
+
+def _once(alternatives: Alternatives, cells: Cells) -> Cells:
+    """Leave cells of the same batches to the first of the alternatives whose every figure is the same there.
+
+    Where a server sends all tokens to all ranks, as many ranks as you like may share an expert: a program would choose
+    among what are equals.
+    """
+    if not len(cells):
+        return cells
+    alike = row_numbers(alternatives, leaving_out=_NAMES_ALONE)
+    what = np.stack([alike[cells.row], alternatives.gpus[cells.row].astype(np.int64), cells.lo, cells.hi], axis=1)
+    first = np.unique(what, axis=0, return_index=True)[1]
+    return cells.where(np.isin(np.arange(len(cells)), first))
 
 
 def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: Ask) -> Cells:

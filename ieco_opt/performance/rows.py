@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,6 +30,27 @@ def stack_rows(tables: Sequence[Table]) -> Table:
     """Put tables of the same columns together, in order; columns that are no arrays are those of the first."""
     kind = type(tables[0])
     return kind(**{name: _stacked([getattr(table, name) for table in tables]) for name in _names(kind)})
+
+
+def row_numbers(table: DataclassInstance, *, leaving_out: Container[str] = ()) -> NDArray[np.intp]:
+    """A number for each row, the same for rows that are the same to the last bit in every column but some."""
+    columns = [each for each in _columns(table, leaving_out) if each.size]
+    values = np.ascontiguousarray(np.hstack([each.reshape(len(each), -1).astype(float) for each in columns]))
+    # As bytes NaN equals NaN.
+    as_bytes = values.view(np.dtype((np.void, values.dtype.itemsize * values.shape[1])))
+    numbers: NDArray[np.intp] = np.unique(as_bytes.reshape(-1), return_inverse=True)[1]
+    return numbers
+
+
+def _columns(table: DataclassInstance, leaving_out: Container[str]) -> Iterator[NDArray[Any]]:
+    for name in _names(type(table)):
+        column = getattr(table, name)
+        if name in leaving_out:
+            continue
+        if isinstance(column, np.ndarray):
+            yield column
+        elif _is_table(type(column)):  # type: ignore[arg-type]
+            yield from _columns(column, ())
 
 
 def distinct(values: NDArray[Number]) -> NDArray[Number]:

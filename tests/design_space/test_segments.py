@@ -11,6 +11,7 @@ from oracle import best, enumerate_deployments
 from random_scenarios import numbered, oracle_scenario
 
 from ieco_opt import Scenario
+from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.bisection import Crossings, first_true, last_true
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
@@ -102,6 +103,30 @@ def test_lines_of_experts_are_no_longer_exact_inside() -> None:
     line = value(latency_lines(segments.alternatives, segments.lo, segments.hi), batch)
     assert (segments.hi - segments.lo).max() > 100
     assert (line < segments.alternatives.latency_s(batch) * (1.0 - 1e-6)).any()
+
+
+def test_of_alternatives_that_are_equals_one_is_left_and_no_figure_is_lost() -> None:
+    # SGLang sends all tokens to all ranks here: an expert may be shared by any number of them.
+    batches = {"design_space": SPACE | {"batch": {"min": 1, "max": 64}}}
+    space = space_of(EXPERTS | batches | {"engine": "sglang", "accelerators": ["B200-SXM"]})
+    assert len(np.unique(space.alternatives.degrees.expert_parallel)) > 1
+    every = space.alternatives.take(space.cells.row)
+    batch = space.cells.lo.astype(float)
+    cells = list(zip(every.gpus, space.cells.lo, space.cells.hi, every.latency_s(batch), strict=True))
+    segments = build_segments(space)
+    left = list(zip(segments.alternatives.gpus, segments.lo, segments.hi, segments.latency_lo_s, strict=True))
+    assert len(set(cells)) < len(cells)
+    assert len(set(left)) == len(left)
+
+    def figures(part: Alternatives, ranges: Cells | Segments) -> set[tuple[float, ...]]:
+        found = set()
+        for row, (lo, hi) in enumerate(zip(ranges.lo, ranges.hi, strict=True)):
+            one = part.take(np.array([row]))
+            some = np.arange(lo, hi + 1, int(one.batch_step[0]), dtype=float)[None, :]
+            found |= {(float(one.gpus[0]), *pair) for pair in zip(some[0], one.latency_s(some)[0], strict=True)}
+        return found
+
+    assert figures(segments.alternatives, segments) == figures(every, space.cells)
 
 
 def all_batches(segments: Segments, index: int) -> tuple[Array, Array, Array]:
