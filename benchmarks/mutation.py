@@ -80,7 +80,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "fleet": (
         *("tests/fleet/test_dominance.py", "tests/fleet/test_packing.py", "tests/fleet/test_why_infeasible.py"),
         "tests/fleet/test_instances.py",
-        *("tests/fleet/test_sweeps.py", "tests/programs/test_stored_programs.py"),
+        *("tests/fleet/test_sweeps.py", "tests/programs/test_stored_programs.py", "tests/api/test_prepared.py"),
         *("tests/verification/test_plans.py", "tests/verification/test_plan_sums.py"),
         *("tests/fleet/test_stopped_plans.py", *_FLEETS, "tests/exactness/test_patterns.py"),
         *("tests/exactness/test_fleet_levels.py", "tests/exactness/test_throughput.py", "tests/fleet"),

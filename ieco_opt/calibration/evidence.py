@@ -26,18 +26,45 @@ def evidence(problem: Problem, table: pd.DataFrame, errors: Array, source: str) 
     """
     gpus = table["gpus_per_instance"].to_numpy(dtype=float)
     context = (table["prompt_tokens"] + table["output_tokens"] / 2.0).to_numpy(dtype=float)
-    size = np.abs(errors)
     return {
         "source": source,
         "rows": len(problem.rows),
         "configurations": len(np.unique(problem.configuration)),
-        "median_error": _least_of(float(np.median(size))),
-        "p90_error": _least_of(float(np.quantile(size, 0.9))),
-        "models": sorted({catalog.model(each).name for each in table["model"].unique()}),
+        **_sizes(errors),
+        "models": sorted(map(_model, table["model"].unique())),
         "weights": sorted(table["weights"].unique().tolist()),
         "gpus": [int(gpus.min()), int(gpus.max())],
         "batch_per_gpu": _ends(problem.batch / gpus),
         "context_tokens": _ends(context),
+        "measured": _measured(table, errors),
+    }
+
+
+def _measured(table: pd.DataFrame, errors: Array) -> list[dict[str, object]]:
+    """How far each model is off on each accelerator."""
+    pair = [
+        (_model(model), _accelerator(name)) for model, name in zip(table["model"], table["accelerator"], strict=True)
+    ]
+    found = []
+    for model, accelerator in sorted(set(pair)):
+        rows = [at for at, each in enumerate(pair) if each == (model, accelerator)]
+        found.append({"model": model, "accelerator": accelerator, "rows": len(rows), **_sizes(errors[..., rows])})
+    return found
+
+
+def _model(name: str) -> str:
+    return catalog.model(name).name
+
+
+def _accelerator(name: str) -> str:
+    return catalog.accelerator(name).name
+
+
+def _sizes(errors: Array) -> dict[str, float]:
+    size = np.abs(errors)
+    return {
+        "median_error": _least_of(float(np.median(size))),
+        "p90_error": _least_of(float(np.quantile(size, 0.9))),
     }
 
 

@@ -122,6 +122,18 @@ class Power(BusyPower):
         return self.accelerators.get(accelerator, self)
 
 
+class Measured(Strict):
+    """How far the model is off on the measured rows of one model on one accelerator."""
+
+    model: Name
+    accelerator: Name
+    rows: Count
+    median_error: Positive
+    """Median of the absolute relative error of a time per output token, cross-validated by configuration."""
+    p90_error: Positive
+    """Its 90th percentile."""
+
+
 class FittedOn(Strict):
     """The measurements behind a profile, which are also the range in which it was validated."""
 
@@ -145,6 +157,8 @@ class FittedOn(Strict):
     """Fewest and most sequences in flight for each GPU."""
     context_tokens: tuple[Positive, Positive]
     """Shortest and longest mean context."""
+    measured: tuple[Measured, ...] = ()
+    """Each model on each accelerator that was measured."""
 
 
 class Calibration(WithSources):

@@ -164,6 +164,11 @@ def _values(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[s
             for kernel in value:
                 text = f"{kernel['seconds']:g} s + bytes / {kernel['bytes_per_s']:g}"
                 yield f"{at}.{kernel['ranks']}_ranks", text
+        elif name == "measured" and isinstance(value, tuple):
+            for pair in value:
+                median, p90 = (f"{100.0 * pair[each]:.1f} %" for each in ("median_error", "p90_error"))
+                text = f"{pair['rows']:,} rows, half within {median}, nine in ten within {p90}"
+                yield f"{at}.{pair['model']}.{pair['accelerator']}", text
         else:
             yield at, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt import catalog
-from ieco_opt.catalog.calibration import FittedOn
+from ieco_opt.catalog.calibration import Calibration, FittedOn, Measured
 from ieco_opt.catalog.expected_error import expected_error, measured_on
 from ieco_opt.catalog.types import Accelerator, Model
 from ieco_opt.errors import ScenarioError
@@ -62,6 +62,13 @@ def validated(accelerator: Accelerator, model: Model, weights: str) -> Validated
     fitted = profile.fitted_on
     known = _weights_measured(weights, fitted) and any(_is_like(model, each) for each in fitted.models)
     return Validated(name, error, fitted if known else None)
+
+
+def measured(profile: Calibration, accelerator: str, model: Model) -> Measured | None:
+    """How far a profile is off on rows of a model, or of one with the same layers, on an accelerator by its name."""
+    rows = () if profile.fitted_on is None else profile.fitted_on.measured
+    alike = [each for each in rows if each.accelerator == accelerator and _is_like(model, each.model)]
+    return max(alike, key=lambda each: each.rows, default=None)
 
 
 def _weights_measured(weights: str, fitted: FittedOn) -> bool:

@@ -10,7 +10,8 @@ from typing import TypedDict, TypeVar
 from ieco_opt import catalog
 from ieco_opt.catalog.parameters import total_params
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model
-from ieco_opt.documents.origin import Origin, found
+from ieco_opt.documents.near import near
+from ieco_opt.documents.origin import Origin, found, shortened
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import quantities
 from ieco_opt.scenario.quantities import Cards
@@ -107,6 +108,10 @@ class _Reading:
     def __init__(self, model: str | Path, asked: Asked) -> None:
         self._asked = asked
         self._faults: list[Fault] = []
+        for name in sorted(asked.keys() - Asked.__annotations__.keys()):
+            close = near(name, [*Asked.__annotations__])
+            expected = f"perhaps {close}" if close else shortened(Asked.__annotations__)
+            self.refuse(name, f"unknown question, expected {expected}")
         self.cards = [self._read(quantities.cards, text, "gpus") for text in _pools_in(asked.get("gpus"))]
         if not self.cards:
             self.refuse("gpus", "missing, expected GPUs, such as 32xH200")

@@ -89,6 +89,9 @@ def test_the_profile_is_read_back_as_it_was(recovered: Calibrated, tmp_path: Pat
     errors = recovered.errors.set_index("prediction").loc["cross-validated"]
     assert on.median_error == pytest.approx(errors["median"], rel=1e-3)
     assert on.p90_error == pytest.approx(errors["p90"], rel=1e-3)
+    (pair,) = on.measured
+    assert (pair.model, pair.accelerator, pair.rows) == ("Llama-3.1-70B", "H200-SXM", 60)
+    assert (pair.median_error, pair.p90_error) == (on.median_error, on.p90_error)
     assert (recovered.profile.accelerators, recovered.profile.like) == (("H200-SXM",), ("H100-SXM",))
 
 

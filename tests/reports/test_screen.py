@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 import ieco_opt
+from ieco_opt.catalog.profiles import calibration
 from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.reports.text.launch_lines import shell_lines
 from ieco_opt.reports.text.screen import next_steps, render_screen
@@ -86,3 +87,22 @@ def test_what_is_close_to_its_limit_is_said_to_bind(name: str, share: float, bin
     assert all(re.search(rf"{each} [\d.]+ of {limit}", shown) for each, limit in limits.items()), shown
     bound = [each for each, limit in limits.items() if re.search(rf"{each} [\d.]+ of {limit} <- binds", shown)]
     assert bound == ([name] if binds else [])
+
+
+@pytest.mark.parametrize(
+    ("model", "gpus", "said"),
+    [
+        # The layers of Llama-3.3-70B are those of the model that was measured.
+        ("Llama-3.3-70B", "4xH200", "within {median} % of measurements of Llama-3.1-70B on H200-SXM (half of {rows}"),
+        ("Llama-3.1-8B", "1xH100", "Llama-3.1-8B was not measured on H100-SXM"),
+    ],
+)
+def test_trust_says_how_near_measurements_of_this_model_on_this_card_are(model: str, gpus: str, said: str) -> None:
+    result = ieco_opt.plan(model=model, gpus=gpus, isl=1000, osl=200, weights="fp8", engine="vllm")
+    fitted_on = calibration("hopper-2026-07").fitted_on
+    assert fitted_on is not None
+    (pair,) = (each for each in fitted_on.measured if (each.model, each.accelerator) == ("Llama-3.1-70B", "H200-SXM"))
+    expected = said.format(median=f"{100.0 * pair.median_error:.0f}", rows=pair.rows)
+    assert f"TRUST   {expected}" in render_screen(result, None, width=200)
+    own = result.scenario.model_copy(update={"profile": ("paper-constants",)})
+    assert "measure" not in render_screen(ieco_opt.plan(own), None)

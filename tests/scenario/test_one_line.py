@@ -112,6 +112,13 @@ def test_all_that_is_wrong_is_said_at_once_under_the_name_it_has() -> None:
     assert faults["minimise"] == "found 'tears', expected one of cost, gpus, power"
 
 
+@pytest.mark.parametrize("asks", [ieco_opt.plan, ieco_opt.alternatives])
+@pytest.mark.parametrize(("name", "expected"), [("tppot", "perhaps tpot"), ("profile", "gpus, isl, osl, ttft")])
+def test_what_nobody_asks_is_refused_by_its_name(asks: Any, name: str, expected: str) -> None:
+    with pytest.raises(ScenarioError, match=f"^{name}: unknown question, expected {expected}"):
+        asks(model="Llama-3.1-8B", gpus="1xH100", isl=1000, osl=200, **{name: "30ms"})
+
+
 def test_the_least_of_something_is_about_a_rate() -> None:
     with pytest.raises(ScenarioError, match="minimise: found it without a rate"):
         mapping(minimise="gpus")

@@ -11,6 +11,7 @@ from ieco_opt.performance.economics import TOKENS_PER_MTOK
 from ieco_opt.reports.text import fleet_wording, wording
 from ieco_opt.reports.text.fleet_wording import plain
 from ieco_opt.reports.text.launch_lines import launch_lines
+from ieco_opt.reports.text.measured import near_measurements
 from ieco_opt.reports.text.table import Column, indented, joined, shortened
 from ieco_opt.reports.text.terminal_plot import Series, Style, plain_style, plot
 from ieco_opt.results.instances import InstanceRow
@@ -160,7 +161,7 @@ def _proof(result: FleetResult, plan: FleetPlan, width: int, style: Style) -> li
     proven = style("optimal in the model", "green") if plan.status == "optimal" else style("not optimal", "yellow")
     verdict = fleet_wording.verdict(result, plan).split("; ", 1)[1]
     said = f"{proven}: {verdict.removeprefix('proven optimal: ')}" if plan.status == "optimal" else verdict
-    trust = wording.trust(plan.instances)
+    trust = [*near_measurements(result, plan), *wording.trust(plan.instances)]
     lines = _labelled("PROOF", [said], width, style)
     return [*lines, *(_labelled("TRUST", trust, width, style) if trust else [])]
 
