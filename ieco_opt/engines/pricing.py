@@ -55,13 +55,15 @@ def spread(
     values, shape = _values(columns, {"experts": experts} | pieces)
     values["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
     prices, layout = profile.prices, _layout(profile, facts)
+    # A table may ask for less than a rank, such as 8 GPUs in 16 stages: no configuration, and no fault of a profile.
+    is_one = (values["tensor_parallel"] >= 1.0) & (values["attention_data_parallel"] >= 1.0)
 
     def over(name: str) -> NDArray[np.float64]:
         own = None if layout is None else getattr(layout, name, None)
         expression: Expression = own or getattr(prices, name)
         rows = (expression({**values, **of_row}) for of_row in _widths(expression, facts))
         ranks: Any = np.asarray(reduce(np.minimum, rows), dtype=float)
-        wrong = ~((ranks >= 1.0) & (ranks <= values["stage_ranks"]))
+        wrong = is_one & ~((ranks >= 1.0) & (ranks <= values["stage_ranks"]))
         if wrong.any():
             _refuse(profile, name, ranks, values, wrong)
         return np.broadcast_to(ranks, shape)

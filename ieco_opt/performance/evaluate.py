@@ -108,9 +108,11 @@ def evaluate(
     if profile is not None and (table.fidelity is Fidelity.PAPER or "equation" in points.columns):
         message = f"found {found(profile)}, expected nothing in fidelity paper, whose constants are the paper's"
         raise ScenarioError.single(message, field="profile")
-    if "equation" in points.columns:
-        return _evaluate_closed_forms(table)
-    return _evaluate_setups(table, profile_of(profile or AUTOMATIC))
+    # Cells that no float can be multiplied or divided by give figures that are infinite, which says enough.
+    with np.errstate(all="ignore"):
+        if "equation" in points.columns:
+            return _evaluate_closed_forms(table)
+        return _evaluate_setups(table, profile_of(profile or AUTOMATIC))
 
 
 @dataclass(frozen=True)
@@ -294,9 +296,7 @@ def _evaluate_setups(table: _Table, calibration_of: Callable[[Accelerator], Cali
             accelerator = replace(accelerator, calibration=calibration_of(accelerator))
             known = validated(accelerator, model, precision.label)
             servers = _servers(table, int(rows[0]), model, precision, accelerator, key)
-        # Cells that no float can be multiplied by give latencies that are infinite, which says enough.
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = priced_rows(shape, accelerator, part, layout[rows], servers, known)
+        found = priced_rows(shape, accelerator, part, layout[rows], servers, known)
         feasible[rows] = found.feasible
         for name, value in found.columns.items():
             columns.setdefault(name, np.zeros(len(table.points), dtype=value.dtype))[rows] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,33 @@ EXPERTS = SETUP | {"model": "Mixtral-8x7B", "weights": "fp8", "pipeline_parallel
 def test_rows_at_the_edge_of_what_divides(feasible: Row, not_feasible: Row, rule: str) -> None:
     roomy = EXPERTS | {"batch": 64, "output_tokens": 0, "memory_utilization": 1.0, "engine": "none"}
     assert evaluated(roomy | feasible, roomy | not_feasible)["feasible"].tolist() == [True, False], rule
+
+
+@pytest.mark.parametrize("engine", ["none", "any", "vllm", "sglang", "trtllm"])
+def test_less_than_a_rank_is_no_configuration_and_no_fault_of_a_server(engine: str) -> None:
+    stages, groups = {"pipeline_parallel": 16}, {"attention_data_parallel": 16}
+    rows = [SETUP | {"gpus": 8, "pipeline_parallel": 1, "engine": engine} | each for each in ({}, stages, groups)]
+    assert evaluated(*rows)["feasible"].tolist() == [True, False, False]
+
+
+EXTREMES = {
+    "deployable": OPTIONAL | {"output_tokens": 200, "memory_utilization": 0.9, "expert_parallel": 1},
+    "paper": {name: value for name, value in SETUP.items() if name != "weights"}
+    | {"model": "GPT-4", "accelerator": "H100"},
+    "closed forms": CLOSED_FORM,
+}
+
+
+@pytest.mark.parametrize("extreme", [1e308, 5e-324])
+@pytest.mark.parametrize("kind", EXTREMES)
+def test_no_number_of_a_cell_is_worth_a_warning(kind: str, extreme: float) -> None:
+    row, told = EXTREMES[kind], 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in (name for name, value in row.items() if not isinstance(value, str)):
+            found = evaluated(row | {name: extreme}, fidelity="paper" if kind == "paper" else "deployable")
+            told += len(found)
+    assert told >= 3
 
 
 HELD = (
