@@ -70,6 +70,10 @@ class ScenarioError(IecoOptError):
         return cls([Fault(file=file, line=line, field=field, message=message)])
 
 
+class UnwrittenError(ScenarioError):
+    """A file could not be written after all, with the work for it done; the input is not what is wrong."""
+
+
 class InfeasibleError(IecoOptError):
     """No deployment of the scenario meets its limits, and that is proven; the message says how.
 

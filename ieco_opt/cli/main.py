@@ -27,6 +27,7 @@ from ieco_opt.errors import (
     ScenarioError,
     SearchStoppedError,
     SolverMissingError,
+    UnwrittenError,
     printable,
 )
 
@@ -229,7 +230,7 @@ def _run(arguments: list[str] | None, interruption: Interruption) -> int:
                 status = cli.invoke(context)
             except ScenarioError as error:
                 _say(*(f"error: {_with_option(fault, context)}" for fault in error.faults))
-                return ExitStatus.WRONG_INPUT
+                return ExitStatus.INTERNAL_ERROR if isinstance(error, UnwrittenError) else ExitStatus.WRONG_INPUT
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.exceptions.NoArgsIsHelpError as help_instead:

@@ -11,7 +11,7 @@ import click
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.options import quiet_option, results_argument
 from ieco_opt.defaults import DEFAULT_CONFIG, FLEET_CONFIG
-from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, printable
+from ieco_opt.errors import Fault, InfeasibleError, ScenarioError, UnwrittenError, printable
 
 if TYPE_CHECKING:
     from ieco_opt.reports.page.not_possible import NotPossible
@@ -39,8 +39,10 @@ def command(results: tuple[ScenarioSource, ...], out: Path, solver_config: str |
     the frontier, of a fleet the plan. Frontiers of several are overlaid.
     """
     from ieco_opt import load_solver_config
+    from ieco_opt.cli.output import width_of_output
     from ieco_opt.reports.page import check_page_ending, save
     from ieco_opt.reports.page.not_possible import NotPossible
+    from ieco_opt.reports.text import render
 
     check_page_ending(out)
     config = None if solver_config is None else load_solver_config(solver_config)
@@ -50,16 +52,22 @@ def command(results: tuple[ScenarioSource, ...], out: Path, solver_config: str |
     none: list[NotPossible] = []
     status = ExitStatus.DONE
     for each in given:
-        answer: Answer | NotPossible | None = each.saved
-        if answer is None:
-            answer, found = _solved(each, config, quiet=quiet)
-            status = max(status, found)
-        if isinstance(answer, NotPossible):
-            none.append(answer)
+        found: Answer | NotPossible | None = each.saved
+        if found is None:
+            found, ended = _solved(each, config, quiet=quiet)
+            status = max(status, ended)
+        if isinstance(found, NotPossible):
+            none.append(found)
         else:
-            answers.append(answer)
+            answers.append(found)
             named.append(None if each.saved is None else each.file)
-    save(answers, out, files=named, not_possible=none)
+    try:
+        save(answers, out, files=named, not_possible=none)
+    except UnwrittenError:
+        # What was solved for the page must not be lost with it.
+        for answer in answers:
+            click.echo(render(answer, width_of_output()))
+        raise
     if not quiet:
         click.echo(printable(f"written: {out}"), err=True)
     return ExitStatus.STOPPED if status is ExitStatus.DONE and any(each.stopped for each in answers) else status

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import ScenarioError, UnwrittenError
 
 EXTRAS = {"pyarrow": "parquet", "matplotlib": "plot", "torch": "probe"}
 """Optional libraries and the extra of ieco_opt that brings each."""
@@ -113,7 +113,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises
     ------
-    ScenarioError
+    UnwrittenError
         The file cannot be written.
     """
     try:
@@ -123,12 +123,12 @@ def replace_file(path: Path, content: bytes) -> None:
         else:
             _write_and_replace(path.resolve(), content)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, UnwrittenError) from error
 
 
-def _unwritable(path: Path, error: OSError) -> ScenarioError:
+def _unwritable(path: Path, error: OSError, kind: type[ScenarioError] = ScenarioError) -> ScenarioError:
     message = f"cannot be written ({error.strerror or error}); expected a file name in a writable folder"
-    return ScenarioError.single(message, file=str(path))
+    return kind.single(message, file=str(path))
 
 
 def _beside(folder: Path) -> Path:

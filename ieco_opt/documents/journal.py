@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from ieco_opt.documents.json_document import parse
-from ieco_opt.errors import ScenarioError
+from ieco_opt.errors import ScenarioError, UnwrittenError
 
 
 class Journal:
@@ -23,15 +23,27 @@ class Journal:
         Values of the complete lines that it held when it was opened.
     """
 
-    def __init__(self, file: IO[bytes], lines: tuple[object, ...]) -> None:
+    def __init__(self, file: FileIO, lines: tuple[object, ...]) -> None:
         self._file = file
         self.lines = lines
 
     def append(self, value: object) -> None:
-        """Write a line; it is on the disk when this returns."""
-        self._file.write(json.dumps(value).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Write a line; it is on the disk when this returns.
+
+        Raises
+        ------
+        UnwrittenError
+            The disk takes no more of it; a part of the line is dropped when the file is opened again.
+        """
+        rest = json.dumps(value).encode() + b"\n"
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UnwrittenError.single(
+                f"cannot be written ({error.strerror or error})", file=self._file.name
+            ) from error
 
     def clear(self) -> None:
         """Forget every line."""
@@ -50,7 +62,8 @@ def opened(path: Path) -> Iterator[Journal]:
         The file cannot be opened, is no journal, or another process writes to it.
     """
     try:
-        file = path.open("a+b")
+        # Without a buffer, of which closing would try to write what could not be written.
+        file = path.open("a+b", buffering=0)
     except OSError as error:
         raise ScenarioError.single(f"cannot be opened ({error.strerror or error})", file=str(path)) from None
     with file:
@@ -62,7 +75,7 @@ def opened(path: Path) -> Iterator[Journal]:
         yield Journal(file, tuple(_values(complete, path)))
 
 
-def _lock(file: IO[bytes], path: Path) -> None:
+def _lock(file: FileIO, path: Path) -> None:
     """Keep others out until the file is closed, where the system can."""
     if sys.platform == "win32":
         return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ieco_opt.design_space.segments import Segments
 from ieco_opt.design_space.space import DesignSpace
-from ieco_opt.errors import ScenarioError
+from ieco_opt.documents.destinations import replace_file
+from ieco_opt.errors import ScenarioError, UnwrittenError
 from ieco_opt.programs.deployment import Objective, ProgramData, build_program
 from ieco_opt.programs.naming import segment_names
 
@@ -57,17 +59,26 @@ def write_program(model: Any, path: Path) -> ExportedProgram:
     Raises
     ------
     ScenarioError
-        The ending is neither, or the file cannot be written.
+        The ending is neither, or there is no such folder.
+    UnwrittenError
+        The file cannot be written.
     """
     if path.suffix not in FORMATS:
         message = f"found the ending '{path.suffix}', expected one of {', '.join(FORMATS)}"
         raise ScenarioError.single(message, field="out", file=str(path))
+    if not path.resolve().parent.is_dir():
+        message = f"cannot be written (the folder {path.parent} does not exist)"
+        raise ScenarioError.single(message, field="out", file=str(path))
     # The writers are plugins of the whole environment, which takes longer to import than a program to build.
     import pyomo.environ  # noqa: F401
 
-    try:
-        model.write(str(path), io_options={"symbolic_solver_labels": True})
-    except OSError as error:
-        message = f"cannot be written ({error.strerror})"
-        raise ScenarioError.single(message, field="out", file=str(path)) from error
+    # Pyomo writes piece by piece; a file that another solver reads is there completely or not at all.
+    with TemporaryDirectory(prefix="ieco-opt-") as folder:
+        written = Path(folder) / f"program{path.suffix}"
+        try:
+            model.write(str(written), io_options={"symbolic_solver_labels": True})
+        except OSError as error:
+            message = f"cannot be written ({error.strerror or error})"
+            raise UnwrittenError.single(message, file=str(path)) from error
+        replace_file(path, written.read_bytes())
     return ExportedProgram(model.nvariables(), model.nconstraints())

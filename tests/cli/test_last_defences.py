@@ -78,6 +78,36 @@ def test_a_file_that_cannot_be_written_after_all_loses_no_answer(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(("command", "name", "shown"), [("report", "x.html", "the fastest"), ("export", "x.lp", "")])
+def test_what_a_full_device_does_not_take_is_no_wrong_input(
+    command: str, name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, saved = tmp_path / name, tmp_path / "saved.json"
+    out.symlink_to("/dev/full")
+    assert status_of("solve", str(BUDGET), "--quiet", "--out", str(saved)) == ExitStatus.DONE
+    source = saved if command == "report" else BUDGET
+    assert status_of(command, str(source), "--quiet", "--out", str(out)) == ExitStatus.INTERNAL_ERROR
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {out}: cannot be written (No space left on device)")
+    assert len(said.err.splitlines()) == 1
+    assert shown in said.out
+
+
+def test_a_program_is_written_completely_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import resource
+
+    out = tmp_path / "x.lp"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        status = status_of("export", str(BUDGET), "--quiet", "--out", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert status == ExitStatus.INTERNAL_ERROR
+    assert capsys.readouterr().err.startswith(f"error: {out}: cannot be written (File too large)")
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_an_unforeseen_error_is_one_line_and_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from ieco_opt.documents import csv_table, json_document, yaml_document
+from ieco_opt.documents.journal import opened
 from ieco_opt.documents.origin import dotted, shortened, undotted
 from ieco_opt.documents.text_file import read_text
-from ieco_opt.errors import Fault, ScenarioError, printable
+from ieco_opt.errors import Fault, ScenarioError, UnwrittenError, printable
 
 PACKAGE = ROOT / "ieco_opt"
 
@@ -223,3 +225,18 @@ def test_lists_of_names_are_cut_to_a_line() -> None:
 def test_locations_are_read_back(location: list[str | int]) -> None:
     location = ["top", *location]
     assert undotted(dotted(tuple(location))) == tuple(location)
+
+
+def test_a_journal_that_the_disk_takes_no_more_of_is_named_and_keeps_what_it_has(tmp_path: Path) -> None:
+    path, limits = tmp_path / "x.journal", resource.getrlimit(resource.RLIMIT_FSIZE)
+    with opened(path) as journal:
+        journal.append("first")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12, limits[1]))
+        try:
+            with pytest.raises(UnwrittenError, match="cannot be written") as refused:
+                journal.append("second")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [fault.file for fault in refused.value.faults] == [str(path)]
+    with opened(path) as journal:
+        assert journal.lines == ("first",)
