@@ -157,7 +157,7 @@ class FleetPlanner:
         model = build_fleet_program(FleetProgramData(problem, Goal.ANY, dict(epsilons)))
         solution = self._run(model, ())
         if not solution.has_incumbent and solution.outcome is not Outcome.INFEASIBLE:
-            raise Stopped("a time limit ended the solver")
+            raise Stopped(self.run.reason())
         return solution.has_incumbent
 
     def least_violation(
@@ -196,7 +196,7 @@ class FleetPlanner:
         if solution.outcome is Outcome.INFEASIBLE:
             return None
         if solution.outcome is not Outcome.OPTIMAL:
-            raise Stopped("a time limit ended the solver")
+            raise Stopped(self.run.reason())
         decision = read_fleet_decision(model, data.problem)
         totals = totals_of(data.problem, decision.instances, decision.nodes, decision.share)
         return decision.violation, totals
@@ -368,7 +368,7 @@ class FleetPlanner:
 
         try:
             solution = self._run(model, start, self.report)
-            reason = self.run.reason("a time limit ended the solver")
+            reason = self.run.reason()
         except Stopped as stop:
             if not start:
                 raise

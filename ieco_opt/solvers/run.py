@@ -151,8 +151,13 @@ class Run:
             return stop.reason
         return None
 
-    def reason(self, limit: str) -> str:
-        """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``."""
+    def reason(self, limit: str = "") -> str:
+        """Why a solve ended early: an interrupt, whatever else it looks like, or ``limit``.
+
+        By default that limit is one of time, unless options of HiGHS count nodes or solutions: then it may be either.
+        """
+        counts = any(name.startswith("mip_max_") for name in self.config.options)
+        limit = limit or f"a {'' if counts else 'time '}limit ended the solver"
         return INTERRUPTED if self.interrupt.requested else limit
 
 

@@ -19,7 +19,7 @@ from processes import called, interrupted
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 import ieco_opt
-from ieco_opt.errors import InfeasibleError, ScenarioError
+from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.program import packing as fleet_packing
 from ieco_opt.fleet.space import build_fleet_space
@@ -223,6 +223,12 @@ def test_an_interrupt_keeps_incumbent_and_bound() -> None:
     assert plan is not None
     assert 0.0 < plan.bound < plan.value
     assert plan.status == "feasible"
+
+
+def test_a_limit_that_counts_nodes_is_not_called_one_of_time() -> None:
+    config = replace(load_solver_config("fleet"), patience_s=None, options={"mip_max_nodes": 0})
+    with pytest.raises(SearchStoppedError, match=r"\(a limit ended the solver\)"):
+        ieco_opt.plan(hard_fleet(30), solver_config=config)
 
 
 def test_a_gap_is_accepted_after_patience() -> None:

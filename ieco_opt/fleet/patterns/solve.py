@@ -293,7 +293,7 @@ class _Masters:
             return known
         if not solution.has_incumbent:
             if known is None and stopped:
-                raise Stopped(search.run.reason("a time limit ended the solver"))
+                raise Stopped(search.run.reason())
             return None if known is None else replace(known, bound=max(known.bound, bound), stopped=stopped)
         plan = decided_plan(search.data, search.speed_factor, read_master_decision(model, master))
         if known is not None and known.plan.value < plan.value:
