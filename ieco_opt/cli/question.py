@@ -32,6 +32,7 @@ _OF_BOTH: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "min_speed": (("--min-speed",), {"metavar": "TOKENS/S", "help": "The same as a least speed of each user."}),
     "weights": (("--weights",), {"metavar": "PRECISION", "help": "Such as fp8.  [default: the checkpoint's]"}),
     "engine": (("--engine",), {"metavar": "NAME", "help": "vllm, sglang or trtllm.  [default: any]"}),
+    "profile": (("--profile",), {"metavar": "NAME|FILE", "help": "Calibration of times.  [default: the catalog's]"}),
 }
 
 _OF_PLANS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -126,6 +127,7 @@ _FIELDS = {
     r"workloads\[0\]\.min_speed": "--tpot",
     r"workloads\[0\]\.max_time_to_first_token_s": "--ttft",
     r"limits\.max_usd_per_hour": "--budget",
+    r"profile.*": "--profile",
 }
 """Options by the fields of the fleet that they become."""
 

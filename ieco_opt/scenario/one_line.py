@@ -9,6 +9,7 @@ from typing import TypedDict, TypeVar
 
 from ieco_opt import catalog
 from ieco_opt.catalog.parameters import total_params
+from ieco_opt.catalog.profiles import is_calibration_file
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model
 from ieco_opt.documents.near import near
 from ieco_opt.documents.origin import Origin, found, shortened
@@ -41,6 +42,7 @@ class Asked(TypedDict, total=False):
     minimise: str | None
     weights: str | Sequence[str] | None
     engine: str | Sequence[str] | None
+    profile: str | Sequence[str] | None
     budget: str | float | None
     owned: bool
 
@@ -56,7 +58,7 @@ def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
         ``gpus`` such as ``32xH200`` or ``64xMI300X@1.40``, or several; ``isl`` and ``osl``, tokens of a prompt and of
         an answer; ``ttft`` (seconds, or with a unit) and ``tpot`` (milliseconds, or with a unit) or ``min_speed``
         (tokens/s); ``rate`` of requests, without which as many as possible are served; ``minimise`` (``cost``, ``gpus``
-        or ``power``); ``weights``, ``engine``; ``budget`` in $/h; ``owned``: GPUs cost nothing.
+        or ``power``); ``weights``, ``engine``, ``profile``; ``budget`` in $/h; ``owned``: GPUs cost nothing.
 
     Raises
     ------
@@ -73,6 +75,7 @@ def fleet_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
         "name": reading.title(cards),
         "pools": list(pools_of(cards, owned=asked.get("owned", False))),
         "workloads": [reading.workload],
+        **reading.profile,
         **({} if budget is None else {"limits": {"max_usd_per_hour": budget}}),
         "objective": objective,
     }
@@ -96,6 +99,7 @@ def deployment_mapping(model: str | Path, asked: Asked) -> dict[str, object]:
         "model": workload["model"],
         "accelerators": [_priced(each, kind) for each, kind in cards],
         **{name: workload[name] for name in ("weights", "engine") if name in workload},
+        **reading.profile,
         "workload": {name: workload[name] for name in ("prompt_tokens", "output_tokens")},
         "design_space": {"max_gpus": counts[0]},
         "limits": {name: workload[name] for name in limits if name in workload},
@@ -120,6 +124,7 @@ class _Reading:
         read = self._read(lambda: model_of(reference, ("model",), Fidelity.DEPLOYABLE, _NOWHERE))
         self._model = read if isinstance(read, Model) else None
         self.workload = self._workload(reference)
+        self.profile = _profile(asked.get("profile"))
 
     def refuse(self, field: str, message: str) -> None:
         """Keep a fault."""
@@ -204,6 +209,14 @@ def _priced(cards: Cards, kind: Accelerator) -> str | dict[str, object]:
 
 def _milliseconds(value: str | float, field: str) -> float:
     return quantities.seconds(value, field, unit="ms")
+
+
+def _profile(asked: str | Sequence[str] | None) -> dict[str, object]:
+    """The field of a scenario, which may be written anywhere, so files have their whole path."""
+    if asked is None:
+        return {}
+    names = [asked] if isinstance(asked, str) else list(asked)
+    return {"profile": [str(Path(each).absolute()) if is_calibration_file(each) else each for each in names]}
 
 
 def _file_of(reference: str) -> str | None:

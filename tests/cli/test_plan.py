@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 import ieco_opt
+from ieco_opt.catalog.profiles import calibrations
 from ieco_opt.cli.exit_status import ExitStatus
 from ieco_opt.cli.main import main
+from ieco_opt.documents.yaml_document import yaml_text
 from ieco_opt.errors import SearchStoppedError
 
 LENGTHS = ("--isl", "1k", "--osl", "200")
@@ -126,6 +128,25 @@ def test_the_scenario_is_written(tmp_path: Path) -> None:
     assert written["workloads"][0]["min_speed"] == pytest.approx(50.0)
     found = ieco_opt.plan(ieco_opt.load_scenario(path))
     assert found.plans == ieco_opt.load_result(tmp_path / "plan.json").plans  # type: ignore[attr-defined]
+
+
+def test_a_profile_of_ones_own_is_found_from_wherever_the_scenario_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("elsewhere").mkdir()
+    (hopper,) = (each for each in calibrations() if each.name == "hopper-2026-07")
+    own = hopper.model_copy(update={"name": "mine", "layer_s": 2.0 * hopper.layer_s})
+    Path("mine.yaml").write_text(yaml_text(own.model_dump(mode="json", exclude_defaults=True)))
+    asked = (*ASKED, "--brief", "--quiet", "--profile", "mine.yaml", "--write", "elsewhere/asked.yaml")
+    assert status_of(*asked, "--out", "plan.json") == ExitStatus.DONE
+    saved = ieco_opt.load_result("plan.json")
+    assert {row.profile for row in saved.plans[0].instances} == {"mine"}  # type: ignore[attr-defined]
+    assert ieco_opt.plan(ieco_opt.load_scenario("elsewhere/asked.yaml")).plans == saved.plans  # type: ignore[attr-defined]
+    solve = ("solve", "Llama-3.1-8B", "--gpus", "1xH100", "--isl", "1k", "--osl", "100", "--quiet")
+    assert status_of(*solve, "--profile", "mine.yaml", "--out", "one.json") == ExitStatus.DONE
+    assert ieco_opt.load_result("one.json").deployments[0].profile == "mine"  # type: ignore[attr-defined]
+    assert status_of(*ASKED, "--profile", "nobodys") == ExitStatus.WRONG_INPUT
 
 
 def test_with_a_rate_it_is_about_what_that_takes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ def test_every_wish_has_its_field() -> None:
         minimise="gpus",
         weights="fp8",
         engine="vllm, sglang",
+        profile="paper-constants",
         budget="$20/h",
         owned=True,
     )
@@ -61,6 +62,7 @@ def test_every_wish_has_its_field() -> None:
         }
     ]
     assert (found["limits"], found["objective"]) == ({"max_usd_per_hour": 20.0}, "gpus")
+    assert found["profile"] == ["paper-constants"]
 
 
 def test_without_a_rate_as_many_as_possible_are_served() -> None:
@@ -113,7 +115,7 @@ def test_all_that_is_wrong_is_said_at_once_under_the_name_it_has() -> None:
 
 
 @pytest.mark.parametrize("asks", [ieco_opt.plan, ieco_opt.alternatives])
-@pytest.mark.parametrize(("name", "expected"), [("tppot", "perhaps tpot"), ("profile", "gpus, isl, osl, ttft")])
+@pytest.mark.parametrize(("name", "expected"), [("tppot", "perhaps tpot"), ("colour", "gpus, isl, osl, ttft")])
 def test_what_nobody_asks_is_refused_by_its_name(asks: Any, name: str, expected: str) -> None:
     with pytest.raises(ScenarioError, match=f"^{name}: unknown question, expected {expected}"):
         asks(model="Llama-3.1-8B", gpus="1xH100", isl=1000, osl=200, **{name: "30ms"})
