@@ -123,14 +123,32 @@ def counts_of(plan: Plan, problem: FleetProblem) -> tuple[int, ...] | None:
     of use there are left out.
     """
     counts = [0] * len(problem.columns)
-    positions = {column: at for at, column in enumerate(problem.columns)}
-    for column, count in zip(plan.problem.columns, plan.counts, strict=True):
-        if count:
-            at = positions[column] if column in positions else _in_place_of(column, problem)
-            if at is None:
-                return None
-            counts[at] = min(counts[at] + count, problem.most[at])
+    for at, column in _running_in(plan, problem).items():
+        if column is None:
+            return None
+        counts[column] = min(counts[column] + plan.counts[at], problem.most[column])
     return tuple(counts)
+
+
+def slices_of(plan: Plan, problem: FleetProblem) -> Counter[tuple[int, int]]:
+    """Slices of each class, by column of another problem and class, that a plan puts there."""
+    found: Counter[tuple[int, int]] = Counter()
+    columns = _running_in(plan, problem)
+    for (at, c), part in plan.share.items():
+        slices = plan.problem.workloads[plan.problem.columns[at].workload].slices
+        if slices is not None and (column := columns.get(at)) is not None:
+            found[column, c] += round(part * slices)
+    return found
+
+
+def _running_in(plan: Plan, problem: FleetProblem) -> dict[int, int | None]:
+    """Positions, in another problem, of the columns that run in a plan; ``None``: there is no such column."""
+    positions = {column: at for at, column in enumerate(problem.columns)}
+    return {
+        at: positions[column] if column in positions else _in_place_of(column, problem)
+        for at, (column, count) in enumerate(zip(plan.problem.columns, plan.counts, strict=True))
+        if count
+    }
 
 
 def _in_place_of(column: Column, problem: FleetProblem) -> int | None:

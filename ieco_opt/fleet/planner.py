@@ -10,13 +10,13 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
-from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, totals_of
+from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, slices_of, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.load_program import build_load_program
 from ieco_opt.fleet.program.loads import PER_KWH
 from ieco_opt.fleet.program.plan import build_fleet_program, caps_of
-from ieco_opt.fleet.program.start import starting_counts, whole_counts
+from ieco_opt.fleet.program.start import sliced_shares, starting_counts, whole_counts
 from ieco_opt.fleet.space import FleetProblem, FleetSpace
 from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.outcome import Outcome, Solution
@@ -343,6 +343,7 @@ class FleetPlanner:
         """
         relaxed = [variable.value or 0.0 for variable in model.instances.values()]
         counts = None if known is None else counts_of(known, data.problem)
+        slices = None if known is None or counts is None else slices_of(known, data.problem)
         if data.least_covered < 1.0:
             counts = counts or whole_counts(relaxed)
         else:
@@ -350,10 +351,14 @@ class FleetPlanner:
         if counts is None:
             return []
         # HiGHS would complete the instances itself, but then reports bounds of that as if they were the program's.
-        for variable, count in zip(model.instances.values(), counts, strict=True):
-            variable.fix(count)
+        held = list(zip(model.instances.values(), counts, strict=True))
+        if slices is not None:
+            # Slices stay where they are: to place them anew can be as hard as the program.
+            held += [(share, slices[at]) for at, share in sliced_shares(model, data.problem).items()]
+        for variable, value in held:
+            variable.fix(value)
         completed = self._completions.solve(model)
-        for variable in model.instances.values():
+        for variable, _ in held:
             variable.unfix()
         if not completed.has_incumbent:
             return []

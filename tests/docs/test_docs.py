@@ -26,7 +26,8 @@ from ieco_opt.results.plan import NodeRow, PoolSummary, WorkloadSummary
 
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *DOCS]
+BENCHMARKS = ROOT / "benchmarks" / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", BENCHMARKS, *DOCS]
 PACKAGE = ROOT / "ieco_opt"
 
 MOST_WORDS = 700
@@ -67,6 +68,12 @@ def test_commands_exist_and_take_their_options(page: Path) -> None:
 def test_names_that_benchmarks_and_examples_import_exist(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(script.parent)
     runpy.run_path(str(script))
+
+
+def test_the_page_of_benchmarks_has_a_row_for_every_script() -> None:
+    rows = re.findall(r"^\| \[(\S+)\]\(\1\) \| (?:run by \[|`)", BENCHMARKS.read_text("utf-8"), re.MULTILINE)
+    scripts = [path.name for path in BENCHMARKS.parent.iterdir() if path.suffix in (".py", ".sh")]
+    assert sorted(rows) == sorted(scripts)
 
 
 def test_the_readme_is_short() -> None:

@@ -194,6 +194,25 @@ def test_slack_of_slices_is_not_called_proven_where_its_search_ends(
     assert ended
 
 
+def test_slices_of_a_known_plan_are_not_placed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, anew = SolverSession.solve, []
+
+    def watched(self: SolverSession, model: Any, *arguments: Any, **named: Any) -> Solution:
+        if model.name == "fleet" and all(each.fixed for each in model.instances.values()):
+            anew.append(not all(each.fixed for each in model.share.values()))
+        return honest(self, model, *arguments, **named)
+
+    monkeypatch.setattr(SolverSession, "solve", watched)
+    (workload,) = OF_SLICES["alone"]
+    unhurried = {name: value for name, value in workload.items() if name != "min_speed"}
+    found = result(unhurried, pool={"gpus": 10, "owned_gpus": 10, "rented_by": "gpu", "node_size": 10})
+    assert [level.criterion for level in found[0].levels] == ["slack", "gpus", "instances"]
+    # Of the cost no plan is known yet; what is asked then starts from one.
+    assert anew[0]
+    assert len(anew) >= 4
+    assert not any(anew[1:])
+
+
 def test_a_factor_that_may_rise_again_is_not_called_proven() -> None:
     # Slow decoding is not in time for the long class; at a greater factor it does not serve that class, and may run.
     fleet = load_fleet_mapping(

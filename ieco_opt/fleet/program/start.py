@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from ieco_opt.fleet.columns import MODES
 from ieco_opt.fleet.program.data import Goal, Quantity
@@ -37,6 +38,13 @@ def starting_counts(
 def whole_counts(relaxed: Sequence[float]) -> tuple[int, ...]:
     """Whole instances of the relaxation."""
     return tuple(math.floor(count + _ROUNDING) for count in relaxed)
+
+
+def sliced_shares(model: Any, problem: FleetProblem) -> dict[tuple[int, int], Any]:
+    """Variables of the program that count slices, by column and class."""
+    positions = {name: at for at, name in enumerate(model.columns)}
+    shares = {(positions[name], c): variable for (name, c), variable in model.share.items()}
+    return {at: share for at, share in shares.items() if problem.workloads[problem.columns[at[0]].workload].is_sliced}
 
 
 def _with_mixes(problem: FleetProblem, base: Sequence[int], relaxed: Sequence[float]) -> list[int]:
