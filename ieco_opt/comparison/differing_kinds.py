@@ -9,7 +9,7 @@ from ieco_opt.results.alternatives import Alternatives
 from ieco_opt.results.comparison import Comparison, HeuristicResult
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.difference import HeuristicChange
-from ieco_opt.results.explanation import Explanation, InfeasibleSubset, Loosened
+from ieco_opt.results.explanation import Explanation, InfeasibleSubset, Loosened, TimeShare
 from ieco_opt.results.fleet_explanation import FleetExplanation, Held, TokenTime
 
 _HELD = ("tpot_share", "first_token_share", "memory_share", "load", "next_batch", "held_by")
@@ -38,8 +38,7 @@ def of_explanation(result: Explanation) -> dict[str, Any]:
             f"{name}.batch": one.batch,
         }
     for time in result.times:
-        figures[f"times.{time.part}.{time.resource}.seconds"] = time.seconds
-        figures[f"times.{time.part}.{time.resource}.hidden"] = time.hidden
+        figures[f"times.{time.part}.{time.resource}.{_seconds(time)}"] = time.seconds
     return figures
 
 
@@ -88,9 +87,13 @@ def of_fleet_explanation(result: FleetExplanation) -> dict[str, Any]:
     for held in result.held:
         figures |= {f"held.{_row(held)}.{name}": getattr(held, name) for name in _HELD}
     for time in result.times:
-        figures[f"times.{_row(time)}.{time.term}.seconds"] = time.seconds
-        figures[f"times.{_row(time)}.{time.term}.hidden"] = time.hidden
+        figures[f"times.{_row(time)}.{time.term}.{_seconds(time)}"] = time.seconds
     return figures
+
+
+def _seconds(time: TimeShare | TokenTime) -> str:
+    """A time may be told in two, what is seen of it and what is hidden."""
+    return "hidden_seconds" if time.hidden else "seconds"
 
 
 def _row(of: Held | TokenTime) -> str:

@@ -15,8 +15,9 @@ from ieco_opt.explanation.pool import Pool
 from ieco_opt.explanation.search import Goal, Pick, best, reach
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
+from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.times import PassTime
-from ieco_opt.results.deployment import RESOURCES, Deployment
+from ieco_opt.results.deployment import Bottleneck, Deployment
 from ieco_opt.results.explanation import LimitEffect, Loosened, MarginCost, RunnerUp, TimeShare
 from ieco_opt.results.guarantee import Status
 
@@ -45,23 +46,38 @@ class Question:
 
 
 def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
-    """The four times of the model, and apart from them those of the draft model if there is one."""
+    """The four times of the model, and apart from them those of the draft model if there is one.
+
+    Of memory and compute the lesser is hidden behind the other. What a calibrated pass adds to the longer of the two,
+    attention and prompts, goes on behind nothing: a time of which a part is hidden is told in two.
+    """
     row, batch = pool.alternatives.take(np.array([pick.row])), np.array([float(pick.batch)])
-    parts: list[tuple[Literal["model", "draft"], PassTime, float]] = [("model", row.model, row.model_share[0])]
+    passes: list[tuple[Literal["model", "draft"], PassTime, float]] = [("model", row.model, row.model_share[0])]
     if row.draft_share[0] > 0.0:
-        parts.append(("draft", row.draft, row.draft_share[0]))
-    times = []
-    for part, time, share in parts:
-        components = time.components(batch)
-        seconds = {resource: float(share * getattr(components, column)[0]) for column, resource in RESOURCES.items()}
-        behind = "compute" if seconds["memory"] >= seconds["compute"] else "memory"
-        # What prompts compute beside a calibrated pass goes on behind nothing.
-        hides = behind == "memory" or not time.prompt_slope_s.any()
-        times += [
-            TimeShare(part, name, value, value / pick.latency_s, hidden=hides and name == behind)
-            for name, value in seconds.items()
-        ]
-    return tuple(times)
+        passes.append(("draft", row.draft, row.draft_share[0]))
+    return tuple(
+        TimeShare(part, name, float(share * seconds), float(share * seconds / pick.latency_s), hidden=hidden)
+        for part, time, share in passes
+        for name, seconds, hidden in _seen_and_hidden(time, batch)
+    )
+
+
+def _seen_and_hidden(time: PassTime, batch: Array) -> Iterator[tuple[Bottleneck, float, bool]]:
+    """Times of one pass: what of each is seen, and what is hidden."""
+    memory_s, compute_s = float(time.memory_s(batch)[0]), float(time.arithmetic_s(batch)[0])
+    yield "launch overhead", float(time.kernel_s[0]), False
+    yield "network", float(time.network_s(batch)[0]), False
+    both: tuple[tuple[Bottleneck, float, Array, bool], ...] = (
+        ("memory", memory_s, time.attention_slope_s, memory_s < compute_s),
+        ("compute", compute_s, time.prompt_slope_s, compute_s <= memory_s),
+    )
+    for name, overlapping_s, apart, hidden in both:
+        apart_s = float(apart[0] * batch[0])
+        seen_s = apart_s if hidden else apart_s + overlapping_s
+        if seen_s > 0.0:
+            yield name, seen_s, False
+        if hidden:
+            yield name, overlapping_s, True
 
 
 def limit_effects(question: Question, winner: Pick) -> Iterator[LimitEffect]:

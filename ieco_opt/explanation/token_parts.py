@@ -52,7 +52,9 @@ def parts_of_pass(time: PassTime, batch: Array) -> Iterator[Part]:
         Part("launch overhead", float(time.kernel_s[0])),
         Part("network", float(time.network_s(batch)[0])),
         _working("weights", weights, hidden=behind_compute),
-        _working("cache", moved + apart, hidden=behind_compute and moved > 0.0),
+        # A calibrated pass reads the cache behind nothing.
+        _working("cache", apart if behind_compute else moved + apart),
+        _working("cache", moved if behind_compute else 0.0, hidden=True),
         _working("compute", compute, hidden=not behind_compute),
         _working("prompts", float(time.prompt_slope_s[0]) * held),
     )

@@ -28,7 +28,10 @@ NewValue = Annotated[Integer | Number | None, expecting("a number or null")]
 
 @dataclass(frozen=True, slots=True)
 class TimeShare(Record):
-    """One of the four times of the model's pass, or of the draft model's.
+    """One of the four times of the model's pass, or of the draft model's, or what of it is hidden.
+
+    Attention and prompts of a calibrated pass go on behind nothing, so of a memory time may be two: what is hidden
+    behind compute, and what is seen. Those that are not hidden add up to the latency.
 
     Attributes
     ----------
@@ -41,7 +44,7 @@ class TimeShare(Record):
     share
         Of the latency; what is hidden has a share too, but the latency does not contain it.
     hidden
-        Whether the time goes on behind a longer one: the lesser of memory and compute.
+        Whether the time goes on behind a longer one: what overlaps of memory and compute, the lesser of the two.
     """
 
     part: Literal["model", "draft"]

@@ -97,27 +97,35 @@ def _memory(chosen: Deployment) -> list[str]:
 def _times(explanation: Explanation) -> list[str]:
     assert explanation.chosen is not None
     lines = [f"Where the time per output token goes ({1e3 * explanation.chosen.latency_s:.4g} ms)"]
-    several = any(time.part == "draft" for time in explanation.times)
     largest = max((time for time in explanation.times if not time.hidden), key=lambda time: time.seconds)
-    for time in explanation.times:
-        resource = time.resource
-        label = f"{time.part}: {resource}" if several else resource
-        lines.append(f"  {label:<24}{1e3 * time.seconds:10.4f} ms  {_share(time, explanation.times)}".rstrip())
+    labels = _labels(explanation.times)
+    width = max(24, *map(len, labels))
+    for time, label in zip(explanation.times, labels, strict=True):
+        lines.append(f"  {label:<{width}}{1e3 * time.seconds:10.4f} ms  {_share(time)}".rstrip())
         if time is largest:
             lines[-1] += "  <- the largest"
     return lines
 
 
-def _share(time: TimeShare, times: Sequence[TimeShare]) -> str:
+def _labels(times: Sequence[TimeShare]) -> list[str]:
+    """What each time is called; what is seen of one that is hidden in part is that of attention, or of prompts."""
+    several = any(time.part == "draft" for time in times)
+    partly = {(time.part, time.resource) for time in times if time.hidden}
+    return [
+        (f"{time.part}: " if several else "")
+        + time.resource
+        + (_APART[time.resource] if not time.hidden and (time.part, time.resource) in partly else "")
+        for time in times
+    ]
+
+
+_APART = {"memory": " of attention", "compute": " of prompts"}
+
+
+def _share(time: TimeShare) -> str:
     if not time.hidden:
         return f"{100.0 * time.share:5.1f} %"
-    overlapping = ("memory", "compute")
-    longer = next(
-        resource
-        for each in times
-        if each.part == time.part and not each.hidden and (resource := each.resource) in overlapping
-    )
-    return f"   -     hidden behind {longer}"
+    return f"   -     hidden behind {'compute' if time.resource == 'memory' else 'memory'}"
 
 
 def _limits(explanation: Explanation) -> list[str]:
