@@ -7,6 +7,9 @@ from typing import Any
 
 Mapping = dict[str, Any]
 
+_TOO_SHORT = ("max_context_tokens",)
+"""What no longer holds of a model whose requests become longer."""
+
 
 def leaning_model(rng: random.Random, mapping: Mapping) -> Mapping:
     """Change a drawn scenario without servers and with an own model such that one rule may decide."""
@@ -22,7 +25,8 @@ def _whole_layers(rng: random.Random, mapping: Mapping) -> Mapping:
     blocks = [{"layers": with_cache, "attention": cached}, {"layers": layers - with_cache, "attention": others}]
     feed_forward = [{"layers": layers, "width": 8192}]
     model = mapping["model"] | {"layers": layers, "width": width, "blocks": blocks, "feed_forward": feed_forward}
-    model.pop("attention", None)
+    for name in ("attention", *_TOO_SHORT):
+        model.pop(name, None)
     space = mapping["design_space"] | {"pipeline_parallel": rng.choice(([2], [2], [2, 3]))}
     return mapping | {"model": model, "design_space": space, "workload": mapping["workload"] | {"context_tokens": 8000}}
 
@@ -37,6 +41,7 @@ def _means(rng: random.Random, mapping: Mapping) -> Mapping:
     """Draw a window that fills up while a reply is written."""
     attention = {"kind": "grouped_query", "query_heads": 16, "kv_heads": 16, "head_width": 128, "window": 3000}
     model = mapping["model"] | {"attention": attention}
-    model.pop("blocks", None)
+    for name in ("blocks", *_TOO_SHORT):
+        model.pop(name, None)
     tokens = {"context_tokens": rng.choice((300, 1000)), "output_tokens": 6000}
     return mapping | {"model": model, "workload": mapping["workload"] | tokens}
