@@ -10,6 +10,8 @@ from ieco_opt.engines.command import LaunchCommand
 from ieco_opt.engines.launch import ROUTER_PORT, Launch
 from ieco_opt.engines.server import Server, slug
 
+Values = dict[str, Any]
+
 MOUNT = "/etc/ieco-opt"
 """Where a container finds the file of its command."""
 
@@ -18,11 +20,13 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where ranks of one node exchange dat
 _RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu"}
 _MANAGED = {"app.kubernetes.io/managed-by": "ieco-opt"}
 
+# Else the cluster gives pods the address of every service as variables, and that of a service `vllm` is VLLM_PORT,
+# which vLLM reads as a number (vllm/envs.py:519).
+_UNTOLD: Values = {"enableServiceLinks": False}
+
 # Private characters stand for variables of the cluster until everything else is protected from being taken for one.
 _LEADER, _RANK = "\ue000leader\ue000", "\ue000rank\ue000"
 _VARIABLES = {_LEADER: "$(LWS_LEADER_ADDRESS)", _RANK: "$(LWS_WORKER_INDEX)"}
-
-Values = dict[str, Any]
 
 
 def manifests(launches: Sequence[Launch], token_secret: str | None = None) -> str:
@@ -139,7 +143,7 @@ def _pod(server: Server, node: int, token_secret: str | None) -> Values:
         "volumeMounts": [{"name": "shm", "mountPath": _SHARED_MEMORY}, *_mounts(server.config)],
     }
     volumes = [{"name": "shm", "emptyDir": {"medium": "Memory"}}, *_volumes(server.name, server.config)]
-    return {"containers": [_given(container)], "volumes": volumes}
+    return {**_UNTOLD, "containers": [_given(container)], "volumes": volumes}
 
 
 def _probe(port: int) -> Values:
@@ -185,7 +189,7 @@ def _router(command: LaunchCommand) -> Iterator[Values]:
         "ports": [{"name": "http", "containerPort": ROUTER_PORT}],
         "volumeMounts": _mounts(content),
     }
-    pod = _given({"containers": [_given(container)], "volumes": _volumes(command.name, content)})
+    pod = _given({**_UNTOLD, "containers": [_given(container)], "volumes": _volumes(command.name, content)})
     yield _deployment(command.name, pod, {"ieco-opt/engine-versions": command.version})
 
 

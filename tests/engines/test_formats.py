@@ -237,6 +237,17 @@ def test_routers_stand_in_every_format(engine: str) -> None:
     assert f"p:{profile(engine).port}" in addresses
 
 
+def test_a_service_that_is_called_as_a_server_is_tells_it_nothing() -> None:
+    """Clusters tell pods of a service `vllm` by VLLM_PORT=tcp://..., which vLLM refuses as its own port."""
+    made = documents(manifests([*launch(server(title="vllm"), two_nodes("vllm")), *routed("vllm")]))
+    leader_and_workers = next(each for each in made if each["kind"] == "LeaderWorkerSet")["spec"][
+        "leaderWorkerTemplate"
+    ]
+    pods = [each["spec"]["template"]["spec"] for each in made if each["kind"] == "Deployment"]
+    pods += [leader_and_workers[f"{role}Template"]["spec"] for role in ("leader", "worker")]
+    assert [pod["enableServiceLinks"] for pod in pods] == [False] * 6
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("engine", NAMES)
 def test_a_hostile_name_means_nothing_in_any_format(hostile: str, engine: str) -> None:
