@@ -38,7 +38,7 @@ from ieco_opt.engines.sections import Section
 from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import Fault, ScenarioError
 
-_USUAL_PORT, _LAST_PORT = 8000, 65_535
+_USUAL_PORT, _LAST_PORT, _LAST_STEP = 8000, 65_535, 1000
 _MOST_DIGITS = 15
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = ("any", "none")
@@ -81,6 +81,7 @@ def _built(section: Section) -> Profile:
         images=_texts_by_name(section.section("images")),
         devices=_devices(section.section("devices")),
         port=section.whole("port", 1, _LAST_PORT) or _USUAL_PORT,
+        port_step=(section.whole("port_step", 1, _LAST_STEP) if section.has("port_step") else 1) or 1,
         classes=tuple(_model_class(each) for each in section.sections("classes")),
         rules=tuple(_rule(each) for each in section.sections("accepts")),
         prices=_prices(section.section("prices")),

@@ -223,6 +223,8 @@ class Profile:
         Environment variable that says which accelerators of a node are used, by vendor.
     port
         That it listens on where nothing is said.
+    port_step
+        How far apart the ports of servers are that share a machine.
     precisions
         Formats that it loads, each with the flags that quantise a 16-bit checkpoint at loading (``None``: it cannot).
     kv_cache
@@ -242,6 +244,7 @@ class Profile:
     images: Mapping[str, str]
     devices: Mapping[str, str]
     port: int
+    port_step: int
     classes: tuple[ModelClass, ...]
     rules: tuple[Rule, ...]
     prices: Prices

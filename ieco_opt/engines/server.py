@@ -304,7 +304,7 @@ def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str,
     """What flags say of where a server runs."""
     return {
         "head": placed.hosts[0],
-        "head_port": str(HEAD_PORT + placed.instance),
+        "head_port": str(HEAD_PORT + profile.port_step * placed.instance),
         "config": options_path(named.out_folder, named.name, profile),
         "phase": placed.phase,
     }
@@ -361,7 +361,7 @@ def _numbers(
             "trust_remote_code": trust_remote_code,
             "node": 0,
             "instance": placed.instance,
-            "port": profile.port + placed.instance,
+            "port": profile.port + profile.port_step * placed.instance,
         }
     )
 

@@ -216,7 +216,7 @@ def test_prefill_and_decode_servers_have_their_router() -> None:
     )
     assert prefill[prefill.index("--disaggregation-mode") + 1] == "prefill"
     assert decode[decode.index("--disaggregation-mode") + 1] == "decode"
-    assert router[-5:] == ("--prefill", "http://h100-0:30000", "8998", "--decode", "http://h100-0:30001")
+    assert router[-5:] == ("--prefill", "http://h100-0:30000", "8998", "--decode", "http://h100-0:30010")
     commands = json.loads(json_of(routed("vllm")))
     assert '"kv_role": "kv_both"' in " ".join(commands[0]["argv"])
     assert commands[0]["env"]["VLLM_NIXL_SIDE_CHANNEL_PORT"] != commands[1]["env"]["VLLM_NIXL_SIDE_CHANNEL_PORT"]
@@ -224,6 +224,15 @@ def test_prefill_and_decode_servers_have_their_router() -> None:
     assert commands[2]["argv"][-4:] == ["--prefill", "http://h100-0:8000", "--decode", "http://h100-0:8001"]
     (file,) = json.loads(json_of(routed("trtllm")))[2]["files"].values()
     assert yaml.safe_load(file)["generation_servers"] == {"num_instances": 1, "urls": ["h100-0:8001"]}
+
+
+def test_servers_of_groups_on_one_machine_share_no_port() -> None:
+    """SGLang with attention groups takes seven ports from 233 above its own on (sglang/srt/server_args.py:818-855)."""
+    taken: list[int] = []
+    for instance in range(4):
+        of = server("sglang", Placed(("node-0",), ((instance,),), instance=instance, alone=False), tensor_parallel=1)
+        taken += [of.port, *range(of.port + 233, of.port + 240)]
+    assert len(set(taken)) == len(taken)
 
 
 @pytest.mark.parametrize("engine", NAMES)

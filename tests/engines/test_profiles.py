@@ -107,6 +107,7 @@ def test_names_are_taken_as_people_write_them() -> None:
         ("port: 8000", "port: 0", "port: found 0, expected a whole number from 1 to 65535"),
         ("port: 8000", "port: 65536", "port: found 65536, expected a whole number from 1 to 65535"),
         ("port: 8000", "port: 80.5", "port: found 80.5, expected a whole number"),
+        ("port: 8000", "port: 80\nport_step: 0", "port_step: found 0, expected a whole number from 1 to 1000"),
         ("digits: 4", "digits: 400", "digits: found 400, expected a whole number from 0 to 15"),
         ("unless: 1}", "unless: .nan}", "unless: found nan, expected a number"),
         (
