@@ -146,6 +146,15 @@ def test_mxfp4_on_rocm_needs_one_group_in_vllm_alone() -> None:
     assert reason("vllm", facts("gpt-oss-120b", "fp4", "B200-SXM"), **columns) == ""
 
 
+@pytest.mark.parametrize("model", ["Llama-3.3-70B", "Qwen3-235B-A22B"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_nvfp4_is_a_format_of_nvidia(engine: str, model: str) -> None:
+    """On ROCm vLLM unpacks it in every pass, and SGLang needs kernels that it does not bring."""
+    assert "NVFP4" in reason(engine, facts(model, "nvfp4", "MI355X"))
+    assert reason(engine, facts(model, "nvfp4", "B200-SXM")) == ""
+    assert reason(engine, facts(model, "mxfp4", "MI355X")) == ""
+
+
 def test_mxfp4_on_hopper_has_one_expert_rank_in_sglang() -> None:
     columns = {"tensor_parallel": 4, "expert_parallel": 4}
     assert "model_hook" in reason("sglang", facts("gpt-oss-120b", "fp4", "H100-SXM"), **columns)

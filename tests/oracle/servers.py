@@ -270,6 +270,14 @@ def _mxfp4_of_sglang(asked: Asked) -> bool:
     return not unspread or asked.spread == 1
 
 
+def _mxfp4_of_amd(asked: Asked) -> bool:
+    return asked.form == "mxfp4" and asked.accelerator.vendor == "amd"
+
+
+def _nvfp4_of_nvidia(asked: Asked) -> bool:
+    return asked.form != "nvfp4" or asked.accelerator.vendor != "amd"
+
+
 def _copies(asked: Asked) -> bool:
     return asked.setup.redundant == 0 or asked.spread > 1
 
@@ -334,9 +342,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "sglang": lambda asked: _in_pieces(asked, asked.ranks // asked.spread, "routed"),
         "trtllm": lambda asked: _in_blocks(asked, asked.ranks // asked.spread, asked.widths("routed")),
     },
-    "mxfp4": {
-        "vllm": lambda asked: asked.form != "mxfp4" or asked.accelerator.vendor != "amd" or asked.groups == 1,
-        "sglang": _mxfp4_of_sglang,
+    "mxfp4 and nvfp4": {
+        "vllm": lambda asked: _nvfp4_of_nvidia(asked) and (not _mxfp4_of_amd(asked) or asked.groups == 1),
+        "sglang": lambda asked: _nvfp4_of_nvidia(asked) and _mxfp4_of_sglang(asked),
     },
     "redundant experts": {"vllm": _copies_of_vllm, "sglang": _copies, "trtllm": _copies},
     "several machines": {

@@ -159,10 +159,10 @@ def test_rules_of_classes_and_formats() -> None:
         replace(MIXTURE, hf_architecture="GptOssForCausalLM"),
         replace(MIXTURE, hf_architecture="Qwen3MoeForCausalLM"),
     )
-    assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4") == ["mxfp4"]
+    assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4") == ["mxfp4 and nvfp4"]
     assert broken("sglang", gpt_oss, at(4, 1, 4), "mxfp4", replace(CARD, flops_4bit=4e6)) == []
     assert broken("sglang", gpt_oss, at(4), "mxfp4") == []
-    assert broken("vllm", gpt_oss, at(4, 2, 4), "mxfp4", AMD) == ["mxfp4"]
+    assert broken("vllm", gpt_oss, at(4, 2, 4), "mxfp4", AMD) == ["mxfp4 and nvfp4"]
     assert broken("vllm", gpt_oss, at(4, 2, 4), "mxfp4") == []
     assert broken("trtllm", gpt_oss, at(4), "mxfp4", AMD) == ["accelerators"]
     few = replace(qwen, feed_forward=(FeedForward(layers=5, width=512, experts=4, active=2),))
