@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -264,19 +264,19 @@ def server_of(
         raise ScenarioError.single(_UNPRICED, field=named.title)
     draft = serving.draft if row.get("draft_tokens") else None
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
-    facts = facts_of(serving.model, weights, accelerator, kv_cache=cache, draft=draft, reference=serving.reference)
+    known = partial(facts_of, serving.model, weights, accelerator, kv_cache=cache, reference=serving.reference)
+    facts = known(draft=draft, decodes_alone=placed.phase == "decode")
     numbers = _numbers(profile, row, facts, serving, accelerator, placed, trust_remote_code)
     of_draft = checkpoint_of_draft(serving.draft_reference, draft, facts.checkpoint, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)
     otherwise = priced_otherwise(profile, serving.engines, row, facts, numbers)
     draft_flags, draft_missing = ((), ()) if of_draft is None else _quantisation(profile, of_draft)
-    texts = _texts_of_place(profile, placed, named) | {
+    texts = _texts_of_place(profile, placed, named, numbers["gpus"]) | {
         "model": facts.checkpoint.repository or PLACEHOLDER,
         "draft_mode": profile.drafts.get(facts.draft_mode, ""),
         "draft_model": (of_draft and of_draft.repository) or PLACEHOLDER,
         "draft_quantization": next((value for flag, value in draft_flags if flag == "--quantization"), ""),
         "kv_cache": profile.kv_cache.get(cache, cache),
-        "gpus": str(int(numbers["gpus"])),
     }
     return Server(
         profile=profile,
@@ -300,13 +300,14 @@ def server_of(
     )
 
 
-def _texts_of_place(profile: Profile, placed: Placed, named: Named) -> dict[str, str]:
-    """What flags say of where a server runs."""
+def _texts_of_place(profile: Profile, placed: Placed, named: Named, gpus: float) -> dict[str, str]:
+    """What flags say of where a server runs, and on how many GPUs."""
     return {
         "head": placed.hosts[0],
         "head_port": str(HEAD_PORT + profile.port_step * placed.instance),
         "config": options_path(named.out_folder, named.name, profile),
         "phase": placed.phase,
+        "gpus": str(int(gpus)),
     }
 
 

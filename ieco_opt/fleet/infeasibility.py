@@ -196,7 +196,10 @@ def _no_mode(space: FleetSpace, candidate: Candidates, workload: int) -> str:
     serving = " or ".join(asked.serving)
     if asked.model is None:
         return f"no operating point for its pools serves it {serving}"
+    space_of_it = candidate.workload.design_space
     reason = "prefill needs attention_data_parallel 1"
+    if 1 in space_of_it.attention_data_parallel and 1 not in space_of_it.pipeline_parallel:
+        reason = "decode instances of vLLM and SGLang need pipeline_parallel 1"
     if _serves(candidate, _of_any_form(space, candidate, workload)):
         reason = "prefill and decode instances need one engine and one kv_cache"
     return f"no configuration of its design space can serve it {serving} ({reason})"

@@ -232,7 +232,12 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
     listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
     found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
     choices = degree_choices(listed)
-    engines = EngineChoices(workload.engines, workload.workload.model, workload.workload.engine_factors)
+    engines = EngineChoices(
+        workload.engines,
+        workload.workload.model,
+        workload.workload.engine_factors,
+        decodes_alone=phase is Phase.DECODE,
+    )
     if phase is Phase.PREFILL:
         return FamilyRequest(
             model=workload.model,

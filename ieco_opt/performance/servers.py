@@ -44,11 +44,14 @@ class EngineChoices:
         How the scenario names the model, which says which checkpoint is loaded.
     factors
         Whether several servers are each priced with the launches that their measurements say; a single one always is.
+    decodes_alone
+        Whether it is about instances that receive their caches from others that prefill.
     """
 
     profiles: tuple[Profile, ...]
     reference: str | Mapping[str, Any] | None
     factors: bool = False
+    decodes_alone: bool = False
 
     def servers(
         self, model: Model, precision: Precision, accelerator: Accelerator, draft: Model | None = None
@@ -61,6 +64,7 @@ class EngineChoices:
             kv_cache=precision.kv_cache,
             draft=draft,
             reference=self.reference,
+            decodes_alone=self.decodes_alone,
         )
         return [Server(profile, facts, self._calibrated(accelerator, profile, model.name)) for profile in self.profiles]
 

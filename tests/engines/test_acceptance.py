@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,6 @@ def test_a_card_whose_maker_is_not_said_is_taken() -> None:
     card = catalog.accelerator_from_mapping({"like": "H100-SXM", "name": "own"})
     model = catalog.model("Llama-3.1-8B")
     assert isinstance(model, Model)
-    from dataclasses import replace
 
     of = facts_of(model, "bf16", replace(card, vendor=None))
     assert accepts(profile("vllm"), of, ONE).mask
@@ -247,3 +247,12 @@ def test_every_model_of_the_catalog_has_a_class_in_every_engine() -> None:
 
 
 _NOT_IN_16_BITS = frozenset({"DeepSeek-V4-Flash", "DeepSeek-V4-Pro"})
+
+
+@pytest.mark.parametrize(("engine", "starts"), [("vllm", False), ("sglang", False), ("trtllm", True)])
+def test_decode_instances_apart_from_prefill_have_one_stage(engine: str, starts: bool) -> None:
+    colocated = facts("Llama-3.1-8B", "bf16")
+    alone = replace(colocated, numbers={**colocated.numbers, "decodes_alone": 1.0})
+    assert reason(engine, colocated, pipeline_parallel=2) == ""
+    assert reason(engine, alone) == ""
+    assert (reason(engine, alone, pipeline_parallel=2) == "") is starts

@@ -74,6 +74,13 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
             r"\(prefill needs attention_data_parallel 1\)",
         ),
         (
+            MODELLED
+            | {"serving": ["disaggregated"], "design_space": {"pipeline_parallel": [2]}, "engine": ["vllm", "sglang"]},
+            {},
+            r"no configuration of its design space can serve it disaggregated "
+            r"\(decode instances of vLLM and SGLang need pipeline_parallel 1\)",
+        ),
+        (
             MODELLED | {"design_space": {"attention_data_parallel": [2]}},
             {},
             r"no configuration of its model fits \(p: \d+ x vLLM: this model runs with one attention group, \d+ x ",
