@@ -417,6 +417,13 @@ def _reserved(rng: random.Random) -> Mapping:
     return _tight(rng, engine=rng.choice(("any", "vllm", "sglang", "trtllm")))
 
 
+def _in_stages(rng: random.Random) -> Mapping:
+    """Draw a fleet whose decode instances have little memory on one GPU, and much in several stages."""
+    space = {**_COARSE, "tensor_parallel": [1], "pipeline_parallel": rng.choice(([1, 2], [1, 2, 4]))}
+    engine = rng.choice(("vllm", "sglang", "any", ["sglang", "vllm"], ["vllm", "trtllm"]))
+    return _tight(rng, engine=engine, design_space=space)
+
+
 def _copied(rng: random.Random) -> Mapping:
     """Draw a fleet of a mixture of which much goes through no router, in attention groups."""
     mixture = [
@@ -596,6 +603,10 @@ def _one_copy(setup: Any) -> servers.Sharers:
     return servers.Sharers(*[setup.stage_ranks] * 4)
 
 
+def _every_phase(setup: Any, phase: Phase) -> bool:
+    return True
+
+
 def _any_beside_any(listed: Any, phases: Any) -> list[list[int]]:
     return [[index for index, kind in enumerate(listed) if kind.phase in phases]]
 
@@ -726,6 +737,7 @@ RULES = {
     "a disaggregated workload has one engine and one cache": Rule(
         _exchanged, _patched(brute_force, "alike_kinds", _any_beside_any)
     ),
+    "decode instances of some servers have one stage": Rule(_in_stages, _patched(serving, "runs_phase", _every_phase)),
     "batches are whole groups": Rule(_in_groups, _patched(enumeration, "_whole_groups", _parts_of_groups)),
     "one token of a pass is the model's own": Rule(
         _drafts, _patched(serving.Decoding, "proposed", property(_as_many_proposals))

@@ -353,7 +353,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "trtllm": lambda asked: asked.setup.gpus % asked.machines == 0,
     },
 }
-"""The table of docs/engines.md, row by row; a draft model has a row of its own."""
+"""The table of docs/engines.md, row by row; draft models and instances apart have rows of their own."""
 
 
 def broken_rules(engine: str, asked: Asked) -> list[str]:
@@ -366,6 +366,17 @@ def broken_rules(engine: str, asked: Asked) -> list[str]:
 def accepts(engine: str, asked: Asked) -> bool:
     """Whether the server starts it with its exchange of experts."""
     return engine == "none" or all(rules[engine](asked) for rules in RULES.values() if engine in rules)
+
+
+_ONE_STAGE_APART = frozenset({"vllm", "sglang"})
+
+
+def decodes_apart(setup: Setup) -> bool:
+    """Whether the setup's server runs it as a decode instance apart from prefill.
+
+    This row of the table is not in ``RULES``: who asks for no fleet has nothing apart.
+    """
+    return setup.engine not in _ONE_STAGE_APART or bool(setup.pipeline == 1)
 
 
 # --- prices -----------------------------------------------------------------------------------------------------------

@@ -384,7 +384,13 @@ def phase_setups(service: Service, phase: Phase, precision: Precision) -> Iterat
     for degrees, exists in setups(space, service.model):
         full = exists & (batches == degrees.pipeline) if prefill else exists
         for setup in servers.run_as(service.model, service.accelerator, precision, degrees, service.engine):
-            yield setup, batches.astype(float), full
+            if runs_phase(setup, phase):
+                yield setup, batches.astype(float), full
+
+
+def runs_phase(setup: Setup, phase: Phase) -> bool:
+    """Whether the setup's server, which runs it as such, has it for that phase."""
+    return phase != "decode" or servers.decodes_apart(setup)
 
 
 def too_long(service: Service) -> bool:

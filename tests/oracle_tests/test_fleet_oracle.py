@@ -105,6 +105,21 @@ def test_prefill_of_a_pipeline_holds_a_prompt_in_each_stage() -> None:
     assert two.transfer_s == pytest.approx(0.004, rel=1e-12)
 
 
+def stages(phase: serving.Phase, engine: str) -> set[int]:
+    """Pipeline stages of the instances of a phase, of a server that may have one or two."""
+    lists: Mapping = {"pipeline_parallel": (1, 2), "batches": np.array([8])}
+    # The small chip is nobody's, and servers run those of a vendor; what they keep for themselves would leave no room.
+    card = replace(COUNTING, vendor="nvidia")
+    found = serving.instances(small_service(card, engine=engine, memory_reserve_gb=0.0, **lists), phase)
+    return {int(one.setup.pipeline) for one in found}
+
+
+@pytest.mark.parametrize(("engine", "apart"), [("none", {1, 2}), ("vllm", {1}), ("sglang", {1}), ("trtllm", {1, 2})])
+def test_decode_instances_of_some_servers_have_one_stage(engine: str, apart: set[int]) -> None:
+    assert stages("decode", engine) == apart
+    assert stages("prefill", engine) == stages("colocated", engine) == {1, 2}
+
+
 def degrees(phase: serving.Phase, **lists: Any) -> set[tuple[int, int]]:
     """TP and DP of the instances of a phase, whose model has four heads."""
     found = serving.instances(small_service(**lists), phase)
@@ -1100,17 +1115,18 @@ def degree_columns(tensor: int, groups: int) -> Mapping:
     return given | {"expert_tensor_parallel": tensor * groups}
 
 
-def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, **more: Any) -> Mapping:
+def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, stages: int = 1, **more: Any) -> Mapping:
     """Prefill on one GPU and decoding on two, of one node, priced by the oracle itself."""
     space = priced()["design_space"] | {"tensor_parallel": [1, tensor], "attention_data_parallel": [1, groups]}
-    # No server has groups of a dense model of this class.
-    engine = "vllm" if groups == 1 else "none"
+    space |= {"pipeline_parallel": [1, stages]}
+    # No server has groups of a dense model of this class, and vLLM no stages of a decode instance.
+    engine = "none" if groups > 1 else "vllm" if stages == 1 else "trtllm"
     scenario = fleet([pool()], [priced(requests_per_s=2.0, design_space=space, engine=engine)]) | more
     case = read(scenario)
     found = {(kind.phase, kind.gpus): kind for kind in kinds(case, case.workloads[0])}
     prefill, decode = found["prefill", 1], found["decode", 2]
     setup = {"weights": "fp8", "kv_cache": "bf16", "bound": 8.0, "requests_per_s": 2.0, "draft_tokens": 0}
-    setup |= {"engine": "vllm", "engines": "vllm"} if groups == 1 else {"engine": "", "engines": ""}
+    setup |= dict.fromkeys(("engine", "engines"), "" if engine == "none" else engine)
     (prefill_capacity,), (decode_capacity,) = prefill.capacity, decode.capacity
     latency = 64 / (decode_capacity * 200)
     first = prefill.pass_s[0] + max(prefill.transfer_s[0], decode.transfer_s[0])
@@ -1119,6 +1135,7 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, **more: Any) -> Ma
         | {"capacity_requests_per_s": prefill_capacity, "utilization": 2 / prefill_capacity, "usd_per_hour": 8 / 3}
         | {"throughput_tokens_per_s": prefill_capacity * 2000, "time_to_first_token_s": first},
         row("w", 2, 1, phase="decode", **setup, **degree_columns(tensor, groups), batch=64)
+        | {"pipeline_parallel": stages}
         | {"capacity_requests_per_s": decode_capacity, "utilization": 2 / decode_capacity, "usd_per_hour": 16 / 3}
         | {"throughput_tokens_per_s": 64 / latency, "latency_s": latency, "speed_tokens_per_s": 1 / latency},
     ]
@@ -1291,6 +1308,20 @@ def test_a_plan_whose_instances_cannot_exchange_a_cache_is_found() -> None:
     assert [fault.split(":")[1].strip() for fault in simulate(result) if "exchange" in fault] == ["w"]
     decode["engine"] = "trtllm"
     assert simulate(result) == []
+
+
+def test_a_server_that_does_not_decode_so_apart_starts_no_such_instance() -> None:
+    result = copy.deepcopy(result_of_a_priced_pair(tensor=1, stages=2, profile="paper-constants"))
+    assert simulate(result) == []
+    result["scenario"]["workloads"][0]["engine"] = ["vllm", "trtllm"]
+    prefill, decode = result["plans"][0]["instances"]
+    prefill["engines"] = "trtllm,vllm"
+    assert simulate(result) == []
+    decode["engines"] = "trtllm,vllm"
+    assert [fault for fault in simulate(result) if fault.endswith("engines are trtllm,vllm, expected trtllm")]
+    for each in (prefill, decode):
+        each["engine"] = "vllm"
+    assert any("does not exist" in fault for fault in simulate(result))
 
 
 def test_prefill_and_decode_have_one_engine_and_one_cache() -> None:
