@@ -13,12 +13,14 @@ from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.explanation.bounds import Bounds, Limit, one_unit
 from ieco_opt.explanation.pool import Pool
 from ieco_opt.explanation.search import Goal, Pick, best, reach
+from ieco_opt.explanation.token_parts import parts_of_pass
 from ieco_opt.pareto.describe import describe
 from ieco_opt.pareto.points import Certificate, Point
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.times import PassTime
-from ieco_opt.results.deployment import Bottleneck, Deployment
+from ieco_opt.results.deployment import RESOURCES, Bottleneck, Deployment
 from ieco_opt.results.explanation import LimitEffect, Loosened, MarginCost, RunnerUp, TimeShare
+from ieco_opt.results.fleet_explanation import Term
 from ieco_opt.results.guarantee import Status
 
 RUNNER_UPS = 5
@@ -62,22 +64,26 @@ def times_of(pool: Pool, pick: Pick) -> tuple[TimeShare, ...]:
     )
 
 
+_RESOURCE_OF: dict[Term, Bottleneck] = {
+    "launch overhead": "launch overhead",
+    "network": "network",
+    "weights": "memory",
+    "cache": "memory",
+    "compute": "compute",
+    "prompts": "compute",
+}
+
+
 def _seen_and_hidden(time: PassTime, batch: Array) -> Iterator[tuple[Bottleneck, float, bool]]:
     """Times of one pass: what of each is seen, and what is hidden."""
-    memory_s, compute_s = float(time.memory_s(batch)[0]), float(time.arithmetic_s(batch)[0])
-    yield "launch overhead", float(time.kernel_s[0]), False
-    yield "network", float(time.network_s(batch)[0]), False
-    both: tuple[tuple[Bottleneck, float, Array, bool], ...] = (
-        ("memory", memory_s, time.attention_slope_s, memory_s < compute_s),
-        ("compute", compute_s, time.prompt_slope_s, compute_s <= memory_s),
-    )
-    for name, overlapping_s, apart, hidden in both:
-        apart_s = float(apart[0] * batch[0])
-        seen_s = apart_s if hidden else apart_s + overlapping_s
-        if seen_s > 0.0:
-            yield name, seen_s, False
-        if hidden:
-            yield name, overlapping_s, True
+    seconds: dict[tuple[Bottleneck, bool], float] = {("launch overhead", False): 0.0, ("network", False): 0.0}
+    for part in parts_of_pass(time, batch):
+        at = _RESOURCE_OF[part.term], part.hidden
+        seconds[at] = seconds.get(at, 0.0) + part.seconds
+    for resource in RESOURCES.values():
+        for hidden in (False, True):
+            if (resource, hidden) in seconds:
+                yield resource, seconds[resource, hidden], hidden
 
 
 def limit_effects(question: Question, winner: Pick) -> Iterator[LimitEffect]:

@@ -120,6 +120,7 @@ def _labels(times: Sequence[TimeShare]) -> list[str]:
 
 
 _APART = {"memory": " of attention", "compute": " of prompts"}
+"""What is seen of a time of which the rest is hidden."""
 
 
 def _share(time: TimeShare) -> str:
