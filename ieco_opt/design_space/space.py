@@ -71,12 +71,12 @@ class DesignSpace:
 
     def family_of(self, alternatives: Alternatives, row: int = 0) -> Family:
         """Where one of some alternatives comes from."""
-        return self.families[self._first(alternatives, row) + int(alternatives.engine[row])]
+        return self.families[int(self._first(alternatives)[row] + alternatives.engine[row])]
 
     def engines_of(self, alternatives: Alternatives, batches: Sequence[int]) -> list[tuple[str, ...]]:
         """Servers that start each of some alternatives at its batch, whatever they make of it."""
         found: list[tuple[str, ...]] = [()] * len(batches)
-        firsts = np.array([self._first(alternatives, row) for row in range(len(batches))])
+        firsts = self._first(alternatives)
         for first in np.unique(firsts).tolist():
             rows = np.flatnonzero(firsts == first).tolist()
             families = self.offered[first : first + self._engines]
@@ -89,10 +89,10 @@ class DesignSpace:
     def _engines(self) -> int:
         return len(self.families) // (len(self.accelerators) * len(self.precisions))
 
-    def _first(self, alternatives: Alternatives, row: int) -> int:
-        """Position of the first family of an accelerator and precision."""
-        at = int(alternatives.accelerator[row]) * len(self.precisions) + int(alternatives.precision[row])
-        return at * self._engines
+    def _first(self, alternatives: Alternatives) -> Rows:
+        """Position of the first family of the accelerator and precision of each of some alternatives."""
+        at: Rows = (alternatives.accelerator * len(self.precisions) + alternatives.precision) * self._engines
+        return at
 
 
 @dataclass(frozen=True, slots=True)

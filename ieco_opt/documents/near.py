@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 
+from ieco_opt.documents.origin import shortened
+
 _ALIKE = 0.6
 
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -64,3 +66,9 @@ def near(unknown: str, known: Collection[str]) -> str | None:
             return name
     close = difflib.get_close_matches(plain[:60], known, n=1, cutoff=_ALIKE)
     return close[0] if close else None
+
+
+def meant(unknown: str, known: Collection[str]) -> str:
+    """What a message says is expected in the place of an unknown name: the near one, else the known ones."""
+    close = near(unknown, known)
+    return f"perhaps {close}" if close else shortened(known)

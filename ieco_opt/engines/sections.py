@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ieco_opt.documents.near import near
+from ieco_opt.documents.near import meant
 from ieco_opt.documents.origin import Location, Origin, found, shortened
 from ieco_opt.engines.expressions import Expression, ExpressionError, parse
 from ieco_opt.errors import Fault
@@ -160,5 +160,4 @@ class Section:
         """Refuse what nobody took."""
         for name in self.values:
             if name not in self.taken:
-                close = near(name, self.taken)
-                self.fault(name, f"unknown field, expected {f'perhaps {close}' if close else shortened(self.taken)}")
+                self.fault(name, f"unknown field, expected {meant(name, self.taken)}")

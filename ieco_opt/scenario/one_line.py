@@ -11,8 +11,8 @@ from ieco_opt import catalog
 from ieco_opt.catalog.parameters import total_params
 from ieco_opt.catalog.profiles import is_calibration_file
 from ieco_opt.catalog.types import Accelerator, Fidelity, Model
-from ieco_opt.documents.near import near
-from ieco_opt.documents.origin import Origin, found, shortened
+from ieco_opt.documents.near import meant
+from ieco_opt.documents.origin import Origin, found
 from ieco_opt.errors import Fault, ScenarioError
 from ieco_opt.scenario import quantities
 from ieco_opt.scenario.quantities import Cards
@@ -113,9 +113,7 @@ class _Reading:
         self._asked = asked
         self._faults: list[Fault] = []
         for name in sorted(asked.keys() - Asked.__annotations__.keys()):
-            close = near(name, [*Asked.__annotations__])
-            expected = f"perhaps {close}" if close else shortened(Asked.__annotations__)
-            self.refuse(name, f"unknown question, expected {expected}")
+            self.refuse(name, f"unknown question, expected {meant(name, [*Asked.__annotations__])}")
         self.cards = [self._read(quantities.cards, text, "gpus") for text in _pools_in(asked.get("gpus"))]
         if not self.cards:
             self.refuse("gpus", "missing, expected GPUs, such as 32xH200")
