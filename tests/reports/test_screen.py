@@ -15,6 +15,7 @@ from ieco_opt.reports.text.launch_lines import shell_lines
 from ieco_opt.reports.text.screen import next_steps, render_screen
 from ieco_opt.reports.text.terminal_plot import Series, plot
 from ieco_opt.results.plan import FleetResult
+from ieco_opt.scenario import load_fleet_mapping
 
 WIDTHS = (32, 40, 60, 92, 200)
 WORDS = ("vllm", "serve", "a/b", "--kv-transfer-config", '{"kv_connector": "Nixl", "it\'s": 1}', "--path", "a b$(x)/c")
@@ -106,3 +107,14 @@ def test_trust_says_how_near_measurements_of_this_model_on_this_card_are(model: 
     assert f"TRUST   {expected}" in render_screen(result, None, width=200)
     own = result.scenario.model_copy(update={"profile": ("paper-constants",)})
     assert "measure" not in render_screen(ieco_opt.plan(own), None)
+
+
+def test_trust_is_that_of_the_profile_that_priced_and_not_of_another_of_its_name() -> None:
+    hopper = calibration("hopper-2026-07").model_dump(mode="json", exclude_defaults=True)
+    hopper["fitted_on"]["measured"] = [
+        {"model": "Llama-3.1-8B", "accelerator": "H100-SXM", "rows": 12, "median_error": 0.03, "p90_error": 0.2}
+    ]
+    asked = ieco_opt.plan(model="Llama-3.1-8B", gpus="1xH100", isl=1000, osl=200, engine="vllm").scenario
+    mine = ieco_opt.plan(load_fleet_mapping(asked.to_mapping() | {"profile": [hopper]}))
+    expected = "within 3 % of measurements of Llama-3.1-8B on H100-SXM (half of 12 rows; worst tenth beyond 20 %)"
+    assert expected in render_screen(mine, None, width=200)

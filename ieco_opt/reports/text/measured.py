@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from ieco_opt.catalog.profiles import calibrations
+from ieco_opt.catalog.calibration import Calibration, calibration_from_mapping
 from ieco_opt.catalog.types import Fidelity, Model
 from ieco_opt.performance.validated import measured
 from ieco_opt.results.plan import FleetPlan, FleetResult
@@ -12,19 +12,22 @@ from ieco_opt.scenario.references import model_of
 
 
 def near_measurements(result: FleetResult, plan: FleetPlan) -> list[str]:
-    """Say it of the model of a plan of one workload, a line an accelerator; nothing of profiles of one's own."""
+    """Say it of the model of a plan of one workload, a line an accelerator, where a profile says what was measured."""
     reference = result.scenario.workloads[0].model
     if reference is None:
         return []
     model = model_of(reference, ("workloads", 0, "model"), Fidelity.DEPLOYABLE, result.scenario.origin)
-    return [*_lines(model, plan)] if isinstance(model, Model) else []
+    # A result holds its profiles as mappings.
+    held = [calibration_from_mapping(each) for each in result.scenario.profile if isinstance(each, Mapping)]
+    return [*_lines(model, held, plan)] if isinstance(model, Model) else []
 
 
-def _lines(model: Model, plan: FleetPlan) -> Iterator[str]:
-    packaged = {each.name: each for each in calibrations()}
-    used = {(row.profile, row.accelerator): None for row in plan.instances if row.profile in packaged}
-    for profile, accelerator in used:
-        found = measured(packaged[profile or ""], accelerator, model)
+def _lines(model: Model, profiles: Sequence[Calibration], plan: FleetPlan) -> Iterator[str]:
+    fitted = {each.name: each for each in profiles if each.fitted_on is not None and each.fitted_on.measured}
+    for name, accelerator in dict.fromkeys((row.profile or "", row.accelerator) for row in plan.instances):
+        if name not in fitted:
+            continue
+        found = measured(fitted[name], accelerator, model)
         if found is None:
             yield f"{model.name} was not measured on {accelerator}"
             continue
