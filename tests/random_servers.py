@@ -171,6 +171,26 @@ def _mxfp4(rng: random.Random, mapping: Mapping) -> Mapping:
     return _with(mapping, model=model, space=space, engine=card[1], accelerators=[card[0]], **given)
 
 
+def _tiles(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Draw experts, beside shared ones or dense layers, of which some shares are no whole tiles of 128."""
+    layers = mapping["model"]["layers"]
+    block = _mixture(rng, layers, rng.choice((640, 768, 1536, 2560)), shared=rng.choice((0, 768, 1536)))
+    model = _wide(rng, mapping) | block | {"hf_architecture": "DeepseekV3ForCausalLM", "fp8_block": 0}
+    space = _stages(rng, 2, 4, 8, groups=rng.choice(((1,), (1, 2)))) | {"expert_parallel": rng.choice(("auto", [1, 2]))}
+    entry = rng.choice(("int4", "awq", "gptq", "nvfp4"))
+    return _with(mapping, model=model, space=space, engine=_one_of(rng, "vllm", "sglang"), weights=[entry])
+
+
+def _dense_in_mxfp4(rng: random.Random, mapping: Mapping) -> Mapping:
+    model = _attention(24, 4) | _dense(mapping["model"]["layers"], 12_288) | {"fp8_block": 0}
+    card, engine = rng.choice(
+        (("H100-SXM", "sglang"), ("B200-SXM", ["sglang"]), ("MI300X", ["vllm", "sglang"]), ("MI355X", "any"))
+    )
+    entries = rng.choice((["mxfp4"], ["mxfp4", "bf16"], ["mxfp4", "fp8"]))
+    space = _stages(rng, 1, 2, 4)
+    return _with(mapping, model=model, space=space, engine=engine, accelerators=[card], weights=entries)
+
+
 def _copies(rng: random.Random, mapping: Mapping) -> Mapping:
     classes = ("GptOssForCausalLM", "MiniMaxM2ForCausalLM", "HYV3ForCausalLM", "DeepseekV3ForCausalLM")
     block = _mixture(rng, mapping["model"]["layers"], 1536, experts=rng.choice((3, 6, 10)))
@@ -231,6 +251,7 @@ LEANS: tuple[Lean, ...] = (
     *(
         _weights,
         _weights,
+        _weights,
         _groups,
         _kv_heads,
         _dense_layers,
@@ -253,6 +274,9 @@ LEANS: tuple[Lean, ...] = (
         _routed_blocks,
         _mxfp4,
         _mxfp4,
+        _dense_in_mxfp4,
+        _tiles,
+        _tiles,
         _copies,
         _machines,
         _mxfp4,

@@ -424,6 +424,53 @@ def _in_stages(rng: random.Random) -> Mapping:
     return _tight(rng, engine=engine, design_space=space)
 
 
+def _generations(rng: random.Random) -> Mapping:
+    """Draw a fleet of two small pools, of which one had better prefill and the other decode."""
+    unknown = {"like": "H100-SXM", "name": "unknown", "generation": None}
+    cards = rng.choice(
+        (("H100-SXM", "B200-SXM"), ("A100-SXM-80GB", "H200-SXM"), ("MI300X", "H100-SXM"), (unknown, "H200-SXM"))
+    )
+    pools = [
+        _pool(rng, at, rented_by="gpu", accelerator=card, gpus=rng.choice((1, 2, 4)), node_size=4)
+        for at, card in enumerate(cards)
+    ]
+    workload = _priced(
+        rng,
+        engine=rng.choice(("any", "vllm", "sglang", ["vllm", "sglang"], ["sglang", "trtllm"])),
+        serving=["disaggregated"],
+        design_space={**_COARSE, "tensor_parallel": [1, 2]},
+    )
+    return _with_demand(rng, _fleet(rng, pools, [workload]), rng.choice(("prefill", "decode")))
+
+
+def _few_kv_heads(rng: random.Random) -> Mapping:
+    """Draw a fleet on a card that holds the weights of a model of few KV heads on several ranks alone."""
+    model = _own(rng, kv_heads=rng.choice((1, 2)))
+    space = {**_COARSE, "tensor_parallel": rng.choice(([2, 4], [1, 2, 4], [4, 8]))}
+    engine = rng.choice(("vllm", "vllm", "any", ["vllm", "sglang"]))
+    return _tight(rng, model=model, engine=engine, design_space=space)
+
+
+def _drafted_apart(rng: random.Random) -> Mapping:
+    """Draw a fleet whose decode instances are fast enough with a draft alone."""
+    speculation = {"draft_model": "Llama-3.2-1B", "acceptance": rng.choice((0.8, 0.95)), "max_draft_tokens": 4}
+    workload = _priced(
+        rng,
+        engine=rng.choice(("vllm", "vllm", "any", ["vllm", "sglang"])),
+        serving=["disaggregated"],
+        speculation=speculation,
+        design_space={**_COARSE, "tensor_parallel": rng.choice(([1, 2], [1, 4], [2]))},
+    )
+    mapping = _fleet(rng, [_pool(rng, rented_by="gpu")], [workload])
+    (service,) = _services(mapping)
+    with forgotten(), mock.patch.object(serving, "takes_draft", _decodes_with_a_draft):
+        drafted = [one for one in serving.instances(service, "decode") if one.decoding.draft_tokens]
+        chosen = rng.choice(drafted)
+        at = (service, "decode", chosen.precision, chosen.setup)
+        workload["min_speed"] = serving.price(*at, rng.choice((1, 4, 16)), chosen.decoding).speed_tokens_per_s
+    return _with_demand(rng, mapping, "decode")
+
+
 def _copied(rng: random.Random) -> Mapping:
     """Draw a fleet of a mixture of which much goes through no router, in attention groups."""
     mixture = [
@@ -607,6 +654,18 @@ def _every_phase(setup: Any, phase: Phase) -> bool:
     return True
 
 
+def _any_heads(model: Any, setup: Any, phase: Phase) -> bool:
+    return True
+
+
+def _decodes_with_a_draft(setup: Any, phase: Phase) -> bool:
+    return phase != "prefill"
+
+
+def _anywhere(engine: str, accelerator: Any) -> None:
+    return None
+
+
 def _any_beside_any(listed: Any, phases: Any) -> list[list[int]]:
     return [[index for index, kind in enumerate(listed) if kind.phase in phases]]
 
@@ -738,6 +797,13 @@ RULES = {
         _exchanged, _patched(brute_force, "alike_kinds", _any_beside_any)
     ),
     "decode instances of some servers have one stage": Rule(_in_stages, _patched(serving, "runs_phase", _every_phase)),
+    "caches stay within a generation in some servers": Rule(_generations, _patched(servers, "caches_stay", _anywhere)),
+    "prefill instances of some servers have few ranks": Rule(
+        _few_kv_heads, _patched(serving, "sends_heads", _any_heads)
+    ),
+    "decode instances of some servers have no draft": Rule(
+        _drafted_apart, _patched(serving, "takes_draft", _decodes_with_a_draft)
+    ),
     "batches are whole groups": Rule(_in_groups, _patched(enumeration, "_whole_groups", _parts_of_groups)),
     "one token of a pass is the model's own": Rule(
         _drafts, _patched(serving.Decoding, "proposed", property(_as_many_proposals))

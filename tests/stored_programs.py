@@ -367,7 +367,7 @@ def caches_of_one_form() -> Any:
     pools = [_pool("p", 8, rented_by="gpu"), _pool("q", 8, rented_by="gpu", usd_per_gpu_hour=2)]
     problem = _problem(pools, [_workload("chat", 4, points, serving=["disaggregated"])])
     columns = [
-        replace(each, cache_form=(servers[problem.pools[each.pool].name, each.phase.value], "bf16"))
+        replace(each, cache_form=(servers[problem.pools[each.pool].name, each.phase.value], "bf16", ""))
         for each in problem.columns
     ]
     return build_fleet_program(FleetProgramData(replace(problem, columns=tuple(columns))))

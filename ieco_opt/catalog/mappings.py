@@ -28,7 +28,7 @@ LIKE = "like"
 
 _NO_FIGURES = ("calibration", "like", "like_hardware")
 
-_UNSOURCED = frozenset({"name", "notes", "power", "sources", "vendor"})
+_UNSOURCED = frozenset({"name", "notes", "power", "sources", "vendor", "generation"})
 _HOLDERS: dict[str, type[BaseModel]] = {
     "feed_forward": FeedForwardInput,
     "blocks": AttentionBlockInput,

@@ -82,6 +82,8 @@ class AcceleratorInput(WithSources):
     """Power of a device that does nothing, watts; null where unknown."""
     vendor: Vendor | None = None
     """Who makes it, such as nvidia or amd; null where unknown."""
+    generation: Vendor | None = None
+    """Generation of its arithmetic, such as hopper, by which servers choose kernels; null: known by its name alone."""
     power: SitePowerInput | None = None
     """What energy costs where it stands: `usd_per_kwh`, `pue`, `kg_co2_per_kwh`; null: energy is not priced."""
 

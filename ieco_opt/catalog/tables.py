@@ -82,8 +82,9 @@ def _rows(item: Model | PaperModel | Accelerator, other_names: tuple[str, ...]) 
     rows = [CatalogRow("name", item.name, "", "")]
     if other_names:
         rows.append(CatalogRow("aliases", other_names, "", ""))
-    if isinstance(item, Accelerator) and item.vendor:
-        rows.append(CatalogRow("vendor", item.vendor, "", ""))
+    if isinstance(item, Accelerator):
+        made = ("vendor", item.vendor), ("generation", item.generation)
+        rows += [CatalogRow(field, value, "", "") for field, value in made if value]
     for field, source in item.sources.items():
         rows += _field_rows(field, getattr(item, field), source)
     if not isinstance(item, Accelerator):

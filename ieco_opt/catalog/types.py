@@ -49,8 +49,8 @@ class Accelerator:
     ``calibration`` is the profile that it is priced with; ``None``: the published constants. ``like`` is the entry that
     a user's description starts from, and ``like_hardware`` whether it has that entry's hardware.
     ``power`` says what energy costs where it stands; ``None`` where a scenario does not.
-    ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` where
-    a user did not say it.
+    ``usd_per_gpu_hour``, ``power_w`` and ``idle_power_w`` are ``None`` where no figure is known, ``vendor`` and
+    ``generation``, by which servers choose kernels, where a user did not say it.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Accelerator:
     power_w: float | None = None
     idle_power_w: float | None = None
     vendor: str | None = None
+    generation: str | None = None
     power: SitePower | None = None
     calibration: Calibration | None = field(default=None, hash=False)
     like: str | None = field(default=None, compare=False)

@@ -30,6 +30,8 @@ class LaunchCommand:
         ``colocated``, ``prefill``, ``decode`` or ``router``.
     benchmark
         Words of the client that measures it with the scenario's lengths and batch; empty for a router.
+    package
+        Package that brings the command where the image may lack it; empty for none.
     """
 
     name: str
@@ -44,11 +46,19 @@ class LaunchCommand:
     hosts: tuple[str, ...]
     phase: str = "colocated"
     benchmark: tuple[str, ...] = ()
+    package: str = ""
 
     @property
     def argv(self) -> tuple[str, ...]:
         """Words of the command, of node 0 where there are several."""
         return self.nodes[0]
+
+    @property
+    def contained_argv(self) -> tuple[str, ...]:
+        """The same for a container, which gets the package that its image may lack before it starts."""
+        if not self.package:
+            return self.argv
+        return ("sh", "-c", f'python3 -m pip install --quiet {self.package} && exec "$@"', "sh", *self.argv)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -73,4 +83,5 @@ class LaunchCommand:
                 for host, argv, env in zip(self.hosts, self.nodes, self.node_env, strict=False)
             ],
             "benchmark": list(self.benchmark),
+            "package": self.package,
         }

@@ -80,7 +80,7 @@ def _devices(server: Server, node: int) -> Values:
 def _router(command: LaunchCommand, several: bool) -> Values:
     service: Values = {
         "image": command.image,
-        "entrypoint": [_literal(word) for word in command.argv],
+        "entrypoint": [_literal(word) for word in command.contained_argv],
         "network_mode": "host",
     }
     if command.files:

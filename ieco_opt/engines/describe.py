@@ -44,6 +44,8 @@ def _rows(profile: Profile) -> Iterator[CatalogRow]:
         online = " ".join(f"{name} {value}" for name, value in flags or ())
         made = f"checkpoints, and while loading by {online}" if online else "checkpoints"
         yield CatalogRow(f"precision_{fmt}", made, "", profile.precision_source)
+    moves = profile.cache_transfer
+    yield CatalogRow("cache_transfer", f"within: {moves.within}", "", moves.source)
     for mode, word in profile.drafts.items():
         yield CatalogRow(f"draft_{mode}", word, "", profile.file)
     for said in (*profile.say.flags, *profile.say.config):

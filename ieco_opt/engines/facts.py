@@ -62,7 +62,7 @@ def facts_of(
     kv_cache: str = "bf16",
     draft: Model | None = None,
     reference: str | Mapping[str, object] | None = None,
-    decodes_alone: bool = False,
+    phase: str = "colocated",
 ) -> EngineFacts:
     """Gather the facts of a model, in one precision on one accelerator.
 
@@ -72,8 +72,8 @@ def facts_of(
         The draft model, where there may be one.
     reference
         How the scenario names the model: it says which checkpoint is loaded.
-    decodes_alone
-        Whether instances receive their caches from others that prefill.
+    phase
+        ``prefill`` or ``decode`` of instances whose requests others do the rest of, else ``colocated``.
     """
     held = checkpoint(reference, model, weights, accelerator)
     blocks = model.feed_forward
@@ -92,7 +92,8 @@ def facts_of(
         "draft_vocabulary": 0 if draft is None else model.vocabulary if head else draft.vocabulary,
         "mtp": head is not None and head.mode == "mtp",
         "eagle3": head is not None and head.mode == "eagle3",
-        "decodes_alone": decodes_alone,
+        "prefills_alone": phase == "prefill",
+        "decodes_alone": phase == "decode",
     }
     dense = {(block.width,) for block in blocks if block.experts == 1 and not block.shared and block.width}
     tables = {

@@ -185,7 +185,7 @@ def _router(command: LaunchCommand) -> Iterator[Values]:
     container = {
         "name": "router",
         "image": command.image,
-        "command": [_protected(word) for word in command.argv],
+        "command": [_protected(word) for word in command.contained_argv],
         "ports": [{"name": "http", "containerPort": ROUTER_PORT}],
         "volumeMounts": _mounts(content),
     }

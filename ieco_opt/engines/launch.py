@@ -85,6 +85,7 @@ class RoutedWorkload:
             node_env=({},),
             hosts=(self.host,),
             phase="router",
+            package=router.package,
         )
 
     def _content(self, router: Router, reached: Address, port: int) -> str:

@@ -23,7 +23,9 @@ from ieco_opt.engines.columns import (
 )
 from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.profile import (
+    PLACES,
     AttentionGroups,
+    CacheTransfer,
     Exchange,
     Layout,
     ModelClass,
@@ -43,6 +45,7 @@ _MOST_DIGITS = 15
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _WORDS = ("any", "none")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}==[0-9][0-9a-z.]{0,20}", re.ASCII)
 _EXCHANGE_COLUMNS = frozenset((*POINT, "stage_ranks", *FACTS))
 
 
@@ -88,6 +91,7 @@ def _built(section: Section) -> Profile:
         precisions=precisions,
         precision_source=precision_source,
         kv_cache=_texts_by_name(section.section("kv_cache"), KV_CACHES),
+        cache_transfer=_cache_transfer(section) if section.has("cache_transfer") else CacheTransfer(),
         drafts=_texts_by_name(section.section("drafts"), DRAFT_MODES) if section.has("drafts") else {},
         say=_sayings(section.section("say")),
         benchmark=_sayings(section.section("benchmark")),
@@ -284,6 +288,24 @@ def _absent(section: Section) -> dict[str, float]:
     return {name: number for name in section.values if (number := section.number(name)) is not None}
 
 
+def _cache_transfer(section: Section) -> CacheTransfer:
+    part = section.section("cache_transfer")
+    within, source = part.text("within"), part.text("source")
+    if part.has("within") and within not in PLACES:
+        part.fault("within", f"found {found(within)}, expected one of {', '.join(PLACES)}")
+    part.done()
+    return CacheTransfer(within, source)
+
+
+def _package(section: Section) -> str:
+    package = section.text("package", "")
+    if package and not _PACKAGE.fullmatch(package):
+        section.fault(
+            "package", f"found {found(package)}, expected the name and version of a package, such as name==1.0"
+        )
+    return package
+
+
 def _router(section: Section) -> Router:
     config = section.section("config")
     made = Router(
@@ -294,6 +316,7 @@ def _router(section: Section) -> Router:
         prefill_key=section.text("prefill_key", None if config.values else ""),
         decode_key=section.text("decode_key", None if config.values else ""),
         bootstrap_port=section.expression("bootstrap_port", SAID_COLUMNS) or parse("0", ()),
+        package=_package(section),
         source=section.text("source"),
     )
     section.done()

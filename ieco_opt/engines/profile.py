@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ieco_opt.catalog.types import Accelerator
 from ieco_opt.engines.expressions import Expression
 from ieco_opt.engines.spread import ExchangeKind
 
 AttentionGroups = Literal["one", "one_or_all", "divisors"]
+PLACES = ("anywhere", "generation")
+"""Between which accelerators caches go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,10 @@ class Sayings:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What stands before prefill and decode servers: a command that names them, or one with a file that does."""
+    """What stands before prefill and decode servers: a command that names them, or one with a file that does.
+
+    ``package`` is the one that brings the command, with its version; empty where the server does.
+    """
 
     command: tuple[str, ...]
     prefill: tuple[str, ...]
@@ -202,7 +208,22 @@ class Router:
     prefill_key: str
     decode_key: str
     bootstrap_port: Expression
+    package: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTransfer:
+    """Between which accelerators caches go from prefill to decode: of one ``generation``, or ``anywhere``."""
+
+    within: str = PLACES[0]
+    source: str = ""
+
+    def place(self, accelerator: Accelerator) -> str:
+        """What accelerators that exchange caches have in common; those of no known generation have a name alone."""
+        if self.within != "generation":
+            return ""
+        return accelerator.generation or f"{accelerator.name}, whose generation is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +250,8 @@ class Profile:
         Formats that it loads, each with the flags that quantise a 16-bit checkpoint at loading (``None``: it cannot).
     kv_cache
         What it calls each precision of the cache.
+    cache_transfer
+        Which accelerators its caches go between.
     drafts
         What the server calls each mode of drafts that it has; without any it has draft models alone.
     file
@@ -251,6 +274,7 @@ class Profile:
     precisions: Mapping[str, tuple[tuple[str, str], ...] | None]
     precision_source: str
     kv_cache: Mapping[str, str]
+    cache_transfer: CacheTransfer
     drafts: Mapping[str, str]
     say: Sayings
     benchmark: Sayings

@@ -265,7 +265,7 @@ def server_of(
     draft = serving.draft if row.get("draft_tokens") else None
     cache, weights = str(row.get("kv_cache") or "bf16"), parsed(str(row["weights"]))
     known = partial(facts_of, serving.model, weights, accelerator, kv_cache=cache, reference=serving.reference)
-    facts = known(draft=draft, decodes_alone=placed.phase == "decode")
+    facts = known(draft=draft, phase=placed.phase)
     numbers = _numbers(profile, row, facts, serving, accelerator, placed, trust_remote_code)
     of_draft = checkpoint_of_draft(serving.draft_reference, draft, facts.checkpoint, weights, accelerator)
     flags, missing = _quantisation(profile, facts.checkpoint)

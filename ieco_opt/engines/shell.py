@@ -29,6 +29,8 @@ def _described(command: LaunchCommand) -> Iterator[str]:
     yield _comment(f"{command.title}, with {command.engine} {command.version}")
     for path in command.files:
         yield _comment(f"options are in {path}")
+    if command.package:
+        yield _comment(f"needs: pip install {command.package}")
     for words, env, host in zip(command.nodes, command.node_env, command.hosts, strict=False):
         yield _comment(f"on {host}")
         yield " \\\n".join(_broken(words, env))

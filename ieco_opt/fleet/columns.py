@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ieco_opt.catalog.precision import Precision
+from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import Family
+from ieco_opt.engines import Profile
 from ieco_opt.fleet.instances import PhaseSetups, Service
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedWorkload
@@ -31,8 +33,16 @@ _ROUNDED = 1.0 + 1e-12
 """A requirement can be the very figure of an instance, which then meets it whatever the last bits say."""
 
 
-CacheForm = tuple[str | None, str]
-"""Server and precision of a cache that moves from prefill to decode: both sides must have the same."""
+CacheForm = tuple[str | None, str, str]
+"""Server, precision and place of a cache that moves from prefill to decode: both sides must have the same.
+
+The place is what accelerators have in common that the server exchanges caches between; empty: all.
+"""
+
+
+def cache_form(engine: Profile | None, kv_cache: str, accelerator: Accelerator) -> CacheForm:
+    """Which caches instances of a server on an accelerator send or receive."""
+    return (None, kv_cache, "") if engine is None else (engine.name, kv_cache, engine.cache_transfer.place(accelerator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,11 @@ class SetupTable:
     @property
     def cache_form(self) -> CacheForm | None:
         """Which caches its instances send or receive; ``None`` where none moves."""
-        return None if self.phase is Phase.COLOCATED else (self.engine, self.precision.kv_cache)
+        if self.phase is Phase.COLOCATED:
+            return None
+        family = self.setups[0].family
+        engine = None if family.server is None else family.server.profile
+        return cache_form(engine, self.precision.kv_cache, family.accelerator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ class Candidates:
     workload: ResolvedWorkload
     tables: tuple[SetupTable, ...]
     points: tuple[tuple[tuple[OperatingPoint, tuple[int, ...]], ...], ...]
-    rejected: dict[str, Counter[str]]
+    rejected: dict[str, dict[Phase, Counter[str]]]
 
     @property
     def phases(self) -> list[Phase]:

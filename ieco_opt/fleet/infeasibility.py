@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ieco_opt.design_space.setups import NO_MEMORY
 from ieco_opt.documents.origin import shortened
 from ieco_opt.errors import SolverError
-from ieco_opt.fleet.columns import MODES, Candidates, Column, possible_modes
+from ieco_opt.fleet.columns import MODES, Candidates, Column, phases_of, possible_modes
 from ieco_opt.fleet.placement import Nodes, place
 from ieco_opt.fleet.planner import FleetPlanner
 from ieco_opt.fleet.pricing import columns_at
@@ -38,6 +38,9 @@ _TRACE = 1e-6
 """Share of a demand that is within the tolerance of its row."""
 
 _FLOAT = 1e-9
+
+_APART = " apart "
+"""Stands in the words of every rule about instances that exchange caches."""
 
 _NO_SERVICE = {"min_speed": None, "max_time_to_first_token_s": None}
 
@@ -134,8 +137,8 @@ def _why_unserved(space: FleetSpace, problem: FleetProblem, workload: int) -> tu
     candidate, name = space.candidates[workload], problem.workloads[workload].name
     if not candidate.points and not any(table.count for table in candidate.tables):
         reasons = "; ".join(
-            f"{pool}: {', '.join(f'{count} x {reason}' for reason, count in _reasons(counter))}"
-            for pool, counter in candidate.rejected.items()
+            f"{pool}: {_counted(sum(of_phases.values(), Counter[str]()))}"
+            for pool, of_phases in candidate.rejected.items()
         )
         return (f"{name} cannot be served: no configuration of its model fits ({reasons or 'no pool may be used'})",)
     anyhow = _asking(candidate, _NO_SERVICE)
@@ -157,9 +160,10 @@ def _size(space: FleetSpace, columns: Sequence[Column]) -> str:
     return "1 GPU" if smallest == 1 else f"{smallest} GPUs"
 
 
-def _reasons(counter: Counter[str]) -> list[tuple[str, int]]:
-    """The two reasons that say most: memory, which decides where others only narrow, and the most common."""
-    return sorted(counter.most_common(), key=lambda each: each[0] != NO_MEMORY)[:2]
+def _counted(counter: Counter[str]) -> str:
+    """The two reasons that say most: memory and what holds for a phase alone, which decide where others only narrow."""
+    most = sorted(counter.most_common(), key=lambda each: each[0] != NO_MEMORY and _APART not in each[0])[:2]
+    return ", ".join(f"{count} x {reason}" for reason, count in most)
 
 
 def _nodes(space: FleetSpace, candidate: Candidates) -> str:
@@ -196,13 +200,22 @@ def _no_mode(space: FleetSpace, candidate: Candidates, workload: int) -> str:
     serving = " or ".join(asked.serving)
     if asked.model is None:
         return f"no operating point for its pools serves it {serving}"
-    space_of_it = candidate.workload.design_space
-    reason = "prefill needs attention_data_parallel 1"
-    if 1 in space_of_it.attention_data_parallel and 1 not in space_of_it.pipeline_parallel:
-        reason = "decode instances of vLLM and SGLang need pipeline_parallel 1"
+    reason = "; ".join(_missing_phases(candidate))
     if _serves(candidate, _of_any_form(space, candidate, workload)):
-        reason = "prefill and decode instances need one engine and one kv_cache"
+        reason = "prefill and decode instances need one engine, one kv_cache and one generation of accelerators"
     return f"no configuration of its design space can serve it {serving} ({reason})"
+
+
+def _missing_phases(candidate: Candidates) -> Iterator[str]:
+    """What keeps all configurations from the phases that none is for."""
+    for phase in phases_of(candidate.workload.workload.serving):
+        if any(table.count for table in candidate.tables if table.phase is phase):
+            continue
+        if phase is Phase.PREFILL and 1 not in candidate.workload.design_space.attention_data_parallel:
+            yield "prefill needs attention_data_parallel 1"
+            continue
+        rejected = sum((of_phases[phase] for of_phases in candidate.rejected.values()), Counter[str]())
+        yield f"{phase.value}: {_counted(rejected)}"
 
 
 def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> str:
@@ -226,7 +239,7 @@ def _reachable(name: str, asked: float, best: str | None) -> str:
 
 
 def _of_any_form(space: FleetSpace, candidate: Candidates, workload: int) -> list[Column]:
-    """Columns without what is asked of speed and of time, as if caches of all servers and precisions were alike."""
+    """Columns without what is asked of speed and of time, as if all caches were alike."""
     columns = columns_at(_asking(candidate, _NO_SERVICE), workload, space.resolved.pools)
     return [replace(column, cache_form=None) for column in columns]
 

@@ -43,17 +43,17 @@ def build_candidates(
     """Price everything that a workload could run on, whatever the speed, but for what is ``known``."""
     known = known or KnownTables()
     tables: list[SetupTable] = []
-    rejected: dict[str, Counter[str]] = {}
+    rejected: dict[str, dict[Phase, Counter[str]]] = {}
     phases = phases_of(workload.workload.serving)
     if workload.model is not None:
         for accelerator, alike in _pools_of_hardware(workload, pools).items():
-            reasons: Counter[str] = Counter()
+            reasons: dict[Phase, Counter[str]] = {phase: Counter() for phase in phases}
             for precision in enumerate(workload.precisions):
                 for phase in phases:
                     found, rejections = _known_tables(workload, alike, accelerator, precision, phase, ask, known)
                     tables += found
-                    reasons.update(rejections)
-            rejected |= {pools[at].name: reasons.copy() for at in alike}
+                    reasons[phase].update(rejections)
+            rejected |= {pools[at].name: reasons for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
         # Only classes of a mix share a column; other rows are columns of their own, whatever their names.
@@ -236,7 +236,7 @@ def _family_request(workload: ResolvedWorkload, request_class: RequestClass, pha
         workload.engines,
         workload.workload.model,
         workload.workload.engine_factors,
-        decodes_alone=phase is Phase.DECODE,
+        phase=phase,
     )
     if phase is Phase.PREFILL:
         return FamilyRequest(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ieco_opt.defaults import Against
-from ieco_opt.fleet.columns import MODES
+from ieco_opt.fleet.columns import MODES, CacheForm, cache_form
 from ieco_opt.performance.serving import Phase
 from ieco_opt.results.agreement import EXACT, exceeds, same, shown
 from ieco_opt.results.instances import InstanceRow
@@ -215,12 +215,25 @@ def _workload_problems(resolved: ResolvedFleet, workload: ResolvedWorkload, plan
                 found = f"serves {row.requests_per_s:.9g} of {capacity:.9g}{with_error(margin)}"
                 yield f"{phase} {row.instance_type}: {found}"
             yield from _late(row, workload, margin)
-    forms = {
-        (row.engine, row.kv_cache) for row in rows if row.phase != Phase.COLOCATED.value and row.parallelism is not None
-    }
+    forms = set(_cache_forms(resolved, workload, rows))
     if len(forms) > 1:
-        found = " and ".join(sorted(f"{engine or 'no server'} with a cache in {cache}" for engine, cache in forms))
+        found = " and ".join(
+            f"{engine or 'no server'} with a cache in {cache}{' on ' * bool(place)}{place}"
+            for engine, cache, place in sorted(forms, key=str)
+        )
         yield f"engine, kv_cache: found {found}, expected one of each where caches move"
+
+
+def _cache_forms(
+    resolved: ResolvedFleet, workload: ResolvedWorkload, rows: Sequence[InstanceRow]
+) -> Iterator[CacheForm]:
+    """Caches that the instances of the performance model send or receive."""
+    engines = {each.name: each for each in workload.engines}
+    accelerators = {pool.name: pool.accelerator for pool in resolved.pools}
+    for row in rows:
+        moves = row.phase != Phase.COLOCATED.value and row.parallelism is not None
+        if moves and row.pool in accelerators:
+            yield cache_form(engines.get(row.engine or ""), row.kv_cache or "", accelerators[row.pool])
 
 
 def _late(row: InstanceRow, workload: ResolvedWorkload, margin: float) -> Iterator[str]:

@@ -28,6 +28,7 @@ from ieco_opt.engines.acceptance import ACCEPTED, values_in
 from ieco_opt.engines.expressions import parse
 from ieco_opt.engines.profile import Rule
 from ieco_opt.performance.degrees import Degrees
+from ieco_opt.performance.serving import Phase
 
 FLAT_ONLY = Rule(parse("1 == 0", ()), "no server has two-dimensional tensor parallelism", "docs/engines.md")
 
@@ -44,14 +45,14 @@ class EngineChoices:
         How the scenario names the model, which says which checkpoint is loaded.
     factors
         Whether several servers are each priced with the launches that their measurements say; a single one always is.
-    decodes_alone
-        Whether it is about instances that receive their caches from others that prefill.
+    phase
+        What the instances do of requests.
     """
 
     profiles: tuple[Profile, ...]
     reference: str | Mapping[str, Any] | None
     factors: bool = False
-    decodes_alone: bool = False
+    phase: Phase = Phase.COLOCATED
 
     def servers(
         self, model: Model, precision: Precision, accelerator: Accelerator, draft: Model | None = None
@@ -64,7 +65,7 @@ class EngineChoices:
             kv_cache=precision.kv_cache,
             draft=draft,
             reference=self.reference,
-            decodes_alone=self.decodes_alone,
+            phase=self.phase.value,
         )
         return [Server(profile, facts, self._calibrated(accelerator, profile, model.name)) for profile in self.profiles]
 

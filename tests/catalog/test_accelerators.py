@@ -168,6 +168,18 @@ def test_every_card_names_its_vendor() -> None:
     assert vendors["google"] == {card.name for card in CARDS if card.name.startswith("TPU")}
 
 
+def test_every_card_that_servers_run_on_names_its_generation() -> None:
+    generations: dict[str | None, set[str]] = {}
+    for card in CARDS:
+        generations.setdefault(card.generation, set()).add(card.name)
+        assert (card.generation is None) is (card.vendor not in ("nvidia", "amd")), card.name
+    assert generations["blackwell"] == {"B100-SXM", "B200-SXM", "B300-SXM", "GB200-NVL72", "GB300-NVL72"}
+    assert generations["cdna3"] == {"MI300X", "MI308X", "MI325X"}
+    assert {"H100-SXM", "H200-SXM", "GH200", "H20-96GB"} <= generations["hopper"]
+    assert accelerator_from_mapping({"like": "H100"}).generation == "hopper"
+    assert accelerator_from_mapping({"like": "H100", "generation": "next"}).generation == "next"
+
+
 def test_users_may_name_a_vendor() -> None:
     card = accelerator_to_mapping(accelerator("H100"))
     assert card["vendor"] == "nvidia"

@@ -407,7 +407,7 @@ def test_every_value_has_a_source(collection: Collection) -> None:
     ]
     for item in items:
         fields = set(type(item).__dataclass_fields__) - {
-            *("name", "notes", "sources", "vendor"),
+            *("name", "notes", "sources", "vendor", "generation"),
             *("calibration", "like", "like_hardware", "power"),
         }
         assert set(item.sources) == fields, item.name

@@ -249,10 +249,48 @@ def test_every_model_of_the_catalog_has_a_class_in_every_engine() -> None:
 _NOT_IN_16_BITS = frozenset({"DeepSeek-V4-Flash", "DeepSeek-V4-Pro"})
 
 
-@pytest.mark.parametrize(("engine", "starts"), [("vllm", False), ("sglang", False), ("trtllm", True)])
-def test_decode_instances_apart_from_prefill_have_one_stage(engine: str, starts: bool) -> None:
+@pytest.mark.parametrize(
+    ("engine", "refused"),
+    [("vllm", {"prefills_alone", "decodes_alone"}), ("sglang", {"decodes_alone"}), ("trtllm", set[str]())],
+)
+def test_instances_apart_have_one_stage(engine: str, refused: set[str]) -> None:
     colocated = facts("Llama-3.1-8B", "bf16")
-    alone = replace(colocated, numbers={**colocated.numbers, "decodes_alone": 1.0})
     assert reason(engine, colocated, pipeline_parallel=2) == ""
-    assert reason(engine, alone) == ""
-    assert (reason(engine, alone, pipeline_parallel=2) == "") is starts
+    for phase in ("prefills_alone", "decodes_alone"):
+        alone = apart(colocated, phase)
+        assert reason(engine, alone) == ""
+        assert (reason(engine, alone, pipeline_parallel=2) != "") is (phase in refused)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+@pytest.mark.parametrize(("model", "free"), [("Qwen3-30B-A3B", False), ("DeepSeek-V2-Lite", True)])
+def test_prefill_instances_of_vllm_have_no_more_ranks_than_kv_heads(engine: str, model: str, free: bool) -> None:
+    # Qwen3-30B-A3B has 4 KV heads, DeepSeek-V2-Lite latent attention.
+    of = facts(model, "bf16")
+    for phase in ("", "prefills_alone", "decodes_alone"):
+        taken = of if not phase else apart(of, phase)
+        assert reason(engine, taken, tensor_parallel=4) == ""
+        refused = engine == "vllm" and phase == "prefills_alone" and not free
+        assert ("KV heads" in reason(engine, taken, tensor_parallel=8)) is refused
+
+
+def test_decode_instances_of_vllm_apart_have_no_draft() -> None:
+    of = facts("Llama-3.1-70B", "bf16", draft="Llama-3.1-8B")
+    drafted = {"tensor_parallel": 4, **DRAFTED, "draft_tensor_parallel": 4}
+    for engine in ("vllm", "sglang"):
+        assert reason(engine, of, **drafted) == ""
+        assert ("no draft" in reason(engine, apart(of, "decodes_alone"), **drafted)) is (engine == "vllm")
+
+
+def apart(of: EngineFacts, phase: str) -> EngineFacts:
+    return replace(of, numbers={**of.numbers, phase: 1.0})
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "starting"),
+    [("H100-SXM", {"vllm", "trtllm"}), ("MI300X", set[str]()), ("MI355X", {"vllm", "sglang"})],
+)
+def test_dense_layers_in_mxfp4_need_kernels(accelerator: str, starting: set[str]) -> None:
+    dense, routed = facts("Llama-3.1-8B", "mxfp4", accelerator), facts("gpt-oss-20b", "mxfp4", accelerator)
+    assert {each.name for each in profiles() if not reason(each.name, dense)} == starting
+    assert {"vllm", "sglang"} <= {each.name for each in profiles() if not reason(each.name, routed)}

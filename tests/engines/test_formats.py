@@ -241,7 +241,20 @@ def test_routers_stand_in_every_format(engine: str) -> None:
     assert line_text(of).splitlines()[-1].startswith("# router: ")
     assert [each["kind"] for each in documents(manifests(of))][-1] == "Deployment"
     made = yaml.safe_load(compose_text(of))
-    assert made["services"]["r"]["entrypoint"]
+    entry = made["services"]["r"]["entrypoint"]
+    container = documents(manifests(of))[-1]["spec"]["template"]["spec"]["containers"][0]["command"]
+    package = {"vllm": "vllm-router==0.1.17", "sglang": "sglang-router==0.3.2", "trtllm": ""}[engine]
+    command = json.loads(json_of(of))[-1]
+    assert command["package"] == package
+    if package:
+        # Images may lack a router that is a package of its own; "$$" is how both write "$".
+        assert (
+            entry[:4] == container[:4] == ["sh", "-c", f'python3 -m pip install --quiet {package} && exec "$$@"', "sh"]
+        )
+        assert entry[4:] == command["argv"]
+        assert f"# needs: pip install {package}\n" in sh_text(of)
+    else:
+        assert entry[0] == container[0] == "trtllm-serve"
     addresses = " ".join(map(str, documents(manifests(of))))
     assert f"p:{profile(engine).port}" in addresses
 

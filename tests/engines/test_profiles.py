@@ -107,6 +107,7 @@ def test_names_are_taken_as_people_write_them() -> None:
         ("port: 8000", "port: 0", "port: found 0, expected a whole number from 1 to 65535"),
         ("port: 8000", "port: 65536", "port: found 65536, expected a whole number from 1 to 65535"),
         ("port: 8000", "port: 80.5", "port: found 80.5, expected a whole number"),
+        ("within: generation", "within: rack", "cache_transfer.within: found 'rack', expected one of anywhere, gen"),
         ("port: 8000", "port: 80\nport_step: 0", "port_step: found 0, expected a whole number from 1 to 1000"),
         ("digits: 4", "digits: 400", "digits: found 400, expected a whole number from 0 to 15"),
         ("unless: 1}", "unless: .nan}", "unless: found nan, expected a number"),
@@ -121,6 +122,11 @@ def test_names_are_taken_as_people_write_them() -> None:
             "found 'A B;touch x', expected the name of an",
         ),
         ('"http://{address}"]', '"http://{model}"]', "router.prefill: found model in braces, expected one of address"),
+        (
+            "package: vllm-router==0.1.17",
+            "package: ;x",
+            "router.package: found ';x', expected the name",
+        ),
         ("[vllm-router", '["{address}"', "router.command: found address in braces, expected one of config"),
         ("text: deepep_low_latency", 'text: "{address}"', "text: found address in braces"),
         (

@@ -32,9 +32,9 @@ from ieco_opt.scenario import load_fleet_mapping, resolve_fleet
 
 Mapping = dict[str, Any]
 
-VLLM: CacheForm = ("vllm", "bf16")
-SGLANG: CacheForm = ("sglang", "bf16")
-IN_8_BITS: CacheForm = ("vllm", "fp8")
+VLLM: CacheForm = ("vllm", "bf16", "hopper")
+SGLANG: CacheForm = ("sglang", "bf16", "hopper")
+IN_8_BITS: CacheForm = ("vllm", "fp8", "hopper")
 
 
 def fleet(pools: list[Mapping], workload: Mapping) -> Mapping:
@@ -243,6 +243,42 @@ def test_an_operating_point_goes_with_any_server() -> None:
     assert result.usd_per_hour == pytest.approx(1 + 4 * 4)
 
 
+@pytest.mark.parametrize(
+    ("engine", "decoding", "together"),
+    [
+        ("vllm", "H200-SXM", True),
+        ("vllm", "B200-SXM", False),
+        ("sglang", "B200-SXM", False),
+        ("trtllm", "B200-SXM", True),
+        ("none", "B200-SXM", True),
+        ("vllm", {"like": "H100-SXM", "name": "x", "generation": None}, False),
+    ],
+)
+def test_caches_go_between_accelerators_of_one_generation(engine: str, decoding: Any, together: bool) -> None:
+    # Only the first pool is large enough to prefill, and only the second holds the instances that decode.
+    pools = [
+        {"name": "first", "accelerator": "H100-SXM", "gpus": 1, "usd_per_gpu_hour": 1, "rented_by": "gpu"},
+        {"name": "second", "accelerator": decoding, "gpus": 1, "usd_per_gpu_hour": 1, "rented_by": "gpu"},
+    ]
+    workload = {
+        "name": "w",
+        "model": "Llama-3.1-8B",
+        "weights": ["fp8"],
+        "engine": engine,
+        "requests_per_s": 0.1,
+        "prompt_tokens": 500,
+        "output_tokens": 50,
+        "serving": ["disaggregated"],
+    }
+    mapping = fleet(pools, workload)
+    if together:
+        (plan,) = ieco_opt.plan(load_fleet_mapping(mapping)).plans
+        assert {row.pool for row in plan.instances} == {"first", "second"}
+    else:
+        with pytest.raises(ieco_opt.InfeasibleError, match="capacity of second raised"):
+            ieco_opt.plan(load_fleet_mapping(mapping))
+
+
 def test_tables_of_each_server_have_all_of_its_setups_only_where_caches_move() -> None:
     mapping = with_only(WITH_GROUPS, serving=["colocated", "disaggregated"])
     resolved = resolve_fleet(load_fleet_mapping(mapping))
@@ -332,7 +368,8 @@ def test_only_pairs_that_could_be_used_together_can_be_late() -> None:
 
 def test_a_workload_whose_phases_have_no_server_in_common_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if one server had prefill alone and another one decoding alone.
-    monkeypatch.setattr(SetupTable, "cache_form", property(lambda table: (table.phase.value, "bf16")))
-    expected = r"disaggregated \(prefill and decode instances need one engine and one kv_cache\)$"
+    monkeypatch.setattr(SetupTable, "cache_form", property(lambda table: (table.phase.value, "bf16", "")))
+    one_of_each = "one engine, one kv_cache and one generation of accelerators"
+    expected = rf"disaggregated \(prefill and decode instances need {one_of_each}\)$"
     with pytest.raises(ieco_opt.InfeasibleError, match=expected):
         ieco_opt.plan(load_fleet_mapping(WITH_GROUPS))

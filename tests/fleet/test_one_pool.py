@@ -22,7 +22,7 @@ from ieco_opt.solvers.config import load_solver_config
 from ieco_opt.solvers.outcome import Outcome
 from ieco_opt.solvers.run import Run
 
-FORMS = (None, ("vllm", "bf16"), ("vllm", "fp8"))
+FORMS = (None, ("vllm", "bf16", "hopper"), ("vllm", "fp8", "hopper"))
 
 
 def drawn(seed: int) -> FleetProgramData:

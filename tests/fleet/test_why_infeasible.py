@@ -78,7 +78,8 @@ def refusal(workload: Mapping, pool: Mapping | None = None, **limits: float) -> 
             | {"serving": ["disaggregated"], "design_space": {"pipeline_parallel": [2]}, "engine": ["vllm", "sglang"]},
             {},
             r"no configuration of its design space can serve it disaggregated "
-            r"\(decode instances of vLLM and SGLang need pipeline_parallel 1\)",
+            r"\(decode: \d+ x vLLM: prefill and decode instances apart have one stage, "
+            r"\d+ x SGLang: a decode instance apart from prefill has one stage\)",
         ),
         (
             MODELLED | {"design_space": {"attention_data_parallel": [2]}},

@@ -61,6 +61,9 @@ FORMAT, FORMAT_VERSION, SCENARIO_VERSION = "ieco_opt result", 2, 2
 OBJECTIVES = ("cost", "power", "gpus", "energy", "carbon", "throughput")
 AGAINST = ("speed", "power", "gpus", "throughput")
 
+Runs = tuple[str, str, tuple[str, str] | None]
+"""Engine, precision of the cache, and the accelerators between which such caches go (None: any)."""
+
 PHASES: dict[str, tuple[Phase, ...]] = {"colocated": ("colocated",), "disaggregated": ("prefill", "decode")}
 
 
@@ -138,8 +141,8 @@ class Kind:
 
     ``pass_s`` is all of that time but the transfer. These are the figures of the model; ``error`` is how much too
     optimistic they are taken to be where they have to suffice, which those of operating points are not.
-    ``runs`` are the engine and the precision of the cache of a priced kind, which all kinds of a disaggregated workload
-    have in common; an operating point goes with any.
+    ``runs`` are the engine, the precision of the cache and the accelerators that it can go to of a priced kind, which
+    all kinds of a disaggregated workload have in common; an operating point goes with any.
     """
 
     workload: str
@@ -151,7 +154,7 @@ class Kind:
     transfer_s: tuple[float, ...]
     label: str = ""
     rows: tuple[Row, ...] = field(default=(), compare=False)
-    runs: tuple[str, str] | None = None
+    runs: Runs | None = None
     error: float = 0.0
     busy_s: tuple[float, ...] = ()
     """Seconds for which a request of each class keeps the instance busy; empty where energy does not matter."""
@@ -454,7 +457,7 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 pass_s=tuple(member.pass_s if member else 0.0 for member in members),
                 transfer_s=tuple(member.transfer_s if member else 0.0 for member in members),
                 label=f"{key[1:]}",
-                runs=_runs(next(member for member in members if member)),
+                runs=_runs(next(member for member in members if member), case.pools[pool].accelerator),
                 error=error,
                 busy_s=_busy_s(services, members) if case.energy_matters else (),
             )
@@ -470,14 +473,15 @@ def _busy_s(services: Sequence[Service], members: Sequence[Instance | None]) -> 
     )
 
 
-def _runs(instance: Instance) -> tuple[str, str]:
-    return instance.setup.engine, instance.kv_cache
+def _runs(instance: Instance, accelerator: Accelerator) -> Runs:
+    engine = instance.setup.engine
+    return engine, instance.kv_cache, servers.caches_stay(engine, accelerator)
 
 
 def undominated(listed: Sequence[Kind]) -> list[Kind]:
     """Leave out kinds that another of the same workload, phase, pool and size is nowhere worse than.
 
-    Of two modes, only the colocated one lets kinds of any engine and cache stand beside one another.
+    Of two modes, only the colocated one lets kinds of any engine, cache and generation stand together.
     """
     kept: list[Kind] = []
     for kind in sorted(listed, key=_figures, reverse=True):
@@ -829,7 +833,7 @@ def _mode_counts(
 
 
 def alike_kinds(listed: Sequence[Kind], phases: tuple[Phase, ...]) -> list[list[int]]:
-    """Kinds of these phases that may stand beside one another: all, or those of one engine and cache."""
+    """Kinds of these phases that may stand beside one another: all, or those that run alike."""
     mine = [index for index, kind in enumerate(listed) if kind.phase in phases]
     families = {listed[index].runs for index in mine} - {None}
     if len(phases) == 1 or len(families) < 2:
@@ -1142,7 +1146,7 @@ class _Plan:
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         place = (workload.name, one.phase, self.pools[row["pool"]], one.gpus)
         busy = (serving.busy_request_s(wanted, one),)
-        return Kind(*place, *parts, runs=_runs(one), error=wanted.error, busy_s=busy), found
+        return Kind(*place, *parts, runs=_runs(one, wanted.accelerator), error=wanted.error, busy_s=busy), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         """Find a row's kind among all; the batch that it states is that of one of the classes."""
@@ -1466,7 +1470,9 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
     tokens = serving.resident_tokens(wanted, one.phase)
     at = (wanted.accelerator, one.precision, one.setup, one.batch, tokens)
     starting = started(wanted.model, draft, *at, wanted.reserve, wanted.engine, _pace_of(wanted))
-    every = [each for each in starting if serving.runs_phase(each.setup, one.phase)]
+    every = [
+        each for each in starting if serving.serves_phase(wanted.model, each.setup, one.phase, drafts=draft is not None)
+    ]
     names = ",".join(sorted(each.engine for each in every))
     found = [] if (row["engines"] or "") == names else [f"engines are {row['engines']}, expected {names}"]
     if one.phase != "colocated" or one.setup.engine not in names.split(","):

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 import ieco_opt
+from ieco_opt.catalog.attention import GeneralAttention, GroupedQueryAttention
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 
 from .common import Setup
@@ -274,6 +275,17 @@ def _mxfp4_of_amd(asked: Asked) -> bool:
     return asked.form == "mxfp4" and asked.accelerator.vendor == "amd"
 
 
+def _dense_mxfp4_of_amd(asked: Asked) -> bool:
+    """Whether it is no dense model in MXFP4 on an AMD accelerator that would have to emulate its arithmetic."""
+    emulated = _mxfp4_of_amd(asked) and asked.accelerator.flops_4bit is None
+    return asked.routed or not emulated
+
+
+def _dense_mxfp4_of_sglang(asked: Asked) -> bool:
+    on_nvidia = asked.form == "mxfp4" and asked.accelerator.vendor == "nvidia"
+    return asked.routed or (not on_nvidia and _dense_mxfp4_of_amd(asked))
+
+
 def _nvfp4_of_nvidia(asked: Asked) -> bool:
     return asked.form != "nvfp4" or asked.accelerator.vendor != "amd"
 
@@ -346,6 +358,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "vllm": lambda asked: _nvfp4_of_nvidia(asked) and (not _mxfp4_of_amd(asked) or asked.groups == 1),
         "sglang": lambda asked: _nvfp4_of_nvidia(asked) and _mxfp4_of_sglang(asked),
     },
+    "mxfp4 without routed experts": {"vllm": _dense_mxfp4_of_amd, "sglang": _dense_mxfp4_of_sglang},
     "redundant experts": {"vllm": _copies_of_vllm, "sglang": _copies, "trtllm": _copies},
     "several machines": {
         "vllm": _machines_of_vllm,
@@ -368,15 +381,44 @@ def accepts(engine: str, asked: Asked) -> bool:
     return engine == "none" or all(rules[engine](asked) for rules in RULES.values() if engine in rules)
 
 
-_ONE_STAGE_APART = frozenset({"vllm", "sglang"})
+# --- instances apart --------------------------------------------------------------------------------------------------
+# These rows of the table are not in RULES: who asks for no fleet has nothing apart.
+
+_ONE_STAGE = {"decode": frozenset({"vllm", "sglang"}), "prefill": frozenset({"vllm"})}
+_FEW_RANKS = frozenset({"vllm"})
+_NO_DRAFT = frozenset({"vllm"})
+_WITHIN_A_GENERATION = frozenset({"vllm", "sglang"})
 
 
-def decodes_apart(setup: Setup) -> bool:
-    """Whether the setup's server runs it as a decode instance apart from prefill.
+def staged_apart(setup: Setup, phase: str) -> bool:
+    """Whether the setup's server has an instance with so many stages that does this phase apart from the other."""
+    return setup.engine not in _ONE_STAGE[phase] or bool(setup.pipeline == 1)
 
-    This row of the table is not in ``RULES``: who asks for no fleet has nothing apart.
+
+def prefills_apart(model: Model, setup: Setup) -> bool:
+    """Whether a prefill instance apart has no more tensor ranks than its server can send the cache of.
+
+    They are the KV heads of every kind of attention that has some: latent and recurrent attention have none to copy.
     """
-    return setup.engine not in _ONE_STAGE_APART or bool(setup.pipeline == 1)
+    attentions = [block.attention for block in model.blocks]
+    heads = [each.kv_heads for each in attentions if isinstance(each, GroupedQueryAttention | GeneralAttention)]
+    return setup.engine not in _FEW_RANKS or all(setup.tensor_parallel <= each for each in heads)
+
+
+def drafts_apart(setup: Setup) -> bool:
+    """Whether the setup's server takes a draft on a decode instance apart from prefill."""
+    return setup.engine not in _NO_DRAFT
+
+
+def caches_stay(engine: str, accelerator: Accelerator) -> tuple[str, str] | None:
+    """Say between which accelerators a server's caches go from prefill to decode; None: between any.
+
+    They are those of a generation, or those of a name where the generation is not known.
+    """
+    if engine not in _WITHIN_A_GENERATION:
+        return None
+    known = accelerator.generation
+    return ("name", accelerator.name) if known is None else ("generation", known)
 
 
 # --- prices -----------------------------------------------------------------------------------------------------------

@@ -384,13 +384,29 @@ def phase_setups(service: Service, phase: Phase, precision: Precision) -> Iterat
     for degrees, exists in setups(space, service.model):
         full = exists & (batches == degrees.pipeline) if prefill else exists
         for setup in servers.run_as(service.model, service.accelerator, precision, degrees, service.engine):
-            if runs_phase(setup, phase):
+            if runs_phase(setup, phase) and sends_heads(service.model, setup, phase):
                 yield setup, batches.astype(float), full
 
 
 def runs_phase(setup: Setup, phase: Phase) -> bool:
-    """Whether the setup's server, which runs it as such, has it for that phase."""
-    return phase != "decode" or servers.decodes_apart(setup)
+    """Whether the setup's server, which runs it as such, has so many stages for that phase."""
+    return phase == "colocated" or servers.staged_apart(setup, phase)
+
+
+def sends_heads(model: Model, setup: Setup, phase: Phase) -> bool:
+    """Whether the setup's server can send the cache of so many tensor ranks, where it has to."""
+    return phase != "prefill" or servers.prefills_apart(model, setup)
+
+
+def takes_draft(setup: Setup, phase: Phase) -> bool:
+    """Whether the setup's server has a draft beside the model in that phase, if all else allows it."""
+    return phase == "colocated" or (phase == "decode" and servers.drafts_apart(setup))
+
+
+def serves_phase(model: Model, setup: Setup, phase: Phase, *, drafts: bool) -> bool:
+    """Whether the setup's server has it for that phase, with a draft or without."""
+    alone = runs_phase(setup, phase) and sends_heads(model, setup, phase)
+    return alone and (not drafts or takes_draft(setup, phase))
 
 
 def too_long(service: Service) -> bool:
@@ -402,7 +418,7 @@ def too_long(service: Service) -> bool:
 def decodings(service: Service, phase: Phase, setup: Setup) -> Iterator[Decoding]:
     """Plain decoding, and every number of tokens that a draft on the model's tensor ranks may help to verify."""
     yield Decoding()
-    if service.speculation is None or phase == "prefill":
+    if service.speculation is None or not takes_draft(setup, phase):
         return
     small = servers.beside(service.model, service.speculation.draft, setup)
     if small is not None:
@@ -459,6 +475,8 @@ def faults(service: Service, instance: Instance) -> list[str]:
         found.append(f"{instance.setup} does not exist at batch {instance.batch}, or no server starts it")
     if decoding.draft_setup is not None:
         assert service.speculation is not None
+        if not takes_draft(instance.setup, phase):
+            found.append(f"{instance.setup.engine} has no draft in {phase}")
         if decoding.draft_setup != servers.beside(service.model, service.speculation.draft, instance.setup):
             found.append(f"draft {decoding.draft_setup} is not on the model's tensor ranks")
         if decoding.draft_tokens not in service.speculation.by_width:

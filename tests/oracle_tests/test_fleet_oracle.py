@@ -16,7 +16,9 @@ from oracle.breakdown import breakdown
 from oracle.fleet import (
     Kind,
     Need,
+    Runs,
     TooLargeError,
+    _engine_faults,
     alike_kinds,
     cover_rows,
     fewest_nodes,
@@ -114,10 +116,68 @@ def stages(phase: serving.Phase, engine: str) -> set[int]:
     return {int(one.setup.pipeline) for one in found}
 
 
-@pytest.mark.parametrize(("engine", "apart"), [("none", {1, 2}), ("vllm", {1}), ("sglang", {1}), ("trtllm", {1, 2})])
-def test_decode_instances_of_some_servers_have_one_stage(engine: str, apart: set[int]) -> None:
-    assert stages("decode", engine) == apart
-    assert stages("prefill", engine) == stages("colocated", engine) == {1, 2}
+@pytest.mark.parametrize(
+    ("engine", "prefill", "decode"),
+    [("none", {1, 2}, {1, 2}), ("vllm", {1}, {1}), ("sglang", {1, 2}, {1}), ("trtllm", {1, 2}, {1, 2})],
+)
+def test_instances_apart_of_some_servers_have_one_stage(engine: str, prefill: set[int], decode: set[int]) -> None:
+    assert (stages("prefill", engine), stages("decode", engine)) == (prefill, decode)
+    assert stages("colocated", engine) == {1, 2}
+
+
+@pytest.mark.parametrize(("engine", "most"), [("none", 4), ("vllm", 2), ("sglang", 4), ("trtllm", 4)])
+def test_prefill_instances_of_vllm_have_no_more_ranks_than_kv_heads(engine: str, most: int) -> None:
+    # Four query heads and two KV heads: on four ranks there are two copies of each.
+    card = replace(COUNTING, vendor="nvidia")
+    wanted = small_service(card, engine=engine, memory_reserve_gb=0.0, tensor_parallel=(1, 2, 4))
+    ranks: Mapping = {}
+    for phase in ("colocated", "prefill", "decode"):
+        found = serving.instances(wanted, phase)  # type: ignore[arg-type]
+        ranks[phase] = max(one.setup.tensor_parallel for one in found)
+        for one in found:
+            assert serving.faults(wanted, one) == []
+    assert ranks == {"colocated": 4, "prefill": most, "decode": 4}
+    four = serving.price(wanted, "prefill", "fp8", replace(Setup(4, "1d", 1, 1, 1), engine=engine, exchange=""), 1)
+    assert any("does not exist" in fault for fault in serving.faults(wanted, four)) == (most == 2)
+
+
+@pytest.mark.parametrize(("engine", "drafts"), [("none", True), ("vllm", False), ("sglang", True), ("trtllm", True)])
+def test_decode_instances_of_vllm_have_no_draft(engine: str, drafts: bool) -> None:
+    card = replace(COUNTING, vendor="nvidia")
+    speculation = Speculation(DENSE, 0.5, 2)
+    wanted = small_service(card, engine=engine, memory_reserve_gb=0.0, speculation=speculation)
+    setup = replace(ONE_GPU, engine=engine, exchange="")
+    decoding = Decoding(setup, 2, speculation.expected_tokens(2))
+    for phase, taken in (("colocated", True), ("prefill", False), ("decode", drafts)):
+        found = serving.instances(wanted, phase)  # type: ignore[arg-type]
+        assert {one.decoding.draft_tokens for one in found} == ({0, 2} if taken else {0})
+        one = serving.price(wanted, phase, "fp8", setup, 1, decoding)  # type: ignore[arg-type]
+        assert any("has no draft" in fault for fault in serving.faults(wanted, one)) != taken
+
+
+def engine_faults(phase: serving.Phase, ranks: int, draft_tokens: int, engines: str) -> list[str]:
+    """What is wrong with the engines that a row names, of instances that vLLM and TensorRT-LLM may start."""
+    speculation = Speculation(DENSE, 0.5, 2)
+    lists: Mapping = {"tensor_parallel": (1, 2, 4), "memory_reserve_gb": 0.0, "speculation": speculation}
+    wanted = small_service(replace(COUNTING, vendor="nvidia"), engine=("vllm", "trtllm"), **lists)
+    setup = replace(Setup(ranks, "1d", 1, 1, 1), engine="trtllm", exchange="")
+    decoding = Decoding(setup, draft_tokens, 1.5) if draft_tokens else Decoding()
+    one = serving.price(wanted, phase, "fp8", setup, 1, decoding)
+    return _engine_faults(wanted, one, {"engines": engines})
+
+
+@pytest.mark.parametrize(
+    ("phase", "ranks", "draft_tokens", "engines"),
+    [
+        *[("prefill", 2, 0, "trtllm,vllm"), ("prefill", 4, 0, "trtllm"), ("decode", 4, 0, "trtllm,vllm")],
+        *[("decode", 1, 2, "trtllm"), ("decode", 4, 2, "trtllm"), ("decode", 1, 0, "trtllm,vllm")],
+    ],
+)
+def test_engines_of_instances_apart_are_those_that_start_them_apart(
+    phase: serving.Phase, ranks: int, draft_tokens: int, engines: str
+) -> None:
+    for named in ("trtllm", "trtllm,vllm", "vllm"):
+        assert (engine_faults(phase, ranks, draft_tokens, named) == []) == (named == engines)
 
 
 def degrees(phase: serving.Phase, **lists: Any) -> set[tuple[int, int]]:
@@ -1325,8 +1385,8 @@ def test_a_server_that_does_not_decode_so_apart_starts_no_such_instance() -> Non
 
 
 def test_prefill_and_decode_have_one_engine_and_one_cache() -> None:
-    def runs(engine: str, cache: str) -> tuple[str, str]:
-        return engine, cache
+    def runs(engine: str, cache: str) -> Runs:
+        return engine, cache, None
 
     kind = {"workload": "w", "pool": 0, "gpus": 1, "capacity": (1.0,), "pass_s": (0.0,), "transfer_s": (0.0,)}
     places = [("prefill", runs("vllm", "fp8")), ("decode", runs("sglang", "fp8")), ("decode", runs("vllm", "bf16"))]
@@ -1335,6 +1395,90 @@ def test_prefill_and_decode_have_one_engine_and_one_cache() -> None:
     found = alike_kinds(listed, ("prefill", "decode"))
     assert sorted(found) == [[0, 3, 4], [1, 4], [2, 4]]
     assert alike_kinds(listed, ("colocated",)) == [[5]]
+
+
+def test_prefill_and_decode_have_one_generation() -> None:
+    hopper, ada, named = ("generation", "hopper"), ("generation", "ada"), ("name", "ada")
+    kind = {"workload": "w", "gpus": 1, "capacity": (1.0,), "pass_s": (0.0,), "transfer_s": (0.0,)}
+    listed = [
+        Kind(**kind, phase=phase, pool=number, runs=place and ("vllm", "fp8", place))  # type: ignore[arg-type]
+        for number, place in enumerate((hopper, ada, named, None))
+        for phase in ("prefill", "decode")
+    ]
+    found = alike_kinds(listed, ("prefill", "decode"))
+    assert sorted(found) == [[0, 1, 6, 7], [2, 3, 6, 7], [4, 5, 6, 7]]
+    # Each alone may be of any, and so may instances that exchange nothing.
+    assert alike_kinds(listed, ("decode",)) == [[1, 3, 5, 7]]
+
+
+SPARE: Mapping = {"like": "H100-SXM", "usd_per_gpu_hour": 1}
+
+
+@pytest.mark.parametrize(
+    ("engine", "prefill", "decode", "served"),
+    [
+        ("vllm", "H100-SXM", "H200-SXM", True),
+        ("vllm", "H100-SXM", "B200-SXM", False),
+        ("sglang", "H100-SXM", "H200-SXM", True),
+        ("sglang", "H100-SXM", "B200-SXM", False),
+        ("trtllm", "H100-SXM", "B200-SXM", True),
+        ("none", "H100-SXM", "B200-SXM", True),
+        # TensorRT-LLM is the only one of them whose caches go there.
+        ("any", "H100-SXM", "B200-SXM", True),
+        (["sglang", "vllm"], "H100-SXM", "B200-SXM", False),
+        ("vllm", "H100-SXM", "MI300X", False),
+        ("vllm", "MI300X", "MI325X", True),
+        ("vllm", "B200-SXM", "RTX-PRO-6000-Blackwell-Server", False),
+        ("vllm", "H100-SXM", SPARE | {"name": "mine"}, True),
+        ("vllm", "H100-SXM", SPARE | {"name": "mine", "generation": None}, False),
+        ("vllm", "H100-SXM", SPARE | {"name": "H100-SXM", "generation": None}, False),
+        ("vllm", SPARE | {"name": "one", "generation": None}, SPARE | {"name": "two", "generation": None}, False),
+        ("vllm", SPARE | {"name": "one", "generation": None}, SPARE | {"name": "one", "generation": None}, True),
+        ("vllm", SPARE | {"name": "one", "generation": "new"}, SPARE | {"name": "two", "generation": "new"}, True),
+    ],
+)
+def test_caches_go_within_a_generation(engine: Any, prefill: Any, decode: Any, served: bool) -> None:
+    # One GPU of each, of which one has to prefill and the other to decode.
+    space = priced()["design_space"] | {"tensor_parallel": [1]}
+    pools = [pool(name, 1, rented_by="gpu", accelerator=card) for name, card in (("a", prefill), ("b", decode))]
+    wanted = priced(engine=engine, design_space=space, requests_per_s=0.01)
+    assert (cost(fleet(pools, [wanted])) == 2) == served
+    assert (best_plan(fleet(pools, [wanted])) is not None) == served
+    # Colocated instances, and operating points, go beside any.
+    both = priced(engine=engine, design_space=space, requests_per_s=0.01, serving=["colocated"], min_instances=2)
+    assert cost(fleet(pools, [both])) == 2
+    for phase, where in (("prefill", "a"), ("decode", "b")):
+        row = {"pool": where, "gpus": 1, "throughput_requests_per_s": 1, "phase": phase}
+        assert cost(fleet(pools, [wanted | {"operating_points": [row]}])) == 2
+
+
+def test_several_generations_are_served_by_one_of_them() -> None:
+    # Two GPUs of each: both generations can serve alone, and a pair of one GPU each would be cheapest.
+    space = priced()["design_space"] | {"tensor_parallel": [1]}
+    cards = (("a", "H100-SXM", 1), ("b", "B200-SXM", 2), ("c", "L40S", 3))
+    pools = [pool(name, 2, price, rented_by="gpu", accelerator=card) for name, card, price in cards]
+    wanted = priced(engine="vllm", design_space=space, requests_per_s=0.01)
+    assert cost(fleet(pools, [wanted])) == 2
+    pools[0]["gpus"] = 1
+    assert cost(fleet(pools, [wanted])) == 4
+    assert cost(fleet(pools, [wanted | {"engine": "trtllm"}])) == 3
+    assert cost(fleet(pools, [wanted | {"engine": ["vllm", "trtllm"]}])) == 3
+
+
+@pytest.mark.parametrize(
+    ("engine", "generation", "exchanged"),
+    [("vllm", "hopper", True), ("vllm", "blackwell", False), ("trtllm", "blackwell", True), ("none", None, True)],
+)
+def test_a_plan_of_several_generations_is_found(engine: str, generation: str | None, exchanged: bool) -> None:
+    result = copy.deepcopy(result_of_a_priced_pair(profile="paper-constants"))
+    result["scenario"]["workloads"][0]["engine"] = engine
+    other = {"like": "H100-SXM", "name": "other", "generation": generation}
+    result["scenario"]["pools"].append(pool("q", accelerator=other))
+    prefill, decode = result["plans"][0]["instances"]
+    for each in (prefill, decode):
+        each["engine"] = each["engines"] = "" if engine == "none" else engine
+    prefill |= {"pool": "q", "accelerator": "other"}
+    assert any("exchange a cache" in fault for fault in simulate(result)) != exchanged
 
 
 # --- random fleets ----------------------------------------------------------------------------------------------------

@@ -477,7 +477,7 @@ def test_each_model_has_the_copies_of_its_engine(engine: str, copies: float) -> 
             memory_reserve_gb=0.0,
             speculation=serving.Speculation(DENSE, 0.5, 2),
         )
-        found = serving.instances(service, "decode")
+        found = serving.instances(service, "colocated")
         assert any(one.decoding.draft_tokens for one in found) == (spare > 0)
         if spare > 0:
             row = {"weights": "bf16", "kv_cache": "bf16", "batch": 4, "draft_tokens": 2, "redundant_experts": 2}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import OracleScenario, Setup, deployable, enumerate_deployments, heads, named, servers, starting
+from oracle import OracleScenario, Setup, cards, deployable, enumerate_deployments, heads, named, servers, starting
 from oracle.deployable import Load
 from oracle.precision import Precision
 from oracle.servers import Asked, Sharers, beside, broken_rules, exchanges, sharers
@@ -16,7 +16,15 @@ from oracle.started import attaining
 from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
-from ieco_opt.catalog.attention import AttentionBlock, GroupedQueryAttention
+from ieco_opt.catalog.attention import (
+    Attention,
+    AttentionBlock,
+    GeneralAttention,
+    GroupedQueryAttention,
+    LatentAttention,
+    NoAttention,
+    RecurrentAttention,
+)
 from ieco_opt.catalog.types import Accelerator, FeedForward, Model
 
 CARD = replace(CHIP, vendor="nvidia", node_size=8)
@@ -172,6 +180,110 @@ def test_rules_of_classes_and_formats() -> None:
     # A width that no rank can share needs no sharing in MXFP4.
     odd = replace(gpt_oss, feed_forward=(FeedForward(layers=5, width=514, experts=8, active=2),))
     assert [broken("vllm", odd, at(4), weights) for weights in ("mxfp4", "bf16")] == [[], ["routed experts"]]
+
+
+@pytest.mark.parametrize(
+    ("engine", "vendor", "four_bits", "starts"),
+    [
+        *[("vllm", "nvidia", False, True), ("vllm", "nvidia", True, True)],
+        *[("vllm", "amd", False, False), ("vllm", "amd", True, True)],
+        *[("sglang", "nvidia", False, False), ("sglang", "nvidia", True, False)],
+        *[("sglang", "amd", False, False), ("sglang", "amd", True, True)],
+        *[("trtllm", "nvidia", False, True), ("trtllm", "nvidia", True, True)],
+    ],
+)
+def test_mxfp4_of_models_without_routed_experts(engine: str, vendor: str, four_bits: bool, starts: bool) -> None:
+    card = replace(CARD, vendor=vendor, flops_4bit=4e6 if four_bits else None)
+    expected = [] if starts else ["mxfp4 without routed experts"]
+    for weights in ("mxfp4", "feed_forward=mxfp4,rest=bf16"):
+        assert broken(engine, DENSE, at(2), weights, card) == expected
+    # The format is that of the feed-forward blocks, and the rule is about this one alone.
+    for weights in ("attention=mxfp4,rest=bf16", "bf16", "fp8", "int4"):
+        assert broken(engine, DENSE, at(2), weights, card) == []
+    assert broken(engine, MIXTURE, at(4), "mxfp4", card) == []
+
+
+def test_stages_of_instances_apart() -> None:
+    def stages(phase: str, engine: str) -> list[int]:
+        return [each for each in (1, 2, 4) if servers.staged_apart(replace(at(2, 1, 1, each), engine=engine), phase)]
+
+    every, one = [1, 2, 4], [1]
+    engines = ("vllm", "sglang", "trtllm", "none")
+    assert [stages("decode", engine) for engine in engines] == [one, one, every, every]
+    assert [stages("prefill", engine) for engine in engines] == [one, every, every, every]
+
+
+def grouped(kv_heads: int) -> GroupedQueryAttention:
+    return GroupedQueryAttention(query_heads=8, kv_heads=kv_heads, head_width=2)
+
+
+LATENT = LatentAttention(8, None, 4, 2, 2, 2)
+RECURRENT = RecurrentAttention(8, 32, 16, 64, 128)
+GENERAL = GeneralAttention(query_heads=8, kv_heads=4, matrices=((16, 8),), cache_words=4, flop_per_entry=8)
+
+
+@pytest.mark.parametrize(
+    ("attentions", "most"),
+    [
+        *[((grouped(1),), 1), ((grouped(2),), 2), ((grouped(4),), 4), ((grouped(8),), 8), ((GENERAL,), 4)],
+        # Every kind that has KV heads counts, and no other.
+        *[((grouped(8), grouped(2)), 2), ((GENERAL, grouped(8)), 4), ((grouped(8), GENERAL, grouped(1)), 1)],
+        *[((LATENT,), 8), ((RECURRENT,), 8), ((NoAttention(),), 8), ((LATENT, RECURRENT), 8)],
+        *[((RECURRENT, grouped(2)), 2), ((grouped(4), NoAttention()), 4), ((LATENT, GENERAL), 4)],
+    ],
+)
+def test_ranks_of_prefill_instances_apart(attentions: tuple[Attention, ...], most: int) -> None:
+    model = replace(DENSE, blocks=tuple(AttentionBlock(1, each) for each in attentions))
+
+    def degrees(engine: str) -> list[int]:
+        return [each for each in (1, 2, 4, 8) if servers.prefills_apart(model, replace(at(each), engine=engine))]
+
+    assert degrees("vllm") == [each for each in (1, 2, 4, 8) if each <= most]
+    assert [degrees(engine) for engine in ("sglang", "trtllm", "none")] == [[1, 2, 4, 8]] * 3
+    # It is the ranks of a group that count.
+    assert servers.prefills_apart(model, replace(at(8, 8), engine="vllm"))
+
+
+def test_drafts_of_decode_instances_apart() -> None:
+    taken = [servers.drafts_apart(replace(at(2), engine=engine)) for engine in (*servers.SERVERS, "none")]
+    assert taken == [False, True, True, True]
+
+
+def test_between_which_accelerators_caches_go() -> None:
+    def goes(engine: str, *pair: tuple[str, str | None]) -> bool:
+        cards = [replace(CARD, name=name, generation=generation) for name, generation in pair]
+        return len({servers.caches_stay(engine, card) for card in cards}) == 1
+
+    for engine, held in (("vllm", True), ("sglang", True), ("trtllm", False), ("none", False)):
+        assert goes(engine, ("a", "hopper"), ("a", "hopper"))
+        assert goes(engine, ("a", "hopper"), ("b", "hopper"))
+        assert goes(engine, ("a", None), ("a", None))
+        assert goes(engine, ("a", "hopper"), ("b", "blackwell")) != held
+        # One name in two generations is two, and what nobody knows is one with its like alone.
+        assert goes(engine, ("a", "hopper"), ("a", "blackwell")) != held
+        assert goes(engine, ("a", None), ("b", None)) != held
+        assert goes(engine, ("a", None), ("a", "hopper")) != held
+        assert goes(engine, ("hopper", None), ("b", "hopper")) != held
+
+
+def test_generations_of_the_catalog() -> None:
+    def of(reference: str | dict[str, Any]) -> str | None:
+        return cards.read(reference).generation
+
+    named_in_docs = {
+        **dict.fromkeys(("B200-SXM", "B300-SXM", "GB200-NVL72", "GB300-NVL72"), "blackwell"),
+        **dict.fromkeys(("RTX-5090", "RTX-PRO-6000-Blackwell-Server", "DGX-Spark"), "blackwell-rtx"),
+        "H100-SXM": "hopper",
+        "MI300X": "cdna3",
+        "MI355X": "cdna4",
+        "TPU-v5e": None,
+        "Gaudi3-OAM": None,
+    }
+    assert {name: of(name) for name in named_in_docs} == named_in_docs
+    # A description has the generation of what it starts from, unless it says another or that it has none.
+    assert of({"like": "H100-SXM", "name": "mine", "hbm_bytes": 1e10}) == "hopper"
+    assert of({"like": "H100-SXM", "name": "mine", "generation": "rubin"}) == "rubin"
+    assert of({"like": "H100-SXM", "name": "mine", "generation": None}) is None
 
 
 def test_rules_of_an_exchange() -> None:

@@ -231,7 +231,7 @@ EDITS: list[tuple[str, str, str]] = [
     (
         "rule: pipeline_parallel <= layers",
         "rule: batch <= 256",
-        "accepts[20].rule: found batch, expected it in batch",
+        "accepts[21].rule: found batch, expected it in batch",
     ),
     ("dense_over: tensor_parallel", "dense_over: batch", "prices.dense_over: found batch, expected the degrees alone"),
 ]

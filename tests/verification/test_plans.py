@@ -27,7 +27,7 @@ FLEET: Mapping = {
         {
             "name": "chat",
             "model": "Llama-3.1-8B",
-            "engine": "vllm",
+            "engine": "trtllm",
             "weights": ["fp8"],
             "requests_per_s": 60,
             "prompt_tokens": 3000,
@@ -482,7 +482,7 @@ MIXED = "workload chat: engine, kv_cache: found {}, expected one of each where c
 def test_a_cache_of_another_precision_is_not_of_the_workload_and_goes_with_no_other(planned: FleetResult) -> None:
     change = row_with("instances", {"kv_cache": "fp8"}, phase="prefill")
     both, own = problems(replace(planned, plans=(change(planned[0]),)))
-    assert both == MIXED.format("vllm with a cache in bf16 and vllm with a cache in fp8")
+    assert both == MIXED.format("trtllm with a cache in bf16 and trtllm with a cache in fp8")
     assert own.startswith(
         "workload chat: prefill fp8-tp1: weights, kv_cache: found fp8 with a cache in fp8, expected fp8 with a "
     )
@@ -503,7 +503,9 @@ def test_a_plan_of_two_servers_is_told() -> None:
     memory = ("memory_per_gpu_gb", "memory_limit_gb", "reserve_gb", "free_gb", "cache_tokens")
     rows[at] = replace(rows[at], engine=other, **{field: getattr(own, field) for field in memory})
     (found,) = problems(replace(either, plans=(replace(either[0], instances=tuple(rows)),)))
-    names = " and ".join(f"{each} with a cache in bf16" for each in sorted((name, other)))
+    # SGLang's caches go between accelerators of one generation.
+    places = {"sglang": " on hopper", "vllm": " on hopper"}
+    names = " and ".join(f"{each} with a cache in bf16{places.get(each, '')}" for each in sorted((name, other)))
     assert found == MIXED.format(names)
 
 
