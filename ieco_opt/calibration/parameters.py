@@ -75,6 +75,8 @@ FITTED: dict[str, list[Fitted]] = {
         Fitted("all_gather", "bandwidth_share", 0.5, common=True, most=1.0),
         Fitted("all_to_all", "bandwidth_share", 0.5, common=True, most=1.0),
     ],
+    "all_reduce_share": [Fitted("all_reduce_share", "", 0.5, common=True, most=1.0)],
+    "quantised_exchange": [Fitted("quantised_exchange", "", 0.5, common=True)],
 }
 """Constants by the field of ``Constants`` that they fill, in its order."""
 

@@ -199,6 +199,7 @@ _PADDED = (
     "expert_log_idle",
     "network_latency_s",
     "network_slope_s",
+    "reducing",
     "exchanges",
     "exchange_slope_s",
 )

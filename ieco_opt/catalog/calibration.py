@@ -196,10 +196,14 @@ class Calibration(WithSources):
     """Share of the 16-bit arithmetic of attention in prompts."""
     all_reduce: tuple[AllReduceKernel, ...] = ()
     """Kernels of so many ranks in one node, of which the quickest counts; none: the published protocols."""
+    all_reduce_share: Share = 1.0
+    """Share of the bandwidth of a kernel alone, or of a protocol, at which servers move the bytes of all-reduces."""
     all_gather: Exchange
     """Tokens of all groups to every rank, and shares of the results back."""
     all_to_all: Exchange
     """Tokens to the ranks of their experts, and results back."""
+    quantised_exchange: Factor = 1.0
+    """Factor on exchanges of experts that compute in 8 bits: tokens are quantised on their way."""
     first_token: FirstToken = FirstToken()
     """Time to first token where prompts share the passes of decoding."""
     power: Power = Power()

@@ -13,6 +13,8 @@ from ieco_opt.explanation.fleet_setups import Setup, decoding, setup_of
 from ieco_opt.explanation.token_parts import Part, parts_of_pass, parts_of_token
 from ieco_opt.fleet.instances import PrefillSetups
 from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.performance.calibrated import computes_experts_in_8_bits
+from ieco_opt.performance.rules import is_deployable
 from ieco_opt.performance.serving import first_token_of
 from ieco_opt.results.fleet_explanation import FigureSource, SourceKind, Term, TokenTime
 from ieco_opt.results.plan import FleetPlan
@@ -24,8 +26,10 @@ _OF_PROFILE: dict[str, tuple[Term, ...]] = {
     "layer_s": ("launch overhead",),
     "layer_kernels": ("launch overhead",),
     "all_reduce": ("network",),
+    "all_reduce_share": ("network",),
     "all_gather": ("network",),
     "all_to_all": ("network",),
+    "quantised_exchange": ("network",),
     "linear_share": ("weights",),
     "expert_share": ("weights",),
     "cache_share": ("cache",),
@@ -147,6 +151,11 @@ def _is_used(name: str, accelerator: Accelerator, setup: Setup) -> bool:
             return experts
         case "all_gather" | "all_to_all":
             return setup.row.exchange == name
+        case "quantised_exchange":
+            shape, exchanging = setup.setups.family.shape, setup.row.exchange in ("all_gather", "all_to_all")
+            return exchanging and is_deployable(shape) and computes_experts_in_8_bits(shape, accelerator)
+        case "all_reduce_share":
+            return accelerator.calibration is not None and accelerator.calibration.all_reduce_share != 1.0
         case "all_reduce":
             return bool(accelerator.calibration and accelerator.calibration.all_reduce)
         case _:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +48,16 @@ class Terms:
     decode_s, cache_read_s, attention_s
         Arithmetic of weights of what one sequence brings, shape (setups, kinds); its reads and arithmetic over the
         cache, shape (setups,).
-    prompt_s, prompt_attention_s, prompt_reduce_s, prompt_exchange_s
-        Arithmetic, attention, all-reduces and exchanges of the prompts that one sequence brings.
+    prompt_s, prompt_attention_s, prompt_reduce_s, prompt_transfer_s, prompt_exchange_s
+        Arithmetic, attention, all-reduces, transfers and exchanges of the prompts that one sequence brings.
     network_latency_s, network_slope_s
         All-reduces and transfers, shape (setups, collectives, protocols).
+    reducing
+        Which of these are all-reduces, shape (setups, collectives).
     exchanges, exchange_slope_s
         How often tokens are exchanged, and what links take for those of a sequence, shape (setups, blocks).
-    to_all
-        Whether each exchange is ``all_to_all``, shape (setups,).
+    to_all, quantised
+        Whether each exchange is ``all_to_all``, and whether its tokens are quantised on their way, shape (setups,).
     network_part
         Component of each collective, exchanges last.
     """
@@ -70,12 +73,15 @@ class Terms:
     prompt_s: Array
     prompt_attention_s: Array
     prompt_reduce_s: Array
+    prompt_transfer_s: Array
     prompt_exchange_s: Array
     network_latency_s: Array
     network_slope_s: Array
+    reducing: NDArray[np.bool_]
     exchanges: Array
     exchange_slope_s: Array
     to_all: NDArray[np.bool_]
+    quantised: NDArray[np.bool_]
     network_part: tuple[str, ...]
 
 
@@ -95,6 +101,8 @@ class Constants:
     prefill_attention_share: Array
     exchange_s: Array
     exchange_share: Array
+    all_reduce_share: Array
+    quantised_exchange: Array
 
     @classmethod
     def of(cls, calibration: Calibration, layer_factor: Array | float = 1.0) -> Constants:
@@ -113,6 +121,8 @@ class Constants:
             prefill_attention_share=np.array(calibration.prefill_attention_share),
             exchange_s=np.array([each.seconds for each in exchanges]),
             exchange_share=np.array([each.bandwidth_share for each in exchanges]),
+            all_reduce_share=np.array(calibration.all_reduce_share),
+            quantised_exchange=np.array(calibration.quantised_exchange),
         )
 
 
@@ -121,9 +131,11 @@ def combined(terms: Terms, constants: Constants) -> PassTime:
     kernels = terms.layers + (terms.kernel_layers * constants.layer_kernels).sum(axis=-1)
     rows = len(terms.layers)
     kind = np.where(terms.to_all, 1, 0)
-    exchange_s = _of_kind(constants.exchange_s, kind)
-    exchange_share = _of_kind(constants.exchange_share, kind)
-    latency, slope = terms.network_latency_s, terms.network_slope_s
+    quantising = np.where(terms.quantised, constants.quantised_exchange, 1.0)
+    exchange_s = quantising * _of_kind(constants.exchange_s, kind)
+    exchange_share = _of_kind(constants.exchange_share, kind) / quantising
+    slowing = np.where(terms.reducing, 1.0 / constants.all_reduce_share[..., None], 1.0)
+    latency, slope = terms.network_latency_s, terms.network_slope_s * slowing[:, :, None]
     exchange_latency = terms.exchanges * exchange_s[:, None]
     exchange_slope = terms.exchange_slope_s / exchange_share[:, None]
     protocols = len(PROTOCOLS)
@@ -133,7 +145,8 @@ def combined(terms: Terms, constants: Constants) -> PassTime:
     attention = np.maximum(terms.cache_read_s / constants.cache_share, terms.attention_s / constants.attention_share)
     prompts = (terms.prompt_s / constants.prefill_share).sum(axis=-1)
     prompts = prompts + terms.prompt_attention_s / constants.prefill_attention_share
-    prompts = prompts + terms.prompt_reduce_s + terms.prompt_exchange_s / exchange_share
+    prompts = prompts + terms.prompt_reduce_s / constants.all_reduce_share + terms.prompt_transfer_s
+    prompts = prompts + terms.prompt_exchange_s / exchange_share
     return PassTime(
         kernel_s=constants.step_s + constants.layer_s * kernels,
         network_latency_s=np.concatenate([latency, _on_all(exchange_latency, protocols)], axis=1),
@@ -199,6 +212,7 @@ def terms_of(
         prompt_attention_s=in_16_bits * prompt_attended,
         **_network(accelerator, calibration, degrees, traffic, collectives),
         to_all=degrees.spread.exchange == ALL_TO_ALL,
+        quantised=np.full(len(zeros), computes_experts_in_8_bits(architecture, accelerator)),
         # Exchanges last, as ``combined`` puts them.
         network_part=tuple(each.part for each in sorted(collectives, key=lambda each: each.kind == "exchange")),
     )
@@ -210,20 +224,24 @@ def _network(
     degrees: Degrees,
     traffic: Traffic,
     collectives: Sequence[Collective],
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """Fields of ``Terms`` that are about collectives."""
     exchanges = [each for each in collectives if each.kind == "exchange"]
     others = [each for each in collectives if each.kind != "exchange"]
     generated, arriving = np.asarray(traffic.generated), np.asarray(traffic.tokens - traffic.generated)
     zeros = np.zeros_like(degrees.stage_ranks)
-    prompt_reduce, prompt_exchange = zeros, zeros
+    prompt_reduce, prompt_transfer, prompt_exchange = zeros, zeros, zeros
     latencies, slopes, often, exchange_slopes = [], [], [], []
     known: dict[bytes, tuple[Array, Array]] = {}
     for each in others:
         latency, slope = _lines(accelerator, calibration, each, known)
         latencies.append(latency)
         slopes.append(slope * each.moved_bytes(generated)[:, None])
-        prompt_reduce = prompt_reduce + slope.min(axis=1) * each.moved_bytes(arriving)
+        moving = slope.min(axis=1) * each.moved_bytes(arriving)
+        if each.kind == "all_reduce":
+            prompt_reduce = prompt_reduce + moving
+        else:
+            prompt_transfer = prompt_transfer + moving
     for each in exchanges:
         per_byte = each.times * full_rate_s_per_byte(accelerator, each.ranks, each.nodes)
         often.append(np.where(each.ranks > 1.0, each.times, 0.0))
@@ -232,9 +250,11 @@ def _network(
     shape = (len(zeros), 0)
     return {
         "prompt_reduce_s": prompt_reduce,
+        "prompt_transfer_s": prompt_transfer,
         "prompt_exchange_s": prompt_exchange,
         "network_latency_s": np.stack(latencies, axis=1),
         "network_slope_s": np.stack(slopes, axis=1),
+        "reducing": np.tile([each.kind == "all_reduce" for each in others], (len(zeros), 1)),
         "exchanges": np.stack(often, axis=1) if often else np.zeros(shape),
         "exchange_slope_s": np.stack(exchange_slopes, axis=1) if exchange_slopes else np.zeros(shape),
     }
@@ -261,12 +281,18 @@ def _kernel_layers(architecture: Architecture, accelerator: Accelerator) -> Arra
     routed = architecture.routed_layers
     latent = sum(kind.layers for kind in architecture.attention if kind.latent)
     native = _class_of(architecture, "experts") if routed else None
-    in_8_bits = native == _FP8 and accelerator.flops_8bit is not None
+    in_8_bits = computes_experts_in_8_bits(architecture, accelerator)
     in_4_bits = native == _INT4 or (native == _FP4 and accelerator.flops_4bit is None)
     return np.array(
         [routed, latent, architecture.layers if in_8_bits else 0, routed if in_4_bits else 0],
         dtype=float,
     )
+
+
+def computes_experts_in_8_bits(architecture: Architecture, accelerator: Accelerator) -> bool:
+    """Whether routed experts compute in 8 bits."""
+    routed = architecture.routed_layers > 0
+    return routed and _class_of(architecture, "experts") == _FP8 and accelerator.flops_8bit is not None
 
 
 def _linear_reads(architecture: Architecture, degrees: Degrees, pace: Array) -> Array:
