@@ -10,6 +10,8 @@ Mapping = dict[str, Any]
 
 KINDS = ("bf16", "fp8", "fp4", "int4")
 MOST_RANKS = 1024
+LEFT_OUT = 0.3
+"""Chance of an optional constant of collectives to be left out."""
 
 SERVERS = ("vllm", "sglang", "trt", "dynamo-vllm", "dynamo-sglang", "dynamo-trt", "atom")
 CARDS = ("H100-SXM", "H200-SXM", "A100-SXM-80GB", "B200-SXM", "MI300X", "L40S")
@@ -91,8 +93,8 @@ def fitted_on(rng: random.Random) -> Mapping:
 
 
 def pass_profile(rng: random.Random) -> Mapping:
-    """Draw the constants that the time of a pass follows from, where no server is named."""
-    return {
+    """Draw the constants that the time of a pass follows from, where no server is named; two may be left out."""
+    found: Mapping = {
         "name": "drawn",
         "step_s": delay(rng, 1e-5, 1e-2, most=10.0),
         "layer_s": delay(rng, 1e-6, 1e-4, most=10.0),
@@ -111,6 +113,11 @@ def pass_profile(rng: random.Random) -> Mapping:
         "all_gather": {"seconds": start(rng), "bandwidth_share": share(rng)},
         "all_to_all": {"seconds": start(rng), "bandwidth_share": share(rng)},
     }
+    if rng.random() >= LEFT_OUT:
+        found["all_reduce_share"] = share(rng)
+    if rng.random() >= LEFT_OUT:
+        found["quantised_exchange"] = between(rng, 0.3, 3.0)
+    return found
 
 
 def between(rng: random.Random, least: float, most: float) -> float:

@@ -147,9 +147,13 @@ def _share(profile: Profile, field: str, form: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Measured(Wires):
-    """Collectives with a profile; ``at_best`` counts bytes alone, at the bandwidth of the best line."""
+    """Collectives with a profile; ``at_best`` counts bytes alone, at the bandwidth of the best line.
+
+    ``quantised``: tokens are quantised on their way to the experts.
+    """
 
     profile: Profile
+    quantised: bool = False
     at_best: bool = False
 
     def all_reduce_s(self, ranks: float, nodes: float, size_bytes: Array) -> Array:
@@ -173,7 +177,8 @@ class Measured(Wires):
         between = (nodes - 1) / (ranks * self.accelerator.inter_node_bytes_per_s)
         given = self.profile[exchange]
         per_byte = max(inside, between) / 2 / float(given["bandwidth_share"])
-        return self._quickest_s([(float(given["seconds"]), per_byte)], size_bytes)
+        times = float(self.profile.get("quantised_exchange", 1.0)) if self.quantised else 1.0
+        return self._quickest_s([(times * float(given["seconds"]), times * per_byte)], size_bytes)
 
     def transfer_s(self, size_bytes: Array) -> Array:
         """One transfer between two pipeline stages, by the published protocols."""
@@ -188,7 +193,16 @@ class Measured(Wires):
 def all_reduce_lines(
     accelerator: Accelerator, profile: Profile, ranks: float, nodes: float
 ) -> list[tuple[float, float]]:
-    """Seconds, and seconds for each byte of the message, of the ways to do an all-reduce of two ranks or more."""
+    """Seconds, and seconds for each byte of the message, of the ways to do an all-reduce of two ranks or more.
+
+    Bytes move at a share of the bandwidth that a kernel or protocol reaches alone.
+    """
+    share = float(profile.get("all_reduce_share", 1.0))
+    return [(seconds, per_byte / share) for seconds, per_byte in _lines_alone(accelerator, profile, ranks, nodes)]
+
+
+def _lines_alone(accelerator: Accelerator, profile: Profile, ranks: float, nodes: float) -> list[tuple[float, float]]:
+    """Lines of an all-reduce where nothing else runs: of the measured kernels, or of the published protocols."""
     kernels = [
         (int(each["ranks"]), float(each["seconds"]), 1 / float(each["bytes_per_s"]))
         for each in profile.get("all_reduce", ())
@@ -251,6 +265,16 @@ class Case:
         """Layers with routed experts."""
         return deployable.routed_layers(self.model)
 
+    @property
+    def quantised(self) -> bool:
+        """Whether tokens are quantised to 8 bits for the routed experts of this model."""
+        eight = kind_of_weights(self.parts["experts"]) == "fp8" and self.accelerator.flops_8bit is not None
+        return self.routed > 0 and eight
+
+    def wires(self, *, at_best: bool = False) -> Measured:
+        """Collectives of the pass."""
+        return Measured(self.accelerator, self.profile, self.quantised, at_best)
+
 
 def _kernel_s(case: Case, factor: float) -> float:
     """K: seconds of launches."""
@@ -259,7 +283,7 @@ def _kernel_s(case: Case, factor: float) -> float:
     layers = float(model.layers)
     layers += float(extra["experts"]) * case.routed
     layers += float(extra["latent_attention"]) * sum(count for count, each in deployable.kinds(model) if each.latent)
-    if case.routed and kind == "fp8" and accelerator.flops_8bit is not None:
+    if case.quantised:
         layers += float(extra["quantised_experts"]) * model.layers
     if kind == "int4" or (kind == "fp4" and accelerator.flops_4bit is None):
         layers += float(extra["weight_only_experts"]) * case.routed
@@ -341,9 +365,8 @@ def _prompt_s(case: Case) -> Array:
     seconds = case.arriving * _token_s(case, "prefill_share")
     rate_16 = case.accelerator.flops_16bit * float(case.profile["prefill_attention_share"])
     seconds += case.pace * load.prompts * pairs / rate_16
-    wires = Measured(case.accelerator, case.profile, at_best=True)
     x = np.asarray(case.arriving / setup.pipeline)
-    moved = deployable.network_s(case.model, wires, setup, x)
+    moved = deployable.network_s(case.model, case.wires(at_best=True), setup, x)
     return np.asarray(seconds / setup.gpus + sum(moved.values()))
 
 
@@ -369,7 +392,7 @@ def evaluate(
             memory = memory + _expert_read_s(case, block, micro_batch)
     return Components(
         kernel_s=np.full_like(x, _kernel_s(case, factor)),
-        **deployable.network_s(model, Measured(accelerator, profile), setup, x),
+        **deployable.network_s(model, case.wires(), setup, x),
         memory_s=memory,
         arithmetic_s=np.asarray(load.generated * batch * _token_s(case, "decode_share") / setup.gpus),
         attention_s=np.asarray(_attention_s(case) * batch),
