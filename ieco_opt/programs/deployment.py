@@ -78,10 +78,9 @@ def build_program(data: ProgramData) -> ConcreteModel:
     model.segments = pyo.Set(initialize=names, ordered=True)
     model.choose = pyo.Var(model.segments, domain=pyo.Binary)
     step = data.alternatives.batch_step
-    most = dict(zip(names, (data.hi // step).tolist(), strict=True))
-    model.group_batch = pyo.Var(
-        model.segments, domain=pyo.NonNegativeIntegers, bounds=lambda _, segment: (0, most[segment])
-    )
+    # Pyomo takes mappings as they are; of functions it asks their arguments each time, which takes longer than the rows.
+    bounds = {name: (0, most) for name, most in zip(names, (data.hi // step).tolist(), strict=True)}
+    model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=bounds)
     each = dict(zip(names, step.tolist(), strict=True))
     model.batch = pyo.Expression(expr=pyo.quicksum(each[name] * model.group_batch[name] for name in names))
     model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
@@ -116,13 +115,9 @@ def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData
     step = data.alternatives.batch_step
     lo = dict(zip(names, (data.lo // step).tolist(), strict=True))
     hi = dict(zip(names, (data.hi // step).tolist(), strict=True))
-
-    def least(model: Any, segment: str) -> Any:
-        return lo[segment] * model.choose[segment] <= model.group_batch[segment]
-
-    def most(model: Any, segment: str) -> Any:
-        return model.group_batch[segment] <= hi[segment] * model.choose[segment]
-
+    chosen, batch = dict(model.choose), dict(model.group_batch)
+    least = {name: lo[name] * chosen[name] <= batch[name] for name in names}
+    most = {name: batch[name] <= hi[name] * chosen[name] for name in names}
     model.batch_at_least = pyo.Constraint(model.segments, rule=least)
     model.batch_at_most = pyo.Constraint(model.segments, rule=most)
 
@@ -134,12 +129,9 @@ def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyL
     """
     import pyomo.core as pyo
 
-    rows = _rooflines(lines, lines.launch_and_network)
-
-    def row(model: Any, resource: str) -> Any:
-        return model.latency_us >= _along(model, names, rows[resource].scaled(MICRO))
-
-    model.latency = pyo.Constraint(list(rows), rule=row)
+    rooflines = _rooflines(lines, lines.launch_and_network)
+    rows = {name: model.latency_us >= _along(model, names, line.scaled(MICRO)) for name, line in rooflines.items()}
+    model.latency = pyo.Constraint(list(rows), rule=rows)
 
 
 def define_hourly_cost_constraints(
@@ -151,12 +143,9 @@ def define_hourly_cost_constraints(
     """
     import pyomo.core as pyo
 
-    rows = _per_step(lines, alternatives, Measure.COST)
-
-    def row(model: Any, resource: str) -> Any:
-        return model.step_cost_uusd >= _along(model, names, rows[resource])
-
-    model.step_cost = pyo.Constraint(list(rows), rule=row)
+    cost = _per_step(lines, alternatives, Measure.COST)
+    rows = {name: model.step_cost_uusd >= _along(model, names, line) for name, line in cost.items()}
+    model.step_cost = pyo.Constraint(list(rows), rule=rows)
 
 
 def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
