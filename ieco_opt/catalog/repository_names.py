@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ieco_opt.catalog.name_endings import Ending, endings
 from ieco_opt.documents.origin import cut
@@ -93,23 +94,41 @@ class Refused:
     core: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class KnownNames:
     """Names that lead to models: as they are spelt, and without owner and what leaves the architecture as it is.
+
+    Parameters
+    ----------
+    names
+        Every spelling of each model, by canonical name.
+    alike
+        Gives the models that are as others.
 
     Attributes
     ----------
     spelt
         Canonical name by spelling.
-    forms
-        Canonical names by spelling without owner and stage of training.
-    alike
-        Models that are as others, by name.
     """
 
-    spelt: Mapping[str, str]
-    forms: Mapping[str, tuple[str, ...]]
-    alike: Mapping[str, SameArchitecture]
+    def __init__(
+        self, names: Mapping[str, Iterable[str]], alike: Callable[[], Iterable[SameArchitecture]] = tuple
+    ) -> None:
+        self._names, self._alike = names, alike
+        self.spelt = {key(each): model for model, others in names.items() for each in (model, *others)}
+
+    @cached_property
+    def forms(self) -> Mapping[str, tuple[str, ...]]:
+        """Canonical names by spelling without owner and stage of training; who spells a name as it is asks for none."""
+        forms: dict[str, set[str]] = {}
+        for model, others in self._names.items():
+            for each in (model, *others):
+                forms.setdefault(_parts(each).dated, set()).add(model)
+        return {form: _nearest(form, models) for form, models in forms.items()}
+
+    @cached_property
+    def alike(self) -> Mapping[str, SameArchitecture]:
+        """Models that are as others, by name."""
+        return {_MAKER.sub("", key(each.name)): each for each in self._alike()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,29 +168,6 @@ class _Parts:
 def key(name: str) -> str:
     """Spell a name as names are compared: case, and spaces for hyphens, do not matter."""
     return name.strip().casefold().replace(" ", "-").replace("_", "-")
-
-
-def known_names(names: Mapping[str, Iterable[str]], alike: Iterable[SameArchitecture] = ()) -> KnownNames:
-    """Gather what names lead to.
-
-    Parameters
-    ----------
-    names
-        Every spelling of each model, by canonical name.
-    alike
-        Models that are as others.
-    """
-    spelt: dict[str, str] = {}
-    forms: dict[str, set[str]] = {}
-    for model, spellings in names.items():
-        for spelling in (model, *spellings):
-            spelt[key(spelling)] = model
-            forms.setdefault(_parts(spelling).dated, set()).add(model)
-    return KnownNames(
-        spelt,
-        {form: _nearest(form, models) for form, models in forms.items()},
-        {_MAKER.sub("", key(each.name)): each for each in alike},
-    )
 
 
 def _nearest(form: str, models: set[str]) -> tuple[str, ...]:

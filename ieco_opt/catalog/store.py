@@ -18,7 +18,6 @@ from ieco_opt.catalog.repository_names import (
     SameArchitecture,
     Understood,
     key,
-    known_names,
     understood,
 )
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
@@ -220,7 +219,7 @@ def _as_understood(entry: Model | PaperModel, read: Understood) -> Model | Paper
 @cache
 def _known() -> KnownNames:
     models = _models(Collection.REAL)
-    return known_names({name: models.aliases[name] for name in models.entries}, _same_architecture())
+    return KnownNames({name: models.aliases[name] for name in models.entries}, _same_architecture)
 
 
 def _same_architecture() -> list[SameArchitecture]:

@@ -22,7 +22,7 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.energy import Measure
-from ieco_opt.performance.rows import row_numbers
+from ieco_opt.performance.rows import distinct, row_numbers
 from ieco_opt.performance.times import PassTime
 
 CHORD_ERROR = 1e-4
@@ -184,7 +184,7 @@ def _cut_at(cells: Cells, changes: Array) -> Cells:
     )
     inside = after <= cells.hi[at]
     every = np.arange(len(cells))
-    cell, start = np.unique(
+    cell, start = distinct(
         np.stack([np.concatenate([every, at[inside]]), np.concatenate([cells.lo, after[inside]])]), axis=1
     )
     ends = cells.hi[cell]

@@ -30,7 +30,7 @@ from ieco_opt.explanation.bounds import MOST_BATCH, MOST_GPUS, Bounds
 from ieco_opt.explanation.residents import Residents, residents_of
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.energy import Measure
-from ieco_opt.performance.rows import stack_rows
+from ieco_opt.performance.rows import distinct, stack_rows
 from ieco_opt.scenario import ResolvedScenario
 
 Holds = Callable[[Array, Rows], NDArray[np.bool_]]
@@ -328,7 +328,7 @@ def _at_each(holds: Holds, rows: Rows) -> Callable[[Array], NDArray[np.bool_]]:
 def _ending_on(listed: Integers, cells: Cells) -> Cells:
     """Shrink each range to listed batches at both ends."""
     kept = [cells.where(np.zeros(len(cells), dtype=bool))]
-    for step in np.unique(cells.step):
+    for step in distinct(cells.step):
         part, whole = cells.where(cells.step == step), listed[listed % step == 0]
         first = np.searchsorted(whole, part.lo)
         last = np.searchsorted(whole, part.hi, side="right") - 1

@@ -16,7 +16,6 @@ from ieco_opt.catalog.repository_names import (
     SameArchitecture,
     Understood,
     key,
-    known_names,
     understood,
 )
 from ieco_opt.catalog.types import Model
@@ -237,7 +236,7 @@ NOT_OF_A_LATER_CATALOG = [
 
 @pytest.fixture(scope="module")
 def later() -> KnownNames:
-    return known_names(LATER)
+    return KnownNames(LATER)
 
 
 @pytest.mark.parametrize(("name", "model", "weights"), OF_THE_CATALOG)
@@ -378,13 +377,13 @@ def test_a_model_as_another_one_may_have_a_precision_of_its_own() -> None:
 
 
 def test_a_base_that_is_missing_and_a_name_of_two_models_are_refused() -> None:
-    known = known_names(
+    known = KnownNames(
         {
             "One-7B-2501": [],
             "Two": ["owner/Three-7B-Instruct", "Seven-7B-Instruct-2501"],
             "Four": ["owner/Three-7B-Chat", "Seven-7B-Chat-2501"],
         },
-        [SameArchitecture("Five-8B", "Six-8B", {}, "a test")],
+        lambda: [SameArchitecture("Five-8B", "Six-8B", {}, "a test")],
     )
     missing, doubtful = understood("owner/Five-8B-FP8", known), understood("owner/Three-7B-AWQ", known)
     assert missing == Refused("which has the architecture of Six-8B, unknown too", core="Six-8B")

@@ -31,6 +31,7 @@ from ieco_opt.fleet.patterns.labels import (
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
+from ieco_opt.performance.rows import distinct
 
 _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
@@ -280,7 +281,7 @@ class _Search:
         if not number:
             return labels.at(np.zeros(0, dtype=np.intp))
         ends = np.cumsum(ways)
-        cuts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
+        cuts = distinct(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
         ahead = self._packed(step.taken[usable])
         parts: list[Labels] = []
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):

@@ -12,12 +12,9 @@ from ieco_opt.engines.spread import ExchangeKind
 from ieco_opt.errors import printable
 from ieco_opt.results.answer import Answer
 from ieco_opt.results.deployment import RESOURCES, Deployment
-from ieco_opt.results.fleet_explanation import FleetExplanation
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.results.guarantee import GuaranteeKind
-from ieco_opt.results.instances import InstanceRow
 from ieco_opt.results.parallelism import Parallelism
-from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fidelity, Fleet, Scenario
 from ieco_opt.scenario.margin import limits_hold
 from ieco_opt.scenario.objective import says_objective
@@ -25,6 +22,8 @@ from ieco_opt.scenario.objective import says_objective
 if TYPE_CHECKING:
     from ieco_opt.results.alternatives import Alternatives
     from ieco_opt.results.comparison import Comparison
+    from ieco_opt.results.instances import InstanceRow
+    from ieco_opt.results.plan import FleetResult
 
 _CLOSED = 1e-9
 
@@ -261,6 +260,10 @@ def warning(result: Answer) -> list[str]:
 
 def _proven_before_stop(result: Answer) -> str | None:
     """What a stopped search has proven nevertheless, and what it has not; ``None`` where it has proven nothing."""
+    # Answers about fleets, which take long to import, are known already where one is given.
+    from ieco_opt.results.fleet_explanation import FleetExplanation
+    from ieco_opt.results.plan import FleetResult
+
     if isinstance(result, FleetResult) and not result.is_frontier and result.plans[0].status == "optimal":
         best = _BEST_PLANS[str(result.question.objective)]
         return f"{best} proven, not which of the plans that have it is the best one"
