@@ -203,6 +203,8 @@ def main(arguments: list[str] | None = None) -> None:
     atexit.register(gc.freeze)
     # Pydantic would read the metadata of every installed package to look for plugins, which have nothing to say here.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # NumPy would start a thread for every core, to multiply matrices that are larger than any here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_closed_streams()
     _escape_what_cannot_be_encoded()
     try:

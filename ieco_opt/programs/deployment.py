@@ -78,7 +78,7 @@ def build_program(data: ProgramData) -> ConcreteModel:
     model.segments = pyo.Set(initialize=names, ordered=True)
     model.choose = pyo.Var(model.segments, domain=pyo.Binary)
     step = data.alternatives.batch_step
-    # Pyomo takes mappings as they are; of functions it asks their arguments each time, which takes longer than the rows.
+    # Pyomo takes mappings as they are; of functions it asks the arguments each time, which takes longer than the rows.
     bounds = {name: (0, most) for name, most in zip(names, (data.hi // step).tolist(), strict=True)}
     model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=bounds)
     each = dict(zip(names, step.tolist(), strict=True))
