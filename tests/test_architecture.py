@@ -148,6 +148,18 @@ def test_import_and_help_load_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_one_deployment_needs_neither_tables_nor_answers_about_fleets() -> None:
+    script = (
+        "import sys\nfrom ieco_opt.cli.main import cli\n"
+        f"cli.main(['solve', {str(ROOT / 'scenarios' / 'llama-3.3-70b-h100.yaml')!r}], standalone_mode=False)\n"
+        "fleets = {'ieco_opt.results.plan', 'ieco_opt.results.fleet_explanation'}\n"
+        "needless = fleets | {'pandas', 'matplotlib', 'numpy.ma'}\n"
+        "print(sorted(needless & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_help_answers_at_once() -> None:
     seconds = []
     for _ in range(3):
