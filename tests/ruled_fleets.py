@@ -444,11 +444,14 @@ def _generations(rng: random.Random) -> Mapping:
 
 
 def _few_kv_heads(rng: random.Random) -> Mapping:
-    """Draw a fleet on a card that holds the weights of a model of few KV heads on several ranks alone."""
+    """Draw a fleet on a card that holds the weights of a model of few KV heads on several ranks, and a dear one."""
     model = _own(rng, kv_heads=rng.choice((1, 2)))
     space = {**_COARSE, "tensor_parallel": rng.choice(([2, 4], [1, 2, 4], [4, 8]))}
     engine = rng.choice(("vllm", "vllm", "any", ["vllm", "sglang"]))
-    return _tight(rng, model=model, engine=engine, design_space=space)
+    mapping = _tight(rng, model=model, engine=engine, design_space=space)
+    dear = round(rng.uniform(3.0, 9.0), 2)
+    mapping["pools"].append(_pool(rng, 1, rented_by="gpu", accelerator="H200-SXM", usd_per_gpu_hour=dear))
+    return mapping
 
 
 def _drafted_apart(rng: random.Random) -> Mapping:

@@ -193,8 +193,10 @@ class _Judged:
         same &= (rows.engine == family.engine_index) & (rows.draft_tokens == self.asked.draft_tokens)
         same &= rows_of(rows.degrees, held)
         batch, share = self.asked.batch, self.search.bounds.memory_utilization
-        free = replace(NONE, batch_min=batch, batch_max=batch, memory_utilization=share)
-        return best(self.search.pool, free, _FASTEST, np.flatnonzero(same))
+        # Limits that one exchange of experts breaks another may meet: what is possible is worth what meets them.
+        bounds = replace(NONE if findings else self.search.bounds, memory_utilization=share)
+        bounds = replace(bounds, batch_min=batch, batch_max=batch)
+        return best(self.search.pool, bounds, _FASTEST, np.flatnonzero(same))
 
     def _better(self, pick: Pick | None, goal: Goal) -> Better | None:
         """The cheapest that is as fast, or the fastest that is as cheap, where it is better; whatever the objective."""

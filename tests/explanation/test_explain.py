@@ -729,7 +729,7 @@ def test_a_configuration_that_is_late_is_told_by_how_much() -> None:
     assert found in {each.text.split(" = ")[0] for each in told}
 
 
-@pytest.mark.parametrize("name", ["llama-3.3-70b-h100", "llama-3.3-70b-accelerators", "deepseek-v3-nvl72"])
+@pytest.mark.parametrize("name", ["llama-3.3-70b-h100", "llama-3.3-70b-chat", "deepseek-v3-nvl72"])
 def test_times_of_calibrated_passes_add_up_where_compute_is_the_longer_part(name: str) -> None:
     explanation = ieco_opt.explain(ieco_opt.load_scenario(f"scenarios/{name}.yaml"), objective="cheapest")
     chosen = explanation.chosen
