@@ -35,6 +35,7 @@ FORMAT_1 = sorted((DATA / "format1").glob("*.json"))
 MODEL_1 = sorted((DATA / "model1").glob("*.json"))
 MODEL_2 = sorted((DATA / "model2").glob("*.json"))
 MODEL_3 = sorted((DATA / "model3").glob("*.json"))
+MODEL_4 = sorted((DATA / "model4").glob("*.json"))
 """Files of format 2 of earlier performance models, as the versions with these models wrote them."""
 
 OTHERS: tuple[Any, ...] = ("text", 2.5, -1, 0, True, None, ["text"], {"text": 1}, 10**400)
@@ -422,7 +423,7 @@ def test_what_is_no_result_is_refused(text: str) -> None:
 
 
 OTHER_MODEL = (
-    "versions.model: found {}, this version has the performance model 4; figures of the model were not checked"
+    "versions.model: found {}, this version has the performance model 5; figures of the model were not checked"
 )
 
 
@@ -566,6 +567,16 @@ def test_files_of_earlier_models_are_read_and_lose_nothing(path: Any) -> None:
     assert to_mapping(read)["scenario"] == {"profile": ["paper-constants"]} | old["scenario"]
     trusted = [(row["profile"], row["in_range"], row["expected_error"]) for row in now if "memory_per_gpu_gb" in row]
     assert set(trusted) <= {(None, None, None)}
+
+
+@pytest.mark.parametrize("path", MODEL_4, ids=lambda path: path.stem)
+def test_files_of_model_4_are_read_and_lose_nothing(path: Any) -> None:
+    old, read = json.loads(path.read_text()), load_result(path)
+    assert (old["format_version"], old["versions"]["model"]) == (2, 4)
+    assert from_json(read.to_json()) == read  # type: ignore[attr-defined]
+    assert ieco_opt.verify(read).problems == [OTHER_MODEL.format(4)]
+    for was, is_now in zip(flat_rows(old), flat_rows(to_mapping(read)), strict=True):
+        assert was == {name: is_now[name] for name in was}
 
 
 @pytest.mark.parametrize("model", [1, 2, 3])
