@@ -282,6 +282,15 @@ def test_decode_instances_of_vllm_apart_have_no_draft() -> None:
         assert ("no draft" in reason(engine, apart(of, "decodes_alone"), **drafted)) is (engine == "vllm")
 
 
+def test_decode_instances_of_tensorrt_llm_apart_have_no_head() -> None:
+    drafted = {"tensor_parallel": 4, **DRAFTED, "draft_tensor_parallel": 4}
+    of = facts("Llama-3.1-70B", "bf16", draft="Llama-3.1-8B")
+    headed = replace(of, numbers={**of.numbers, "eagle3": 1.0})
+    assert reason("trtllm", apart(of, "decodes_alone"), **drafted) == ""
+    assert reason("trtllm", headed, **drafted) == ""
+    assert "no head" in reason("trtllm", apart(headed, "decodes_alone"), **drafted)
+
+
 def apart(of: EngineFacts, phase: str) -> EngineFacts:
     return replace(of, numbers={**of.numbers, phase: 1.0})
 
