@@ -1470,9 +1470,7 @@ def _engine_faults(wanted: Service, one: Instance, row: Row) -> list[str]:
     tokens = serving.resident_tokens(wanted, one.phase)
     at = (wanted.accelerator, one.precision, one.setup, one.batch, tokens)
     starting = started(wanted.model, draft, *at, wanted.reserve, wanted.engine, _pace_of(wanted))
-    every = [
-        each for each in starting if serving.serves_phase(wanted.model, each.setup, one.phase, drafts=draft is not None)
-    ]
+    every = [each for each in starting if serving.serves_phase(wanted.model, each.setup, one.phase, draft)]
     names = ",".join(sorted(each.engine for each in every))
     found = [] if (row["engines"] or "") == names else [f"engines are {row['engines']}, expected {names}"]
     if one.phase != "colocated" or one.setup.engine not in names.split(","):

@@ -387,6 +387,7 @@ def accepts(engine: str, asked: Asked) -> bool:
 _ONE_STAGE = {"decode": frozenset({"vllm", "sglang"}), "prefill": frozenset({"vllm"})}
 _FEW_RANKS = frozenset({"vllm"})
 _NO_DRAFT = frozenset({"vllm"})
+_NO_HEAD = frozenset({"trtllm"})
 _WITHIN_A_GENERATION = frozenset({"vllm", "sglang"})
 
 
@@ -408,6 +409,14 @@ def prefills_apart(model: Model, setup: Setup) -> bool:
 def drafts_apart(setup: Setup) -> bool:
     """Whether the setup's server takes a draft on a decode instance apart from prefill."""
     return setup.engine not in _NO_DRAFT
+
+
+def draft_sits_apart(setup: Setup, draft: Model) -> bool:
+    """Whether the setup's server, which takes drafts there, takes this one on a decode instance apart from prefill.
+
+    It may have no MTP layer and no EAGLE-3 head, whose cache its prefill instances do not have.
+    """
+    return setup.engine not in _NO_HEAD or mode_of(draft) == "draft_model"
 
 
 def caches_stay(engine: str, accelerator: Accelerator) -> tuple[str, str] | None:

@@ -403,10 +403,15 @@ def takes_draft(setup: Setup, phase: Phase) -> bool:
     return phase == "colocated" or (phase == "decode" and servers.drafts_apart(setup))
 
 
-def serves_phase(model: Model, setup: Setup, phase: Phase, *, drafts: bool) -> bool:
+def takes_this_draft(setup: Setup, phase: Phase, draft: Model) -> bool:
+    """Whether the setup's server has that draft, which may be a head, beside the model in that phase."""
+    return takes_draft(setup, phase) and (phase == "colocated" or servers.draft_sits_apart(setup, draft))
+
+
+def serves_phase(model: Model, setup: Setup, phase: Phase, draft: Model | None) -> bool:
     """Whether the setup's server has it for that phase, with a draft or without."""
     alone = runs_phase(setup, phase) and sends_heads(model, setup, phase)
-    return alone and (not drafts or takes_draft(setup, phase))
+    return alone and (draft is None or takes_this_draft(setup, phase, draft))
 
 
 def too_long(service: Service) -> bool:
@@ -418,7 +423,7 @@ def too_long(service: Service) -> bool:
 def decodings(service: Service, phase: Phase, setup: Setup) -> Iterator[Decoding]:
     """Plain decoding, and every number of tokens that a draft on the model's tensor ranks may help to verify."""
     yield Decoding()
-    if service.speculation is None or not takes_draft(setup, phase):
+    if service.speculation is None or not takes_this_draft(setup, phase, service.speculation.draft):
         return
     small = servers.beside(service.model, service.speculation.draft, setup)
     if small is not None:
@@ -475,8 +480,8 @@ def faults(service: Service, instance: Instance) -> list[str]:
         found.append(f"{instance.setup} does not exist at batch {instance.batch}, or no server starts it")
     if decoding.draft_setup is not None:
         assert service.speculation is not None
-        if not takes_draft(instance.setup, phase):
-            found.append(f"{instance.setup.engine} has no draft in {phase}")
+        if not takes_this_draft(instance.setup, phase, service.speculation.draft):
+            found.append(f"{instance.setup.engine} has no draft in {phase}, or not this one")
         if decoding.draft_setup != servers.beside(service.model, service.speculation.draft, instance.setup):
             found.append(f"draft {decoding.draft_setup} is not on the model's tensor ranks")
         if decoding.draft_tokens not in service.speculation.by_width:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import Setup, calibrated, deployable, serving
+from oracle import Setup, calibrated, deployable, heads, serving
 from oracle.breakdown import breakdown
 from oracle.fleet import (
     Kind,
@@ -153,6 +153,37 @@ def test_decode_instances_of_vllm_have_no_draft(engine: str, drafts: bool) -> No
         assert {one.decoding.draft_tokens for one in found} == ({0, 2} if taken else {0})
         one = serving.price(wanted, phase, "fp8", setup, 1, decoding)  # type: ignore[arg-type]
         assert any("has no draft" in fault for fault in serving.faults(wanted, one)) != taken
+
+
+# One class that has an MTP layer in every server, and one that has EAGLE-3 heads in every server.
+MULTI = replace(DENSE, hf_architecture="DeepseekV3ForCausalLM", mtp_layers=1)
+LLAMA = replace(DENSE, hf_architecture="LlamaForCausalLM")
+DRAFTS = {
+    "draft_model": (LLAMA, DENSE),
+    "mtp": (MULTI, heads.mtp(MULTI)),
+    "eagle3": (LLAMA, heads.eagle3(LLAMA)),
+    "given eagle3": (LLAMA, heads.given_eagle3(LLAMA, DENSE)),
+}
+
+
+@pytest.mark.parametrize("mode", DRAFTS)
+@pytest.mark.parametrize("engine", ["none", "vllm", "sglang", "trtllm"])
+def test_decode_instances_of_tensorrt_llm_have_no_head(engine: str, mode: str) -> None:
+    model, draft = DRAFTS[mode]
+    speculation = Speculation(draft, 0.5, 2)
+    changes: Mapping = {"model": model, "speculation": speculation, "engine": engine, "memory_reserve_gb": 0.0}
+    wanted = small_service(replace(COUNTING, vendor="nvidia"), **changes)
+    setup = replace(ONE_GPU, engine=engine, exchange="")
+    decoding = Decoding(setup, 2, speculation.expected_tokens(2))
+    apart = engine in ("none", "sglang") or (engine == "trtllm" and mode == "draft_model")
+    for phase, taken in (("colocated", True), ("prefill", False), ("decode", apart)):
+        found = serving.instances(wanted, phase)  # type: ignore[arg-type]
+        assert {one.decoding.draft_tokens for one in found} == ({0, 2} if taken else {0})
+        one = serving.price(wanted, phase, "fp8", setup, 1, decoding)  # type: ignore[arg-type]
+        assert any("has no draft" in fault for fault in serving.faults(wanted, one)) != taken
+        # Nor does a row of one name the server.
+        if engine != "none" and phase != "prefill":
+            assert (_engine_faults(wanted, one, {"engines": engine}) == []) == taken
 
 
 def engine_faults(phase: serving.Phase, ranks: int, draft_tokens: int, engines: str) -> list[str]:

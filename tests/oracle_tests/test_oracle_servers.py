@@ -247,6 +247,15 @@ def test_ranks_of_prefill_instances_apart(attentions: tuple[Attention, ...], mos
 def test_drafts_of_decode_instances_apart() -> None:
     taken = [servers.drafts_apart(replace(at(2), engine=engine)) for engine in (*servers.SERVERS, "none")]
     assert taken == [False, True, True, True]
+    # TensorRT-LLM takes a model of its own there, but no head.
+    sitting = {
+        draft: [
+            servers.draft_sits_apart(replace(at(2), engine=engine), model) for engine in ("sglang", "trtllm", "none")
+        ]
+        for draft, model in (("model", DENSE), ("mtp", heads.mtp(DENSE)), ("eagle3", heads.eagle3(DENSE)))
+    }
+    assert sitting == {"model": [True] * 3, "mtp": [True, False, True], "eagle3": [True, False, True]}
+    assert not servers.draft_sits_apart(replace(at(2), engine="trtllm"), heads.given_eagle3(DENSE, DENSE))
 
 
 def test_between_which_accelerators_caches_go() -> None:
