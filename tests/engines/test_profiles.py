@@ -77,6 +77,14 @@ def test_every_rule_says_where_it_was_read(chosen: Profile) -> None:
         assert "/" in rule.source or rule.source.startswith("memory"), rule
 
 
+@pytest.mark.parametrize("chosen", profiles(), ids=lambda each: each.name)
+def test_rules_about_instances_apart_say_so(chosen: Profile) -> None:
+    """Refusals of fleets put them before others, by this word."""
+    for rule in chosen.rules:
+        about = {"prefills_alone", "decodes_alone"} & rule.expression.names
+        assert (" apart " in rule.says) is bool(about), rule.says
+
+
 def test_names_are_taken_as_people_write_them() -> None:
     assert profile("vLLM") is profile("vllm")
     assert profile("TensorRT-LLM") is profile("trtllm")

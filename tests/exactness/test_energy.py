@@ -71,7 +71,14 @@ def test_the_least_is_the_oracles_and_proven(objective: Literal["energy", "carbo
     assert unlike
 
 
-@pytest.mark.parametrize("seeds", [range(9332, 9339), pytest.param(range(9310, 9332), marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        range(9332, 9339),
+        *(pytest.param(seeds, marks=pytest.mark.slow) for seeds in (range(9310, 9332), range(9339, 9360))),
+    ],
+    ids=str,
+)
 def test_explanations_say_what_limits_on_energy_cost(seeds: range) -> None:
     examined = bound = 0
     for seed in seeds:

@@ -255,7 +255,7 @@ def test_an_operating_point_goes_with_any_server() -> None:
     ],
 )
 def test_caches_go_between_accelerators_of_one_generation(engine: str, decoding: Any, together: bool) -> None:
-    # Only the first pool is large enough to prefill, and only the second holds the instances that decode.
+    # Each pool holds one instance, so that one prefills and the other decodes.
     pools = [
         {"name": "first", "accelerator": "H100-SXM", "gpus": 1, "usd_per_gpu_hour": 1, "rented_by": "gpu"},
         {"name": "second", "accelerator": decoding, "gpus": 1, "usd_per_gpu_hour": 1, "rented_by": "gpu"},
