@@ -17,13 +17,13 @@ from ieco_opt.catalog.schema_fields import (
     Delay,
     Effectiveness,
     EnergyRate,
+    LowerCaseName,
     Name,
     Positive,
     Price,
     Rate,
     Share,
     Strict,
-    Vendor,
     WithSources,
     fault,
 )
@@ -80,9 +80,9 @@ class AcceleratorInput(WithSources):
     """Board power, watts; null where unknown."""
     idle_power_w: Positive | None = None
     """Power of a device that does nothing, watts; null where unknown."""
-    vendor: Vendor | None = None
+    vendor: LowerCaseName | None = None
     """Who makes it, such as nvidia or amd; null where unknown."""
-    generation: Vendor | None = None
+    generation: LowerCaseName | None = None
     """Generation of its arithmetic, such as hopper, by which servers choose kernels; null: known by its name alone."""
     power: SitePowerInput | None = None
     """What energy costs where it stands: `usd_per_kwh`, `pue`, `kg_co2_per_kwh`; null: energy is not priced."""

@@ -82,7 +82,7 @@ def _lower_case(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-Vendor = Annotated[Name, BeforeValidator(_lower_case)]
+LowerCaseName = Annotated[Name, BeforeValidator(_lower_case)]
 
 
 class Strict(BaseModel):

@@ -194,8 +194,8 @@ class _Judged:
         same &= rows_of(rows.degrees, held)
         batch, share = self.asked.batch, self.search.bounds.memory_utilization
         # Limits that one exchange of experts breaks another may meet: what is possible is worth what meets them.
-        bounds = replace(NONE if findings else self.search.bounds, memory_utilization=share)
-        bounds = replace(bounds, batch_min=batch, batch_max=batch)
+        limits = NONE if findings else self.search.bounds
+        bounds = replace(limits, batch_min=batch, batch_max=batch, memory_utilization=share)
         return best(self.search.pool, bounds, _FASTEST, np.flatnonzero(same))
 
     def _better(self, pick: Pick | None, goal: Goal) -> Better | None:

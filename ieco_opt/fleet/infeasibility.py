@@ -209,13 +209,11 @@ def _no_mode(space: FleetSpace, candidate: Candidates, workload: int) -> str:
 def _missing_phases(candidate: Candidates) -> Iterator[str]:
     """What keeps all configurations from the phases that none is for."""
     for phase in phases_of(candidate.workload.workload.serving):
-        if any(table.count for table in candidate.tables if table.phase is phase):
-            continue
         if phase is Phase.PREFILL and 1 not in candidate.workload.design_space.attention_data_parallel:
             yield "prefill needs attention_data_parallel 1"
-            continue
-        rejected = sum((of_phases[phase] for of_phases in candidate.rejected.values()), Counter[str]())
-        yield f"{phase.value}: {_counted(rejected)}"
+        elif not any(table.count for table in candidate.tables if table.phase is phase):
+            rejected = sum((of_phases[phase] for of_phases in candidate.rejected.values()), Counter[str]())
+            yield f"{phase.value}: {_counted(rejected)}"
 
 
 def _missed_service(space: FleetSpace, candidate: Candidates, workload: int) -> str:

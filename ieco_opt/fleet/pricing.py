@@ -307,6 +307,7 @@ def _table_columns(
         if len(rows := serves[gpus[serves] == size])
     ]
     kept = np.concatenate([np.empty(0, dtype=np.intp), *best])
+    form = table.cache_form
     told = (served[kept] / table.margin, room[kept], moved[kept], batch[kept], busy[kept], row[kept])
     for size, *each in zip(gpus[kept].tolist(), *(column.tolist() for column in told), strict=True):
         serves_s, room_s, moved_s, batches, busy_s, taken = map(tuple, each)
@@ -321,7 +322,7 @@ def _table_columns(
             batch=batches,
             busy_s=busy_s,
             origin=Origin(at, taken),
-            cache_form=table.cache_form,
+            cache_form=form,
             margin=table.margin,
         )
 
