@@ -223,6 +223,26 @@ def test_the_time_of_a_token_adds_up_and_says_where_its_figures_come_from(of_pri
         assert by_figure[name, "hbm_bytes_per_s"].source == said
 
 
+@pytest.mark.parametrize(
+    ("weights", "groups", "expected"),
+    [
+        ("fp8", 4, {"all_to_all", "quantised_exchange", "all_reduce_share"}),
+        ("bf16", 4, {"all_to_all", "all_reduce_share"}),
+        ("fp8", 1, {"all_reduce_share"}),
+    ],
+)
+def test_constants_of_exchanges_are_figures_of_plans_that_exchange(
+    weights: str, groups: int, expected: set[str]
+) -> None:
+    space = {"stage_ranks": [4], "attention_data_parallel": [groups], "expert_parallel": [4], "pipeline_parallel": [1]}
+    asked = {"model": "Qwen3-30B-A3B", "weights": [weights], "engine": "sglang", "design_space": space}
+    load = {"requests_per_s": 5, "prompt_tokens": 500, "output_tokens": 100, "serving": ["colocated"]}
+    pool = {"name": "p", "accelerator": "H100-SXM", "gpus": 16, "rented_by": "gpu"}
+    mapping = {"kind": "fleet", "name": "moe", "pools": [pool], "workloads": [{"name": "w", **asked, **load}]}
+    figures = {each.figure for each in ieco_opt.explain(load_fleet_mapping(mapping)).sources}
+    assert figures & {"all_gather", "all_to_all", "quantised_exchange", "all_reduce_share"} == expected
+
+
 def test_the_next_batch_breaks_what_it_is_said_to_break(of_priced: FleetExplanation) -> None:
     for row, held in zip(of_priced.plan.instances, of_priced.held, strict=True):
         if row.phase == "prefill":
