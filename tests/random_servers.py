@@ -96,8 +96,10 @@ def _groups(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _kv_heads(rng: random.Random, mapping: Mapping) -> Mapping:
-    model = _attention(24, rng.choice((3, 6, 12))) | {"fp8_block": 0, "width": 8192}
-    return _with(mapping, model=model, space=_stages(rng, 1, 2, 4, 8, 12))
+    # Layers that all degrees divide evenly: otherwise these would forbid what the KV heads do.
+    block = _dense(mapping["model"]["layers"], 24_576)
+    model = _attention(24, rng.choice((3, 3, 6))) | block | {"fp8_block": 0, "width": 8192, "hf_architecture": None}
+    return _with(mapping, model=model, space=_stages(rng, 1, 2, 4), engine=_one_of(rng, "vllm", "sglang", "trtllm"))
 
 
 def _dense_layers(rng: random.Random, mapping: Mapping) -> Mapping:
