@@ -96,9 +96,10 @@ def _groups(rng: random.Random, mapping: Mapping) -> Mapping:
 
 
 def _kv_heads(rng: random.Random, mapping: Mapping) -> Mapping:
-    # Layers that all degrees divide evenly: otherwise these would forbid what the KV heads do.
+    # Layers that all degrees divide evenly, and degrees that small limits on power allow: otherwise either would forbid
+    # what the KV heads do.
     block = _dense(mapping["model"]["layers"], 24_576)
-    model = _attention(24, rng.choice((3, 3, 6))) | block | {"fp8_block": 0, "width": 8192, "hf_architecture": None}
+    model = _attention(24, rng.choice((3, 3, 6))) | block | {"fp8_block": 0, "width": 8192}
     return _with(mapping, model=model, space=_stages(rng, 1, 2, 4), engine=_one_of(rng, "vllm", "sglang", "trtllm"))
 
 
