@@ -45,13 +45,14 @@ FACTS = (
     "eagle3",
     "prefills_alone",
     "decodes_alone",
+    "uneven_kv_heads",
 )
 """Facts that a model has one of.
 
 ``experts`` is 1 for a dense model, ``block`` the width of the FP8 blocks of the checkpoint (0: none), ``tile`` that of
 the tiles of kernels of 4 bits (0: none), ``four_bit`` whether the accelerator has arithmetic of 4 bits, ``mtp`` and
 ``eagle3`` whether the draft is such a head, ``prefills_alone`` and ``decodes_alone`` whether other instances decode,
-or prefill.
+or prefill, ``uneven_kv_heads`` whether layers that have KV heads differ in their number.
 """
 
 ALL_TO_ALL = "all_to_all"

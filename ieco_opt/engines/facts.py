@@ -77,6 +77,7 @@ def facts_of(
     """
     held = checkpoint(reference, model, weights, accelerator)
     blocks = model.feed_forward
+    attention = _attention(model)
     head = draft if isinstance(draft, Head) else None
     numbers = {
         "layers": model.layers,
@@ -94,10 +95,11 @@ def facts_of(
         "eagle3": head is not None and head.mode == "eagle3",
         "prefills_alone": phase == "prefill",
         "decodes_alone": phase == "decode",
+        "uneven_kv_heads": len({kv_heads for _, kv_heads, latent in attention if not latent}) > 1,
     }
     dense = {(block.width,) for block in blocks if block.experts == 1 and not block.shared and block.width}
     tables = {
-        ATTENTION: _attention(model),
+        ATTENTION: attention,
         DRAFT_ATTENTION: () if draft is None else _attention(draft),
         DENSE: tuple(sorted(dense)),
         SHARED: tuple(sorted({(block.width,) for block in blocks if block.shared and block.width})),

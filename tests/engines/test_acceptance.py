@@ -291,6 +291,21 @@ def test_decode_instances_of_tensorrt_llm_apart_have_no_head() -> None:
     assert "no head" in reason("trtllm", apart(headed, "decodes_alone"), **drafted)
 
 
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+@pytest.mark.parametrize(
+    ("model", "uneven"),
+    # Windowed and full layers with 8 and 4 KV heads; with 8 and 8; states beside 2; latent attention alone.
+    [("MiMo-V2-Flash", True), ("gpt-oss-20b", False), ("Nemotron-3-Nano-30B-A3B", False), ("DeepSeek-V2-Lite", False)],
+)
+def test_instances_of_tensorrt_llm_apart_have_one_number_of_kv_heads(engine: str, model: str, uneven: bool) -> None:
+    of = facts(model, "bf16")
+    assert of.numbers["uneven_kv_heads"] == uneven
+    assert "one number of KV heads" not in reason(engine, of)
+    for phase in ("prefills_alone", "decodes_alone"):
+        refused = engine == "trtllm" and uneven
+        assert ("one number of KV heads" in reason(engine, apart(of, phase))) is refused
+
+
 def apart(of: EngineFacts, phase: str) -> EngineFacts:
     return replace(of, numbers={**of.numbers, phase: 1.0})
 
