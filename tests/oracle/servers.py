@@ -384,11 +384,23 @@ def accepts(engine: str, asked: Asked) -> bool:
 # --- instances apart --------------------------------------------------------------------------------------------------
 # These rows of the table are not in RULES: who asks for no fleet has nothing apart.
 
+_ONE_NUMBER_OF_HEADS = frozenset({"trtllm"})
 _ONE_STAGE = {"decode": frozenset({"vllm", "sglang"}), "prefill": frozenset({"vllm"})}
 _FEW_RANKS = frozenset({"vllm"})
 _NO_DRAFT = frozenset({"vllm"})
 _NO_HEAD = frozenset({"trtllm"})
 _WITHIN_A_GENERATION = frozenset({"vllm", "sglang"})
+
+
+def caches_apart(model: Model, setup: Setup) -> bool:
+    """Whether the setup's server exchanges a cache of the model, of which it may want one number of KV heads."""
+    return setup.engine not in _ONE_NUMBER_OF_HEADS or len(set(_cached_heads(model))) <= 1
+
+
+def _cached_heads(model: Model) -> list[int]:
+    """KV heads of every kind of attention that has some: latent and recurrent attention have none to copy."""
+    attentions = [block.attention for block in model.blocks]
+    return [each.kv_heads for each in attentions if isinstance(each, GroupedQueryAttention | GeneralAttention)]
 
 
 def staged_apart(setup: Setup, phase: str) -> bool:
@@ -397,13 +409,8 @@ def staged_apart(setup: Setup, phase: str) -> bool:
 
 
 def prefills_apart(model: Model, setup: Setup) -> bool:
-    """Whether a prefill instance apart has no more tensor ranks than its server can send the cache of.
-
-    They are the KV heads of every kind of attention that has some: latent and recurrent attention have none to copy.
-    """
-    attentions = [block.attention for block in model.blocks]
-    heads = [each.kv_heads for each in attentions if isinstance(each, GroupedQueryAttention | GeneralAttention)]
-    return setup.engine not in _FEW_RANKS or all(setup.tensor_parallel <= each for each in heads)
+    """Whether a prefill instance apart has no more tensor ranks than its server can send the cache of."""
+    return setup.engine not in _FEW_RANKS or all(setup.tensor_parallel <= each for each in _cached_heads(model))
 
 
 def drafts_apart(setup: Setup) -> bool:

@@ -384,8 +384,13 @@ def phase_setups(service: Service, phase: Phase, precision: Precision) -> Iterat
     for degrees, exists in setups(space, service.model):
         full = exists & (batches == degrees.pipeline) if prefill else exists
         for setup in servers.run_as(service.model, service.accelerator, precision, degrees, service.engine):
-            if runs_phase(setup, phase) and sends_heads(service.model, setup, phase):
+            if serves_phase(service.model, setup, phase, None):
                 yield setup, batches.astype(float), full
+
+
+def exchanges_cache(model: Model, setup: Setup, phase: Phase) -> bool:
+    """Whether the setup's server can send or receive the cache of the model's layers, where it has to."""
+    return phase == "colocated" or servers.caches_apart(model, setup)
 
 
 def runs_phase(setup: Setup, phase: Phase) -> bool:
@@ -410,8 +415,8 @@ def takes_this_draft(setup: Setup, phase: Phase, draft: Model) -> bool:
 
 def serves_phase(model: Model, setup: Setup, phase: Phase, draft: Model | None) -> bool:
     """Whether the setup's server has it for that phase, with a draft or without."""
-    alone = runs_phase(setup, phase) and sends_heads(model, setup, phase)
-    return alone and (draft is None or takes_this_draft(setup, phase, draft))
+    exchanged = exchanges_cache(model, setup, phase) and sends_heads(model, setup, phase)
+    return exchanged and runs_phase(setup, phase) and (draft is None or takes_this_draft(setup, phase, draft))
 
 
 def too_long(service: Service) -> bool:

@@ -36,6 +36,7 @@ from random_profiles import pass_profile
 from small_chip import CHIP, DENSE
 
 from ieco_opt import catalog
+from ieco_opt.catalog.attention import AttentionBlock, GroupedQueryAttention
 from ieco_opt.catalog.types import Accelerator, Model
 
 Mapping = dict[str, Any]
@@ -123,6 +124,33 @@ def stages(phase: serving.Phase, engine: str) -> set[int]:
 def test_instances_apart_of_some_servers_have_one_stage(engine: str, prefill: set[int], decode: set[int]) -> None:
     assert (stages("prefill", engine), stages("decode", engine)) == (prefill, decode)
     assert stages("colocated", engine) == {1, 2}
+
+
+# Two layers with four KV heads after three with two.
+UNEVEN = replace(
+    DENSE,
+    blocks=(
+        AttentionBlock(3, DENSE.blocks[0].attention),
+        AttentionBlock(2, GroupedQueryAttention(query_heads=4, kv_heads=4, head_width=2)),
+    ),
+)
+
+
+@pytest.mark.parametrize("engine", ["none", "vllm", "sglang", "trtllm"])
+@pytest.mark.parametrize(("model", "alike"), [(DENSE, True), (UNEVEN, False)])
+def test_instances_apart_of_tensorrt_llm_have_one_number_of_kv_heads(engine: str, model: Model, alike: bool) -> None:
+    card = replace(COUNTING, vendor="nvidia")
+    wanted = small_service(card, model=model, engine=engine, memory_reserve_gb=0.0, tensor_parallel=(1, 2))
+    setup = replace(ONE_GPU, engine=engine, exchange="")
+    for phase in ("colocated", "prefill", "decode"):
+        served = alike or engine != "trtllm" or phase == "colocated"
+        found = serving.instances(wanted, phase)  # type: ignore[arg-type]
+        assert {one.setup.tensor_parallel for one in found} == ({1, 2} if served else set())
+        one = serving.price(wanted, phase, "fp8", setup, 1)  # type: ignore[arg-type]
+        assert any("does not exist" in fault for fault in serving.faults(wanted, one)) != served
+        # Nor does a row of one name the server.
+        if engine != "none":
+            assert (_engine_faults(wanted, one, {"engines": engine}) == []) == served
 
 
 @pytest.mark.parametrize(("engine", "most"), [("none", 4), ("vllm", 2), ("sglang", 4), ("trtllm", 4)])

@@ -223,6 +223,28 @@ GENERAL = GeneralAttention(query_heads=8, kv_heads=4, matrices=((16, 8),), cache
 
 
 @pytest.mark.parametrize(
+    ("attentions", "alike"),
+    [
+        *[((grouped(2),), True), ((grouped(2), grouped(2)), True), ((grouped(8), grouped(2)), False)],
+        # Every kind that has KV heads counts, on all its layers, and no other; nor does a window.
+        *[((GENERAL, grouped(4)), True), ((GENERAL, grouped(8)), False), ((grouped(4), GENERAL, grouped(1)), False)],
+        *[((LATENT,), True), ((RECURRENT,), True), ((NoAttention(),), True), ((LATENT, RECURRENT), True)],
+        *[((RECURRENT, grouped(2)), True), ((LATENT, grouped(4), GENERAL), True), ((grouped(4), NoAttention()), True)],
+        *[((grouped(2), LATENT, grouped(4)), False), ((grouped(2), replace(grouped(2), window=4)), True)],
+    ],
+)
+def test_kv_heads_of_instances_apart(attentions: tuple[Attention, ...], alike: bool) -> None:
+    model = replace(DENSE, blocks=tuple(AttentionBlock(1, each) for each in attentions))
+
+    def degrees(engine: str) -> list[int]:
+        return [each for each in (1, 2, 4, 8) if servers.caches_apart(model, replace(at(each), engine=engine))]
+
+    # No degree makes up for it.
+    assert degrees("trtllm") == ([1, 2, 4, 8] if alike else [])
+    assert [degrees(engine) for engine in ("vllm", "sglang", "none")] == [[1, 2, 4, 8]] * 3
+
+
+@pytest.mark.parametrize(
     ("attentions", "most"),
     [
         *[((grouped(1),), 1), ((grouped(2),), 2), ((grouped(4),), 4), ((grouped(8),), 8), ((GENERAL,), 4)],
