@@ -448,10 +448,40 @@ def _few_kv_heads(rng: random.Random) -> Mapping:
     model = _own(rng, kv_heads=rng.choice((1, 2)))
     space = {**_COARSE, "tensor_parallel": rng.choice(([2, 4], [1, 2, 4], [4, 8]))}
     engine = rng.choice(("vllm", "vllm", "any", ["vllm", "sglang"]))
-    mapping = _tight(rng, model=model, engine=engine, design_space=space)
+    return _beside_a_dear_one(rng, _tight(rng, model=model, engine=engine, design_space=space))
+
+
+def _beside_a_dear_one(rng: random.Random, mapping: Mapping) -> Mapping:
+    """Add a pool that holds all that a tight one does not."""
     dear = round(rng.uniform(3.0, 9.0), 2)
     mapping["pools"].append(_pool(rng, 1, rented_by="gpu", accelerator="H200-SXM", usd_per_gpu_hour=dear))
     return mapping
+
+
+def _uneven(rng: random.Random) -> Mapping:
+    """Draw a fleet of a model whose layers differ in KV heads, on a card that stages or ranks share, and a dear one."""
+    general = {"kind": "general", "query_heads": 32, "kv_heads": 1, "matrices": [[5120, 4096], [4096, 4096]]}
+    general |= {"cache_words": 1024, "flop_per_entry": 16_384}
+    fewer = {"kv_heads": rng.choice((1, 2, 16)), "window": rng.choice((None, 500))}
+    model = _own(rng, **rng.choice((fewer, fewer, general)))
+    if rng.random() < 0.3:
+        # Layers without KV heads do not count.
+        model["blocks"][-1]["layers"] -= 4
+        model["blocks"].append({"layers": 4, "attention": _state(rng)})
+    modes = rng.choice((["disaggregated"], ["disaggregated"], ["colocated", "disaggregated"]))
+    stages = {"tensor_parallel": rng.choice(([1], [1, 2], [2])), "pipeline_parallel": rng.choice(([1, 2], [1, 2, 4]))}
+    # Where it is alone the rule nearly always decides, and leaves no plan: in most fleets others are to serve instead.
+    several = "any", "any", ["sglang", "trtllm"], ["vllm", "trtllm"]
+    engine = "trtllm" if rng.random() < 0.05 else rng.choice(several)
+    # By the rule TensorRT-LLM has no instance apart whose memory could be tight.
+    with forgotten(), mock.patch.object(serving, "exchanges_cache", _any_cache):
+        mapping = _tight(rng, model=model, engine=engine, serving=modes, design_space={**_COARSE, **stages})
+        if "colocated" in modes:
+            # So fast that an instance which absorbs prompts too has to have a smaller batch.
+            (service,) = _services(mapping)
+            if found := serving.instances(service, "decode"):
+                mapping["workloads"][0]["min_speed"] = (rng.choice(found).speed_tokens_per_s or 1.0) * 0.98
+    return _beside_a_dear_one(rng, mapping)
 
 
 def _drafted_apart(rng: random.Random) -> Mapping:
@@ -657,6 +687,10 @@ def _every_phase(setup: Any, phase: Phase) -> bool:
     return True
 
 
+def _any_cache(model: Any, setup: Any, phase: Phase) -> bool:
+    return True
+
+
 def _any_heads(model: Any, setup: Any, phase: Phase) -> bool:
     return True
 
@@ -803,6 +837,9 @@ RULES = {
     "caches stay within a generation in some servers": Rule(_generations, _patched(servers, "caches_stay", _anywhere)),
     "prefill instances of some servers have few ranks": Rule(
         _few_kv_heads, _patched(serving, "sends_heads", _any_heads)
+    ),
+    "instances apart of some servers have one number of KV heads": Rule(
+        _uneven, _patched(serving, "exchanges_cache", _any_cache)
     ),
     "decode instances of some servers have no draft": Rule(
         _drafted_apart, _patched(serving, "takes_draft", _decodes_with_a_draft)
