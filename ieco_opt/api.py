@@ -22,6 +22,8 @@ from ieco_opt.errors import ScenarioError
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -156,6 +158,7 @@ def plan(
     relaxations: bool = False,
     report: Report | None = None,
     within: Run | None = None,
+    executor: Executor | None = None,
     **question: Unpack[Asked],
 ) -> FleetResult:
     """The best plan of a fleet, with its proof; see :func:`ieco_opt.fleet.run.plan`.
@@ -186,6 +189,7 @@ def plan(
         relaxations=relaxations,
         report=report,
         within=within,
+        executor=executor,
     )
 
 
@@ -200,6 +204,7 @@ def fleet_frontier(
     progress: FleetProgress | None = None,
     known: FleetResult | None = None,
     within: Run | None = None,
+    executor: Executor | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against speed, power or GPUs; see :func:`ieco_opt.fleet.run.fleet_frontier`."""
     from ieco_opt.fleet.run import fleet_frontier
@@ -213,6 +218,7 @@ def fleet_frontier(
         progress=progress,
         known=known,
         within=within,
+        executor=executor,
     )
 
 
@@ -374,27 +380,12 @@ def show_versions() -> InstalledVersions:
 
 
 def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
-    """Refuse a fleet where a deployment is expected."""
-    from ieco_opt.scenario import Scenario
+    from ieco_opt.scenario.kinds import expected_deployment
 
-    if not isinstance(scenario, Scenario):
-        raise _other_kind(scenario, f"a deployment for {asked} (plan and fleet_frontier take fleets)")
-    return scenario
+    return expected_deployment(scenario, asked)
 
 
 def _fleet(fleet: Scenario | Fleet | None, asked: str) -> Fleet:
-    """Refuse a deployment where a fleet is expected."""
-    from ieco_opt.scenario import Fleet
+    from ieco_opt.scenario.kinds import expected_fleet
 
-    if not isinstance(fleet, Fleet):
-        raise _other_kind(fleet, f"a fleet for {asked} (solve and frontier take deployments)")
-    return fleet
-
-
-def _other_kind(scenario: object, expected: str) -> ScenarioError:
-    from ieco_opt.documents.origin import found
-    from ieco_opt.scenario import Fleet, Scenario
-
-    given = "a deployment" if isinstance(scenario, Scenario) else found(scenario)
-    given = "a fleet" if isinstance(scenario, Fleet) else given
-    return ScenarioError.single(f"found {given}, expected {expected}", field="kind")
+    return expected_fleet(fleet, asked)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ieco_opt.fleet.asked import Asked
 from ieco_opt.fleet.columns import MODES, Candidates
 from ieco_opt.fleet.planner import FleetPlanner
-from ieco_opt.fleet.pricing import keeping_setups
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.program.plan import room
 from ieco_opt.fleet.run import as_most
 from ieco_opt.fleet.space import FleetSpace, build_fleet_space
+from ieco_opt.fleet.tables import keeping_setups
 from ieco_opt.fleet.throughput import MostServed, Multiples
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.serving import Phase

@@ -23,10 +23,10 @@ from ieco_opt.fleet.columns import Candidates, Column, SetupTable
 from ieco_opt.fleet.describe import unnamed_type
 from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.planner import FleetPlanner
-from ieco_opt.fleet.pricing import keeping_setups
 from ieco_opt.fleet.program.data import Quantity
 from ieco_opt.fleet.run import as_most, objective_of
 from ieco_opt.fleet.space import FleetSpace
+from ieco_opt.fleet.tables import keeping_setups
 from ieco_opt.fleet.throughput import MostServed, Multiples
 from ieco_opt.pareto.alternatives import as_answer, excess_of, listing
 from ieco_opt.pareto.describe import parallelism_of, rows_of_layout

@@ -8,33 +8,21 @@ from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ieco_opt.catalog.precision import Precision
-from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time
-from ieco_opt.design_space.families import DecodeContext, Family
-from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, any_conflict, phases_of
 from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_pairing
 from ieco_opt.fleet.instances import (
     Capacities,
-    PhaseSetups,
     PrefillSetups,
     Service,
-    decoding_setups,
-    prefill_setups,
 )
-from ieco_opt.fleet.known_tables import Asked, KnownTables, Priced
+from ieco_opt.fleet.tables import KnownTables, table_requests
 from ieco_opt.performance.collectives import Array
-from ieco_opt.performance.degrees import Degrees
-from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
-from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedPool, ResolvedWorkload
-from ieco_opt.scenario.margin import margin_of
+from ieco_opt.scenario import OperatingPoint, ResolvedPool, ResolvedWorkload
 
 
 def build_candidates(
@@ -44,16 +32,12 @@ def build_candidates(
     known = known or KnownTables()
     tables: list[SetupTable] = []
     rejected: dict[str, dict[Phase, Counter[str]]] = {}
+    for request in table_requests(workload, pools):
+        found, reasons = known.priced(request, ask)
+        tables += found
+        for at in request.pools:
+            rejected.setdefault(pools[at].name, {}).setdefault(request.phase, Counter()).update(reasons)
     phases = phases_of(workload.workload.serving)
-    if workload.model is not None:
-        for accelerator, alike in _pools_of_hardware(workload, pools).items():
-            reasons: dict[Phase, Counter[str]] = {phase: Counter() for phase in phases}
-            for precision in enumerate(workload.precisions):
-                for phase in phases:
-                    found, rejections = _known_tables(workload, alike, accelerator, precision, phase, ask, known)
-                    tables += found
-                    reasons[phase].update(rejections)
-            rejected |= {pools[at].name: reasons for at in alike}
     grouped: dict[tuple[object, ...], list[tuple[OperatingPoint, tuple[int, ...]]]] = {}
     for index, (point, suits) in enumerate(workload.points):
         # Only classes of a mix share a column; other rows are columns of their own, whatever their names.
@@ -88,7 +72,7 @@ def columns_at(
     for at, table in enumerate(candidate.tables):
         ask()
         if table.phase in phases and not set(mine).isdisjoint(table.pools):
-            listed.append((table, _columns_of_table(candidate, index, at, speed_factor, frugal=frugal)))
+            listed.append((table, columns_of_table(candidate, index, at, speed_factor, frugal=frugal)))
     found: list[Column] = []
     for pool in mine:
         ask()
@@ -129,142 +113,7 @@ def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
     return max(speeds, default=0.0)
 
 
-def _pools_of_hardware(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) -> dict[Accelerator, tuple[int, ...]]:
-    """Pools of each accelerator that a workload may use; no setup depends on the price and power of a pool."""
-    found: dict[Accelerator, tuple[int, ...]] = {}
-    for at in workload.pools:
-        hardware = pools[at].hardware
-        found[hardware] = (*found.get(hardware, ()), at)
-    return found
-
-
-def _known_tables(
-    workload: ResolvedWorkload,
-    alike: tuple[int, ...],
-    accelerator: Accelerator,
-    precision: tuple[int, Precision],
-    phase: Phase,
-    ask: Ask,
-    known: KnownTables,
-) -> Priced:
-    """The tables of one accelerator, precision and phase, priced unless they are known."""
-    classes = workload.workload.classes
-    asked = tuple(_family_request(workload, each, phase) for each in classes)
-    limited = workload.workload.max_time_to_first_token_s is not None
-    # The least speed, the demand and the length of the first token's wait change no price.
-    lengths = None if phase is Phase.PREFILL else tuple((each.prompt_tokens, each.output_tokens) for each in classes)
-    decided = phase is Phase.COLOCATED and limited, workload.design_space.batches, workload.model_error
-    key = alike, accelerator, phase, lengths, *decided
-    priced = known.find(key, precision, asked)
-    if priced is None:
-        reasons: Counter[str] = Counter()
-        priced = _tables(workload, alike, accelerator, precision, phase, asked, reasons, ask), reasons
-        known.keep(key, precision, asked, priced)
-    return priced
-
-
-def _tables(
-    workload: ResolvedWorkload,
-    alike: tuple[int, ...],
-    accelerator: Accelerator,
-    precision: tuple[int, Precision],
-    phase: Phase,
-    asked: Asked,
-    reasons: Counter[str],
-    ask: Ask,
-) -> list[SetupTable]:
-    """A table for each server: what it runs for every class of requests.
-
-    Where a cache moves between instances, which server it is matters, so each has all of its setups; elsewhere setups
-    that several servers run alike are those of one.
-    """
-    offered: list[list[Family]] = []
-    for request in asked:
-        ask()
-        families, rejected = build_families(request, (0, accelerator), precision)
-        offered.append(families)
-        reasons.update(rejected)
-    chosen = offered
-    if phase is Phase.COLOCATED:
-        chosen = distinct_in_time(offered, limited=workload.workload.max_time_to_first_token_s is not None)
-    tables = []
-    for server in range(len(offered[0])):
-        setups: list[PhaseSetups] = []
-        for request_class, families in zip(workload.workload.classes, chosen, strict=True):
-            ask()
-            if phase is Phase.PREFILL:
-                setups.append(prefill_setups(families[server]))
-            else:
-                output, batches = float(request_class.output_tokens), workload.design_space.batches
-                setups.append(decoding_setups(families[server], phase, output, batches, ask))
-        numbered = _numbered(alike, phase, precision[1], setups, offered)
-        tables.append(replace(numbered, margin=margin_of(workload.model_error, accelerator)))
-    return tables
-
-
-def _numbered(
-    alike: tuple[int, ...],
-    phase: Phase,
-    precision: Precision,
-    setups: Sequence[PhaseSetups],
-    offered: Sequence[Sequence[Family]],
-) -> SetupTable:
-    """A table in which setups alike in every class have one number."""
-    keys = [each.keys() for each in setups]
-    _, number = np.unique(np.vstack(keys), axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    parts = np.split(number, np.cumsum([len(key) for key in keys])[:-1])
-    count = int(number.max()) + 1 if len(number) else 0
-    families = tuple(map(tuple, offered))
-    return SetupTable(alike, phase, precision, setups[0].family.engine, tuple(setups), tuple(parts), count, families)
-
-
-def keeping_setups(table: SetupTable, kept: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:
-    """A table with some of its setups alone; ``kept`` says which, shape (setups,)."""
-    setups = [each.take(np.flatnonzero(kept(each.degrees))) for each in table.setups]
-    fewer = _numbered(table.pools, table.phase, table.precision, setups, table.offered)
-    return replace(fewer, margin=table.margin)
-
-
-def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:
-    """The setups of one class in one phase (docs/fleet.md, table of phases)."""
-    assert workload.model is not None
-    listed, prompt, output = workload.design_space, request_class.prompt_tokens, request_class.output_tokens
-    found, memory = workload.workload.prefix_hit * prompt, server_memory(workload.workload)
-    choices = degree_choices(listed)
-    engines = EngineChoices(
-        workload.engines,
-        workload.workload.model,
-        workload.workload.engine_factors,
-        phase=phase,
-    )
-    if phase is Phase.PREFILL:
-        return FamilyRequest(
-            model=workload.model,
-            choices=replace(choices, attention_data_parallel=tuple({1} & set(listed.attention_data_parallel))),
-            batch_min=1,
-            batch_max=max(listed.pipeline_parallel),
-            context=DecodeContext(0.0, float(prompt), float(prompt), found),
-            memory=memory,
-            speculation=None,
-            engines=engines,
-        )
-    return FamilyRequest(
-        model=workload.model,
-        choices=choices,
-        batch_min=listed.batch_min,
-        batch_max=listed.batch_max,
-        context=DecodeContext.of_requests(
-            prompt, output, workload.workload.prefix_hit, colocated=phase is Phase.COLOCATED
-        ),
-        memory=memory,
-        speculation=speculation_of(workload.workload.speculation, workload.draft),
-        engines=engines,
-        batches=listed.batches,
-    )
-
-
-def _columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: float, *, frugal: bool) -> list[Column]:
+def columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: float, *, frugal: bool) -> list[Column]:
     """Columns of a table on the first of its pools; read off once for questions that differ in other things."""
     table = candidate.tables[at]
     service = candidate.service(speed_factor, table.margin)

@@ -26,6 +26,8 @@ from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ieco_opt.fleet.sweeps import Other, Progress
     from ieco_opt.programs.export import ExportedProgram
 
@@ -39,6 +41,7 @@ def plan(
     report: Report | None = None,
     within: Run | None = None,
     priced: Priced | None = None,
+    executor: Executor | None = None,
 ) -> FleetResult:
     """The best plan of a fleet, with its proof.
 
@@ -54,6 +57,9 @@ def plan(
         A run under way, of which this search is a part.
     priced
         What workloads can run on, where that is known.
+    executor
+        Any of ``concurrent.futures``, such as ``Client.get_executor()`` of Dask, which is not shut down: its workers
+        price what is not known.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def plan(
     SolverError
         The solver is missing, contradicts the recomputed plan, or found nothing before a limit ended it.
     """
-    wanted = objective_of(fleet, objective)
+    wanted, priced = objective_of(fleet, objective), priced or _on_workers(executor)
     if wanted == "throughput":
         check_relaxations(wanted, asked=relaxations)
         return _most_served(fleet, solver_config, report, within, priced)
@@ -120,6 +126,14 @@ def _most_served(
     return asked.result(question, achieved(GuaranteeKind.SINGLE, None, found.stopped), (described,), seconds)
 
 
+def _on_workers(executor: Executor | None) -> Priced | None:
+    if executor is None:
+        return None
+    from ieco_opt.fleet.on_workers import OnWorkers
+
+    return OnWorkers(executor)
+
+
 def as_most(plan: FleetPlan, bound: float) -> FleetPlan:
     """A plan whose objective is the multiple of all demands that it serves."""
     bound = max(bound, plan.demand_factor)
@@ -167,6 +181,8 @@ def fleet_frontier(
     progress: Progress | None = None,
     known: FleetResult | None = None,
     within: Run | None = None,
+    priced: Priced | None = None,
+    executor: Executor | None = None,
 ) -> FleetResult:
     """Least cost of a fleet against a common speed factor, power or GPUs, with its proof.
 
@@ -180,6 +196,11 @@ def fleet_frontier(
         A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
     within
         A run under way, of which this search is a part.
+    priced
+        What workloads can run on, where that is known.
+    executor
+        Any of ``concurrent.futures``, such as ``Client.get_executor()`` of Dask, which is not shut down: its workers
+        price what is not known.
 
     Raises
     ------
@@ -195,7 +216,8 @@ def fleet_frontier(
     if against == "throughput" and known is not None and known.question.objective != "throughput":
         # It serves the demand, and not the most that its instances can.
         known = None
-    with running_question(fleet, objective, solver_config, None, within, known) as asked:
+    priced = priced or _on_workers(executor)
+    with running_question(fleet, objective, solver_config, None, within, known, priced) as asked:
         other = _other(asked, against)
         found = sweep(other, 0.0 if complete else delta, progress or (lambda *_: None))
         if not found.plans and found.stopped is not None and known is None:

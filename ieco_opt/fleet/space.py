@@ -12,9 +12,9 @@ from ieco_opt.catalog.types import Fidelity, SitePower
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.fleet.caps import Caps
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
-from ieco_opt.fleet.known_tables import KnownTables
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
+from ieco_opt.fleet.tables import KnownTables
 from ieco_opt.performance.energy import watts
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload

@@ -1,0 +1,104 @@
+"""Pricing what a fleet can run on by the workers of an executor: other cores, or other machines."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass
+
+from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.fleet.columns import Candidates
+from ieco_opt.fleet.pricing import build_candidates, columns_of_table
+from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, table_requests
+from ieco_opt.scenario import ResolvedFleet
+
+_LOOK_S = 0.5
+"""Seconds after which it is looked whether the search shall end, even if nothing is priced."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnWorkers:
+    """Has tables priced by an executor, which is not shut down: what workloads can run on, by position.
+
+    A piece of work is a workload on one accelerator. What a lost worker does not price is priced here, so that nothing
+    is lost with it; an error of pricing itself is raised here.
+    """
+
+    executor: Executor
+
+    def __call__(self, resolved: ResolvedFleet, ask: Ask) -> dict[int, Candidates]:
+        """Price every workload of a fleet; tables that several have in common once."""
+        known = KnownTables()
+        frugal = resolved.energy_matters()
+        pieces = list(_pieces(resolved))
+        flying = deque(self._submitted(piece, frugal) for piece in pieces)
+        try:
+            for number, piece in enumerate(pieces, 1):
+                ask(f"pricing: {number} of {len(pieces)} workloads on an accelerator")
+                for request, priced in zip(piece, _awaited(flying[0], piece, frugal, ask), strict=True):
+                    known.keep(request, priced)
+                flying.popleft()
+        finally:
+            for future in flying:
+                if future is not None:
+                    future.cancel()
+        return {
+            at: build_candidates(workload, resolved.pools, ask, known) for at, workload in enumerate(resolved.workloads)
+        }
+
+    def _submitted(self, piece: Sequence[TableRequest], frugal: bool) -> Future[bytes] | None:
+        """A piece in the hands of the executor; ``None`` where it takes no more."""
+        try:
+            # As bytes: Dask looks through all that arguments hold, which takes ten times as long as to price it.
+            return self.executor.submit(price_pickled, pickle.dumps((piece, frugal), 5))
+        except RuntimeError:
+            return None
+
+
+def price_pickled(pickled: bytes) -> bytes:
+    """Price a piece that comes in bytes, in a worker, which says in bytes what it found."""
+    return pickle.dumps(price_piece(*pickle.loads(pickled)), 5)  # noqa: S301 - by the process that started the worker
+
+
+def price_piece(piece: Sequence[TableRequest], frugal: bool) -> list[Priced]:
+    """Price tables of one workload, and read off the columns of its service, which stay with them."""
+    known = KnownTables()
+    priced = [known.priced(request) for request in piece]
+    tables = tuple(table for found, _ in priced for table in found)
+    candidate = Candidates(piece[0].workload, tables, (), {})
+    for at in range(len(tables)):
+        columns_of_table(candidate, 0, at, 1.0, frugal=frugal)
+    return priced
+
+
+def _pieces(resolved: ResolvedFleet) -> Iterator[list[TableRequest]]:
+    """Requests that are not the same as others, by workload and accelerator."""
+    distinct = KnownTables()
+    for workload in resolved.workloads:
+        piece: list[TableRequest] = []
+        for request in table_requests(workload, resolved.pools):
+            if piece and request.pools != piece[0].pools:
+                yield piece
+                piece = []
+            if distinct.find(request) is None:
+                distinct.keep(request, ((), Counter()))
+                piece.append(request)
+        if piece:
+            yield piece
+
+
+def _awaited(
+    future: Future[bytes] | None, piece: Sequence[TableRequest], frugal: bool, ask: Ask = go_on
+) -> list[Priced]:
+    """What a piece was priced at; priced here where its worker was lost."""
+    if future is not None:
+        # A future that is cancelled is done, which `wait` is told only when a worker would have begun it.
+        while not future.done():
+            wait([future], timeout=_LOOK_S)
+            ask()
+        if not future.cancelled() and future.exception() is None:
+            found: list[Priced] = pickle.loads(future.result())  # noqa: S301 - by a worker of this process
+            return found
+    return price_piece(piece, frugal)
