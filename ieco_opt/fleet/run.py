@@ -196,11 +196,8 @@ def fleet_frontier(
         A plan of the same fleet, which is the partial answer where the search is stopped before it finds its first.
     within
         A run under way, of which this search is a part.
-    priced
-        What workloads can run on, where that is known.
-    executor
-        Any of ``concurrent.futures``, such as ``Client.get_executor()`` of Dask, which is not shut down: its workers
-        price what is not known.
+    priced, executor
+        As of :func:`plan`.
 
     Raises
     ------
