@@ -164,6 +164,9 @@ def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], n
         (alternative.model, alternative.model_share),
         (alternative.draft, alternative.draft_share),
     ):
+        if not share[0]:
+            # Without speculation the draft takes no time.
+            continue
         parts = time.components(batch)
         for name in times:
             times[name] += float(share[0] * getattr(parts, name)[0])
