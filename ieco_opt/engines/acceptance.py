@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from itertools import cycle, product
 from typing import Any
 
@@ -128,20 +128,16 @@ def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
     rules = rules_for(profile, facts)
     broken = np.full(shape, ACCEPTED, dtype=np.int64)
     ways = _ways(profile, facts, values, any(_names_exchange(each) for each in rules))
-    known = {**facts.numbers, **values}
+    asked = [{**facts.numbers, **values, ALL_TO_ALL: to_all} for to_all, _ in ways]
     good = [where for _, where in ways]
     for number, rule in enumerate(rules):
-        asked = ways if _names_exchange(rule) else ways[:1]
-        holds = [_holds(rule, facts, {**known, ALL_TO_ALL: to_all}) for to_all, _ in asked]
-        if all(each is np.True_ for each in holds):
+        # What names no exchange holds for all of them alike.
+        holds = [_holds(rule, facts, each) for each in (asked if _names_exchange(rule) else asked[:1])]
+        if all(each.all() for each in holds):
             continue
         good = [where & each for where, each in zip(good, cycle(holds), strict=False)]
-        broken[np.broadcast_to(~_any(good), shape) & (broken == ACCEPTED)] = number
+        broken[np.broadcast_to(~reduce(np.logical_or, good), shape) & (broken == ACCEPTED)] = number
     return Accepted(broken == ACCEPTED, broken, rules)
-
-
-def _any(masks: Sequence[Any]) -> Any:
-    return masks[0] if len(masks) == 1 else np.logical_or(*masks)
 
 
 def _ways(profile: Profile, facts: EngineFacts, values: Columns, asked: bool) -> list[tuple[Any, Any]]:
@@ -213,10 +209,16 @@ def derived(values: Columns) -> dict[str, Any]:
 
 def _holds(rule: Rule, facts: EngineFacts, values: Columns) -> Any:
     """Whether a rule holds for every kind of attention and width that it is about; one truth where that is all."""
-    tables = [table for table in TABLES if not rule.expression.names.isdisjoint(table)]
+    tables = _tables_of(rule.expression.names)
     result: Any = np.True_
     for rows in product(*(facts.tables.get(table, ()) for table in tables)):
         pairs = zip(tables, rows, strict=True)
         of_row = {name: value for table, row in pairs for name, value in zip(table, row, strict=True)}
         result = np.logical_and(result, rule.expression({**values, **of_row} if of_row else values))
     return result
+
+
+@cache
+def _tables_of(names: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """Tables that an expression with such names is about."""
+    return tuple(table for table in TABLES if not names.isdisjoint(table))
