@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any, Generic, NoReturn, TypeVar
 
 from ieco_opt.catalog.collection import Collection
@@ -33,6 +33,9 @@ Row = dict[str, Any]
 _PACKAGE = "ieco_opt.catalog"
 _LONGEST_NAME = 100
 """Letters of a name that are compared with ours: comparing longer ones takes long."""
+
+_MOST_NAMES = 256
+"""Names of which is kept what they say: a question looks the same few up again and again."""
 
 _JUST_UNKNOWN = Refused()
 
@@ -187,6 +190,7 @@ def _unknown(
     raise ScenarioError.single(f"found {shown(name)}{reason}, expected {expected}{hint}", field=field)
 
 
+@lru_cache(maxsize=_MOST_NAMES)
 def _read(name: str, collection: Collection) -> Understood | Refused:
     """What a name says; names of the paper's collection say nothing beside themselves."""
     if collection is Collection.REAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,47 @@ from ieco_opt.performance.serving import PromptTimes
 from ieco_opt.performance.times import PassTime, lift
 
 Rows = NDArray[np.intp]
+
+
+class Priced(NamedTuple):
+    """What is asked most of some alternatives, as functions of batches of shape (alternatives, ...).
+
+    Attributes
+    ----------
+    latency_s
+        Seconds per generated token.
+    measured
+        What a token takes beside time.
+    """
+
+    latency_s: Callable[[Array], Array]
+    measured: Callable[[Array], Array]
+
+
+class _Passes(NamedTuple):
+    """Passes of some alternatives: of the model, and of the draft where they speculate."""
+
+    model: PassTime
+    model_share: Array
+    speculates: Rows
+    draft: PassTime
+    draft_share: Array
+
+    def together(self, seconds: Callable[[PassTime, Array], Iterable[Array]], batch: Array) -> list[Array]:
+        """Each kind of seconds of the passes of model and draft, each pass times its share."""
+        share = lift(self.model_share, batch)
+        totals = [share * each for each in seconds(self.model, batch)]
+        if len(self.speculates):
+            drafted = batch[self.speculates]
+            share = lift(self.draft_share, drafted)
+            for total, drafting in zip(totals, seconds(self.draft, drafted), strict=True):
+                total[self.speculates] += share * drafting
+        return totals
+
+    def latency_s(self, batch: Array) -> Array:
+        """Seconds per generated token."""
+        (latency_s,) = self.together(lambda part, some: (part.latency_s(some),), batch)
+        return latency_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +112,43 @@ class Alternatives:
 
     def latency_s(self, batch: Array) -> Array:
         """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
-        (latency_s,) = self._together(lambda part, some: (part.latency_s(some),), batch)
-        return latency_s
+        return self._passes().latency_s(batch)
 
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
-        (busy_s,) = self._together(lambda part, some: (part.busy_s(some),), batch)
+        (busy_s,) = self._passes().together(lambda part, some: (part.busy_s(some),), batch)
         return busy_s
 
     def latency_and_busy_s(self, batch: Array) -> tuple[Array, Array]:
         """Both of the above."""
-        latency_s, busy_s = self._together(PassTime.latency_and_busy_s, batch)
+        latency_s, busy_s = self._passes().together(PassTime.latency_and_busy_s, batch)
         return latency_s, busy_s
 
-    def _together(self, seconds: Callable[[PassTime, Array], Iterable[Array]], batch: Array) -> list[Array]:
-        """Each kind of seconds of the passes of model and draft, each pass times its share."""
-        share = lift(self.model_share, batch)
-        totals = [share * each for each in seconds(self.model, batch)]
-        speculates = np.flatnonzero(self.draft_share)
-        if len(speculates):
-            drafted = batch[speculates]
-            share = lift(self.draft_share[speculates], drafted)
-            for total, drafting in zip(totals, seconds(self.draft.take(speculates), drafted), strict=True):
-                total[speculates] += share * drafting
-        return totals
+    def priced(self, rows: Rows) -> Priced:
+        """Latency and measure of the given alternatives alone: a search asks for few batches of few, again and again.
+
+        So the other columns are not taken, nor the passes once for each batch.
+        """
+        if self.measure is not Measure.COST or self.usd_per_busy_s.any():
+            part = self.take(rows)
+            passes = part._passes()
+            return Priced(passes.latency_s, lambda batch: part.measured(passes.latency_s(batch), batch))
+        passes, usd_per_s = self._passes(rows), self.usd_per_s[rows]
+        return Priced(
+            passes.latency_s,
+            lambda batch: cost_usd_per_mtok(lift(usd_per_s, batch), passes.latency_s(batch), batch),
+        )
+
+    def _passes(self, rows: Rows | None = None) -> _Passes:
+        """Passes of all alternatives, or of some."""
+        if rows is None:
+            speculates = taken = np.flatnonzero(self.draft_share)
+            model, model_share = self.model, self.model_share
+        else:
+            model, model_share = self.model.take(rows), self.model_share[rows]
+            speculates = np.flatnonzero(self.draft_share[rows])
+            taken = rows[speculates]
+        return _Passes(model, model_share, speculates, self.draft.take(taken), self.draft_share[taken])
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Seconds to the first token at ``batch`` whose latency is known; NaN where decoding alone is priced."""

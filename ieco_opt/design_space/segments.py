@@ -136,13 +136,9 @@ def segments_within(space: DesignSpace, cells: Cells, ask: Ask = go_on) -> Segme
         latency_hi_s=latency_hi,
         cost_lo=part.measured(latency_lo, lo),
         cost_hi=part.measured(latency_hi, hi),
-        slower=Crossings(lambda rows: part.take(rows).latency_s, cells.lo, cells.hi, cells.step),
-        cheaper=Crossings(lambda rows: _measure_of(part.take(rows)), cells.hi, cells.lo, -cells.step),
+        slower=Crossings(lambda rows: part.priced(rows).latency_s, cells.lo, cells.hi, cells.step),
+        cheaper=Crossings(lambda rows: part.priced(rows).measured, cells.hi, cells.lo, -cells.step),
     )
-
-
-def _measure_of(part: Alternatives) -> Callable[[Array], Array]:
-    return lambda batch: part.measured(part.latency_s(batch), batch)
 
 
 def _protocol_changes(time: PassTime) -> Array:
@@ -343,6 +339,6 @@ def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> Lat
 
 def _chord(value: Callable[[Array], Array], lo: Array, hi: Array) -> Line:
     """The line through both ends: the function itself where it is affine, below it where it is concave."""
-    left, right = value(lo), value(hi)
+    left, right = value(np.stack([lo, hi], axis=1)).T
     slope = np.where(hi > lo, (right - left) / np.maximum(hi - lo, 1.0), 0.0)
     return Line(left - slope * lo, slope)

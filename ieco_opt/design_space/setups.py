@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,29 +147,54 @@ def _holds_some(request: SetupRequest, setups: Setups) -> NDArray[np.bool_]:
 
 
 _MOST_KNOWN = 256
-_Known = tuple[Architecture, Server | None, Degrees, Counter[str]]
-_known: dict[tuple[str, DegreeChoices], list[_Known]] = {}
-"""Degrees found last, by what they are of: no batch, context or memory has a part in them."""
+_Found = tuple[Degrees, Counter[str]]
 
 
-def _degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
-    """Combine the listed degrees and keep those that the rules of the fidelity admit; known ones are not sought again.
+class _Known:
+    """Degrees found last, by what they are of: no batch, context or memory has a part in them.
 
-    Precisions and the rules of servers have no hash: they are compared.
+    Precisions and the rules of servers have no hash: they are compared, among those of one key.
     """
-    key = request.accelerator.name, request.choices
-    for architecture, server, degrees, reasons in _known.get(key, ()):
-        if architecture == request.architecture and server == request.server:
-            return degrees, reasons.copy()
-    degrees, reasons = _found_degrees(request)
-    if sum(map(len, _known.values())) >= _MOST_KNOWN:
-        _known.clear()
-    _known.setdefault(key, []).append((request.architecture, request.server, degrees, reasons.copy()))
-    return degrees, reasons
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, list[tuple[object, _Found]]] = {}
+
+    def of(self, key: Hashable, compared: object, find: Callable[[], _Found]) -> _Found:
+        """What was found for the same, or is now."""
+        for other, (degrees, reasons) in self._found.get(key, ()):
+            if other == compared:
+                return degrees, reasons.copy()
+        degrees, reasons = find()
+        if sum(map(len, self._found.values())) >= _MOST_KNOWN:
+            self._found.clear()
+        self._found.setdefault(key, []).append((compared, (degrees, reasons.copy())))
+        return degrees, reasons
 
 
-def _found_degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
-    choices, reasons = request.choices, Counter[str]()
+_started, _listed = _Known(), _Known()
+
+
+def _degrees(request: SetupRequest) -> _Found:
+    """Combine the listed degrees and keep those that the rules of the fidelity, and those of the server, admit."""
+    architecture, choices, server = request.architecture, request.choices, request.server
+
+    def listed() -> _Found:
+        return _listed.of(choices, architecture, lambda: _divided_degrees(architecture, choices))
+
+    def started() -> _Found:
+        assert server is not None
+        degrees, reasons = listed()
+        accepted, refused = server.accepted(degrees)
+        return server.with_exchanges(degrees.take(np.flatnonzero(accepted))), reasons + refused
+
+    if server is None:
+        return listed()
+    return _started.of((request.accelerator.name, choices), (architecture, server), started)
+
+
+def _divided_degrees(architecture: Architecture, choices: DegreeChoices) -> _Found:
+    """Combinations of the lists that the rules of the fidelity admit, whatever the server."""
+    reasons = Counter[str]()
     ranks, stages, sigma, two_dimensional = _combinations(choices)
     keep = _counted(reasons, f"more than max_gpus = {choices.max_gpus}", ranks * stages <= choices.max_gpus)
     keep &= _counted(reasons, "attention_data_parallel does not divide stage_ranks", ranks % sigma == 0, keep)
@@ -178,7 +203,7 @@ def _found_degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
         keep &= _counted(reasons, "stage_ranks / attention_data_parallel is no listed tensor_parallel", listed, keep)
     rows = np.flatnonzero(keep)
     different = distinct(ranks[rows]).astype(int).tolist()
-    choices_of = {degree: expert_choices(request.architecture, choices, degree) for degree in different}
+    choices_of = {degree: expert_choices(architecture, choices, degree) for degree in different}
     expert = [choices_of[int(degree)] for degree in ranks[rows]]
     repeated = np.repeat(rows, [len(options) for options in expert])
     chosen = np.array([option for options in expert for option in options], dtype=float).reshape(-1, 2)
@@ -192,15 +217,11 @@ def _found_degrees(request: SetupRequest) -> tuple[Degrees, Counter[str]]:
     )
     if len(rows) and not len(repeated):
         reasons["no listed expert_parallel divides stage_ranks, and the experts with those redundant"] += len(rows)
-    if rules.is_deployable(request.architecture):
-        divide = rules.divide(request.architecture, degrees)
+    if rules.is_deployable(architecture):
+        divide = rules.divide(architecture, degrees)
         _counted(reasons, "heads, experts or layers do not divide", divide)
         degrees = degrees.take(np.flatnonzero(divide))
-    degrees = _without_twins(degrees)
-    if request.server is None:
-        return degrees, reasons
-    accepted, refused = request.server.accepted(degrees)
-    return request.server.with_exchanges(degrees.take(np.flatnonzero(accepted))), reasons + refused
+    return _without_twins(degrees), reasons
 
 
 def _combinations(choices: DegreeChoices) -> tuple[Array, Array, Array, NDArray[np.bool_]]:

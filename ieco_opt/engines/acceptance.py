@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from itertools import product
+from functools import cache, reduce
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.engines.columns import ALL_TO_ALL, DRAFT, RULE_COLUMNS, TABLES
-from ieco_opt.engines.expressions import parse
+from ieco_opt.engines.expressions import Expression, parse
 from ieco_opt.engines.facts import EngineFacts
 from ieco_opt.engines.offers import offered
 from ieco_opt.engines.profile import ModelClass, Profile, Rule
@@ -82,13 +82,18 @@ def _general_rules(profile: Profile, facts: EngineFacts) -> Iterator[Rule]:
         yield Rule(_NEVER, f"{profile.title} keeps no cache in {facts.kv_cache}", f"{profile.file}: kv_cache")
     if facts.draft_mode != "draft_model" and facts.draft_mode not in profile.drafts:
         says = f"{profile.title} has no drafts of mode {facts.draft_mode}"
-        yield Rule(parse("draft_tokens == 0", RULE_COLUMNS), says, f"{profile.file}: drafts")
+        yield Rule(_general("draft_tokens == 0"), says, f"{profile.file}: drafts")
     model_class = class_of(profile, facts)
     if model_class is None:
         yield Rule(_NEVER, f"{profile.title} does not run this kind of model", f"{profile.file}: classes")
     else:
         text, says = _GROUPS[model_class.attention_groups]
-        yield Rule(parse(text, RULE_COLUMNS), says, model_class.source)
+        yield Rule(_general(text), says, model_class.source)
+
+
+@cache
+def _general(text: str) -> Expression:
+    return parse(text, RULE_COLUMNS)
 
 
 def _applies(rule: Rule, facts: EngineFacts) -> bool:
@@ -123,10 +128,15 @@ def accepts(profile: Profile, facts: EngineFacts, columns: Columns) -> Accepted:
     rules = rules_for(profile, facts)
     broken = np.full(shape, ACCEPTED, dtype=np.int64)
     ways = _ways(profile, facts, values, any(_names_exchange(each) for each in rules))
+    asked = [{**facts.numbers, **values, ALL_TO_ALL: to_all} for to_all, _ in ways]
+    good = [where for _, where in ways]
     for number, rule in enumerate(rules):
-        ways = [(to_all, good & _holds(rule, facts, values, to_all)) for to_all, good in ways]
-        holds = np.broadcast_to(reduce(np.logical_or, (good for _, good in ways)), shape)
-        broken = np.where((broken == ACCEPTED) & ~holds, number, broken)
+        # What names no exchange holds for all of them alike.
+        holds = [_holds(rule, facts, each) for each in (asked if _names_exchange(rule) else asked[:1])]
+        if all(each.all() for each in holds):
+            continue
+        good = [where & each for where, each in zip(good, cycle(holds), strict=False)]
+        broken[np.broadcast_to(~reduce(np.logical_or, good), shape) & (broken == ACCEPTED)] = number
     return Accepted(broken == ACCEPTED, broken, rules)
 
 
@@ -162,7 +172,7 @@ def exchanges(profile: Profile, facts: EngineFacts, columns: Columns) -> NDArray
     found = offered(profile, facts, values)
     for rule in filter(_names_exchange, rules_for(profile, facts)):
         for at in range(len(EXCHANGES)):
-            found[..., at] &= _holds(rule, facts, values, float(at == _TO_ALL))
+            found[..., at] &= _holds(rule, facts, {**facts.numbers, **values, ALL_TO_ALL: float(at == _TO_ALL)})
     return found
 
 
@@ -197,12 +207,18 @@ def derived(values: Columns) -> dict[str, Any]:
     return {"stage_ranks": stage_ranks, "gpus": stage_ranks * values["pipeline_parallel"]}
 
 
-def _holds(rule: Rule, facts: EngineFacts, values: Columns, to_all: Any) -> Any:
-    """Whether a rule holds for every kind of attention and width that it is about, in an exchange of experts."""
-    tables = [table for table in TABLES if rule.expression.names & set(table)]
+def _holds(rule: Rule, facts: EngineFacts, values: Columns) -> Any:
+    """Whether a rule holds for every kind of attention and width that it is about; one truth where that is all."""
+    tables = _tables_of(rule.expression.names)
     result: Any = np.True_
     for rows in product(*(facts.tables.get(table, ()) for table in tables)):
         pairs = zip(tables, rows, strict=True)
         of_row = {name: value for table, row in pairs for name, value in zip(table, row, strict=True)}
-        result = np.logical_and(result, rule.expression({**facts.numbers, **values, **of_row, ALL_TO_ALL: to_all}))
+        result = np.logical_and(result, rule.expression({**values, **of_row} if of_row else values))
     return result
+
+
+@cache
+def _tables_of(names: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """Tables that an expression with such names is about."""
+    return tuple(table for table in TABLES if not names.isdisjoint(table))

@@ -21,12 +21,12 @@ def offered(profile: Profile, facts: EngineFacts, values: Mapping[str, Any]) -> 
     values
         Columns of the configurations, completed.
     """
-    known = {**values, **{name: np.asarray(value) for name, value in facts.numbers.items()}}
-    shape = np.broadcast_shapes(*(np.shape(value) for value in known.values()))
+    shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
     found = np.zeros((*shape, len(EXCHANGES)), dtype=bool)
     if not facts.routed:
         found[..., NONE] = True
         return found
+    known = {**values, **facts.numbers}
     for each in profile.prices.exchange:
         if _is_for(each, facts):
             found[..., EXCHANGES.index(each.kind)] |= np.broadcast_to(np.asarray(each.when(known), dtype=bool), shape)

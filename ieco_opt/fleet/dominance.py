@@ -26,6 +26,8 @@ def pareto_rows(criteria: Array) -> Rows:
     """Rows that no other row matches or exceeds in every criterion; one of equal rows."""
     if len(criteria) == 1:
         return np.zeros(1, dtype=np.intp)
+    if len(criteria) and (criteria[:, 1:] == criteria[0, 1:]).all():
+        return np.array([criteria[:, 0].argmax()], dtype=np.intp)
     left, kept = np.lexsort(-criteria.T[::-1]), []
     while len(left):
         kept.append(left[0])
@@ -128,9 +130,9 @@ def not_replaced(
         # What goes with any cache replaces what needs one of its form, and not the other way round.
         forms, own = {None, column.cache_form}, None if apart is None else apart(column)
         rivals = [one for form in forms for one in alike.get((column.pool, column.phase, form, own), ())]
-        size = node_sizes[column.pool]
+        size, needed = node_sizes[column.pool], tuple(map(min, column.requests_per_s, most))
         if not any(
-            _replaces(one, column, most, size, lone=lone)
+            _serve(one, 1 if lone else copies_within(one.gpus, column.gpus, size), needed)
             and (not paired or _as_timely(one, column))
             and (not frugal or _as_frugal(one, column))
             for one in rivals
@@ -140,13 +142,10 @@ def not_replaced(
     return kept
 
 
-def _replaces(one: Column, other: Column, most: Sequence[float], node_size: int, *, lone: bool) -> bool:
-    """Whether copies of one column of the pool and phase of another fit where that was, and serve as much."""
-    copies = 1 if lone else copies_within(one.gpus, other.gpus, node_size)
-    return all(
-        copies * mine >= min(theirs, useful)
-        for mine, theirs, useful in zip(one.requests_per_s, other.requests_per_s, most, strict=True)
-    )
+def _serve(one: Column, copies: int, needed: Sequence[float]) -> bool:
+    """Whether so many copies of a column serve as much of every class."""
+    served = one.requests_per_s if copies == 1 else [copies * each for each in one.requests_per_s]
+    return all(map(ge, served, needed))
 
 
 def _as_timely(one: Column, other: Column) -> bool:

@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ieco_opt.errors import SolverError
 
@@ -37,6 +38,7 @@ class Nodes:
         return count
 
 
+@lru_cache(maxsize=4096)
 def copies_within(gpus: int, within: int, node_size: int) -> int:
     """Instances of ``gpus`` that always fit where one of ``within`` was."""
     return Nodes(node_size, *divmod(within, node_size)).most(gpus)

@@ -151,7 +151,7 @@ def _table_columns(
             gpus[key[rows]] = setups.degrees.gpus[rows].astype(np.int64)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
     best = [
-        rows[pareto_rows(_criteria(rows, served, room, moved, busy, frugal=frugal))]
+        rows if len(rows) == 1 else rows[pareto_rows(_criteria(rows, served, room, moved, busy, frugal=frugal))]
         for size in sorted(set(gpus[serves].tolist()))
         if len(rows := serves[gpus[serves] == size])
     ]

@@ -16,6 +16,7 @@ from ieco_opt.pareto.points import Point
 from ieco_opt.pareto.resident import resident_of
 from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
+from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.economics import SECONDS_PER_HOUR, TOKENS_PER_MTOK, model_flops_utilization
 from ieco_opt.performance.energy import Measure, kg_per_joule, per_mtok, usd_per_joule
@@ -32,11 +33,18 @@ def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, .
     ordered = sorted(points, key=lambda point: (point.latency_s, point.cost))
     rows = space.alternatives.take(np.array([point.alternative for point in ordered], dtype=np.intp))
     engines = space.engines_of(rows, [point.batch for point in ordered])
-    return tuple(_deployment(space, point, rows.take(np.array([at])), engines[at]) for at, point in enumerate(ordered))
+    described, useful = [], dict[int, Array]()
+    for at, point in enumerate(ordered):
+        row = rows.take(np.array([at]))
+        family = space.family_of(row)
+        if id(family) not in useful:
+            # Whatever the setup and the batch.
+            useful[id(family)] = useful_s(family.shape, family.accelerator, family.context.useful)
+        described.append(_deployment(family, point, row, engines[at], useful[id(family)]))
+    return tuple(described)
 
 
-def _deployment(space: DesignSpace, point: Point, row: Alternatives, engines: Sequence[str]) -> Deployment:
-    family = space.family_of(row)
+def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequence[str], useful: Array) -> Deployment:
     batch = np.array([float(point.batch)])
     latency = float(row.latency_s(batch)[0])
     times = component_seconds(row, batch)
@@ -44,7 +52,6 @@ def _deployment(space: DesignSpace, point: Point, row: Alternatives, engines: Se
     certificate = point.certificate
     bound = 1.0 / certificate.latency_bound_s if certificate.latency_bound_s > 0 else np.inf
     power = float(row.power_kw[0])
-    useful = useful_s(family.shape, family.accelerator, family.context.useful)
     gpus, (weights, kv_cache) = int(row.gpus[0]), names_of(family.precision)
     return Deployment(
         speed_tokens_per_s=1.0 / latency,
@@ -164,6 +171,9 @@ def component_seconds(alternative: Alternatives, batch: np.ndarray[tuple[int], n
         (alternative.model, alternative.model_share),
         (alternative.draft, alternative.draft_share),
     ):
+        if not share[0]:
+            # Without speculation the draft takes no time.
+            continue
         parts = time.components(batch)
         for name in times:
             times[name] += float(share[0] * getattr(parts, name)[0])

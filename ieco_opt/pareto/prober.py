@@ -86,6 +86,7 @@ class Prober:
         self.steps = 0
         self.closed_by_bounds = 0
         self.step_seconds: list[float] = []
+        self._least_costs: dict[Box, float | None] = {}
 
     def fastest(self, *, cost_cap: float = np.inf, faster_than_s: float = np.inf) -> Point | None:
         """Fastest deployment of at most ``cost_cap`` $ per million tokens, and the cheapest as fast as that.
@@ -147,12 +148,19 @@ class Prober:
         return self.fastest(cost_cap=found.cost / STRICT)
 
     def least_cost_within(self, box: Box) -> float | None:
-        """Least cost that any segment reaches in a box; ``None`` proves that the box is empty."""
+        """Least cost that any segment reaches in a box; ``None`` proves that the box is empty.
+
+        A sweep asks once whether to search a box, and once more when it does.
+        """
+        if box not in self._least_costs:
+            self._least_costs[box] = self._least_cost_within(box)
+        return self._least_costs[box]
+
+    def _least_cost_within(self, box: Box) -> float | None:
         left = self.segments.restricted(latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT)
         if not len(left):
             return None
-        part, batch = self.segments.alternatives.take(left.segment), left.hi.astype(float)
-        return float(part.measured(part.latency_s(batch), batch).min())
+        return float(self.segments.alternatives.priced(left.segment).measured(left.hi.astype(float)).min())
 
     def _cheapest(self, found: _Found, latency_cap_s: float) -> _Found:
         """Dinkelbach's iteration: cheaper deployments within the latency cap, until it is proven that none is left.
@@ -213,10 +221,9 @@ class Prober:
         """Put the solver's rounded decision through the performance model."""
         segment = int(left.segment[position])
         inside = int(np.clip(batch, left.lo[position], left.hi[position]))
-        part = self.segments.alternatives.take(np.array([segment]))
-        latency = part.latency_s(np.array([float(inside)]))
-        cost = part.measured(latency, np.array([float(inside)]))
-        return _Found(segment, inside, float(latency[0]), float(cost[0]))
+        part = self.segments.alternatives.priced(np.array([segment]))
+        at = np.array([float(inside)])
+        return _Found(segment, inside, float(part.latency_s(at)[0]), float(part.measured(at)[0]))
 
     def _value(self, found: _Found, objective: Objective, reference_cost: float) -> float:
         """Objective of the program at a deployment, from the performance model."""

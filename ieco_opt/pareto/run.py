@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, EnergyObjective, ObjectiveName
 from ieco_opt.design_space.asking import go_on
@@ -21,7 +21,6 @@ from ieco_opt.pareto.prober import Prober
 from ieco_opt.pareto.sweeps import Progress, Sweep
 from ieco_opt.performance.energy import Measure
 from ieco_opt.programs.deployment import Objective
-from ieco_opt.programs.export import ExportedProgram, export_program
 from ieco_opt.results.answer import Question, status_of
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier, Pessimistic
@@ -36,6 +35,9 @@ from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.config import solver_config_of
 from ieco_opt.solvers.run import Doing, Run, Stopped, running
 from ieco_opt.solvers.versions import versions
+
+if TYPE_CHECKING:
+    from ieco_opt.programs.export import ExportedProgram
 
 
 def frontier(
@@ -204,6 +206,8 @@ def export(
     InfeasibleError
         Proven: no deployment meets the limits.
     """
+    from ieco_opt.programs.export import export_program
+
     resolved = resolve(scenario)
     measure = measure_of(objective, resolved)
     space = design_space_of(resolved, measure=measure)

@@ -88,6 +88,9 @@ def _fill(stage_layers: Array, kinds: list[tuple[int, Array]]) -> Array:
     """Weights of ``stage_layers`` layers taken from the heaviest kind on; which is heaviest may differ by setup."""
     if not kinds:
         return np.zeros_like(stage_layers)
+    if len(kinds) == 1:
+        ((count, weights),) = kinds
+        return np.asarray(np.clip(stage_layers, 0.0, count) * weights)
     each = np.stack([weights for _, weights in kinds], axis=1)
     layers = np.broadcast_to([float(count) for count, _ in kinds], each.shape)
     order = np.argsort(-each, axis=1, kind="stable")

@@ -113,9 +113,9 @@ class Server:
         if exchange is not None:
             columns["all_to_all"] = np.asarray(exchange == ALL_TO_ALL, dtype=float)
         found = accepts(self.profile, self.facts, columns)
-        for number, count in zip(*np.unique(found.broken[flat], return_counts=True), strict=True):
-            if number != ACCEPTED:
-                reasons[self.words(found.rules[int(number)])] += int(count)
+        for number, count in enumerate(np.bincount(found.broken[flat & (found.broken != ACCEPTED)]).tolist()):
+            if count:
+                reasons[self.words(found.rules[number])] += count
         return found.mask & flat, reasons
 
     def refusal(self, degrees: Degrees, draft_tokens: int = 0) -> Refusal | None:

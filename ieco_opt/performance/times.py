@@ -81,7 +81,10 @@ class PassTime:
             # A search asks for few batches a setup so often that calls, and not arithmetic, take its time.
             several = (slice(None),) * 3 + (None,) * (batch.ndim - 1)
             lines = self.network_latency_s[several] + self.network_slope_s[several] * batch[:, None, None]
-            return sum(np.moveaxis(lines.min(axis=2), 1, 0), np.zeros(batch.shape))
+            total, least = np.zeros(batch.shape), lines.min(axis=2)
+            for index in range(least.shape[1]):
+                total += least[:, index]
+            return total
         total = np.zeros(batch.shape)
         for index, label in enumerate(self.network_part):
             if part not in (None, label):
@@ -169,4 +172,4 @@ def idle_pass(like: PassTime, setups: int) -> PassTime:
 
 def lift(per_setup: Array, batch: Array) -> Array:
     """One value a setup, shape (setups,), in a shape that goes with a ``batch`` of shape (setups, ...)."""
-    return per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
+    return per_setup if batch.ndim == 1 else per_setup.reshape(per_setup.shape + (1,) * (batch.ndim - 1))
