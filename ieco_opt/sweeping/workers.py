@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -57,6 +58,11 @@ class Task:
     scenario: Scenario | Fleet
     fingerprint: str
     attempts: int = 0
+
+
+def answered_pickled(pickled: bytes) -> Row:
+    """The answer of a point that comes in bytes, in a worker."""
+    return answered(*pickle.loads(pickled))  # noqa: S301 - by the process that gives it to the worker
 
 
 class SameProcess(Executor):
@@ -222,8 +228,12 @@ class Workers:
     def _submit(self, task: Task) -> None:
         if self._closed is not None:
             return
-        submit = self._pool.submit
-        self._flying[submit(answered, task.scenario, self._asked)] = task
+        if isinstance(self._pool, SameProcess):
+            future = self._pool.submit(answered, task.scenario, self._asked)
+        else:
+            # As bytes: Dask looks through all that arguments hold.
+            future = self._pool.submit(answered_pickled, pickle.dumps((task.scenario, self._asked), 5))
+        self._flying[future] = task
 
     def _collected(self, done: Iterable[Future[Row]]) -> Iterator[tuple[Task, Row]]:
         """Rows of futures that are done; other tasks are asked again, unless that was done often enough."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -160,7 +161,8 @@ class Scripted(Executor):
         """Count a call, and answer it or not."""
         self.calls += 1
         future: Future[Any] = Future()
-        wrong = self.error(arguments[0], self.calls)
+        scenario = pickle.loads(arguments[0])[0]  # noqa: S301
+        wrong = self.error(scenario, self.calls)
         if isinstance(wrong, CancelledError):
             future.cancel()
             future.set_running_or_notify_cancel()
@@ -228,12 +230,13 @@ class Fragile(OwnProcesses):
         """Answer, wait or break."""
         future: Future[Any] = Future()
         self.flying.append(future)
-        if arguments[0] in self.deadly:
+        number = pickle.loads(arguments[0])[0]  # noqa: S301
+        if number in self.deadly:
             for each in self.flying:
                 if not each.done():
                     each.set_exception(BrokenExecutor("terminated abruptly"))
-        elif arguments[0] in self.slow:
-            self.slow.remove(arguments[0])
+        elif number in self.slow:
+            self.slow.remove(number)
         else:
             future.set_result({"status": "optimal", "reason": None})
         return future
