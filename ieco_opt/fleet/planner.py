@@ -315,10 +315,12 @@ class FleetPlanner:
         """Spread the classes of each mix evenly over the instances that run."""
         share: dict[tuple[int, int], float] = {}
         for at, demand in enumerate(plan.problem.workloads):
-            for phase in plan.phases(at) if len(demand.requests_per_s) > 1 else ():
+            classes = range(len(demand.requests_per_s))
+            for phase in plan.phases(at) if len(classes) > 1 else ():
                 columns = [column for column in plan.problem.columns_of(at, phase) if plan.counts[column]]
-                if not columns:
-                    # The greatest multiple that caps allow can be none.
+                served = [any(plan.problem.columns[column].requests_per_s[c] for column in columns) for c in classes]
+                if not all(served):
+                    # The greatest multiple that caps allow can be none, whatever runs then.
                     continue
                 model = build_balance_program(plan.problem, columns, [plan.counts[column] for column in columns])
                 try:

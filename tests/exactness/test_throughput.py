@@ -74,6 +74,11 @@ def test_slices_that_take_a_little_more_than_whole_instances_are_served() -> Non
     _check(range(70_114, 70_115), numbered_fleet)
 
 
+def test_where_nothing_is_served_instances_need_not_serve_every_class() -> None:
+    # On the way the greatest multiple within some caps is 0, with instances that serve one class of two.
+    _check(range(70_167, 70_168), numbered_fleet)
+
+
 def test_what_serves_as_much_for_less_is_found_though_highs_overlooks_it() -> None:
     # Asked for 1e-9 less than the greatest multiple, HiGHS 1.16.0 calls $19.08/h the least; $16.57/h serves all of it.
     assert not _faults(yaml.safe_load((DATA / "fleets" / "served_for_less.yaml").read_text("utf-8")))
