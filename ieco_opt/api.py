@@ -380,12 +380,20 @@ def show_versions() -> InstalledVersions:
 
 
 def _deployment(scenario: Scenario | Fleet, asked: str) -> Scenario:
-    from ieco_opt.scenario.kinds import expected_deployment
+    """Refuse a fleet where a deployment is expected."""
+    from ieco_opt.scenario import Scenario
+    from ieco_opt.scenario.kinds import other_kind
 
-    return expected_deployment(scenario, asked)
+    if not isinstance(scenario, Scenario):
+        raise other_kind(scenario, f"a deployment for {asked} (plan and fleet_frontier take fleets)")
+    return scenario
 
 
 def _fleet(fleet: Scenario | Fleet | None, asked: str) -> Fleet:
-    from ieco_opt.scenario.kinds import expected_fleet
+    """Refuse a deployment where a fleet is expected."""
+    from ieco_opt.scenario import Fleet
+    from ieco_opt.scenario.kinds import other_kind
 
-    return expected_fleet(fleet, asked)
+    if not isinstance(fleet, Fleet):
+        raise other_kind(fleet, f"a fleet for {asked} (solve and frontier take deployments)")
+    return fleet

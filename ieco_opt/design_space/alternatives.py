@@ -28,12 +28,16 @@ class Priced(NamedTuple):
     ----------
     latency_s
         Seconds per generated token.
-    measured
-        What a token takes beside time.
+    measured_with
+        What a token takes beside time, of latencies that are known and their batches.
     """
 
     latency_s: Callable[[Array], Array]
-    measured: Callable[[Array], Array]
+    measured_with: Callable[[Array, Array], Array]
+
+    def measured(self, batch: Array) -> Array:
+        """What a token takes beside time."""
+        return self.measured_with(self.latency_s(batch), batch)
 
 
 class _Passes(NamedTuple):
@@ -131,12 +135,11 @@ class Alternatives:
         """
         if self.measure is not Measure.COST or self.usd_per_busy_s.any():
             part = self.take(rows)
-            passes = part._passes()
-            return Priced(passes.latency_s, lambda batch: part.measured(passes.latency_s(batch), batch))
-        passes, usd_per_s = self._passes(rows), self.usd_per_s[rows]
+            return Priced(part._passes().latency_s, part.measured)
+        usd_per_s = self.usd_per_s[rows]
         return Priced(
-            passes.latency_s,
-            lambda batch: cost_usd_per_mtok(lift(usd_per_s, batch), passes.latency_s(batch), batch),
+            self._passes(rows).latency_s,
+            lambda latency_s, batch: cost_usd_per_mtok(lift(usd_per_s, batch), latency_s, batch),
         )
 
     def _passes(self, rows: Rows | None = None) -> _Passes:

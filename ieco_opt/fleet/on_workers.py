@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
-from ieco_opt.design_space.asking import Ask, go_on
+from ieco_opt.design_space.asking import Ask
 from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.pricing import build_candidates, columns_of_table
-from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, table_requests
+from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, price, table_requests
 from ieco_opt.scenario import ResolvedFleet
 
 _LOOK_S = 0.5
@@ -64,8 +64,7 @@ def price_pickled(pickled: bytes) -> bytes:
 
 def price_piece(piece: Sequence[TableRequest], frugal: bool) -> list[Priced]:
     """Price tables of one workload, and read off the columns of its service, which stay with them."""
-    known = KnownTables()
-    priced = [known.priced(request) for request in piece]
+    priced = [price(request) for request in piece]
     tables = tuple(table for found, _ in priced for table in found)
     candidate = Candidates(piece[0].workload, tables, (), {})
     for at in range(len(tables)):
@@ -89,9 +88,7 @@ def _pieces(resolved: ResolvedFleet) -> Iterator[list[TableRequest]]:
             yield piece
 
 
-def _awaited(
-    future: Future[bytes] | None, piece: Sequence[TableRequest], frugal: bool, ask: Ask = go_on
-) -> list[Priced]:
+def _awaited(future: Future[bytes] | None, piece: Sequence[TableRequest], frugal: bool, ask: Ask) -> list[Priced]:
     """What a piece was priced at; priced here where its worker was lost."""
     if future is not None:
         # A future that is cancelled is done, which `wait` is told only when a worker would have begun it.

@@ -14,11 +14,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, any_conflict, phases_of
 from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_pairing
-from ieco_opt.fleet.instances import (
-    Capacities,
-    PrefillSetups,
-    Service,
-)
+from ieco_opt.fleet.instances import Capacities, PrefillSetups, Service
 from ieco_opt.fleet.tables import KnownTables, table_requests
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.serving import Phase

@@ -223,7 +223,8 @@ class Prober:
         inside = int(np.clip(batch, left.lo[position], left.hi[position]))
         part = self.segments.alternatives.priced(np.array([segment]))
         at = np.array([float(inside)])
-        return _Found(segment, inside, float(part.latency_s(at)[0]), float(part.measured(at)[0]))
+        latency_s = part.latency_s(at)
+        return _Found(segment, inside, float(latency_s[0]), float(part.measured_with(latency_s, at)[0]))
 
     def _value(self, found: _Found, objective: Objective, reference_cost: float) -> float:
         """Objective of the program at a deployment, from the performance model."""

@@ -228,11 +228,8 @@ class Workers:
     def _submit(self, task: Task) -> None:
         if self._closed is not None:
             return
-        if isinstance(self._pool, SameProcess):
-            future = self._pool.submit(answered, task.scenario, self._asked)
-        else:
-            # As bytes: Dask looks through all that arguments hold.
-            future = self._pool.submit(answered_pickled, pickle.dumps((task.scenario, self._asked), 5))
+        # As bytes: Dask looks through all that arguments hold.
+        future = self._pool.submit(answered_pickled, pickle.dumps((task.scenario, self._asked), 5))
         self._flying[future] = task
 
     def _collected(self, done: Iterable[Future[Row]]) -> Iterator[tuple[Task, Row]]:
