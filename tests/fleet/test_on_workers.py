@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from places import ROOT, SCENARIOS
 import ieco_opt
 from ieco_opt.design_space.asking import go_on
 from ieco_opt.engines.store import profile
-from ieco_opt.errors import SearchStoppedError
+from ieco_opt.errors import ScenarioError, SearchStoppedError
 from ieco_opt.fleet.on_workers import OnWorkers
 from ieco_opt.fleet.space import build_fleet_space
 from ieco_opt.results.plan import FleetResult
@@ -114,6 +116,19 @@ def test_profiles_of_the_package_are_pickled_by_name() -> None:
     shipped = profile("vllm")
     assert pickle.loads(pickle.dumps(shipped)) is shipped  # noqa: S301
     assert len(pickle.dumps(shipped)) < 300
+
+
+def test_profiles_of_another_release_are_refused() -> None:
+    pickled = pickle.dumps(profile("vllm"), 0)
+    (digest,) = re.findall(rb"[0-9a-f]{64}", pickled)
+    with pytest.raises(ScenarioError, match="another release's profile of vllm"):
+        pickle.loads(pickled.replace(digest, bytes(reversed(digest))))  # noqa: S301
+
+
+def test_profiles_of_ones_own_are_pickled_whole() -> None:
+    shipped = profile("vllm")
+    own = dataclasses.replace(shipped, port=shipped.port + 1)
+    assert pickle.loads(pickle.dumps(own)) == own  # noqa: S301
 
 
 def _kill_once(mark: str) -> None:
