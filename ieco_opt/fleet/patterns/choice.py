@@ -29,6 +29,7 @@ from ieco_opt.fleet.patterns.labels import (
     places_of,
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
+from ieco_opt.fleet.patterns.prices import Priced
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
 from ieco_opt.performance.rows import distinct
@@ -88,8 +89,7 @@ class Choice:
 def best_choice(
     data: FleetProgramData,
     pieces: Pieces,
-    prices: Floats,
-    least: Sequence[float],
+    priced: Priced,
     within: Within,
     ask: Ask,
     most: float = math.inf,
@@ -98,18 +98,21 @@ def best_choice(
 
     Parameters
     ----------
-    prices, least
-        Of the pieces, and of each workload the least price of its vectors.
+    priced
+        Prices of the pieces, and of each workload the least price of its vectors.
     most
         Plans that have more are of no use: a bound above that is enough.
     """
-    places = places_of(data, pieces, prices)
+    places = places_of(data, pieces, priced.prices)
     if places is None:
         return None
-    base = math.fsum(least) + math.fsum(low for _, low in places)
+    base = math.fsum(priced.least) + math.fsum(low for _, low in places)
     scale = max(1.0, abs(base))
+    if base < priced.bound - _LISTED_FIRST * scale:
+        # A limit that labels do not look at has a price.
+        return None
     search = _Search([place for place, _ in places], ROUNDING * scale, ask)
-    listing = _Listing(within, prices, least, _LISTED_FIRST * scale)
+    listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
     budget, proven = _FIRST_BUDGET * scale, base - search.rounding
     enough: float | None = None
     while budget <= scale and proven <= most:

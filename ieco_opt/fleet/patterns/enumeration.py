@@ -9,27 +9,30 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.fleet.columns import CacheForm, Column, cache_forms
 from ieco_opt.fleet.patterns.covers import Covers, PricedShelf, Shelf, combined
+from ieco_opt.fleet.patterns.groups import Group, choices_of
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import (
-    ENOUGH,
     Budget,
     Need,
     Steps,
     TooMany,
     least_rows,
     steps_by_size,
+    steps_of_at_least,
     steps_of_sets,
 )
+from ieco_opt.fleet.patterns.tables import ENOUGH
 from ieco_opt.fleet.space import FleetProblem
-from ieco_opt.performance.serving import Phase
 
 _FURTHER = 3.0
 """Steps are listed so many times further beyond the cheapest cover than they are asked for."""
 
 _MOST_PAIRED = 50_000
 """So many covers of both phases together are compared with each other."""
+
+_FEW = 16
+"""Replicas that are counted for all prices at once."""
 
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
@@ -70,14 +73,6 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """Columns of one phase that may be used together, by pool."""
-
-    columns: tuple[int, ...]
-    by_pool: tuple[tuple[int, tuple[int, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Cheapest:
     """Covers of one phase, and what none is below: the least price, unless there are too many covers to find it."""
 
@@ -104,7 +99,7 @@ class Enumeration:
     _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.choices = list(_choices(self.problem, self.workload))
+        self.choices = choices_of(self.problem, self.workload)
         self._columns = tuple(sorted({at for _, groups in self.choices for group in groups for at in group.columns}))
 
     @property
@@ -266,17 +261,22 @@ class Enumeration:
         )
 
     def _is_plain(self, group: Group) -> bool:
-        """Whether the steps of a group are the same at any price: no pool has several pieces, nothing is counted."""
-        return not self.need.is_counted and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
+        """Whether the steps of a group are the same at any price: no pool has several pieces, few are counted."""
+        few = self.need.most is None and self.need.least <= _FEW
+        return few and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
 
     def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
         mine = self.pieces.of_pool(pool)
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
-        if len(mine) == 1 and not self.need.is_counted:
+        if len(mine) == 1 and self.need.most is None and self.need.least <= _FEW:
             if (pool, columns) not in self._plain_steps:
                 most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
-                self._plain_steps[pool, columns] = steps_by_size(columns, share, taken[:, 0], most)
+                if self.need.is_counted:
+                    steps = steps_of_at_least(columns, share, taken[:, 0], most, self.need)
+                else:
+                    steps = steps_by_size(columns, share, taken[:, 0], most)
+                self._plain_steps[pool, columns] = steps
             return self._plain_steps[pool, columns]
         budget = Budget(prices[mine], limit, rate, _MOST_STEPS)
         most_of = [self.problem.most[at] for at in columns]
@@ -307,45 +307,6 @@ class Enumeration:
                 counts[:, np.searchsorted(self._columns, step.columns)] = step.counts[covers.rows[rows, at]]
         taken = counts @ self.pieces.of_column[list(self._columns)]
         return Vectors(self._columns, taken, counts, np.full(number, disaggregated))
-
-
-def _choices(problem: FleetProblem, workload: int) -> list[tuple[bool, list[Group]]]:
-    """Columns of each phase that may be used together, and whether that is prefill apart from decode.
-
-    Apart, all exchange caches in one form, and no transfer takes longer than the least room that a prefill column has.
-    """
-    columns, found = problem.columns, []
-    modes = problem.workloads[workload].modes
-    if "colocated" in modes:
-        found.append((False, [_group(problem, problem.columns_of(workload, Phase.COLOCATED))]))
-    if "disaggregated" not in modes:
-        return found
-    prefill, decode = (problem.columns_of(workload, phase) for phase in (Phase.PREFILL, Phase.DECODE))
-    forms: list[CacheForm | None] = [*cache_forms(columns[at] for at in (*prefill, *decode))] or [None]
-    seen = set()
-    for form in forms:
-        senders, receivers = ([at for at in phase if _may(columns[at], form)] for phase in (prefill, decode))
-        late = any(columns[j].transfer_s > columns[i].room_s for i in senders for j in receivers)
-        for room in sorted({columns[at].room_s for at in senders}) if late else [(-math.inf,)]:
-            sides = (
-                tuple(at for at in senders if columns[at].room_s >= room),
-                tuple(at for at in receivers if not late or columns[at].transfer_s <= room),
-            )
-            if all(sides) and sides not in seen:
-                seen.add(sides)
-                found.append((True, [_group(problem, each) for each in sides]))
-    return found
-
-
-def _may(column: Column, form: CacheForm | None) -> bool:
-    return column.cache_form in (None, form)
-
-
-def _group(problem: FleetProblem, columns: Sequence[int]) -> Group:
-    pools = sorted({problem.columns[at].pool for at in columns})
-    return Group(
-        tuple(columns), tuple((pool, tuple(at for at in columns if problem.columns[at].pool == pool)) for pool in pools)
-    )
 
 
 _Pairs = list[tuple[Covers, NDArray[np.intp]]]

@@ -190,8 +190,7 @@ class _Masters:
         return best_choice(
             search.data,
             self.pieces,
-            self.prices.prices,
-            self.prices.least,
+            self.prices,
             self._all_within,
             search.run.ask,
             math.inf if self.enough is None else self.enough,
