@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.covers import Covers, PricedShelf, Shelf, combined
 from ieco_opt.fleet.patterns.groups import Group, choices_of
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import (
+    ENOUGH,
     Budget,
     Need,
     Steps,
     TooMany,
     least_rows,
     steps_by_size,
-    steps_of_at_least,
     steps_of_sets,
 )
-from ieco_opt.fleet.patterns.tables import ENOUGH
 from ieco_opt.fleet.space import FleetProblem
 
 _FURTHER = 3.0
@@ -31,8 +31,8 @@ _FURTHER = 3.0
 _MOST_PAIRED = 50_000
 """So many covers of both phases together are compared with each other."""
 
-_FEW = 16
-"""Replicas that are counted for all prices at once."""
+_MOST_COUNTED = 64
+"""Up to so many instances of a pool are counted for all prices at once."""
 
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
@@ -82,11 +82,15 @@ class _Cheapest:
 
 @dataclass(slots=True)
 class Enumeration:
-    """Vectors of one workload at any prices; what does not depend on prices is kept."""
+    """Vectors of one workload at any prices; what does not depend on prices is kept.
+
+    With ``most_in_all`` a vector has as many instances at the most, and only one that has as few replaces another.
+    """
 
     problem: FleetProblem
     pieces: Pieces
     workload: int
+    most_in_all: int | None = None
     choices: list[tuple[bool, list[Group]]] = field(init=False)
     _columns: tuple[int, ...] = ()
     _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
@@ -96,6 +100,7 @@ class Enumeration:
     _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
     _cheapest_at: bytes = b""
     _cheapest_of: dict[tuple[int, ...], _Cheapest | None] = field(default_factory=dict)
+    _per_share: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,7 +111,8 @@ class Enumeration:
     def need(self) -> Need:
         """What each phase must come to beside the demand."""
         demand = self.problem.workloads[self.workload]
-        return Need(demand.min_instances, demand.max_instances)
+        limits = [each for each in (demand.max_instances, self.most_in_all) if each is not None]
+        return Need(demand.min_instances, min(limits, default=None))
 
     def least(self, prices: Floats) -> tuple[float, Vectors]:
         """What no vector is below, and a vector: the cheapest one has that price, unless there are too many covers.
@@ -117,7 +123,11 @@ class Enumeration:
             No vector was found among so many.
         """
         bound, best, found = math.inf, math.inf, None
-        for disaggregated, groups in self.choices:
+        rates = [self._rate_of_columns_of(groups, prices) for _, groups in self.choices]
+        for at in np.argsort(rates, kind="stable").tolist():
+            if rates[at] > best:
+                break
+            disaggregated, groups = self.choices[at]
             cheapest = [self._cheapest(group, prices) for group in groups]
             known = [each for each in cheapest if each is not None]
             if len(known) < len(groups):
@@ -140,6 +150,8 @@ class Enumeration:
         """
         parts = []
         for disaggregated, groups in self.choices:
+            if self._rate_of_columns_of(groups, prices) > limit + 1e-9 * max(1.0, abs(limit)):
+                continue
             found = [self._cheapest(group, prices) for group in groups]
             if any(each is None for each in found):
                 continue
@@ -225,9 +237,15 @@ class Enumeration:
             return float(self._shelf(group, prices, math.inf).rest_of_all().at(np.ones(1))[0])
         return self._rate_of_columns(group, prices)
 
+    def _rate_of_columns_of(self, groups: Sequence[Group], prices: Floats) -> float:
+        """No covers of all phases cost less, at the rate of the best column of each: quick to ask of many choices."""
+        return sum(self._rate_of_columns(group, prices) for group in groups)
+
     def _rate_of_columns(self, group: Group, prices: Floats) -> float:
-        shares = np.minimum(1.0, [self._share(at) for at in group.columns])
-        return float(np.min(self.pieces.of_column[list(group.columns)] @ prices / shares))
+        if group.columns not in self._per_share:
+            shares = np.minimum(1.0, [self._share(at) for at in group.columns])
+            self._per_share[group.columns] = self.pieces.of_column[list(group.columns)] / shares[:, None]
+        return float(np.min(self._per_share[group.columns] @ prices, initial=math.inf))
 
     def _shelf(self, group: Group, prices: Floats, limit: float) -> PricedShelf:
         """Steps of all pools of a group, kept as long as the prices: all, or at the least those within a limit."""
@@ -262,18 +280,21 @@ class Enumeration:
 
     def _is_plain(self, group: Group) -> bool:
         """Whether the steps of a group are the same at any price: no pool has several pieces, few are counted."""
-        few = self.need.most is None and self.need.least <= _FEW
-        return few and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
+        return self._counts_few and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
+
+    @property
+    def _counts_few(self) -> bool:
+        return (self.need.least if self.need.most is None else self.need.most) <= _MOST_COUNTED
 
     def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
         mine = self.pieces.of_pool(pool)
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
-        if len(mine) == 1 and self.need.most is None and self.need.least <= _FEW:
+        if len(mine) == 1 and self._counts_few:
             if (pool, columns) not in self._plain_steps:
                 most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
                 if self.need.is_counted:
-                    steps = steps_of_at_least(columns, share, taken[:, 0], most, self.need)
+                    steps = steps_of_counted(columns, share, taken[:, 0], most, self.need)
                 else:
                     steps = steps_by_size(columns, share, taken[:, 0], most)
                 self._plain_steps[pool, columns] = steps
@@ -296,7 +317,11 @@ class Enumeration:
         if of_one_phase and not self.need.is_counted and all(step.taken.shape[1] == 1 for step in steps):
             # Covers of one phase are different, and where each pool has one piece none does with fewer.
             return found
-        return found.at(least_rows(found.taken))
+        if self.most_in_all is None:
+            return found.at(least_rows(found.taken))
+        running = found.counts.sum(axis=1)
+        found = found.at(running <= self.most_in_all)
+        return found.at(least_rows(np.column_stack([found.taken, found.counts.sum(axis=1)])))
 
     def _made(self, disaggregated: bool, pairs: _Pairs) -> Vectors:
         """Vectors of covers of each phase, as they are paired."""

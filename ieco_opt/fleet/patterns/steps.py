@@ -71,10 +71,7 @@ class Steps:
 
 
 def steps_by_size(columns: Sequence[int], share: Floats, size: Counts, most: int) -> Steps:
-    """Best sets of 0 to ``most`` pieces, where the pool has one and instances are not counted.
-
-    An unbounded knapsack, one column after the other: f(g) = max over j of f(g - j s_k) + j R_k / d is a running
-    maximum along each residue of g by s_k once j R_k / d is taken off.
+    """Best sets of 0 to ``most`` pieces, where the pool has one and instances are not counted: an unbounded knapsack.
 
     Parameters
     ----------
@@ -84,17 +81,7 @@ def steps_by_size(columns: Sequence[int], share: Floats, size: Counts, most: int
     unit = int(np.gcd.reduce(size))
     alone = min(int(s) * int(np.ceil(ENOUGH / r)) for s, r in zip(size, share, strict=True))
     length = min(most, alone) // unit + 1
-    best, copies = np.zeros(length), np.zeros((len(columns), length), dtype=np.int64)
-    for at, (taken, served) in enumerate(zip(size // unit, share, strict=True)):
-        rounds = -(-length // taken)
-        padded = np.full(rounds * taken, -np.inf)
-        padded[:length] = best
-        rising = np.arange(rounds)[:, None]
-        left = padded.reshape(rounds, taken) - rising * served
-        top = np.maximum.accumulate(left, axis=0)
-        came = np.maximum.accumulate(np.where(left >= top, rising, 0), axis=0)
-        best = (top + rising * served).ravel()[:length]
-        copies[at] = (rising - came).ravel()[:length]
+    best, copies = and_more(np.zeros(length), share, size // unit)
     # The first set that covers more than all smaller ones, and nothing beyond the one that covers all.
     kept = np.flatnonzero(best > np.concatenate([[-1.0], np.maximum.accumulate(best)[:-1]]) + ROUNDING / 100)
     enough = np.flatnonzero(best[kept] >= ENOUGH)
@@ -104,10 +91,31 @@ def steps_by_size(columns: Sequence[int], share: Floats, size: Counts, most: int
         counts[:, at] = copies[at][left_over]
         left_over -= counts[:, at] * (size[at] // unit)
     taken, covered = counts @ size[:, None], counts @ share
-    return Steps(tuple(columns), counts, taken, covered, counts.sum(axis=1), _corners(covered, taken[:, 0]))
+    return Steps(tuple(columns), counts, taken, covered, counts.sum(axis=1), corners_of(covered, taken[:, 0]))
 
 
-def _corners(covered: Floats, taken: Counts) -> NDArray[np.intp]:
+def and_more(served: Floats, share: Floats, size: Counts) -> tuple[Floats, Counts]:
+    """Most that u pieces serve with any number of instances more, and how many of each column; shape (columns, u).
+
+    One column after the other: f(u) = max over j of f(u - j s_k) + j R_k / d is a running maximum along each residue of
+    u by s_k once j R_k / d is taken off.
+    """
+    length, best = len(served), served
+    copies = np.zeros((len(size), length), dtype=np.int64)
+    for at, (taken, each) in enumerate(zip(size.tolist(), share.tolist(), strict=True)):
+        rounds = -(-length // taken)
+        padded = np.full(rounds * taken, -np.inf)
+        padded[:length] = best
+        rising = np.arange(rounds)[:, None]
+        left = padded.reshape(rounds, taken) - rising * each
+        top = np.maximum.accumulate(left, axis=0)
+        came = np.maximum.accumulate(np.where(left >= top, rising, 0), axis=0)
+        best = (top + rising * each).ravel()[:length]
+        copies[at] = (rising - came).ravel()[:length]
+    return best, copies
+
+
+def corners_of(covered: Floats, taken: Counts) -> NDArray[np.intp]:
     """Rows of the lower convex hull of pieces taken over demand covered, both rising."""
     useful, pieces = np.minimum(covered, 1.0).tolist(), taken.tolist()
     kept: list[int] = []
