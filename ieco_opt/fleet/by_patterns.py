@@ -51,6 +51,8 @@ class ByPatterns:
         Stopped
             A limit or an interrupt ended the search.
         """
+        if data.minimise is Quantity.INSTANCES:
+            return self._fewest_instances(data, speed_factor, known)
         if not covers(_with_least(data)):
             return None
         if data.minimise is Goal.SLACK:
@@ -89,6 +91,24 @@ class ByPatterns:
             if plan is None:
                 return None
             known = _in_terms_of(data.problem, plan, columns)
+
+    def _fewest_instances(self, data: FleetProgramData, speed_factor: float, known: Plan | None) -> Plan | None:
+        """The plan with the fewest instances within caps, from one that is known."""
+        asked = _with_least(replace(data, minimise=Goal.ANY))
+        held = Quantity(asked.minimise)
+        if known is None or held not in data.epsilons or not covers(asked) or not _meets(known, data):
+            return None
+        from ieco_opt.fleet.patterns.fewest import FewestSearch
+
+        search = FewestSearch(asked, data.epsilons[held], speed_factor, known, self.run, self.relaxations, self.report)
+        found = search.search()
+        if found is None:
+            return None
+        self.size = found.size
+        plan = judged(found.plan, Quantity.INSTANCES, found.bound)
+        if found.stopped:
+            raise Stopped(self.run.reason(), plan)
+        return plan
 
     def _least(self, data: FleetProgramData, speed_factor: float, enough: float | None = None) -> Plan | None:
         """The plan with the least of a quantity; one with no more than is ``enough`` will do."""

@@ -8,13 +8,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 from ieco_opt.fleet.by_patterns import ByPatterns
 from ieco_opt.fleet.patterns import choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
+from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.solve import PatternSearch, covers
+from ieco_opt.fleet.patterns.steps import Budget, Need, Steps, steps_of_sets
 from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.planner import MANY_WORKLOADS, FleetPlanner
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
@@ -200,6 +203,76 @@ def test_what_is_asked_after_the_cheapest_plan_is_the_same(group: int) -> None:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
 def test_what_is_asked_after_the_cheapest_plan_of_many_workloads_is_the_same(seed: int) -> None:
     assert agrees_after_the_cheapest(mapping_of_many(seed, 4), 1.0)
+
+
+@pytest.mark.parametrize("need", [Need(2, None), Need(5, None), Need(1, 3), Need(3, 6)])
+@pytest.mark.parametrize("seed", range(5))
+def test_counted_sets_are_those_that_growing_one_by_one_gives(need: Need, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, share = rng.integers(1, 5, 4) * rng.integers(1, 3), rng.uniform(0.05, 0.4, 4)
+    grown = steps_of_sets(
+        range(4), share, size[:, None], [9] * 4, need, Budget(np.ones(1), float(3 * size.max()), 0.0, 10**6)
+    )
+    made = steps_of_counted(range(4), share, size, int(3 * size.max()), need)
+    assert criteria_of(made, need) == criteria_of(grown, need)
+    assert made.corners is not None
+    # Parts of the sets at the corners cover any share for as little as any set.
+    useful = np.minimum(made.covered, 1.0)
+    hull = np.interp(useful, useful[made.corners], made.taken[made.corners, 0])
+    assert (hull <= made.taken[:, 0] + 1e-9).all()
+
+
+def criteria_of(steps: Steps, need: Need) -> set[tuple[int, float, int]]:
+    """What counts of each set: pieces, share covered, and instances up to those that are needed, or all of them."""
+    running = np.minimum(steps.running, need.least) if need.most is None else steps.running
+    covered = np.minimum(steps.covered, 1.0).round(9)
+    return set(zip(steps.taken[:, 0].tolist(), covered.tolist(), running.tolist(), strict=True))
+
+
+def fewest_agree(mapping: Mapping, cap: float) -> bool:
+    """Whether patterns prove the fewest instances at so many times the least cost; if so, as many as instances do."""
+    problem, roomy = problem_of(mapping), roomy_problem_of(mapping)
+    if problem.unserved or not covers(FleetProgramData(problem, Quantity.COST)):
+        return False
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    if cheapest is None:
+        return False
+    caps = {Quantity.COST: cap * cheapest.value, Quantity.GPUS: cheapest.totals[Quantity.GPUS]}
+    fewest = FleetProgramData(roomy, Quantity.INSTANCES, caps)
+    found = by_patterns().solve(fewest, 1.0, cheapest)
+    if found is None:
+        return False
+    expected = answers(fewest, "instances", cheapest)
+    assert expected is not None
+    assert expected.gap == pytest.approx(0.0, abs=1e-9)
+    assert found.totals[Quantity.INSTANCES] == found.bound == expected.totals[Quantity.INSTANCES]
+    assert found.covered() >= 1.0 - 1e-7
+    assert all(found.totals[each] <= limit * (1.0 + RELATIVE) for each, limit in caps.items())
+    assert is_placed(found)
+    return True
+
+
+@pytest.mark.parametrize("group", [0, *(pytest.param(group, marks=pytest.mark.slow) for group in range(1, 20))])
+def test_the_fewest_instances_within_caps_are_the_same(group: int) -> None:
+    numbers = range(group * _PER_GROUP, (group + 1) * _PER_GROUP)
+    assert sum(fewest_agree(numbered_fleet(number), 1.0 if number % 2 else 1.1) for number in numbers) >= 1
+
+
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
+def test_the_fewest_instances_of_many_workloads_are_the_same(seed: int) -> None:
+    assert fewest_agree(mapping_of_many(seed, 4), 1.0)
+
+
+def test_fewest_instances_keep_the_plan_that_is_known_where_none_has_fewer() -> None:
+    problem = many_workloads(0, 4)
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    assert cheapest is not None
+    fewest = FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 1.2 * cheapest.value})
+    best = answers(fewest, "instances", cheapest)
+    again = by_patterns().solve(fewest, 1.0, best)
+    assert again is not None
+    assert again.counts == best.counts  # type: ignore[union-attr]
+    assert again.bound == again.value
 
 
 def test_the_greatest_multiple_is_found_without_a_plan_to_start_from() -> None:

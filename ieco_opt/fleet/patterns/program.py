@@ -16,7 +16,7 @@ import numpy as np
 from ieco_opt.fleet.columns import Column, Origin
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.pieces import Pieces
-from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, read_fleet_decision
+from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Quantity, read_fleet_decision
 from ieco_opt.fleet.program.plan import build_fleet_program
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
@@ -50,6 +50,8 @@ def build_master_program(master: Master) -> ConcreteModel:
     model = build_fleet_program(replace(master.data, problem=_by_pieces(master)))
     define_vector_constraints(model, master)
     define_piece_constraints(model, master)
+    if master.data.minimise is Quantity.INSTANCES:
+        define_instances_objective(model, master)
     return model
 
 
@@ -84,6 +86,14 @@ def define_piece_constraints(model: Any, master: Master) -> None:
         [at for at, parts in enumerate(taken) if parts],
         rule=lambda model, at: pyo.quicksum(taken[at]) <= model.instances[names[at]],
     )
+
+
+def define_instances_objective(model: Any, master: Master) -> None:
+    """Fewest instances: sum_wv n_wv y_wv, with n_wv those of a vector."""
+    import pyomo.core as pyo
+
+    running = {at: vectors.counts.sum(axis=1).tolist() for at, vectors in master.vectors.items()}
+    model.objective.set_value(pyo.quicksum(running[at][v] * each for (at, v), each in model.takes.items()))
 
 
 def read_master_decision(model: Any, master: Master) -> FleetDecision:

@@ -1,0 +1,114 @@
+"""The fewest instances within caps, by patterns: vectors told apart by their instances too, and one master."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ieco_opt.fleet.columns import MODES
+from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
+from ieco_opt.fleet.patterns.pieces import Pieces, pieces_of
+from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced
+from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
+from ieco_opt.fleet.patterns.solve import Found, NoPlan, beyond
+from ieco_opt.fleet.patterns.steps import TooMany
+from ieco_opt.fleet.plan import ROUNDING, Plan, decided_plan
+from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.performance.serving import Phase
+from ieco_opt.solvers.outcome import Outcome
+from ieco_opt.solvers.run import Run
+from ieco_opt.solvers.watch import Report
+
+_MOST = 6_000
+"""Vectors that a master chooses among."""
+
+_WHOLE = 1e-6
+"""Instances are whole: a bound that is so little beyond a whole number says no more than that number."""
+
+
+@dataclass(slots=True)
+class FewestSearch:
+    """The search for a plan with fewer instances than a known one.
+
+    ``data`` has the least of a quantity of which a plan may have ``most``, with other caps beside. Whatever a workload
+    takes in such a plan costs no more beyond its least price than is between the bound of the prices and the cap.
+    """
+
+    data: FleetProgramData
+    most: float
+    speed_factor: float
+    known: Plan
+    run: Run
+    relaxations: Run
+    report: Report | None = None
+
+    def search(self) -> Found | None:
+        """The plan with the fewest instances, or the known one, with a bound; ``None`` where patterns say nothing.
+
+        Raises
+        ------
+        NoPlan
+            No plan is within the caps.
+        Stopped
+            A limit or an interrupt ended the search before anything was proven.
+        """
+        problem = self.data.problem
+        pieces = pieces_of(problem)
+        workloads = [Enumeration(problem, pieces, at) for at in range(len(problem.workloads))]
+        start = plain_prices(problem, pieces, self.data.minimise)
+        try:
+            prices = priced(self.data, pieces, workloads, self.relaxations, start)
+            if prices is None or not math.isfinite(prices.bound):
+                return None
+            if prices.bound > beyond(self.most, self.most):
+                raise NoPlan
+            vectors = self._vectors(pieces, prices)
+        except TooMany:
+            return None
+        return self._chosen(pieces, vectors)
+
+    def _vectors(self, pieces: Pieces, prices: Priced) -> dict[int, Vectors]:
+        """All that workloads can take in a plan with fewer instances, each with as few as will do."""
+        problem, slack = self.data.problem, beyond(self.most - prices.bound, prices.bound)
+        fewest = [_least_instances(problem, at) for at in range(len(problem.workloads))]
+        spare = int(self.known.totals[Quantity.INSTANCES]) - 1 - sum(fewest)
+        found: dict[int, Vectors] = {}
+        for at, least in enumerate(prices.least):
+            self.run.ask("listing what workloads can take of the pools")
+            mine = Enumeration(problem, pieces, at, most_in_all=fewest[at] + spare)
+            found[at] = mine.within(prices.prices, least + slack)
+            if sum(map(len, found.values())) > _MOST:
+                raise TooMany
+        return found
+
+    def _chosen(self, pieces: Pieces, vectors: dict[int, Vectors]) -> Found:
+        held = {Quantity(self.data.minimise): self.most, **self.data.epsilons}
+        asked = replace(self.data, minimise=Quantity.INSTANCES, epsilons=held)
+        master = Master(asked, pieces, vectors)
+        if not all(map(len, vectors.values())):
+            return Found(self.known, self.known.totals[Quantity.INSTANCES], (0, 0), False)
+        model = build_master_program(master)
+        size = (model.nvariables(), model.nconstraints())
+        solution = self.run.solve(model, report=self.report)
+        known = self.known.totals[Quantity.INSTANCES]
+        if solution.outcome is Outcome.INFEASIBLE:
+            return Found(self.known, known, size, False)
+        bound = min(known, -math.inf if solution.bound is None else math.ceil(solution.bound - _WHOLE))
+        if not solution.has_incumbent:
+            return Found(self.known, bound, size, True)
+        plan = decided_plan(asked, self.speed_factor, read_master_decision(model, master))
+        best = plan if plan.totals[Quantity.INSTANCES] < known else self.known
+        return Found(best, bound, size, self.run.ended() is not None)
+
+
+def _least_instances(problem: FleetProblem, workload: int) -> int:
+    """No fewer instances serve a workload: as many of the best column of each phase as the demand takes."""
+    demand = problem.workloads[workload]
+
+    def of(phase: Phase) -> int:
+        served = [problem.columns[at].requests_per_s[0] for at in problem.columns_of(workload, phase)]
+        most = max(served, default=0.0)
+        return max(1, demand.min_instances, math.ceil(demand.requests_per_s[0] / most - ROUNDING) if most else 1)
+
+    return min(sum(of(phase) for phase in MODES[mode]) for mode in demand.modes)
