@@ -20,6 +20,9 @@ from ieco_opt.solvers.watch import Report
 _HELD = (Quantity.COST, Quantity.POWER, Quantity.GPUS)
 """Any plan within caps is sought as the one with the least of the first of these that has a cap."""
 
+_COUNTED = (Quantity.GPUS, Quantity.INSTANCES)
+"""Of these the fewest are sought within caps on others, from a plan that is known."""
+
 _LITTLE = 1e-6
 """A multiple of the demands that a plan without slack is first asked for, where nothing has to be covered."""
 
@@ -51,8 +54,9 @@ class ByPatterns:
         Stopped
             A limit or an interrupt ended the search.
         """
-        if data.minimise is Quantity.INSTANCES:
-            return self._fewest_instances(data, speed_factor, known)
+        counts = known is not None and data.minimise in _COUNTED and _may_have_fewer(data, known)
+        if known is not None and counts and (plan := self._fewest(data, speed_factor, known)) is not None:
+            return plan
         if not covers(_with_least(data)):
             return None
         if data.minimise is Goal.SLACK:
@@ -64,10 +68,28 @@ class ByPatterns:
         # What is asked after a first plan has columns that are of use beyond the demand too.
         columns = _columns_of_use(data.problem)
         asked = replace(data, problem=_with_columns(data.problem, columns))
-        if data.minimise is Quantity.GPUS and _meets(known, data):
+        if counts:
             return self._fewest_gpus(data, asked, columns, speed_factor, known)
         plan = self._least(asked, speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
+
+    def _fewest(self, data: FleetProgramData, speed_factor: float, known: Plan) -> Plan | None:
+        """The plan with the fewest GPUs or instances within caps, from one that is known."""
+        from ieco_opt.fleet.patterns.fewest import FewestSearch
+
+        asked = _with_least(replace(data, minimise=Goal.ANY))
+        held, counted = Quantity(asked.minimise), Quantity(data.minimise)
+        search = FewestSearch(
+            asked, data.epsilons[held], counted, speed_factor, known, self.run, self.relaxations, self.report
+        )
+        found = search.search()
+        if found is None:
+            return None
+        self.size = found.size
+        plan = judged(found.plan, counted, found.bound)
+        if found.stopped:
+            raise Stopped(self.run.reason(), plan)
+        return plan
 
     def _fewest_gpus(
         self,
@@ -91,24 +113,6 @@ class ByPatterns:
             if plan is None:
                 return None
             known = _in_terms_of(data.problem, plan, columns)
-
-    def _fewest_instances(self, data: FleetProgramData, speed_factor: float, known: Plan | None) -> Plan | None:
-        """The plan with the fewest instances within caps, from one that is known."""
-        asked = _with_least(replace(data, minimise=Goal.ANY))
-        held = Quantity(asked.minimise)
-        if known is None or held not in data.epsilons or not covers(asked) or not _meets(known, data):
-            return None
-        from ieco_opt.fleet.patterns.fewest import FewestSearch
-
-        search = FewestSearch(asked, data.epsilons[held], speed_factor, known, self.run, self.relaxations, self.report)
-        found = search.search()
-        if found is None:
-            return None
-        self.size = found.size
-        plan = judged(found.plan, Quantity.INSTANCES, found.bound)
-        if found.stopped:
-            raise Stopped(self.run.reason(), plan)
-        return plan
 
     def _least(self, data: FleetProgramData, speed_factor: float, enough: float | None = None) -> Plan | None:
         """The plan with the least of a quantity; one with no more than is ``enough`` will do."""
@@ -167,6 +171,12 @@ class ByPatterns:
         columns = _columns_of_use(problem)
         plan = self._any(FleetProgramData(_with_columns(problem, columns), Goal.ANY, data.epsilons), speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
+
+
+def _may_have_fewer(data: FleetProgramData, known: Plan) -> bool:
+    """Whether a known plan, from which fewer GPUs or instances are sought, keeps to caps that patterns cover."""
+    asked = _with_least(replace(data, minimise=Goal.ANY))
+    return asked.minimise in data.epsilons and covers(asked) and _meets(known, data)
 
 
 def _with_least(data: FleetProgramData) -> FleetProgramData:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
+from ieco_opt.fleet.patterns.pieces import is_simple
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, slices_of, totals_of
 from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
@@ -258,9 +259,12 @@ class FleetPlanner:
 
     def _is_for_patterns(self, data: FleetProgramData) -> bool:
         """Whether a program is first put to patterns."""
-        algorithm, workloads = self.run.config.fleet_algorithm, len(data.problem.workloads)
-        wanted = algorithm == "patterns" or (algorithm == "auto" and workloads >= MANY_WORKLOADS and not self.bare)
-        return wanted and self.run.config.solver == "highs"
+        config, workloads = self.run.config, len(data.problem.workloads)
+        if config.solver != "highs" or config.fleet_algorithm == "instances":
+            return False
+        if config.fleet_algorithm == "patterns":
+            return True
+        return not self.bare and (workloads >= MANY_WORKLOADS or (workloads > 1 and is_simple(data.problem)))
 
     def _in_closed_form(self, data: FleetProgramData, speed_factor: float) -> Plan | None:
         self.run.ask()

@@ -30,7 +30,7 @@ class SolverConfig(Record):
         Limits of one solve and of a whole sweep; ``None`` for none.
     fleet_algorithm
         How fleets are planned: ``instances`` by the program of all instances, ``patterns`` by what workloads take of
-        the pools where that is exact, ``auto`` by patterns where there are many workloads.
+        the pools where that is exact, ``auto`` by patterns where that is usually quicker.
     options
         Options of the solver by its own names.
     """

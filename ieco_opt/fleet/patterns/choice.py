@@ -37,7 +37,7 @@ from ieco_opt.performance.rows import distinct
 _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
 
-_WIDER = ((1_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
+_WIDER = ((100, 10.0), (1_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
 """Each budget is so many times the one before where that one had at most so many labels at once."""
 
 _MANY = 20_000
@@ -61,10 +61,10 @@ _MOST_PAIRS = 100_000_000
 _MOST_LABELS = 1_000_000
 """Labels at once."""
 
-_FEW_LABELS = 100_000
+_FEW_LABELS = 20_000
 """Labels at once where others are left out."""
 
-_FEW_PAIRS = 40_000_000
+_FEW_PAIRS = 10_000_000
 """Labels and vectors that are put together then, in all steps."""
 
 _HALVINGS = 12
@@ -113,17 +113,21 @@ def best_choice(
         return None
     search = _Search([place for place, _ in places], ROUNDING * scale, ask)
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
-    budget, proven = _FIRST_BUDGET * scale, base - search.rounding
+    budget, refuted, proven = _FIRST_BUDGET * scale, 0.0, base - search.rounding
     enough: float | None = None
     while budget <= scale and proven <= most:
         try:
             found = search.within_budget(listing.steps(budget), budget)
         except TooMany:
-            break
+            if not refuted or budget <= _WIDER[1][1] * refuted:
+                break
+            # Few labels tell little of how many there are so much further.
+            budget = math.sqrt(refuted * budget)
+            continue
         if found is not None:
             cost, rows = found
             return Choice(base + cost - search.rounding, tuple(zip(listing.vectors, rows, strict=True)))
-        proven = base + budget - search.rounding
+        refuted, proven = budget, base + budget - search.rounding
         if enough is None and search.most_labels > _MANY:
             good = _good(search, listing, [_BEYOND[-1] * budget])
             enough = math.inf if good is None else good[0] + search.rounding

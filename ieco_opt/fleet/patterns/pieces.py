@@ -87,3 +87,13 @@ def _cut(gpus: int, sizes: Sequence[int], nodes: Nodes) -> list[tuple[int, int]]
         at = max(at for at, size in enumerate(sizes) if size <= rest and rest % size == 0)
         found.append((at, rest // sizes[at]))
     return found
+
+
+def is_simple(problem: FleetProblem) -> bool:
+    """Whether each pool has one piece that fills its nodes: what workloads can take of it then is soon listed."""
+    pieces = pieces_of(problem)
+    pools = [problem.pools[at] for at in pieces.pool]
+    filled = (
+        not pool.nodes.partial and pool.nodes.size % gpus == 0 for pool, gpus in zip(pools, pieces.gpus, strict=True)
+    )
+    return len(set(pieces.pool)) == len(pieces.pool) and all(filled)

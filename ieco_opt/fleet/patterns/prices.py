@@ -13,6 +13,7 @@ from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces
 from ieco_opt.fleet.patterns.program import Master, build_master_program
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
+from ieco_opt.fleet.program.plan import caps_of
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.solvers.arrays import arrays_of
 from ieco_opt.solvers.outcome import Outcome
@@ -107,6 +108,9 @@ def _better_and_better(
         for mine, (_, vectors) in zip(known, found, strict=True):
             mine.add(vectors)
         least = tuple(price for price, _ in found)
+        if best is None and (plain := _if_nothing_binds(data, pieces, prices, least, known)) is not None:
+            yield plain
+            return
         bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
         if best is None or bound > best.bound:
             best = Priced(prices, least, bound)
@@ -135,6 +139,48 @@ def _better_and_better(
         # Where the last vectors made no difference, the middle has nothing to say.
         prices = 0.5 * (said + best.prices) if several and value < before else said
         before = value
+
+
+def _if_nothing_binds(
+    data: FleetProgramData, pieces: Pieces, prices: Floats, least: tuple[float, ...], known: Sequence[_Known]
+) -> Priced | None:
+    """The best prices, where those of the GPUs are: the cheapest vectors at them keep to all there is.
+
+    Then the linear program of those vectors comes to what they cost, less what is owned, and no plan has less. ``None``
+    also where a pool has several pieces, or nodes that they do not fill.
+    """
+    problem = data.problem
+    pools = [problem.pools[at] for at in pieces.pool]
+    filled = all(
+        not pool.nodes.partial and pool.nodes.size % gpus == 0 for pool, gpus in zip(pools, pieces.gpus, strict=True)
+    )
+    if len(set(pieces.pool)) < len(pieces.pool) or not filled:
+        return None
+    gpus = pieces.gpus * np.sum([each.vectors().taken[0] for each in known], axis=0)
+    owned = np.array([pool.owned_gpus for pool in pools])
+    usd, kw = np.array([pool.usd_per_gpu_hour for pool in pools]), np.array([pool.kw_per_gpu for pool in pools])
+    totals = {
+        Quantity.COST: float(usd @ np.maximum(0, gpus - owned)),
+        Quantity.POWER: float(kw @ gpus),
+        Quantity.GPUS: float(gpus.sum()),
+    }
+    caps = [*caps_of(problem).items(), *data.epsilons.items()]
+    within = (
+        all(count <= pool.nodes.whole * pool.nodes.size for count, pool in zip(gpus, pools, strict=True))
+        and all(
+            pool.max_power_kw == math.inf or count * pool.kw_per_gpu <= pool.max_power_kw
+            for count, pool in zip(gpus, pools, strict=True)
+        )
+        and all(limit == math.inf or totals.get(quantity, math.inf) <= limit for quantity, limit in caps)
+    )
+    if not within:
+        return None
+    saved = 0.0
+    if data.minimise is Quantity.COST:
+        if (gpus < owned).any():
+            return None
+        saved = float(usd @ owned)
+    return Priced(prices, least, math.fsum(least) - saved)
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:

@@ -16,8 +16,16 @@ import numpy as np
 from ieco_opt.fleet.columns import Column, Origin
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.pieces import Pieces
-from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Quantity, read_fleet_decision
-from ieco_opt.fleet.program.plan import build_fleet_program
+from ieco_opt.fleet.program.data import FleetDecision, FleetProgramData, Quantity, read_flows, read_nodes
+from ieco_opt.fleet.program.packing import define_packing_constraints
+from ieco_opt.fleet.program.plan import (
+    define_cap_constraints,
+    define_capacity_constraints,
+    define_objective,
+    define_payment_constraints,
+    define_power_constraints,
+    define_variables,
+)
 from ieco_opt.fleet.space import FleetProblem
 from ieco_opt.performance.serving import Phase
 
@@ -47,11 +55,26 @@ class Master:
 
 def build_master_program(master: Master) -> ConcreteModel:
     """Assemble the program."""
-    model = build_fleet_program(replace(master.data, problem=_by_pieces(master)))
+    model = _pools_program(replace(master.data, problem=_by_pieces(master)))
     define_vector_constraints(model, master)
     define_piece_constraints(model, master)
     if master.data.minimise is Quantity.INSTANCES:
         define_instances_objective(model, master)
+    return model
+
+
+def _pools_program(data: FleetProgramData) -> ConcreteModel:
+    """The rows of the pools and the objective: what is taken, whatever it is for."""
+    import pyomo.core as pyo
+
+    model = pyo.ConcreteModel(name="pools")
+    define_variables(model, data)
+    define_capacity_constraints(model, data)
+    define_packing_constraints(model, data)
+    define_payment_constraints(model, data)
+    define_power_constraints(model, data)
+    define_cap_constraints(model, data)
+    define_objective(model, data)
     return model
 
 
@@ -99,15 +122,14 @@ def define_instances_objective(model: Any, master: Master) -> None:
 def read_master_decision(model: Any, master: Master) -> FleetDecision:
     """What a solved master decided, as instances of the columns of the fleet."""
     problem = master.data.problem
-    decided = read_fleet_decision(model, _by_pieces(master))
     instances = [0] * len(problem.columns)
-    disaggregated = list(decided.disaggregated[: len(problem.workloads)])
+    disaggregated = [workload.modes == ("disaggregated",) for workload in problem.workloads]
     for (workload, v), variable in model.takes.items():
         if (variable.value or 0.0) > 0.5:
             disaggregated[workload] = bool(master.vectors[workload].disaggregated[v])
             for at, count in master.vectors[workload].instances(v).items():
                 instances[at] = count
-    return replace(decided, instances=tuple(instances), disaggregated=tuple(disaggregated), share={})
+    return FleetDecision(tuple(instances), read_nodes(model), tuple(disaggregated), {}, read_flows(model), 0.0)
 
 
 def _by_pieces(master: Master) -> FleetProblem:

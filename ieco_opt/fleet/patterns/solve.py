@@ -133,16 +133,20 @@ class _Masters:
 
     def best(self) -> Found | None:
         """The best plan; where the search ends early, at the least that of the cheapest vector of each workload."""
-        cheapest = [each.least(self.prices.prices)[1] for each in self.workloads]
-        first = self._of_one_each(cheapest)
+        first = None if self.enough is None else self._first()
         if self._is_enough(first):
             return first
         try:
-            return self._by_labels() or first
+            return self._by_labels() or first or self._first()
         except Stopped:
+            first = first or self._first()
             if first is None:
                 raise
             return replace(first, stopped=True)
+
+    def _first(self) -> Found | None:
+        """The plan of the cheapest vector of each workload."""
+        return self._of_one_each([each.least(self.prices.prices)[1] for each in self.workloads])
 
     def _of_one_each(self, vectors: Sequence[Vectors]) -> Found | None:
         """The plan of one vector a workload, if the pools hold it: nothing is chosen, so no interrupt need end that."""

@@ -125,14 +125,24 @@ class FleetDecision:
     violation: float
 
 
-def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
-    """Round the decision from a model whose variables hold a solution."""
+def read_flows(model: Any) -> dict[tuple[int, str], dict[tuple[int, int], int]]:
+    """How often each arc through the nodes of a pool is used; fields as of :class:`FleetDecision`."""
     flows: dict[tuple[int, str], dict[tuple[int, int], int]] = {}
     for at, pool in enumerate(model.pools):
         flow = getattr(model.filling[pool], "flow", {})
         for (name, start, size), variable in flow.items():
             if count := round(variable.value or 0.0):
                 flows.setdefault((at, name), {})[start, size] = count
+    return flows
+
+
+def read_nodes(model: Any) -> tuple[int, ...]:
+    """Nodes in use of each pool."""
+    return tuple(round(variable.value or 0.0) for variable in model.nodes.values())
+
+
+def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
+    """Round the decision from a model whose variables hold a solution."""
     positions = {name: at for at, name in enumerate(model.columns)}
     slices = {
         name: problem.workloads[column.workload].slices or 1
@@ -140,7 +150,7 @@ def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
     }
     return FleetDecision(
         instances=tuple(round(variable.value or 0.0) for variable in model.instances.values()),
-        nodes=tuple(round(variable.value or 0.0) for variable in model.nodes.values()),
+        nodes=read_nodes(model),
         disaggregated=tuple(
             workload.modes == ("disaggregated",)
             or (name in model.disaggregated and (model.disaggregated[name].value or 0.0) > 0.5)
@@ -150,7 +160,7 @@ def read_fleet_decision(model: Any, problem: FleetProblem) -> FleetDecision:
             (positions[name], c): (variable.value or 0.0) / slices[name] for (name, c), variable in model.share.items()
         }
         | {(positions[name], 0): variable.value or 0.0 for name, variable in model.served_share.items()},
-        flows=flows,
+        flows=read_flows(model),
         violation=model.violation.value if hasattr(model, "violation") else 0.0,
     )
 
