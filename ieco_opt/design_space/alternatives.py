@@ -118,6 +118,10 @@ class Alternatives:
         """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
         return self._passes().latency_s(batch)
 
+    def latencies(self) -> Callable[[Array], Array]:
+        """The same as a function, for a search that asks for many batches in turn."""
+        return self._passes().latency_s
+
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
         (busy_s,) = self._passes().together(lambda part, some: (part.busy_s(some),), batch)

@@ -71,13 +71,22 @@ def build_families(
         One family of each server in the order of ``request.engines``, or the one of the equations alone; and how many
         setups are none, by reason.
     """
-    families, reasons = [], Counter[str]()
-    for number, server in enumerate(_servers(request, accelerator[1], precision[1])):
-        family, rejected = _build(request, accelerator, precision, (number, server))
-        families.append(family)
-        # What no server can help is met by every server, and counted once.
-        reasons |= rejected
-    return families, reasons
+    return build_alike([request], accelerator, precision)[0]
+
+
+def build_alike(
+    requests: Sequence[FamilyRequest], accelerator: Numbered, precision: NumberedPrecision
+) -> list[tuple[list[Family], Counter[str]]]:
+    """What :func:`build_families` makes of each of some requests that differ in their contexts alone."""
+    found: list[tuple[list[Family], Counter[str]]] = [([], Counter()) for _ in requests]
+    for numbered in enumerate(_servers(requests[0], accelerator[1], precision[1])):
+        runs = _runs(requests[0], accelerator[1], precision[1], numbered)
+        for request, (families, reasons) in zip(requests, found, strict=True):
+            family, rejected = _build(request, accelerator, precision, runs)
+            families.append(family)
+            # What no server can help is met by every server, and counted once.
+            reasons |= rejected
+    return found
 
 
 def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precision | None) -> Sequence[Server | None]:
@@ -89,15 +98,38 @@ def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precis
     return request.engines.servers(model, precision, accelerator, draft)
 
 
-def _build(
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """A server (with its number) that runs the model on its accelerator, whatever the lengths of requests."""
+
+    number: int
+    server: Server | None
+    hardware: Accelerator
+    shape: Architecture
+    validated: Validated | None
+
+
+def _runs(
     request: FamilyRequest,
-    accelerator: Numbered,
-    precision: NumberedPrecision,
+    accelerator: Accelerator,
+    precision: Precision | None,
     numbered_server: tuple[int, Server | None],
-) -> tuple[Family, Counter[str]]:
+) -> _Runs:
     number, server = numbered_server
-    hardware = accelerator[1] if server is None else server.accelerator
-    shape = architecture(request.model, precision[1], hardware)
+    hardware = accelerator if server is None else server.accelerator
+    return _Runs(
+        number=number,
+        server=server,
+        hardware=hardware,
+        shape=architecture(request.model, precision, hardware),
+        validated=_validated(request.model, hardware, precision),
+    )
+
+
+def _build(
+    request: FamilyRequest, accelerator: Numbered, precision: NumberedPrecision, runs: _Runs
+) -> tuple[Family, Counter[str]]:
+    hardware, shape, server = runs.hardware, runs.shape, runs.server
     asked = SetupRequest(
         architecture=shape,
         accelerator=hardware,
@@ -127,8 +159,8 @@ def _build(
         speculation=request.speculation,
         memory=asked.memory,
         server=server,
-        engine_index=number,
-        validated=_validated(request.model, hardware, precision[1]),
+        engine_index=runs.number,
+        validated=runs.validated,
         margin=margin_of(request.model_error, accelerator[1]),
         pessimistic=request.pessimistic,
         measure=request.measure,

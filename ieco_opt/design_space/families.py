@@ -184,18 +184,25 @@ class Family:
         new_tokens = self.context.prompt_tokens - self.context.prefix_tokens
         return prompt_chunks(self.memory.engine, self.accelerator, new_tokens)
 
+    @property
+    def chunk(self) -> Traffic:
+        """What one of these passes takes."""
+        return prefill_traffic(self.context.prompt_tokens, self.context.prefix_tokens, self.chunks)
+
     def prompt_times(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> PromptTimes:
         """What the time to first token of setups is made of, beside drafts or plain."""
-        if not self.context.reads_prompts:
-            return PromptTimes.none(len(setups))
-        degrees, per_pass = self.setups.degrees.take(setups), 1.0 / self.factor(draft_tokens)
-        prompt_s = self._prompt_s(setups, drafts)
+        prompt_s = self._prompt_s(setups, drafts) if self.context.reads_prompts else None
+        return self._prompt_times(self.setups.degrees.take(setups), draft_tokens, prompt_s)
+
+    def _prompt_times(self, degrees: Degrees, draft_tokens: int, prompt_s: Array | None) -> PromptTimes:
+        if prompt_s is None:
+            return PromptTimes.none(len(degrees.stage_ranks))
+        per_pass = 1.0 / self.factor(draft_tokens)
         return PromptTimes.of(self.accelerator, degrees, prompt_s, per_pass, self.context.output_tokens)
 
     def _prompt_s(self, setups: Rows, drafts: Rows | None) -> Array:
         """Seconds of the passes that a prompt alone takes: one, or a chunk, for each attention group and stage."""
-        chunks = self.chunks
-        traffic = prefill_traffic(self.context.prompt_tokens, self.context.prefix_tokens, chunks)
+        chunks, traffic = self.chunks, self.chunk
         groups = self.setups.degrees.groups[setups]
         seconds = self.timed(setups, traffic, drafting=drafts is not None).latency_s(groups)
         if drafts is not None:
@@ -276,18 +283,27 @@ class Family:
 
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
-        count = len(setups)
         model = self.model_pass(setups, draft_tokens)
+        prompt_s = self._prompt_s(setups, drafts) if self.context.reads_prompts else None
+        return self._alternatives(setups, draft_tokens, drafts, model, prompt_s)
+
+    def plain(self, model: PassTime, prompt_s: Array | None) -> Alternatives:
+        """Every setup without a draft, whose passes are known, and seconds of a prompt's own where they are read."""
+        return self._alternatives(np.arange(len(self.setups)), 0, None, model, prompt_s)
+
+    def _alternatives(
+        self, setups: Rows, draft_tokens: int, drafts: Rows | None, model: PassTime, prompt_s: Array | None
+    ) -> Alternatives:
+        count = len(setups)
+        degrees, factor = self.setups.degrees.take(setups), self.factor(draft_tokens)
         low, high = self.batch_bounds(setups, drafts)
-        factor = self.factor(draft_tokens)
         if drafts is None:
             like = model if self.drafts is None else self.drafts.time
-            draft, draft_degrees = idle_pass(like, count), self.setups.degrees.take(setups)
+            draft, draft_degrees = idle_pass(like, count), degrees
         else:
             assert self.drafts is not None
             draft = self.draft_pass(drafts, draft_tokens)
             draft_degrees = self.drafts.setups.degrees.take(drafts)
-        degrees = self.setups.degrees.take(setups)
         margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)
         power, carbon = self.accelerator.power_w, kg_per_joule(self.accelerator)
         usd_per_s, usd_per_busy_s = usd_rates(self.accelerator, self.shape.fidelity, degrees.gpus)
@@ -303,7 +319,7 @@ class Family:
             model_share=np.full(count, within * factor),
             draft=draft,
             draft_share=np.full(count, within * (factor * self.proposals(draft_tokens))),
-            prompts=self.prompt_times(setups, draft_tokens, drafts).slower(within),
+            prompts=self._prompt_times(degrees, draft_tokens, prompt_s).slower(within),
             batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,

@@ -5,6 +5,7 @@ At a required speed the best batch of a setup is the largest one that meets it, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.bisection import last_true
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.side_by_side import plain_alternatives, timed
 from ieco_opt.fleet.ladders import Batches, Ladder, build_ladder
 from ieco_opt.performance.collectives import Array
 from ieco_opt.performance.degrees import Degrees
@@ -64,20 +66,11 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Priced:
-    """What is known of some setups: rungs, batches between two rungs, batches up to one; by row (and rung).
-
-    Batches between two rungs are from one position to before another of what was priced at once. ``meeting`` are the
-    last rungs that meet a service.
-    """
+    """What is known of some setups: rungs, the last of them that meet a service, and batches up to one, by row."""
 
     ladder: Ladder | None = None
     meeting: tuple[Service, Integers] | None = None
-    between: dict[tuple[int, int], tuple[Batches, int, int]] = field(default_factory=dict)
     upto: dict[int, Batches] = field(default_factory=dict)
-
-
-_FEW = 16384
-"""So many batches are priced one by one; among more the best is bisected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +123,7 @@ class DecodingSetups:
 
     def least_latency_s(self) -> Array:
         """Latency of each setup at its least batch, which no larger batch is below."""
-        return self.ladder.latency_s[:, 0]
+        return self.alternatives.latency_s(self.alternatives.batch_min.astype(float))
 
     def keys(self) -> Integers:
         """Everything decided but the batch, one row a setup, so that setups of several classes can be matched."""
@@ -141,10 +134,11 @@ class DecodingSetups:
     def capacities(self, service: Service) -> Capacities:
         """Largest batch of each setup that meets the service, and what it serves."""
         rows = self.alternatives
-        alive = np.flatnonzero(self._meets(service, rows.batch_min.astype(float)))
+        least = rows.batch_min.astype(float)
+        alive = np.flatnonzero(self._in_service(service, rows.latency_s(least), least))
         part = self.take(alive)
-        low, high, step = part.alternatives.batch_min, part.alternatives.batch_max, part.alternatives.batch_step
-        most = self._listed(last_true(lambda batch: part._meets(service, batch), low, high, step), step)
+        low, high = part.alternatives.batch_min, part.alternatives.batch_max
+        most = self._listed(part.last_meeting(service, low, high), part.alternatives.batch_step)
         batch = np.zeros(len(rows), dtype=np.int64)
         batch[alive] = np.where(most >= low, most, 0)
         return self.at(batch)
@@ -165,26 +159,19 @@ class DecodingSetups:
         return Bounds(least, most)
 
     def capacities_of(self, service: Service, rows: Rows) -> Capacities:
-        """The capacities of some setups that can serve the class; every batch is priced once, whatever the service."""
-        rung = self._rungs(service)[rows]
-        cells = list(zip(rows.tolist(), rung.tolist(), strict=True))
-        missing = [cell for cell in cells if cell not in self._priced.between]
-        if self.batches is not None or not self._price_between(missing):
-            return self.take(rows).capacities(service)
-        served, busy, first = (np.zeros(len(rows)) for _ in range(3))
-        found = Capacities(np.zeros(len(rows), dtype=np.int64), served, busy, first, self.transfer_s[rows])
-        waits = self.phase is Phase.COLOCATED and np.isfinite(service.max_time_to_first_token_s)
-        for at, cell in enumerate(cells):
-            priced, low, high = self._priced.between[cell]
-            # Both times rise with the batch, and the first batch of a cell meets the service.
-            count = int(priced.latency_s[low:high].searchsorted(service.max_latency_s, "right"))
-            if waits:
-                longest = service.max_time_to_first_token_s
-                count = min(count, int(priced.first_token_s[low:high].searchsorted(longest, "right")))
-            best = low + max(count - 1, 0)
-            found.batch[at] = priced.batch[best]
-            found.requests_per_s[at], found.busy_s[at] = priced.requests_per_s[best], priced.busy_s[best]
-        return found
+        """The capacities of some setups that can serve the class: the best batch is above one rung and below the next."""
+        part = self.take(rows)
+        if self.batches is not None:
+            return part.capacities(service)
+        low, high = self.ladder.ends(rows, self._rungs(service)[rows])
+        return part.at(part.last_meeting(service, low, high))
+
+    def last_meeting(self, service: Service, low: Integers, high: Integers) -> Integers:
+        """Largest batch of each setup, from ``low``, which meets the service, to ``high``, that does."""
+        latency_s = self.alternatives.latencies()
+        return last_true(
+            lambda batch: self._in_service(service, latency_s(batch), batch), low, high, self.alternatives.batch_step
+        )
 
     def batches_upto(self, row: int, most: int) -> Batches:
         """Every batch of one setup up to ``most``, which is one of them."""
@@ -206,27 +193,6 @@ class DecodingSetups:
             known = service, ladder.highest(self._in_service(service, ladder.latency_s, ladder.batch))
             self._priced.meeting = known
         return known[1]
-
-    def _price_between(self, cells: list[tuple[int, int]]) -> bool:
-        """Price every batch of some cells, a setup and the rung where it begins; not where these are too many.
-
-        Narrow cells repeat their last batch, which is cut off again.
-        """
-        if not cells:
-            return True
-        rows, rungs = np.array(cells).T
-        low, high = self.ladder.ends(rows, rungs)
-        step = self.alternatives.batch_step[rows]
-        count = (high - low) // step + 1
-        if len(cells) * count.max() > _FEW:
-            return False
-        batch = np.minimum(low[:, None] + step[:, None] * np.arange(count.max()), high[:, None])
-        inside = np.arange(count.max()) < count[:, None]
-        priced = Batches(*(each[inside] for each in self._listing(rows, batch)))
-        high = np.cumsum(count)
-        for cell, begins, ends in zip(cells, (high - count).tolist(), high.tolist(), strict=True):
-            self._priced.between[cell] = priced, begins, ends
-        return True
 
     def _listing(self, rows: Rows, batch: Integers) -> tuple[Integers, Array, Array, Array, Array]:
         """What :class:`Batches` holds of some setups at batches of their own, each of shape (rows, batches)."""
@@ -262,10 +228,6 @@ class DecodingSetups:
         """Time to first token where prompts share the passes; it rises with the batch."""
         return self.alternatives.time_to_first_token_s(latency_s, batch)
 
-    def _meets(self, service: Service, batch: Array) -> NDArray[np.bool_]:
-        """Where a batch meets the service; once it does not, no larger one does."""
-        return self._in_service(service, self.alternatives.latency_s(batch), batch)
-
     def _in_service(self, service: Service, latency_s: Array, batch: Array | Integers) -> NDArray[np.bool_]:
         """Where a batch whose latency is known meets the service."""
         quick = latency_s <= service.max_latency_s
@@ -287,10 +249,14 @@ class DecodingSetups:
 
 @dataclass(frozen=True, slots=True)
 class PrefillSetups:
-    """Setups that only prefill: one prompt in each pipeline stage."""
+    """Setups that only prefill: one prompt in each pipeline stage.
+
+    ``front_s`` are seconds before the pass of a prompt, ``transfer_s`` those of the move of its cache.
+    """
 
     family: Family
     time: PassTime
+    front_s: Array
     transfer_s: Array
 
     @property
@@ -306,7 +272,13 @@ class PrefillSetups:
     def take(self, rows: Rows) -> PrefillSetups:
         """Keep the given setups, in the given order."""
         family = replace(self.family, setups=self.family.setups.take(rows))
-        return replace(self, family=family, time=self.time.take(rows), transfer_s=self.transfer_s[rows])
+        return replace(
+            self,
+            family=family,
+            time=self.time.take(rows),
+            front_s=self.front_s[rows],
+            transfer_s=self.transfer_s[rows],
+        )
 
     def bounds(self, service: Service) -> Bounds:
         """What each setup serves; there is one batch."""
@@ -325,7 +297,7 @@ class PrefillSetups:
     def capacities(self, service: Service) -> Capacities:
         """Prompts per second of each setup whose first token is in time."""
         pass_s = self.time.latency_s(self.prompts.astype(float))
-        first = first_token_of(self.family.accelerator).seconds + pass_s
+        first = self.front_s + pass_s
         good = first + self.transfer_s <= service.max_time_to_first_token_s
         served = np.minimum(self.prompts / pass_s, 1.0 / self.transfer_s)
         return Capacities(
@@ -341,43 +313,61 @@ PhaseSetups = DecodingSetups | PrefillSetups
 
 
 def decoding_setups(
-    family: Family, phase: Phase, output_tokens: float, batches: tuple[int, ...] | None, ask: Ask = go_on
-) -> DecodingSetups:
-    """Price the setups of one family for one class of requests, plain and with every draft setup."""
-    every = np.arange(len(family.setups))
-    spaces = [family.alternatives(every, 0)]
-    for draft_tokens in family.draft_range:
-        for setups, drafts in family.pairs():
-            ask()
-            pairs = family.alternatives(setups, draft_tokens, drafts)
-            spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
-    alternatives = spaces[0] if len(spaces) == 1 else stack_rows(spaces)
-    moved = np.zeros(len(alternatives))
-    if phase is not Phase.COLOCATED:
-        moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)
-    return DecodingSetups(
-        phase=phase,
-        family=family,
-        alternatives=alternatives,
-        tokens_per_pass=1.0 / alternatives.model_share,
-        output_tokens=output_tokens,
-        transfer_s=moved,
-        batches=batches,
-    )
+    families: Sequence[Family],
+    phase: Phase,
+    output_tokens: Sequence[int],
+    batches: tuple[int, ...] | None,
+    ask: Ask = go_on,
+) -> list[DecodingSetups]:
+    """Price the setups of families that differ in lengths alone, plain and with every draft setup."""
+    found = []
+    for family, tokens, plain in zip(families, output_tokens, plain_alternatives(families), strict=True):
+        spaces = [plain]
+        for draft_tokens in family.draft_range:
+            for setups, drafts in family.pairs():
+                ask()
+                pairs = family.alternatives(setups, draft_tokens, drafts)
+                spaces.append(pairs.take(np.flatnonzero(pairs.batch_min <= pairs.batch_max)))
+        alternatives = spaces[0] if len(spaces) == 1 else stack_rows(spaces)
+        moved = np.zeros(len(alternatives))
+        if phase is not Phase.COLOCATED:
+            moved = transfer_s(family.shape, family.accelerator, alternatives.gpus, family.context.prompt_tokens)
+        found.append(
+            DecodingSetups(
+                phase=phase,
+                family=family,
+                alternatives=alternatives,
+                tokens_per_pass=1.0 / alternatives.model_share,
+                output_tokens=float(tokens),
+                transfer_s=moved,
+                batches=batches,
+            )
+        )
+    return found
 
 
-def prefill_setups(family: Family) -> PrefillSetups:
-    """Price the setups of one family that prefill its prompts and do nothing else."""
+def prefill_setups(families: Sequence[Family]) -> list[PrefillSetups]:
+    """Price the setups, which prefill prompts and do nothing else, of families that differ in lengths alone."""
+    whole = [_taking_whole_prompts(family) for family in families]
+    lengths = [(family.context.prompt_tokens, family.context.prefix_tokens) for family in whole]
+    return [
+        PrefillSetups(
+            family=family,
+            time=time,
+            front_s=np.full(len(family.setups), first_token_of(family.accelerator).seconds),
+            transfer_s=transfer_s(family.shape, family.accelerator, family.setups.degrees.gpus, prompt_tokens),
+        )
+        for family, (prompt_tokens, _), time in zip(
+            whole, lengths, timed(whole, [prefill_traffic(*each) for each in lengths]), strict=True
+        )
+    ]
+
+
+def _taking_whole_prompts(family: Family) -> Family:
+    """No prompt is split among attention groups, and every stage must hold one."""
     setups = family.setups
-    # No prompt is split among attention groups, and every stage must hold one.
     whole = (setups.degrees.attention_data_parallel == 1.0) & (setups.batch_max >= setups.degrees.pipeline_parallel)
-    family = replace(family, setups=setups.take(np.flatnonzero(whole)))
-    prompt_tokens, found = family.context.prompt_tokens, family.context.prefix_tokens
-    return PrefillSetups(
-        family=family,
-        time=family.timed(np.arange(len(family.setups)), prefill_traffic(prompt_tokens, found)),
-        transfer_s=transfer_s(family.shape, family.accelerator, family.setups.degrees.gpus, prompt_tokens),
-    )
+    return replace(family, setups=setups.take(np.flatnonzero(whole)))
 
 
 def _degree_columns(degrees: Degrees) -> Integers:

@@ -64,7 +64,7 @@ def price_pickled(pickled: bytes) -> bytes:
 
 def price_piece(piece: Sequence[TableRequest], frugal: bool) -> list[Priced]:
     """Price tables of one workload, and read off the columns of its service, which stay with them."""
-    priced = [price(request) for request in piece]
+    priced = [each for request in piece for each in price([request])]
     tables = tuple(table for found, _ in priced for table in found)
     candidate = Candidates(piece[0].workload, tables, (), {})
     for at in range(len(tables)):

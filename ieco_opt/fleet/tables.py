@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
+from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.design_space.building import FamilyRequest, build_families, distinct_in_time
+from ieco_opt.design_space.building import FamilyRequest, build_alike, distinct_in_time
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
+from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import SetupTable, phases_of
 from ieco_opt.fleet.instances import PhaseSetups, decoding_setups, prefill_setups
 from ieco_opt.performance.degrees import Degrees
@@ -48,23 +50,32 @@ class TableRequest:
     phase: Phase
     asked: tuple[FamilyRequest, ...]
 
+    @property
+    def lengths(self) -> Hashable:
+        """Tokens of prompts and answers of each class; none where the prompt alone matters, which is ``asked``."""
+        classes = self.workload.workload.classes
+        decoding = self.phase is not Phase.PREFILL
+        return tuple((each.prompt_tokens, each.output_tokens) for each in classes) if decoding else None
+
     def key(self) -> Hashable:
-        """All that decides the prices and has a hash, which precisions and the rules of servers have not.
+        """All but lengths that decides the prices and has a hash, which precisions and rules of servers have not.
 
         The least speed, the demand and the length of the first token's wait change no price.
         """
-        classes = self.workload.workload.classes
-        decoding = self.phase is not Phase.PREFILL
-        lengths = tuple((each.prompt_tokens, each.output_tokens) for each in classes) if decoding else None
         return (
             self.pools,
             self.accelerator,
             self.phase,
-            lengths,
             self.phase is Phase.COLOCATED and self.limited,
             self.workload.design_space.batches,
             self.workload.model_error,
         )
+
+    def differs_in_lengths(self, other: TableRequest) -> bool:
+        """Whether it differs from one with the same key in nothing else."""
+        if self.precision != other.precision or len(self.asked) != len(other.asked):
+            return False
+        return all(replace(one, context=two.context) == two for one, two in zip(self.asked, other.asked, strict=True))
 
     @property
     def limited(self) -> bool:
@@ -91,52 +102,81 @@ class KnownTables:
 
     def find(self, request: TableRequest) -> Priced | None:
         """What was priced for the same; ``None`` where nothing was."""
-        for other, priced in self._found.get(request.key(), ()):
+        for other, priced in self._found.get((request.key(), request.lengths), ()):
             if (other.precision, other.asked) == (request.precision, request.asked):
                 return priced
         return None
 
     def keep(self, request: TableRequest, priced: Priced) -> None:
         """Remember what was priced."""
-        self._found.setdefault(request.key(), []).append((request, priced))
+        self._found.setdefault((request.key(), request.lengths), []).append((request, priced))
 
     def priced(self, request: TableRequest, ask: Ask = go_on) -> Priced:
         """What is known, or priced now."""
         found = self.find(request)
         if found is None:
-            found = price(request, ask)
+            (found,) = price([request], ask)
             self.keep(request, found)
         return found
 
 
-def price(request: TableRequest, ask: Ask = go_on) -> Priced:
-    """A table for each server: what it runs for every class of requests.
+def alike(requests: Iterable[TableRequest]) -> list[list[TableRequest]]:
+    """Requests that differ, those that differ in lengths alone together."""
+    known = KnownTables()
+    groups: dict[Hashable, list[list[TableRequest]]] = {}
+    for request in requests:
+        if known.find(request) is not None:
+            continue
+        known.keep(request, ((), Counter()))
+        near = groups.setdefault(request.key(), [])
+        group = next((each for each in near if request.differs_in_lengths(each[0])), None)
+        if group is None:
+            near.append([request])
+        else:
+            group.append(request)
+    return [group for near in groups.values() for group in near]
+
+
+def price(requests: Sequence[TableRequest], ask: Ask = go_on) -> list[Priced]:
+    """Tables for each request, which differ in lengths alone: one for each server, of all classes of requests.
 
     Where a cache moves between instances, which server it is matters, so each has all of its setups; elsewhere setups
     that several servers run alike are those of one.
     """
-    workload, phase, precision = request.workload, request.phase, request.precision
-    reasons: Counter[str] = Counter()
-    offered: list[list[Family]] = []
-    for each in request.asked:
+    first = requests[0]
+    phase, precision, workload = first.phase, first.precision, first.workload
+    reasons: list[Counter[str]] = [Counter() for _ in requests]
+    offered: list[list[list[Family]]] = [[] for _ in requests]
+    for asked in zip(*(request.asked for request in requests), strict=True):
         ask()
-        families, rejected = build_families(each, (0, request.accelerator), precision)
-        offered.append(families)
-        reasons.update(rejected)
-    chosen = distinct_in_time(offered, limited=request.limited) if phase is Phase.COLOCATED else offered
-    tables = []
-    for server in range(len(offered[0])):
-        setups: list[PhaseSetups] = []
-        for request_class, families in zip(workload.workload.classes, chosen, strict=True):
-            ask()
-            if phase is Phase.PREFILL:
-                setups.append(prefill_setups(families[server]))
-            else:
-                output, batches = float(request_class.output_tokens), workload.design_space.batches
-                setups.append(decoding_setups(families[server], phase, output, batches, ask))
-        numbered = _numbered(request.pools, phase, precision[1], setups, offered)
-        tables.append(replace(numbered, margin=margin_of(workload.model_error, request.accelerator)))
-    return tables, reasons
+        for at, (families, rejected) in enumerate(build_alike(asked, (0, first.accelerator), precision)):
+            offered[at].append(families)
+            reasons[at].update(rejected)
+    chosen = offered
+    if phase is Phase.COLOCATED:
+        chosen = [distinct_in_time(families, limited=first.limited) for families in offered]
+    margin = margin_of(workload.model_error, first.accelerator)
+    tables: list[list[SetupTable]] = [[] for _ in requests]
+    for server in range(len(offered[0][0])):
+        of_classes = [
+            _priced(requests, [families[at][server] for families in chosen], at, ask) for at in range(len(first.asked))
+        ]
+        for at, setups in enumerate(zip(*of_classes, strict=True)):
+            numbered = _numbered(first.pools, phase, precision[1], setups, offered[at])
+            tables[at].append(replace(numbered, margin=margin))
+    return list(zip(tables, reasons, strict=True))
+
+
+def _priced(
+    requests: Sequence[TableRequest], families: Sequence[Family], class_index: int, ask: Ask
+) -> Sequence[PhaseSetups]:
+    """Setups of one server for one class of each request."""
+    ask()
+    first = requests[0]
+    if first.phase is Phase.PREFILL:
+        return prefill_setups(families)
+    output = [request.workload.workload.classes[class_index].output_tokens for request in requests]
+    return decoding_setups(families, first.phase, output, first.workload.design_space.batches, ask)
 
 
 def keeping_setups(table: SetupTable, kept: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:
@@ -164,12 +204,20 @@ def _numbered(
 ) -> SetupTable:
     """A table in which setups alike in every class have one number."""
     keys = [each.keys() for each in setups]
-    _, number = np.unique(np.vstack(keys), axis=0, return_inverse=True)
-    number = number.reshape(-1)
+    number = _numbers(np.vstack(keys))
     parts = np.split(number, np.cumsum([len(key) for key in keys])[:-1])
     count = int(number.max()) + 1 if len(number) else 0
     families = tuple(map(tuple, offered))
     return SetupTable(alike, phase, precision, setups[0].family.engine, tuple(setups), tuple(parts), count, families)
+
+
+def _numbers(keys: Integers) -> Rows:
+    """Number of each row among the different ones in their order; as ``numpy.unique`` does it for rows as bytes."""
+    order = np.lexsort(keys.T[::-1])
+    rows = keys[order]
+    number = np.zeros(len(keys), dtype=np.intp)
+    number[order[1:]] = np.cumsum((rows[1:] != rows[:-1]).any(axis=1))
+    return number
 
 
 def _family_request(workload: ResolvedWorkload, request_class: RequestClass, phase: Phase) -> FamilyRequest:

@@ -30,6 +30,14 @@ def take_rows(table: Table, rows: NDArray[np.intp]) -> Table:
     )
 
 
+def split_rows(table: Table, counts: Sequence[int]) -> list[Table]:
+    """Tables of so many rows each, in order: views of one that has as many together."""
+    ends = np.cumsum(counts).tolist()
+    # Of slices NumPy makes views; they are taken like rows that are numbered.
+    parts: list[Any] = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+    return [take_rows(table, part) for part in parts]
+
+
 def stack_rows(tables: Sequence[Table]) -> Table:
     """Put tables of the same columns together, in order; columns that are no arrays are those of the first."""
     kind = type(tables[0])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
 
 from ieco_opt.performance.collectives import Array
 
@@ -44,6 +47,11 @@ class Traffic:
             prompt_tokens=prompt_tokens,
             prefix_tokens=prefix_tokens,
         )
+
+
+def repeated(traffics: Sequence[Traffic], counts: Sequence[int]) -> Traffic:
+    """Several of scalars as one, each for so many setups, in order."""
+    return Traffic(*(np.repeat(np.array(figures), counts) for figures in zip(*map(astuple, traffics), strict=True)))
 
 
 def decode_traffic(tokens: Figure, cached_from: Figure, cached_to: Figure | None = None) -> Traffic:
