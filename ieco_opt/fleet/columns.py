@@ -12,8 +12,9 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.setups import Integers
 from ieco_opt.engines import Profile
-from ieco_opt.fleet.instances import PhaseSetups, Service
+from ieco_opt.fleet.instances import PhaseSetups, Service, stacked
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import OperatingPoint, RequestClass, ResolvedWorkload
 
@@ -79,6 +80,74 @@ class SetupTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """Tables of one phase as one, to read off at once: on short arrays calls, not arithmetic, take the time.
+
+    Attributes
+    ----------
+    setups
+        For each class those of one table after those of another; the family is that of the first.
+    row
+        For each class the row of every setup in its own table.
+    key
+        As in the tables; numbers go on from one table to the next.
+    table, gpus, size
+        Table and GPUs of every number, and a number for both, rising.
+    """
+
+    tables: tuple[SetupTable, ...]
+    setups: tuple[PhaseSetups, ...]
+    row: tuple[Rows, ...]
+    key: tuple[Rows, ...]
+    table: Rows
+    gpus: Integers
+    size: Rows
+
+    @classmethod
+    def of(cls, tables: Sequence[SetupTable]) -> Shelf:
+        """Some tables of one workload and phase."""
+        counts = [table.count for table in tables]
+        first = np.cumsum([0, *counts[:-1]])
+        setups, row, key = [], [], []
+        gpus = np.zeros(sum(counts), dtype=np.int64)
+        for class_index in range(len(tables[0].setups)):
+            keys = [table.key[class_index] for table in tables]
+            setups.append(stacked([table.setups[class_index] for table in tables]))
+            row.append(np.concatenate([np.arange(len(each)) for each in keys]))
+            key.append(np.concatenate([each + begin for each, begin in zip(keys, first, strict=True)]))
+            gpus[key[-1]] = setups[-1].degrees.gpus
+        table = np.repeat(np.arange(len(tables)), counts)
+        _, size = np.unique(table * (gpus.max(initial=0) + 1) + gpus, return_inverse=True)
+        return cls(tuple(tables), tuple(setups), tuple(row), tuple(key), table, gpus, size)
+
+    @property
+    def count(self) -> int:
+        """Setups of all tables, those alike in every class once."""
+        return len(self.table)
+
+    @property
+    def phase(self) -> Phase:
+        """That of the tables."""
+        return self.tables[0].phase
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """Shelves of the tables that were read off together so far; workloads that share tables share them."""
+
+    _found: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
+
+    def of(self, tables: Sequence[SetupTable]) -> Shelf:
+        """The shelf of some tables."""
+        # Tables have no hash. In another process, where they have other numbers, what is found is not theirs.
+        numbers = tuple(map(id, tables))
+        found = self._found.get(numbers)
+        if found is None or tuple(map(id, found.tables)) != numbers:
+            found = self._found[numbers] = Shelf.of(tables)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """Columns of instances that one workload can use.
 
@@ -96,6 +165,7 @@ class Candidates:
     tables: tuple[SetupTable, ...]
     points: tuple[tuple[tuple[OperatingPoint, tuple[int, ...]], ...], ...]
     rejected: dict[str, dict[Phase, Counter[str]]]
+    shelves: Shelves = field(default_factory=Shelves, compare=False, repr=False)
 
     @property
     def phases(self) -> list[Phase]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
-from ieco_opt.fleet.columns import CacheForm, Candidates, Column, SetupTable
+from ieco_opt.fleet.columns import CacheForm, Candidates, Column, Shelf
 from ieco_opt.fleet.instances import Bounds
 from ieco_opt.fleet.placement import copies_within
 from ieco_opt.performance.collectives import Array
@@ -35,27 +35,42 @@ def pareto_rows(criteria: Array) -> Rows:
     return np.array(kept, dtype=np.intp)
 
 
-def hopeful(table: SetupTable, bounds: Sequence[Bounds], *, frugal: bool) -> NDArray[np.bool_]:
+def best_of_sizes(criteria: Array, size: Rows) -> Rows:
+    """Rows that none of their size matches or exceeds in every criterion, one of equal ones, by size."""
+    order = np.lexsort((-criteria[:, 0], size))
+    begins = np.flatnonzero(np.diff(size[order], prepend=-1))
+    first = order[begins]
+    counts = np.diff(begins, append=len(order))
+    # Where sizes differ in the first criterion alone, which is the rule, the best in it is the best.
+    differs = (criteria[order, 1:] != np.repeat(criteria[first, 1:], counts, axis=0)).any(axis=1)
+    several = np.logical_or.reduceat(differs, begins) if len(begins) else differs
+    kept = [first[~several]]
+    for begin, count in zip(begins[several].tolist(), counts[several].tolist(), strict=True):
+        rows = np.sort(order[begin : begin + count])
+        kept.append(rows[pareto_rows(criteria[rows])])
+    best = np.concatenate(kept)
+    return best[np.argsort(size[best], kind="stable")]
+
+
+def hopeful(shelf: Shelf, bounds: Sequence[Bounds], *, frugal: bool) -> NDArray[np.bool_]:
     """Setups that may be the best of their size: none serves, at the least, more than they do at the most.
 
     Generating instances of a size take a cache as quickly, so that what they serve is all that sets them apart, unless
-    it is also energy. The numbers of the table, shape (count,).
+    it is also energy. The numbers of the shelf, shape (count,).
     """
-    every = np.ones(table.count, dtype=bool)
-    if frugal or table.phase is Phase.PREFILL or not table.count:
+    every = np.ones(shelf.count, dtype=bool)
+    if frugal or shelf.phase is Phase.PREFILL or not shelf.count:
         return every
-    least, most = (np.zeros((table.count, len(bounds))) for _ in range(2))
-    gpus = np.zeros(table.count)
-    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
+    least, most = (np.zeros((shelf.count, len(bounds))) for _ in range(2))
+    for class_index, key in enumerate(shelf.key):
         least[key, class_index], most[key, class_index] = bounds[class_index].least, bounds[class_index].most
-        gpus[key] = setups.degrees.gpus
-    sizes, of_size = np.unique(gpus, return_inverse=True)
+    sizes = int(shelf.size.max()) + 1
     if len(bounds) == 1:
-        best = np.zeros(len(sizes))
-        np.maximum.at(best, of_size, least[:, 0])
-        return np.asarray(most[:, 0] * _ROUNDED >= best[of_size])
-    for size in range(len(sizes)):
-        rows = np.flatnonzero(of_size == size)
+        best = np.zeros(sizes)
+        np.maximum.at(best, shelf.size, least[:, 0])
+        return np.asarray(most[:, 0] * _ROUNDED >= best[shelf.size])
+    for size in range(sizes):
+        rows = np.flatnonzero(shelf.size == size)
         for one in least[rows[pareto_rows(least[rows])]]:
             # A class that is not served needs no transfer, so only setups that serve the same classes are compared.
             none = (most[rows] == 0.0) & (one == 0.0)

@@ -159,7 +159,7 @@ class DecodingSetups:
         return Bounds(least, most)
 
     def capacities_of(self, service: Service, rows: Rows) -> Capacities:
-        """The capacities of some setups that can serve the class: the best batch is above one rung and below the next."""
+        """The capacities of some setups that can serve the class: the best batch is between two rungs."""
         part = self.take(rows)
         if self.batches is not None:
             return part.capacities(service)
@@ -310,6 +310,27 @@ class PrefillSetups:
 
 
 PhaseSetups = DecodingSetups | PrefillSetups
+
+
+def stacked(setups: Sequence[PhaseSetups]) -> PhaseSetups:
+    """Setups of several tables, for one class of requests in one phase, as one; the family is that of the first."""
+    first = setups[0]
+    if isinstance(first, PrefillSetups):
+        of_prefill = [each for each in setups if isinstance(each, PrefillSetups)]
+        return PrefillSetups(
+            family=replace(first.family, setups=stack_rows([each.family.setups for each in of_prefill])),
+            time=stack_rows([each.time for each in of_prefill]),
+            front_s=np.concatenate([each.front_s for each in of_prefill]),
+            transfer_s=np.concatenate([each.transfer_s for each in of_prefill]),
+        )
+    decoding = [each for each in setups if isinstance(each, DecodingSetups)]
+    return replace(
+        first,
+        alternatives=stack_rows([each.alternatives for each in decoding]),
+        tokens_per_pass=np.concatenate([each.tokens_per_pass for each in decoding]),
+        transfer_s=np.concatenate([each.transfer_s for each in decoding]),
+        _priced=_Priced(),
+    )
 
 
 def decoding_setups(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ieco_opt.design_space.asking import Ask
 from ieco_opt.fleet.columns import Candidates
-from ieco_opt.fleet.pricing import build_candidates, columns_of_table
+from ieco_opt.fleet.pricing import build_candidates, columns_of_tables
 from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, price, table_requests
 from ieco_opt.scenario import ResolvedFleet
 
@@ -67,8 +67,7 @@ def price_piece(piece: Sequence[TableRequest], frugal: bool) -> list[Priced]:
     priced = [each for request in piece for each in price([request])]
     tables = tuple(table for found, _ in priced for table in found)
     candidate = Candidates(piece[0].workload, tables, (), {})
-    for at in range(len(tables)):
-        columns_of_table(candidate, 0, at, 1.0, frugal=frugal)
+    columns_of_tables(candidate, 0, range(len(tables)), 1.0, frugal=frugal)
     return priced
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, any_conflict, phases_of
-from ieco_opt.fleet.dominance import hopeful, nondominated, pareto_rows, without_pairing
+from ieco_opt.fleet.columns import Candidates, Column, Origin, SetupTable, Shelf, any_conflict, phases_of
+from ieco_opt.fleet.dominance import best_of_sizes, hopeful, nondominated, without_pairing
 from ieco_opt.fleet.instances import Capacities, PrefillSetups, Service
 from ieco_opt.fleet.tables import KnownTables, table_requests
 from ieco_opt.performance.collectives import Array
@@ -40,7 +40,7 @@ def build_candidates(
         name = (index,) if point.request_class is None else (point.kind, point.phase, point.gpus)
         if Phase(point.phase) in phases:
             grouped.setdefault(name, []).append((point, suits))
-    return Candidates(workload, tuple(tables), tuple(map(tuple, grouped.values())), rejected)
+    return Candidates(workload, tuple(tables), tuple(map(tuple, grouped.values())), rejected, known.shelves)
 
 
 def columns_at(
@@ -64,11 +64,14 @@ def columns_at(
     """
     service, phases = candidate.service(speed_factor), candidate.phases
     mine = [pool for pool in candidate.workload.pools if on is None or pool in on]
-    listed: list[tuple[SetupTable, list[Column]]] = []
-    for at, table in enumerate(candidate.tables):
-        ask()
-        if table.phase in phases and not set(mine).isdisjoint(table.pools):
-            listed.append((table, columns_of_table(candidate, index, at, speed_factor, frugal=frugal)))
+    tables = [
+        (at, table)
+        for at, table in enumerate(candidate.tables)
+        if table.phase in phases and not set(mine).isdisjoint(table.pools)
+    ]
+    ask()
+    read = columns_of_tables(candidate, index, [at for at, _ in tables], speed_factor, frugal=frugal)
+    listed = [(table, columns) for (_, table), columns in zip(tables, read, strict=True)]
     found: list[Column] = []
     for pool in mine:
         ask()
@@ -109,66 +112,85 @@ def fastest_speed(candidate: Candidates, unknown: float = math.inf) -> float:
     return max(speeds, default=0.0)
 
 
-def columns_of_table(candidate: Candidates, index: int, at: int, speed_factor: float, *, frugal: bool) -> list[Column]:
-    """Columns of a table on the first of its pools; read off once for questions that differ in other things."""
+def columns_of_tables(
+    candidate: Candidates, index: int, positions: Sequence[int], speed_factor: float, *, frugal: bool
+) -> list[list[Column]]:
+    """Columns of each of some tables on the first of its pools; read off once for questions that differ elsewhere."""
+    keys = {at: (_service_of(candidate, at, speed_factor), frugal) for at in positions}
+    unread: dict[tuple[Phase, Service], list[int]] = {}
+    for at, key in keys.items():
+        table = candidate.tables[at]
+        if key not in table.columns:
+            unread.setdefault((table.phase, key[0]), []).append(at)
+    for (_, service), together in unread.items():
+        shelf = candidate.shelves.of([candidate.tables[at] for at in together])
+        read: list[list[Column]] = [[] for _ in together]
+        for on, column in _shelf_columns(shelf, index, together, service, frugal=frugal):
+            read[on].append(column)
+        for table, at, columns in zip(shelf.tables, together, read, strict=True):
+            table.columns[keys[at]] = columns
+    return [_in_place(candidate.tables[at].columns[key], index, at) for at, key in keys.items()]
+
+
+def _service_of(candidate: Candidates, at: int, speed_factor: float) -> Service:
     table = candidate.tables[at]
     service = candidate.service(speed_factor, table.margin)
-    if table.phase is Phase.PREFILL:
-        # No speed is asked of what generates nothing.
-        service = replace(service, max_latency_s=math.inf)
-    key = service, frugal
-    if key not in table.columns:
-        table.columns[key] = list(_table_columns(candidate, index, at, table, service, frugal=frugal))
-    found = table.columns[key]
-    if found and (found[0].workload, found[0].origin.table) != (index, at):
-        # A table stands in several fleets, and not always in the same place.
-        found = [replace(each, workload=index, origin=replace(each.origin, table=at)) for each in found]
-    return found
+    # No speed is asked of what generates nothing.
+    return replace(service, max_latency_s=math.inf) if table.phase is Phase.PREFILL else service
 
 
-def _table_columns(
-    candidate: Candidates, index: int, at: int, table: SetupTable, service: Service, *, frugal: bool
-) -> Iterator[Column]:
-    """Columns of a table on the first of its pools, the best for each number of GPUs by what they serve.
+def _in_place(columns: list[Column], index: int, at: int) -> list[Column]:
+    """Columns of a table that stands in several fleets, and not always in the same place."""
+    if not columns or (columns[0].workload, columns[0].origin.table) == (index, at):
+        return columns
+    return [replace(each, workload=index, origin=replace(each.origin, table=at)) for each in columns]
 
-    ``frugal``: and by the energy that a request takes, which is as its busy time where GPUs are as many.
+
+def _shelf_columns(
+    shelf: Shelf, index: int, positions: Sequence[int], service: Service, *, frugal: bool
+) -> Iterator[tuple[int, Column]]:
+    """Columns of tables (at some positions of a workload) on the first of their pools, each with its table.
+
+    They are the best of each table for each number of GPUs by what they serve. ``frugal``: and by the energy that a
+    request takes, which is as its busy time where GPUs are as many.
     """
-    classes = len(candidate.classes)
-    served, room, moved, busy = (np.zeros((table.count, classes)) for _ in range(4))
-    batch, row = np.zeros((table.count, classes), dtype=np.int64), np.full((table.count, classes), -1)
-    gpus = np.zeros(table.count, dtype=np.int64)
-    bounds = [setups.bounds(service) for setups in table.setups]
-    good = hopeful(table, bounds, frugal=frugal)
-    for class_index, (setups, key) in enumerate(zip(table.setups, table.key, strict=True)):
+    classes = len(shelf.setups)
+    served, room, moved, busy = (np.zeros((shelf.count, classes)) for _ in range(4))
+    batch, row = np.zeros((shelf.count, classes), dtype=np.int64), np.full((shelf.count, classes), -1)
+    bounds = [setups.bounds(service) for setups in shelf.setups]
+    good = hopeful(shelf, bounds, frugal=frugal)
+    for class_index, (setups, key) in enumerate(zip(shelf.setups, shelf.key, strict=True)):
         rows = np.flatnonzero((bounds[class_index].most > 0.0) & good[key])
         if len(rows):
             capacities = setups.capacities_of(service, rows)
-            _put(capacities, key[rows], rows, class_index, service, served, room, moved, batch, busy, row)
-            gpus[key[rows]] = setups.degrees.gpus[rows].astype(np.int64)
+            own = shelf.row[class_index][rows]
+            _put(capacities, key[rows], own, class_index, service, served, room, moved, batch, busy, row)
     serves = np.flatnonzero((served > 0.0).any(axis=1))
-    best = [
-        rows if len(rows) == 1 else rows[pareto_rows(_criteria(rows, served, room, moved, busy, frugal=frugal))]
-        for size in sorted(set(gpus[serves].tolist()))
-        if len(rows := serves[gpus[serves] == size])
-    ]
-    kept = np.concatenate([np.empty(0, dtype=np.intp), *best])
-    form = table.cache_form
-    told = (served[kept] / table.margin, room[kept], moved[kept], batch[kept], busy[kept], row[kept])
-    for size, *each in zip(gpus[kept].tolist(), *(column.tolist() for column in told), strict=True):
+    criteria = _criteria(serves, served, room, moved, busy, frugal=frugal)
+    kept = serves[best_of_sizes(criteria, shelf.size[serves])]
+    margins = np.array([table.margin for table in shelf.tables])[shelf.table[kept]]
+    forms = [table.cache_form for table in shelf.tables]
+    told = (served[kept] / margins[:, None], room[kept], moved[kept], batch[kept], busy[kept], row[kept])
+    sized = zip(shelf.table[kept].tolist(), shelf.gpus[kept].tolist(), strict=True)
+    for (on, gpus), *each in zip(sized, *(column.tolist() for column in told), strict=True):
         serves_s, room_s, moved_s, batches, busy_s, taken = map(tuple, each)
-        yield Column(
-            workload=index,
-            pool=table.pools[0],
-            phase=table.phase,
-            gpus=size,
-            requests_per_s=serves_s,
-            room_s=room_s,
-            transfer_s=moved_s,
-            batch=batches,
-            busy_s=busy_s,
-            origin=Origin(at, taken),
-            cache_form=form,
-            margin=table.margin,
+        table = shelf.tables[on]
+        yield (
+            on,
+            Column(
+                workload=index,
+                pool=table.pools[0],
+                phase=table.phase,
+                gpus=gpus,
+                requests_per_s=serves_s,
+                room_s=room_s,
+                transfer_s=moved_s,
+                batch=batches,
+                busy_s=busy_s,
+                origin=Origin(positions[on], taken),
+                cache_form=forms[on],
+                margin=table.margin,
+            ),
         )
 
 
@@ -183,7 +205,7 @@ def _criteria(rows: Rows, served: Array, room: Array, moved: Array, busy: Array,
 def _put(
     capacities: Capacities,
     key: Rows,
-    rows: Rows,
+    own: Rows,
     class_index: int,
     service: Service,
     served: Array,
@@ -193,12 +215,12 @@ def _put(
     busy: Array,
     row: Rows,
 ) -> None:
-    """Enter what some setups (``rows``) of one class offer into the tables over all setups of a table."""
+    """Enter what some setups of one class (in rows of their ``own`` tables) offer into the tables of a shelf."""
     good = np.flatnonzero(capacities.requests_per_s > 0.0)
     served[key[good], class_index] = capacities.requests_per_s[good]
     batch[key[good], class_index] = capacities.batch[good]
     busy[key[good], class_index] = capacities.busy_s[good]
-    row[key[good], class_index] = rows[good]
+    row[key[good], class_index] = own[good]
     # Without a limit on the first token any transfer will do, and counting it would only multiply columns.
     if np.isfinite(service.max_time_to_first_token_s):
         room[key[good], class_index] = service.max_time_to_first_token_s - capacities.first_token_s[good]

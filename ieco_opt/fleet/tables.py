@@ -17,7 +17,7 @@ from ieco_opt.design_space.building import FamilyRequest, build_alike, distinct_
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.fleet.columns import SetupTable, phases_of
+from ieco_opt.fleet.columns import SetupTable, Shelves, phases_of
 from ieco_opt.fleet.instances import PhaseSetups, decoding_setups, prefill_setups
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
@@ -98,6 +98,7 @@ def table_requests(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) ->
 class KnownTables:
     """What was priced already: workloads that ask the same of an accelerator share it."""
 
+    shelves: Shelves = field(default_factory=Shelves)
     _found: dict[Hashable, list[tuple[TableRequest, Priced]]] = field(default_factory=dict)
 
     def find(self, request: TableRequest) -> Priced | None:

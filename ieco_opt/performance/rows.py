@@ -101,5 +101,13 @@ def _taken(column: Any, rows: NDArray[np.intp]) -> Any:
 def _stacked(columns: list[Any]) -> Any:
     first = columns[0]
     if isinstance(first, np.ndarray):
+        if not any(map(any, (each.strides for each in columns))):
+            # One value stands for all of each column, as zero does where nothing is.
+            rows = sum(map(len, columns))
+            return (
+                np.broadcast_to(first.flat[0], (rows, *first.shape[1:]))
+                if first.size
+                else np.zeros((rows, *first.shape[1:]))
+            )
         return np.concatenate(columns)
     return stack_rows(columns) if _is_table(type(first)) else first  # type: ignore[arg-type]
