@@ -191,13 +191,10 @@ class Family:
 
     def prompt_times(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> PromptTimes:
         """What the time to first token of setups is made of, beside drafts or plain."""
-        prompt_s = self._prompt_s(setups, drafts) if self.context.reads_prompts else None
-        return self._prompt_times(self.setups.degrees.take(setups), draft_tokens, prompt_s)
-
-    def _prompt_times(self, degrees: Degrees, draft_tokens: int, prompt_s: Array | None) -> PromptTimes:
-        if prompt_s is None:
-            return PromptTimes.none(len(degrees.stage_ranks))
-        per_pass = 1.0 / self.factor(draft_tokens)
+        if not self.context.reads_prompts:
+            return PromptTimes.none(len(setups))
+        degrees, per_pass = self.setups.degrees.take(setups), 1.0 / self.factor(draft_tokens)
+        prompt_s = self._prompt_s(setups, drafts)
         return PromptTimes.of(self.accelerator, degrees, prompt_s, per_pass, self.context.output_tokens)
 
     def _prompt_s(self, setups: Rows, drafts: Rows | None) -> Array:
@@ -284,15 +281,14 @@ class Family:
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
         model = self.model_pass(setups, draft_tokens)
-        prompt_s = self._prompt_s(setups, drafts) if self.context.reads_prompts else None
-        return self._alternatives(setups, draft_tokens, drafts, model, prompt_s)
+        return self._alternatives(setups, draft_tokens, drafts, model, self.prompt_times(setups, draft_tokens, drafts))
 
-    def plain(self, model: PassTime, prompt_s: Array | None) -> Alternatives:
-        """Every setup without a draft, whose passes are known, and seconds of a prompt's own where they are read."""
-        return self._alternatives(np.arange(len(self.setups)), 0, None, model, prompt_s)
+    def plain(self, model: PassTime, prompts: PromptTimes) -> Alternatives:
+        """Every setup without a draft, where its passes are known."""
+        return self._alternatives(np.arange(len(self.setups)), 0, None, model, prompts)
 
     def _alternatives(
-        self, setups: Rows, draft_tokens: int, drafts: Rows | None, model: PassTime, prompt_s: Array | None
+        self, setups: Rows, draft_tokens: int, drafts: Rows | None, model: PassTime, prompts: PromptTimes
     ) -> Alternatives:
         count = len(setups)
         degrees, factor = self.setups.degrees.take(setups), self.factor(draft_tokens)
@@ -319,7 +315,7 @@ class Family:
             model_share=np.full(count, within * factor),
             draft=draft,
             draft_share=np.full(count, within * (factor * self.proposals(draft_tokens))),
-            prompts=self._prompt_times(degrees, draft_tokens, prompt_s).slower(within),
+            prompts=prompts.slower(within),
             batch_step=self.setups.batch_step[setups],
             batch_min=low,
             batch_max=high,

@@ -127,9 +127,10 @@ class DecodingSetups:
 
     def keys(self) -> Integers:
         """Everything decided but the batch, one row a setup, so that setups of several classes can be matched."""
-        rows, draft = self.alternatives, _degree_columns(self.alternatives.draft_degrees)
-        spoken = (rows.draft_tokens > 0)[:, None]
-        return np.hstack([_degree_columns(rows.degrees), rows.draft_tokens[:, None], np.where(spoken, draft, 0)])
+        rows = self.alternatives
+        degrees, spoken = _degree_columns(rows.degrees), (rows.draft_tokens > 0)[:, None]
+        draft = np.where(spoken, _degree_columns(rows.draft_degrees), 0) if spoken.any() else np.zeros_like(degrees)
+        return np.hstack([degrees, rows.draft_tokens[:, None], draft])
 
     def capacities(self, service: Service) -> Capacities:
         """Largest batch of each setup that meets the service, and what it serves."""

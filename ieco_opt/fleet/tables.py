@@ -41,6 +41,8 @@ class TableRequest:
         With its position in the workload.
     asked
         What is asked for each class of requests.
+    lengths
+        Tokens of the prompt and the answer of each class; none where the prompt alone matters, which is in ``asked``.
     """
 
     workload: ResolvedWorkload
@@ -49,13 +51,7 @@ class TableRequest:
     precision: tuple[int, Precision]
     phase: Phase
     asked: tuple[FamilyRequest, ...]
-
-    @property
-    def lengths(self) -> Hashable:
-        """Tokens of prompts and answers of each class; none where the prompt alone matters, which is ``asked``."""
-        classes = self.workload.workload.classes
-        decoding = self.phase is not Phase.PREFILL
-        return tuple((each.prompt_tokens, each.output_tokens) for each in classes) if decoding else None
+    lengths: tuple[tuple[int, int], ...]
 
     def key(self) -> Hashable:
         """All but lengths that decides the prices and has a hash, which precisions and rules of servers have not.
@@ -63,6 +59,7 @@ class TableRequest:
         The least speed, the demand and the length of the first token's wait change no price.
         """
         return (
+            self.asked[0].model.name,
             self.pools,
             self.accelerator,
             self.phase,
@@ -87,11 +84,14 @@ def table_requests(workload: ResolvedWorkload, pools: Sequence[ResolvedPool]) ->
     """Tables of one workload: for every accelerator, precision and phase."""
     if workload.model is None:
         return
+    classes, phases = workload.workload.classes, phases_of(workload.workload.serving)
+    asked = {phase: tuple(_family_request(workload, each, phase) for each in classes) for phase in phases}
+    lengths = tuple((each.prompt_tokens, each.output_tokens) for each in classes)
     for accelerator, alike in _pools_of_hardware(workload, pools).items():
         for precision in enumerate(workload.precisions):
-            for phase in phases_of(workload.workload.serving):
-                asked = tuple(_family_request(workload, each, phase) for each in workload.workload.classes)
-                yield TableRequest(workload, alike, accelerator, precision, phase, asked)
+            for phase, of_phase in asked.items():
+                decoded = () if phase is Phase.PREFILL else lengths
+                yield TableRequest(workload, alike, accelerator, precision, phase, of_phase, decoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _priced(
     first = requests[0]
     if first.phase is Phase.PREFILL:
         return prefill_setups(families)
-    output = [request.workload.workload.classes[class_index].output_tokens for request in requests]
+    output = [request.lengths[class_index][1] for request in requests]
     return decoding_setups(families, first.phase, output, first.workload.design_space.batches, ask)
 
 
