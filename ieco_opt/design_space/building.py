@@ -13,7 +13,7 @@ from ieco_opt.catalog.precision import Precision
 from ieco_opt.catalog.types import Accelerator, Model, PaperModel
 from ieco_opt.design_space.alternatives import Rows
 from ieco_opt.design_space.families import DecodeContext, Drafts, Family, Speculation
-from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_setups
+from ieco_opt.design_space.setups import DegreeChoices, SetupRequest, Setups, capacity, enumerate_at, enumerate_setups
 from ieco_opt.performance import rules
 from ieco_opt.performance.architecture import Architecture, architecture
 from ieco_opt.performance.degrees import DECIDING, Degrees
@@ -79,13 +79,16 @@ def build_alike(
 ) -> list[tuple[list[Family], Counter[str]]]:
     """What :func:`build_families` makes of each of some requests that differ in their contexts alone."""
     found: list[tuple[list[Family], Counter[str]]] = [([], Counter()) for _ in requests]
-    for numbered in enumerate(_servers(requests[0], accelerator[1], precision[1])):
-        runs = _runs(requests[0], accelerator[1], precision[1], numbered)
-        for request, (families, reasons) in zip(requests, found, strict=True):
-            family, rejected = _build(request, accelerator, precision, runs)
-            families.append(family)
+    for number, server in enumerate(_servers(requests[0], accelerator[1], precision[1])):
+        asked = _asked(requests[0], accelerator[1], precision[1], server)
+        known = _validated(requests[0].model, asked.accelerator, precision[1])
+        listed = enumerate_at(asked, [request.context.cached_to for request in requests])
+        for request, (setups, refused), (families, reasons) in zip(requests, listed, found, strict=True):
+            own = replace(asked, resident_tokens=request.context.cached_to)
+            family, rejected = _family(request, accelerator, precision, own, setups)
+            families.append(replace(family, engine_index=number, validated=known))
             # What no server can help is met by every server, and counted once.
-            reasons |= rejected
+            reasons |= refused + rejected
     return found
 
 
@@ -98,51 +101,30 @@ def _servers(request: FamilyRequest, accelerator: Accelerator, precision: Precis
     return request.engines.servers(model, precision, accelerator, draft)
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """A server (with its number) that runs the model on its accelerator, whatever the lengths of requests."""
-
-    number: int
-    server: Server | None
-    hardware: Accelerator
-    shape: Architecture
-    validated: Validated | None
-
-
-def _runs(
-    request: FamilyRequest,
-    accelerator: Accelerator,
-    precision: Precision | None,
-    numbered_server: tuple[int, Server | None],
-) -> _Runs:
-    number, server = numbered_server
+def _asked(
+    request: FamilyRequest, accelerator: Accelerator, precision: Precision | None, server: Server | None
+) -> SetupRequest:
     hardware = accelerator if server is None else server.accelerator
-    return _Runs(
-        number=number,
-        server=server,
-        hardware=hardware,
-        shape=architecture(request.model, precision, hardware),
-        validated=_validated(request.model, hardware, precision),
-    )
-
-
-def _build(
-    request: FamilyRequest, accelerator: Numbered, precision: NumberedPrecision, runs: _Runs
-) -> tuple[Family, Counter[str]]:
-    hardware, shape, server = runs.hardware, runs.shape, runs.server
-    asked = SetupRequest(
-        architecture=shape,
+    return SetupRequest(
+        architecture=architecture(request.model, precision, hardware),
         accelerator=hardware,
         choices=request.choices,
         batch_min=request.batch_min,
         batch_max=request.batch_max,
         resident_tokens=request.context.cached_to,
         memory=_memory(request.memory, server),
-        kv_cache=None if precision[1] is None else precision[1].kv_cache,
+        kv_cache=None if precision is None else precision.kv_cache,
         batches=request.batches,
         server=server,
     )
-    setups, reasons = enumerate_setups(asked)
+
+
+def _family(
+    request: FamilyRequest, accelerator: Numbered, precision: NumberedPrecision, asked: SetupRequest, setups: Setups
+) -> tuple[Family, Counter[str]]:
+    """The family of some setups without those that are outside what the proofs cover, which are counted."""
+    hardware, shape = asked.accelerator, asked.architecture
+    reasons = Counter[str]()
     if hardware.calibration is None or not rules.is_deployable(shape):
         # With a calibration the bytes of activations do not count, and the experts of every setup do as assumed.
         setups, _, tiny = _priced(request, asked, setups)
@@ -158,14 +140,12 @@ def _build(
         context=request.context,
         speculation=request.speculation,
         memory=asked.memory,
-        server=server,
-        engine_index=runs.number,
-        validated=runs.validated,
+        server=asked.server,
         margin=margin_of(request.model_error, accelerator[1]),
         pessimistic=request.pessimistic,
         measure=request.measure,
     )
-    return family, +reasons
+    return family, reasons
 
 
 def _validated(model: Model | PaperModel, accelerator: Accelerator, precision: Precision | None) -> Validated | None:

@@ -86,8 +86,9 @@ class Setups:
 class SetupRequest:
     """What bounds the setups of one model on one accelerator.
 
-    ``batches`` are those that the scenario lists, ``None`` for any between; ``server`` is who runs it, ``None`` for the
-    equations alone.
+    ``resident_tokens`` are those that the cache of a sequence holds at most, of all setups or of each. ``batches`` are
+    those that the scenario lists, ``None`` for any between; ``server`` is who runs it, ``None`` for the equations
+    alone.
     """
 
     architecture: Architecture
@@ -95,7 +96,7 @@ class SetupRequest:
     choices: DegreeChoices
     batch_min: int
     batch_max: int
-    resident_tokens: float
+    resident_tokens: float | Array
     memory: ServerMemory
     kv_cache: str | None = None
     batches: tuple[int, ...] | None = None
@@ -109,17 +110,29 @@ class SetupRequest:
 
 def enumerate_setups(request: SetupRequest) -> tuple[Setups, Counter[str]]:
     """List the setups of ``request``, and count by reason those that are none."""
+    return enumerate_at(request, [request.resident_tokens])[0]
+
+
+def enumerate_at(request: SetupRequest, resident_tokens: Sequence[float | Array]) -> list[tuple[Setups, Counter[str]]]:
+    """What :func:`enumerate_setups` finds for each length of the cache of a sequence."""
     degrees, reasons = _degrees(request)
     if not request.admits_cache:
         reasons[NO_CACHE.format(request.accelerator.name)] += len(degrees.stage_ranks)
         degrees = degrees.take(np.zeros(0, dtype=np.intp))
-    setups = capacity(request, degrees)
+    lengths, count = len(resident_tokens), len(degrees.stage_ranks)
+    # Lengths one after the other in one array: for each of them alone calls would take the time.
+    asked = replace(request, resident_tokens=np.repeat(np.array(resident_tokens), count))
+    setups = capacity(asked, degrees.take(np.tile(np.arange(count), lengths)))
     whole = _has_whole_groups(request, setups)
     holds_none = ~_holds_some(request, setups)
-    for reason, wrong in ((NOT_WHOLE, ~whole), (NO_MEMORY, whole & holds_none)):
-        if wrong.any():
-            reasons[reason] += int(wrong.sum())
-    return setups.take(np.flatnonzero(whole & ~holds_none)), reasons
+    found = []
+    for at in range(lengths):
+        mine, counted = slice(at * count, (at + 1) * count), reasons.copy()
+        for reason, wrong in ((NOT_WHOLE, ~whole[mine]), (NO_MEMORY, (whole & holds_none)[mine])):
+            if wrong.any():
+                counted[reason] += int(wrong.sum())
+        found.append((setups.take(at * count + np.flatnonzero((whole & ~holds_none)[mine])), counted))
+    return found
 
 
 def capacity(request: SetupRequest, degrees: Degrees) -> Setups:
@@ -189,7 +202,9 @@ def _degrees(request: SetupRequest) -> _Found:
 
     if server is None:
         return listed()
-    return _started.of((request.accelerator.name, choices), (architecture, server), started)
+    # Accelerators of which the server asks the same share what it starts.
+    key = (choices, architecture.name, server.profile.name)
+    return _started.of(key, (architecture, server.decides_degrees), started)
 
 
 def _divided_degrees(architecture: Architecture, choices: DegreeChoices) -> _Found:

@@ -24,16 +24,20 @@ _RATIO = 2.0**0.5
 class Ladder:
     """Rungs of some setups, so many ``steps`` above the least batch, shape (rungs,), and no higher than the largest.
 
-    ``least``, ``most`` and ``step`` are those of the batches, shape (setups,); ``batch`` and ``latency_s`` have shape
-    (setups, rungs). Setups with fewer batches stand on their largest one on all rungs that are left.
+    ``least``, ``most`` and ``step`` are those of the batches, shape (setups,); ``latency_s`` has shape (setups, rungs).
+    Setups with fewer batches stand on their largest one on all rungs that are left.
     """
 
     least: Integers
     most: Integers
     step: Integers
     steps: Integers
-    batch: Integers
     latency_s: Array
+
+    @property
+    def batch(self) -> Integers:
+        """Batches of the rungs, shape (setups, rungs)."""
+        return _on_rungs(self.least, self.most, self.step, self.steps)
 
     def batch_of(self, rows: Rows, rungs: Integers) -> Integers:
         """The batches of some setups, each on a rung of its own."""
@@ -54,8 +58,12 @@ def build_ladder(alternatives: Alternatives) -> Ladder:
     """Price setups on their rungs."""
     least, most, step = alternatives.batch_min, alternatives.batch_max, alternatives.batch_step
     steps = np.array(_steps(int(((most - least) // step).max(initial=0))), dtype=np.int64)
-    batch = np.minimum(least[:, None] + step[:, None] * steps, most[:, None])
-    return Ladder(least, most, step, steps, batch, alternatives.latency_s(batch.astype(float)))
+    batch = _on_rungs(least, most, step, steps)
+    return Ladder(least, most, step, steps, alternatives.latency_s(batch.astype(float)))
+
+
+def _on_rungs(least: Integers, most: Integers, step: Integers, steps: Integers) -> Integers:
+    return np.asarray(np.minimum(least[:, None] + step[:, None] * steps, most[:, None]))
 
 
 @cache

@@ -18,7 +18,8 @@ from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import degree_choices, server_memory, speculation_of
 from ieco_opt.design_space.setups import Integers
 from ieco_opt.fleet.columns import SetupTable, Shelves, phases_of
-from ieco_opt.fleet.instances import PhaseSetups, decoding_setups, prefill_setups
+from ieco_opt.fleet.instances import PhaseSetups
+from ieco_opt.fleet.phase_setups import decoding_setups, prefill_setups
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase

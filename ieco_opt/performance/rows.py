@@ -101,13 +101,14 @@ def _taken(column: Any, rows: NDArray[np.intp]) -> Any:
 def _stacked(columns: list[Any]) -> Any:
     first = columns[0]
     if isinstance(first, np.ndarray):
-        if not any(map(any, (each.strides for each in columns))):
-            # One value stands for all of each column, as zero does where nothing is.
-            rows = sum(map(len, columns))
-            return (
-                np.broadcast_to(first.flat[0], (rows, *first.shape[1:]))
-                if first.size
-                else np.zeros((rows, *first.shape[1:]))
-            )
+        if _is_one_value(columns):
+            value = next(each.flat[0] for each in columns if each.size)
+            return np.broadcast_to(value, (sum(map(len, columns)), *first.shape[1:]))
         return np.concatenate(columns)
     return stack_rows(columns) if _is_table(type(first)) else first  # type: ignore[arg-type]
+
+
+def _is_one_value(columns: list[NDArray[Any]]) -> bool:
+    """Whether one value in memory stands for each of several columns, the same for all, as zero does for no draft."""
+    filled = [each for each in columns if each.size]
+    return not any(any(each.strides) for each in filled) and len({each.flat[0] for each in filled}) == 1

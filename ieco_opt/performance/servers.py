@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +100,11 @@ class Server:
     profile: Profile
     facts: EngineFacts
     accelerator: Accelerator
+
+    @property
+    def decides_degrees(self) -> Hashable:
+        """All that decides which degrees it starts, and their layouts: of the accelerator no more than this."""
+        return self.profile, self.facts, self.accelerator.node_size, host_size(self.accelerator)
 
     def accepted(
         self, degrees: Degrees, exchange: NDArray[np.int64] | None = None
