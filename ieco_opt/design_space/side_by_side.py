@@ -1,6 +1,6 @@
-"""Families that differ in setups and lengths alone, priced together: on short arrays calls, not arithmetic, take time.
+"""Families of one model in one precision, priced together: on short arrays calls, not arithmetic, take the time.
 
-They are those of one model, precision, accelerator and server.
+They may differ in setups, in the lengths of requests, and in the server.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ieco_opt.catalog.types import Accelerator
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
+from ieco_opt.performance.architecture import Architecture
 from ieco_opt.performance.pass_time import pass_time
 from ieco_opt.performance.rows import split_rows, stack_rows
 from ieco_opt.performance.serving import PromptTimes
@@ -21,15 +23,42 @@ from ieco_opt.performance.traffic import Traffic, repeated
 
 def plain_alternatives(families: Sequence[Family]) -> list[Alternatives]:
     """Every setup of each family without a draft."""
-    together, counts = _together(families)
-    model = _timed(together, [family.context.useful for family in families], counts)
-    return split_rows(together.plain(model, _prompt_times(together, families, counts)), counts)
+    found: dict[int, Alternatives] = {}
+    for alike in _alike(families):
+        mine = [families[at] for at in alike]
+        together, counts = _together(mine)
+        model = _timed(together, [family.context.useful for family in mine], counts)
+        priced = together.plain(model, _prompt_times(together, mine, counts))
+        servers = np.repeat([family.engine_index for family in mine], counts)
+        found |= zip(alike, split_rows(replace(priced, engine=servers), counts), strict=True)
+    return [found[at] for at in range(len(families))]
 
 
 def timed(families: Sequence[Family], traffics: Sequence[Traffic]) -> list[PassTime]:
     """Pass times of every setup of each family under a traffic of scalars of its own."""
-    together, counts = _together(families)
-    return split_rows(_timed(together, traffics, counts), counts)
+    found: dict[int, PassTime] = {}
+    for alike in _alike(families):
+        together, counts = _together([families[at] for at in alike])
+        time = _timed(together, [traffics[at] for at in alike], counts)
+        found |= zip(alike, split_rows(time, counts), strict=True)
+    return [found[at] for at in range(len(families))]
+
+
+def _alike(families: Sequence[Family]) -> list[list[int]]:
+    """Positions of the families whose passes have the same constants, together."""
+    groups: list[list[int]] = []
+    for at, family in enumerate(families):
+        # They have no hash.
+        group = next((each for each in groups if _constants(families[each[0]]) == _constants(family)), None)
+        if group is None:
+            groups.append([at])
+        else:
+            group.append(at)
+    return groups
+
+
+def _constants(family: Family) -> tuple[Accelerator, Architecture]:
+    return family.accelerator, family.shape
 
 
 def _together(families: Sequence[Family]) -> tuple[Family, list[int]]:

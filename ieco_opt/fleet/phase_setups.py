@@ -1,4 +1,4 @@
-"""Setups of one server that can serve a class of requests in a phase, priced for several lengths of requests at once."""
+"""Setups that can serve a class of requests in a phase, priced for several lengths of requests at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decoding_setups(
     batches: tuple[int, ...] | None,
     ask: Ask = go_on,
 ) -> list[DecodingSetups]:
-    """Price the setups of families that differ in lengths alone, plain and with every draft setup."""
+    """Price the setups of families of one model, plain and with every draft setup."""
     found = []
     for family, tokens, plain in zip(families, output_tokens, plain_alternatives(families), strict=True):
         spaces = [plain]
@@ -51,7 +51,7 @@ def decoding_setups(
 
 
 def prefill_setups(families: Sequence[Family]) -> list[PrefillSetups]:
-    """Price the setups, which prefill prompts and do nothing else, of families that differ in lengths alone."""
+    """Price the setups of families of one model, which prefill prompts and do nothing else."""
     whole = [_taking_whole_prompts(family) for family in families]
     lengths = [(family.context.prompt_tokens, family.context.prefix_tokens) for family in whole]
     return [

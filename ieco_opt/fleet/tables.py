@@ -159,26 +159,28 @@ def price(requests: Sequence[TableRequest], ask: Ask = go_on) -> list[Priced]:
         chosen = [distinct_in_time(families, limited=first.limited) for families in offered]
     margin = margin_of(workload.model_error, first.accelerator)
     tables: list[list[SetupTable]] = [[] for _ in requests]
-    for server in range(len(offered[0][0])):
-        of_classes = [
-            _priced(requests, [families[at][server] for families in chosen], at, ask) for at in range(len(first.asked))
-        ]
-        for at, setups in enumerate(zip(*of_classes, strict=True)):
+    of_classes = [_priced(requests, [families[at] for families in chosen], at, ask) for at in range(len(first.asked))]
+    for at, of_servers in enumerate(zip(*of_classes, strict=True)):
+        for setups in zip(*of_servers, strict=True):
             numbered = _numbered(first.pools, phase, precision[1], setups, offered[at])
             tables[at].append(replace(numbered, margin=margin))
     return list(zip(tables, reasons, strict=True))
 
 
 def _priced(
-    requests: Sequence[TableRequest], families: Sequence[Family], class_index: int, ask: Ask
-) -> Sequence[PhaseSetups]:
-    """Setups of one server for one class of each request."""
+    requests: Sequence[TableRequest], offered: Sequence[Sequence[Family]], class_index: int, ask: Ask
+) -> list[Sequence[PhaseSetups]]:
+    """Setups for one class of each request, of every server, as its families are ``offered``."""
     ask()
-    first = requests[0]
+    first, servers = requests[0], len(offered[0])
+    families = [family for of_servers in offered for family in of_servers]
+    setups: Sequence[PhaseSetups]
     if first.phase is Phase.PREFILL:
-        return prefill_setups(families)
-    output = [request.lengths[class_index][1] for request in requests]
-    return decoding_setups(families, first.phase, output, first.workload.design_space.batches, ask)
+        setups = prefill_setups(families)
+    else:
+        output = [request.lengths[class_index][1] for request in requests for _ in range(servers)]
+        setups = decoding_setups(families, first.phase, output, first.workload.design_space.batches, ask)
+    return [setups[at : at + servers] for at in range(0, len(setups), servers)]
 
 
 def keeping_setups(table: SetupTable, kept: Callable[[Degrees], NDArray[np.bool_]]) -> SetupTable:

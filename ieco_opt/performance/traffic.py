@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class Traffic:
 
 def repeated(traffics: Sequence[Traffic], counts: Sequence[int]) -> Traffic:
     """Several of scalars as one, each for so many setups, in order."""
-    return Traffic(*(np.repeat(np.array(figures), counts) for figures in zip(*map(astuple, traffics), strict=True)))
+    names = (item.name for item in fields(Traffic))
+    return Traffic(*(np.repeat([getattr(each, name) for each in traffics], counts) for name in names))
 
 
 def decode_traffic(tokens: Figure, cached_from: Figure, cached_to: Figure | None = None) -> Traffic:
