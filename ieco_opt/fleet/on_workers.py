@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 from ieco_opt.design_space.asking import Ask
-from ieco_opt.fleet.columns import Candidates
+from ieco_opt.fleet.columns import Candidates, SetupTable
 from ieco_opt.fleet.pricing import build_candidates, columns_of_tables
-from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, price, table_requests
-from ieco_opt.scenario import ResolvedFleet
+from ieco_opt.fleet.tables import KnownTables, Priced, TableRequest, alike, price, table_requests
+from ieco_opt.scenario import ResolvedFleet, ResolvedWorkload
 
 _LOOK_S = 0.5
 """Seconds after which it is looked whether the search shall end, even if nothing is priced."""
+
+_AT_ONCE = 16
+"""Workloads of a model in one piece: priced together they take far less, and there must be pieces for all workers."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnWorkers:
     """Has tables priced by an executor, which is not shut down: what workloads can run on, by position.
 
-    A piece of work is a workload on one accelerator. What a lost worker does not price is priced here, so that nothing
-    is lost with it; an error of pricing itself is raised here.
+    A piece of work is some workloads of one model on one accelerator. What a lost worker does not price is priced here,
+    so that nothing is lost with it; an error of pricing itself is raised here.
     """
 
     executor: Executor
@@ -32,11 +35,11 @@ class OnWorkers:
         """Price every workload of a fleet; tables that several have in common once."""
         known = KnownTables()
         frugal = resolved.energy_matters()
-        pieces = list(_pieces(resolved))
+        pieces = _pieces(resolved)
         flying = deque(self._submitted(piece, frugal) for piece in pieces)
         try:
             for number, piece in enumerate(pieces, 1):
-                ask(f"pricing: {number} of {len(pieces)} workloads on an accelerator")
+                ask(f"pricing: {number} of {len(pieces)} models on an accelerator")
                 for request, priced in zip(piece, _awaited(flying[0], piece, frugal, ask), strict=True):
                     known.keep(request, priced)
                 flying.popleft()
@@ -63,28 +66,34 @@ def price_pickled(pickled: bytes) -> bytes:
 
 
 def price_piece(piece: Sequence[TableRequest], frugal: bool) -> list[Priced]:
-    """Price tables of one workload, and read off the columns of its service, which stay with them."""
-    priced = [each for request in piece for each in price([request])]
-    tables = tuple(table for found, _ in priced for table in found)
-    candidate = Candidates(piece[0].workload, tables, (), {})
-    columns_of_tables(candidate, 0, range(len(tables)), 1.0, frugal=frugal)
-    return priced
+    """Price tables, and read off the columns of the services of their workloads, which stay with them."""
+    known = KnownTables()
+    for group in alike(piece):
+        for request, priced in zip(group, price(group), strict=True):
+            known.keep(request, priced)
+    found = [known.priced(request) for request in piece]
+    of_workload: dict[int, tuple[ResolvedWorkload, list[SetupTable]]] = {}
+    for request, (tables, _) in zip(piece, found, strict=True):
+        of_workload.setdefault(id(request.workload), (request.workload, []))[1].extend(tables)
+    for workload, tables in of_workload.values():
+        candidate = Candidates(workload, tuple(tables), (), {})
+        columns_of_tables(candidate, 0, range(len(tables)), 1.0, frugal=frugal)
+    return found
 
 
-def _pieces(resolved: ResolvedFleet) -> Iterator[list[TableRequest]]:
-    """Requests that are not the same as others, by workload and accelerator."""
+def _pieces(resolved: ResolvedFleet) -> list[list[TableRequest]]:
+    """Requests that are not the same as others, by accelerator, model, and so many workloads."""
     distinct = KnownTables()
-    for workload in resolved.workloads:
-        piece: list[TableRequest] = []
+    pieces: dict[Hashable, list[TableRequest]] = {}
+    asking: dict[str, dict[int, int]] = {}
+    for at, workload in enumerate(resolved.workloads):
         for request in table_requests(workload, resolved.pools):
-            if piece and request.pools != piece[0].pools:
-                yield piece
-                piece = []
             if distinct.find(request) is None:
                 distinct.keep(request, ((), Counter()))
-                piece.append(request)
-        if piece:
-            yield piece
+                model = request.asked[0].model.name
+                number = asking.setdefault(model, {}).setdefault(at, len(asking[model]))
+                pieces.setdefault((model, number // _AT_ONCE, request.pools), []).append(request)
+    return list(pieces.values())
 
 
 def _awaited(future: Future[bytes] | None, piece: Sequence[TableRequest], frugal: bool, ask: Ask) -> list[Priced]:
