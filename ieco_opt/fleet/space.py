@@ -14,7 +14,7 @@ from ieco_opt.fleet.caps import Caps
 from ieco_opt.fleet.columns import MODES, Candidates, Column, conflicts, possible_modes
 from ieco_opt.fleet.placement import Nodes
 from ieco_opt.fleet.pricing import build_candidates, columns_at, fastest_speed
-from ieco_opt.fleet.tables import KnownTables, alike, price, table_requests
+from ieco_opt.fleet.tables import price_tables
 from ieco_opt.performance.energy import watts
 from ieco_opt.performance.serving import Phase
 from ieco_opt.scenario import ResolvedFleet, ResolvedPool, ResolvedWorkload
@@ -321,14 +321,8 @@ def build_fleet_space(
 ) -> FleetSpace:
     """Price what every workload could run on; of some (by position) it is ``known`` already."""
     limits = resolved.fleet.limits
-    known, tables = known or {}, KnownTables()
-    unknown = {id(each): at for at, each in enumerate(resolved.workloads) if at not in known}
-    for group in alike(
-        request for at in unknown.values() for request in table_requests(resolved.workloads[at], resolved.pools)
-    ):
-        ask(f"pricing: workload {unknown[id(group[0].workload)] + 1} of {len(resolved.workloads)}")
-        for request, priced in zip(group, price(group, ask), strict=True):
-            tables.keep(request, priced)
+    known = known or {}
+    tables = price_tables(resolved, known, ask)
     candidates = [
         known[at] if at in known else build_candidates(workload, resolved.pools, ask, tables)
         for at, workload in enumerate(resolved.workloads)

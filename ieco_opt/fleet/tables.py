@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from ieco_opt.fleet.phase_setups import decoding_setups, prefill_setups
 from ieco_opt.performance.degrees import Degrees
 from ieco_opt.performance.servers import EngineChoices
 from ieco_opt.performance.serving import Phase
-from ieco_opt.scenario import RequestClass, ResolvedPool, ResolvedWorkload
+from ieco_opt.scenario import RequestClass, ResolvedFleet, ResolvedPool, ResolvedWorkload
 from ieco_opt.scenario.margin import margin_of
 
 Priced = tuple[Sequence[SetupTable], Counter[str]]
@@ -137,6 +137,18 @@ def alike(requests: Iterable[TableRequest]) -> list[list[TableRequest]]:
         else:
             group.append(request)
     return [group for near in groups.values() for group in near]
+
+
+def price_tables(resolved: ResolvedFleet, known: Container[int], ask: Ask = go_on) -> KnownTables:
+    """Tables of all workloads of a fleet but those that are ``known``, by position."""
+    tables, workloads = KnownTables(), resolved.workloads
+    unknown = {id(workload): at for at, workload in enumerate(workloads) if at not in known}
+    requests = (each for at in unknown.values() for each in table_requests(workloads[at], resolved.pools))
+    for group in alike(requests):
+        ask(f"pricing: workload {unknown[id(group[0].workload)] + 1} of {len(workloads)}")
+        for request, priced in zip(group, price(group, ask), strict=True):
+            tables.keep(request, priced)
+    return tables
 
 
 def price(requests: Sequence[TableRequest], ask: Ask = go_on) -> list[Priced]:
