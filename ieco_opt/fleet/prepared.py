@@ -11,6 +11,7 @@ from ieco_opt.design_space.asking import Ask
 from ieco_opt.fleet.columns import Candidates
 from ieco_opt.fleet.pricing import build_candidates
 from ieco_opt.fleet.run import plan
+from ieco_opt.fleet.tables import price_tables
 from ieco_opt.pareto.prepared import PreparedDeployment
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fleet, ResolvedFleet, Scenario
@@ -32,7 +33,8 @@ class KeptCandidates:
     def of(self, resolved: ResolvedFleet, ask: Ask) -> dict[int, Candidates]:
         """Those of each workload by its position, where demands, prices, GPUs and caps may differ."""
         if not self._candidates:
-            found = (build_candidates(each, resolved.pools, ask) for each in resolved.workloads)
+            tables = price_tables(resolved, (), ask)
+            found = (build_candidates(each, resolved.pools, ask, tables) for each in resolved.workloads)
             self._candidates = tuple(found)
         pairs = zip(self._candidates, resolved.workloads, strict=True)
         return {at: replace(candidate, workload=asked) for at, (candidate, asked) in enumerate(pairs)}

@@ -18,6 +18,7 @@ from ieco_opt.design_space.starting import same_setups, starting
 from ieco_opt.fleet.columns import Candidates, SetupTable
 from ieco_opt.fleet.instances import DecodingSetups, PrefillSetups, Service
 from ieco_opt.fleet.pricing import build_candidates
+from ieco_opt.fleet.tables import price_tables
 from ieco_opt.pareto.describe import component_seconds, draft_of, exchange_number, names_of
 from ieco_opt.pareto.resident import resident, resident_of
 from ieco_opt.pareto.trusted import trusted, trusted_prefill
@@ -66,7 +67,8 @@ class PlanModel:
         """Everything that each workload could run on."""
         if self._given is not None:
             return dict(zip(self._workloads, self._given, strict=True))
-        return {name: build_candidates(each, self.resolved.pools) for name, each in self._workloads.items()}
+        tables, pools = price_tables(self.resolved, ()), self.resolved.pools
+        return {name: build_candidates(each, pools, known=tables) for name, each in self._workloads.items()}
 
     def problems(self, plan: FleetPlan) -> Iterator[str]:
         """Rows of a plan that do not exist, and figures that come out otherwise."""
