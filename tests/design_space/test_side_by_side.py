@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ieco_opt.design_space import setups
 from ieco_opt.design_space.building import FamilyRequest, build_alike, build_families
 from ieco_opt.design_space.families import DecodeContext, Family
 from ieco_opt.design_space.from_scenario import family_request
@@ -88,3 +89,23 @@ def test_tables_are_split_as_they_were_put_together() -> None:
     # No setup has a draft: one zero in memory stands for all of theirs.
     assert not any(together.draft.kernel_s.strides)
     assert all(_same(one, other) for one, other in zip(split_rows(together, counts), parts, strict=True))
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
+def test_accelerators_share_what_a_server_starts_only_where_it_asks_the_same(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = ["H100-SXM", "H200-SXM", "B200-SXM", "L40S", "GB200-NVL72", "A100-SXM-80GB"]
+    cards += [] if engine == "trtllm" else ["MI300X"]
+    scenario = {"model": "gpt-oss-120b", "weights": ["mxfp4"], "accelerators": cards, "engine": engine}
+    (request, *_), _, precision = _requests(scenario, colocated=True)
+    whole = {"version": 2, "kind": "deployment", "workload": {"prompt_tokens": 9000, "output_tokens": 100}}
+    accelerators = resolve(load_scenario_mapping(whole | scenario)).accelerators
+    shared = [build_families(request, (0, card), precision) for card in accelerators]
+    for card, (families, reasons) in zip(accelerators, shared, strict=True):
+        # Nothing is known of any other accelerator.
+        monkeypatch.setattr(setups, "_started", setups._Known())
+        own, own_reasons = build_families(request, (0, card), precision)
+        assert own_reasons == reasons
+        assert all(_same(one.setups, other.setups) for one, other in zip(families, own, strict=True))
+    assert len({len(families[0].setups) for families, _ in shared}) > 2
