@@ -47,7 +47,8 @@ def of_file(path: Path) -> str:
 
 def of_size(generator: Path, size: str, engine: str) -> str:
     """The row of a fleet that is drawn."""
-    mapping = drawn(generator, *map(int, size.split("x")), 1, 512)
+    workloads, pools = map(int, size.split("x"))
+    mapping = drawn(generator, workloads, pools, 1, 512)
     for row in mapping["workloads"]:
         row["engine"] = engine
     return _measured(f"{size} {engine}", load_fleet_mapping(mapping, max_setups=_MAX_SETUPS))
