@@ -223,7 +223,7 @@ def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: 
         middle = (lo + hi) / 2.0
         gap = np.zeros(len(cells))
         for time, share in ((part.model, part.model_share), (part.draft, part.draft_share)):
-            chord = _chord(time.memory_s, lo, hi)
+            chord = _chord(time.memory_s, np.stack([lo, hi], axis=1))
             gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
         wide = (gap > CHORD_ERROR * _least_seconds(part, limits, lo)) & (cells.hi > cells.lo)
         done.append(cells.where(~wide))
@@ -310,35 +310,27 @@ class LatencyLines:
 
 def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> LatencyLines:
     """Lines of segments whose batches are lo..hi; every argument has one entry a segment."""
-    low, high = lo.astype(float), hi.astype(float)
-    parts = {}
-    for name, time, share in (
-        ("model", alternatives.model, alternatives.model_share),
-        ("draft", alternatives.draft, alternatives.draft_share),
-    ):
-        apart = time.attention_slope_s + time.prompt_slope_s
-        launch = Line(time.kernel_s, apart) + _chord(time.network_s, low, high)
-        parts[name] = tuple(
-            line.scaled(share)
-            for line in (
-                launch,
-                _chord(time.memory_s, low, high),
-                _chord(time.arithmetic_s, low, high),
-                Line(np.zeros_like(apart), apart),
-            )
-        )
-    return LatencyLines(
-        launch_and_network=parts["model"][0] + parts["draft"][0],
-        apart=parts["model"][3] + parts["draft"][3],
-        memory=parts["model"][1],
-        arithmetic=parts["model"][2],
-        draft_memory=parts["draft"][1],
-        draft_arithmetic=parts["draft"][2],
-    )
+    ends = np.stack([lo, hi], axis=1).astype(float)
+    model = _lines_of_pass(alternatives.model, alternatives.model_share, ends)
+    if not alternatives.draft_share.any():
+        none = Line(np.zeros(len(lo)), np.zeros(len(lo)))
+        return LatencyLines(*model, draft_memory=none, draft_arithmetic=none)
+    launch, apart, *draft = _lines_of_pass(alternatives.draft, alternatives.draft_share, ends)
+    return LatencyLines(model[0] + launch, model[1] + apart, *model[2:], *draft)
 
 
-def _chord(value: Callable[[Array], Array], lo: Array, hi: Array) -> Line:
-    """The line through both ends: the function itself where it is affine, below it where it is concave."""
-    left, right = value(np.stack([lo, hi], axis=1)).T
+def _lines_of_pass(time: PassTime, share: Array, ends: Array) -> tuple[Line, Line, Line, Line]:
+    """Launch and network, what is apart, memory and arithmetic of one pass, times its share."""
+    apart = time.attention_slope_s + time.prompt_slope_s
+    launch = Line(time.kernel_s, apart) + _chord(time.network_s, ends)
+    lines = launch, Line(np.zeros_like(apart), apart), _chord(time.memory_s, ends), _chord(time.arithmetic_s, ends)
+    launch, apart, memory, arithmetic = (line.scaled(share) for line in lines)
+    return launch, apart, memory, arithmetic
+
+
+def _chord(value: Callable[[Array], Array], ends: Array) -> Line:
+    """The line through both ends, of shape (segments, 2): the function itself where it is affine, else below it."""
+    lo, hi = ends.T
+    left, right = value(ends).T
     slope = np.where(hi > lo, (right - left) / np.maximum(hi - lo, 1.0), 0.0)
     return Line(left - slope * lo, slope)

@@ -10,7 +10,7 @@ about 1e-6 and 1e7; the solver's tolerances are absolute.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -83,16 +83,19 @@ def build_program(data: ProgramData) -> ConcreteModel:
     model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=bounds)
     each = dict(zip(names, step.tolist(), strict=True))
     model.batch = pyo.Expression(expr=pyo.quicksum(each[name] * model.group_batch[name] for name in names))
+    lines = latency_lines(data.alternatives, data.lo, data.hi).of_groups(step)
+    rooflines = _rooflines(lines, lines.launch_and_network)
+    # A set that is named is made once, and not again for each constraint over it.
+    model.resources = pyo.Set(initialize=list(rooflines), ordered=True)
     model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
     model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
-    lines = latency_lines(data.alternatives, data.lo, data.hi).of_groups(step)
     define_choice_constraint(model)
     define_batch_constraints(model, names, data)
-    define_latency_constraints(model, names, lines)
+    define_latency_constraints(model, names, rooflines)
     define_hourly_cost_constraints(model, names, lines, data.alternatives)
     define_energy_constraints(model, names, lines, data)
     define_epsilon_constraints(model, data)
-    define_prompt_constraints(model, names, lines, data)
+    define_prompt_constraints(model, names, rooflines, data)
     define_limit_constraints(model, names, data)
     define_objective(model, data)
     return model
@@ -122,16 +125,15 @@ def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData
     model.batch_at_most = pyo.Constraint(model.segments, rule=most)
 
 
-def define_latency_constraints(model: Any, names: Sequence[str], lines: LatencyLines) -> None:
+def define_latency_constraints(model: Any, names: Sequence[str], rooflines: Mapping[str, Line]) -> None:
     """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r m_r), one row a resource.
 
     Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
     """
     import pyomo.core as pyo
 
-    rooflines = _rooflines(lines, lines.launch_and_network)
     rows = {name: model.latency_us >= _along(model, names, line.scaled(MICRO)) for name, line in rooflines.items()}
-    model.latency = pyo.Constraint(list(rows), rule=rows)
+    model.latency = pyo.Constraint(model.resources, rule=rows)
 
 
 def define_hourly_cost_constraints(
@@ -145,7 +147,7 @@ def define_hourly_cost_constraints(
 
     cost = _per_step(lines, alternatives, Measure.COST)
     rows = {name: model.step_cost_uusd >= _along(model, names, line) for name, line in cost.items()}
-    model.step_cost = pyo.Constraint(list(rows), rule=rows)
+    model.step_cost = pyo.Constraint(model.resources, rule=rows)
 
 
 def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
@@ -161,15 +163,15 @@ def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     if Measure.ENERGY in measures:
         energy = _per_step(lines, data.alternatives, Measure.ENERGY)
         model.step_energy_j = pyo.Var(domain=pyo.NonNegativeReals)
-        model.step_energy = pyo.Constraint(
-            list(energy), rule=lambda model, resource: model.step_energy_j >= _along(model, names, energy[resource])
-        )
+        rows = {name: model.step_energy_j >= _along(model, names, line) for name, line in energy.items()}
+        model.step_energy = pyo.Constraint(model.resources, rule=rows)
     if Measure.CARBON in measures:
         carbon = _per_step(lines, data.alternatives, Measure.CARBON)
         model.step_carbon_mg = pyo.Var(domain=pyo.NonNegativeReals)
-        model.step_carbon = pyo.Constraint(
-            list(carbon), rule=lambda model, resource: model.step_carbon_mg >= _along(model, names, carbon[resource])
-        )
+        rows = {name: model.step_carbon_mg >= _along(model, names, line) for name, line in carbon.items()}
+        model.step_carbon = pyo.Constraint(model.resources, rule=rows)
+    if not limits.on_energy:
+        return
     held = _batch_times(model, names, data, 1.0 / data.alternatives.margin)
     if np.isfinite(limits.max_energy_j_per_token):
         cap = limits.max_energy_j_per_token * held
@@ -179,7 +181,9 @@ def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLi
         model.max_carbon_kg_per_mtok = pyo.Constraint(expr=model.step_carbon_mg <= cap)
 
 
-def define_prompt_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
+def define_prompt_constraints(
+    model: Any, names: Sequence[str], rooflines: Mapping[str, Line], data: ProgramData
+) -> None:
     """Time to first token and to the last one, where they are limited: one row a resource.
 
     sum_r M_r [(f_r + p_r + n_r intercept_r) y_r + (p_r w_r + n_r slope_r) m_r] <= cap, with f the seconds whatever the
@@ -195,21 +199,17 @@ def define_prompt_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     alone = Line(prompts.fixed_s + prompts.prompt_s, prompts.prompt_s * prompts.in_the_way)
     first, last = prompts.tokens_per_pass, prompts.tokens_per_pass + prompts.output_tokens - 1.0
 
-    def late(tokens: Array) -> dict[str, Any]:
-        rows = _rooflines(lines, lines.launch_and_network)
+    def within(cap_s: float, tokens: Array) -> dict[str, Any]:
         return {
-            resource: _along(model, names, (alone + line.scaled(tokens)).scaled(margin * MICRO))
-            for resource, line in rows.items()
+            resource: _along(model, names, (alone + line.scaled(tokens)).scaled(margin * MICRO)) <= cap_s * MICRO
+            for resource, line in rooflines.items()
         }
 
     if np.isfinite(limits.max_time_to_first_token_s):
-        to_first, first_cap = late(first), limits.max_time_to_first_token_s * MICRO
-        model.max_time_to_first_token_s = pyo.Constraint(
-            list(to_first), rule=lambda _, resource: to_first[resource] <= first_cap
-        )
+        rows = within(limits.max_time_to_first_token_s, first)
+        model.max_time_to_first_token_s = pyo.Constraint(model.resources, rule=rows)
     if np.isfinite(limits.max_end_to_end_s):
-        to_last, last_cap = late(last), limits.max_end_to_end_s * MICRO
-        model.max_end_to_end_s = pyo.Constraint(list(to_last), rule=lambda _, resource: to_last[resource] <= last_cap)
+        model.max_end_to_end_s = pyo.Constraint(model.resources, rule=within(limits.max_end_to_end_s, last))
 
 
 def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
