@@ -155,7 +155,9 @@ class Alternatives:
             model, model_share = self.model.take(rows), self.model_share[rows]
             speculates = np.flatnonzero(self.draft_share[rows])
             taken = rows[speculates]
-        return _Passes(model, model_share, speculates, self.draft.take(taken), self.draft_share[taken])
+        # Where nothing speculates nothing looks at the draft.
+        draft = self.draft.take(taken) if len(taken) else self.draft
+        return _Passes(model, model_share, speculates, draft, self.draft_share[taken])
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Seconds to the first token at ``batch`` whose latency is known; NaN where decoding alone is priced."""

@@ -29,7 +29,7 @@ from ieco_opt.design_space.setups import Integers
 from ieco_opt.design_space.starting import starting_each
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.energy import usd_rates
-from ieco_opt.performance.rows import distinct, stack_rows
+from ieco_opt.performance.rows import stack_rows
 
 Kept = Callable[[Family], NDArray[np.bool_]]
 """Which setups of a family, shape (setups,), a design space has."""
@@ -77,11 +77,12 @@ class DesignSpace:
         """Servers that start each of some alternatives at its batch, whatever they make of it."""
         found: list[tuple[str, ...]] = [()] * len(batches)
         firsts = self._first(alternatives)
-        for first in distinct(firsts).tolist():
-            rows = np.flatnonzero(firsts == first).tolist()
+        for first in sorted({*firsts.tolist()}):
+            rows = np.flatnonzero(firsts == first)
             families = self.offered[first : first + self._engines]
-            started = starting_each(families, alternatives.take(np.array(rows)), [batches[row] for row in rows])
-            for row, engines in zip(rows, started, strict=True):
+            some = alternatives if len(rows) == len(batches) else alternatives.take(rows)
+            started = starting_each(families, some, [batches[row] for row in rows])
+            for row, engines in zip(rows.tolist(), started, strict=True):
                 found[row] = engines
         return found
 

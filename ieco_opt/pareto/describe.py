@@ -35,7 +35,7 @@ def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, .
     engines = space.engines_of(rows, [point.batch for point in ordered])
     described, useful = [], dict[int, Array]()
     for at, point in enumerate(ordered):
-        row = rows.take(np.array([at]))
+        row = rows if len(ordered) == 1 else rows.take(np.array([at]))
         family = space.family_of(row)
         if id(family) not in useful:
             # Whatever the setup and the batch.
@@ -46,7 +46,8 @@ def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, .
 
 def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequence[str], useful: Array) -> Deployment:
     batch = np.array([float(point.batch)])
-    latency = float(row.latency_s(batch)[0])
+    latency_s = row.latency_s(batch)
+    latency = float(latency_s[0])
     times = component_seconds(row, batch)
     throughput = point.batch / latency
     certificate = point.certificate
@@ -55,7 +56,7 @@ def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequen
     gpus, (weights, kv_cache) = int(row.gpus[0]), names_of(family.precision)
     return Deployment(
         speed_tokens_per_s=1.0 / latency,
-        cost_usd_per_mtok=float(row.cost_usd_per_mtok(np.array([latency]), batch)[0]),
+        cost_usd_per_mtok=float(row.cost_usd_per_mtok(latency_s, batch)[0]),
         latency_s=latency,
         throughput_tokens_per_s=throughput,
         gpus=gpus,
@@ -69,8 +70,8 @@ def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequen
         batch=point.batch,
         draft_tokens=int(row.draft_tokens[0]),
         **draft_of(family, row),
-        **energy_of(family, row, batch),
-        **requests_of(family, row, batch),
+        **energy_of(family, row, latency_s, batch),
+        **requests_of(family, row, latency_s, batch),
         mfu=float(model_flops_utilization(np.array(throughput), useful, np.array(gpus))),
         power_kw=None if np.isnan(power) else power,
         bottleneck=bottleneck_of(times),
@@ -85,9 +86,9 @@ def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequen
     )
 
 
-def energy_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> dict[str, Any]:
-    """The columns of the energy of one alternative at one batch."""
-    joules = float(row.energy_j_per_token(row.latency_s(batch), batch)[0])
+def energy_of(family: Family, row: Alternatives, latency_s: Array, batch: Array) -> dict[str, Any]:
+    """The columns of the energy of one alternative at one batch, whose latency is known."""
+    joules = float(row.energy_j_per_token(latency_s, batch)[0])
     return {
         "energy_j_per_token": None if np.isnan(joules) else joules,
         "energy_usd_per_mtok": per_mtok(joules, usd_per_joule(family.accelerator)),
@@ -95,15 +96,15 @@ def energy_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> 
     }
 
 
-def requests_of(family: Family, row: Alternatives, batch: NDArray[np.float64]) -> dict[str, Any]:
+def requests_of(family: Family, row: Alternatives, latency_s: Array, batch: Array) -> dict[str, Any]:
     """The columns of whole requests of one alternative at one batch; ``None`` where decoding alone is priced."""
     if not family.context.reads_prompts:
         return dict.fromkeys(Deployment.optional())
-    latency, written, tokens = row.latency_s(batch), family.context.output_tokens, family.context.cached_to
-    cost, throughput = float(row.cost_usd_per_mtok(latency, batch)[0]), float(batch[0] / latency[0])
+    written, tokens = family.context.output_tokens, family.context.cached_to
+    cost, throughput = float(row.cost_usd_per_mtok(latency_s, batch)[0]), float(batch[0] / latency_s[0])
     return {
-        "time_to_first_token_s": float(row.time_to_first_token_s(latency, batch)[0]),
-        "end_to_end_s": float(row.end_to_end_s(latency, batch)[0]),
+        "time_to_first_token_s": float(row.time_to_first_token_s(latency_s, batch)[0]),
+        "end_to_end_s": float(row.end_to_end_s(latency_s, batch)[0]),
         "requests_per_s": throughput / written,
         "cost_usd_per_mtok_total": cost * written / tokens,
         "usd_per_request": cost * written / TOKENS_PER_MTOK,
