@@ -63,12 +63,20 @@ class Crossings:
         Gives, for some ranges, the function of batches of shape (ranges, tried) that rises from start to end.
     start, end, step
         Batches start, start + step, ... end of each range; steps are negative where the figure falls with the batch.
+    known
+        Gives, for a cap and some ranges, steps from the start at which the figure is within the cap, and beyond it.
     """
 
     def __init__(
-        self, figures: Callable[[Rows], Callable[[Array], Array]], start: Integers, end: Integers, step: Integers
+        self,
+        figures: Callable[[Rows], Callable[[Array], Array]],
+        start: Integers,
+        end: Integers,
+        step: Integers,
+        known: Callable[[float, Rows], tuple[Integers, Integers]] | None = None,
     ) -> None:
         self._figures = figures
+        self._known = known
         self._start, self._step = start, step
         self._caps: list[float] = []
         self._good: list[Integers] = []
@@ -79,6 +87,10 @@ class Crossings:
         """Last batch of some ranges whose figure is at most ``cap``, given that it is at their start."""
         good, bad = self._bracket(cap)
         wide = rows[bad[rows] - good[rows] > 1]
+        if len(wide) and self._known is not None:
+            within, beyond = self._known(cap, wide)
+            good[wide], bad[wide] = np.maximum(good[wide], within), np.minimum(bad[wide], beyond)
+            wide = wide[bad[wide] - good[wide] > 1]
         if len(wide):
             figure = self._figures(wide)
             found = _narrowed(

@@ -16,7 +16,14 @@ from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of, limits_of, priced_space_of
 from ieco_opt.design_space.limits import Limits
-from ieco_opt.design_space.segments import Segments, build_segments, cut_where_protocols_change, segments_within
+from ieco_opt.design_space.ranges import Ranges
+from ieco_opt.design_space.segments import (
+    Segments,
+    build_segments,
+    cut_where_protocols_change,
+    segments_within,
+    within_limits,
+)
 from ieco_opt.design_space.space import DesignSpace, PricedSpace
 from ieco_opt.performance.energy import Measure, usd_per_joule
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
@@ -26,11 +33,15 @@ _NONE = Limits()
 
 @dataclass(frozen=True, slots=True)
 class _AtPrices:
-    """A space without least speed and greatest cost, and its cells where protocols change."""
+    """A space without least speed and greatest cost, and its cells where protocols change.
+
+    Only where they are asked about again does it pay to keep figures of them.
+    """
 
     accelerators: tuple[Accelerator, ...]
     space: DesignSpace
     cells: Cells
+    ranges: Ranges | None = None
 
 
 class KeptSpaces:
@@ -79,8 +90,14 @@ class KeptSpaces:
             space = self._priced.at_prices(resolved.accelerators).cut(others, ask)
             cells = cut_where_protocols_change(space.alternatives, space.cells, ask)
             kept = self._at_prices = _AtPrices(resolved.accelerators, space, cells)
+        elif kept.ranges is None:
+            cells = within_limits(kept.space.alternatives, kept.cells, others)
+            ranges = Ranges(kept.space.alternatives, cells) if len(cells) else None
+            kept = self._at_prices = replace(kept, ranges=ranges)
         space = replace(kept.space, limits=limits)
-        return space, segments_within(space, kept.cells, ask)
+        return space, segments_within(space, kept.cells, ask) if kept.ranges is None else kept.ranges.segments(
+            limits, ask
+        )
 
 
 def _but_for_both(scenario: Scenario) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.design_space.alternatives import Alternatives, Rows
+from ieco_opt.design_space.alternatives import Alternatives, Priced, Rows
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.bisection import Crossings, first_true, last_true
 from ieco_opt.design_space.dominance import Cells, joined
@@ -52,16 +52,18 @@ class Line:
 class Segments:
     """Segments of a design space; every array has shape (segments,).
 
-    ``row`` points into ``DesignSpace.alternatives`` and ``alternatives`` repeats its rows, one a segment.
+    ``row`` points into ``DesignSpace.alternatives``, and ``at`` into ``pool``, which has the same alternatives.
     The remaining columns are the objectives at both ends of the range: latency, and what ``Alternatives.measure`` says
-    (the cost, unless energy or carbon is to be least). ``slower`` and ``cheaper`` know where caps cut the ranges: the
-    latency rises from ``lo`` on, and the cost from ``hi`` down.
+    (the cost, unless energy or carbon is to be least). ``slower`` and ``cheaper`` know where caps cut what is of the
+    pool: the latency rises from the least batch on, and the cost from the greatest down.
     """
 
     row: Rows
+    at: Rows
     lo: Integers
     hi: Integers
-    alternatives: Alternatives
+    step: Integers
+    pool: Alternatives
     latency_lo_s: Array
     latency_hi_s: Array
     cost_lo: Array
@@ -72,6 +74,19 @@ class Segments:
     def __len__(self) -> int:
         return len(self.row)
 
+    @property
+    def alternatives(self) -> Alternatives:
+        """Alternatives of all segments, one each."""
+        return self.pool.take(self.at)
+
+    def taken(self, segments: Rows) -> Alternatives:
+        """Alternatives of some segments."""
+        return self.pool.take(self.at[segments])
+
+    def priced(self, segments: Rows) -> Priced:
+        """Latency and measure of some segments."""
+        return self.pool.priced(self.at[segments])
+
     def restricted(self, *, latency_cap_s: float = np.inf, cost_cap: float = np.inf) -> Restriction:
         """Batches of each segment that are at most as slow as the caps, and take at most as much of the measure.
 
@@ -80,11 +95,11 @@ class Segments:
         alive = np.flatnonzero((self.latency_lo_s <= latency_cap_s) & (self.cost_hi <= cost_cap))
         lo, hi = self.lo[alive].copy(), self.hi[alive].copy()
         late = np.flatnonzero(self.latency_hi_s[alive] > latency_cap_s)
-        hi[late] = self.slower.last_within(latency_cap_s, alive[late])
+        hi[late] = self.slower.last_within(latency_cap_s, self.at[alive[late]])
         expensive = np.flatnonzero(self.cost_lo[alive] > cost_cap)
-        lo[expensive] = self.cheaper.last_within(cost_cap, alive[expensive])
+        lo[expensive] = self.cheaper.last_within(cost_cap, self.at[alive[expensive]])
         left = lo <= hi
-        return Restriction(alive[left], lo[left], hi[left], self.alternatives.batch_step[alive[left]])
+        return Restriction(alive[left], lo[left], hi[left], self.step[alive[left]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +137,20 @@ def build_segments(space: DesignSpace, ask: Ask = go_on) -> Segments:
 def segments_within(space: DesignSpace, cells: Cells, ask: Ask = go_on) -> Segments:
     """Segments of what the limits of a design space admit of its cells, which are cut where protocols change."""
     ask()
-    cells = _once(space.alternatives, _within_limits(space.alternatives, cells, space.limits))
-    cells = _cut_experts(space.alternatives, cells, space.limits, ask)
+    cells = within_limits(space.alternatives, cells, space.limits)
+    if len(cells):
+        cells = once(numbers_of_alike(space.alternatives)[cells.row], cells)
+    cells = cut_experts(space.alternatives, cells, space.limits, ask)
     part = space.alternatives.take(cells.row)
     lo, hi = cells.lo.astype(float), cells.hi.astype(float)
     latency_lo, latency_hi = part.latency_s(lo), part.latency_s(hi)
     return Segments(
         row=cells.row,
+        at=np.arange(len(cells)),
         lo=cells.lo,
         hi=cells.hi,
-        alternatives=part,
+        step=cells.step,
+        pool=part,
         latency_lo_s=latency_lo,
         latency_hi_s=latency_hi,
         cost_lo=part.measured(latency_lo, lo),
@@ -193,21 +212,26 @@ _NAMES_ALONE = frozenset({"degrees", "draft_degrees", "batch_min", "batch_max"})
 """Columns of alternatives from which no figure of a batch follows but the GPUs."""
 
 
-def _once(alternatives: Alternatives, cells: Cells) -> Cells:
-    """Leave cells of the same batches to the first of the alternatives whose every figure is the same there.
+def numbers_of_alike(alternatives: Alternatives) -> Rows:
+    """A number for each alternative, the same for those whose every figure of a batch is the same."""
+    alike = np.stack([row_numbers(alternatives, leaving_out=_NAMES_ALONE), alternatives.gpus.astype(np.int64)])
+    numbers: Rows = np.unique(alike, axis=1, return_inverse=True)[1].reshape(-1)
+    return numbers
+
+
+def once(alike: Rows, cells: Cells) -> Cells:
+    """Leave cells of the same batches to the first of those with the same number: of alternatives that are alike.
 
     Where a server sends all tokens to all ranks, as many ranks as you like may share an expert: a program would choose
     among what are equals.
     """
     if not len(cells):
         return cells
-    alike = row_numbers(alternatives, leaving_out=_NAMES_ALONE)
-    what = np.stack([alike[cells.row], alternatives.gpus[cells.row].astype(np.int64), cells.lo, cells.hi], axis=1)
-    first = np.unique(what, axis=0, return_index=True)[1]
+    first = np.unique(np.stack([alike, cells.lo, cells.hi], axis=1), axis=0, return_index=True)[1]
     return cells.where(np.isin(np.arange(len(cells)), first))
 
 
-def _cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: Ask) -> Cells:
+def cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: Ask) -> Cells:
     """Halve the ranges of experts until no chord is more than ``CHORD_ERROR`` below the latency, or what it is worth.
 
     The gap between a concave function and its chord is concave too, so it is nowhere more than twice the gap in
@@ -254,7 +278,7 @@ def counted(alternatives: Alternatives, limits: Limits) -> list[Measure]:
     return [Measure.COST, *(each for each in others if each is alternatives.measure or np.isfinite(limits.on(each)))]
 
 
-def _within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> Cells:
+def within_limits(alternatives: Alternatives, cells: Cells, limits: Limits) -> Cells:
     """Shrink each range to the batches that meet every limit, by bisection on the performance model."""
     if np.isfinite(limits.max_power_kw):
         cells = cells.where(alternatives.power_kw[cells.row] <= limits.max_power_kw)

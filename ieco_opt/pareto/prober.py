@@ -160,7 +160,7 @@ class Prober:
         left = self.segments.restricted(latency_cap_s=box.latency_hi_s * STRICT, cost_cap=box.cost_hi * STRICT)
         if not len(left):
             return None
-        return float(self.segments.alternatives.priced(left.segment).measured(left.hi.astype(float)).min())
+        return float(self.segments.priced(left.segment).measured(left.hi.astype(float)).min())
 
     def _cheapest(self, found: _Found, latency_cap_s: float) -> _Found:
         """Dinkelbach's iteration: cheaper deployments within the latency cap, until it is proven that none is left.
@@ -187,7 +187,7 @@ class Prober:
         while True:
             model = build_program(
                 ProgramData(
-                    alternatives=self.segments.alternatives.take(left.segment),
+                    alternatives=self.segments.taken(left.segment),
                     lo=left.lo,
                     hi=left.hi,
                     limits=self.space.limits,
@@ -221,7 +221,7 @@ class Prober:
         """Put the solver's rounded decision through the performance model."""
         segment = int(left.segment[position])
         inside = int(np.clip(batch, left.lo[position], left.hi[position]))
-        part = self.segments.alternatives.priced(np.array([segment]))
+        part = self.segments.priced(np.array([segment]))
         at = np.array([float(inside)])
         latency_s = part.latency_s(at)
         return _Found(segment, inside, float(latency_s[0]), float(part.measured_with(latency_s, at)[0]))
@@ -234,8 +234,8 @@ class Prober:
 
     def _check(self, reported: float, value: float, scale: float, found: _Found) -> None:
         """The solver must agree with the performance model: exactly on dense models, from below with experts."""
-        part = self.segments.alternatives
-        experts = bool(part.model.expert_fixed_s[found.segment].any() or part.draft.expert_fixed_s[found.segment].any())
+        part, at = self.segments.pool, self.segments.at[found.segment]
+        experts = bool(part.model.expert_fixed_s[at].any() or part.draft.expert_fixed_s[at].any())
         excess = reported - value
         if excess > MISMATCH * scale or (not experts and -excess > MISMATCH * scale):
             raise SolverError(

@@ -209,7 +209,7 @@ WIDE = SCENARIO | {
 def wide_prober(monkeypatch: pytest.MonkeyPatch) -> Prober:
     """Prober over every batch of every alternative, with chords across whole ranges of experts."""
     monkeypatch.setattr(
-        "ieco_opt.design_space.segments._cut_experts", lambda _alternatives, cells, _limits, _ask: cells
+        "ieco_opt.design_space.segments.cut_experts", lambda _alternatives, cells, _limits, _ask: cells
     )
     space = space_of(WIDE)
     part = space.alternatives
