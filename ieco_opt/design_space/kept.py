@@ -27,6 +27,7 @@ from ieco_opt.design_space.segments import (
 from ieco_opt.design_space.space import DesignSpace, PricedSpace
 from ieco_opt.performance.energy import Measure, usd_per_joule
 from ieco_opt.scenario import ResolvedScenario, Scenario, resolve
+from ieco_opt.scenario.resolved import Resolved, resolved_names
 
 _NONE = Limits()
 
@@ -50,6 +51,7 @@ class KeptSpaces:
     def __init__(self) -> None:
         self._asked: Scenario | None = None
         self._resolved: ResolvedScenario | None = None
+        self._names: Resolved | None = None
         self._others: Limits | None = None
         self._priced: PricedSpace | None = None
         self._at_prices: _AtPrices | None = None
@@ -64,13 +66,19 @@ class KeptSpaces:
         """
         before = self._asked
         if self._resolved is None or before is None or _but_for_both(before) != _but_for_both(scenario):
-            self._resolved = resolve(scenario)
+            self._resolved, self._names = resolve(scenario), None
         held = self._resolved.scenario.model_copy(update={"limits": scenario.limits})
         # A copy says which fields were given: limits may be one of them now, or no longer.
         held.model_fields_set.discard("limits")
         held.model_fields_set.update({"limits"} & scenario.model_fields_set)
         self._asked = scenario
         return replace(self._resolved, scenario=held)
+
+    def names(self, resolved: ResolvedScenario) -> Resolved:
+        """What ``resolved_names`` gives of the scenario that was resolved last."""
+        if self._names is None:
+            self._names = resolved_names(resolved.scenario)
+        return self._names
 
     def segmented(self, resolved: ResolvedScenario, measure: Measure, ask: Ask = go_on) -> tuple[DesignSpace, Segments]:
         """The space and the segments that a search without anything kept would build, in which rows are others."""

@@ -13,7 +13,7 @@ from ieco_opt.pareto.sweeps import Progress
 from ieco_opt.results.deployment import Deployment
 from ieco_opt.results.frontier import Frontier
 from ieco_opt.scenario import Scenario
-from ieco_opt.scenario.changes import scenario_with
+from ieco_opt.scenario.changes import as_mapped, scenario_with
 from ieco_opt.scenario.deployment import Limits
 from ieco_opt.scenario.margin import margin_of
 from ieco_opt.scenario.self_contained import self_contained
@@ -49,7 +49,7 @@ class PreparedDeployment:
     """
 
     def __init__(self, scenario: Scenario) -> None:
-        self._scenario = self_contained(scenario)
+        self._scenario = as_mapped(self_contained(scenario))
         self._kept = KeptSpaces()
         self._configs: dict[str, SolverConfig] = {}
         resolved = self._kept.resolved(self._scenario)

@@ -304,7 +304,7 @@ def _run(
     return Frontier(
         question=question,
         scenario=resolved.scenario,
-        resolved=resolved_names(resolved.scenario),
+        resolved=resolved_names(resolved.scenario) if kept is None else kept.names(resolved),
         guarantee=guarantee,
         status=status_of(guarantee, (item.status for item in deployments)),
         deployments=deployments,

@@ -9,11 +9,14 @@ from pydantic import ValidationError
 
 from ieco_opt.documents.origin import found, shortened
 from ieco_opt.errors import ScenarioError
-from ieco_opt.scenario.deployment import Scenario
+from ieco_opt.scenario.deployment import Limits, Scenario
 from ieco_opt.scenario.faults import faults_of
 from ieco_opt.scenario.fleet import Fleet
 
 Kind = TypeVar("Kind", Scenario, Fleet)
+
+_OF_NO_OTHER_FIELD = frozenset({"min_speed", "max_cost"})
+"""Limits of which no rule of a scenario says anything beside another field: they are checked by themselves."""
 
 
 def scenario_with(
@@ -26,6 +29,8 @@ def scenario_with(
 
     Parameters
     ----------
+    scenario
+        One that its own mapping gives (:func:`as_mapped`).
     names
         Names of the accelerators, in the order of the scenario.
 
@@ -34,6 +39,15 @@ def scenario_with(
     ScenarioError
         A name is none of the scenario, or a value is wrong, as of a scenario that says it itself.
     """
+    if not prices and limits.keys() <= _OF_NO_OTHER_FIELD:
+        try:
+            said = scenario.limits.model_dump(mode="json", exclude_unset=True)
+            changed = Limits.model_validate(_changed(said, limits), context=scenario.origin)
+        except ValidationError:
+            # The whole scenario says where in it the fault is.
+            pass
+        else:
+            return scenario.model_copy(update={"limits": changed}) if limits else scenario
     values = scenario.to_mapping()
     _limit(values, limits)
     for name, price in prices.items():
@@ -42,6 +56,11 @@ def scenario_with(
         mapping = {"like": said} if isinstance(said, str) else dict(said)
         values["accelerators"][at] = {**mapping, "usd_per_gpu_hour": price}
     return _checked(scenario, values)
+
+
+def as_mapped(scenario: Scenario) -> Scenario:
+    """The scenario that its own mapping gives, which says its version."""
+    return _checked(scenario, scenario.to_mapping())
 
 
 def fleet_with(
@@ -72,8 +91,11 @@ def fleet_with(
 
 def _limit(values: dict[str, Any], limits: Mapping[str, float | None]) -> None:
     if limits:
-        said = {**values.get("limits", {}), **limits}
-        values["limits"] = {name: value for name, value in said.items() if value is not None or name not in limits}
+        values["limits"] = _changed(values.get("limits", {}), limits)
+
+
+def _changed(said: Mapping[str, Any], limits: Mapping[str, float | None]) -> dict[str, Any]:
+    return {name: value for name, value in {**said, **limits}.items() if value is not None or name not in limits}
 
 
 def _position(names: tuple[str, ...], name: str, field: str) -> int:
