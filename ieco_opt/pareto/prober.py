@@ -100,7 +100,8 @@ class Prober:
         """
         start = time.perf_counter()
         self.steps += 1
-        solved = self._least(Objective.LATENCY, faster_than_s * STRICT, cost_cap, 0.0)
+        latency_cap_s = min(faster_than_s * STRICT, self._known_s(cost_cap) / STRICT)
+        solved = self._least(Objective.LATENCY, latency_cap_s, cost_cap, 0.0)
         if solved is None:
             self.step_seconds.append(time.perf_counter() - start)
             return None
@@ -126,6 +127,14 @@ class Prober:
             raise Stopped(stop.reason, point(solved.found, finished=False)) from stop
         self.step_seconds.append(time.perf_counter() - start)
         return point(found, finished=True)
+
+    def _known_s(self, cost_cap: float) -> float:
+        """Latency of the fastest end of a segment within a cost cap, inf where none is: nothing slower is fastest."""
+        segments = self.segments
+        low, high = segments.cost_lo <= cost_cap, segments.cost_hi <= cost_cap
+        return float(
+            min(segments.latency_lo_s[low].min(initial=np.inf), segments.latency_hi_s[high].min(initial=np.inf))
+        )
 
     def cheapest(self) -> Point | None:
         """Cheapest deployment of all, and the fastest as cheap as that; ``None`` if proven that there is none.
