@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, ObjectiveName
-from ieco_opt.design_space.kept import KeptSpaces, serves_other_prices
+from ieco_opt.design_space.kept import serves_other_prices
 from ieco_opt.errors import SearchStoppedError
+from ieco_opt.pareto.kept import Kept
 from ieco_opt.pareto.run import answer, frontier, measure_of
 from ieco_opt.pareto.sweeps import Progress
 from ieco_opt.results.deployment import Deployment
@@ -50,7 +51,7 @@ class PreparedDeployment:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = as_mapped(self_contained(scenario))
-        self._kept = KeptSpaces()
+        self._kept = Kept()
         self._configs: dict[str, SolverConfig] = {}
         resolved = self._kept.resolved(self._scenario)
         self._names = tuple(each.name for each in resolved.accelerators)

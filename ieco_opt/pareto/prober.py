@@ -21,9 +21,9 @@ from ieco_opt.programs.deployment import (
     MICRO,
     Objective,
     ProgramData,
-    build_program,
     read_decision,
 )
+from ieco_opt.programs.kept import KeptPrograms
 from ieco_opt.results.guarantee import CLOSED, Box, Status
 from ieco_opt.solvers.outcome import Outcome
 from ieco_opt.solvers.run import Run, Stopped
@@ -79,10 +79,13 @@ class Prober:
     Costs are those of its measure: of energy or carbon, where the design space is about these.
     """
 
-    def __init__(self, space: DesignSpace, run: Run, segments: Segments | None = None) -> None:
+    def __init__(
+        self, space: DesignSpace, run: Run, segments: Segments | None = None, programs: KeptPrograms | None = None
+    ) -> None:
         self.space = space
         self.segments: Segments = build_segments(space, run.ask) if segments is None else segments
         self.run = run
+        self._programs = KeptPrograms() if programs is None else programs
         self.steps = 0
         self.closed_by_bounds = 0
         self.step_seconds: list[float] = []
@@ -194,7 +197,7 @@ class Prober:
             return None
         best: _Found | None = None
         while True:
-            model = build_program(
+            model = self._programs.program(
                 ProgramData(
                     alternatives=self.segments.taken(left.segment),
                     lo=left.lo,

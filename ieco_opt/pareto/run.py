@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from ieco_opt.defaults import DEFAULT_CONFIG, DEFAULT_DELTA, DEFAULT_PREFERENCE, EnergyObjective, ObjectiveName
 from ieco_opt.design_space.asking import go_on
 from ieco_opt.design_space.from_scenario import design_space_of
-from ieco_opt.design_space.kept import KeptSpaces
 from ieco_opt.design_space.segments import build_segments
 from ieco_opt.design_space.space import DesignSpace
 from ieco_opt.errors import InfeasibleError, ScenarioError, SearchStoppedError, SolverError
 from ieco_opt.pareto import sweeps
 from ieco_opt.pareto.describe import describe, taken_by
 from ieco_opt.pareto.infeasibility import why_infeasible
+from ieco_opt.pareto.kept import Kept
 from ieco_opt.pareto.prober import Prober
 from ieco_opt.pareto.sweeps import Progress, Sweep
 from ieco_opt.performance.energy import Measure
@@ -51,7 +51,7 @@ def frontier(
     progress: Progress | None = None,
     doing: Doing | None = None,
     within: Run | None = None,
-    kept: KeptSpaces | None = None,
+    kept: Kept | None = None,
 ) -> Frontier:
     """Pareto frontier of speed against cost per token, with its proof.
 
@@ -138,7 +138,7 @@ def answer(
     progress: Progress | None = None,
     doing: Doing | None = None,
     within: Run | None = None,
-    kept: KeptSpaces | None = None,
+    kept: Kept | None = None,
 ) -> Frontier:
     """Like :func:`solve`, but with the scenario, statistics and versions that a saved result needs."""
     usual, note = usual_objective(scenario)
@@ -273,7 +273,7 @@ def _run(
     search: Callable[[Prober], Sweep],
     *,
     pessimistic: bool = False,
-    kept: KeptSpaces | None = None,
+    kept: Kept | None = None,
 ) -> Frontier:
     """Build the design space, search it, and put the result together."""
     resolved = resolve(scenario) if kept is None else kept.resolved(scenario)
@@ -287,7 +287,7 @@ def _run(
             prober = Prober(space, run)
         else:
             space, segments = kept.segmented(resolved, measure, run.ask)
-            prober = Prober(space, run, segments)
+            prober = Prober(space, run, segments, kept.programs)
     except Stopped as stop:
         sweep.stop(stop, [sweeps.EVERYTHING])
         statistics = replace(statistics, seconds=run.seconds())

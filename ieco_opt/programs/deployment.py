@@ -11,7 +11,7 @@ about 1e-6 and 1e7; the solver's tolerances are absolute.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -69,36 +69,99 @@ class ProgramData:
     names: Sequence[str] | None = None
 
 
-def build_program(data: ProgramData) -> ConcreteModel:
-    """Assemble the program; every component is named, so that an exported file can be read."""
+def build_program(data: ProgramData, again: Any = None) -> ConcreteModel:
+    """Assemble the program; every component is named, so that an exported file can be read.
+
+    Parameters
+    ----------
+    again
+        A program of the same :func:`shape_of`, which is given these numbers: most of what small programs take is what
+        Pyomo does for each component.
+    """
     import pyomo.core as pyo
 
-    model = pyo.ConcreteModel(name="deployment")
-    names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
-    model.segments = pyo.Set(initialize=names, ordered=True)
-    model.choose = pyo.Var(model.segments, domain=pyo.Binary)
-    step = data.alternatives.batch_step
-    # Pyomo takes mappings as they are; of functions it asks the arguments each time, which takes longer than the rows.
-    bounds = {name: (0, most) for name, most in zip(names, (data.hi // step).tolist(), strict=True)}
-    model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=bounds)
-    each = dict(zip(names, step.tolist(), strict=True))
-    model.batch = pyo.Expression(expr=pyo.quicksum(each[name] * model.group_batch[name] for name in names))
+    model = pyo.ConcreteModel(name="deployment") if again is None else again
+    step, most = data.alternatives.batch_step, (data.hi // data.alternatives.batch_step).tolist()
     lines = latency_lines(data.alternatives, data.lo, data.hi).of_groups(step)
     rooflines = _rooflines(lines, lines.launch_and_network)
-    # A set that is named is made once, and not again for each constraint over it.
-    model.resources = pyo.Set(initialize=list(rooflines), ordered=True)
-    model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
-    model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
-    define_choice_constraint(model)
-    define_batch_constraints(model, names, data)
-    define_latency_constraints(model, names, rooflines)
-    define_hourly_cost_constraints(model, names, lines, data.alternatives)
-    define_energy_constraints(model, names, lines, data)
-    define_epsilon_constraints(model, data)
-    define_prompt_constraints(model, names, rooflines, data)
-    define_limit_constraints(model, names, data)
+    if again is None:
+        names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
+        model.segments = pyo.Set(initialize=names, ordered=True)
+        # A set that is named is made once, and not again for each constraint over it.
+        model.resources = pyo.Set(initialize=list(rooflines), ordered=True)
+        model.choose = pyo.Var(model.segments, domain=pyo.Binary)
+        model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=(0, None))
+        model.batch = pyo.Expression()
+        model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
+        define_choice_constraint(model)
+    columns = _Columns(model, dict(model.choose), dict(model.group_batch), new=again is None)
+    for variable, bound in zip(columns.batch.values(), most, strict=True):
+        variable.setub(bound)
+    model.batch.set_value(columns.weighted(step))
+    define_batch_constraints(columns, data)
+    define_latency_constraints(columns, rooflines)
+    define_hourly_cost_constraints(columns, lines, data.alternatives)
+    define_energy_constraints(columns, lines, data)
+    define_epsilon_constraints(columns, data)
+    define_prompt_constraints(columns, rooflines, data)
+    define_limit_constraints(columns, data)
     define_objective(model, data)
     return model
+
+
+def shape_of(data: ProgramData) -> tuple[object, ...]:
+    """What programs have in common whose components are the same, whatever their numbers are."""
+    limits = (getattr(data.limits, each.name) != each.default for each in fields(data.limits))
+    caps = np.isfinite(data.latency_cap_s), np.isfinite(data.cost_cap)
+    drafts, names = data.alternatives.draft_share.any(), None if data.names is None else tuple(data.names)
+    return len(data.lo), names, data.alternatives.measure, bool(drafts), *map(bool, caps), *limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """A program that is given its numbers, with the variables of its segments by name.
+
+    ``new`` where it has no rows yet; one that is used again has them, with other numbers.
+    """
+
+    model: Any
+    choose: dict[str, Any]
+    batch: dict[str, Any]
+    new: bool
+
+    def put(self, name: str, rows: Any, over: Any = None) -> None:
+        """Give a constraint its row, or its rows ``over`` a set, in the place of those that it has."""
+        import pyomo.core as pyo
+
+        if self.new:
+            made = pyo.Constraint(expr=rows) if over is None else pyo.Constraint(over, rule=rows)
+            self.model.add_component(name, made)
+        elif over is None:
+            self.model.component(name).set_value(rows)
+        else:
+            constraint = self.model.component(name)
+            for index, row in rows.items():
+                constraint[index].set_value(row)
+
+    def along(self, line: Line, *less: Any) -> Any:
+        """sum_r (intercept_r y_r + slope_r m_r), less some variables."""
+        from pyomo.core.expr.numeric_expr import LinearExpression
+
+        coefficients = [*line.intercept.tolist(), *line.slope.tolist(), *(-1.0 for _ in less)]
+        variables = [*self.choose.values(), *self.batch.values(), *less]
+        return LinearExpression(constant=0, linear_coefs=coefficients, linear_vars=variables)
+
+    def weighted(self, weights: Array | Integers) -> Any:
+        """sum_r weight_r m_r."""
+        import pyomo.core as pyo
+
+        return pyo.quicksum(weight * each for weight, each in zip(weights.tolist(), self.batch.values(), strict=True))
+
+    def chosen(self, values: Array) -> Any:
+        """sum_r value_r y_r."""
+        import pyomo.core as pyo
+
+        return pyo.quicksum(value * each for value, each in zip(values.tolist(), self.choose.values(), strict=True))
 
 
 def define_choice_constraint(model: Any) -> None:
@@ -108,49 +171,45 @@ def define_choice_constraint(model: Any) -> None:
     model.one_segment = pyo.Constraint(expr=pyo.quicksum(model.choose.values()) == 1)
 
 
-def define_batch_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
+def define_batch_constraints(columns: _Columns, data: ProgramData) -> None:
     """Sequences of the chosen segment only: lo_r y_r <= m_r <= hi_r y_r, with bounds in sequences of a group.
 
     Memory capacity of every GPU is in hi_r; so are, exactly, the limits that bound the batch.
     """
-    import pyomo.core as pyo
-
-    step = data.alternatives.batch_step
-    lo = dict(zip(names, (data.lo // step).tolist(), strict=True))
-    hi = dict(zip(names, (data.hi // step).tolist(), strict=True))
-    chosen, batch = dict(model.choose), dict(model.group_batch)
-    least = {name: lo[name] * chosen[name] <= batch[name] for name in names}
-    most = {name: batch[name] <= hi[name] * chosen[name] for name in names}
-    model.batch_at_least = pyo.Constraint(model.segments, rule=least)
-    model.batch_at_most = pyo.Constraint(model.segments, rule=most)
+    model, step, chosen, batch = columns.model, data.alternatives.batch_step, columns.choose, columns.batch
+    lo = zip(batch, (data.lo // step).tolist(), strict=True)
+    hi = zip(batch, (data.hi // step).tolist(), strict=True)
+    least = {name: least * chosen[name] <= batch[name] for name, least in lo}
+    most = {name: batch[name] <= most * chosen[name] for name, most in hi}
+    columns.put("batch_at_least", least, model.segments)
+    columns.put("batch_at_most", most, model.segments)
 
 
-def define_latency_constraints(model: Any, names: Sequence[str], rooflines: Mapping[str, Line]) -> None:
+def define_latency_constraints(columns: _Columns, rooflines: Mapping[str, Line]) -> None:
     """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r m_r), one row a resource.
 
     Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
     """
-    import pyomo.core as pyo
+    model = columns.model
+    rows = {name: line.scaled(MICRO) for name, line in rooflines.items()}
+    columns.put("latency", _above(columns, rows, model.latency_us), model.resources)
 
-    rows = {name: model.latency_us >= _along(model, names, line.scaled(MICRO)) for name, line in rooflines.items()}
-    model.latency = pyo.Constraint(model.resources, rule=rows)
 
-
-def define_hourly_cost_constraints(
-    model: Any, names: Sequence[str], lines: LatencyLines, alternatives: Alternatives
-) -> None:
+def define_hourly_cost_constraints(columns: _Columns, lines: LatencyLines, alternatives: Alternatives) -> None:
     """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r m_r), the same rows in micro-dollars.
 
     Where energy has a price, a busy second costs more: launches and the network count at the price of idling alone.
     """
     import pyomo.core as pyo
 
+    model = columns.model
+    if columns.new:
+        model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
     cost = _per_step(lines, alternatives, Measure.COST)
-    rows = {name: model.step_cost_uusd >= _along(model, names, line) for name, line in cost.items()}
-    model.step_cost = pyo.Constraint(model.resources, rule=rows)
+    columns.put("step_cost", _above(columns, cost, model.step_cost_uusd), model.resources)
 
 
-def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLines, data: ProgramData) -> None:
+def define_energy_constraints(columns: _Columns, lines: LatencyLines, data: ProgramData) -> None:
     """Energy of one step, where it matters: e >= sum_r (idle_r latency row + busy_r busy row), and e <= cap held.
 
     The busy row is the latency row without launches and network. Carbon likewise, in milligrams. ``held`` is the batch
@@ -159,31 +218,27 @@ def define_energy_constraints(model: Any, names: Sequence[str], lines: LatencyLi
     """
     import pyomo.core as pyo
 
-    limits, measures = data.limits, counted(data.alternatives, data.limits)
+    limits, model, measures = data.limits, columns.model, counted(data.alternatives, data.limits)
     if Measure.ENERGY in measures:
+        if columns.new:
+            model.step_energy_j = pyo.Var(domain=pyo.NonNegativeReals)
         energy = _per_step(lines, data.alternatives, Measure.ENERGY)
-        model.step_energy_j = pyo.Var(domain=pyo.NonNegativeReals)
-        rows = {name: model.step_energy_j >= _along(model, names, line) for name, line in energy.items()}
-        model.step_energy = pyo.Constraint(model.resources, rule=rows)
+        columns.put("step_energy", _above(columns, energy, model.step_energy_j), model.resources)
     if Measure.CARBON in measures:
+        if columns.new:
+            model.step_carbon_mg = pyo.Var(domain=pyo.NonNegativeReals)
         carbon = _per_step(lines, data.alternatives, Measure.CARBON)
-        model.step_carbon_mg = pyo.Var(domain=pyo.NonNegativeReals)
-        rows = {name: model.step_carbon_mg >= _along(model, names, line) for name, line in carbon.items()}
-        model.step_carbon = pyo.Constraint(model.resources, rule=rows)
+        columns.put("step_carbon", _above(columns, carbon, model.step_carbon_mg), model.resources)
     if not limits.on_energy:
         return
-    held = _batch_times(model, names, data, 1.0 / data.alternatives.margin)
+    held = _batch_times(columns, data, 1.0 / data.alternatives.margin)
     if np.isfinite(limits.max_energy_j_per_token):
-        cap = limits.max_energy_j_per_token * held
-        model.max_energy_j_per_token = pyo.Constraint(expr=model.step_energy_j <= cap)
+        columns.put("max_energy_j_per_token", model.step_energy_j <= limits.max_energy_j_per_token * held)
     if np.isfinite(limits.max_carbon_kg_per_mtok):
-        cap = limits.max_carbon_kg_per_mtok * held
-        model.max_carbon_kg_per_mtok = pyo.Constraint(expr=model.step_carbon_mg <= cap)
+        columns.put("max_carbon_kg_per_mtok", model.step_carbon_mg <= limits.max_carbon_kg_per_mtok * held)
 
 
-def define_prompt_constraints(
-    model: Any, names: Sequence[str], rooflines: Mapping[str, Line], data: ProgramData
-) -> None:
+def define_prompt_constraints(columns: _Columns, rooflines: Mapping[str, Line], data: ProgramData) -> None:
     """Time to first token and to the last one, where they are limited: one row a resource.
 
     sum_r M_r [(f_r + p_r + n_r intercept_r) y_r + (p_r w_r + n_r slope_r) m_r] <= cap, with f the seconds whatever the
@@ -191,9 +246,7 @@ def define_prompt_constraints(
     error of the model, and n_r the tokens whose time counts: those of a pass, or all but one more. The caps are exact
     through hi_r, since both times rise with the batch.
     """
-    import pyomo.core as pyo
-
-    limits, prompts, margin = data.limits, data.alternatives.prompts, data.alternatives.margin
+    model, limits, prompts, margin = columns.model, data.limits, data.alternatives.prompts, data.alternatives.margin
     if not limits.on_prompts:
         return
     alone = Line(prompts.fixed_s + prompts.prompt_s, prompts.prompt_s * prompts.in_the_way)
@@ -201,37 +254,35 @@ def define_prompt_constraints(
 
     def within(cap_s: float, tokens: Array) -> dict[str, Any]:
         return {
-            resource: _along(model, names, (alone + line.scaled(tokens)).scaled(margin * MICRO)) <= cap_s * MICRO
+            resource: columns.along((alone + line.scaled(tokens)).scaled(margin * MICRO)) <= cap_s * MICRO
             for resource, line in rooflines.items()
         }
 
     if np.isfinite(limits.max_time_to_first_token_s):
-        rows = within(limits.max_time_to_first_token_s, first)
-        model.max_time_to_first_token_s = pyo.Constraint(model.resources, rule=rows)
+        columns.put("max_time_to_first_token_s", within(limits.max_time_to_first_token_s, first), model.resources)
     if np.isfinite(limits.max_end_to_end_s):
-        model.max_end_to_end_s = pyo.Constraint(model.resources, rule=within(limits.max_end_to_end_s, last))
+        columns.put("max_end_to_end_s", within(limits.max_end_to_end_s, last), model.resources)
 
 
-def define_epsilon_constraints(model: Any, data: ProgramData) -> None:
+def define_epsilon_constraints(columns: _Columns, data: ProgramData) -> None:
     """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * b with b = sum_r step_r m_r.
 
     Where energy or carbon is to be least, its cap is in the place of that of the cost.
     """
-    import pyomo.core as pyo
-
+    model = columns.model
     if np.isfinite(data.latency_cap_s):
-        model.latency_cap = pyo.Constraint(expr=model.latency_us <= data.latency_cap_s * MICRO)
+        columns.put("latency_cap", model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
         within = _taken(model, data) <= data.cost_cap * model.batch
         if data.alternatives.measure is Measure.COST:
-            model.cost_cap = pyo.Constraint(expr=within)
+            columns.put("cost_cap", within)
         elif data.alternatives.measure is Measure.ENERGY:
-            model.energy_cap = pyo.Constraint(expr=within)
+            columns.put("energy_cap", within)
         else:
-            model.carbon_cap = pyo.Constraint(expr=within)
+            columns.put("carbon_cap", within)
 
 
-def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData) -> None:
+def define_limit_constraints(columns: _Columns, data: ProgramData) -> None:
     """Limits of the scenario, as rows.
 
     With M_r = 1 + e the margin of a segment for the error of the model (1 without one),
@@ -243,25 +294,21 @@ def define_limit_constraints(model: Any, names: Sequence[str], data: ProgramData
     The throughput cap is exact only through hi_r, since t may exceed the latency of the chosen segment; the row is
     implied there and kept for readers of the program.
     """
-    import pyomo.core as pyo
-
-    limits, margin = data.limits, data.alternatives.margin
+    limits, margin, model = data.limits, data.alternatives.margin, columns.model
     if limits.min_speed > 0.0:
-        longest = _of_the_chosen(model, names, MICRO / (margin * limits.min_speed))
-        model.min_speed = pyo.Constraint(expr=model.latency_us <= longest)
-    held = _batch_times(model, names, data, 1.0 / margin)
+        longest = MICRO / (margin * limits.min_speed)
+        most = float(longest[0]) if (longest == longest[0]).all() else columns.chosen(longest)
+        columns.put("min_speed", model.latency_us <= most)
+    held = _batch_times(columns, data, 1.0 / margin)
     if np.isfinite(limits.max_cost):
-        model.max_cost = pyo.Constraint(expr=model.step_cost_uusd <= limits.max_cost * held)
+        columns.put("max_cost", model.step_cost_uusd <= limits.max_cost * held)
     if limits.min_throughput > 0.0:
-        model.min_throughput = pyo.Constraint(expr=held >= limits.min_throughput / MICRO * model.latency_us)
+        columns.put("min_throughput", held >= limits.min_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_throughput):
-        nominal = _batch_times(model, names, data, data.alternatives.margin_within)
-        model.max_throughput = pyo.Constraint(expr=nominal <= limits.max_throughput / MICRO * model.latency_us)
+        nominal = _batch_times(columns, data, data.alternatives.margin_within)
+        columns.put("max_throughput", nominal <= limits.max_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_power_kw):
-        power = dict(zip(names, data.alternatives.power_kw.tolist(), strict=True))
-        model.max_power_kw = pyo.Constraint(
-            expr=pyo.quicksum(power[name] * model.choose[name] for name in names) <= limits.max_power_kw
-        )
+        columns.put("max_power_kw", columns.chosen(data.alternatives.power_kw) <= limits.max_power_kw)
 
 
 def define_objective(model: Any, data: ProgramData) -> None:
@@ -272,7 +319,9 @@ def define_objective(model: Any, data: ProgramData) -> None:
         expression = model.latency_us
     else:
         expression = _taken(model, data) - data.reference_cost * model.batch
-    model.objective = pyo.Objective(expr=expression, sense=pyo.minimize)
+    if model.component("objective") is None:
+        model.objective = pyo.Objective(sense=pyo.minimize)
+    model.objective.set_value(expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +351,11 @@ def _taken(model: Any, data: ProgramData) -> Any:
     return getattr(model, _STEPS[data.alternatives.measure])
 
 
+def _above(columns: _Columns, lines: Mapping[str, Line], variable: Any) -> dict[str, Any]:
+    """A variable is no less than any of some lines, one row each."""
+    return {name: columns.along(line, variable) <= 0.0 for name, line in lines.items()}
+
+
 def _per_step(lines: LatencyLines, alternatives: Alternatives, measure: Measure) -> dict[str, Line]:
     """What one step takes if each resource were the slower one, by its name, in the units of the program."""
     rate, busy_rate = alternatives.rates(measure)
@@ -326,29 +380,8 @@ def _rooflines(lines: LatencyLines, base: Line) -> dict[str, Line]:
     }
 
 
-def _of_the_chosen(model: Any, names: Sequence[str], values: Array) -> Any:
-    """sum_r value_r y_r, which is the value itself where all segments have the same."""
-    if (values == values[0]).all():
-        return float(values[0])
-    import pyomo.core as pyo
-
-    return pyo.quicksum(value * model.choose[name] for name, value in zip(names, values.tolist(), strict=True))
-
-
-def _batch_times(model: Any, names: Sequence[str], data: ProgramData, factors: Array) -> Any:
+def _batch_times(columns: _Columns, data: ProgramData, factors: Array) -> Any:
     """sum_r factor_r step_r m_r: the batch times the factor of the chosen segment."""
     if (factors == 1.0).all():
-        return model.batch
-    import pyomo.core as pyo
-
-    each = (factors * data.alternatives.batch_step).tolist()
-    return pyo.quicksum(weight * model.group_batch[name] for name, weight in zip(names, each, strict=True))
-
-
-def _along(model: Any, names: Sequence[str], line: Line) -> Any:
-    """sum_r (intercept_r y_r + slope_r m_r)."""
-    from pyomo.core.expr.numeric_expr import LinearExpression
-
-    coefficients = [*line.intercept.tolist(), *line.slope.tolist()]
-    variables = [model.choose[name] for name in names] + [model.group_batch[name] for name in names]
-    return LinearExpression(constant=0, linear_coefs=coefficients, linear_vars=variables)
+        return columns.model.batch
+    return columns.weighted(factors * data.alternatives.batch_step)

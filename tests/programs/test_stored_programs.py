@@ -49,13 +49,16 @@ def written_components() -> set[str]:
 
 
 def assigned_components() -> Iterator[str]:
-    """Names that the code gives to variables and constraints: ``model.NAME = pyo.Constraint(...)``."""
+    """Names that the code gives to variables and constraints: ``model.NAME = pyo.Constraint(...)``, and ``put``."""
     files = [path for folder in PROGRAMS for path in folder.rglob("*.py")]
     for node in (node for path in files for node in ast.walk(ast.parse(path.read_text("utf-8")))):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             target, function = node.targets[0], node.value.func
             if isinstance(target, ast.Attribute) and ast.unparse(function) in COMPONENTS:
                 yield target.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "columns.put":
+            assert isinstance(node.args[0], ast.Constant)
+            yield str(node.args[0].value)
 
 
 def test_every_family_of_variables_and_constraints_is_in_a_stored_program() -> None:
