@@ -26,7 +26,7 @@ from ieco_opt.design_space.dominance import (
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
-from ieco_opt.design_space.starting import starting_each
+from ieco_opt.design_space.starting import Setup, engines_at, setups_like
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.energy import usd_rates
 from ieco_opt.performance.rows import stack_rows
@@ -75,15 +75,21 @@ class DesignSpace:
 
     def engines_of(self, alternatives: Alternatives, batches: Sequence[int]) -> list[tuple[str, ...]]:
         """Servers that start each of some alternatives at its batch, whatever they make of it."""
-        found: list[tuple[str, ...]] = [()] * len(batches)
+        speculating = (alternatives.draft_tokens > 0).tolist()
+        return [
+            engines_at(setups, batch, speculates=speculates)
+            for setups, batch, speculates in zip(self.setups_like(alternatives), batches, speculating, strict=True)
+        ]
+
+    def setups_like(self, alternatives: Alternatives) -> list[list[Setup]]:
+        """Setups of the servers that are offered which are those of each of some alternatives."""
+        found: list[list[Setup]] = [[] for _ in range(len(alternatives))]
         firsts = self._first(alternatives)
         for first in sorted({*firsts.tolist()}):
             rows = np.flatnonzero(firsts == first)
             families = self.offered[first : first + self._engines]
-            some = alternatives if len(rows) == len(batches) else alternatives.take(rows)
-            started = starting_each(families, some, [batches[row] for row in rows])
-            for row, engines in zip(rows.tolist(), started, strict=True):
-                found[row] = engines
+            for row, setups in zip(rows.tolist(), setups_like(families, alternatives.take(rows)), strict=True):
+                found[row] = setups
         return found
 
     @property

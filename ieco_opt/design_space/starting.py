@@ -20,24 +20,30 @@ def same_setups(listed: Degrees, wanted: Degrees, *, any_exchange: bool = False)
     return np.flatnonzero(_alike(listed, wanted, any_exchange=any_exchange)[0])
 
 
+Setup = tuple[Family, int]
+"""A setup of a server: a row of its family."""
+
+
 def starting(families: Sequence[Family], alternative: Alternatives, batch: int) -> tuple[str, ...]:
     """Names of the servers, each with all its setups as a family, that start one alternative at a batch, sorted."""
-    return starting_each(families, alternative, [batch])[0]
+    return engines_at(setups_like(families, alternative)[0], batch, speculates=bool(alternative.draft_tokens[0] > 0))
 
 
-def starting_each(
-    families: Sequence[Family], alternatives: Alternatives, batches: Sequence[int]
-) -> list[tuple[str, ...]]:
-    """The same of several alternatives, each at a batch of its own."""
-    found: list[set[str]] = [set() for _ in batches]
-    tokens = alternatives.draft_tokens.tolist()
+def setups_like(families: Sequence[Family], alternatives: Alternatives) -> list[list[Setup]]:
+    """Setups of servers that are those of each of some alternatives, whatever the batch is."""
+    found: list[list[Setup]] = [[] for _ in range(len(alternatives))]
     for family in families:
         if family.engine is None:
             continue
         for row, setup in _pairs(family.setups.degrees, alternatives.degrees):
-            if _takes(family, setup, batches[row], speculates=tokens[row] > 0):
-                found[row].add(family.engine)
-    return [tuple(sorted(each)) for each in found]
+            found[row].append((family, setup))
+    return found
+
+
+def engines_at(setups: Sequence[Setup], batch: int, *, speculates: bool) -> tuple[str, ...]:
+    """Names of the servers of some setups that run a batch there, sorted."""
+    taking = (family for family, setup in setups if _takes(family, setup, batch, speculates=speculates))
+    return tuple(sorted({family.engine for family in taking if family.engine is not None}))
 
 
 def _takes(family: Family, setup: int, batch: int, *, speculates: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from ieco_opt.catalog.precision import KvCache, Precision
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.families import Family
+from ieco_opt.design_space.starting import Setup, engines_at
 from ieco_opt.engines.spread import ALL_TO_ALL, EXCHANGES, NONE, ExchangeKind
 from ieco_opt.pareto.points import Point
-from ieco_opt.pareto.resident import resident_of
+from ieco_opt.pareto.resident import Holding, holding_of
 from ieco_opt.pareto.trusted import trusted
 from ieco_opt.performance.arithmetic import useful_s
 from ieco_opt.performance.collectives import Array
@@ -28,23 +30,52 @@ if TYPE_CHECKING:
     from ieco_opt.design_space.space import DesignSpace
 
 
-def describe(space: DesignSpace, points: Sequence[Point]) -> tuple[Deployment, ...]:
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What of an alternative is the same at every batch: its one row, and what it holds and takes.
+
+    ``useful_s`` are seconds of useful arithmetic for a token, and ``setups`` those of servers that are the same.
+    """
+
+    family: Family
+    row: Alternatives
+    setups: Sequence[Setup]
+    useful_s: Array
+    holding: Holding
+
+
+class Configurations:
+    """Configurations of a design space that points were described of, which other points are of too."""
+
+    def __init__(self) -> None:
+        self._of: Alternatives | None = None
+        self._known: dict[int, Configuration] = {}
+
+    def all_of(self, space: DesignSpace, rows: Sequence[int]) -> list[Configuration]:
+        """Those of some alternatives."""
+        if self._of is not space.alternatives:
+            self._of, self._known = space.alternatives, {}
+        new = sorted({*rows} - self._known.keys())
+        for at, setups in zip(new, space.setups_like(space.alternatives.take(np.array(new, np.intp))), strict=True):
+            row = space.alternatives.take(np.array([at]))
+            family = space.family_of(row)
+            useful = useful_s(family.shape, family.accelerator, family.context.useful)
+            self._known[at] = Configuration(family, row, setups, useful, holding_of(family, row))
+        return [self._known[at] for at in rows]
+
+
+def describe(
+    space: DesignSpace, points: Sequence[Point], known: Configurations | None = None
+) -> tuple[Deployment, ...]:
     """Deployments of some points of a design space, fastest first."""
     ordered = sorted(points, key=lambda point: (point.latency_s, point.cost))
-    rows = space.alternatives.take(np.array([point.alternative for point in ordered], dtype=np.intp))
-    engines = space.engines_of(rows, [point.batch for point in ordered])
-    described, useful = [], dict[int, Array]()
-    for at, point in enumerate(ordered):
-        row = rows if len(ordered) == 1 else rows.take(np.array([at]))
-        family = space.family_of(row)
-        if id(family) not in useful:
-            # Whatever the setup and the batch.
-            useful[id(family)] = useful_s(family.shape, family.accelerator, family.context.useful)
-        described.append(_deployment(family, point, row, engines[at], useful[id(family)]))
-    return tuple(described)
+    configurations = (known or Configurations()).all_of(space, [point.alternative for point in ordered])
+    return tuple(_deployment(*each) for each in zip(configurations, ordered, strict=True))
 
 
-def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequence[str], useful: Array) -> Deployment:
+def _deployment(configuration: Configuration, point: Point) -> Deployment:
+    family, row, useful = configuration.family, configuration.row, configuration.useful_s
+    engines = engines_at(configuration.setups, point.batch, speculates=int(row.draft_tokens[0]) > 0)
     batch = np.array([float(point.batch)])
     latency_s = row.latency_s(batch)
     latency = float(latency_s[0])
@@ -79,7 +110,7 @@ def _deployment(family: Family, point: Point, row: Alternatives, engines: Sequen
         bound=float(bound),
         gap=float(bound / (1.0 / latency) - 1.0),
         status=certificate.status,
-        **resident_of(family, row, point.batch).columns(),
+        **configuration.holding(point.batch).columns(),
         **trusted(family, row, point.batch),
         draft=parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
         cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,

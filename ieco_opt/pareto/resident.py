@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,42 +48,61 @@ class Resident:
         }
 
 
+Holding = Callable[[float], Resident]
+"""What a deployment holds at a batch."""
+
+
 def resident_of(family: Family, alternative: Alternatives, batch: float) -> Resident:
     """What a deployment of one alternative holds at a batch."""
-    draft = alternative.draft_degrees if int(alternative.draft_tokens[0]) > 0 else None
-    return resident(family, alternative.degrees, batch, draft)
+    return holding_of(family, alternative)(batch)
 
 
 def resident(family: Family, degrees: Degrees, batch: float, draft: Degrees | None = None) -> Resident:
     """What setups of one row hold at a batch, with or without a draft model beside."""
+    return holding(family, degrees, draft)(batch)
+
+
+def holding_of(family: Family, alternative: Alternatives) -> Holding:
+    """What deployments of one alternative hold, by the batch."""
+    draft = alternative.draft_degrees if int(alternative.draft_tokens[0]) > 0 else None
+    return holding(family, alternative.degrees, draft)
+
+
+def holding(family: Family, degrees: Degrees, draft: Degrees | None = None) -> Holding:
+    """What setups of one row hold, with or without a draft model beside: only the cache depends on the batch."""
     shape = family.shape
     if not rules.is_deployable(shape):
-        return _average(family, degrees, batch)
+        return lambda batch: _average(family, degrees, batch)
     weights = float(memory.weight_bytes_per_gpu(shape, degrees)[0])
     reserve = float(family.memory.reserve(shape, family.accelerator, degrees)[0])
+    cache = _cache(family, shape, degrees)
     per_token = float(memory.cache_bytes_per_token(shape, degrees)[0])
-    draft_weights = draft_cache = 0.0
+    draft_weights, draft_cache = 0.0, _no_cache
     if draft is not None:
         assert family.drafts is not None
         draft_weights = float(memory.weight_bytes_per_gpu(family.drafts.shape, draft)[0])
-        draft_cache = _cache(family, family.drafts.shape, draft, batch)
+        draft_cache = _cache(family, family.drafts.shape, draft)
         per_token += float(memory.cache_bytes_per_token(family.drafts.shape, draft)[0])
     left = family.usable_bytes - weights - draft_weights - reserve
     room = memory.cache_tokens(degrees, np.array([left]), np.array([per_token]))[0]
-    return Resident(
+    return lambda batch: Resident(
         weights=weights,
-        cache=_cache(family, shape, degrees, batch),
-        draft=draft_weights + draft_cache,
+        cache=cache(batch),
+        draft=draft_weights + draft_cache(batch),
         reserve=reserve,
         usable=family.usable_bytes,
         cache_tokens=None if np.isnan(room) else int(room),
     )
 
 
-def _cache(family: Family, shape: Architecture, degrees: Degrees, batch: float) -> float:
-    """Cache of the sequences of one attention group at their full length."""
+def _cache(family: Family, shape: Architecture, degrees: Degrees) -> Callable[[float], float]:
+    """Cache of the sequences of one attention group at their full length, by the batch."""
     per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.cached_to)
-    return float((memory.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
+    return lambda batch: float((memory.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
+
+
+def _no_cache(_batch: float) -> float:
+    return 0.0
 
 
 def _average(family: Family, degrees: Degrees, batch: float) -> Resident:

@@ -295,7 +295,7 @@ def _run(
         sweep = search(prober)
         if not sweep.points and sweep.stopped is None:
             raise InfeasibleError(*why_infeasible(resolved, space, run.ask))
-        deployments = describe(space, sweep.answer())
+        deployments = describe(space, sweep.answer(), None if kept is None else kept.configurations)
         statistics = _statistics(prober, space)
     guarantee = achieved(*aim, sweep.stopped, tuple(sweep.open_boxes))
     _check_gaps(guarantee, deployments)
