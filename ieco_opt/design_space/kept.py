@@ -110,8 +110,7 @@ class KeptSpaces:
 
 def _but_for_both(scenario: Scenario) -> dict[str, Any]:
     """All that a scenario says but for the least speed and the greatest cost."""
-    limits = scenario.limits.model_copy(update={"min_speed": None, "max_cost": None})
-    return {**dict(scenario), "limits": dict(limits)}
+    return {**vars(scenario), "limits": {**vars(scenario.limits), "min_speed": None, "max_cost": None}}
 
 
 def serves_other_prices(resolved: ResolvedScenario, measure: Measure) -> bool:

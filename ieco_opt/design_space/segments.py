@@ -93,11 +93,13 @@ class Segments:
         Exact: the ends of each range are integers at which the performance model itself meets the caps.
         """
         alive = np.flatnonzero((self.latency_lo_s <= latency_cap_s) & (self.cost_hi <= cost_cap))
-        lo, hi = self.lo[alive].copy(), self.hi[alive].copy()
+        lo, hi = self.lo[alive], self.hi[alive]
         late = np.flatnonzero(self.latency_hi_s[alive] > latency_cap_s)
-        hi[late] = self.slower.last_within(latency_cap_s, self.at[alive[late]])
+        if len(late):
+            hi[late] = self.slower.last_within(latency_cap_s, self.at[alive[late]])
         expensive = np.flatnonzero(self.cost_lo[alive] > cost_cap)
-        lo[expensive] = self.cheaper.last_within(cost_cap, self.at[alive[expensive]])
+        if len(expensive):
+            lo[expensive] = self.cheaper.last_within(cost_cap, self.at[alive[expensive]])
         left = lo <= hi
         return Restriction(alive[left], lo[left], hi[left], self.step[alive[left]])
 

@@ -55,13 +55,16 @@ class Configurations:
         """Those of some alternatives."""
         if self._of is not space.alternatives:
             self._of, self._known = space.alternatives, {}
-        new = sorted({*rows} - self._known.keys())
-        for at, setups in zip(new, space.setups_like(space.alternatives.take(np.array(new, np.intp))), strict=True):
+        if new := sorted({*rows} - self._known.keys()):
+            self._describe(space, new)
+        return [self._known[at] for at in rows]
+
+    def _describe(self, space: DesignSpace, rows: Sequence[int]) -> None:
+        for at, setups in zip(rows, space.setups_like(space.alternatives.take(np.array(rows))), strict=True):
             row = space.alternatives.take(np.array([at]))
             family = space.family_of(row)
             useful = useful_s(family.shape, family.accelerator, family.context.useful)
             self._known[at] = Configuration(family, row, setups, useful, holding_of(family, row))
-        return [self._known[at] for at in rows]
 
 
 def describe(

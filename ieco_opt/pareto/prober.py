@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.dominance import STRICT
 from ieco_opt.design_space.segments import Restriction, Segments, build_segments
 from ieco_opt.design_space.space import DesignSpace
@@ -58,6 +59,15 @@ class _Solved:
     found: _Found
     bound: float
     stopped: bool
+
+
+def _evaluated(left: Restriction, alternatives: Alternatives, position: int, batch: int) -> _Found:
+    """Put the solver's rounded decision through the performance model."""
+    inside = min(max(batch, int(left.lo[position])), int(left.hi[position]))
+    part = alternatives if len(left) == 1 else alternatives.take(np.array([position]))
+    at = np.array([float(inside)])
+    latency_s = part.latency_s(at)
+    return _Found(int(left.segment[position]), inside, float(latency_s[0]), float(part.measured(latency_s, at)[0]))
 
 
 def within_rounding(bound: float, value: float) -> float:
@@ -197,9 +207,10 @@ class Prober:
             return None
         best: _Found | None = None
         while True:
+            alternatives = self.segments.taken(left.segment)
             model = self._programs.program(
                 ProgramData(
-                    alternatives=self.segments.taken(left.segment),
+                    alternatives=alternatives,
                     lo=left.lo,
                     hi=left.hi,
                     limits=self.space.limits,
@@ -215,7 +226,7 @@ class Prober:
             if solution.objective is None:
                 raise Stopped(self.run.reason("a limit ended a step before it found anything"))
             decision = read_decision(model, left.step)
-            found = self._evaluated(left, decision.position, decision.batch)
+            found = _evaluated(left, alternatives, decision.position, decision.batch)
             value = self._value(found, objective, reference_cost)
             scale = self._value(found, objective, 0.0)
             self._check(solution.objective, value, scale, found)
@@ -228,15 +239,6 @@ class Prober:
             if stopped or single or not underestimated:
                 return _Solved(best, bound, stopped)
             left = left.split_at(decision.position, found.batch)
-
-    def _evaluated(self, left: Restriction, position: int, batch: int) -> _Found:
-        """Put the solver's rounded decision through the performance model."""
-        segment = int(left.segment[position])
-        inside = int(np.clip(batch, left.lo[position], left.hi[position]))
-        part = self.segments.priced(np.array([segment]))
-        at = np.array([float(inside)])
-        latency_s = part.latency_s(at)
-        return _Found(segment, inside, float(latency_s[0]), float(part.measured_with(latency_s, at)[0]))
 
     def _value(self, found: _Found, objective: Objective, reference_cost: float) -> float:
         """Objective of the program at a deployment, from the performance model."""

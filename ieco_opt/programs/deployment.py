@@ -91,13 +91,11 @@ def build_program(data: ProgramData, again: Any = None) -> ConcreteModel:
         model.resources = pyo.Set(initialize=list(rooflines), ordered=True)
         model.choose = pyo.Var(model.segments, domain=pyo.Binary)
         model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=(0, None))
-        model.batch = pyo.Expression()
         model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
         define_choice_constraint(model)
     columns = _Columns(model, dict(model.choose), dict(model.group_batch), new=again is None)
     for variable, bound in zip(columns.batch.values(), most, strict=True):
         variable.setub(bound)
-    model.batch.set_value(columns.weighted(step))
     define_batch_constraints(columns, data)
     define_latency_constraints(columns, rooflines)
     define_hourly_cost_constraints(columns, lines, data.alternatives)
@@ -105,7 +103,7 @@ def build_program(data: ProgramData, again: Any = None) -> ConcreteModel:
     define_epsilon_constraints(columns, data)
     define_prompt_constraints(columns, rooflines, data)
     define_limit_constraints(columns, data)
-    define_objective(model, data)
+    define_objective(columns, data)
     return model
 
 
@@ -231,11 +229,13 @@ def define_energy_constraints(columns: _Columns, lines: LatencyLines, data: Prog
         columns.put("step_carbon", _above(columns, carbon, model.step_carbon_mg), model.resources)
     if not limits.on_energy:
         return
-    held = _batch_times(columns, data, 1.0 / data.alternatives.margin)
+    held = _held(data)
     if np.isfinite(limits.max_energy_j_per_token):
-        columns.put("max_energy_j_per_token", model.step_energy_j <= limits.max_energy_j_per_token * held)
+        cap = columns.weighted(limits.max_energy_j_per_token * held)
+        columns.put("max_energy_j_per_token", model.step_energy_j <= cap)
     if np.isfinite(limits.max_carbon_kg_per_mtok):
-        columns.put("max_carbon_kg_per_mtok", model.step_carbon_mg <= limits.max_carbon_kg_per_mtok * held)
+        cap = columns.weighted(limits.max_carbon_kg_per_mtok * held)
+        columns.put("max_carbon_kg_per_mtok", model.step_carbon_mg <= cap)
 
 
 def define_prompt_constraints(columns: _Columns, rooflines: Mapping[str, Line], data: ProgramData) -> None:
@@ -273,7 +273,7 @@ def define_epsilon_constraints(columns: _Columns, data: ProgramData) -> None:
     if np.isfinite(data.latency_cap_s):
         columns.put("latency_cap", model.latency_us <= data.latency_cap_s * MICRO)
     if np.isfinite(data.cost_cap):
-        within = _taken(model, data) <= data.cost_cap * model.batch
+        within = _taken(model, data) <= columns.weighted(data.cost_cap * data.alternatives.batch_step)
         if data.alternatives.measure is Measure.COST:
             columns.put("cost_cap", within)
         elif data.alternatives.measure is Measure.ENERGY:
@@ -299,27 +299,26 @@ def define_limit_constraints(columns: _Columns, data: ProgramData) -> None:
         longest = MICRO / (margin * limits.min_speed)
         most = float(longest[0]) if (longest == longest[0]).all() else columns.chosen(longest)
         columns.put("min_speed", model.latency_us <= most)
-    held = _batch_times(columns, data, 1.0 / margin)
+    held = _held(data)
     if np.isfinite(limits.max_cost):
-        columns.put("max_cost", model.step_cost_uusd <= limits.max_cost * held)
+        columns.put("max_cost", model.step_cost_uusd <= columns.weighted(limits.max_cost * held))
     if limits.min_throughput > 0.0:
-        columns.put("min_throughput", held >= limits.min_throughput / MICRO * model.latency_us)
+        columns.put("min_throughput", columns.weighted(held) >= limits.min_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_throughput):
-        nominal = _batch_times(columns, data, data.alternatives.margin_within)
+        nominal = columns.weighted(data.alternatives.margin_within * data.alternatives.batch_step)
         columns.put("max_throughput", nominal <= limits.max_throughput / MICRO * model.latency_us)
     if np.isfinite(limits.max_power_kw):
         columns.put("max_power_kw", columns.chosen(data.alternatives.power_kw) <= limits.max_power_kw)
 
 
-def define_objective(model: Any, data: ProgramData) -> None:
+def define_objective(columns: _Columns, data: ProgramData) -> None:
     """Least latency, or least step cost - reference cost * tokens of one step; or energy or carbon in its place."""
     import pyomo.core as pyo
 
-    if data.objective is Objective.LATENCY:
-        expression = model.latency_us
-    else:
-        expression = _taken(model, data) - data.reference_cost * model.batch
-    if model.component("objective") is None:
+    model, expression = columns.model, columns.model.latency_us
+    if data.objective is Objective.COST:
+        expression = _taken(model, data) - columns.weighted(data.reference_cost * data.alternatives.batch_step)
+    if columns.new:
         model.objective = pyo.Objective(sense=pyo.minimize)
     model.objective.set_value(expression)
 
@@ -380,8 +379,6 @@ def _rooflines(lines: LatencyLines, base: Line) -> dict[str, Line]:
     }
 
 
-def _batch_times(columns: _Columns, data: ProgramData, factors: Array) -> Any:
-    """sum_r factor_r step_r m_r: the batch times the factor of the chosen segment."""
-    if (factors == 1.0).all():
-        return columns.model.batch
-    return columns.weighted(factors * data.alternatives.batch_step)
+def _held(data: ProgramData) -> Array:
+    """The step of each segment over its margin for the error of the model."""
+    return 1.0 / data.alternatives.margin * data.alternatives.batch_step

@@ -48,6 +48,9 @@ class ProgramArrays:
     constraints: list[Any]
 
 
+_NUMBERS = frozenset({int, float})
+
+
 class _Numbering:
     """Numbers variables as a walk meets them; what :class:`LinearRepnVisitor` calls a recorder."""
 
@@ -70,25 +73,23 @@ def arrays_of(model: Any) -> ProgramArrays:
         The model is not linear, or maximises: no program here is or does.
     """
     from pyomo.core import Constraint, Objective
-    from pyomo.repn.linear import LinearRepnVisitor
 
-    numbering = _Numbering()
-    visitor = LinearRepnVisitor({}, var_recorder=numbering)
-    rows, row_lower, row_upper, constraints = [], [], [], []
+    walk, rows, row_lower, row_upper, constraints = _Walk(), [], [], [], []
     for constraint in model.component_data_objects(Constraint, active=True, descend_into=True):
         least, body, most = constraint.to_bounded_expression(evaluate_bounds=True)
-        row = _linear(visitor, body, constraint)
+        row, constant = walk.linear(body, constraint)
         constraints.append(constraint)
-        rows.append(row.linear)
-        row_lower.append(-math.inf if least is None else least - row.constant)
-        row_upper.append(math.inf if most is None else most - row.constant)
+        rows.append(row)
+        row_lower.append(-math.inf if least is None else least - constant)
+        row_upper.append(math.inf if most is None else most - constant)
     (objective,) = model.component_data_objects(Objective, active=True, descend_into=True)
     if not objective.is_minimizing():
         raise ValueError(f"{objective.name}: expected an objective that is minimised")
-    goal = _linear(visitor, objective.expr, objective)
+    goal, constant = walk.linear(objective.expr, objective)
+    numbering = walk.numbering
     variables = list(numbering.var_map.values())
     cost = np.zeros(len(variables))
-    cost[[numbering.column[each] for each in goal.linear]] = list(goal.linear.values())
+    cost[[numbering.column[each] for each in goal]] = list(goal.values())
     lower, upper, integer = _columns(variables)
     entries = np.fromiter((len(row) for row in rows), dtype=np.int32, count=len(rows))
     return ProgramArrays(
@@ -97,7 +98,7 @@ def arrays_of(model: Any) -> ProgramArrays:
         lower=lower,
         upper=upper,
         integer=integer,
-        offset=float(goal.constant),
+        offset=float(constant),
         row_lower=np.array(row_lower, dtype=np.float64),
         row_upper=np.array(row_upper, dtype=np.float64),
         starts=np.concatenate([[0], np.cumsum(entries)]).astype(np.int32),
@@ -107,12 +108,51 @@ def arrays_of(model: Any) -> ProgramArrays:
     )
 
 
-def _linear(visitor: Any, expression: Any, component: Any) -> Any:
-    """Constant and coefficients of an expression; fixed variables are part of the constant."""
-    found = visitor.walk_expression(expression)
-    if found.nonlinear is not None:
-        raise ValueError(f"{component.name}: expected a linear expression, found {expression}")
-    return found
+class _Walk:
+    """Reads expressions, and numbers the variables that they name."""
+
+    def __init__(self) -> None:
+        self.numbering = _Numbering()
+        self._visitor: Any = None
+
+    def linear(self, expression: Any, component: Any) -> tuple[dict[int, float], float]:
+        """Coefficients of an expression, by the ids of variables, and its constant, of which fixed variables are part.
+
+        Most are one variable or a sum of products, for which the visitor does more than it takes to read them.
+        """
+        found = self._sum(expression)
+        return self._visited(expression, component) if found is None else found
+
+    def _sum(self, expression: Any) -> tuple[dict[int, float], float] | None:
+        """The same of a variable or a sum of numbers times variables that are not fixed; ``None`` of anything else."""
+        from pyomo.core.expr.numeric_expr import LinearExpression, MonomialTermExpression
+
+        terms = expression.args if expression.__class__ is LinearExpression else (expression,)
+        found = list[tuple[float, Any]]()
+        for term in terms:
+            factor, variable = term.args if term.__class__ is MonomialTermExpression else (1, term)
+            if factor.__class__ not in _NUMBERS or variable.__class__ in _NUMBERS or not variable.is_variable_type():
+                return None
+            if variable.fixed:
+                return None
+            found.append((factor, variable))
+        row, column, add = dict[int, float](), self.numbering.column, self.numbering.add
+        for factor, variable in found:
+            name = id(variable)
+            if name not in column:
+                add(variable)
+            row[name] = row.get(name, 0) + factor
+        return {name: factor for name, factor in row.items() if factor}, 0.0
+
+    def _visited(self, expression: Any, component: Any) -> tuple[dict[int, float], float]:
+        from pyomo.repn.linear import LinearRepnVisitor
+
+        if self._visitor is None:
+            self._visitor = LinearRepnVisitor({}, var_recorder=self.numbering)
+        found = self._visitor.walk_expression(expression)
+        if found.nonlinear is not None:
+            raise ValueError(f"{component.name}: expected a linear expression, found {expression}")
+        return found.linear, found.constant
 
 
 def _columns(variables: list[Any]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
