@@ -77,14 +77,8 @@ class PassTime:
 
     def network_s(self, batch: Array, part: str | None = None) -> Array:
         """Seconds of the collectives (of one ``part`` if given) at ``batch`` of shape (setups, ...)."""
-        if part is None and batch.size <= _FEW:
-            # A search asks for few batches a setup so often that calls, and not arithmetic, take its time.
-            several = (slice(None),) * 3 + (None,) * (batch.ndim - 1)
-            lines = self.network_latency_s[several] + self.network_slope_s[several] * batch[:, None, None]
-            total, least = np.zeros(batch.shape), lines.min(axis=2)
-            for index in range(least.shape[1]):
-                total += least[:, index]
-            return total
+        if batch.size <= _FEW:
+            return self._of_part(self._collectives_s(batch), part)
         total = np.zeros(batch.shape)
         for index, label in enumerate(self.network_part):
             if part not in (None, label):
@@ -101,6 +95,30 @@ class PassTime:
                 np.minimum(first, line, out=first)
             total += first
         return total
+
+    def _collectives_s(self, batch: Array) -> Array:
+        """Seconds of each collective at few batches, shape (setups, collectives, ...).
+
+        A search asks for few batches a setup so often that calls, and not arithmetic, take its time.
+        """
+        several = (slice(None),) * 3 + (None,) * (batch.ndim - 1)
+        lines = self.network_latency_s[several] + self.network_slope_s[several] * batch[:, None, None]
+        return np.asarray(lines.min(axis=2))
+
+    def _of_part(self, collectives_s: Array, part: str | None) -> Array:
+        """Seconds of the collectives of one ``part``, or of all."""
+        total = np.zeros((len(collectives_s), *collectives_s.shape[2:]))
+        for index, label in enumerate(self.network_part):
+            if part in (None, label):
+                total += collectives_s[:, index]
+        return total
+
+    def _parts_s(self, batch: Array) -> dict[str, Array]:
+        """Seconds of the collectives by their part."""
+        if batch.size > _FEW:
+            return {part: self.network_s(batch, part) for part in NETWORK_PARTS}
+        collectives_s = self._collectives_s(batch)
+        return {part: self._of_part(collectives_s, part) for part in NETWORK_PARTS}
 
     def memory_s(self, batch: Array) -> Array:
         """Seconds of memory traffic at ``batch`` of shape (setups, ...)."""
@@ -145,7 +163,7 @@ class PassTime:
             memory_s=self.memory_s(batch) + lift(self.attention_slope_s, batch) * batch,
             arithmetic_s=self.arithmetic_s(batch) + lift(self.prompt_slope_s, batch) * batch,
             latency_s=self.latency_s(batch),
-            **{part: self.network_s(batch, part) for part in NETWORK_PARTS},
+            **self._parts_s(batch),
         )
 
     def experts_are_concave(self) -> NDArray[np.bool_]:
