@@ -208,9 +208,7 @@ WIDE = SCENARIO | {
 
 def wide_prober(monkeypatch: pytest.MonkeyPatch) -> Prober:
     """Prober over every batch of every alternative, with chords across whole ranges of experts."""
-    monkeypatch.setattr(
-        "ieco_opt.design_space.segments.cut_experts", lambda _alternatives, cells, _limits, _ask: cells
-    )
+    monkeypatch.setattr("ieco_opt.design_space.segments.cut_experts", lambda _alternatives, cells, _limits, _ask: cells)
     space = space_of(WIDE)
     part = space.alternatives
     cells = Cells(np.arange(len(part)), part.batch_min, part.batch_max, part.batch_step)
