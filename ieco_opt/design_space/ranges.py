@@ -100,8 +100,9 @@ class Ranges:
             column = latency_s.shape[1] - cheap(latency_s, cost[rows[dear]]).sum(axis=1)
             _put(first, dear, self._cut(rows[dear], column, column - 1, cheap))
         left = first[0] <= last[0]
-        (lo, *low), (hi, *high) = ([column[left] for column in end] for end in (first, last))
-        return Cells(rows[left], lo, hi, self._cells.step[rows[left]]), (*low, *high)
+        (lo, *low), (hi, *high) = first, last
+        cells = Cells(rows, lo, hi, self._cells.step[rows]).where(left)
+        return cells, (low[0][left], low[1][left], high[0][left], high[1][left])
 
     def _cut(self, rows: Rows, column: Rows, beyond: Rows, meets: Meets) -> tuple[Integers, Array, Array]:
         """As far as cells meet a limit, which they do at one kept batch and not at the next: batch, latency, cost."""

@@ -347,11 +347,14 @@ def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> Lat
 
 def _lines_of_pass(time: PassTime, share: Array, ends: Array) -> tuple[Line, Line, Line, Line]:
     """Launch and network, what is apart, memory and arithmetic of one pass, times its share."""
-    apart = time.attention_slope_s + time.prompt_slope_s
-    launch = Line(time.kernel_s, apart) + _chord(time.network_s, ends)
-    lines = launch, Line(np.zeros_like(apart), apart), _chord(time.memory_s, ends), _chord(time.arithmetic_s, ends)
-    launch, apart, memory, arithmetic = (line.scaled(share) for line in lines)
-    return launch, apart, memory, arithmetic
+    slope = time.attention_slope_s + time.prompt_slope_s
+    launch = Line(time.kernel_s, slope) + _chord(time.network_s, ends)
+    return (
+        launch.scaled(share),
+        Line(np.zeros_like(slope), slope).scaled(share),
+        _chord(time.memory_s, ends).scaled(share),
+        _chord(time.arithmetic_s, ends).scaled(share),
+    )
 
 
 def _chord(value: Callable[[Array], Array], ends: Array) -> Line:

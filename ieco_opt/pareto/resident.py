@@ -77,7 +77,7 @@ def holding(family: Family, degrees: Degrees, draft: Degrees | None = None) -> H
     reserve = float(family.memory.reserve(shape, family.accelerator, degrees)[0])
     cache = _cache(family, shape, degrees)
     per_token = float(memory.cache_bytes_per_token(shape, degrees)[0])
-    draft_weights, draft_cache = 0.0, _no_cache
+    draft_weights, draft_cache = 0.0, _cache(family, None, degrees)
     if draft is not None:
         assert family.drafts is not None
         draft_weights = float(memory.weight_bytes_per_gpu(family.drafts.shape, draft)[0])
@@ -95,14 +95,12 @@ def holding(family: Family, degrees: Degrees, draft: Degrees | None = None) -> H
     )
 
 
-def _cache(family: Family, shape: Architecture, degrees: Degrees) -> Callable[[float], float]:
-    """Cache of the sequences of one attention group at their full length, by the batch."""
+def _cache(family: Family, shape: Architecture | None, degrees: Degrees) -> Callable[[float], float]:
+    """Cache of the sequences of one attention group at their full length, by the batch; without a model none."""
+    if shape is None:
+        return lambda _batch: 0.0
     per_sequence = memory.cache_bytes_per_sequence(shape, degrees, family.context.cached_to)
     return lambda batch: float((memory.sequences_per_gpu(degrees, np.array([float(batch)])) * per_sequence)[0])
-
-
-def _no_cache(_batch: float) -> float:
-    return 0.0
 
 
 def _average(family: Family, degrees: Degrees, batch: float) -> Resident:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ieco_opt.design_space.alternatives import Alternatives
 from ieco_opt.design_space.limits import Limits
@@ -149,7 +150,7 @@ class _Columns:
         variables = [*self.choose.values(), *self.batch.values(), *less]
         return LinearExpression(constant=0, linear_coefs=coefficients, linear_vars=variables)
 
-    def weighted(self, weights: Array | Integers) -> Any:
+    def weighted(self, weights: NDArray[Any]) -> Any:
         """sum_r weight_r m_r."""
         import pyomo.core as pyo
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,22 +127,23 @@ class _Walk:
     def _sum(self, expression: Any) -> tuple[dict[int, float], float] | None:
         """The same of a variable or a sum of numbers times variables that are not fixed; ``None`` of anything else."""
         from pyomo.core.expr.numeric_expr import LinearExpression, MonomialTermExpression
+        from pyomo.core.expr.numvalue import native_numeric_types
 
-        terms = expression.args if expression.__class__ is LinearExpression else (expression,)
+        terms: Sequence[Any] = expression.args if expression.__class__ is LinearExpression else (expression,)
         found = list[tuple[float, Any]]()
         for term in terms:
-            factor, variable = term.args if term.__class__ is MonomialTermExpression else (1, term)
-            if factor.__class__ not in _NUMBERS or variable.__class__ in _NUMBERS or not variable.is_variable_type():
+            factor, variable = term.args if term.__class__ is MonomialTermExpression else (1.0, term)
+            if type(factor) not in _NUMBERS or type(variable) in native_numeric_types:
                 return None
-            if variable.fixed:
+            if not variable.is_variable_type() or variable.fixed:
                 return None
-            found.append((factor, variable))
+            found.append((float(factor), variable))
         row, column, add = dict[int, float](), self.numbering.column, self.numbering.add
         for factor, variable in found:
             name = id(variable)
             if name not in column:
                 add(variable)
-            row[name] = row.get(name, 0) + factor
+            row[name] = row.get(name, 0.0) + factor
         return {name: factor for name, factor in row.items() if factor}, 0.0
 
     def _visited(self, expression: Any, component: Any) -> tuple[dict[int, float], float]:
