@@ -54,6 +54,7 @@ class KeptSpaces:
         self._names: Resolved | None = None
         self._others: Limits | None = None
         self._priced: PricedSpace | None = None
+        self._one_margin = True
         self._at_prices: _AtPrices | None = None
 
     def resolved(self, scenario: Scenario) -> ResolvedScenario:
@@ -90,7 +91,8 @@ class KeptSpaces:
         if self._priced is None or others != self._others:
             every = priced_space_of(resolved, others, ask)
             self._priced, self._at_prices, self._others = every.within_each_accelerator(others, ask), None, others
-        if len({*self._priced.alternatives.margin.tolist()}) > 1:
+            self._one_margin = len({*self._priced.alternatives.margin.tolist()}) <= 1
+        if not self._one_margin:
             space = self._priced.at_prices(resolved.accelerators).cut(limits, ask)
             return space, build_segments(space, ask)
         kept = self._at_prices

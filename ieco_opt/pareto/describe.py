@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What of an alternative is the same at every batch: its one row, and what it holds and takes.
+    """What of an alternative is the same at every batch: its one row, what it holds and takes, and columns.
 
     ``useful_s`` are seconds of useful arithmetic for a token, and ``setups`` those of servers that are the same.
     """
@@ -42,6 +42,27 @@ class Configuration:
     setups: Sequence[Setup]
     useful_s: Array
     holding: Holding
+    columns: dict[str, Any]
+
+    @classmethod
+    def of(cls, family: Family, row: Alternatives, setups: Sequence[Setup]) -> Configuration:
+        """The configuration of one row."""
+        power, (weights, kv_cache) = float(row.power_kw[0]), names_of(family.precision)
+        columns = {
+            "gpus": int(row.gpus[0]),
+            "accelerator": family.accelerator.name,
+            "weights": weights,
+            "kv_cache": kv_cache,
+            "engine": family.engine,
+            "parallelism": parallelism_of(row.degrees),
+            "exchange": exchange_of(family, row.degrees),
+            "draft_tokens": int(row.draft_tokens[0]),
+            **draft_of(family, row),
+            "power_kw": None if np.isnan(power) else power,
+            "draft": parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
+        }
+        useful = useful_s(family.shape, family.accelerator, family.context.useful)
+        return cls(family, row, setups, useful, holding_of(family, row), columns)
 
 
 class Configurations:
@@ -62,9 +83,7 @@ class Configurations:
     def _describe(self, space: DesignSpace, rows: Sequence[int]) -> None:
         for at, setups in zip(rows, space.setups_like(space.alternatives.take(np.array(rows))), strict=True):
             row = space.alternatives.take(np.array([at]))
-            family = space.family_of(row)
-            useful = useful_s(family.shape, family.accelerator, family.context.useful)
-            self._known[at] = Configuration(family, row, setups, useful, holding_of(family, row))
+            self._known[at] = Configuration.of(space.family_of(row), row, setups)
 
 
 def describe(
@@ -86,28 +105,17 @@ def _deployment(configuration: Configuration, point: Point) -> Deployment:
     throughput = point.batch / latency
     certificate = point.certificate
     bound = 1.0 / certificate.latency_bound_s if certificate.latency_bound_s > 0 else np.inf
-    power = float(row.power_kw[0])
-    gpus, (weights, kv_cache) = int(row.gpus[0]), names_of(family.precision)
     return Deployment(
+        **configuration.columns,
         speed_tokens_per_s=1.0 / latency,
         cost_usd_per_mtok=float(row.cost_usd_per_mtok(latency_s, batch)[0]),
         latency_s=latency,
         throughput_tokens_per_s=throughput,
-        gpus=gpus,
-        accelerator=family.accelerator.name,
-        weights=weights,
-        kv_cache=kv_cache,
-        engine=family.engine,
         engines=joined_engines(engines),
-        parallelism=parallelism_of(row.degrees),
-        exchange=exchange_of(family, row.degrees),
         batch=point.batch,
-        draft_tokens=int(row.draft_tokens[0]),
-        **draft_of(family, row),
         **energy_of(family, row, latency_s, batch),
         **requests_of(family, row, latency_s, batch),
-        mfu=float(model_flops_utilization(np.array(throughput), useful, np.array(gpus))),
-        power_kw=None if np.isnan(power) else power,
+        mfu=float(model_flops_utilization(np.array(throughput), useful, row.gpus)[0]),
         bottleneck=bottleneck_of(times),
         **times,
         bound=float(bound),
@@ -115,7 +123,6 @@ def _deployment(configuration: Configuration, point: Point) -> Deployment:
         status=certificate.status,
         **configuration.holding(point.batch).columns(),
         **trusted(family, row, point.batch),
-        draft=parallelism_of(row.draft_degrees) if int(row.draft_tokens[0]) > 0 else None,
         cost_cap=certificate.cost_cap if np.isfinite(certificate.cost_cap) else None,
     )
 

@@ -113,12 +113,12 @@ class PassTime:
                 total += collectives_s[:, index]
         return total
 
-    def _parts_s(self, batch: Array) -> dict[str, Array]:
-        """Seconds of the collectives by their part."""
+    def _parts_s(self, batch: Array) -> tuple[dict[str, Array], Array]:
+        """Seconds of the collectives by their part, and of all."""
         if batch.size > _FEW:
-            return {part: self.network_s(batch, part) for part in NETWORK_PARTS}
+            return {part: self.network_s(batch, part) for part in NETWORK_PARTS}, self.network_s(batch)
         collectives_s = self._collectives_s(batch)
-        return {part: self._of_part(collectives_s, part) for part in NETWORK_PARTS}
+        return {part: self._of_part(collectives_s, part) for part in NETWORK_PARTS}, self._of_part(collectives_s, None)
 
     def memory_s(self, batch: Array) -> Array:
         """Seconds of memory traffic at ``batch`` of shape (setups, ...)."""
@@ -158,12 +158,14 @@ class PassTime:
 
     def components(self, batch: Array) -> Components:
         """Every component at ``batch`` of shape (setups, ...)."""
+        kernel_s, memory_s, arithmetic_s = lift(self.kernel_s, batch), self.memory_s(batch), self.arithmetic_s(batch)
+        parts_s, network_s = self._parts_s(batch)
         return Components(
-            kernel_s=np.broadcast_to(lift(self.kernel_s, batch), batch.shape),
-            memory_s=self.memory_s(batch) + lift(self.attention_slope_s, batch) * batch,
-            arithmetic_s=self.arithmetic_s(batch) + lift(self.prompt_slope_s, batch) * batch,
-            latency_s=self.latency_s(batch),
-            **self._parts_s(batch),
+            kernel_s=np.broadcast_to(kernel_s, batch.shape),
+            memory_s=memory_s + lift(self.attention_slope_s, batch) * batch,
+            arithmetic_s=arithmetic_s + lift(self.prompt_slope_s, batch) * batch,
+            latency_s=kernel_s + network_s + np.maximum(memory_s, arithmetic_s) + self.apart_s(batch),
+            **parts_s,
         )
 
     def experts_are_concave(self) -> NDArray[np.bool_]:
