@@ -37,6 +37,7 @@ class Ranges:
     def __init__(self, alternatives: Alternatives, cells: Cells) -> None:
         self._cells = cells
         self._pool = alternatives.take(cells.row)
+        self._ones: dict[int, Alternatives] = {}
         self._steps = (cells.hi - cells.lo) // cells.step
         points = min(int(self._steps.max()) + 1, max(2, _MOST_FIGURES // len(cells)))
         # Every number of steps where there are no more than points.
@@ -62,6 +63,7 @@ class Ranges:
             hi=cells.hi,
             step=cells.step,
             pool=self._pool,
+            take=self._take,
             latency_lo_s=latency_lo,
             latency_hi_s=latency_hi,
             cost_lo=cost_lo,
@@ -77,6 +79,15 @@ class Ranges:
                 known=self._cheaper,
             ),
         )
+
+    def _take(self, cells: Rows) -> Alternatives:
+        """Alternatives of some cells, by their number; most programs are about one, which is kept."""
+        if len(cells) != 1:
+            return self._pool.take(cells)
+        cell = int(cells[0])
+        if cell not in self._ones:
+            self._ones[cell] = self._pool.take(cells)
+        return self._ones[cell]
 
     def _within(self, limits: Limits) -> tuple[Cells, tuple[Array, Array, Array, Array]]:
         """Cells within the two limits, by their number, with latency and cost at the least batch and the greatest."""

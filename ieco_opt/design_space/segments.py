@@ -52,10 +52,10 @@ class Line:
 class Segments:
     """Segments of a design space; every array has shape (segments,).
 
-    ``row`` points into ``DesignSpace.alternatives``, and ``at`` into ``pool``, which has the same alternatives.
-    The remaining columns are the objectives at both ends of the range: latency, and what ``Alternatives.measure`` says
-    (the cost, unless energy or carbon is to be least). ``slower`` and ``cheaper`` know where caps cut what is of the
-    pool: the latency rises from the least batch on, and the cost from the greatest down.
+    ``row`` points into ``DesignSpace.alternatives``, and ``at`` into ``pool``, which has the same alternatives and of
+    which ``take`` gives some. The remaining columns are the objectives at both ends of the range: latency, and what
+    ``Alternatives.measure`` says (the cost, unless energy or carbon is to be least). ``slower`` and ``cheaper`` know
+    where caps cut what is of the pool: the latency rises from the least batch on, and the cost from the greatest down.
     """
 
     row: Rows
@@ -64,6 +64,7 @@ class Segments:
     hi: Integers
     step: Integers
     pool: Alternatives
+    take: Callable[[Rows], Alternatives]
     latency_lo_s: Array
     latency_hi_s: Array
     cost_lo: Array
@@ -81,7 +82,7 @@ class Segments:
 
     def taken(self, segments: Rows) -> Alternatives:
         """Alternatives of some segments."""
-        return self.pool.take(self.at[segments])
+        return self.take(self.at[segments])
 
     def priced(self, segments: Rows) -> Priced:
         """Latency and measure of some segments."""
@@ -153,6 +154,7 @@ def segments_within(space: DesignSpace, cells: Cells, ask: Ask = go_on) -> Segme
         hi=cells.hi,
         step=cells.step,
         pool=part,
+        take=part.take,
         latency_lo_s=latency_lo,
         latency_hi_s=latency_hi,
         cost_lo=part.measured(latency_lo, lo),
