@@ -137,9 +137,10 @@ class Ranges:
 
     def _ends(self, cells: Cells) -> tuple[Array, Array, Array, Array]:
         """Latency and cost at the least batch and the greatest of parts of cells, which are given by their number."""
-        part, lo, hi = self._pool.priced(cells.row), cells.lo.astype(float), cells.hi.astype(float)
-        low, high = part.latency_s(lo), part.latency_s(hi)
-        return low, part.measured_with(low, lo), high, part.measured_with(high, hi)
+        part, batch = self._pool.priced(cells.row), np.stack([cells.lo, cells.hi], axis=1).astype(float)
+        latency_s = part.latency_s(batch)
+        cost = part.measured_with(latency_s, batch)
+        return latency_s[:, 0], cost[:, 0], latency_s[:, 1], cost[:, 1]
 
     def _slower(self, cap_s: float, rows: Rows) -> tuple[Integers, Integers]:
         """Steps from the least batch of cells at which the latency is within a cap, and beyond it."""

@@ -251,6 +251,8 @@ def cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: A
         middle = (lo + hi) / 2.0
         gap = np.zeros(len(cells))
         for time, share in ((part.model, part.model_share), (part.draft, part.draft_share)):
+            if not share.any():
+                continue
             chord = _chord(time.memory_s, np.stack([lo, hi], axis=1))
             gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
         wide = (gap > CHORD_ERROR * _least_seconds(part, limits, lo)) & (cells.hi > cells.lo)
