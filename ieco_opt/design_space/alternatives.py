@@ -40,7 +40,7 @@ class Priced(NamedTuple):
         return self.measured_with(self.latency_s(batch), batch)
 
 
-class _Passes(NamedTuple):
+class Passes(NamedTuple):
     """Passes of some alternatives: of the model, and of the draft where they speculate."""
 
     model: PassTime
@@ -64,6 +64,16 @@ class _Passes(NamedTuple):
         """Seconds per generated token."""
         (latency_s,) = self.together(lambda part, some: (part.latency_s(some),), batch)
         return latency_s
+
+    def memory_s(self, batch: Array) -> Array:
+        """Seconds of memory traffic per generated token."""
+        (memory_s,) = self.together(lambda part, some: (part.memory_s(some),), batch)
+        return memory_s
+
+    def busy_s(self, batch: Array) -> Array:
+        """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
+        (busy_s,) = self.together(lambda part, some: (part.busy_s(some),), batch)
+        return busy_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ class Alternatives:
 
     def latency_s(self, batch: Array) -> Array:
         """Seconds per generated token at ``batch`` of shape (alternatives, ...)."""
-        return self._passes().latency_s(batch)
+        return self.passes().latency_s(batch)
 
     def latencies(self) -> Callable[[Array], Array]:
         """The same as a function, for a search that asks for many batches in turn."""
@@ -124,12 +134,11 @@ class Alternatives:
 
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
-        (busy_s,) = self._passes().together(lambda part, some: (part.busy_s(some),), batch)
-        return busy_s
+        return self.passes().busy_s(batch)
 
     def latency_and_busy_s(self, batch: Array) -> tuple[Array, Array]:
         """Both of the above."""
-        latency_s, busy_s = self._passes().together(PassTime.latency_and_busy_s, batch)
+        latency_s, busy_s = self.passes().together(PassTime.latency_and_busy_s, batch)
         return latency_s, busy_s
 
     def priced(self, rows: Rows) -> Priced:
@@ -139,14 +148,14 @@ class Alternatives:
         """
         if self.measure is not Measure.COST or self.usd_per_busy_s.any():
             part = self.take(rows)
-            return Priced(part._passes().latency_s, part.measured)
+            return Priced(part.passes().latency_s, part.measured)
         usd_per_s = self.usd_per_s[rows]
         return Priced(
-            self._passes(rows).latency_s,
+            self.passes(rows).latency_s,
             lambda latency_s, batch: cost_usd_per_mtok(lift(usd_per_s, batch), latency_s, batch),
         )
 
-    def _passes(self, rows: Rows | None = None) -> _Passes:
+    def passes(self, rows: Rows | None = None) -> Passes:
         """Passes of all alternatives, or of some."""
         if rows is None:
             speculates = taken = np.flatnonzero(self.draft_share)
@@ -157,7 +166,7 @@ class Alternatives:
             taken = rows[speculates]
         # Where nothing speculates nothing looks at the draft.
         draft = self.draft.take(taken) if len(taken) else self.draft
-        return _Passes(model, model_share, speculates, draft, self.draft_share[taken])
+        return Passes(model, model_share, speculates, draft, self.draft_share[taken])
 
     def time_to_first_token_s(self, latency_s: Array, batch: Array) -> Array:
         """Seconds to the first token at ``batch`` whose latency is known; NaN where decoding alone is priced."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ieco_opt.design_space.alternatives import Alternatives, Priced, Rows
+from ieco_opt.design_space.alternatives import Alternatives, Passes, Priced, Rows
 from ieco_opt.design_space.asking import Ask, go_on
 from ieco_opt.design_space.bisection import Crossings, first_true, last_true
 from ieco_opt.design_space.dominance import Cells, joined
@@ -246,16 +246,12 @@ def cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: A
     done: list[Cells] = []
     while len(cells):
         ask()
-        part = alternatives.take(cells.row)
-        lo, hi = cells.lo.astype(float), cells.hi.astype(float)
-        middle = (lo + hi) / 2.0
-        gap = np.zeros(len(cells))
-        for time, share in ((part.model, part.model_share), (part.draft, part.draft_share)):
-            if not share.any():
-                continue
-            chord = _chord(time.memory_s, np.stack([lo, hi], axis=1))
-            gap += 2.0 * share * (time.memory_s(middle) - chord.at(middle))
-        wide = (gap > CHORD_ERROR * _least_seconds(part, limits, lo)) & (cells.hi > cells.lo)
+        passes = alternatives.passes(cells.row)
+        left, middle, right = passes.memory_s(np.stack([cells.lo, (cells.lo + cells.hi) / 2.0, cells.hi], axis=1)).T
+        # A chord is halfway between its ends in the middle.
+        gap = 2.0 * (middle - (left + right) / 2.0)
+        least = _least_seconds(alternatives, cells.row, passes, limits, cells.lo.astype(float))
+        wide = (gap > CHORD_ERROR * least) & (cells.hi > cells.lo)
         done.append(cells.where(~wide))
         row, low, high, step = (column[wide] for column in (cells.row, cells.lo, cells.hi, cells.step))
         cut = low + (high - low) // step // 2 * step
@@ -263,17 +259,17 @@ def cut_experts(alternatives: Alternatives, cells: Cells, limits: Limits, ask: A
     return joined(done) if done else cells
 
 
-def _least_seconds(part: Alternatives, limits: Limits, batch: Array) -> Array:
+def _least_seconds(alternatives: Alternatives, rows: Rows, passes: Passes, limits: Limits, batch: Array) -> Array:
     """Latency; or where the program counts busy time beside it, as little as the weighted mean of the two.
 
     An error of the latency is one of the busy time too, and of either as large in seconds.
     """
-    latency = part.latency_s(batch)
+    latency = passes.latency_s(batch)
     seconds = latency
-    for measure in counted(part, limits):
-        rate, busy_rate = part.rates(measure)
+    for measure in counted(alternatives, limits):
+        rate, busy_rate = (each[rows] for each in alternatives.rates(measure))
         if busy_rate.any():
-            mean = (rate * latency + busy_rate * part.busy_s(batch)) / (rate + busy_rate)
+            mean = (rate * latency + busy_rate * passes.busy_s(batch)) / (rate + busy_rate)
             seconds = np.minimum(seconds, mean)
     return seconds
 
