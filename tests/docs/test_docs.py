@@ -141,6 +141,7 @@ def test_the_page_of_the_proof_names_every_family_of_constraints() -> None:
     ]
     code = "\n".join(path.read_text("utf-8") for path in programs)
     defined = set(re.findall(r"model\.(\w+) = pyo\.(?:Constraint|ConstraintList|Block)\(", code))
+    defined |= set(re.findall(r"columns\.put\(\s*\"(\w+)\"", code))
     assert len(defined) > 20
     assert named == defined
 
