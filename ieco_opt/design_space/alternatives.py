@@ -130,7 +130,7 @@ class Alternatives:
 
     def latencies(self) -> Callable[[Array], Array]:
         """The same as a function, for a search that asks for many batches in turn."""
-        return self._passes().latency_s
+        return self.passes().latency_s
 
     def busy_s(self, batch: Array) -> Array:
         """Seconds per generated token in which memory or arithmetic work, put together as the latency is."""
