@@ -16,6 +16,7 @@ from ieco_opt.pareto.prepared import PreparedDeployment
 from ieco_opt.results.plan import FleetResult
 from ieco_opt.scenario import Fleet, ResolvedFleet, Scenario
 from ieco_opt.scenario.changes import fleet_with
+from ieco_opt.scenario.kinds import other_kind
 from ieco_opt.scenario.self_contained import self_contained_fleet
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.solvers.one_at_a_time import one_at_a_time
@@ -107,6 +108,10 @@ def prepare(scenario: Scenario | Fleet) -> PreparedDeployment | PreparedFleet:
     Raises
     ------
     ScenarioError
-        The scenario is wrong.
+        The scenario is wrong, or none.
     """
-    return PreparedDeployment(scenario) if isinstance(scenario, Scenario) else PreparedFleet(scenario)
+    if isinstance(scenario, Scenario):
+        return PreparedDeployment(scenario)
+    if not isinstance(scenario, Fleet):
+        raise other_kind(scenario, "a deployment or a fleet for prepare (load_scenario reads a file)")
+    return PreparedFleet(scenario)

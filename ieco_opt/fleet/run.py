@@ -130,8 +130,9 @@ def _on_workers(executor: Executor | None) -> Priced | None:
     if executor is None:
         return None
     from ieco_opt.fleet.on_workers import OnWorkers
+    from ieco_opt.solvers.executors import checked_executor
 
-    return OnWorkers(executor)
+    return OnWorkers(checked_executor(executor))
 
 
 def as_most(plan: FleetPlan, bound: float) -> FleetPlan:

@@ -22,6 +22,7 @@ from ieco_opt.scenario.load import ScenarioTemplate
 from ieco_opt.scenario.solver_config import SolverConfig
 from ieco_opt.scenario.source import ScenarioSource
 from ieco_opt.solvers.config import solver_config_of
+from ieco_opt.solvers.executors import checked_executor
 from ieco_opt.solvers.interrupt import caught_interrupts
 from ieco_opt.solvers.versions import installed
 from ieco_opt.sweeping.answering import FINAL, Asked, Row, row_of_wrong
@@ -131,7 +132,7 @@ def sweep(
     template = _template(scenario)
     asked = asked_of(template, objective, preference, solver_config)
     target = None if out is None else Path(out)
-    where = Workplace(executor, processes, in_flight)
+    where = Workplace(None if executor is None else checked_executor(executor), processes, in_flight)
     if target is not None:
         check_ending(target)
     swept = run_sweep(template, points, asked, out=target, workplace=where, restart=restart, progress=progress)

@@ -9,7 +9,7 @@ import pytest
 from random_scenarios import numbered
 
 import ieco_opt
-from ieco_opt.errors import IecoOptError
+from ieco_opt.errors import IecoOptError, ScenarioError
 from ieco_opt.fleet.prepared import PreparedFleet
 from ieco_opt.pareto.prepared import PreparedDeployment
 from ieco_opt.pareto.run import answer
@@ -175,3 +175,8 @@ def test_plans_are_those_of_a_fresh_call() -> None:
     assert verify(result).holds
     with pytest.raises(ieco_opt.ScenarioError, match="requests_per_s: found 'mail', expected one of chat, code"):
         prepared.plan(requests_per_s={"mail": 1.0})
+
+
+def test_what_is_no_scenario_is_named() -> None:
+    with pytest.raises(ScenarioError, match="expected a deployment or a fleet for prepare"):
+        ieco_opt.prepare("a.yaml")  # type: ignore[call-overload]

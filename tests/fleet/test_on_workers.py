@@ -186,3 +186,10 @@ def test_a_killed_worker_of_dask_loses_nothing(tmp_path: Path, here: dict[str, A
     found = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
     del found["statistics"]
     assert found == here
+
+
+@pytest.mark.parametrize("ask", [ieco_opt.plan, ieco_opt.fleet_frontier])
+def test_what_is_no_executor_is_named(ask: Callable[..., FleetResult]) -> None:
+    fleet = ieco_opt.load_scenario(SCENARIOS / "fleet-operating-points.yaml")
+    with pytest.raises(ScenarioError, match="executor: found 3, expected an executor"):
+        ask(fleet, executor=3)

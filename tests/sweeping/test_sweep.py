@@ -318,3 +318,8 @@ def test_a_killed_worker_of_dask_loses_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     ieco_opt.sweep(tmp_path / "small.yaml", {FIELD: values}, out=tmp_path / "here.csv", processes=1)
     assert (tmp_path / "dask.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+def test_what_is_no_executor_is_named(small: ieco_opt.Scenario) -> None:
+    with pytest.raises(ScenarioError, match="executor: found 3, expected an executor"):
+        ieco_opt.sweep(small, {"limits.min_speed": [10]}, executor=3)  # type: ignore[arg-type]
