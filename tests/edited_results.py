@@ -216,7 +216,7 @@ def _precise(**changes: Any) -> ieco_opt.Scenario:
         weights=[{"experts": "mxfp4", "rest": "bf16"}, "fp8"],
         kv_cache=["bf16", "fp8"],
         engine="sglang",
-        design_space=space | {"redundant_experts": [0, 4], "batch": [1, 8, 64], "max_gpus": 4},
+        design_space=space | {"redundant_experts": [4], "batch": [1, 8, 64], "max_gpus": 4},
         **changes,
     )
 

@@ -105,7 +105,7 @@ def test_where_the_search_ends_what_was_found_is_kept(
         with monkeypatch.context() as patched:
             asked = end_runs_after(float("inf"), patched)
             whole = ieco_opt.alternatives(scenario, within=10.0, count=3, differ=("layout",))
-        seen = set()
+        seen, last = set(), 0
         for after in range(0, asked.asked, max(1, asked.asked // 8)):
             with monkeypatch.context() as patched:
                 end_runs_after(after, patched)
@@ -117,10 +117,11 @@ def test_where_the_search_ends_what_was_found_is_kept(
             assert part.stopped is not None
             assert not part.complete
             seen.add(len(part))
+            last = after
             for one, other in zip(part.found[1:], whole.found[1:], strict=False):
                 assert one.combinations == other.combinations
         assert {0, 1} <= seen, scenario.name
-    end_runs_after(asked.asked // 2, monkeypatch)
+    end_runs_after(last, monkeypatch)
     fleet_file = tmp_path / "fleet.yaml"
     fleet_file.write_text(yaml.safe_dump({"version": 2, "kind": "fleet"} | FLEET))
     assert run("alternatives", str(fleet_file), "--within", "10", "--count", "3", "--differ", "layout") == 4

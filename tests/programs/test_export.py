@@ -15,7 +15,7 @@ from saved_results import DRAFTED
 from stored_programs import TINY
 
 import ieco_opt
-from ieco_opt import InfeasibleError, Scenario, ScenarioError
+from ieco_opt import InfeasibleError, Scenario, ScenarioError, SolverConfig
 from ieco_opt.design_space.dominance import Cells
 from ieco_opt.design_space.from_scenario import design_space_of
 from ieco_opt.design_space.segments import build_segments
@@ -119,7 +119,7 @@ def test_a_fleet_says_its_own_objective(tmp_path: Path) -> None:
     for objective in ("cost", "gpus"):
         fleet = ieco_opt.load_scenario(FLEET, [f"objective={objective}"])
         exported = ieco_opt.export(fleet, path)
-        plan = ieco_opt.plan(fleet)
+        plan = ieco_opt.plan(fleet, solver_config=SolverConfig(fleet_algorithm="instances"))
         assert optimum(path) == pytest.approx(plan[0].objective)
         assert exported.variables == plan.statistics.variables
     with pytest.raises(ScenarioError, match="objective is for deployments"):

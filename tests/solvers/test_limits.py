@@ -99,7 +99,8 @@ WORK: dict[str, tuple[Callable[[Ends], object], int]] = {
     ),
     "pool of all alternatives": (explained(DRAFTED), FAMILIES * (2 + DRAFTS)),
     "setups of a pool one by one": (explained(CAPPED), SETUPS),
-    "prices of a fleet": (lambda ask: build_fleet_space(resolve_fleet(FLEET), ask), WORKLOADS * (1 + POOLS * PHASES)),
+    # Workloads that ask alike are priced once: on each accelerator tables, their class, and its requests.
+    "prices of a fleet": (lambda ask: build_fleet_space(resolve_fleet(FLEET), ask), POOLS * PHASES * 3),
     "columns of a fleet": (
         lambda ask: build_fleet_space(resolve_fleet(FLEET)).columns(1.0, ask),
         WORKLOADS * (1 + POOLS * PHASES + POOLS),

@@ -23,7 +23,7 @@ from ieco_opt.solvers.session import SolverSession
 
 FLEET = load_solver_config("fleet")
 SEARCH = {"mip_heuristic_effort": 0.3, "mip_heuristic_run_shifting": True, "mip_pscost_minreliable": 4}
-BOTH = replace(FLEET, options={**FLEET.options, **SEARCH, "presolve_mode": 2})
+BOTH = replace(FLEET, options={**FLEET.options, **SEARCH, "presolve_mode": 2}, fleet_algorithm="instances")
 """What the configuration ``fleet`` once was."""
 
 
