@@ -66,20 +66,20 @@ class Shelf:
         """What the steps cost at prices of the pieces."""
         cost = [each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)]
         whole = np.concatenate(cost)
-        return PricedShelf(self, whole, tuple(self._fractions(whole, at) for at in range(len(self.steps))))
+        return PricedShelf(self, whole, tuple(map(fractions_of, self.steps, cost)))
 
-    def _fractions(self, cost: Floats, at: int) -> tuple[Floats, Floats]:
-        """Shares and prices a share of parts of one pool's sets that cost no more than any set, the cheapest first."""
-        mine = slice(self.starts[at], self.starts[at + 1])
-        price, useful = cost[mine], np.minimum(self.covered[mine], 1.0)
-        if self.steps[at].corners is not None:
-            price, useful = price[self.steps[at].corners], useful[self.steps[at].corners]
-            share = np.diff(useful)
-            return share, np.diff(price) / share
-        some = useful > 0.0
-        if not some.any():
-            return np.zeros(0), np.zeros(0)
-        return useful.max(keepdims=True), (price[some] / useful[some]).min(keepdims=True)
+
+def fractions_of(steps: Steps, cost: Floats) -> tuple[Floats, Floats]:
+    """Shares and prices a share of parts of one pool's sets that cost no more than any set, the cheapest first."""
+    useful = np.minimum(steps.covered, 1.0)
+    if steps.corners is not None:
+        price, useful = cost[steps.corners], useful[steps.corners]
+        share = np.diff(useful)
+        return share, np.diff(price) / share
+    some = useful > 0.0
+    if not some.any():
+        return np.zeros(0), np.zeros(0)
+    return useful.max(keepdims=True), (cost[some] / useful[some]).min(keepdims=True)
 
 
 @dataclass(frozen=True, slots=True)

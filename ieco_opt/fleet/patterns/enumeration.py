@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ieco_opt.fleet.patterns.counted import steps_of_counted
-from ieco_opt.fleet.patterns.covers import Covers, PricedShelf, Shelf, combined
+from ieco_opt.fleet.patterns.covers import Covers, PricedShelf, Rest, Shelf, combined, fractions_of
 from ieco_opt.fleet.patterns.groups import Group, choices_of
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.steps import (
@@ -232,10 +232,19 @@ class Enumeration:
         return combined(shelf, within, limit, self.need, cheapest=cheapest, beam=beam)
 
     def _rate(self, group: Group, prices: Floats) -> float:
-        """No cover costs less: of parts of sets, or at the rate of the best column; inf where nothing covers."""
+        """No cover costs less: of parts of sets, and of pools with several pieces of their best column; inf: none."""
         if self._is_plain(group):
             return float(self._shelf(group, prices, math.inf).rest_of_all().at(np.ones(1))[0])
-        return self._rate_of_columns(group, prices)
+        parts = [self._parts_of(*each, prices) for each in group.by_pool]
+        return float(Rest.of(parts).at(np.ones(1))[0])
+
+    def _parts_of(self, pool: int, columns: tuple[int, ...], prices: Floats) -> tuple[Floats, Floats]:
+        """Shares of the demand that sets of one pool cover in parts, and what each costs a share at the least."""
+        mine = self.pieces.of_pool(pool)
+        if self._is_same_at_any_price(mine):
+            steps = self._steps(pool, columns, prices, math.inf, 0.0)
+            return fractions_of(steps, steps.taken @ prices[mine])
+        return np.ones(1), np.array([self._rate_of_columns(Group(columns, ((pool, columns),)), prices)])
 
     def _rate_of_columns_of(self, groups: Sequence[Group], prices: Floats) -> float:
         """No covers of all phases cost less, at the rate of the best column of each: quick to ask of many choices."""
@@ -280,17 +289,17 @@ class Enumeration:
 
     def _is_plain(self, group: Group) -> bool:
         """Whether the steps of a group are the same at any price: no pool has several pieces, few are counted."""
-        return self._counts_few and all(len(self.pieces.of_pool(pool)) == 1 for pool, _ in group.by_pool)
+        return all(self._is_same_at_any_price(self.pieces.of_pool(pool)) for pool, _ in group.by_pool)
 
-    @property
-    def _counts_few(self) -> bool:
-        return (self.need.least if self.need.most is None else self.need.most) <= _MOST_COUNTED
+    def _is_same_at_any_price(self, pieces: Sequence[int]) -> bool:
+        counted = self.need.least if self.need.most is None else self.need.most
+        return len(pieces) == 1 and counted <= _MOST_COUNTED
 
     def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
         mine = self.pieces.of_pool(pool)
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
-        if len(mine) == 1 and self._counts_few:
+        if self._is_same_at_any_price(mine):
             if (pool, columns) not in self._plain_steps:
                 most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
                 if self.need.is_counted:
