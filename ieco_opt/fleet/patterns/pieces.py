@@ -89,9 +89,9 @@ def _cut(gpus: int, sizes: Sequence[int], nodes: Nodes) -> list[tuple[int, int]]
     return found
 
 
-def is_simple(problem: FleetProblem) -> bool:
+def is_simple(problem: FleetProblem, pieces: Pieces | None = None) -> bool:
     """Whether each pool has one piece that fills its nodes: what workloads can take of it then is soon listed."""
-    pieces = pieces_of(problem)
+    pieces = pieces or pieces_of(problem)
     pools = [problem.pools[at] for at in pieces.pool]
     filled = (
         not pool.nodes.partial and pool.nodes.size % gpus == 0 for pool, gpus in zip(pools, pieces.gpus, strict=True)

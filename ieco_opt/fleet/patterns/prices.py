@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
-from ieco_opt.fleet.patterns.pieces import Floats, Pieces
+from ieco_opt.fleet.patterns.pieces import Floats, Pieces, is_simple
 from ieco_opt.fleet.patterns.program import Master, build_master_program
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import caps_of
@@ -150,12 +150,9 @@ def _if_nothing_binds(
     also where a pool has several pieces, or nodes that they do not fill.
     """
     problem = data.problem
-    pools = [problem.pools[at] for at in pieces.pool]
-    filled = all(
-        not pool.nodes.partial and pool.nodes.size % gpus == 0 for pool, gpus in zip(pools, pieces.gpus, strict=True)
-    )
-    if len(set(pieces.pool)) < len(pieces.pool) or not filled:
+    if not is_simple(problem, pieces):
         return None
+    pools = [problem.pools[at] for at in pieces.pool]
     gpus = pieces.gpus * np.sum([each.vectors().taken[0] for each in known], axis=0)
     owned = np.array([pool.owned_gpus for pool in pools])
     usd, kw = np.array([pool.usd_per_gpu_hour for pool in pools]), np.array([pool.kw_per_gpu for pool in pools])
