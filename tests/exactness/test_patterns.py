@@ -16,6 +16,8 @@ from ieco_opt.fleet.by_patterns import ByPatterns
 from ieco_opt.fleet.patterns import choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
 from ieco_opt.fleet.patterns.counted import steps_of_counted
+from ieco_opt.fleet.patterns.enumeration import Enumeration
+from ieco_opt.fleet.patterns.pieces import pieces_of
 from ieco_opt.fleet.patterns.solve import PatternSearch, covers
 from ieco_opt.fleet.patterns.steps import Budget, Need, Steps, steps_of_sets
 from ieco_opt.fleet.plan import Plan
@@ -227,6 +229,27 @@ def criteria_of(steps: Steps, need: Need) -> set[tuple[int, float, int]]:
     running = np.minimum(steps.running, need.least) if need.most is None else steps.running
     covered = np.minimum(steps.covered, 1.0).round(9)
     return set(zip(steps.taken[:, 0].tolist(), covered.tolist(), running.tolist(), strict=True))
+
+
+def test_the_least_price_is_that_of_the_cheapest_choice_of_columns() -> None:
+    rng, compared = np.random.default_rng(0), 0
+    for number in range(40):
+        problem = problem_of(numbered_fleet(number))
+        if problem.unserved or not covers(FleetProgramData(problem, Quantity.COST)):
+            continue
+        pieces = pieces_of(problem)
+        for at in range(len(problem.workloads)):
+            choices = Enumeration(problem, pieces, at).choices
+            for prices in rng.uniform(0.1, 5.0, (5, len(pieces.gpus))) * pieces.gpus if len(choices) > 1 else ():
+                alone = [Enumeration(problem, pieces, at) for _ in choices]
+                for each, one in zip(alone, choices, strict=True):
+                    each.choices = [one]
+                least = min(each.least(prices)[0] for each in alone)
+                found, vectors = Enumeration(problem, pieces, at).least(prices)
+                assert found == pytest.approx(least, rel=1e-12)
+                assert vectors.taken[0] @ prices == pytest.approx(least, rel=1e-12)
+                compared += 1
+    assert compared >= 20
 
 
 def fewest_agree(mapping: Mapping, cap: float) -> bool:
