@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ieco_opt.fleet.dominance import not_replaced
-from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, beyond, covers
+from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, covers
+from ieco_opt.fleet.patterns.steps import beyond
 from ieco_opt.fleet.plan import ROUNDING, Plan, counts_of, judged
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import most_covered
@@ -54,9 +55,10 @@ class ByPatterns:
         Stopped
             A limit or an interrupt ended the search.
         """
-        counts = known is not None and data.minimise in _COUNTED and _may_have_fewer(data, known)
-        if known is not None and counts and (plan := self._fewest(data, speed_factor, known)) is not None:
-            return plan
+        if known is not None and data.minimise in _COUNTED:
+            plan = self._fewest(data, speed_factor, known)
+            if plan is not None:
+                return plan
         if not covers(_with_least(data)):
             return None
         if data.minimise is Goal.SLACK:
@@ -68,17 +70,19 @@ class ByPatterns:
         # What is asked after a first plan has columns that are of use beyond the demand too.
         columns = _columns_of_use(data.problem)
         asked = replace(data, problem=_with_columns(data.problem, columns))
-        if counts:
+        if data.minimise is Quantity.GPUS and _meets(known, data):
             return self._fewest_gpus(data, asked, columns, speed_factor, known)
         plan = self._least(asked, speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
 
     def _fewest(self, data: FleetProgramData, speed_factor: float, known: Plan) -> Plan | None:
-        """The plan with the fewest GPUs or instances within caps, from one that is known."""
+        """The plan with the fewest GPUs or instances, from one that is known and keeps to caps that patterns cover."""
         from ieco_opt.fleet.patterns.fewest import FewestSearch
 
         asked = _with_least(replace(data, minimise=Goal.ANY))
         held, counted = Quantity(asked.minimise), Quantity(data.minimise)
+        if held not in data.epsilons or not covers(asked) or not _meets(known, data):
+            return None
         search = FewestSearch(
             asked, data.epsilons[held], counted, speed_factor, known, self.run, self.relaxations, self.report
         )
@@ -171,12 +175,6 @@ class ByPatterns:
         columns = _columns_of_use(problem)
         plan = self._any(FleetProgramData(_with_columns(problem, columns), Goal.ANY, data.epsilons), speed_factor)
         return None if plan is None else _in_terms_of(data.problem, plan, columns)
-
-
-def _may_have_fewer(data: FleetProgramData, known: Plan) -> bool:
-    """Whether a known plan, from which fewer GPUs or instances are sought, keeps to caps that patterns cover."""
-    asked = _with_least(replace(data, minimise=Goal.ANY))
-    return asked.minimise in data.epsilons and covers(asked) and _meets(known, data)
 
 
 def _with_least(data: FleetProgramData) -> FleetProgramData:

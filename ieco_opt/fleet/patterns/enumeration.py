@@ -19,6 +19,7 @@ from ieco_opt.fleet.patterns.steps import (
     Need,
     Steps,
     TooMany,
+    beyond,
     least_rows,
     steps_by_size,
     steps_of_sets,
@@ -150,7 +151,7 @@ class Enumeration:
         """
         parts = []
         for disaggregated, groups in self.choices:
-            if self._rate_of_columns_of(groups, prices) > limit + 1e-9 * max(1.0, abs(limit)):
+            if self._rate_of_columns_of(groups, prices) > beyond(limit, limit):
                 continue
             found = [self._cheapest(group, prices) for group in groups]
             if any(each is None for each in found):
@@ -226,7 +227,7 @@ class Enumeration:
         self, group: Group, prices: Floats, limit: float, *, cheapest: bool = False, beam: bool = False
     ) -> Covers:
         """Covers of one phase within a price, or of these the cheapest alone."""
-        limit += 1e-9 * max(1.0, abs(limit))
+        limit = beyond(limit, limit)
         shelf = self._shelf(group, prices, limit)
         within = shelf.cost + shelf.rest_of_all().at(1.0 - shelf.shelf.covered) <= limit
         return combined(shelf, within, limit, self.need, cheapest=cheapest, beam=beam)
@@ -353,7 +354,7 @@ def _paired(covers: Sequence[Covers], limit: float) -> _Pairs:
     first, second = covers
     if len(first.price) * len(second.price) > 100 * _MOST_PAIRED:
         raise TooMany
-    one, other = np.nonzero(first.price[:, None] + second.price[None] <= limit + 1e-9 * max(1.0, abs(limit)))
+    one, other = np.nonzero(first.price[:, None] + second.price[None] <= beyond(limit, limit))
     if len(one) > _MOST_PAIRED:
         raise TooMany
     return [(first, one), (second, other)]

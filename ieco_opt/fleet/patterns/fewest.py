@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from ieco_opt.fleet.columns import MODES
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
-from ieco_opt.fleet.patterns.pieces import Pieces, pieces_of
-from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced
+from ieco_opt.fleet.patterns.pieces import Pieces
+from ieco_opt.fleet.patterns.prices import Priced, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
-from ieco_opt.fleet.patterns.solve import Found, NoPlan, beyond
-from ieco_opt.fleet.patterns.steps import TooMany
+from ieco_opt.fleet.patterns.solve import Found, NoPlan
+from ieco_opt.fleet.patterns.steps import TooMany, beyond
 from ieco_opt.fleet.plan import ROUNDING, Plan, decided_plan
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
 from ieco_opt.fleet.space import FleetProblem
@@ -56,16 +56,13 @@ class FewestSearch:
         Stopped
             A limit or an interrupt ended the search before anything was proven.
         """
-        problem = self.data.problem
-        pieces = pieces_of(problem)
-        workloads = [Enumeration(problem, pieces, at) for at in range(len(problem.workloads))]
-        start = plain_prices(problem, pieces, self.data.minimise)
+        asked = priced_program(self.data, self.relaxations)
+        if asked is None:
+            return None
+        pieces, workloads, prices = asked
+        if prices.bound > beyond(self.most, self.most):
+            raise NoPlan
         try:
-            prices = priced(self.data, pieces, workloads, self.relaxations, start)
-            if prices is None or not math.isfinite(prices.bound):
-                return None
-            if prices.bound > beyond(self.most, self.most):
-                raise NoPlan
             vectors = self._vectors(pieces, workloads, prices)
         except TooMany:
             return None

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
-from ieco_opt.fleet.patterns.pieces import Floats, Pieces, is_simple
+from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces, is_simple, pieces_of
 from ieco_opt.fleet.patterns.program import Master, build_master_program
+from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import caps_of
 from ieco_opt.fleet.space import FleetProblem
@@ -58,10 +59,25 @@ class Priced:
     known: tuple[Vectors, ...] = ()
 
 
-def priced(
-    data: FleetProgramData, pieces: Pieces, workloads: Sequence[Enumeration], run: Run, start: Floats
-) -> Priced | None:
-    """Prices at which the bound is greatest, from those to ``start`` with; ``None`` where vectors serve no workload.
+def priced_program(data: FleetProgramData, run: Run) -> tuple[Pieces, list[Enumeration], Priced] | None:
+    """Pieces of a program, vectors of its workloads, and the best prices; ``None`` where these have no bound.
+
+    Raises
+    ------
+    Stopped
+        A limit or an interrupt ended it before there were any prices.
+    """
+    pieces = pieces_of(data.problem)
+    workloads = [Enumeration(data.problem, pieces, at) for at in range(len(data.problem.workloads))]
+    try:
+        prices = priced(data, pieces, workloads, run)
+    except TooMany:
+        return None
+    return None if prices is None or not math.isfinite(prices.bound) else (pieces, workloads, prices)
+
+
+def priced(data: FleetProgramData, pieces: Pieces, workloads: Sequence[Enumeration], run: Run) -> Priced | None:
+    """Prices at which the bound is greatest, from those of the GPUs on; ``None`` where vectors serve no workload.
 
     Where that ends early they are the best so far.
 
@@ -73,7 +89,7 @@ def priced(
     best: Priced | None = None
     known = [_Known() for _ in workloads]
     try:
-        for better in _better_and_better(data, pieces, workloads, known, run, start):
+        for better in _better_and_better(data, pieces, workloads, known, run):
             best = better
     except Stopped:
         if best is None:
@@ -87,13 +103,13 @@ def _better_and_better(
     workloads: Sequence[Enumeration],
     known: Sequence[_Known],
     run: Run,
-    start: Floats,
 ) -> Iterator[Priced | None]:
     """Prices whose bound is greater each time; ``None`` at last where vectors serve no workload.
 
     What the linear program of the vectors so far says is tried next; where pools have several pieces, of which there
     are too many sets far from the best prices, the middle between them.
     """
+    start = plain_prices(data.problem, pieces, data.minimise)
     prices, best = start, None
     penalty, times = {}, _PENALTY  # type: dict[int, float], float
     before, unchanged = math.inf, 0
@@ -108,7 +124,8 @@ def _better_and_better(
         for mine, (_, vectors) in zip(known, found, strict=True):
             mine.add(vectors)
         least = tuple(price for price, _ in found)
-        if best is None and (plain := _if_nothing_binds(data, pieces, prices, least, known)) is not None:
+        taken = np.sum([vectors.taken[0] for _, vectors in found], axis=0)
+        if best is None and (plain := _if_nothing_binds(data, pieces, prices, least, taken)) is not None:
             yield plain
             return
         bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
@@ -142,9 +159,9 @@ def _better_and_better(
 
 
 def _if_nothing_binds(
-    data: FleetProgramData, pieces: Pieces, prices: Floats, least: tuple[float, ...], known: Sequence[_Known]
+    data: FleetProgramData, pieces: Pieces, prices: Floats, least: tuple[float, ...], taken: Counts
 ) -> Priced | None:
-    """The best prices, where those of the GPUs are: the cheapest vectors at them keep to all there is.
+    """The best prices, where those of the GPUs are: the cheapest vectors at them, together, keep to all there is.
 
     Then the linear program of those vectors comes to what they cost, less what is owned, and no plan has less. ``None``
     also where a pool has several pieces, or nodes that they do not fill.
@@ -152,32 +169,24 @@ def _if_nothing_binds(
     problem = data.problem
     if not is_simple(problem, pieces):
         return None
-    pools = [problem.pools[at] for at in pieces.pool]
-    gpus = pieces.gpus * np.sum([each.vectors().taken[0] for each in known], axis=0)
-    owned = np.array([pool.owned_gpus for pool in pools])
-    usd, kw = np.array([pool.usd_per_gpu_hour for pool in pools]), np.array([pool.kw_per_gpu for pool in pools])
+    used = list(zip([problem.pools[at] for at in pieces.pool], (taken * pieces.gpus).tolist(), strict=True))
     totals = {
-        Quantity.COST: float(usd @ np.maximum(0, gpus - owned)),
-        Quantity.POWER: float(kw @ gpus),
-        Quantity.GPUS: float(gpus.sum()),
+        Quantity.COST: sum(pool.usd_per_gpu_hour * max(0, gpus - pool.owned_gpus) for pool, gpus in used),
+        Quantity.POWER: sum(pool.kw_per_gpu * gpus for pool, gpus in used),
+        Quantity.GPUS: sum(gpus for _, gpus in used),
     }
-    caps = [*caps_of(problem).items(), *data.epsilons.items()]
-    within = (
-        all(count <= pool.nodes.whole * pool.nodes.size for count, pool in zip(gpus, pools, strict=True))
-        and all(
-            pool.max_power_kw == math.inf or count * pool.kw_per_gpu <= pool.max_power_kw
-            for count, pool in zip(gpus, pools, strict=True)
-        )
-        and all(limit == math.inf or totals.get(quantity, math.inf) <= limit for quantity, limit in caps)
-    )
-    if not within:
+    caps = [(pool.max_power_kw, pool.kw_per_gpu * gpus) for pool, gpus in used]
+    for quantity, limit in (*caps_of(problem).items(), *data.epsilons.items()):
+        caps.append((limit, totals.get(quantity, math.inf)))
+    # What has no limit may be unknown.
+    within = all(math.isinf(limit) or value <= limit for limit, value in caps)
+    if not within or any(gpus > pool.capacity_gpus for pool, gpus in used):
         return None
-    saved = 0.0
-    if data.minimise is Quantity.COST:
-        if (gpus < owned).any():
-            return None
-        saved = float(usd @ owned)
-    return Priced(prices, least, math.fsum(least) - saved)
+    if data.minimise is not Quantity.COST:
+        return Priced(prices, least, math.fsum(least))
+    if any(gpus < pool.owned_gpus for pool, gpus in used):
+        return None
+    return Priced(prices, least, math.fsum(least) - sum(pool.usd_per_gpu_hour * pool.owned_gpus for pool, _ in used))
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:

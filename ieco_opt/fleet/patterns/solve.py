@@ -12,9 +12,9 @@ import numpy as np
 from ieco_opt.fleet.patterns.choice import Choice, best_choice
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces, pieces_of
-from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced
+from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
-from ieco_opt.fleet.patterns.steps import TooMany
+from ieco_opt.fleet.patterns.steps import TooMany, beyond
 from ieco_opt.fleet.plan import Plan, decided_plan
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity, values_of
 from ieco_opt.results.guarantee import CLOSED
@@ -96,15 +96,10 @@ class PatternSearch:
         Stopped
             A limit or an interrupt ended the search before there was a plan.
         """
-        pieces = pieces_of(self.data.problem)
-        workloads = [Enumeration(self.data.problem, pieces, at) for at in range(len(self.data.problem.workloads))]
-        start = plain_prices(self.data.problem, pieces, self.data.minimise)
-        try:
-            prices = priced(self.data, pieces, workloads, self.relaxations, start)
-        except TooMany:
+        asked = priced_program(self.data, self.relaxations)
+        if asked is None:
             return None
-        if prices is None or not math.isfinite(prices.bound):
-            return None
+        pieces, workloads, prices = asked
         masters = _Masters(self, pieces, workloads, prices, None if enough is None else beyond(enough, enough))
         masters.refute_above(prices.bound)
         found = masters.best()
@@ -338,8 +333,3 @@ class _Masters:
         for variable in model.takes.values():
             variable.unfix()
         return values_of(model) if completed.has_incumbent else []
-
-
-def beyond(slack: float, bound: float) -> float:
-    """A little more than a slack, so that no vector is missing by a rounding."""
-    return slack + 1e-9 * max(1.0, abs(bound))

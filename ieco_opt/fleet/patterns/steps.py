@@ -20,6 +20,11 @@ ENOUGH = 1.0 - ROUNDING / 2
 """Share of a demand that meets it but for rounding."""
 
 
+def beyond(slack: float, bound: float) -> float:
+    """A little more than a slack, so that no vector is missing by a rounding."""
+    return slack + 1e-9 * max(1.0, abs(bound))
+
+
 class TooMany(Exception):  # noqa: N818 - no error: the workload is left to the program of instances
     """There are more vectors than a program can choose among."""
 
