@@ -419,6 +419,31 @@ def test_labels_prove_the_best_choice_of_vectors(of_pool: Mapping, minimise: Qua
     assert found.bound == pytest.approx(least, rel=RELATIVE)
 
 
+def test_a_budget_with_too_many_labels_is_followed_by_one_halfway(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs: list[int] = []
+    within = choice._Search.within_budget
+
+    def counted(self: Any, *given: Any) -> Any:
+        found = within(self, *given)
+        pairs.append(self.pairs)
+        return found
+
+    monkeypatch.setattr(choice._Search, "within_budget", counted)
+    proven = 0
+    for seed in range(6):
+        data = FleetProgramData(many_workloads(seed, 5), Quantity.COST)
+        least, most = searched(data).plan.value, pairs[-1]
+        pairs.clear()
+        with monkeypatch.context() as patched:
+            # One pair less than the last budget came to is too many.
+            patched.setattr(choice, "_MOST_PAIRS", most - 1)
+            patched.setattr(solve._Masters, "solved", lambda *_: None)
+            again = searched(data)
+        assert again.bound <= least * (1.0 + RELATIVE)
+        proven += again.bound == pytest.approx(least, rel=RELATIVE) and max(pairs) < most
+    assert proven >= 1
+
+
 @pytest.mark.usefixtures("no_masters")
 @pytest.mark.parametrize("few", [(1, 1), (30, 80), (10_000, 1_000_000)])
 @pytest.mark.parametrize("gpus", [24, 400])
