@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
+from ieco_opt.fleet.balanced import balanced
 from ieco_opt.fleet.dominance import not_replaced
+from ieco_opt.fleet.patterns.prices import Remembered
 from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, covers
 from ieco_opt.fleet.patterns.steps import beyond
 from ieco_opt.fleet.plan import ROUNDING, Plan, counts_of, judged
@@ -33,7 +35,7 @@ _FURTHER = 1.1
 
 @dataclass(slots=True)
 class ByPatterns:
-    """Answers by patterns, in the runs of a planner; ``balanced`` spreads what instances of a plan serve.
+    """Answers by patterns, in the runs of a planner.
 
     ``size`` is that of the last master: variables and rows.
     """
@@ -41,8 +43,8 @@ class ByPatterns:
     run: Run
     relaxations: Run
     completions: Run
-    balanced: Callable[[Plan], Plan]
     report: Report | None = None
+    remembered: Remembered = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
 
     def solve(self, data: FleetProgramData, speed_factor: float, known: Plan | None = None) -> Plan | None:
@@ -84,7 +86,15 @@ class ByPatterns:
         if held not in data.epsilons or not covers(asked) or not _meets(known, data):
             return None
         search = FewestSearch(
-            asked, data.epsilons[held], counted, speed_factor, known, self.run, self.relaxations, self.report
+            asked,
+            data.epsilons[held],
+            counted,
+            speed_factor,
+            known,
+            self.run,
+            self.relaxations,
+            self.report,
+            self.remembered,
         )
         found = search.search()
         if found is None:
@@ -120,12 +130,14 @@ class ByPatterns:
 
     def _least(self, data: FleetProgramData, speed_factor: float, enough: float | None = None) -> Plan | None:
         """The plan with the least of a quantity; one with no more than is ``enough`` will do."""
-        search = PatternSearch(data, speed_factor, self.run, self.relaxations, self.completions, self.report)
+        search = PatternSearch(
+            data, speed_factor, self.run, self.relaxations, self.completions, self.report, self.remembered
+        )
         found = search.search(enough)
         if found is None:
             return None
         self.size = found.size
-        plan = judged(self.balanced(found.plan), found.plan.minimised, found.bound)
+        plan = judged(balanced(found.plan, self.completions), found.plan.minimised, found.bound)
         if (ended := self.run.ended()) is not None:
             raise Stopped(ended, plan)
         return plan

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ieco_opt.fleet.balanced import balanced
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
 from ieco_opt.fleet.patterns.pieces import is_simple
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, slices_of, totals_of
-from ieco_opt.fleet.program.balance import build_balance_program, read_shares
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.load_program import build_load_program
 from ieco_opt.fleet.program.loads import PER_KWH
@@ -24,6 +24,9 @@ from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
 
+if TYPE_CHECKING:
+    from ieco_opt.fleet.patterns.prices import Remembered
+
 MANY_WORKLOADS = 4
 """Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
 
@@ -32,8 +35,7 @@ class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
 
     ``closed_forms``: asks no solver for programs that have a closed form, which proves as much (docs/proof.md).
-    ``bare``: does so too, and solves all others as they are, without their relaxation and a start. That is quicker
-    where columns are few; where there are many, the start is what a limit would leave.
+    ``bare``: nor for relaxations and starts of the others, which is quicker where columns are few.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class FleetPlanner:
         self._relaxations = run.beside(relaxed=True)
         self._columns: dict[tuple[float, bool, frozenset[int] | None], list[list[Column]]] = {}
         self._others: list[FleetPlanner] = []
+        self._remembered: Remembered = {}
 
     @property
     def solves(self) -> int:
@@ -72,16 +75,20 @@ class FleetPlanner:
 
         It starts with the columns that this one has; what it solves counts here too, unless it is not ``counted``.
         """
-        other = FleetPlanner(self.space, run, bare=self.bare, closed_forms=self.closed_forms)
+        other = self._alike(self.space, run)
         other._columns = dict(self._columns)
         if counted:
             self._others.append(other)
         return other
 
+    def _alike(self, space: FleetSpace, run: Run) -> FleetPlanner:
+        other = FleetPlanner(space, run, bare=self.bare, closed_forms=self.closed_forms)
+        other._remembered = self._remembered
+        return other
+
     def at_demand(self, factor: float) -> FleetPlanner:
         """A planner of the same fleet with a multiple of its demands, in the same run; what it solves counts here."""
-        space = self.space.at_demand(factor)
-        other = FleetPlanner(space, self.run, bare=self.bare, closed_forms=self.closed_forms)
+        other = self._alike(self.space.at_demand(factor), self.run)
         # What is of use beyond the demand does not depend on it.
         other._columns = {key: columns for key, columns in self._columns.items() if key[1]}
         other._relaxations, other._completions, other._others = self._relaxations, self._completions, self._others
@@ -219,7 +226,8 @@ class FleetPlanner:
             from ieco_opt.fleet.by_patterns import ByPatterns
             from ieco_opt.fleet.patterns.solve import NoPlan
 
-            asked = ByPatterns(self.run, self._relaxations, self._completions, self._balanced, self.report)
+            runs = (self.run, self._relaxations, self._completions)
+            asked = ByPatterns(*runs, self.report, self._remembered)
             try:
                 by_patterns = asked.solve(data, speed_factor, known)
             except NoPlan:
@@ -242,7 +250,7 @@ class FleetPlanner:
             # Stopped so early that the solver has no bound of its own yet.
             solution = replace(solution, bound=relaxed.bound)
         plan = decided_plan(data, speed_factor, read_fleet_decision(model, data.problem))
-        loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else self._balanced(plan)
+        loaded = self.loaded(plan, data.epsilons) if data.problem.decides_loads else balanced(plan, self._completions)
         plan = plan if loaded is None else loaded
         plan = confirmed(plan, solution.objective, solution.bound)
         if by_patterns is not None:
@@ -314,27 +322,6 @@ class FleetPlanner:
         if priced:
             return Quantity.COST
         return Quantity.ENERGY if np.isfinite(self.space.caps.max_energy_kw) else Quantity.CARBON
-
-    def _balanced(self, plan: Plan) -> Plan:
-        """Spread the classes of each mix evenly over the instances that run."""
-        share: dict[tuple[int, int], float] = {}
-        for at, demand in enumerate(plan.problem.workloads):
-            classes = range(len(demand.requests_per_s))
-            for phase in plan.phases(at) if len(classes) > 1 else ():
-                columns = [column for column in plan.problem.columns_of(at, phase) if plan.counts[column]]
-                served = [any(plan.problem.columns[column].requests_per_s[c] for column in columns) for c in classes]
-                if not all(served):
-                    # The greatest multiple that caps allow can be none, whatever runs then.
-                    continue
-                model = build_balance_program(plan.problem, columns, [plan.counts[column] for column in columns])
-                try:
-                    solution = self._completions.solve(model)
-                except Stopped:
-                    # The shares of the program itself serve everything too; the plan must not be lost over them.
-                    return plan
-                if solution.has_incumbent:
-                    share |= read_shares(model, demand.slices)
-        return replace(plan, share=plan.share | share)
 
     def _relaxed(self, model: Any) -> Solution:
         """Solve the linear relaxation: where it is infeasible so is the program, and its optimum is a bound."""

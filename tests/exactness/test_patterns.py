@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 from ieco_opt.fleet.by_patterns import ByPatterns
-from ieco_opt.fleet.patterns import choice, labels, solve
+from ieco_opt.fleet.patterns import branches, choice, fewest, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
+from ieco_opt.fleet.patterns.branches import Branch, Branches
 from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.enumeration import Enumeration
 from ieco_opt.fleet.patterns.pieces import pieces_of
-from ieco_opt.fleet.patterns.solve import PatternSearch, covers
+from ieco_opt.fleet.patterns.prices import priced_program
+from ieco_opt.fleet.patterns.solve import Found, NoPlan, PatternSearch, _Masters, covers
 from ieco_opt.fleet.patterns.steps import Budget, Need, Steps, steps_of_sets
 from ieco_opt.fleet.plan import Plan
 from ieco_opt.fleet.planner import MANY_WORKLOADS, FleetPlanner
@@ -167,8 +170,8 @@ def agrees_after_the_cheapest(mapping: Mapping, cap: float) -> bool:
     assert found.covered() == pytest.approx(expected.covered(), rel=2e-7)
     assert found.totals[Quantity.COST] <= within[Quantity.COST] * (1.0 + RELATIVE)
     assert is_placed(found)
-    fewest = FleetProgramData(problem, Quantity.GPUS, within)
-    assert answers(fewest, "patterns", cheapest).value == answers(fewest, "instances").value  # type: ignore[union-attr]
+    least = FleetProgramData(problem, Quantity.GPUS, within)
+    assert answers(least, "patterns", cheapest).value == answers(least, "instances").value  # type: ignore[union-attr]
     for goal, is_any in ((within, True), ({Quantity.COST: 0.9999 * cheapest.value}, cheapest.value == 0.0)):
         anything = FleetProgramData(problem, Goal.ANY, goal)
         assert (answers(anything, "patterns") is not None) is is_any
@@ -179,7 +182,7 @@ def agrees_after_the_cheapest(mapping: Mapping, cap: float) -> bool:
 def by_patterns() -> ByPatterns:
     """Patterns without a planner."""
     runs = (Run(_CONFIG).beside(relaxed=each) for each in (False, True, False))
-    return ByPatterns(*runs, balanced=lambda plan: plan)
+    return ByPatterns(*runs)
 
 
 @pytest.mark.parametrize("goal", [Goal.SLACK, Goal.ANY, Quantity.GPUS])
@@ -261,11 +264,11 @@ def fewest_agree(mapping: Mapping, cap: float) -> bool:
     if cheapest is None:
         return False
     caps = {Quantity.COST: cap * cheapest.value, Quantity.GPUS: cheapest.totals[Quantity.GPUS]}
-    fewest = FleetProgramData(roomy, Quantity.INSTANCES, caps)
-    found = by_patterns().solve(fewest, 1.0, cheapest)
+    data = FleetProgramData(roomy, Quantity.INSTANCES, caps)
+    found = by_patterns().solve(data, 1.0, cheapest)
     if found is None:
         return False
-    expected = answers(fewest, "instances", cheapest)
+    expected = answers(data, "instances", cheapest)
     assert expected is not None
     assert expected.gap == pytest.approx(0.0, abs=1e-9)
     assert found.totals[Quantity.INSTANCES] == found.bound == expected.totals[Quantity.INSTANCES]
@@ -286,13 +289,88 @@ def test_the_fewest_instances_of_many_workloads_are_the_same(seed: int) -> None:
     assert fewest_agree(mapping_of_many(seed, 4), 1.0)
 
 
+def branched(data: FleetProgramData, most: float, enough: float | None = None) -> Found | None:
+    """What the branches by what the largest workload takes say of plans with no more than ``most``."""
+    run = Run(_CONFIG)
+    search = PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside())
+    asked = priced_program(data, 1.0, search.relaxations, {})
+    assert asked is not None
+    masters = _Masters(search, *asked, enough)
+    return masters._best_of_branches(None, asked[2].bound, most)
+
+
+@pytest.fixture
+def every_branch(monkeypatch: pytest.MonkeyPatch) -> list[Branch]:
+    """Whatever workload takes most counts as large; all branches that are open."""
+    found: list[Branch] = []
+    opened = Branches.open
+
+    def listed(self: Branches) -> Iterator[Branch]:
+        for branch in opened(self):
+            found.append(branch)
+            yield branch
+
+    monkeypatch.setattr(branches, "_LARGE", 0.0)
+    monkeypatch.setattr(branches, "_FEW", 10_000)
+    monkeypatch.setattr(fewest, "_SOON_SOLVED", 0)
+    monkeypatch.setattr(Branches, "open", listed)
+    return found
+
+
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))])
+def test_branches_by_what_a_workload_takes_have_the_best_plan(seed: int, every_branch: list[Branch]) -> None:
+    problem = many_workloads(seed, 3, gpus=16 + 8 * (seed % 6))
+    data = FleetProgramData(problem, Quantity.COST)
+    expected = value_of(data, "instances")
+    if expected is None:
+        pytest.skip("nothing fits")
+    found = branched(data, 1.05 * expected)
+    assert found is not None
+    assert found.plan.value == pytest.approx(expected, rel=RELATIVE)
+    assert found.bound == pytest.approx(expected, rel=RELATIVE)
+    assert every_branch
+    beyond = branched(data, 0.999 * expected)
+    if beyond is not None:
+        # A branch that may have had such a plan has this one.
+        assert beyond.plan.value >= expected * (1.0 - RELATIVE)
+        assert 0.999 * expected * (1.0 - RELATIVE) <= beyond.bound <= expected * (1.0 + RELATIVE)
+    with pytest.raises(NoPlan):
+        branched(data, 0.999 * expected, 0.999 * expected)
+    enough = branched(data, 1.01 * expected, 1.01 * expected)
+    assert enough is not None
+    assert enough.plan.value <= 1.01 * expected
+    assert enough.bound <= expected * (1.0 + RELATIVE)
+
+
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 12), marks=pytest.mark.slow)], ids=str)
+def test_the_fewest_instances_of_branches_are_the_same(seeds: range, every_branch: list[Branch]) -> None:
+    for seed in seeds:
+        assert fewest_agree(mapping_of_many(seed, 4, gpus=48), 1.02), seed
+    assert every_branch
+
+
+def test_the_next_question_begins_at_the_prices_of_the_one_before() -> None:
+    problem = many_workloads(1, 4, gpus=32)
+    data, run, remembered = FleetProgramData(problem, Quantity.COST), Run(_CONFIG).beside(relaxed=True), {}
+    before = priced_program(data, 1.0, run, remembered)
+    assert before is not None
+    solved = run.solves
+    demands = tuple(demand.times(1.0 + 1e-9) for demand in problem.workloads)
+    slightly_more = replace(data, problem=replace(problem, workloads=demands))
+    after = priced_program(slightly_more, 1.0, run, remembered)
+    assert after is not None
+    assert after[2].bound == pytest.approx(before[2].bound, rel=1e-5)
+    # Those of the pools alone, once.
+    assert run.solves == solved + 1
+
+
 def test_fewest_instances_keep_the_plan_that_is_known_where_none_has_fewer() -> None:
     problem = many_workloads(0, 4)
     cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
     assert cheapest is not None
-    fewest = FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 1.2 * cheapest.value})
-    best = answers(fewest, "instances", cheapest)
-    again = by_patterns().solve(fewest, 1.0, best)
+    data = FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 1.2 * cheapest.value})
+    best = answers(data, "instances", cheapest)
+    again = by_patterns().solve(data, 1.0, best)
     assert again is not None
     assert again.counts == best.counts  # type: ignore[union-attr]
     assert again.bound == again.value

@@ -29,6 +29,10 @@ class Covers:
     rows: NDArray[np.intp]
     price: Floats
 
+    def taken(self, cover: int) -> list[Counts]:
+        """Pieces of each pool that one of them takes."""
+        return [step.taken[row] for step, row in zip(self.steps, self.rows[cover].tolist(), strict=True)]
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
@@ -66,7 +70,8 @@ class Shelf:
         """What the steps cost at prices of the pieces."""
         cost = [each.taken @ prices[mine] for each, mine in zip(self.steps, self.pieces, strict=True)]
         whole = np.concatenate(cost)
-        return PricedShelf(self, whole, tuple(map(fractions_of, self.steps, cost)))
+        fractions = tuple(map(fractions_of, self.steps, cost))
+        return PricedShelf(self, whole, fractions, Rest.of(fractions))
 
 
 def fractions_of(steps: Steps, cost: Floats) -> tuple[Floats, Floats]:
@@ -84,19 +89,16 @@ def fractions_of(steps: Steps, cost: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, slots=True)
 class PricedShelf:
-    """Steps of all pools, what each costs, and the fractions of each pool."""
+    """Steps of all pools, what each costs, the fractions of each pool, and what all pools ask at the least."""
 
     shelf: Shelf
     cost: Floats
     fractions: tuple[tuple[Floats, Floats], ...]
+    rest_of_all: Rest
 
     def rest(self, pools: Iterable[int]) -> Rest:
         """What some of the pools ask at the least for a share of the demand."""
         return Rest.of([self.fractions[at] for at in pools])
-
-    def rest_of_all(self) -> Rest:
-        """What all pools ask at the least."""
-        return Rest.of(self.fractions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ _MOST_PAIRED = 50_000
 _MOST_COUNTED = 64
 """Up to so many instances of a pool are counted for all prices at once."""
 
+_BEYOND_RATE = 1.01
+"""The cheapest cover is looked for at first within so many times the price that none is below."""
+
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
 
@@ -86,6 +89,7 @@ class Enumeration:
     """Vectors of one workload at any prices; what does not depend on prices is kept.
 
     With ``most_in_all`` a vector has as many instances at the most, and only one that has as few replaces another.
+    ``need`` is what each phase must come to beside the demand.
     """
 
     problem: FleetProblem
@@ -93,6 +97,9 @@ class Enumeration:
     workload: int
     most_in_all: int | None = None
     choices: list[tuple[bool, list[Group]]] = field(init=False)
+    need: Need = field(init=False)
+    _of_pool: list[list[int]] = field(init=False)
+    _is_plain: list[bool] = field(init=False)
     _columns: tuple[int, ...] = ()
     _shelves: dict[tuple[int, ...], Shelf] = field(default_factory=dict)
     _priced: dict[tuple[int, ...], PricedShelf] = field(default_factory=dict)
@@ -102,18 +109,17 @@ class Enumeration:
     _cheapest_at: bytes = b""
     _cheapest_of: dict[tuple[int, ...], _Cheapest | None] = field(default_factory=dict)
     _per_share: dict[tuple[int, ...], Floats] = field(default_factory=dict)
-    _times_rate: dict[tuple[int, ...], float] = field(default_factory=dict)
+    _were_cheapest: dict[tuple[int, ...], Counts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.choices = choices_of(self.problem, self.workload)
-        self._columns = tuple(sorted({at for _, groups in self.choices for group in groups for at in group.columns}))
-
-    @property
-    def need(self) -> Need:
-        """What each phase must come to beside the demand."""
         demand = self.problem.workloads[self.workload]
         limits = [each for each in (demand.max_instances, self.most_in_all) if each is not None]
-        return Need(demand.min_instances, min(limits, default=None))
+        self.need = Need(demand.min_instances, min(limits, default=None))
+        self._of_pool = [self.pieces.of_pool(pool) for pool in range(len(self.problem.pools))]
+        counted = self.need.least if self.need.most is None else self.need.most
+        self._is_plain = [len(mine) == 1 and counted <= _MOST_COUNTED for mine in self._of_pool]
+        self._columns = tuple(sorted({at for _, groups in self.choices for group in groups for at in group.columns}))
 
     def least(self, prices: Floats) -> tuple[float, Vectors]:
         """What no vector is below, and a vector: the cheapest one has that price, unless there are too many covers.
@@ -129,6 +135,8 @@ class Enumeration:
             if rates[at] > best:
                 break
             disaggregated, groups = self.choices[at]
+            if sum(self._rate(group, prices) for group in groups) > beyond(best, best):
+                continue
             cheapest = [self._cheapest(group, prices) for group in groups]
             known = [each for each in cheapest if each is not None]
             if len(known) < len(groups):
@@ -176,14 +184,15 @@ class Enumeration:
         return self._cheapest_of[group.columns]
 
     def _found_cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
-        """The limit rises from what no cover is below, or from where the cheapest was at the prices before.
+        """Within the price of the covers that were the cheapest at other prices, or the limit rises from the rate.
 
         Where there are too many covers, what none is below is the bound.
         """
         most, rate = self._enough_for_any(group, prices), self._rate(group, prices)
         if not math.isfinite(rate):
             return None
-        limit = min(most, self._times_rate.get(group.columns, 1.01) * rate)
+        before = self._were_cheapest.get(group.columns)
+        limit = min(most, _BEYOND_RATE * rate if before is None else float((before @ prices).min()))
         while True:
             try:
                 covers = self._covers(group, prices, limit, cheapest=True)
@@ -193,12 +202,21 @@ class Enumeration:
                     raise
                 return _Cheapest(rate, covers)
             if len(covers.price):
-                least = float(covers.price.min())
-                self._times_rate[group.columns] = 1.001 * least / rate if rate else 1.01
-                return _Cheapest(least, covers)
+                cheapest = int(covers.price.argmin())
+                self._keep_cheapest(group, covers.taken(cheapest))
+                return _Cheapest(float(covers.price[cheapest]), covers)
             if limit >= most:
                 return None
             limit = min(most, 1.5 * limit - 0.5 * rate) if limit > rate else most
+
+    def _keep_cheapest(self, group: Group, taken: Sequence[Counts]) -> None:
+        """Keep what a cover takes: at other prices the cheapest cover costs no more."""
+        row = np.zeros((1, len(self.pieces.gpus)), dtype=np.int64)
+        for (pool, _), mine in zip(group.by_pool, taken, strict=True):
+            row[0, self._of_pool[pool]] = mine
+        before = self._were_cheapest.get(group.columns)
+        if before is None or not (before == row).all(axis=1).any():
+            self._were_cheapest[group.columns] = row if before is None else np.concatenate([before, row])
 
     def _enough_for_any(self, group: Group, prices: Floats) -> float:
         """Price that the cheapest cover does not exceed: of copies of one column, or of all that can be of use."""
@@ -229,20 +247,20 @@ class Enumeration:
         """Covers of one phase within a price, or of these the cheapest alone."""
         limit = beyond(limit, limit)
         shelf = self._shelf(group, prices, limit)
-        within = shelf.cost + shelf.rest_of_all().at(1.0 - shelf.shelf.covered) <= limit
+        within = shelf.cost + shelf.rest_of_all.at(1.0 - shelf.shelf.covered) <= limit
         return combined(shelf, within, limit, self.need, cheapest=cheapest, beam=beam)
 
     def _rate(self, group: Group, prices: Floats) -> float:
         """No cover costs less: of parts of sets, and of pools with several pieces of their best column; inf: none."""
-        if self._is_plain(group):
-            return float(self._shelf(group, prices, math.inf).rest_of_all().at(np.ones(1))[0])
+        if self._has_plain_steps(group):
+            return float(self._shelf(group, prices, math.inf).rest_of_all.at(np.ones(1))[0])
         parts = [self._parts_of(*each, prices) for each in group.by_pool]
         return float(Rest.of(parts).at(np.ones(1))[0])
 
     def _parts_of(self, pool: int, columns: tuple[int, ...], prices: Floats) -> tuple[Floats, Floats]:
         """Shares of the demand that sets of one pool cover in parts, and what each costs a share at the least."""
-        mine = self.pieces.of_pool(pool)
-        if self._is_same_at_any_price(mine):
+        mine = self._of_pool[pool]
+        if self._is_plain[pool]:
             steps = self._steps(pool, columns, prices, math.inf, 0.0)
             return fractions_of(steps, steps.taken @ prices[mine])
         return np.ones(1), np.array([self._rate_of_columns(Group(columns, ((pool, columns),)), prices)])
@@ -261,7 +279,7 @@ class Enumeration:
         """Steps of all pools of a group, kept as long as the prices: all, or at the least those within a limit."""
         if group.columns in self._priced:
             return self._priced[group.columns]
-        if not self._is_plain(group):
+        if not self._has_plain_steps(group):
             known = self._limited.get(group.columns)
             if known is None or known[0] < limit:
                 known = self._limited[group.columns] = self._steps_beyond(group, prices, limit)
@@ -285,22 +303,18 @@ class Enumeration:
     def _steps_of(self, group: Group, prices: Floats, limit: float, rate: float) -> Shelf:
         return Shelf.of(
             [self._steps(*each, prices, limit, rate) for each in group.by_pool],
-            [self.pieces.of_pool(pool) for pool, _ in group.by_pool],
+            [self._of_pool[pool] for pool, _ in group.by_pool],
         )
 
-    def _is_plain(self, group: Group) -> bool:
+    def _has_plain_steps(self, group: Group) -> bool:
         """Whether the steps of a group are the same at any price: no pool has several pieces, few are counted."""
-        return all(self._is_same_at_any_price(self.pieces.of_pool(pool)) for pool, _ in group.by_pool)
-
-    def _is_same_at_any_price(self, pieces: Sequence[int]) -> bool:
-        counted = self.need.least if self.need.most is None else self.need.most
-        return len(pieces) == 1 and counted <= _MOST_COUNTED
+        return all(self._is_plain[pool] for pool, _ in group.by_pool)
 
     def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
-        mine = self.pieces.of_pool(pool)
+        mine = self._of_pool[pool]
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
-        if self._is_same_at_any_price(mine):
+        if self._is_plain[pool]:
             if (pool, columns) not in self._plain_steps:
                 most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
                 if self.need.is_counted:

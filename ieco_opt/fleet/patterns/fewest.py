@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.columns import MODES
+from ieco_opt.fleet.patterns.branches import Branch, Branches, large_workload
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.pieces import Pieces
-from ieco_opt.fleet.patterns.prices import Priced, priced_program
+from ieco_opt.fleet.patterns.prices import Priced, Remembered, Takes, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
 from ieco_opt.fleet.patterns.solve import Found, NoPlan
 from ieco_opt.fleet.patterns.steps import TooMany, beyond
@@ -23,6 +24,12 @@ from ieco_opt.solvers.watch import Report
 
 _MOST = 6_000
 """Vectors that a master chooses among."""
+
+_SOON_SOLVED = 100
+"""A master over so few is solved at once; over more by branches, where these are few."""
+
+_FURTHER = 2
+"""Plans that have so many times the fewest instances of each workload are looked for first, then so many times more."""
 
 _WHOLE = 1e-6
 """GPUs and instances are whole: a bound that is so little beyond a whole number says no more than that number."""
@@ -45,6 +52,10 @@ class FewestSearch:
     run: Run
     relaxations: Run
     report: Report | None = None
+    remembered: Remembered = field(default_factory=dict)
+    _at_most: int = 0
+    _counting: dict[tuple[int, int], Enumeration] = field(default_factory=dict)
+    _branches: list[Branch] | None = None
 
     def search(self) -> Found | None:
         """The plan with the fewest, or the known one, with a bound; ``None`` where patterns say nothing.
@@ -56,57 +67,140 @@ class FewestSearch:
         Stopped
             A limit or an interrupt ended the search before anything was proven.
         """
-        asked = priced_program(self.data, self.relaxations)
+        most = beyond(self.most, self.most)
+        # A cap on the GPUs of the known plan hardly has a price, and those without it are known.
+        held = dict(self.data.epsilons)
+        held.pop(Quantity.GPUS, None)
+        data = replace(self.data, epsilons=held)
+        asked = priced_program(data, self.speed_factor, self.relaxations, self.remembered, most)
         if asked is None:
             return None
         pieces, workloads, prices = asked
-        if prices.bound > beyond(self.most, self.most):
+        if prices.bound > most:
             raise NoPlan
-        try:
-            vectors = self._vectors(pieces, workloads, prices)
-        except TooMany:
-            return None
-        return self._chosen(pieces, vectors)
-
-    def _vectors(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> dict[int, Vectors]:
-        """All that workloads can take in a better plan; where instances are counted, each with as few as will do."""
-        slack, found = beyond(self.most - prices.bound, prices.bound), {}  # type: float, dict[int, Vectors]
-        for at, least in enumerate(prices.least):
-            self.run.ask("listing what workloads can take of the pools")
-            found[at] = self._told_apart(pieces, workloads[at]).within(prices.prices, least + slack)
-            if sum(map(len, found.values())) > _MOST:
-                raise TooMany
+        found = None
+        for most in self._stages():
+            self._at_most = most
+            found = self._with_at_most(pieces, workloads, prices)
+            if found is None:
+                return None
+            self.known = found.plan
+            if found.stopped or found.bound >= self._known:
+                break
         return found
-
-    def _told_apart(self, pieces: Pieces, workload: Enumeration) -> Enumeration:
-        if self.counted is not Quantity.INSTANCES:
-            return workload
-        problem = self.data.problem
-        fewest = [_least_instances(problem, at) for at in range(len(problem.workloads))]
-        others = sum(fewest) - fewest[workload.workload]
-        return Enumeration(problem, pieces, workload.workload, most_in_all=int(self._known) - 1 - others)
 
     @property
     def _known(self) -> float:
         return self.known.totals[self.counted]
 
+    @property
+    def _fewest(self) -> list[int]:
+        """No fewer instances serve each workload."""
+        problem = self.data.problem
+        return [_least_instances(problem, at) for at in range(len(problem.workloads))]
+
+    def _stages(self) -> Iterator[int]:
+        """How many there may be: of instances more and more, since few vectors have few instances."""
+        if self.counted is Quantity.INSTANCES:
+            most = sum(self._fewest)
+            while (most := _FURTHER * most) < self._known - 1:
+                yield most
+        yield int(self._known) - 1
+
+    def _with_at_most(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> Found | None:
+        """The plan with the fewest, or the known one, with a bound that is at most one more than there may be."""
+        parts = self._parts(pieces, workloads, prices)
+        if parts is None:
+            return None
+        bound, size, stopped = self._at_most + 1.0, (0, 0), False
+        for vectors in parts:
+            found = self._chosen(pieces, vectors)
+            self.known, bound, size = found.plan, min(bound, found.bound), max(size, found.size)
+            stopped = stopped or found.stopped
+        return Found(self.known, min(bound, self._known), size, stopped)
+
+    def _parts(
+        self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced
+    ) -> list[dict[int, Vectors]] | None:
+        """All that workloads can take in a better plan: of all together, or of each branch; ``None``: too many.
+
+        To list all together takes long where instances are counted.
+        """
+        counts = self.counted is Quantity.INSTANCES
+        together = None if counts else self._vectors(pieces, workloads, prices)
+        if together is not None and _number([together]) <= _SOON_SOLVED:
+            return [together]
+        if self._branches is None:
+            self._branches = self._of_branches(pieces, workloads, prices)
+        apart = [self._vectors(pieces, branch.workloads, branch.prices) for branch in self._branches]
+        parts = [each for each in apart if each is not None]
+        if apart and len(parts) == len(apart) and (together is None or _number(parts) < _number([together])):
+            return parts
+        if counts:
+            together = self._vectors(pieces, workloads, prices)
+        return None if together is None else [together]
+
+    def _of_branches(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> list[Branch]:
+        """The branches by what a large workload takes; none where there are too many."""
+        most = beyond(self.most, self.most)
+        large = large_workload(workloads, prices, most)
+        if large is None:
+            return []
+        at, limit = large[0], prices.least[large[0]] + beyond(self.most - prices.bound, prices.bound)
+        try:
+            vectors = self._told_apart(pieces, workloads[at], int(self._known) - 1).within(prices.prices, limit)
+            return list(Branches(self.data, pieces, workloads, prices, (at, vectors), self.relaxations, most).open())
+        except TooMany:
+            return []
+
+    def _vectors(self, pieces: Pieces, workloads: Sequence[Takes], prices: Priced) -> dict[int, Vectors] | None:
+        """All that workloads can take in a better plan, told apart by instances where these are counted.
+
+        ``None`` where there are too many.
+        """
+        slack, found = beyond(self.most - prices.bound, prices.bound), {}  # type: float, dict[int, Vectors]
+        try:
+            for at, least in enumerate(prices.least):
+                self.run.ask("listing what workloads can take of the pools")
+                found[at] = self._told_apart(pieces, workloads[at], self._at_most).within(prices.prices, least + slack)
+                if _number([found]) > _MOST:
+                    return None
+        except TooMany:
+            return None
+        return found
+
+    def _told_apart(self, pieces: Pieces, workload: Takes, at_most: int) -> Takes:
+        """The vectors of a workload by instances, where these are counted: as many as the others leave it."""
+        if self.counted is not Quantity.INSTANCES or not isinstance(workload, Enumeration):
+            return workload
+        most = at_most - sum(self._fewest) + self._fewest[workload.workload]
+        key = (workload.workload, most)
+        if key not in self._counting:
+            self._counting[key] = Enumeration(self.data.problem, pieces, workload.workload, most_in_all=most)
+        return self._counting[key]
+
     def _chosen(self, pieces: Pieces, vectors: dict[int, Vectors]) -> Found:
         held = {Quantity(self.data.minimise): self.most, **self.data.epsilons}
         asked = replace(self.data, minimise=self.counted, epsilons=held)
-        master, known = Master(asked, pieces, vectors), self._known
+        master, more = Master(asked, pieces, vectors), self._at_most + 1.0
         if not all(map(len, vectors.values())):
-            return Found(self.known, known, (0, 0), False)
+            return Found(self.known, more, (0, 0), False)
         model = build_master_program(master)
         size = (model.nvariables(), model.nconstraints())
         solution = self.run.solve(model, report=self.report)
         if solution.outcome is Outcome.INFEASIBLE:
-            return Found(self.known, known, size, False)
-        bound = min(known, -math.inf if solution.bound is None else math.ceil(solution.bound - _WHOLE))
+            return Found(self.known, more, size, False)
+        bound = min(more, -math.inf if solution.bound is None else math.ceil(solution.bound - _WHOLE))
         if not solution.has_incumbent:
             return Found(self.known, bound, size, True)
         plan = decided_plan(asked, self.speed_factor, read_master_decision(model, master))
-        best = plan if plan.totals[self.counted] < known else self.known
+        best = plan if plan.totals[self.counted] < self._known else self.known
         return Found(best, bound, size, self.run.ended() is not None)
+
+
+def _number(parts: Sequence[dict[int, Vectors]]) -> int:
+    """Vectors of all workloads."""
+    return sum(len(vectors) for part in parts for vectors in part.values())
 
 
 def _least_instances(problem: FleetProblem, workload: int) -> int:

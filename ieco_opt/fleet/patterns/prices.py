@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,6 +28,9 @@ _UNCHANGED = 5
 
 _CONVERGED = 1e-7
 """Relative distance of the bound from the linear program of all vectors at which prices are good enough."""
+
+_ALIKE = 1e-5
+"""Share of the bound by which it may differ from that of the question before, for the same prices to do."""
 
 _PENALTY = 3.0
 """A workload without a vector costs so many times the least price of its own, ten times more if that is not enough."""
@@ -59,8 +62,33 @@ class Priced:
     known: tuple[Vectors, ...] = ()
 
 
-def priced_program(data: FleetProgramData, run: Run) -> tuple[Pieces, list[Enumeration], Priced] | None:
+_Question = tuple[Quantity | Goal, frozenset[Quantity], tuple[int, ...], tuple[int, ...]]
+"""What questions have in common: the objective, what has a limit, and pieces of the pools."""
+
+Remembered = dict[_Question, dict[float, Priced]]
+"""Prices of the questions about a fleet so far, by speed factor.
+
+The next question begins at those of the nearest one: where it differs in what hardly matters, such as a demand that is
+a millionth greater, they are the same.
+"""
+
+
+class Takes(Protocol):
+    """What a workload can take of the pools, as :class:`~ieco_opt.fleet.patterns.enumeration.Enumeration` says it."""
+
+    def least(self, prices: Floats) -> tuple[float, Vectors]:
+        """What no vector is below, and a vector."""
+
+    def within(self, prices: Floats, limit: float) -> Vectors:
+        """All vectors whose price is at most ``limit``."""
+
+
+def priced_program(
+    data: FleetProgramData, speed_factor: float, run: Run, remembered: Remembered, most: float = math.inf
+) -> tuple[Pieces, list[Enumeration], Priced] | None:
     """Pieces of a program, vectors of its workloads, and the best prices; ``None`` where these have no bound.
+
+    A bound beyond ``most`` is enough.
 
     Raises
     ------
@@ -69,93 +97,136 @@ def priced_program(data: FleetProgramData, run: Run) -> tuple[Pieces, list[Enume
     """
     pieces = pieces_of(data.problem)
     workloads = [Enumeration(data.problem, pieces, at) for at in range(len(data.problem.workloads))]
+    alike = remembered.setdefault((data.minimise, frozenset(data.epsilons), pieces.pool, pieces.gpus), {})
+    nearest = min(alike, key=lambda factor: abs(math.log(factor / speed_factor)), default=None)
+    before = None if nearest is None else alike[nearest]
     try:
-        prices = priced(data, pieces, workloads, run)
+        prices = Pricing(data, pieces, workloads, run).best(before, most)
     except TooMany:
         return None
-    return None if prices is None or not math.isfinite(prices.bound) else (pieces, workloads, prices)
+    if prices is None or not math.isfinite(prices.bound):
+        return None
+    if prices.bound <= most:
+        # Vectors that serve this question need not serve the next one.
+        alike[speed_factor] = replace(prices, known=())
+    return pieces, workloads, prices
 
 
-def priced(data: FleetProgramData, pieces: Pieces, workloads: Sequence[Enumeration], run: Run) -> Priced | None:
-    """Prices at which the bound is greatest, from those of the GPUs on; ``None`` where vectors serve no workload.
+@dataclass(slots=True)
+class Pricing:
+    """The search for prices at which the bound is greatest.
 
-    Where that ends early they are the best so far.
-
-    Raises
-    ------
-    Stopped, TooMany
-        A limit or an interrupt ended it before there were any; a workload has too many covers.
+    Attributes
+    ----------
+    known
+        Vectors of each workload that were the cheapest at some prices, or are known before there are any.
+    points
+        All prices so far, with the bound of each. The last one that is known from the beginning is where it begins.
     """
-    best: Priced | None = None
-    known = [_Known() for _ in workloads]
-    try:
-        for better in _better_and_better(data, pieces, workloads, known, run):
-            best = better
-    except Stopped:
-        if best is None:
-            raise
-    return None if best is None else replace(best, known=tuple(each.vectors() for each in known))
 
+    data: FleetProgramData
+    pieces: Pieces
+    workloads: Sequence[Takes]
+    run: Run
+    known: Sequence[Known] = ()
+    points: list[Priced] = field(default_factory=list)
 
-def _better_and_better(
-    data: FleetProgramData,
-    pieces: Pieces,
-    workloads: Sequence[Enumeration],
-    known: Sequence[_Known],
-    run: Run,
-) -> Iterator[Priced | None]:
-    """Prices whose bound is greater each time; ``None`` at last where vectors serve no workload.
+    def best(self, before: Priced | None = None, most: float = math.inf) -> Priced | None:
+        """The best prices, from those ``before`` or those of the GPUs on; ``None`` where vectors serve no workload.
 
-    What the linear program of the vectors so far says is tried next; where pools have several pieces, of which there
-    are too many sets far from the best prices, the middle between them.
-    """
-    start = plain_prices(data.problem, pieces, data.minimise)
-    prices, best = start, None
-    penalty, times = {}, _PENALTY  # type: dict[int, float], float
-    before, unchanged = math.inf, 0
-    several = len(set(pieces.pool)) < len(pieces.pool)
-    floor = np.where([data.problem.pools[pool].owned_gpus > 0 for pool in pieces.pool], 1e-6, 1.0) * start
-    for _ in range(_ROUNDS):
-        run.ask("pricing pieces of the pools")
-        found = [each.least(prices) for each in workloads]
-        if not all(math.isfinite(price) for price, _ in found):
-            yield None
-            return
-        for mine, (_, vectors) in zip(known, found, strict=True):
-            mine.add(vectors)
-        least = tuple(price for price, _ in found)
-        taken = np.sum([vectors.taken[0] for _, vectors in found], axis=0)
-        if best is None and (plain := _if_nothing_binds(data, pieces, prices, least, taken)) is not None:
-            yield plain
-            return
-        bound = math.fsum(least) + pools_bound(data, pieces, prices, run)
-        if best is None or bound > best.bound:
-            best = Priced(prices, least, bound)
+        Where the search ends early they are the best so far; a bound beyond ``most`` ends it.
+
+        Raises
+        ------
+        Stopped, TooMany
+            A limit or an interrupt ended it before there were any; a workload has too many covers.
+        """
+        best: Priced | None = None
+        self.known = self.known or [Known() for _ in self.workloads]
+        try:
+            for better in self._better_and_better(before):
+                best = better
+                if best is not None and best.bound > most:
+                    break
+        except Stopped:
+            if best is None:
+                raise
+        return None if best is None else replace(best, known=tuple(each.vectors() for each in self.known))
+
+    def _better_and_better(self, before: Priced | None) -> Iterator[Priced | None]:
+        """Prices whose bound is greater each time; ``None`` at last where vectors serve no workload.
+
+        What the linear program of the vectors so far says is tried next; where pools have several pieces, of which
+        there are too many sets far from the best prices, the middle between them.
+        """
+        start = plain_prices(self.data.problem, self.pieces, self.data.minimise)
+        several = len(set(self.pieces.pool)) < len(self.pieces.pool)
+        owned = [self.data.problem.pools[pool].owned_gpus > 0 for pool in self.pieces.pool]
+        floor = np.where(owned, 1e-6, 1.0) * start
+        prices, best = start if before is None else before.prices, None  # type: Floats, Priced | None
+        times, value_before, unchanged = _PENALTY, math.inf, 0
+        if self.points:
+            best = self.points[-1]
+            prices = np.maximum(self._linear(times)[1], floor)
             yield best
-        penalty = penalty or dict(enumerate(least))
-        master = Master(
-            data,
-            pieces,
-            {at: each.vectors() for at, each in enumerate(known)},
-            penalty={at: times * each for at, each in penalty.items()},
-        )
-        model = build_master_program(master)
-        value, said = _linear(model, pieces, run)
-        left_out = any((variable.value or 0.0) > 1e-9 for variable in model.left_out.values())
-        if value - best.bound <= _CONVERGED * max(1.0, abs(value)):
-            if not left_out:
-                break
-            if times > _LARGEST_PENALTY:
+        for _ in range(_ROUNDS):
+            point, taken = self._at(prices)
+            if point is None:
                 yield None
                 return
-            times *= 10.0
-        unchanged = unchanged + 1 if value >= before else 0
-        if unchanged == _UNCHANGED and not left_out:
-            break
-        said = np.maximum(said, floor)
-        # Where the last vectors made no difference, the middle has nothing to say.
-        prices = 0.5 * (said + best.prices) if several and value < before else said
-        before = value
+            if best is None and np.array_equal(prices, start):
+                plain = _if_nothing_binds(self.data, self.pieces, prices, point.least, taken)
+                if plain is not None:
+                    yield plain
+                    return
+            if best is None or point.bound > best.bound:
+                yield (best := point)
+            if best is point and before is not None and _is_alike(before, point):
+                return
+            value, said, left_out = self._linear(times)
+            if value - best.bound <= _CONVERGED * max(1.0, abs(value)):
+                if not left_out:
+                    return
+                if times > _LARGEST_PENALTY:
+                    yield None
+                    return
+                times *= 10.0
+            unchanged = unchanged + 1 if value >= value_before else 0
+            if unchanged == _UNCHANGED and not left_out:
+                return
+            said = np.maximum(said, floor)
+            # Where the last vectors made no difference, the middle has nothing to say.
+            prices = 0.5 * (said + best.prices) if several and value < value_before else said
+            before, value_before = None, value
+
+    def _at(self, prices: Floats) -> tuple[Priced | None, Counts]:
+        """What prices prove, and what the cheapest vectors take together; no bound where some workload has none."""
+        self.run.ask("pricing pieces of the pools")
+        found = [each.least(prices) for each in self.workloads]
+        if not all(math.isfinite(price) for price, _ in found):
+            return None, np.zeros(0, dtype=np.int64)
+        for mine, (_, vectors) in zip(self.known, found, strict=True):
+            mine.add(vectors)
+        least = tuple(price for price, _ in found)
+        point = Priced(prices, least, math.fsum(least) + pools_bound(self.data, self.pieces, prices, self.run))
+        self.points.append(point)
+        return point, np.sum([vectors.taken[0] for _, vectors in found], axis=0)
+
+    def _linear(self, times: float) -> tuple[float, Floats, bool]:
+        """Value and prices of the linear program of the vectors so far, and whether it leaves a workload out.
+
+        That costs so many times the least price of the workload at the first prices.
+        """
+        penalty = {at: times * each for at, each in enumerate(self.points[0].least)}
+        vectors = {at: each.vectors() for at, each in enumerate(self.known)}
+        model = build_master_program(Master(self.data, self.pieces, vectors, penalty=penalty))
+        value, said = _linear(model, self.pieces, self.run)
+        return value, said, any((variable.value or 0.0) > 1e-9 for variable in model.left_out.values())
+
+
+def _is_alike(before: Priced, now: Priced) -> bool:
+    """Whether prices prove as much as they did before, so that there are hardly better ones."""
+    return abs(now.bound - before.bound) <= _ALIKE * max(1.0, abs(now.bound))
 
 
 def _if_nothing_binds(
@@ -254,11 +325,13 @@ def _linear(model: Any, pieces: Pieces, run: Run) -> tuple[float, Floats]:
     return solution.objective, prices
 
 
-class _Known:
+class Known:
     """Vectors of one workload so far, each once."""
 
-    def __init__(self) -> None:
+    def __init__(self, vectors: Vectors | None = None) -> None:
         self._found: dict[tuple[int, ...], Vectors] = {}
+        if vectors is not None:
+            self.add(vectors)
 
     def add(self, vectors: Vectors) -> None:
         """Take some more in."""

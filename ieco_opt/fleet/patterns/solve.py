@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from ieco_opt.fleet.patterns.branches import Branches, large_workload
 from ieco_opt.fleet.patterns.choice import Choice, best_choice
-from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
+from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces, pieces_of
-from ieco_opt.fleet.patterns.prices import Priced, plain_prices, priced_program
+from ieco_opt.fleet.patterns.prices import Priced, Remembered, Takes, plain_prices, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
 from ieco_opt.fleet.patterns.steps import TooMany, beyond
 from ieco_opt.fleet.plan import Plan, decided_plan
@@ -33,6 +34,9 @@ _MOST = 2_500
 
 _NEAR = 1e-4
 """Gap that is left to no second master where labels have been too many: it seldom closes it."""
+
+_BEYOND_LEAST = (1.05, 1.1, 1.2)
+"""Plans that have so many times the bound are looked for by what a large workload takes, where none is known."""
 
 _LISTED = 60_000
 """Vectors that are listed."""
@@ -75,6 +79,7 @@ class PatternSearch:
     """The search for the best plan of one program.
 
     ``run`` solves masters, ``relaxations`` their linear programs and ``completions`` what is there to start from.
+    Prices begin at those ``remembered``, which are kept there.
     """
 
     data: FleetProgramData
@@ -83,6 +88,7 @@ class PatternSearch:
     relaxations: Run
     completions: Run
     report: Report | None = None
+    remembered: Remembered = field(default_factory=dict)
 
     def search(self, enough: float | None = None) -> Found | None:
         """The best plan that was found, with its bound; ``None`` where patterns say nothing.
@@ -96,11 +102,13 @@ class PatternSearch:
         Stopped
             A limit or an interrupt ended the search before there was a plan.
         """
-        asked = priced_program(self.data, self.relaxations)
+        enough = None if enough is None else beyond(enough, enough)
+        most = math.inf if enough is None else enough
+        asked = priced_program(self.data, self.speed_factor, self.relaxations, self.remembered, most)
         if asked is None:
             return None
         pieces, workloads, prices = asked
-        masters = _Masters(self, pieces, workloads, prices, None if enough is None else beyond(enough, enough))
+        masters = _Masters(self, pieces, workloads, prices, enough)
         masters.refute_above(prices.bound)
         found = masters.best()
         if found is not None:
@@ -114,7 +122,7 @@ class _Masters:
 
     search: PatternSearch
     pieces: Pieces
-    workloads: list[Enumeration]
+    workloads: Sequence[Takes]
     prices: Priced
     enough: float | None = None
 
@@ -169,7 +177,7 @@ class _Masters:
             good = replace(good, bound=min(good.plan.value, choice.bound))
             if self._is_enough(good):
                 return good
-            if good.plan.value - good.bound <= max(CLOSED, near) * abs(good.plan.value):
+            if self._is_within(good, max(CLOSED, near)):
                 return good
         try:
             found = self.solved(near)
@@ -179,10 +187,60 @@ class _Masters:
             return replace(good, stopped=True)
         both = [each for each in (good, found) if each is not None]
         if not both:
-            return None
+            return self._by_branches(None, choice.bound)
         best = min(both, key=lambda each: each.plan.value)
         bound = max(choice.bound, *(each.bound for each in both))
-        return replace(best, bound=min(best.plan.value, bound), stopped=any(each.stopped for each in both))
+        best = replace(best, bound=min(best.plan.value, bound), stopped=any(each.stopped for each in both))
+        done = best.stopped or self._is_enough(best) or self._is_within(best, max(CLOSED, near))
+        return best if done else self._by_branches(best, best.bound)
+
+    @staticmethod
+    def _is_within(found: Found, gap: float) -> bool:
+        return found.plan.value - found.bound <= gap * abs(found.plan.value)
+
+    def _by_branches(self, known: Found | None, least: float) -> Found | None:
+        """The best plan of the branches by what a large workload takes; the known one where these are too many.
+
+        No plan has less than the ``least``.
+        """
+        if self.enough is not None:
+            return self._best_of_branches(known, least, self.enough)
+        if known is not None:
+            return self._best_of_branches(known, least, known.plan.value)
+        for most in (times * abs(least) for times in _BEYOND_LEAST):
+            found = self._best_of_branches(None, least, most)
+            if found is not None and found.plan.value > most:
+                # Branches that have plans in between were not looked at.
+                found = self._best_of_branches(found, found.bound, found.plan.value)
+            if found is not None:
+                return found
+        return None
+
+    def _best_of_branches(self, known: Found | None, least: float, most: float) -> Found | None:
+        """The best plan of the branches that may have one with no more than ``most``, or the known one."""
+        search, best, bound = self.search, known, math.inf
+        large = large_workload(self.workloads, self.prices, most)
+        if large is None:
+            return known
+        branches = Branches(search.data, self.pieces, self.workloads, self.prices, large, search.relaxations, most)
+        try:
+            for branch in branches.open():
+                try:
+                    found = _Masters(search, self.pieces, branch.workloads, branch.prices, self.enough).best()
+                except NoPlan:
+                    continue
+                bound = min(bound, branch.prices.bound if found is None else found.bound)
+                if found is not None and (best is None or found.plan.value < best.plan.value):
+                    best = replace(found, bound=least)
+                    branches.most = min(most, found.plan.value)
+                if self._is_enough(best):
+                    return best
+        except TooMany:
+            return best
+        # All other branches have more than what is enough, or than the best plan.
+        self.refute_above(bound)
+        bound = max(least, min(bound, branches.most))
+        return None if best is None else replace(best, bound=min(best.plan.value, bound))
 
     def _chosen(self) -> Choice | None:
         search = self.search
@@ -213,7 +271,7 @@ class _Masters:
             return self._solve(dict(enumerate(self.prices.known)), 0.0, None, share=0.5)
         if found.stopped:
             return found
-        if found.plan.value - found.bound <= max(CLOSED, near) * abs(found.plan.value):
+        if self._is_within(found, max(CLOSED, near)):
             return found
         needed = beyond(found.plan.value - self.prices.bound, self.prices.bound)
         if needed <= few:
