@@ -158,11 +158,11 @@ class Alternatives:
     def passes(self, rows: Rows | None = None) -> Passes:
         """Passes of all alternatives, or of some."""
         if rows is None:
-            speculates = taken = np.flatnonzero(self.draft_share)
+            speculates = taken = self.draft_share.nonzero()[0]
             model, model_share = self.model, self.model_share
         else:
             model, model_share = self.model.take(rows), self.model_share[rows]
-            speculates = np.flatnonzero(self.draft_share[rows])
+            speculates = self.draft_share[rows].nonzero()[0]
             taken = rows[speculates]
         # Where nothing speculates nothing looks at the draft.
         draft = self.draft.take(taken) if len(taken) else self.draft

@@ -99,14 +99,14 @@ class Ranges:
             return np.asarray(cost * self._margin <= limits.max_cost)
 
         latency_s, cost = self._latency_s, self._cost
-        rows = np.flatnonzero(quick(latency_s[:, 0], cost) & cheap(latency_s, cost[:, -1]))
+        (rows,) = (quick(latency_s[:, 0], cost) & cheap(latency_s, cost[:, -1])).nonzero()
         first = (self._cells.lo[rows], latency_s[rows, 0], cost[rows, 0])
         last = (self._cells.hi[rows], latency_s[rows, -1], cost[rows, -1])
-        late = np.flatnonzero(~quick(*last[1:]))
+        (late,) = (~quick(*last[1:])).nonzero()
         if len(late):
             column = quick(latency_s[rows[late]], cost).sum(axis=1) - 1
             _put(last, late, self._cut(rows[late], column, column + 1, quick))
-        dear = np.flatnonzero(~cheap(*first[1:]))
+        (dear,) = (~cheap(*first[1:])).nonzero()
         if len(dear):
             column = latency_s.shape[1] - cheap(latency_s, cost[rows[dear]]).sum(axis=1)
             _put(first, dear, self._cut(rows[dear], column, column - 1, cheap))
@@ -120,7 +120,7 @@ class Ranges:
         steps = self._at[rows, beyond] - self._at[rows, column]
         batch = self._cells.lo[rows] + self._at[rows, column] * self._cells.step[rows]
         latency_s, cost = self._latency_s[rows, column], self._cost[rows, column]
-        wide = np.flatnonzero(np.abs(steps) > 1)
+        (wide,) = (np.abs(steps) > 1).nonzero()
         if len(wide):
             part, along = self._pool.priced(rows[wide]), np.sign(steps[wide]) * self._cells.step[rows[wide]]
 

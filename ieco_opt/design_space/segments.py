@@ -8,7 +8,7 @@ chord, which is exact at both ends of the range.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,12 +93,12 @@ class Segments:
 
         Exact: the ends of each range are integers at which the performance model itself meets the caps.
         """
-        alive = np.flatnonzero((self.latency_lo_s <= latency_cap_s) & (self.cost_hi <= cost_cap))
+        (alive,) = ((self.latency_lo_s <= latency_cap_s) & (self.cost_hi <= cost_cap)).nonzero()
         lo, hi = self.lo[alive], self.hi[alive]
-        late = np.flatnonzero(self.latency_hi_s[alive] > latency_cap_s)
+        (late,) = (self.latency_hi_s[alive] > latency_cap_s).nonzero()
         if len(late):
             hi[late] = self.slower.last_within(latency_cap_s, self.at[alive[late]])
-        expensive = np.flatnonzero(self.cost_lo[alive] > cost_cap)
+        (expensive,) = (self.cost_lo[alive] > cost_cap).nonzero()
         if len(expensive):
             lo[expensive] = self.cheaper.last_within(cost_cap, self.at[alive[expensive]])
         left = lo <= hi
@@ -330,8 +330,9 @@ class LatencyLines:
 
     def of_groups(self, step: Integers) -> LatencyLines:
         """The same lines over batch / step, one step a segment."""
-        lines = {item.name: getattr(self, item.name) for item in fields(self)}
-        return LatencyLines(**{name: Line(line.intercept, line.slope * step) for name, line in lines.items()})
+        every = (self.launch_and_network, self.apart, self.memory, self.arithmetic)
+        draft = (self.draft_memory, self.draft_arithmetic)
+        return LatencyLines(*(Line(line.intercept, line.slope * step) for line in (*every, *draft)))
 
 
 def latency_lines(alternatives: Alternatives, lo: Integers, hi: Integers) -> LatencyLines:

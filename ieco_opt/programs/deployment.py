@@ -11,7 +11,7 @@ about 1e-6 and 1e7; the solver's tolerances are absolute.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -70,31 +70,25 @@ class ProgramData:
     names: Sequence[str] | None = None
 
 
-def build_program(data: ProgramData, again: Any = None) -> ConcreteModel:
-    """Assemble the program; every component is named, so that an exported file can be read.
+def build_program(data: ProgramData) -> ConcreteModel:
+    """Assemble the program; every component is named, so that an exported file can be read."""
+    model: ConcreteModel = build_columns(data).model
+    return model
+
+
+def build_columns(data: ProgramData, again: Columns | None = None) -> Columns:
+    """Assemble the program, and keep its variables at hand.
 
     Parameters
     ----------
     again
-        A program of the same :func:`shape_of`, which is given these numbers: most of what small programs take is what
-        Pyomo does for each component.
+        What this gave of data of the same :func:`shape_of`, whose program is given these numbers: most of what small
+        programs take is what Pyomo does for each component.
     """
-    import pyomo.core as pyo
-
-    model = pyo.ConcreteModel(name="deployment") if again is None else again
     step, most = data.alternatives.batch_step, (data.hi // data.alternatives.batch_step).tolist()
     lines = latency_lines(data.alternatives, data.lo, data.hi).of_groups(step)
     rooflines = _rooflines(lines, lines.launch_and_network)
-    if again is None:
-        names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
-        model.segments = pyo.Set(initialize=names, ordered=True)
-        # A set that is named is made once, and not again for each constraint over it.
-        model.resources = pyo.Set(initialize=list(rooflines), ordered=True)
-        model.choose = pyo.Var(model.segments, domain=pyo.Binary)
-        model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=(0, None))
-        model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
-        define_choice_constraint(model)
-    columns = _Columns(model, dict(model.choose), dict(model.group_batch), new=again is None)
+    columns = _new_columns(data, list(rooflines)) if again is None else again
     for variable, bound in zip(columns.batch.values(), most, strict=True):
         variable.setub(bound)
     define_batch_constraints(columns, data)
@@ -105,7 +99,23 @@ def build_program(data: ProgramData, again: Any = None) -> ConcreteModel:
     define_prompt_constraints(columns, rooflines, data)
     define_limit_constraints(columns, data)
     define_objective(columns, data)
-    return model
+    return columns if again is columns else replace(columns, new=False)
+
+
+def _new_columns(data: ProgramData, resources: list[str]) -> Columns:
+    """A program of variables, and the choice among segments alone."""
+    import pyomo.core as pyo
+
+    model = pyo.ConcreteModel(name="deployment")
+    names = [f"r{index}" for index in range(len(data.lo))] if data.names is None else list(data.names)
+    model.segments = pyo.Set(initialize=names, ordered=True)
+    # A set that is named is made once, and not again for each constraint over it.
+    model.resources = pyo.Set(initialize=resources, ordered=True)
+    model.choose = pyo.Var(model.segments, domain=pyo.Binary)
+    model.group_batch = pyo.Var(model.segments, domain=pyo.NonNegativeIntegers, bounds=(0, None))
+    model.latency_us = pyo.Var(domain=pyo.NonNegativeReals)
+    define_choice_constraint(model)
+    return Columns(model, dict(model.choose), dict(model.group_batch), new=True)
 
 
 def shape_of(data: ProgramData) -> tuple[object, ...]:
@@ -117,7 +127,7 @@ def shape_of(data: ProgramData) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class Columns:
     """A program that is given its numbers, with the variables of its segments by name.
 
     ``new`` where it has no rows yet; one that is used again has them, with other numbers.
@@ -130,9 +140,9 @@ class _Columns:
 
     def put(self, name: str, rows: Any, over: Any = None) -> None:
         """Give a constraint its row, or its rows ``over`` a set, in the place of those that it has."""
-        import pyomo.core as pyo
-
         if self.new:
+            import pyomo.core as pyo
+
             made = pyo.Constraint(expr=rows) if over is None else pyo.Constraint(over, rule=rows)
             self.model.add_component(name, made)
         elif over is None:
@@ -170,7 +180,7 @@ def define_choice_constraint(model: Any) -> None:
     model.one_segment = pyo.Constraint(expr=pyo.quicksum(model.choose.values()) == 1)
 
 
-def define_batch_constraints(columns: _Columns, data: ProgramData) -> None:
+def define_batch_constraints(columns: Columns, data: ProgramData) -> None:
     """Sequences of the chosen segment only: lo_r y_r <= m_r <= hi_r y_r, with bounds in sequences of a group.
 
     Memory capacity of every GPU is in hi_r; so are, exactly, the limits that bound the batch.
@@ -184,7 +194,7 @@ def define_batch_constraints(columns: _Columns, data: ProgramData) -> None:
     columns.put("batch_at_most", most, model.segments)
 
 
-def define_latency_constraints(columns: _Columns, rooflines: Mapping[str, Line]) -> None:
+def define_latency_constraints(columns: Columns, rooflines: Mapping[str, Line]) -> None:
     """Latency is no less than either roofline: t >= sum_r (intercept_r y_r + slope_r m_r), one row a resource.
 
     Where some segment speculates there is a row for each pair of a resource of the model and one of the draft.
@@ -194,21 +204,21 @@ def define_latency_constraints(columns: _Columns, rooflines: Mapping[str, Line])
     columns.put("latency", _above(columns, rows, model.latency_us), model.resources)
 
 
-def define_hourly_cost_constraints(columns: _Columns, lines: LatencyLines, alternatives: Alternatives) -> None:
+def define_hourly_cost_constraints(columns: Columns, lines: LatencyLines, alternatives: Alternatives) -> None:
     """Cost of one step: z >= sum_r cost_r (intercept_r y_r + slope_r m_r), the same rows in micro-dollars.
 
     Where energy has a price, a busy second costs more: launches and the network count at the price of idling alone.
     """
-    import pyomo.core as pyo
-
     model = columns.model
     if columns.new:
+        import pyomo.core as pyo
+
         model.step_cost_uusd = pyo.Var(domain=pyo.NonNegativeReals)
     cost = _per_step(lines, alternatives, Measure.COST)
     columns.put("step_cost", _above(columns, cost, model.step_cost_uusd), model.resources)
 
 
-def define_energy_constraints(columns: _Columns, lines: LatencyLines, data: ProgramData) -> None:
+def define_energy_constraints(columns: Columns, lines: LatencyLines, data: ProgramData) -> None:
     """Energy of one step, where it matters: e >= sum_r (idle_r latency row + busy_r busy row), and e <= cap held.
 
     The busy row is the latency row without launches and network. Carbon likewise, in milligrams. ``held`` is the batch
@@ -239,7 +249,7 @@ def define_energy_constraints(columns: _Columns, lines: LatencyLines, data: Prog
         columns.put("max_carbon_kg_per_mtok", model.step_carbon_mg <= cap)
 
 
-def define_prompt_constraints(columns: _Columns, rooflines: Mapping[str, Line], data: ProgramData) -> None:
+def define_prompt_constraints(columns: Columns, rooflines: Mapping[str, Line], data: ProgramData) -> None:
     """Time to first token and to the last one, where they are limited: one row a resource.
 
     sum_r M_r [(f_r + p_r + n_r intercept_r) y_r + (p_r w_r + n_r slope_r) m_r] <= cap, with f the seconds whatever the
@@ -265,7 +275,7 @@ def define_prompt_constraints(columns: _Columns, rooflines: Mapping[str, Line], 
         columns.put("max_end_to_end_s", within(limits.max_end_to_end_s, last), model.resources)
 
 
-def define_epsilon_constraints(columns: _Columns, data: ProgramData) -> None:
+def define_epsilon_constraints(columns: Columns, data: ProgramData) -> None:
     """Caps of an epsilon-constraint step: t <= latency cap, z <= cost cap * b with b = sum_r step_r m_r.
 
     Where energy or carbon is to be least, its cap is in the place of that of the cost.
@@ -283,7 +293,7 @@ def define_epsilon_constraints(columns: _Columns, data: ProgramData) -> None:
             columns.put("carbon_cap", within)
 
 
-def define_limit_constraints(columns: _Columns, data: ProgramData) -> None:
+def define_limit_constraints(columns: Columns, data: ProgramData) -> None:
     """Limits of the scenario, as rows.
 
     With M_r = 1 + e the margin of a segment for the error of the model (1 without one),
@@ -312,7 +322,7 @@ def define_limit_constraints(columns: _Columns, data: ProgramData) -> None:
         columns.put("max_power_kw", columns.chosen(data.alternatives.power_kw) <= limits.max_power_kw)
 
 
-def define_objective(columns: _Columns, data: ProgramData) -> None:
+def define_objective(columns: Columns, data: ProgramData) -> None:
     """Least latency, or least step cost - reference cost * tokens of one step; or energy or carbon in its place."""
     import pyomo.core as pyo
 
@@ -351,7 +361,7 @@ def _taken(model: Any, data: ProgramData) -> Any:
     return getattr(model, _STEPS[data.alternatives.measure])
 
 
-def _above(columns: _Columns, lines: Mapping[str, Line], variable: Any) -> dict[str, Any]:
+def _above(columns: Columns, lines: Mapping[str, Line], variable: Any) -> dict[str, Any]:
     """A variable is no less than any of some lines, one row each."""
     return {name: columns.along(line, variable) <= 0.0 for name, line in lines.items()}
 

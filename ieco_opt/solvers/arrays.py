@@ -113,8 +113,12 @@ class _Walk:
     """Reads expressions, and numbers the variables that they name."""
 
     def __init__(self) -> None:
+        from pyomo.core.expr.numeric_expr import LinearExpression, MonomialTermExpression
+        from pyomo.core.expr.numvalue import native_numeric_types
+
         self.numbering = _Numbering()
         self._visitor: Any = None
+        self._sums, self._products, self._numbers = LinearExpression, MonomialTermExpression, native_numeric_types
 
     def linear(self, expression: Any, component: Any) -> tuple[dict[int, float], float]:
         """Coefficients of an expression, by the ids of variables, and its constant, of which fixed variables are part.
@@ -122,29 +126,35 @@ class _Walk:
         Most are one variable or a sum of products, for which the visitor does more than it takes to read them.
         """
         found = self._sum(expression)
-        return self._visited(expression, component) if found is None else found
+        return self._visited(expression, component) if found is None else (found, 0.0)
 
-    def _sum(self, expression: Any) -> tuple[dict[int, float], float] | None:
-        """The same of a variable or a sum of numbers times variables that are not fixed; ``None`` of anything else."""
-        from pyomo.core.expr.numeric_expr import LinearExpression, MonomialTermExpression
-        from pyomo.core.expr.numvalue import native_numeric_types
+    def _sum(self, expression: Any) -> dict[int, float] | None:
+        """Those of a variable or a sum of numbers times variables that are not fixed; ``None`` of anything else."""
+        factors: Sequence[Any]
+        if expression.__class__ is self._sums:
+            if type(expression.constant) not in _NUMBERS or expression.constant:
+                return None
+            factors, variables = expression.linear_coefs, expression.linear_vars
+        elif expression.__class__ is self._products:
+            factors, variables = [expression.args[0]], [expression.args[1]]
+        else:
+            factors, variables = [1.0], [expression]
+        column, names = self.numbering.column, [*map(id, variables)]
+        new = {name: each for name, each in zip(names, variables, strict=True) if name not in column}
+        if not _NUMBERS.issuperset(map(type, factors)) or not all(map(self._decided, new.values())):
+            return None
+        for variable in new.values():
+            self.numbering.add(variable)
+        row = dict(zip(names, map(float, factors), strict=True))
+        if len(row) < len(names):
+            row = dict.fromkeys(row, 0.0)
+            for name, factor in zip(names, factors, strict=True):
+                row[name] += factor
+        return row if all(row.values()) else {name: factor for name, factor in row.items() if factor}
 
-        terms: Sequence[Any] = expression.args if expression.__class__ is LinearExpression else (expression,)
-        found = list[tuple[float, Any]]()
-        for term in terms:
-            factor, variable = term.args if term.__class__ is MonomialTermExpression else (1.0, term)
-            if type(factor) not in _NUMBERS or type(variable) in native_numeric_types:
-                return None
-            if not variable.is_variable_type() or variable.fixed:
-                return None
-            found.append((float(factor), variable))
-        row, column, add = dict[int, float](), self.numbering.column, self.numbering.add
-        for factor, variable in found:
-            name = id(variable)
-            if name not in column:
-                add(variable)
-            row[name] = row.get(name, 0.0) + factor
-        return {name: factor for name, factor in row.items() if factor}, 0.0
+    def _decided(self, variable: Any) -> bool:
+        """Whether something is a variable that is not fixed."""
+        return type(variable) not in self._numbers and variable.is_variable_type() and not variable.fixed
 
     def _visited(self, expression: Any, component: Any) -> tuple[dict[int, float], float]:
         from pyomo.repn.linear import LinearRepnVisitor
