@@ -23,7 +23,7 @@ from ieco_opt.performance.servers import Server
 from ieco_opt.performance.serving import PromptTimes, prompt_chunks
 from ieco_opt.performance.speculation import Yield
 from ieco_opt.performance.times import PassTime, idle_pass
-from ieco_opt.performance.traffic import Traffic, decode_traffic, prefill_traffic
+from ieco_opt.performance.traffic import Traffic, decode_traffic, prefill_traffic, repeated
 from ieco_opt.performance.validated import Validated
 
 
@@ -149,9 +149,12 @@ class Family:
 
     def model_pass(self, rows: Rows, draft_tokens: int) -> PassTime:
         """Pass times of the model that decodes, or verifies ``draft_tokens`` of each sequence."""
+        return self.timed(rows, self._verifying(draft_tokens), drafting=draft_tokens > 0)
+
+    def _verifying(self, draft_tokens: int) -> Traffic:
+        """What a pass of the model takes that decodes, or verifies ``draft_tokens`` of each sequence."""
         prompts = self.context.prompts_per_token / self.factor(draft_tokens)
-        traffic = self.context.traffic(float(max(1, draft_tokens)), prompts)
-        return self.timed(rows, traffic, drafting=draft_tokens > 0)
+        return self.context.traffic(float(max(1, draft_tokens)), prompts)
 
     def timed(self, rows: Rows, traffic: Traffic, *, drafting: bool = False) -> PassTime:
         """Pass times of the model under any traffic; ``drafting``: of one that a draft follows."""
@@ -175,8 +178,12 @@ class Family:
         assert self.drafts is not None
         if self.context.draft_prompts_per_token == 0.0:
             return self.drafts.time.take(rows)
+        return self.draft_timed(rows, self._proposing(draft_tokens))
+
+    def _proposing(self, draft_tokens: int) -> Traffic:
+        """What a pass of the draft takes, of those before one that verifies ``draft_tokens``."""
         prompts = self.context.draft_prompts_per_token / self.factor(draft_tokens) / self.proposals(draft_tokens)
-        return self.draft_timed(rows, self.context.traffic(1.0, prompts))
+        return self.context.traffic(1.0, prompts)
 
     @property
     def chunks(self) -> int:
@@ -280,26 +287,56 @@ class Family:
 
     def alternatives(self, setups: Rows, draft_tokens: int, drafts: Rows | None = None) -> Alternatives:
         """Each setup with its entry of ``drafts``, or plain where ``draft_tokens`` is 0."""
-        model = self.model_pass(setups, draft_tokens)
-        return self._alternatives(setups, draft_tokens, drafts, model, self.prompt_times(setups, draft_tokens, drafts))
+        model, prompts = self.model_pass(setups, draft_tokens), self.prompt_times(setups, draft_tokens, drafts)
+        tokens = np.full(len(setups), draft_tokens)
+        if drafts is None:
+            return self._alternatives(setups, tokens, model, prompts)
+        return self._alternatives(setups, tokens, model, prompts, drafts, self.draft_pass(drafts, draft_tokens))
+
+    def speculating(self, setups: Rows, drafts: Rows) -> Alternatives:
+        """Each setup with its entry of ``drafts``, for every number of tokens of ``draft_range`` in turn.
+
+        They are priced together: on short arrays calls, not arithmetic, take the time.
+        """
+        assert self.drafts is not None
+        widths, count = self.draft_range, len(setups)
+        every, counts = np.tile(np.arange(count), len(widths)), [count] * len(widths)
+        model = self.timed(setups[every], repeated([*map(self._verifying, widths)], counts), drafting=True)
+        draft = self.drafts.time.take(drafts[every])
+        if self.context.draft_prompts_per_token != 0.0:
+            draft = self.draft_timed(drafts[every], repeated([*map(self._proposing, widths)], counts))
+        prompts = PromptTimes.none(len(every))
+        if self.context.reads_prompts:
+            degrees, per_pass = self.setups.degrees.take(setups[every]), 1.0 / np.array([*map(self.factor, widths)])
+            prompt_s, per_pass = self._prompt_s(setups, drafts)[every], np.repeat(per_pass, count)
+            prompts = PromptTimes.of(self.accelerator, degrees, prompt_s, per_pass, self.context.output_tokens)
+        return self._alternatives(setups[every], np.repeat(widths, count), model, prompts, drafts[every], draft)
 
     def plain(self, model: PassTime, prompts: PromptTimes) -> Alternatives:
         """Every setup without a draft, where its passes are known."""
-        return self._alternatives(np.arange(len(self.setups)), 0, None, model, prompts)
+        every = np.arange(len(self.setups))
+        return self._alternatives(every, np.zeros_like(every), model, prompts)
 
     def _alternatives(
-        self, setups: Rows, draft_tokens: int, drafts: Rows | None, model: PassTime, prompts: PromptTimes
+        self,
+        setups: Rows,
+        draft_tokens: Integers,
+        model: PassTime,
+        prompts: PromptTimes,
+        drafts: Rows | None = None,
+        draft: PassTime | None = None,
     ) -> Alternatives:
         count = len(setups)
-        degrees, factor = self.setups.degrees.take(setups), self.factor(draft_tokens)
+        degrees = draft_degrees = self.setups.degrees.take(setups)
         low, high = self.batch_bounds(setups, drafts)
-        if drafts is None:
-            like = model if self.drafts is None else self.drafts.time
-            draft, draft_degrees = idle_pass(like, count), degrees
-        else:
+        if draft is None:
+            draft = idle_pass(model if self.drafts is None else self.drafts.time, count)
+        if drafts is not None:
             assert self.drafts is not None
-            draft = self.draft_pass(drafts, draft_tokens)
             draft_degrees = self.drafts.setups.degrees.take(drafts)
+        widths, of = np.unique(draft_tokens, return_inverse=True, return_counts=True)[:2]
+        factor = np.array([self.factor(width) for width in widths.tolist()])[of]
+        proposals = np.array([self.proposals(width) for width in widths.tolist()])[of]
         margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)
         power, carbon = self.accelerator.power_w, kg_per_joule(self.accelerator)
         usd_per_s, usd_per_busy_s = usd_rates(self.accelerator, self.shape.fidelity, degrees.gpus)
@@ -309,12 +346,12 @@ class Family:
             precision=np.full(count, self.precision_index),
             engine=np.full(count, self.engine_index),
             degrees=degrees,
-            draft_tokens=np.full(count, draft_tokens),
+            draft_tokens=draft_tokens,
             draft_degrees=draft_degrees,
             model=model,
-            model_share=np.full(count, within * factor),
+            model_share=within * factor,
             draft=draft,
-            draft_share=np.full(count, within * (factor * self.proposals(draft_tokens))),
+            draft_share=within * (factor * proposals),
             prompts=prompts.slower(within),
             batch_step=self.setups.batch_step[setups],
             batch_min=low,

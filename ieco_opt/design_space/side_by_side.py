@@ -29,8 +29,13 @@ def plain_alternatives(families: Sequence[Family]) -> list[Alternatives]:
         together, counts = _together(mine)
         model = _timed(together, [family.context.useful for family in mine], counts)
         priced = together.plain(model, _prompt_times(together, mine, counts))
-        servers = np.repeat([family.engine_index for family in mine], counts)
-        found |= zip(alike, split_rows(replace(priced, engine=servers), counts), strict=True)
+        priced = replace(
+            priced,
+            accelerator=np.repeat([family.accelerator_index for family in mine], counts),
+            precision=np.repeat([family.precision_index for family in mine], counts),
+            engine=np.repeat([family.engine_index for family in mine], counts),
+        )
+        found |= zip(alike, split_rows(priced, counts), strict=True)
     return [found[at] for at in range(len(families))]
 
 
@@ -57,8 +62,8 @@ def _alike(families: Sequence[Family]) -> list[list[int]]:
     return groups
 
 
-def _constants(family: Family) -> tuple[Accelerator, Architecture]:
-    return family.accelerator, family.shape
+def _constants(family: Family) -> tuple[Accelerator, Architecture, float, bool]:
+    return family.accelerator, family.shape, family.margin, family.pessimistic
 
 
 def _together(families: Sequence[Family]) -> tuple[Family, list[int]]:

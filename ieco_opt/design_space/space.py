@@ -26,6 +26,7 @@ from ieco_opt.design_space.dominance import (
 from ieco_opt.design_space.families import Family
 from ieco_opt.design_space.limits import Limits
 from ieco_opt.design_space.setups import Integers
+from ieco_opt.design_space.side_by_side import plain_alternatives
 from ieco_opt.design_space.starting import Setup, engines_at, setups_like
 from ieco_opt.performance.economics import cost_usd_per_mtok
 from ieco_opt.performance.energy import usd_rates
@@ -215,16 +216,20 @@ def price_design_space(
             rejected.update(reasons)
     listed = request.batches is not None
     edges = np.array(request.batches, dtype=np.int64) if listed else batch_edges(request.batch_min, request.batch_max)
-    plain = []
-    for family in families:
-        ask(f"pricing the configurations of {family.accelerator.name}")
-        plain.append(_plain(family, edges, listed=listed))
+    ask("pricing the configurations")
+    every = plain_alternatives(families)
+    plain = [(alternatives, _first_cells(alternatives, edges, listed=listed)) for alternatives in every]
     staircase = NO_POINTS
     for alternatives, cells in plain:
         ask()
         staircase = _seed(alternatives, cells, limits, staircase)
     spaces = list(plain)
     for family in families:
+        if family.draft_range and family.drafts is not None and family.drafts.of is not None:
+            ask(f"pricing drafts on {family.accelerator.name}")
+            pairs, staircase = _drafted(family, edges, staircase, limits, listed=listed)
+            spaces += pairs
+            continue
         for draft_tokens in family.draft_range:
             ask(f"pricing {draft_tokens} draft tokens on {family.accelerator.name}")
             pairs, staircase = _speculative(family, draft_tokens, edges, staircase, limits, ask, listed=listed)
@@ -246,12 +251,6 @@ def price_design_space(
 def _keeping(families: Sequence[Family], kept: Kept | None) -> Sequence[Family]:
     """Families with the setups that there are."""
     return families if kept is None else [taken(family, np.flatnonzero(kept(family))) for family in families]
-
-
-def _plain(family: Family, edges: Integers, *, listed: bool) -> tuple[Alternatives, Cells]:
-    """Plain decoding in every setup, cut into first cells."""
-    alternatives = family.alternatives(np.arange(len(family.setups)), 0)
-    return alternatives, _first_cells(alternatives, edges, listed=listed)
 
 
 def _first_cells(alternatives: Alternatives, edges: Integers, *, listed: bool) -> Cells:
@@ -277,18 +276,24 @@ def _together(spaces: Sequence[tuple[Alternatives, Cells]]) -> tuple[Alternative
     return stack_rows([alternatives for alternatives, _ in spaces]), joined(cells)
 
 
+def _drafted(
+    family: Family, edges: Integers, staircase: Staircase, limits: Limits, *, listed: bool
+) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
+    """Setups with the draft on their own ranks, for every number of tokens, cut into first cells."""
+    found = []
+    for setups, drafts in family.pairs():
+        alternatives = family.speculating(setups, drafts)
+        cells = _first_cells(alternatives, edges, listed=listed)
+        staircase = _seed(alternatives, cells, limits, staircase)
+        found.append((alternatives, cells))
+    return found, staircase
+
+
 def _speculative(
     family: Family, draft_tokens: int, edges: Integers, staircase: Staircase, limits: Limits, ask: Ask, *, listed: bool
 ) -> tuple[list[tuple[Alternatives, Cells]], Staircase]:
-    """Pairs of model and draft setups, cut into first cells; in ``paper`` those that are not dominated already."""
+    """Pairs of model and draft setups in ``paper`` that are not dominated already, cut into first cells."""
     found = []
-    if family.drafts is not None and family.drafts.of is not None:
-        for setups, drafts in family.pairs():
-            alternatives = family.alternatives(setups, draft_tokens, drafts)
-            cells = _first_cells(alternatives, edges, listed=listed)
-            staircase = _seed(alternatives, cells, limits, staircase)
-            found.append((alternatives, cells))
-        return found, staircase
     for setups, drafts in family.same_gpus():
         ask()
         if np.isfinite(limits.max_throughput):

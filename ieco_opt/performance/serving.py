@@ -70,7 +70,7 @@ class PromptTimes:
         accelerator: Accelerator,
         degrees: Degrees,
         prompt_s: Array,
-        tokens_per_pass: float,
+        tokens_per_pass: float | Array,
         output_tokens: float | Array,
     ) -> PromptTimes:
         """Those of setups on an accelerator."""
