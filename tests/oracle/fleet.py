@@ -1017,6 +1017,11 @@ def _differ(what: str, stated: float | None, expected: float | None, tolerance: 
     return [] if same(stated, expected, tolerance) else [f"{what} is {stated!r}, expected {expected!r}"]
 
 
+def _known(rows: Sequence[Row], column: str) -> list[float]:
+    """Cells of a column that state a figure."""
+    return [row[column] for row in rows if row[column] is not None]
+
+
 def _row_name(row: Row) -> str:
     return f"{row['workload']}/{row['phase']}/{row['pool']}/{row['instance_type']}"
 
@@ -1290,6 +1295,8 @@ class _Plan:
             "power_kw", summary["power_kw"], power
         )
         speed, first = summary["speed_tokens_per_s"], summary["time_to_first_token_s"]
+        found += _differ("speed", speed, min(_known(rows, "speed_tokens_per_s"), default=None))
+        found += _differ("time to first token", first, max(_known(rows, "time_to_first_token_s"), default=None))
         if None not in (speed, workload.min_speed) and not at_most(workload.min_speed or 0.0, speed):
             found.append(f"speed {speed} is below {workload.min_speed}")
         if first is not None and not at_most(first, workload.max_time_to_first_token_s):
@@ -1309,12 +1316,8 @@ class _Plan:
                 for partner in partners
                 if not kind.pairs_with(partner, workload.max_time_to_first_token_s)
             ]
-            if row["phase"] != "decode" and not mixed(workload):
-                found += _differ(
-                    f"{_row_name(row)}: time to first token",
-                    row["time_to_first_token_s"],
-                    _stated_first_token(kind, partners),
-                )
+            expected = None if row["phase"] == "decode" else _stated_first_token(kind, partners)
+            found += _differ(f"{_row_name(row)}: time to first token", row["time_to_first_token_s"], expected)
         return found
 
     def _partners(self, row: Row) -> list[str]:
@@ -1501,8 +1504,17 @@ def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:
 
 
 def _stated_first_token(kind: Kind, partners: Sequence[Kind]) -> float | None:
-    """Time to first token of a row, with the slowest transfer; None for an operating point that does not say."""
-    if kind.rows and _filled(kind.rows[0], "time_to_first_token_s", "time_to_first_token") is None:
+    """Time to first token of a row: the longest of the classes that it serves, each with its slowest transfer.
+
+    None for operating points that do not say. Each class has its own best batch, so the class whose tokens are slowest
+    may start before another.
+    """
+    if kind.rows and all(_filled(row, "time_to_first_token_s", "time_to_first_token") is None for row in kind.rows):
         return None
-    entering = () if kind.rows else [entering for one in partners for entering in one.transfer_s]
-    return kind.pass_s[0] + max([*kind.transfer_s, *entering])
+    entering = [one.transfer_s for one in partners if not kind.rows]
+    slowest = [max(parts) for parts in zip(kind.transfer_s, *entering, strict=True)]
+    return max(
+        passed + transfer
+        for served, passed, transfer in zip(kind.capacity, kind.pass_s, slowest, strict=True)
+        if served
+    )
