@@ -172,7 +172,7 @@ def _served(plan: Plan, at: int) -> tuple[float, float]:
 
 
 def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
-    """Figures of one full instance, with a mix those of the slowest class that it can serve."""
+    """Figures of one full instance, with a mix those of the slowest class it can serve, and the longest first token."""
     classes_served = [c for c, served in enumerate(column.requests_per_s) if served > 0.0]
     if column.origin.table is None:
         return _point_figures(space, column, classes_served)
@@ -186,7 +186,9 @@ def _slowest(space: FleetSpace, plan: Plan, column: Column) -> dict[str, Any]:
         else:
             found.append(_decoding_figures(column, setups, row, class_index, price))
     slowest = max(found, key=lambda each: each["latency_s"] or each["time_to_first_token_s"])
+    firsts = [each["time_to_first_token_s"] for each in found if each["time_to_first_token_s"] is not None]
     return slowest | {
+        "time_to_first_token_s": max(firsts, default=None),
         "weights": table.precision.label,
         "kv_cache": table.precision.kv_cache,
         "engine": table.engine,

@@ -49,7 +49,8 @@ class InstanceRow(Row):
     speed_tokens_per_s, latency_s
         ``None`` for prefill.
     time_to_first_token_s
-        Of prefill: the pass and the slowest transfer to a decode instance of the plan. ``None`` for decode.
+        Of prefill: the pass and the slowest transfer to a decode instance of the plan. ``None`` for decode. With a
+        request mix the longest of the classes it can serve.
     throughput_tokens_per_s
         Generated tokens of one full instance; for prefill, prompt tokens.
     energy_kw

@@ -171,15 +171,20 @@ class PlanModel:
 
 
 def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
-    """What a row says against the figures of its slowest class, and against what its classes can serve."""
+    """What a row says against what its classes can serve, and against the figures of the slowest.
+
+    The time to first token is the longest: where tokens are quick, prompts may be long.
+    """
     each = row.capacity_requests_per_s / row.instances
     served = [one.requests_per_s for one in priced]
     if exceeds(each, max(served)) or exceeds(min(served), each):
         between = shown(max(served)) if len(served) == 1 else f"{shown(min(served))} to {shown(max(served))}"
         yield f"capacity_requests_per_s: serves {each:.9g} requests/s, the performance model says {between}"
     slowest = max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
-    found = {name: getattr(row, name) for name in slowest.figures}
-    for wrong in differences(found, slowest.figures):
+    firsts = [one.figures["time_to_first_token_s"] for one in priced]
+    expected = slowest.figures | {"time_to_first_token_s": max((s for s in firsts if s is not None), default=None)}
+    found = {name: getattr(row, name) for name in expected}
+    for wrong in differences(found, expected):
         yield f"{wrong.place}: found {shown(wrong.found)}, the performance model gives {shown(wrong.expected)}"
 
 
