@@ -158,6 +158,8 @@ class Kind:
     error: float = 0.0
     busy_s: tuple[float, ...] = ()
     """Seconds for which a request of each class keeps the instance busy; empty where energy does not matter."""
+    speeds: tuple[float | None, ...] = field(default=(), compare=False)
+    """Tokens/s that requests of each class see; None where they are not served, see none, or nobody says."""
 
     @property
     def sure_capacity(self) -> tuple[float, ...]:
@@ -345,8 +347,12 @@ def listed_kinds(case: Case, workload: Workload) -> list[Kind]:
             zeros = (0.0,) * len(capacity)
             # An operating point is busy while it serves.
             busy = tuple(1 / each if each else 0.0 for each in capacity) if case.energy_matters else ()
+            speeds = tuple(
+                _filled(by_class.get(label, {}), "speed_tokens_per_s", "speed") for label in workload.classes
+            )
             place = (workload.name, phase, pool, gpus)
-            found.append(Kind(*place, tuple(capacity), tuple(first), zeros, name, tuple(rows), busy_s=busy))
+            more: Any = {"busy_s": busy, "speeds": speeds}
+            found.append(Kind(*place, tuple(capacity), tuple(first), zeros, name, tuple(rows), **more))
     return found
 
 
@@ -460,6 +466,7 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 runs=_runs(next(member for member in members if member), case.pools[pool].accelerator),
                 error=error,
                 busy_s=_busy_s(services, members) if case.energy_matters else (),
+                speeds=tuple(member.speed_tokens_per_s if member else None for member in members),
             )
         )
     return found
@@ -1078,6 +1085,8 @@ class _Plan:
             found.append(f"accelerator is {row['accelerator']}, expected {accelerator}")
         if not in_mix:
             found += _differ("capacity", row["capacity_requests_per_s"], row["instances"] * kind.capacity[0])
+        elif row["phase"] != "prefill":
+            found += _differ("speed", row["speed_tokens_per_s"], _slowest(kind))
         if not at_most(row["requests_per_s"], row["capacity_requests_per_s"]):
             found.append(f"serves {row['requests_per_s']} of a capacity of {row['capacity_requests_per_s']}")
         share = row["requests_per_s"] / row["capacity_requests_per_s"]
@@ -1135,36 +1144,31 @@ class _Plan:
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         (request,) = workload.classes.values()
         wanted, one = self._instance(workload, row, request)
-        found = serving.faults(wanted, one)
-        if one.phase != "prefill":
-            found += _differ("latency", row["latency_s"], one.latency_s)
-            found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
-        found += _throughput_faults(row, one, request)
-        tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
-        if one.decoding.draft_tokens and one.decoding.draft_setup is None:
-            return None, [*found, "the draft cannot stand on the model's tensor ranks"]
-        found += _engine_faults(wanted, one, row)
-        mode = heads.mode_of(draft) if one.decoding.draft_tokens else None
-        found += [] if row.get("draft_mode") == mode else [f"draft_mode is {row.get('draft_mode')}, expected {mode}"]
-        memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
-        found += memory_faults(row, memory)
+        found = _figure_faults(row, wanted, one)
+        if _has_no_place_for_draft(one):
+            return None, found
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         place = (workload.name, one.phase, self.pools[row["pool"]], one.gpus)
         busy = (serving.busy_request_s(wanted, one),)
         return Kind(*place, *parts, runs=_runs(one, wanted.accelerator), error=wanted.error, busy_s=busy), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
-        """Find a row's kind among all; the batch that it states is that of one of the classes."""
-        priced = [self._instance(workload, row, request)[1] for request in workload.classes.values()]
-        wanted = f"{priced[0].key[1:]}"
-        pool = self.pools[row["pool"]]
-        for kind in priced_kinds(self.case, workload, priced[0].phase, pool):
-            if kind.label == wanted:
-                agrees = any(
-                    capacity and same(capacity, one.capacity_requests_per_s)
-                    for capacity, one in zip(kind.capacity, priced, strict=True)
-                )
-                return kind, [] if agrees else [f"batch {row['batch']} is not the best of any class"]
+        """Find a row's kind among all; the figures that it states are those of the class whose tokens are slowest.
+
+        Of prefill no class has tokens: any will do.
+        """
+        priced = [self._instance(workload, row, request) for request in workload.classes.values()]
+        first = priced[0][1]
+        for kind in priced_kinds(self.case, workload, first.phase, self.pools[row["pool"]]):
+            if kind.label == f"{first.key[1:]}":
+                slowest = _slowest(kind)
+                faults = [
+                    _figure_faults(row, wanted, one)
+                    + _differ("capacity at this batch", one.capacity_requests_per_s, capacity)
+                    for capacity, speed, (wanted, one) in zip(kind.capacity, kind.speeds, priced, strict=True)
+                    if capacity and (slowest is None or same(speed or 0.0, slowest))
+                ]
+                return kind, min(faults, key=len)
         return None, ["serves no class well enough, or does not fit"]
 
     # Nodes
@@ -1491,6 +1495,31 @@ def _pace_of(wanted: Service) -> Callable[[str], object]:
         return wanted.launch_factor(engine), wanted.chunks(engine) if wanted.max_time_to_first_token_s else 0
 
     return pace
+
+
+def _slowest(kind: Kind) -> float | None:
+    """Tokens per second of the class of requests whose tokens are slowest; None if nobody says."""
+    return min((speed for speed in kind.speeds if speed is not None), default=None)
+
+
+def _has_no_place_for_draft(one: Instance) -> bool:
+    return one.decoding.draft_tokens > 0 and one.decoding.draft_setup is None
+
+
+def _figure_faults(row: Row, wanted: Service, one: Instance) -> list[str]:
+    """Check what a row states of a full instance that serves one size of requests."""
+    found = serving.faults(wanted, one)
+    if one.phase != "prefill":
+        found += _differ("latency", row["latency_s"], one.latency_s)
+        found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
+    found += _throughput_faults(row, one, wanted.request)
+    if _has_no_place_for_draft(one):
+        return [*found, "the draft cannot stand on the model's tensor ranks"]
+    tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
+    found += _engine_faults(wanted, one, row)
+    mode = heads.mode_of(draft) if draft is not None and one.decoding.draft_tokens else None
+    found += [] if row.get("draft_mode") == mode else [f"draft_mode is {row.get('draft_mode')}, expected {mode}"]
+    return found + memory_faults(row, breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens))
 
 
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:

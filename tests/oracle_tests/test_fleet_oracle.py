@@ -31,7 +31,7 @@ from oracle.fleet import (
     solve,
 )
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
-from oracle.serving import Decoding, Request, Service, Speculation
+from oracle.serving import Decoding, Instance, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet, random_fleet
 from random_profiles import pass_profile
 from small_chip import CHIP, DENSE
@@ -1266,6 +1266,9 @@ def test_listed_classes_start_with_the_last_of_them(
         faults = simulate(result_of_a_mix(fleet([pool()], [wanted]), 8, **known, time_to_first_token_s=stated))
         assert (faults == []) == (stated == first), stated
         assert all("time to first token is" in fault for fault in faults)
+    for wrong in (50.0, None):
+        other = known | {"speed_tokens_per_s": wrong, "time_to_first_token_s": first}
+        assert simulate(result_of_a_mix(fleet([pool()], [wanted]), 8, **other))
     late = fleet([pool()], [wanted | {"max_time_to_first_token_s": 1.0}])
     faults = simulate(result_of_a_mix(late, 8, **known, time_to_first_token_s=first))
     # Those that start too late are not served.
@@ -1278,34 +1281,52 @@ LONG_AND_SHORT = [
 ]
 
 
-def test_priced_classes_start_with_the_last_of_them() -> None:
-    # Long prompts are in time in a small batch alone, so the tokens of short ones are slower and start earlier.
+def result_of_a_priced_mix() -> tuple[Mapping, Instance, Instance]:
+    """A colocated instance on one GPU, priced by the oracle itself for each of two classes.
+
+    Long prompts are in time in a small batch alone, so the tokens of short ones are slower and start earlier.
+    """
     wanted = priced(serving=["colocated"], engine="none", request_mix=LONG_AND_SHORT, max_time_to_first_token_s=0.2)
     wanted |= {"prompt_tokens": None, "output_tokens": None}
     scenario = fleet([pool()], [wanted])
     case = read(scenario)
-    (kind,) = (one for one in kinds(case, case.workloads[0]) if one.gpus == 1)
-    members = [
-        next(
-            one for one in serving.instances(service(case, case.workloads[0], 0, request), "colocated") if one.gpus == 1
-        )
-        for request in case.workloads[0].classes.values()
-    ]
-    long, short = members
-    assert kind.pass_s == (long.pass_s, short.pass_s)
-    assert long.pass_s > 1.5 * short.pass_s
-    assert long.latency_s < short.latency_s
-    assert long.batch < short.batch
+    services = [service(case, case.workloads[0], 0, request) for request in case.workloads[0].classes.values()]
+    long, short = (next(one for one in serving.instances(each, "colocated") if one.gpus == 1) for each in services)
     # Half of the requests are of each class.
-    rate = 2 / sum(1 / one.capacity_requests_per_s for one in members)
+    rate = 2 / (1 / long.capacity_requests_per_s + 1 / short.capacity_requests_per_s)
     wanted["requests_per_s"] = rate
     figures: Mapping = {"requests_per_s": rate, "weights": "fp8", "kv_cache": "bf16", "batch": short.batch}
     figures |= {"draft_tokens": 0, "engine": "", "engines": "", "exchange": "", **degree_columns(1, 1)}
     figures |= {"latency_s": short.latency_s, "speed_tokens_per_s": short.speed_tokens_per_s}
-    for stated in (long.pass_s, short.pass_s, long.pass_s * (1 + 1e-6), None):
-        faults = simulate(result_of_a_mix(scenario, 1, **figures, time_to_first_token_s=stated))
-        assert (faults == []) == (stated == long.pass_s), faults
+    figures |= {"throughput_tokens_per_s": short.batch / short.latency_s, "time_to_first_token_s": long.pass_s}
+    figures |= breakdown(figures, services[1].reserve, services[1].accelerator, services[1].model, None, 550)
+    return result_of_a_mix(scenario, 1, **figures), long, short
+
+
+def test_priced_classes_start_with_the_last_of_them() -> None:
+    result, long, short = result_of_a_priced_mix()
+    assert long.pass_s > 1.5 * short.pass_s
+    assert long.latency_s < short.latency_s
+    assert long.batch < short.batch
+    assert simulate(result) == []
+    for stated in (short.pass_s, long.pass_s * (1 + 1e-6), None):
+        for table in ("instances", "workloads"):
+            result["plans"][0][table][0]["time_to_first_token_s"] = stated
+        faults = simulate(result)
+        assert faults
         assert all("time to first token is" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    "name", ["batch", "latency_s", "speed_tokens_per_s", "throughput_tokens_per_s", "cache_gb", "free_gb", "engines"]
+)
+def test_other_figures_of_a_priced_mix_are_those_of_its_slowest_tokens(name: str) -> None:
+    result, long, _ = result_of_a_priced_mix()
+    others: Mapping = {"batch": long.batch, "latency_s": long.latency_s, "speed_tokens_per_s": long.speed_tokens_per_s}
+    others |= {"throughput_tokens_per_s": long.batch / long.latency_s, "cache_gb": 1.0, "free_gb": 1.0}
+    one = result["plans"][0]["instances"][0]
+    one[name] = (others | {"engines": "vllm"})[name]
+    assert simulate(result)
 
 
 def test_each_class_of_a_prefill_row_has_its_slowest_transfer() -> None:
