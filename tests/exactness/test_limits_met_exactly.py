@@ -83,7 +83,13 @@ AT_ONCE = dict.fromkeys(RULES, 2) | {
 }
 """Seeds of each rule that the default suite tries: of these, the first ones have no plan."""
 
-UNTIL = {"prompts run in chunks": 222, "prefill instances of some servers have few ranks": 216, "no budget": 212}
+UNTIL = {
+    "prompts run in chunks": 222,
+    "prefill instances of some servers have few ranks": 216,
+    "no budget": 212,
+    "caches stay within a generation in some servers": 215,
+    "decode instances of some servers have no draft": 215,
+}
 """Seeds before which the slow suite ends, of rules that leave few fleets a plan."""
 
 DRAWN = [

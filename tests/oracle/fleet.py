@@ -158,6 +158,8 @@ class Kind:
     error: float = 0.0
     busy_s: tuple[float, ...] = ()
     """Seconds for which a request of each class keeps the instance busy; empty where energy does not matter."""
+    speeds: tuple[float | None, ...] = field(default=(), compare=False)
+    """Tokens/s that requests of each class see; None where they are not served, see none, or nobody says."""
 
     @property
     def sure_capacity(self) -> tuple[float, ...]:
@@ -345,8 +347,12 @@ def listed_kinds(case: Case, workload: Workload) -> list[Kind]:
             zeros = (0.0,) * len(capacity)
             # An operating point is busy while it serves.
             busy = tuple(1 / each if each else 0.0 for each in capacity) if case.energy_matters else ()
+            speeds = tuple(
+                _filled(by_class.get(label, {}), "speed_tokens_per_s", "speed") for label in workload.classes
+            )
             place = (workload.name, phase, pool, gpus)
-            found.append(Kind(*place, tuple(capacity), tuple(first), zeros, name, tuple(rows), busy_s=busy))
+            more: Any = {"busy_s": busy, "speeds": speeds}
+            found.append(Kind(*place, tuple(capacity), tuple(first), zeros, name, tuple(rows), **more))
     return found
 
 
@@ -460,6 +466,7 @@ def priced_kinds(case: Case, workload: Workload, phase: Phase, pool: int) -> lis
                 runs=_runs(next(member for member in members if member), case.pools[pool].accelerator),
                 error=error,
                 busy_s=_busy_s(services, members) if case.energy_matters else (),
+                speeds=tuple(member.speed_tokens_per_s if member else None for member in members),
             )
         )
     return found
@@ -1017,6 +1024,11 @@ def _differ(what: str, stated: float | None, expected: float | None, tolerance: 
     return [] if same(stated, expected, tolerance) else [f"{what} is {stated!r}, expected {expected!r}"]
 
 
+def _known(rows: Sequence[Row], column: str) -> list[float]:
+    """Cells of a column that state a figure."""
+    return [row[column] for row in rows if row[column] is not None]
+
+
 def _row_name(row: Row) -> str:
     return f"{row['workload']}/{row['phase']}/{row['pool']}/{row['instance_type']}"
 
@@ -1073,6 +1085,8 @@ class _Plan:
             found.append(f"accelerator is {row['accelerator']}, expected {accelerator}")
         if not in_mix:
             found += _differ("capacity", row["capacity_requests_per_s"], row["instances"] * kind.capacity[0])
+        elif row["phase"] != "prefill":
+            found += _differ("speed", row["speed_tokens_per_s"], _slowest(kind))
         if not at_most(row["requests_per_s"], row["capacity_requests_per_s"]):
             found.append(f"serves {row['requests_per_s']} of a capacity of {row['capacity_requests_per_s']}")
         share = row["requests_per_s"] / row["capacity_requests_per_s"]
@@ -1130,36 +1144,31 @@ class _Plan:
     def _priced(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
         (request,) = workload.classes.values()
         wanted, one = self._instance(workload, row, request)
-        found = serving.faults(wanted, one)
-        if one.phase != "prefill":
-            found += _differ("latency", row["latency_s"], one.latency_s)
-            found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
-        found += _throughput_faults(row, one, request)
-        tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
-        if one.decoding.draft_tokens and one.decoding.draft_setup is None:
-            return None, [*found, "the draft cannot stand on the model's tensor ranks"]
-        found += _engine_faults(wanted, one, row)
-        mode = heads.mode_of(draft) if one.decoding.draft_tokens else None
-        found += [] if row.get("draft_mode") == mode else [f"draft_mode is {row.get('draft_mode')}, expected {mode}"]
-        memory = breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens)
-        found += memory_faults(row, memory)
+        found = _figure_faults(row, wanted, one)
+        if _has_no_place_for_draft(one):
+            return None, found
         parts = (one.capacity_requests_per_s,), (one.pass_s,), (one.transfer_s,)
         place = (workload.name, one.phase, self.pools[row["pool"]], one.gpus)
         busy = (serving.busy_request_s(wanted, one),)
         return Kind(*place, *parts, runs=_runs(one, wanted.accelerator), error=wanted.error, busy_s=busy), found
 
     def _priced_in_mix(self, workload: Workload, row: Row) -> tuple[Kind | None, list[str]]:
-        """Find a row's kind among all; the batch that it states is that of one of the classes."""
-        priced = [self._instance(workload, row, request)[1] for request in workload.classes.values()]
-        wanted = f"{priced[0].key[1:]}"
-        pool = self.pools[row["pool"]]
-        for kind in priced_kinds(self.case, workload, priced[0].phase, pool):
-            if kind.label == wanted:
-                agrees = any(
-                    capacity and same(capacity, one.capacity_requests_per_s)
-                    for capacity, one in zip(kind.capacity, priced, strict=True)
-                )
-                return kind, [] if agrees else [f"batch {row['batch']} is not the best of any class"]
+        """Find a row's kind among all; the figures that it states are those of the class whose tokens are slowest.
+
+        Of prefill no class has tokens: any will do.
+        """
+        priced = [self._instance(workload, row, request) for request in workload.classes.values()]
+        first = priced[0][1]
+        for kind in priced_kinds(self.case, workload, first.phase, self.pools[row["pool"]]):
+            if kind.label == f"{first.key[1:]}":
+                slowest = _slowest(kind)
+                faults = [
+                    _figure_faults(row, wanted, one)
+                    + _differ("capacity at this batch", one.capacity_requests_per_s, capacity)
+                    for capacity, speed, (wanted, one) in zip(kind.capacity, kind.speeds, priced, strict=True)
+                    if capacity and (slowest is None or same(speed or 0.0, slowest))
+                ]
+                return kind, min(faults, key=len)
         return None, ["serves no class well enough, or does not fit"]
 
     # Nodes
@@ -1290,6 +1299,8 @@ class _Plan:
             "power_kw", summary["power_kw"], power
         )
         speed, first = summary["speed_tokens_per_s"], summary["time_to_first_token_s"]
+        found += _differ("speed", speed, min(_known(rows, "speed_tokens_per_s"), default=None))
+        found += _differ("time to first token", first, max(_known(rows, "time_to_first_token_s"), default=None))
         if None not in (speed, workload.min_speed) and not at_most(workload.min_speed or 0.0, speed):
             found.append(f"speed {speed} is below {workload.min_speed}")
         if first is not None and not at_most(first, workload.max_time_to_first_token_s):
@@ -1309,12 +1320,8 @@ class _Plan:
                 for partner in partners
                 if not kind.pairs_with(partner, workload.max_time_to_first_token_s)
             ]
-            if row["phase"] != "decode" and not mixed(workload):
-                found += _differ(
-                    f"{_row_name(row)}: time to first token",
-                    row["time_to_first_token_s"],
-                    _stated_first_token(kind, partners),
-                )
+            expected = None if row["phase"] == "decode" else _stated_first_token(kind, partners)
+            found += _differ(f"{_row_name(row)}: time to first token", row["time_to_first_token_s"], expected)
         return found
 
     def _partners(self, row: Row) -> list[str]:
@@ -1490,6 +1497,31 @@ def _pace_of(wanted: Service) -> Callable[[str], object]:
     return pace
 
 
+def _slowest(kind: Kind) -> float | None:
+    """Tokens per second of the class of requests whose tokens are slowest; None if nobody says."""
+    return min((speed for speed in kind.speeds if speed is not None), default=None)
+
+
+def _has_no_place_for_draft(one: Instance) -> bool:
+    return one.decoding.draft_tokens > 0 and one.decoding.draft_setup is None
+
+
+def _figure_faults(row: Row, wanted: Service, one: Instance) -> list[str]:
+    """Check what a row states of a full instance that serves one size of requests."""
+    found = serving.faults(wanted, one)
+    if one.phase != "prefill":
+        found += _differ("latency", row["latency_s"], one.latency_s)
+        found += _differ("speed", row["speed_tokens_per_s"], one.speed_tokens_per_s)
+    found += _throughput_faults(row, one, wanted.request)
+    if _has_no_place_for_draft(one):
+        return [*found, "the draft cannot stand on the model's tensor ranks"]
+    tokens, draft = serving.resident_tokens(wanted, one.phase), wanted.speculation and wanted.speculation.draft
+    found += _engine_faults(wanted, one, row)
+    mode = heads.mode_of(draft) if draft is not None and one.decoding.draft_tokens else None
+    found += [] if row.get("draft_mode") == mode else [f"draft_mode is {row.get('draft_mode')}, expected {mode}"]
+    return found + memory_faults(row, breakdown(row, wanted.reserve, wanted.accelerator, wanted.model, draft, tokens))
+
+
 def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:
     """Tokens per second of an instance alone, or as far as its network lets requests through."""
     stated = row["throughput_tokens_per_s"]
@@ -1501,8 +1533,17 @@ def _throughput_faults(row: Row, one: Instance, request: Request) -> list[str]:
 
 
 def _stated_first_token(kind: Kind, partners: Sequence[Kind]) -> float | None:
-    """Time to first token of a row, with the slowest transfer; None for an operating point that does not say."""
-    if kind.rows and _filled(kind.rows[0], "time_to_first_token_s", "time_to_first_token") is None:
+    """Time to first token of a row: the longest of the classes that it serves, each with its slowest transfer.
+
+    None for operating points that do not say. Each class has its own best batch, so the class whose tokens are slowest
+    may start before another.
+    """
+    if kind.rows and all(_filled(row, "time_to_first_token_s", "time_to_first_token") is None for row in kind.rows):
         return None
-    entering = () if kind.rows else [entering for one in partners for entering in one.transfer_s]
-    return kind.pass_s[0] + max([*kind.transfer_s, *entering])
+    entering = [one.transfer_s for one in partners if not kind.rows]
+    slowest = [max(parts) for parts in zip(kind.transfer_s, *entering, strict=True)]
+    return max(
+        passed + transfer
+        for served, passed, transfer in zip(kind.capacity, kind.pass_s, slowest, strict=True)
+        if served
+    )

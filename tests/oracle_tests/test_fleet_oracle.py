@@ -19,6 +19,7 @@ from oracle.fleet import (
     Runs,
     TooLargeError,
     _engine_faults,
+    _stated_first_token,
     alike_kinds,
     cover_rows,
     fewest_nodes,
@@ -30,7 +31,7 @@ from oracle.fleet import (
     solve,
 )
 from oracle.fleet_levels import best_plan, deciding, greatest_factor, levels, phase_slack
-from oracle.serving import Decoding, Request, Service, Speculation
+from oracle.serving import Decoding, Instance, Request, Service, Speculation
 from random_fleets import numbered_fleet, numbered_larger_fleet, numbered_level_fleet, random_fleet
 from random_profiles import pass_profile
 from small_chip import CHIP, DENSE
@@ -1227,6 +1228,121 @@ def test_what_is_not_known_of_a_point_is_no_fault() -> None:
     assert simulate(result) == []
 
 
+# --- request mixes in plans -------------------------------------------------------------------------------------------
+
+
+def result_of_a_mix(scenario: Mapping, gpus: int, **figures: Any) -> Mapping:
+    """One instance that serves two classes of requests and is as busy as can be."""
+    rate = figures["requests_per_s"]
+    one = row("w", gpus, 1, **{"capacity_requests_per_s": rate, "bound": 8.0, "usd_per_hour": 8.0} | figures)
+    total = summary("w", gpus, 8.0) | dict.fromkeys(
+        ("requests_per_s", "required_requests_per_s", "capacity_requests_per_s"), rate
+    )
+    total |= {name: one[name] for name in ("speed_tokens_per_s", "time_to_first_token_s")}
+    plan = result_of_six_and_four()["plans"][0] | {
+        **dict.fromkeys(("usd_per_hour", "power_kw", "objective", "bound"), 8.0),
+        "gpus": 8,
+        "instances": [one],
+        "nodes": [part(0, "w", gpus, instance_type=one["instance_type"])],
+        "workloads": [total],
+        "pools": [pool_summary(8, gpus, 1, 8.0)],
+    }
+    return saved(scenario, plan)
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "first"),
+    [(2.0, 0.5, 2.0), (0.5, 2.0, 2.0), (2.0, None, 2.0), (None, 0.5, 0.5), (None, None, None)],
+)
+def test_listed_classes_start_with_the_last_of_them(
+    long: float | None, short: float | None, first: float | None
+) -> None:
+    # The tokens of the short ones are slowest, whichever start last.
+    wanted = mix({"a": (8, 10, 10)}, 10)
+    for each, seconds, speed in zip(wanted["operating_points"], (long, short), (50, 20), strict=True):
+        each |= {"time_to_first_token_s": seconds, "speed_tokens_per_s": speed}
+    known: Mapping = {"requests_per_s": 10.0, "instance_type": "a", "speed_tokens_per_s": 20.0}
+    for stated in {long, short, None, 1.0}:
+        faults = simulate(result_of_a_mix(fleet([pool()], [wanted]), 8, **known, time_to_first_token_s=stated))
+        assert (faults == []) == (stated == first), stated
+        assert all("time to first token is" in fault for fault in faults)
+    for wrong in (50.0, None):
+        other = known | {"speed_tokens_per_s": wrong, "time_to_first_token_s": first}
+        assert simulate(result_of_a_mix(fleet([pool()], [wanted]), 8, **other))
+    late = fleet([pool()], [wanted | {"max_time_to_first_token_s": 1.0}])
+    faults = simulate(result_of_a_mix(late, 8, **known, time_to_first_token_s=first))
+    # Those that start too late are not served.
+    assert any("cannot serve" in fault for fault in faults) == (first == 2.0)
+
+
+LONG_AND_SHORT = [
+    {"name": "long", "share": 1, "prompt_tokens": 4000, "output_tokens": 4000},
+    {"name": "short", "share": 1, "prompt_tokens": 500, "output_tokens": 50},
+]
+
+
+def result_of_a_priced_mix() -> tuple[Mapping, Instance, Instance]:
+    """A colocated instance on one GPU, priced by the oracle itself for each of two classes.
+
+    Long prompts are in time in a small batch alone, so the tokens of short ones are slower and start earlier.
+    """
+    wanted = priced(serving=["colocated"], engine="none", request_mix=LONG_AND_SHORT, max_time_to_first_token_s=0.2)
+    wanted |= {"prompt_tokens": None, "output_tokens": None}
+    scenario = fleet([pool()], [wanted])
+    case = read(scenario)
+    services = [service(case, case.workloads[0], 0, request) for request in case.workloads[0].classes.values()]
+    long, short = (next(one for one in serving.instances(each, "colocated") if one.gpus == 1) for each in services)
+    # Half of the requests are of each class.
+    rate = 2 / (1 / long.capacity_requests_per_s + 1 / short.capacity_requests_per_s)
+    wanted["requests_per_s"] = rate
+    figures: Mapping = {"requests_per_s": rate, "weights": "fp8", "kv_cache": "bf16", "batch": short.batch}
+    figures |= {"draft_tokens": 0, "engine": "", "engines": "", "exchange": "", **degree_columns(1, 1)}
+    figures |= {"latency_s": short.latency_s, "speed_tokens_per_s": short.speed_tokens_per_s}
+    figures |= {"throughput_tokens_per_s": short.batch / short.latency_s, "time_to_first_token_s": long.pass_s}
+    figures |= breakdown(figures, services[1].reserve, services[1].accelerator, services[1].model, None, 550)
+    return result_of_a_mix(scenario, 1, **figures), long, short
+
+
+def test_priced_classes_start_with_the_last_of_them() -> None:
+    result, long, short = result_of_a_priced_mix()
+    assert long.pass_s > 1.5 * short.pass_s
+    assert long.latency_s < short.latency_s
+    assert long.batch < short.batch
+    assert simulate(result) == []
+    for stated in (short.pass_s, long.pass_s * (1 + 1e-6), None):
+        for table in ("instances", "workloads"):
+            result["plans"][0][table][0]["time_to_first_token_s"] = stated
+        faults = simulate(result)
+        assert faults
+        assert all("time to first token is" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    "name", ["batch", "latency_s", "speed_tokens_per_s", "throughput_tokens_per_s", "cache_gb", "free_gb", "engines"]
+)
+def test_other_figures_of_a_priced_mix_are_those_of_its_slowest_tokens(name: str) -> None:
+    result, long, _ = result_of_a_priced_mix()
+    others: Mapping = {"batch": long.batch, "latency_s": long.latency_s, "speed_tokens_per_s": long.speed_tokens_per_s}
+    others |= {"throughput_tokens_per_s": long.batch / long.latency_s, "cache_gb": 1.0, "free_gb": 1.0}
+    one = result["plans"][0]["instances"][0]
+    one[name] = (others | {"engines": "vllm"})[name]
+    assert simulate(result)
+
+
+def test_each_class_of_a_prefill_row_has_its_slowest_transfer() -> None:
+    def kind(phase: serving.Phase, served: tuple[int, ...], passed: tuple[float, ...], sent: tuple[float, ...]) -> Kind:
+        return Kind("w", phase, 0, 1, served, passed, sent)
+
+    prefill = kind("prefill", (1, 1, 0), (1.0, 2.0, 90.0), (0.5, 0.1, 90.0))
+    quick, slow = (kind("decode", (1, 1, 1), (0.0, 0.0, 0.0), sent) for sent in ((0.2, 0.2, 0.2), (3.0, 0.3, 90.0)))
+    assert _stated_first_token(prefill, []) == 2.1
+    assert _stated_first_token(prefill, [quick]) == 2.2
+    assert _stated_first_token(prefill, [quick, slow]) == 4.0
+    # The time of an operating point has the transfer in it.
+    listed = replace(prefill, transfer_s=(0.0, 0.0, 0.0), rows=({"time_to_first_token_s": 1.0},))
+    assert _stated_first_token(listed, [quick, slow]) == 2.0
+
+
 def degree_columns(tensor: int, groups: int) -> Mapping:
     """Degrees of a dense model in one stage."""
     given: Mapping = {"tensor_parallel": tensor, "attention_data_parallel": groups, "stage_ranks": tensor * groups}
@@ -1265,6 +1381,7 @@ def result_of_a_priced_pair(tensor: int = 2, groups: int = 1, stages: int = 1, *
     capacity = min(prefill_capacity, decode_capacity)
     total = summary("w", 3, 8.0) | {"serving": "disaggregated", "instances": 2, "capacity_requests_per_s": capacity}
     total |= {"requests_per_s": 2.0, "required_requests_per_s": 2.0, "slack_requests_per_s": capacity - 2}
+    total |= {"speed_tokens_per_s": 1 / latency, "time_to_first_token_s": first}
     plan = result_of_six_and_four()["plans"][0] | {
         "usd_per_hour": 8.0,
         "power_kw": 8.0,
@@ -1332,6 +1449,7 @@ def result_of_speculation() -> Mapping:
     draft = wanted_of.speculation.draft if wanted_of.speculation else None
     figures |= breakdown(figures, wanted_of.reserve, wanted_of.accelerator, wanted_of.model, draft, 2200)
     total = summary("w", 2, 8.0) | {"capacity_requests_per_s": rate, "slack_requests_per_s": rate - 1}
+    total |= {"speed_tokens_per_s": 1 / one.latency_s, "time_to_first_token_s": one.pass_s}
     plan = result_of_six_and_four()["plans"][0] | {
         **dict.fromkeys(("usd_per_hour", "power_kw", "objective", "bound"), 8.0),
         "gpus": 8,
@@ -1397,6 +1515,11 @@ def test_every_wrong_degree_is_found(column: str, value: int | str) -> None:
         _set(*PLAN, "instances", 1, "throughput_tokens_per_s", to=100.0),
         _set(*PLAN, "instances", 0, "time_to_first_token_s", to=0.01),
         _set(*PLAN, "instances", 0, "batch", to=2),
+        _set(*PLAN, "instances", 1, "time_to_first_token_s", to=0.01),
+        _set(*PLAN, "workloads", 0, "time_to_first_token_s", to=0.01),
+        _set(*PLAN, "workloads", 0, "time_to_first_token_s", to=None),
+        _set(*PLAN, "workloads", 0, "speed_tokens_per_s", to=100.0),
+        _set(*PLAN, "workloads", 0, "speed_tokens_per_s", to=None),
         _set("scenario", "workloads", 0, "max_time_to_first_token_s", to=0.03),
         _set("scenario", "workloads", 0, "min_speed", to=1000.0),
         _set("scenario", "workloads", 0, "memory_utilization", to=0.1),
