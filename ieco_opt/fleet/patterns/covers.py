@@ -29,6 +29,10 @@ class Covers:
     rows: NDArray[np.intp]
     price: Floats
 
+    def at(self, kept: NDArray[np.bool_] | NDArray[np.intp]) -> Covers:
+        """Some of them."""
+        return Covers(self.steps, self.rows[kept], self.price[kept])
+
     def taken(self, cover: int) -> list[Counts]:
         """Pieces of each pool that one of them takes."""
         return [step.taken[row] for step, row in zip(self.steps, self.rows[cover].tolist(), strict=True)]

@@ -169,6 +169,8 @@ class Enumeration:
             if not spare >= 0.0:
                 continue
             covers = [self._covers(group, prices, price + spare) for group, price in zip(groups, cheapest, strict=True)]
+            if len(covers) > 1:
+                covers = [self._not_replaced(each) for each in covers]
             parts.append((disaggregated, _paired(covers, limit)))
         return self._vectors(parts)
 
@@ -249,6 +251,17 @@ class Enumeration:
         shelf = self._shelf(group, prices, limit)
         within = shelf.cost + shelf.rest_of_all.at(1.0 - shelf.shelf.covered) <= limit
         return combined(shelf, within, limit, self.need, cheapest=cheapest, beam=beam)
+
+    def _not_replaced(self, covers: Covers) -> Covers:
+        """Covers of one phase without those that another one replaces, whatever the other phase takes."""
+        if not self.need.is_counted and all(step.taken.shape[1] == 1 for step in covers.steps):
+            # Then there are none.
+            return covers
+        sets = list(zip(covers.steps, covers.rows.T, strict=True))
+        criteria = [step.taken[rows] for step, rows in sets]
+        if self.most_in_all is not None:
+            criteria.append(sum(step.running[rows] for step, rows in sets)[:, None])
+        return covers.at(least_rows(np.concatenate(criteria, axis=1)))
 
     def _rate(self, group: Group, prices: Floats) -> float:
         """No cover costs less: of parts of sets, and of pools with several pieces of their best column; inf: none."""
