@@ -93,6 +93,7 @@ def best_choice(
     within: Within,
     ask: Ask,
     most: float = math.inf,
+    pairs: float = math.inf,
 ) -> Choice | None:
     """The vectors of the best plan, or as much as is proven where there are too many labels; ``None``: nothing is.
 
@@ -102,6 +103,8 @@ def best_choice(
         Prices of the pieces, and of each workload the least price of its vectors.
     most
         Plans that have more are of no use: a bound above that is enough.
+    pairs
+        Labels and vectors that may be put together for one budget, where these are fewer than what there is time for.
     """
     places = places_of(data, pieces, priced.prices)
     if places is None:
@@ -111,7 +114,7 @@ def best_choice(
     if base < priced.bound - _LISTED_FIRST * scale:
         # A limit that labels do not look at has a price.
         return None
-    search = _Search([place for place, _ in places], ROUNDING * scale, ask)
+    search = _Search([place for place, _ in places], ROUNDING * scale, ask, min(pairs, _MOST_PAIRS))
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
     budget, refuted, proven = _FIRST_BUDGET * scale, 0.0, base - search.rounding
     enough: float | None = None
@@ -209,6 +212,7 @@ class _Search:
     places: list[Place]
     rounding: float
     ask: Ask
+    most_pairs: float
     most_labels: int = 0
     """Labels at once, of the last budget."""
 
@@ -283,7 +287,7 @@ class _Search:
         ways = _ways(labels.cost, step.cost[usable], budget, most)
         number = int(ways.sum())
         self.pairs += number
-        if most == math.inf and self.pairs > _MOST_PAIRS:
+        if most == math.inf and self.pairs > self.most_pairs:
             raise TooMany
         if not number:
             return labels.at(np.zeros(0, dtype=np.intp))

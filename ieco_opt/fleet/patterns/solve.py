@@ -38,6 +38,9 @@ _NEAR = 1e-4
 _BEYOND_LEAST = (1.05, 1.1, 1.2)
 """Plans that have so many times the bound are looked for by what a large workload takes, where none is known."""
 
+_FEW_PAIRS = 300_000
+"""Labels and vectors that are put together where branches are there to go on with."""
+
 _LISTED = 60_000
 """Vectors that are listed."""
 
@@ -244,6 +247,8 @@ class _Masters:
 
     def _chosen(self) -> Choice | None:
         search = self.search
+        somewhat_more = max(_BEYOND_LEAST[0] * self.prices.bound, self.enough or -math.inf)
+        branches = large_workload(self.workloads, self.prices, somewhat_more) is not None
         return best_choice(
             search.data,
             self.pieces,
@@ -251,6 +256,7 @@ class _Masters:
             self._all_within,
             search.run.ask,
             math.inf if self.enough is None else self.enough,
+            _FEW_PAIRS if branches else math.inf,
         )
 
     def solved(self, near: float) -> Found | None:
