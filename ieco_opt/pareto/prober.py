@@ -2,7 +2,8 @@
 
 Before a program is built, the caps are propagated: each segment keeps the batches at which the performance model meets
 them, which are integers, so that no argument rests on a solver's tolerance. Where nothing is left the step is
-infeasible, and that is proven. The solver decides among the rest.
+infeasible, and that is proven. The solver decides among the rest; where programs are kept for many questions, not where
+one batch of one segment is left, of which there is nothing to decide.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ class Prober:
         self.space = space
         self.segments: Segments = build_segments(space, run.ask) if segments is None else segments
         self.run = run
+        self._many_questions = programs is not None
         self._programs = KeptPrograms() if programs is None else programs
         self.steps = 0
         self.closed_by_bounds = 0
@@ -205,6 +207,11 @@ class Prober:
         if not len(left):
             self.closed_by_bounds += 1
             return None
+        only_one = len(left) == 1 and left.lo[0] == left.hi[0]
+        if self._many_questions and only_one:
+            self.closed_by_bounds += 1
+            only = _evaluated(left, self.segments.taken(left.segment), 0, int(left.lo[0]))
+            return _Solved(only, self._value(only, objective, reference_cost), stopped=False)
         best: _Found | None = None
         while True:
             alternatives = self.segments.taken(left.segment)
@@ -233,6 +240,9 @@ class Prober:
             if best is None or value < self._value(best, objective, reference_cost):
                 best = found
             bound = -np.inf if solution.bound is None else solution.bound
+            if only_one and abs(bound - value) <= MISMATCH * scale:
+                # What the solver is off by rounding, the performance model knows exactly.
+                bound = value
             stopped = solution.outcome is Outcome.FEASIBLE
             single = left.lo[decision.position] == left.hi[decision.position]
             underestimated = value - solution.objective > REFINE_UNTIL * scale

@@ -105,6 +105,18 @@ def test_answers_are_those_of_a_fresh_call_on_500_changes() -> None:
     assert sum(check(number, 5) for number in range(7100, 7200)) >= 250
 
 
+def test_no_solver_is_asked_where_limits_leave_one_batch() -> None:
+    prepared = ieco_opt.prepare(ieco_opt.Scenario(**CHAT))
+    assert isinstance(prepared, PreparedDeployment)
+    fastest = prepared.frontier(delta=0.5)[0]
+    limits = {"min_speed": fastest.speed_tokens_per_s, "max_cost": fastest.cost_usd_per_mtok}
+    kept, fresh = prepared.frontier(**limits), ieco_opt.frontier(prepared.scenario(**limits))
+    assert kept.statistics.solves == 0 < fresh.statistics.solves
+    assert said(lambda: kept) == said(lambda: fresh)
+    assert [each.bound for each in kept] == [each.speed_tokens_per_s for each in kept]
+    assert verify(kept).holds
+
+
 def test_margins_of_accelerators_that_differ_are_kept_apart() -> None:
     # The faster accelerator is the less sure one: what it dominates at its word may be all that meets a limit.
     scenario = ieco_opt.Scenario(**CHAT, model_error="profile")
