@@ -19,6 +19,7 @@ from ieco_opt.fleet.patterns import covers as covers_of
 from ieco_opt.fleet.patterns.branches import Branch, Branches
 from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.enumeration import Enumeration
+from ieco_opt.fleet.patterns.fewest import FewestSearch
 from ieco_opt.fleet.patterns.pieces import pieces_of
 from ieco_opt.fleet.patterns.prices import priced_program
 from ieco_opt.fleet.patterns.solve import Found, NoPlan, PatternSearch, _Masters, covers
@@ -347,6 +348,27 @@ def test_the_fewest_instances_of_branches_are_the_same(seeds: range, every_branc
     for seed in seeds:
         assert fewest_agree(mapping_of_many(seed, 4, gpus=48), 1.02), seed
     assert every_branch
+
+
+def test_what_few_instances_proved_is_kept_where_more_are_too_many_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = roomy_problem_of(mapping_of_many(0, 4))
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    assert cheapest is not None
+    data = FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 1.02 * cheapest.value})
+    whole = by_patterns().solve(data, 1.0, cheapest)
+    assert whole is not None
+    least, parts = [], FewestSearch._parts
+
+    def first_alone(self: FewestSearch, *asked: Any) -> Any:
+        least.append(self._at_most)
+        return parts(self, *asked) if len(least) == 1 else None
+
+    monkeypatch.setattr(FewestSearch, "_parts", first_alone)
+    monkeypatch.setattr(FewestSearch, "_stages", lambda self: iter([int(whole.value) - 1, int(self._known) - 1]))
+    part = by_patterns().solve(data, 1.0, cheapest)
+    assert part is not None
+    assert len(least) == 2
+    assert part.bound == whole.value <= part.value
 
 
 def test_the_next_question_begins_at_the_prices_of_the_one_before() -> None:

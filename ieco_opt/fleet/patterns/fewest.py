@@ -78,16 +78,17 @@ class FewestSearch:
         pieces, workloads, prices = asked
         if prices.bound > most:
             raise NoPlan
-        found = None
+        best = None
         for most in self._stages():
             self._at_most = most
             found = self._with_at_most(pieces, workloads, prices)
             if found is None:
-                return None
+                break
+            best = found
             self.known = found.plan
             if found.stopped or found.bound >= self._known:
                 break
-        return found
+        return best
 
     @property
     def _known(self) -> float:

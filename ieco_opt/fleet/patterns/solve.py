@@ -240,6 +240,10 @@ class _Masters:
                     return best
         except TooMany:
             return best
+        except Stopped:
+            if best is None:
+                raise
+            return replace(best, stopped=True)
         # All other branches have more than what is enough, or than the best plan.
         self.refute_above(bound)
         bound = max(least, min(bound, branches.most))
