@@ -36,25 +36,12 @@ def is_calibration_file(name: str) -> bool:
 @cache
 def calibrations() -> tuple[Calibration, ...]:
     """Every profile of the package, by name."""
-    return tuple(map(_shipped, _texts()))
-
-
-def calibrations_for(accelerators: Iterable[Accelerator]) -> tuple[Calibration, ...]:
-    """Those profiles of the package that may name one of some accelerators, by name: the others need not be read."""
-    names = {name for each in accelerators for name in (each.name, each.like) if name is not None}
-    return tuple(_shipped(text) for text in _texts() if any(name in text for name in names))
-
-
-@cache
-def _texts() -> tuple[str, ...]:
     folder = resources.files("ieco_opt.catalog").joinpath("data", _FOLDER)
     files = sorted((each for each in folder.iterdir() if each.name.endswith(".yaml")), key=lambda each: each.name)
-    return tuple(each.read_text(encoding="utf-8") for each in files)
-
-
-@cache
-def _shipped(text: str) -> Calibration:
-    return calibration_from_mapping(_mapping(yaml_document.parse_trusted(text)))
+    return tuple(
+        calibration_from_mapping(_mapping(yaml_document.parse_trusted(each.read_text(encoding="utf-8"))))
+        for each in files
+    )
 
 
 def calibration(name: str, words: Sequence[str] = ()) -> Calibration:
@@ -86,7 +73,7 @@ def calibration(name: str, words: Sequence[str] = ()) -> Calibration:
 
 def calibration_of(accelerator: Accelerator) -> Calibration | None:
     """The profile of the package that was fitted on an accelerator, or else is taken to be alike."""
-    return fitting(accelerator, calibrations_for([accelerator]))
+    return fitting(accelerator, calibrations())
 
 
 def fitting(accelerator: Accelerator, profiles: Iterable[Calibration]) -> Calibration | None:

@@ -38,10 +38,10 @@ def calibrated(
     """
     if tuple(profiles) == (PUBLISHED,):
         return list(accelerators), tuple(profiles)
-    from ieco_opt.catalog.profiles import calibrations_for, fitting
+    from ieco_opt.catalog.profiles import calibrations, fitting
 
     automatic = tuple(profiles) == (AUTOMATIC,)
-    read = calibrations_for(filter(None, accelerators)) if automatic else _read(profiles, origin)
+    read = calibrations() if automatic else _read(profiles, origin)
     alone = len(profiles) == 1 and not automatic
     taken: list[Calibration] = []
     found: list[Accelerator | None] = []

@@ -308,6 +308,7 @@ def every_branch(monkeypatch: pytest.MonkeyPatch) -> list[Branch]:
 
     def listed(self: Branches) -> Iterator[Branch]:
         for branch in opened(self):
+            assert len(branch.prices.known) == len(branch.workloads)
             found.append(branch)
             yield branch
 

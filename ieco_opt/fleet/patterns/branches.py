@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +116,11 @@ class Branches:
         workloads[self.large[0]] = Settled(group)
         seeds = [Known(group.at(np.array([0]))) if at == self.large[0] else each for at, each in enumerate(self._known)]
         pricing = Pricing(self.data, self.pieces, workloads, self.run, seeds, [known])
-        best = pricing.best(most=self.most) or max(pricing.points, key=lambda each: each.bound)
+        best = pricing.best(most=self.most)
+        if best is None:
+            # No plan that is known serves all; what prices prove holds all the same.
+            best = max(pricing.points, key=lambda each: each.bound)
+            best = replace(best, known=tuple(each.vectors() for each in seeds))
         self._points += pricing.points[1:]
         return None if best.bound > self.most else Branch(workloads, best)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -65,8 +65,8 @@ class Priced:
 _Question = tuple[Quantity | Goal, frozenset[Quantity], tuple[int, ...], tuple[int, ...]]
 """What questions have in common: the objective, what has a limit, and pieces of the pools."""
 
-Remembered = dict[_Question, dict[float, Priced]]
-"""Prices of the questions about a fleet so far, by speed factor.
+Remembered = dict[_Question, dict[float, tuple[Mapping[Quantity, float], Priced]]]
+"""Limits and prices of the questions about a fleet so far, by speed factor.
 
 The next question begins at those of the nearest one: where it differs in what hardly matters, such as a demand that is
 a millionth greater, they are the same.
@@ -99,7 +99,7 @@ def priced_program(
     workloads = [Enumeration(data.problem, pieces, at) for at in range(len(data.problem.workloads))]
     alike = remembered.setdefault((data.minimise, frozenset(data.epsilons), pieces.pool, pieces.gpus), {})
     nearest = min(alike, key=lambda factor: abs(math.log(factor / speed_factor)), default=None)
-    before = None if nearest is None else alike[nearest]
+    before = None if nearest is None else _where_to_begin(data, *alike[nearest])
     try:
         prices = Pricing(data, pieces, workloads, run).best(before, most)
     except TooMany:
@@ -108,8 +108,14 @@ def priced_program(
         return None
     if prices.bound <= most:
         # Vectors that serve this question need not serve the next one.
-        alike[speed_factor] = replace(prices, known=())
+        alike[speed_factor] = data.epsilons, replace(prices, known=())
     return pieces, workloads, prices
+
+
+def _where_to_begin(data: FleetProgramData, limits: Mapping[Quantity, float], prices: Priced) -> Priced:
+    """Prices of another question; where its limits were others, better ones are sought whatever these prove."""
+    same = all(abs(limits[each] - limit) <= _ALIKE * max(1.0, abs(limit)) for each, limit in data.epsilons.items())
+    return prices if same else replace(prices, bound=-math.inf)
 
 
 @dataclass(slots=True)

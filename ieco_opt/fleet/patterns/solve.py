@@ -253,15 +253,8 @@ class _Masters:
         search = self.search
         somewhat_more = max(_BEYOND_LEAST[0] * self.prices.bound, self.enough or -math.inf)
         branches = large_workload(self.workloads, self.prices, somewhat_more) is not None
-        return best_choice(
-            search.data,
-            self.pieces,
-            self.prices,
-            self._all_within,
-            search.run.ask,
-            math.inf if self.enough is None else self.enough,
-            _FEW_PAIRS if branches else math.inf,
-        )
+        most, pairs = math.inf if self.enough is None else self.enough, _FEW_PAIRS if branches else math.inf
+        return best_choice(search.data, self.pieces, self.prices, self._all_within, search.run.ask, most, pairs)
 
     def solved(self, near: float) -> Found | None:
         """Solve a master over few vectors, and then one over all that a better plan can have, as far as they go.
@@ -346,7 +339,7 @@ class _Masters:
         of this master.
         """
         search = self.search
-        if not all(map(len, vectors.values())):
+        if len(vectors) < len(self.workloads) or not all(map(len, vectors.values())):
             return known
         master = Master(search.data, self.pieces, vectors)
         model = build_master_program(master)
