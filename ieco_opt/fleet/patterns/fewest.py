@@ -125,20 +125,20 @@ class FewestSearch:
     ) -> list[dict[int, Vectors]] | None:
         """All that workloads can take in a better plan: of all together, or of each branch; ``None``: too many.
 
-        To list all together takes long where instances are counted.
+        To list all together takes long where instances are counted: not again, where there are branches.
         """
-        counts = self.counted is Quantity.INSTANCES
-        together = None if counts else self._vectors(pieces, workloads, prices)
-        if together is not None and _number([together]) <= _SOON_SOLVED:
-            return [together]
+        together = None
+        if self._branches is None or self.counted is not Quantity.INSTANCES:
+            together = self._vectors(pieces, workloads, prices)
+            if together is not None and _number([together]) <= _SOON_SOLVED:
+                return [together]
         if self._branches is None:
             self._branches = self._of_branches(pieces, workloads, prices)
         apart = [self._vectors(pieces, branch.workloads, branch.prices) for branch in self._branches]
         parts = [each for each in apart if each is not None]
         if apart and len(parts) == len(apart) and (together is None or _number(parts) < _number([together])):
             return parts
-        if counts:
-            together = self._vectors(pieces, workloads, prices)
+        together = together or self._vectors(pieces, workloads, prices)
         return None if together is None else [together]
 
     def _of_branches(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> list[Branch]:
