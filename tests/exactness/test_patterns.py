@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from ieco_opt.fleet.space import FleetProblem, build_fleet_space
 from ieco_opt.scenario import resolve_fleet
 from ieco_opt.scenario.load import load_fleet_mapping
 from ieco_opt.solvers.config import load_solver_config
+from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 
 Mapping = dict[str, Any]
@@ -370,6 +372,26 @@ def test_what_few_instances_proved_is_kept_where_more_are_too_many_to_list(monke
     assert part is not None
     assert len(least) == 2
     assert part.bound == whole.value <= part.value
+
+
+@pytest.mark.parametrize("bound", [None, -math.inf, math.inf])
+def test_fewest_instances_of_a_solver_that_was_ended_at_once_are_those_of_the_known_plan(
+    bound: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = roomy_problem_of(mapping_of_many(0, 4))
+    cheapest = answers(FleetProgramData(problem, Quantity.COST), "instances")
+    assert cheapest is not None
+    run, ended = Run(_CONFIG), Solution(Outcome.NO_SOLUTION, None, bound, 0.0)
+    monkeypatch.setattr(run, "solve", lambda *_, **__: ended)
+    data = FleetProgramData(problem, Quantity.COST)
+    search = FewestSearch(
+        data, 1.02 * cheapest.value, Quantity.INSTANCES, 1.0, cheapest, run, Run(_CONFIG).beside(relaxed=True)
+    )
+    found = search.search()
+    assert found is not None
+    assert found.stopped
+    assert found.plan.counts == cheapest.counts
+    assert found.bound == -math.inf
 
 
 def test_the_next_question_begins_at_the_prices_of_the_one_before() -> None:

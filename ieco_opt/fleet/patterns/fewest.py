@@ -191,7 +191,9 @@ class FewestSearch:
         solution = self.run.solve(model, report=self.report)
         if solution.outcome is Outcome.INFEASIBLE:
             return Found(self.known, more, size, False)
-        bound = min(more, -math.inf if solution.bound is None else math.ceil(solution.bound - _WHOLE))
+        # Ended before its first relaxation, the solver says infinity.
+        known = solution.bound is not None and math.isfinite(solution.bound)
+        bound = min(more, math.ceil(solution.bound - _WHOLE) if known else -math.inf)  # type: ignore[operator]
         if not solution.has_incumbent:
             return Found(self.known, bound, size, True)
         plan = decided_plan(asked, self.speed_factor, read_master_decision(model, master))
