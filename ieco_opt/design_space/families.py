@@ -334,7 +334,7 @@ class Family:
         if drafts is not None:
             assert self.drafts is not None
             draft_degrees = self.drafts.setups.degrees.take(drafts)
-        widths, of = np.unique(draft_tokens, return_inverse=True, return_counts=True)[:2]
+        widths, of = np.unique(draft_tokens, return_inverse=True)
         factor = np.array([self.factor(width) for width in widths.tolist()])[of]
         proposals = np.array([self.proposals(width) for width in widths.tolist()])[of]
         margin, within = (1.0, self.margin) if self.pessimistic else (self.margin, 1.0)

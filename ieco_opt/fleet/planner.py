@@ -35,7 +35,8 @@ class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
 
     ``closed_forms``: asks no solver for programs that have a closed form, which proves as much (docs/proof.md).
-    ``bare``: nor for relaxations and starts of the others, which is quicker where columns are few.
+    ``bare``: does so too, and solves all others as they are, without their relaxation and a start. That is quicker
+    where columns are few; where there are many, the start is what a limit would leave.
     """
 
     def __init__(

@@ -180,7 +180,7 @@ def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
     if exceeds(each, max(served)) or exceeds(min(served), each):
         between = shown(max(served)) if len(served) == 1 else f"{shown(min(served))} to {shown(max(served))}"
         yield f"capacity_requests_per_s: serves {each:.9g} requests/s, the performance model says {between}"
-    slowest = max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
+    slowest = _slowest(priced)
     firsts = [one.figures["time_to_first_token_s"] for one in priced]
     expected = slowest.figures | {"time_to_first_token_s": max((s for s in firsts if s is not None), default=None)}
     found = {name: getattr(row, name) for name in expected}
@@ -188,9 +188,13 @@ def _compared(row: InstanceRow, priced: list[_Priced]) -> Iterator[str]:
         yield f"{wrong.place}: found {shown(wrong.found)}, the performance model gives {shown(wrong.expected)}"
 
 
+def _slowest(priced: list[_Priced]) -> _Priced:
+    return max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
+
+
 def _of_token(priced: list[_Priced]) -> tuple[float, float]:
     """Busy seconds of a token of the slowest class, and tokens/s."""
-    slowest = max(priced, key=lambda one: one.figures["latency_s"] or one.figures["time_to_first_token_s"])
+    slowest = _slowest(priced)
     return slowest.busy_s / slowest.tokens, slowest.figures["throughput_tokens_per_s"]
 
 

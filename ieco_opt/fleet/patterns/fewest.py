@@ -53,9 +53,15 @@ class FewestSearch:
     relaxations: Run
     report: Report | None = None
     remembered: Remembered = field(default_factory=dict)
+    _fewest: list[int] = field(init=False)
     _at_most: int = 0
     _counting: dict[tuple[int, int], Enumeration] = field(default_factory=dict)
     _branches: list[Branch] | None = None
+
+    def __post_init__(self) -> None:
+        problem = self.data.problem
+        counts = self.counted is Quantity.INSTANCES
+        self._fewest = [_least_instances(problem, at) for at in range(len(problem.workloads))] if counts else []
 
     def search(self) -> Found | None:
         """The plan with the fewest, or the known one, with a bound; ``None`` where patterns say nothing.
@@ -93,12 +99,6 @@ class FewestSearch:
     @property
     def _known(self) -> float:
         return self.known.totals[self.counted]
-
-    @property
-    def _fewest(self) -> list[int]:
-        """No fewer instances serve each workload."""
-        problem = self.data.problem
-        return [_least_instances(problem, at) for at in range(len(problem.workloads))]
 
     def _stages(self) -> Iterator[int]:
         """How many there may be: of instances more and more, since few vectors have few instances."""

@@ -251,8 +251,9 @@ class _Masters:
 
     def _chosen(self) -> Choice | None:
         search = self.search
-        somewhat_more = max(_BEYOND_LEAST[0] * self.prices.bound, self.enough or -math.inf)
-        branches = large_workload(self.workloads, self.prices, somewhat_more) is not None
+        somewhat_more = _BEYOND_LEAST[0] * self.prices.bound
+        asked = somewhat_more if self.enough is None else max(somewhat_more, self.enough)
+        branches = large_workload(self.workloads, self.prices, asked) is not None
         most, pairs = math.inf if self.enough is None else self.enough, _FEW_PAIRS if branches else math.inf
         return best_choice(search.data, self.pieces, self.prices, self._all_within, search.run.ask, most, pairs)
 
