@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import random
 from collections import Counter
@@ -15,9 +16,9 @@ import pytest
 from random_fleets import numbered_fleet, numbered_larger_fleet
 
 from ieco_opt.fleet.by_patterns import ByPatterns
-from ieco_opt.fleet.patterns import branches, choice, fewest, labels, solve
+from ieco_opt.fleet.patterns import branches, choice, fewest, fewest_choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
-from ieco_opt.fleet.patterns.branches import Branch, Branches
+from ieco_opt.fleet.patterns.branches import Branch, Branches, Settled
 from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.enumeration import Enumeration
 from ieco_opt.fleet.patterns.fewest import FewestSearch
@@ -351,11 +352,87 @@ def test_branches_by_what_a_workload_takes_have_the_best_plan(seed: int, every_b
     assert enough.bound <= expected * (1.0 + RELATIVE)
 
 
+@pytest.mark.parametrize("labels_go", ["nowhere", "on branches"])
 @pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 12), marks=pytest.mark.slow)], ids=str)
-def test_the_fewest_instances_of_branches_are_the_same(seeds: range, every_branch: list[Branch]) -> None:
+def test_the_fewest_instances_of_branches_are_the_same(
+    seeds: range, labels_go: str, every_branch: list[Branch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, listed = FewestSearch._by_labels, FewestSearch._vectors
+
+    def on_branches(self: FewestSearch, pieces: Any, workloads: Any, prices: Any) -> Any:
+        branch = any(isinstance(each, Settled) for each in workloads)
+        return listed(self, pieces, workloads, prices) if branch else None
+
+    if labels_go == "nowhere":
+        monkeypatch.setattr(fewest_choice, "_MOST_PAIRS", 0)
+    else:
+        monkeypatch.setattr(FewestSearch, "_vectors", on_branches)
+    chosen: list[bool] = []
+
+    def counted(self: FewestSearch, *asked: Any) -> Any:
+        plan = found(self, *asked)
+        chosen.append(plan is not None)
+        return plan
+
+    monkeypatch.setattr(FewestSearch, "_by_labels", counted)
     for seed in seeds:
         assert fewest_agree(mapping_of_many(seed, 4, gpus=48), 1.02), seed
     assert every_branch
+    assert any(chosen) == (labels_go == "on branches")
+
+
+@pytest.mark.parametrize("counted", [Quantity.GPUS, Quantity.INSTANCES])
+@pytest.mark.parametrize("gpus", [16, 48, 400])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))])
+def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: Quantity) -> None:
+    problem = many_workloads(seed, 3, gpus=gpus, owned_gpus=8 * (seed % 2))
+    data = FleetProgramData(problem, Quantity.COST)
+    asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), {})
+    cheapest = answers(data, "instances")
+    if asked is None or cheapest is None:
+        pytest.skip("nothing fits")
+    pieces, workloads, prices = asked
+    most = 1.05 * cheapest.value
+    vectors = {
+        at: each.within(prices.prices, least + most - prices.bound)
+        for at, (each, least) in enumerate(zip(workloads, prices.least, strict=True))
+    }
+    choices = [
+        (rows, came_to)
+        for rows, came_to in every_choice(problem, pieces, vectors)
+        if came_to[0] <= most * (1.0 + 1e-12)
+    ]
+    by_number = 1 if counted is Quantity.GPUS else 2
+    # With a cap on the other one that some choice of the fewest does not keep to.
+    fewest_of_all = min(came_to[by_number] for _, came_to in choices)
+    caps = sorted({came_to[3 - by_number] for _, came_to in choices})
+    for cap in (math.inf, caps[len(caps) // 2], caps[0]):
+        kept = [came_to[by_number] for _, came_to in choices if came_to[3 - by_number] <= cap]
+        limits = (cap, math.inf) if counted is Quantity.INSTANCES else (math.inf, cap)
+        rows = fewest_choice.fewest_choice(
+            data, pieces, prices, vectors, counted, fewest_choice.Limits(most, *limits), lambda _: None
+        )
+        assert rows is not None
+        assert next(came_to for each, came_to in choices if each == rows)[by_number] == min(kept) >= fewest_of_all
+        fewer = min(kept) - 1
+        below = (cap, fewer) if counted is Quantity.INSTANCES else (fewer, cap)
+        limits_below = fewest_choice.Limits(most, *below)
+        assert fewest_choice.fewest_choice(data, pieces, prices, vectors, counted, limits_below, lambda _: None) is None
+
+
+def every_choice(
+    problem: FleetProblem, pieces: Any, vectors: dict[int, Any]
+) -> Iterator[tuple[dict[int, int], tuple[float, int, int]]]:
+    """All choices that the pools hold, with their cost, GPUs and instances; of pools rented by nodes of 8."""
+    for rows in itertools.product(*(range(len(each)) for each in vectors.values())):
+        taken = sum(each.taken[row] for each, row in zip(vectors.values(), rows, strict=True)) * pieces.gpus
+        pools = [problem.pools[at] for at in pieces.pool]
+        nodes = [8 * math.ceil(mine / 8) for mine in taken.tolist()]
+        if all(mine <= pool.capacity_gpus for mine, pool in zip(nodes, pools, strict=True)):
+            paid = zip(pools, nodes, strict=True)
+            cost = sum(pool.usd_per_gpu_hour * max(0, mine - pool.owned_gpus) for pool, mine in paid)
+            running = sum(int(each.counts[row].sum()) for each, row in zip(vectors.values(), rows, strict=True))
+            yield dict(enumerate(rows)), (cost, sum(nodes), running)
 
 
 def test_what_few_instances_proved_is_kept_where_more_are_too_many_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,13 +442,13 @@ def test_what_few_instances_proved_is_kept_where_more_are_too_many_to_list(monke
     data = FleetProgramData(problem, Quantity.INSTANCES, {Quantity.COST: 1.02 * cheapest.value})
     whole = by_patterns().solve(data, 1.0, cheapest)
     assert whole is not None
-    least, parts = [], FewestSearch._parts
+    least, with_at_most = [], FewestSearch._with_at_most
 
     def first_alone(self: FewestSearch, *asked: Any) -> Any:
         least.append(self._at_most)
-        return parts(self, *asked) if len(least) == 1 else None
+        return with_at_most(self, *asked) if len(least) == 1 else None
 
-    monkeypatch.setattr(FewestSearch, "_parts", first_alone)
+    monkeypatch.setattr(FewestSearch, "_with_at_most", first_alone)
     monkeypatch.setattr(FewestSearch, "_stages", lambda self: iter([int(whole.value) - 1, int(self._known) - 1]))
     part = by_patterns().solve(data, 1.0, cheapest)
     assert part is not None

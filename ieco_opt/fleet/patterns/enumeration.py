@@ -88,14 +88,16 @@ class _Cheapest:
 class Enumeration:
     """Vectors of one workload at any prices; what does not depend on prices is kept.
 
-    With ``most_in_all`` a vector has as many instances at the most, and only one that has as few replaces another.
-    ``need`` is what each phase must come to beside the demand.
+    With ``most_in_all`` a vector has as many instances at the most, and only one that has as few replaces another; what
+    the cheapest covers cost at the least is then asked of ``any_number``, which does not count them. ``need`` is what
+    each phase must come to beside the demand.
     """
 
     problem: FleetProblem
     pieces: Pieces
     workload: int
     most_in_all: int | None = None
+    any_number: Enumeration | None = None
     choices: list[tuple[bool, list[Group]]] = field(init=False)
     need: Need = field(init=False)
     _of_pool: list[list[int]] = field(init=False)
@@ -106,7 +108,7 @@ class Enumeration:
     _limited: dict[tuple[int, ...], tuple[float, PricedShelf]] = field(default_factory=dict)
     _copies_of: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _plain_steps: dict[tuple[int, tuple[int, ...]], Steps] = field(default_factory=dict)
-    _cheapest_at: bytes = b""
+    _asked_at: bytes = b""
     _cheapest_of: dict[tuple[int, ...], _Cheapest | None] = field(default_factory=dict)
     _per_share: dict[tuple[int, ...], Floats] = field(default_factory=dict)
     _were_cheapest: dict[tuple[int, ...], Counts] = field(default_factory=dict)
@@ -157,11 +159,12 @@ class Enumeration:
         TooMany
             There are more than can be told apart.
         """
+        self._ask_at(prices)
         parts = []
         for disaggregated, groups in self.choices:
             if self._rate_of_columns_of(groups, prices) > beyond(limit, limit):
                 continue
-            found = [self._cheapest(group, prices) for group in groups]
+            found = [(self.any_number or self)._cheapest(group, prices) for group in groups]
             if any(each is None for each in found):
                 continue
             cheapest = [each.bound for each in found if each is not None]
@@ -176,14 +179,18 @@ class Enumeration:
 
     def _cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
         """The cheapest cover of one phase; ``None`` where there is none."""
-        if self._cheapest_at != (known := prices.tobytes()):
-            self._cheapest_at = known
-            self._cheapest_of.clear()
-            self._priced.clear()
-            self._limited.clear()
+        self._ask_at(prices)
         if group.columns not in self._cheapest_of:
             self._cheapest_of[group.columns] = self._found_cheapest(group, prices)
         return self._cheapest_of[group.columns]
+
+    def _ask_at(self, prices: Floats) -> None:
+        """Forget what depends on other prices."""
+        if self._asked_at != (asked := prices.tobytes()):
+            self._asked_at = asked
+            self._cheapest_of.clear()
+            self._priced.clear()
+            self._limited.clear()
 
     def _found_cheapest(self, group: Group, prices: Floats) -> _Cheapest | None:
         """Within the price of the covers that were the cheapest at other prices, or the limit rises from the rate.
@@ -320,16 +327,19 @@ class Enumeration:
         )
 
     def _has_plain_steps(self, group: Group) -> bool:
-        """Whether the steps of a group are the same at any price: no pool has several pieces, few are counted."""
-        return all(self._is_plain[pool] for pool, _ in group.by_pool)
+        """Whether the steps of a group are listed for any price: no pool has several pieces, few are counted."""
+        return self.any_number is None and all(self._is_plain[pool] for pool, _ in group.by_pool)
 
     def _steps(self, pool: int, columns: tuple[int, ...], prices: Floats, limit: float, rate: float) -> Steps:
         mine = self._of_pool[pool]
         taken = self.pieces.of_column[np.ix_(columns, mine)]
         share = np.array([self._share(at) for at in columns])
         if self._is_plain[pool]:
+            most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
+            if self.any_number is not None:
+                affordable = limit // prices[mine[0]] if prices[mine[0]] > 0.0 else math.inf
+                return steps_of_counted(columns, share, taken[:, 0], int(min(most, affordable)), self.need)
             if (pool, columns) not in self._plain_steps:
-                most = self.problem.pools[pool].capacity_gpus // self.pieces.gpus[mine[0]]
                 if self.need.is_counted:
                     steps = steps_of_counted(columns, share, taken[:, 0], most, self.need)
                 else:

@@ -1,4 +1,7 @@
-"""The fewest GPUs or instances within caps, by patterns: all that workloads can take within them, and one master."""
+"""The fewest GPUs or instances within caps, by patterns: all that workloads can take within them, and the best choice.
+
+Labels choose, and a master places what they chose; where labels do not tell pools apart, masters choose.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ieco_opt.fleet.columns import MODES
 from ieco_opt.fleet.patterns.branches import Branch, Branches, large_workload
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
+from ieco_opt.fleet.patterns.fewest_choice import Limits, fewest_choice
 from ieco_opt.fleet.patterns.pieces import Pieces
 from ieco_opt.fleet.patterns.prices import Priced, Remembered, Takes, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
@@ -28,7 +34,7 @@ _MOST = 6_000
 _SOON_SOLVED = 100
 """A master over so few is solved at once; over more by branches, where these are few."""
 
-_FURTHER = 2
+_FURTHER = 4
 """Plans that have so many times the fewest instances of each workload are looked for first, then so many times more."""
 
 _WHOLE = 1e-6
@@ -110,36 +116,46 @@ class FewestSearch:
 
     def _with_at_most(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> Found | None:
         """The plan with the fewest, or the known one, with a bound that is at most one more than there may be."""
-        parts = self._parts(pieces, workloads, prices)
+        together = None
+        # To list all together takes long where instances are counted: not again, where there are branches.
+        if self._branches is None or self.counted is not Quantity.INSTANCES:
+            together = self._vectors(pieces, workloads, prices)
+            found = None if together is None else self._by_labels(pieces, together, prices)
+            if found is not None:
+                return found
+        parts = self._parts(pieces, workloads, prices, together)
         if parts is None:
             return None
         bound, size, stopped = self._at_most + 1.0, (0, 0), False
-        for vectors in parts:
-            found = self._chosen(pieces, vectors)
+        for vectors, at in parts:
+            found = None if vectors is together else self._by_labels(pieces, vectors, at)
+            found = found or self._chosen(pieces, vectors)
             self.known, bound, size = found.plan, min(bound, found.bound), max(size, found.size)
             stopped = stopped or found.stopped
         return Found(self.known, min(bound, self._known), size, stopped)
 
     def _parts(
-        self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced
-    ) -> list[dict[int, Vectors]] | None:
-        """All that workloads can take in a better plan: of all together, or of each branch; ``None``: too many.
+        self,
+        pieces: Pieces,
+        workloads: Sequence[Enumeration],
+        prices: Priced,
+        together: dict[int, Vectors] | None,
+    ) -> list[tuple[dict[int, Vectors], Priced]] | None:
+        """All that workloads can take in a better plan, and the prices: of all together, or of each branch.
 
-        To list all together takes long where instances are counted: not again, where there are branches.
+        ``None``: too many.
         """
-        together = None
-        if self._branches is None or self.counted is not Quantity.INSTANCES:
-            together = self._vectors(pieces, workloads, prices)
-            if together is not None and _number([together]) <= _SOON_SOLVED:
-                return [together]
+        if together is not None and _number([together]) <= _SOON_SOLVED:
+            return [(together, prices)]
         if self._branches is None:
             self._branches = self._of_branches(pieces, workloads, prices)
         apart = [self._vectors(pieces, branch.workloads, branch.prices) for branch in self._branches]
-        parts = [each for each in apart if each is not None]
-        if apart and len(parts) == len(apart) and (together is None or _number(parts) < _number([together])):
+        parts = [(each, branch.prices) for each, branch in zip(apart, self._branches, strict=True) if each is not None]
+        fewer = together is None or _number([each for each, _ in parts]) < _number([together])
+        if apart and len(parts) == len(apart) and fewer:
             return parts
         together = together or self._vectors(pieces, workloads, prices)
-        return None if together is None else [together]
+        return None if together is None else [(together, prices)]
 
     def _of_branches(self, pieces: Pieces, workloads: Sequence[Enumeration], prices: Priced) -> list[Branch]:
         """The branches by what a large workload takes; none where there are too many."""
@@ -177,10 +193,27 @@ class FewestSearch:
         most = at_most - sum(self._fewest) + self._fewest[workload.workload]
         key = (workload.workload, most)
         if key not in self._counting:
-            self._counting[key] = Enumeration(self.data.problem, pieces, workload.workload, most_in_all=most)
+            self._counting[key] = Enumeration(
+                self.data.problem, pieces, workload.workload, most_in_all=most, any_number=workload
+            )
         return self._counting[key]
 
+    def _by_labels(self, pieces: Pieces, vectors: dict[int, Vectors], prices: Priced) -> Found | None:
+        """The plan that labels choose; ``None`` where there are too many, or limits forbid it that labels know not."""
+        gpus = self.data.epsilons.get(Quantity.GPUS, math.inf)
+        counts = self.counted is Quantity.INSTANCES
+        limits = Limits(self.most, gpus, self._at_most) if counts else Limits(self.most, self._at_most, math.inf)
+        try:
+            rows = fewest_choice(self.data, pieces, prices, vectors, self.counted, limits, self.run.ask)
+        except TooMany:
+            return None
+        if rows is None:
+            return Found(self.known, self._at_most + 1.0, (0, 0), False)
+        found = self._chosen(pieces, {at: each.at(np.array([rows[at]])) for at, each in vectors.items()})
+        return found if found.plan is not self.known else None
+
     def _chosen(self, pieces: Pieces, vectors: dict[int, Vectors]) -> Found:
+        """The plan with the fewest of some vectors, by a master, or the known one."""
         held = {Quantity(self.data.minimise): self.most, **self.data.epsilons}
         asked = replace(self.data, minimise=self.counted, epsilons=held)
         master, more = Master(asked, pieces, vectors), self._at_most + 1.0

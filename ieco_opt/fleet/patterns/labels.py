@@ -134,13 +134,52 @@ def places_of(data: FleetProgramData, pieces: Pieces, prices: Floats) -> list[tu
     return found
 
 
+def allocated(pool: PoolData, taken: Counts, gpus: int) -> Floats:
+    """GPUs of a pool that pieces of so many allocate: whole nodes, where these are taken."""
+    nodes = np.ceil(taken / (pool.nodes.size // gpus))
+    return pool.nodes.size * nodes if pool.by_node else gpus * taken.astype(float)
+
+
 def _payment(pool: PoolData, minimise: Quantity, taken: Counts, gpus: int) -> Floats:
     """What pieces of a pool add to the objective."""
-    nodes = np.ceil(taken / (pool.nodes.size // gpus))
-    allocated: Floats = pool.nodes.size * nodes if pool.by_node else gpus * taken.astype(float)
+    number = allocated(pool, taken, gpus)
     if minimise is Quantity.COST:
-        return np.asarray(pool.usd_per_gpu_hour * np.maximum(0.0, allocated - pool.owned_gpus))
-    return allocated if minimise is Quantity.GPUS else np.asarray(pool.kw_per_gpu * allocated)
+        return np.asarray(pool.usd_per_gpu_hour * np.maximum(0.0, number - pool.owned_gpus))
+    return number if minimise is Quantity.GPUS else np.asarray(pool.kw_per_gpu * number)
+
+
+def packed(places: Sequence[Place], taken: Counts) -> Words:
+    """What labels take, shape (labels, pools), in words: a whole period of pieces is none."""
+    digits = digits_of(places)
+    words = [np.zeros(len(taken), dtype=np.int64) for _ in range(digits[-1].word + 1)]
+    for at, digit in enumerate(digits):
+        number = taken[:, at] % digit.place.period if digit.place.period else taken[:, at]
+        words[digit.word] |= number << digit.shift
+    return words
+
+
+def reduced(places: Sequence[Place], taken: Words) -> NDArray[np.bool_] | None:
+    """Take periods off sums, in place; labels that are within the capacity, where there is one to keep within."""
+    fits = None
+    for digit in digits_of(places):
+        period, number = digit.place.period, digit.of(taken)
+        if not period:
+            within = number < digit.place.radix
+            fits = within if fits is None else fits & within
+        elif period & (period - 1):
+            taken[digit.word] -= np.where(number >= period, period << digit.shift, 0)
+        else:
+            taken[digit.word] &= ~(period << digit.shift)
+    return fits
+
+
+def missing(places: Sequence[Place], taken: Words) -> Words:
+    """What labels leave up to the end of a period or of the capacity of each pool."""
+    words = [np.zeros(len(taken[0]), dtype=np.int64) for _ in taken]
+    for digit in digits_of(places):
+        period, number = digit.place.period, digit.of(taken)
+        words[digit.word] |= ((period - number) % period if period else digit.place.radix - 1 - number) << digit.shift
+    return words
 
 
 def joined(parts: Sequence[Labels]) -> Labels:
