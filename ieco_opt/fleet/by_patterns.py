@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ieco_opt.fleet.balanced import balanced
 from ieco_opt.fleet.dominance import not_replaced
-from ieco_opt.fleet.patterns.prices import Remembered
+from ieco_opt.fleet.patterns.priced import Remembered
 from ieco_opt.fleet.patterns.solve import NoPlan, PatternSearch, covers
 from ieco_opt.fleet.patterns.steps import beyond
 from ieco_opt.fleet.plan import ROUNDING, Plan, counts_of, judged
@@ -44,7 +44,7 @@ class ByPatterns:
     relaxations: Run
     completions: Run
     report: Report | None = None
-    remembered: Remembered = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
     size: tuple[int, int] = (0, 0)
 
     def solve(self, data: FleetProgramData, speed_factor: float, known: Plan | None = None) -> Plan | None:

@@ -88,6 +88,7 @@ class _Levels:
     highest: float = field(init=False)
     bounds: dict[str, float] = field(default_factory=dict)
     unbounded: bool = False
+    _with_slack: dict[tuple[float, float], FleetProblem] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.objective, self.bound = Quantity(self.plan.minimised), self.plan.bound
@@ -221,10 +222,15 @@ class _Levels:
         self._minimise(Quantity.INSTANCES, self._as_much_slack())
 
     def _as_much_slack(self) -> FleetProblem:
-        """What covers as much as the plan but for a step: nearer to its tolerances HiGHS says that nothing does."""
-        covered = self.plan.covered() * (1.0 - STEP)
-        counted = map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))
-        return self._problem(self.factor, [covered if each else 1.0 for each in counted])
+        """What covers as much as the plan but for a step: nearer to its tolerances HiGHS says that nothing does.
+
+        The same one for the last criteria, so that what was found for one of them serves the other.
+        """
+        asked = self.factor, self.plan.covered() * (1.0 - STEP)
+        if asked not in self._with_slack:
+            counted = map(self.plan.problem.has_slack, range(len(self.plan.problem.workloads)))
+            self._with_slack = {asked: self._problem(self.factor, [asked[1] if each else 1.0 for each in counted])}
+        return self._with_slack[asked]
 
     def _minimise(self, quantity: Quantity, problem: FleetProblem) -> None:
         found = self._solve(quantity.value, FleetProgramData(problem, quantity, self.caps))

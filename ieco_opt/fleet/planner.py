@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ieco_opt.fleet.balanced import balanced
 from ieco_opt.fleet.columns import Column
 from ieco_opt.fleet.one_pool import decided_in_closed_form, has_closed_form
 from ieco_opt.fleet.patterns.pieces import is_simple
+from ieco_opt.fleet.patterns.priced import Remembered
 from ieco_opt.fleet.plan import ROUNDING, Plan, confirmed, counts_of, decided_plan, judged, slices_of, totals_of
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity, Requirement, read_fleet_decision, values_of
 from ieco_opt.fleet.program.load_program import build_load_program
@@ -23,9 +24,6 @@ from ieco_opt.results.guarantee import CLOSED
 from ieco_opt.solvers.outcome import Outcome, Solution
 from ieco_opt.solvers.run import Run, Stopped
 from ieco_opt.solvers.watch import Report
-
-if TYPE_CHECKING:
-    from ieco_opt.fleet.patterns.prices import Remembered
 
 MANY_WORKLOADS = 4
 """Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
@@ -58,7 +56,7 @@ class FleetPlanner:
         self._relaxations = run.beside(relaxed=True)
         self._columns: dict[tuple[float, bool, frozenset[int] | None], list[list[Column]]] = {}
         self._others: list[FleetPlanner] = []
-        self._remembered: Remembered = {}
+        self._remembered = Remembered()
 
     @property
     def solves(self) -> int:

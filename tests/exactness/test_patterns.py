@@ -23,6 +23,7 @@ from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.enumeration import Enumeration
 from ieco_opt.fleet.patterns.fewest import FewestSearch
 from ieco_opt.fleet.patterns.pieces import pieces_of
+from ieco_opt.fleet.patterns.priced import Remembered
 from ieco_opt.fleet.patterns.prices import priced_program
 from ieco_opt.fleet.patterns.solve import Found, NoPlan, PatternSearch, _Masters, covers
 from ieco_opt.fleet.patterns.steps import Budget, Need, Steps, steps_of_sets
@@ -297,7 +298,7 @@ def branched(data: FleetProgramData, most: float, enough: float | None = None) -
     """What the branches by what the largest workload takes say of plans with no more than ``most``."""
     run = Run(_CONFIG)
     search = PatternSearch(data, 1.0, run, run.beside(relaxed=True), run.beside())
-    asked = priced_program(data, 1.0, search.relaxations, {})
+    asked = priced_program(data, 1.0, search.relaxations, Remembered())
     assert asked is not None
     masters = _Masters(search, *asked, enough)
     return masters._best_of_branches(None, asked[2].bound, most)
@@ -340,7 +341,7 @@ def test_branches_by_what_a_workload_takes_have_the_best_plan(seed: int, every_b
     beyond = branched(data, 0.999 * expected)
     if beyond is not None:
         # A branch that may have had such a plan has this one; of what the others have nothing more is known.
-        asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), {})
+        asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), Remembered())
         assert beyond.plan.value >= expected * (1.0 - RELATIVE)
         assert beyond.bound >= 0.999 * expected * (1.0 - RELATIVE)
         assert beyond.bound <= max(asked[2].bound, 0.999 * expected) * (1.0 + RELATIVE)  # type: ignore[index]
@@ -387,7 +388,7 @@ def test_the_fewest_instances_of_branches_are_the_same(
 def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: Quantity) -> None:
     problem = many_workloads(seed, 3, gpus=gpus, owned_gpus=8 * (seed % 2))
     data = FleetProgramData(problem, Quantity.COST)
-    asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), {})
+    asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), Remembered())
     cheapest = answers(data, "instances")
     if asked is None or cheapest is None:
         pytest.skip("nothing fits")
@@ -478,7 +479,7 @@ def test_fewest_instances_of_a_solver_that_was_ended_at_once_are_those_of_the_kn
 
 def test_the_next_question_begins_at_the_prices_of_the_one_before() -> None:
     problem = many_workloads(1, 4, gpus=32)
-    data, run, remembered = FleetProgramData(problem, Quantity.COST), Run(_CONFIG).beside(relaxed=True), {}
+    data, run, remembered = FleetProgramData(problem, Quantity.COST), Run(_CONFIG).beside(relaxed=True), Remembered()
     before = priced_program(data, 1.0, run, remembered)
     assert before is not None
     solved = run.solves

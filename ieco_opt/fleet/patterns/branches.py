@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
-from ieco_opt.fleet.patterns.prices import Known, Priced, Pricing, Takes
+from ieco_opt.fleet.patterns.priced import Priced
+from ieco_opt.fleet.patterns.prices import Known, Pricing, Takes
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
 from ieco_opt.solvers.run import Run

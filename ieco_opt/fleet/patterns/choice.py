@@ -29,7 +29,7 @@ from ieco_opt.fleet.patterns.labels import (
     places_of,
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
-from ieco_opt.fleet.patterns.prices import Priced
+from ieco_opt.fleet.patterns.priced import Priced
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
 from ieco_opt.performance.rows import distinct

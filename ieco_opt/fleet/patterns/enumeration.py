@@ -38,6 +38,9 @@ _MOST_COUNTED = 64
 _BEYOND_RATE = 1.01
 """The cheapest cover is looked for at first within so many times the price that none is below."""
 
+_FARTHER = 3.0
+"""Where there is none, it is looked for within so many times as much beyond that price."""
+
 _MOST_STEPS = 1_000
 """So many sets of one pool, where each is compared with each."""
 
@@ -216,7 +219,7 @@ class Enumeration:
                 return _Cheapest(float(covers.price[cheapest]), covers)
             if limit >= most:
                 return None
-            limit = min(most, 1.5 * limit - 0.5 * rate) if limit > rate else most
+            limit = min(most, rate + _FARTHER * (limit - rate)) if limit > rate else most
 
     def _keep_cheapest(self, group: Group, taken: Sequence[Counts]) -> None:
         """Keep what a cover takes: at other prices the cheapest cover costs no more."""

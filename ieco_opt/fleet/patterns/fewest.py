@@ -16,7 +16,8 @@ from ieco_opt.fleet.patterns.branches import Branch, Branches, large_workload
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.fewest_choice import Limits, fewest_choice
 from ieco_opt.fleet.patterns.pieces import Pieces
-from ieco_opt.fleet.patterns.prices import Priced, Remembered, Takes, priced_program
+from ieco_opt.fleet.patterns.priced import Priced, Remembered
+from ieco_opt.fleet.patterns.prices import Takes, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
 from ieco_opt.fleet.patterns.solve import Found, NoPlan
 from ieco_opt.fleet.patterns.steps import TooMany, beyond
@@ -58,7 +59,7 @@ class FewestSearch:
     run: Run
     relaxations: Run
     report: Report | None = None
-    remembered: Remembered = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
     _fewest: list[int] = field(init=False)
     _at_most: int = 0
     _counting: dict[tuple[int, int], Enumeration] = field(default_factory=dict)

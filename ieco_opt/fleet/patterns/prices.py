@@ -11,6 +11,7 @@ import numpy as np
 
 from ieco_opt.fleet.patterns.enumeration import Enumeration, Vectors
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces, is_simple, pieces_of
+from ieco_opt.fleet.patterns.priced import Priced, Remembered
 from ieco_opt.fleet.patterns.program import Master, build_master_program
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
@@ -39,40 +40,6 @@ _LARGEST_PENALTY = 1e4
 """Where so many times the least price leaves a workload out, vectors have no plan to offer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """Prices of pieces, and what they prove.
-
-    Attributes
-    ----------
-    prices
-        Of one piece each, in the unit of the objective.
-    least
-        Of each workload the least price of its vectors.
-    bound
-        No plan has less of the objective. A plan has no less than this bound and what its vectors cost beyond the
-        least prices.
-    known
-        Vectors of each workload that were the cheapest at some prices.
-    """
-
-    prices: Floats
-    least: tuple[float, ...]
-    bound: float
-    known: tuple[Vectors, ...] = ()
-
-
-_Question = tuple[Quantity | Goal, frozenset[Quantity], tuple[int, ...], tuple[int, ...]]
-"""What questions have in common: the objective, what has a limit, and pieces of the pools."""
-
-Remembered = dict[_Question, dict[float, tuple[Mapping[Quantity, float], Priced]]]
-"""Limits and prices of the questions about a fleet so far, by speed factor.
-
-The next question begins at those of the nearest one: where it differs in what hardly matters, such as a demand that is
-a millionth greater, they are the same.
-"""
-
-
 class Takes(Protocol):
     """What a workload can take of the pools, as :class:`~ieco_opt.fleet.patterns.enumeration.Enumeration` says it."""
 
@@ -88,16 +55,18 @@ def priced_program(
 ) -> tuple[Pieces, list[Enumeration], Priced] | None:
     """Pieces of a program, vectors of its workloads, and the best prices; ``None`` where these have no bound.
 
-    A bound beyond ``most`` is enough.
+    A bound beyond ``most`` is enough. The question that was asked before is not answered again.
 
     Raises
     ------
     Stopped
         A limit or an interrupt ended it before there were any prices.
     """
+    if (known := remembered.same(data)) is not None:
+        return known
     pieces = pieces_of(data.problem)
     workloads = [Enumeration(data.problem, pieces, at) for at in range(len(data.problem.workloads))]
-    alike = remembered.setdefault((data.minimise, frozenset(data.epsilons), pieces.pool, pieces.gpus), {})
+    alike = remembered.prices.setdefault((data.minimise, frozenset(data.epsilons), pieces.pool, pieces.gpus), {})
     nearest = min(alike, key=lambda factor: abs(math.log(factor / speed_factor)), default=None)
     before = None if nearest is None else _where_to_begin(data, *alike[nearest])
     try:
@@ -109,6 +78,7 @@ def priced_program(
     if prices.bound <= most:
         # Vectors that serve this question need not serve the next one.
         alike[speed_factor] = data.epsilons, replace(prices, known=())
+        remembered.last = data, (pieces, workloads, prices)
     return pieces, workloads, prices
 
 

@@ -13,7 +13,8 @@ from ieco_opt.fleet.patterns.branches import Branches, large_workload
 from ieco_opt.fleet.patterns.choice import Choice, best_choice
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces, pieces_of
-from ieco_opt.fleet.patterns.prices import Priced, Remembered, Takes, plain_prices, priced_program
+from ieco_opt.fleet.patterns.priced import Priced, Remembered
+from ieco_opt.fleet.patterns.prices import Takes, plain_prices, priced_program
 from ieco_opt.fleet.patterns.program import Master, build_master_program, read_master_decision
 from ieco_opt.fleet.patterns.steps import TooMany, beyond
 from ieco_opt.fleet.plan import Plan, decided_plan
@@ -91,7 +92,7 @@ class PatternSearch:
     relaxations: Run
     completions: Run
     report: Report | None = None
-    remembered: Remembered = field(default_factory=dict)
+    remembered: Remembered = field(default_factory=Remembered)
 
     def search(self, enough: float | None = None) -> Found | None:
         """The best plan that was found, with its bound; ``None`` where patterns say nothing.
