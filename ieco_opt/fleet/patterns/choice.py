@@ -242,7 +242,7 @@ class _Search:
     def _cheapest(self, steps: Sequence[Step], budget: float, few: int | None) -> tuple[float, list[int]] | None:
         self.most_labels = self.pairs = 0
         most = math.inf if few is None else _FEW_PAIRS / (len(steps) + len(self.places))
-        order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)))
+        order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)), reverse=True)
         endings = [self._ending_of(at, budget) for at in range(len(self.places))]
         ends = (_End(self._nothing()), _End(self._nothing()))
         for step in (*order, *endings):

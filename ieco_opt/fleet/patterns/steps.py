@@ -16,6 +16,14 @@ _WORD_BITS = 62
 _ROWS_AT_ONCE = 64
 """Rows that are compared with all others at a time."""
 
+_MANY_ROWS = 2_048
+"""From so many rows on, what replaces them is found by sets of rows."""
+
+_IN_A_SET = 1_024
+"""Rows of a set, and rows that are compared with them at a time."""
+
+_WORD = 64
+
 ENOUGH = 1.0 - ROUNDING / 2
 """Share of a demand that meets it but for rounding."""
 
@@ -218,6 +226,8 @@ def least_rows(criteria: Floats | Counts) -> NDArray[np.intp]:
     row, no bit is borrowed where those of another are taken away that are as small.
     """
     left = np.lexsort(criteria.T[::-1])
+    if len(left) > _MANY_ROWS:
+        return left[_least_of_many(criteria[left])]
     words = _ranks(criteria[left])
     kept = []
     while len(left):
@@ -231,6 +241,43 @@ def least_rows(criteria: Floats | Counts) -> NDArray[np.intp]:
         stays[: len(some)] = False
         left, words = left[stays], [(word[stays], guard) for word, guard in words]
     return np.concatenate([np.zeros(0, dtype=np.intp), *kept])
+
+
+def _least_of_many(rows: Floats | Counts) -> NDArray[np.intp]:
+    """The same of many rows in order: what is as small as a row in every criterion is the common part of few sets.
+
+    There is one set for each number that entries of a criterion have: the rows that have at most that, a bit a row.
+    """
+    left = np.flatnonzero(np.concatenate([[True], (rows[1:] != rows[:-1]).any(axis=1)]))
+    ranks = [np.unique(column, return_inverse=True)[1].astype(np.intp) for column in rows.T]
+    kept = []
+    while len(left):
+        some = left[:_IN_A_SET]
+        # Whatever replaces a row comes before it.
+        sets = [_at_most_each(rank[some], int(rank.max())) for rank in ranks]
+        stays = np.ones(len(left), dtype=bool)
+        for first in range(0, len(left), _IN_A_SET):
+            part = left[first : first + _IN_A_SET]
+            common = np.bitwise_and.reduce(
+                [each[number[rank[part]]] for (each, number), rank in zip(sets, ranks, strict=True)]
+            )
+            if not first:
+                itself = np.arange(len(some))
+                common[itself, itself // _WORD] &= ~(np.uint64(1) << (itself % _WORD).astype(np.uint64))
+            stays[first : first + len(part)] = ~common.any(axis=1)
+        kept.append(some[stays[: len(some)]])
+        stays[: len(some)] = False
+        left = left[stays]
+    return np.concatenate(kept)
+
+
+def _at_most_each(rank: NDArray[np.intp], highest: int) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+    """Sets of entries that have at most some rank, the empty one first; of each rank up to a highest the number."""
+    found, which = np.unique(rank, return_inverse=True)
+    has = np.zeros((len(found) + 1, -(-len(rank) // _WORD) * _WORD), dtype=bool)
+    has[which + 1, np.arange(len(rank))] = True
+    sets = np.packbits(np.logical_or.accumulate(has, axis=0), axis=1, bitorder="little").view("<u8")
+    return sets, np.searchsorted(found, np.arange(highest + 1), side="right")
 
 
 def _ranks(criteria: Floats | Counts) -> list[tuple[Counts, np.int64]]:
