@@ -18,6 +18,7 @@ from ieco_opt.design_space.asking import Ask
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.labels import (
     ROUNDING,
+    Digit,
     Labels,
     Place,
     Step,
@@ -30,6 +31,7 @@ from ieco_opt.fleet.patterns.labels import (
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
+from ieco_opt.fleet.patterns.rests import Rests
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
 from ieco_opt.performance.rows import distinct
@@ -37,11 +39,11 @@ from ieco_opt.performance.rows import distinct
 _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
 
-_WIDER = ((100, 10.0), (1_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
-"""Each budget is so many times the one before where that one had at most so many labels at once."""
+_WIDER = ((100, 10.0), (50_000, 2.0), (500_000, 1.4), (math.inf, 1.2))
+"""Each budget is so many times the one before where that one put at most so many labels and vectors together."""
 
-_MANY = 20_000
-"""With so many labels at once a good plan is looked for, which says how far the budget has to go."""
+_MANY_PAIRS = 5_000_000
+"""With so many of them a good plan is looked for, which says how far the budget has to go."""
 
 _AT_ONCE = 1.5
 """Times a budget that is tried next where that is enough."""
@@ -118,11 +120,11 @@ def best_choice(
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
     budget, refuted, proven = _FIRST_BUDGET * scale, 0.0, base - search.rounding
     enough: float | None = None
-    while budget <= scale and proven <= most:
+    while refuted < scale and proven <= most:
         try:
             found = search.within_budget(listing.steps(budget), budget)
         except TooMany:
-            if not refuted or budget <= _WIDER[1][1] * refuted:
+            if not refuted or budget <= _WIDER[-1][1] * refuted:
                 break
             # Few labels tell little of how many there are so much further.
             budget = math.sqrt(refuted * budget)
@@ -130,11 +132,11 @@ def best_choice(
         if found is not None:
             cost, rows = found
             return Choice(base + cost - search.rounding, tuple(zip(listing.vectors, rows, strict=True)))
-        refuted, proven = budget, base + budget - search.rounding
-        if enough is None and search.most_labels > _MANY:
+        refuted, proven, taken = budget, base + budget - search.rounding, search.pairs
+        if enough is None and taken > _MANY_PAIRS:
             good = _good(search, listing, [_BEYOND[-1] * budget])
             enough = math.inf if good is None else good[0] + search.rounding
-        budget = _next_budget(budget, search.most_labels, enough or math.inf)
+        budget = min(scale, _next_budget(budget, taken, enough or math.inf))
     if proven > most:
         return Choice(proven, None)
     good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND])
@@ -152,9 +154,9 @@ def _good(
     return None
 
 
-def _next_budget(budget: float, labels: int, enough: float) -> float:
-    """A wider budget after one that had so many labels; at once what is ``enough``, where that is near."""
-    times = next(times for most, times in _WIDER if labels <= most)
+def _next_budget(budget: float, pairs: int, enough: float) -> float:
+    """A wider budget after one that took so many pairs; at once what is ``enough``, where that is near."""
+    times = next(times for most, times in _WIDER if pairs <= most)
     return enough if budget < enough <= _AT_ONCE * budget else times * budget
 
 
@@ -192,6 +194,11 @@ class _End:
     labels: Labels
     _before: list[tuple[Step, NDArray[np.int32], NDArray[np.int32]]] = field(default_factory=list)
 
+    @property
+    def steps(self) -> int:
+        """How many were taken."""
+        return len(self._before)
+
     def grow(self, step: Step, labels: Labels) -> None:
         """Take one more step."""
         self.labels = labels
@@ -213,11 +220,8 @@ class _Search:
     rounding: float
     ask: Ask
     most_pairs: float
-    most_labels: int = 0
-    """Labels at once, of the last budget."""
-
     pairs: int = 0
-    """Labels and vectors that were put together for it."""
+    """Labels and vectors that were put together for the last budget."""
 
     def within_budget(
         self, steps: Sequence[Step], budget: float, few: int | None = None
@@ -240,26 +244,36 @@ class _Search:
                 self.places[at] = Place(self.places[at].beyond, 0)
 
     def _cheapest(self, steps: Sequence[Step], budget: float, few: int | None) -> tuple[float, list[int]] | None:
-        self.most_labels = self.pairs = 0
+        self.pairs = 0
         most = math.inf if few is None else _FEW_PAIRS / (len(steps) + len(self.places))
-        order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)), reverse=True)
-        endings = [self._ending_of(at, budget) for at in range(len(self.places))]
+        sequence, budget = self._sequence(steps, budget), budget + self.rounding
+        if not all(len(step.cost) and step.cost[0] <= budget for step in sequence):
+            return None
+        rests, digits = Rests.of(self.places, sequence, budget), digits_of(self.places)
         ends = (_End(self._nothing()), _End(self._nothing()))
-        for step in (*order, *endings):
-            smaller = min(ends, key=lambda end: len(end.labels.cost))
-            grown = self._grown(smaller.labels, step, budget + self.rounding, most)
+        for _ in sequence:
+            at = int(len(ends[1].labels.cost) < len(ends[0].labels.cost))
+            smaller = ends[at]
+            step = sequence[-1 - smaller.steps if at else smaller.steps]
+            others = rests.of_others(smaller.steps + 1, digits, last=at > 0)
+            grown = self._grown(smaller.labels, step, budget, most, others)
             smaller.grow(step, grown if few is None else grown.at(_cheapest_rows(grown.cost, few)))
-            self.most_labels = max(self.most_labels, len(smaller.labels.cost))
             if not len(smaller.labels.cost):
                 return None
         one, other = (end.labels for end in ends)
-        pair = self._matched(one, other, budget + self.rounding)
+        pair = self._matched(one, other, budget)
         if pair is None:
             return None
         rows = [0] * len(steps)
         for end, at in zip(ends, pair, strict=True):
             end.trace(at, rows)
         return float(one.cost[pair[0]] + other.cost[pair[1]]), rows
+
+    def _sequence(self, steps: Sequence[Step], budget: float) -> list[Step]:
+        """Workloads with most vectors at both ends, so that few labels meet these; what is left unused in the middle."""
+        order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)), reverse=True)
+        endings = [self._ending_of(at, budget) for at in range(len(self.places))]
+        return [*order[::2], *endings, *order[1::2][::-1]]
 
     def _ending_of(self, place: int, budget: float) -> Step:
         left, cost = self.places[place].endings(budget + self.rounding)
@@ -280,8 +294,13 @@ class _Search:
             words[digit.word] |= number << digit.shift
         return words
 
-    def _grown(self, labels: Labels, step: Step, budget: float, most: float) -> Labels:
-        """Each label with each way to go on, as far as the budget goes, ``most`` in all; the cheapest of equal ones."""
+    def _grown(
+        self, labels: Labels, step: Step, budget: float, most: float, others: Sequence[tuple[Digit, Floats]]
+    ) -> Labels:
+        """Each label with each way to go on, as far as the budget goes, ``most`` in all; the cheapest of equal ones.
+
+        ``others``: what other steps must cost at the least, by what labels have of one pool.
+        """
         possible = (step.taken < [place.radix for place in self.places]) | self._periodic
         usable = np.flatnonzero(possible.all(axis=1))
         ways = _ways(labels.cost, step.cost[usable], budget, most)
@@ -297,48 +316,44 @@ class _Search:
         parts: list[Labels] = []
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
             self.ask("choosing what workloads take of the pools")
-            parts.append(self._part(labels, ahead, step.cost[usable], usable, ways[first:last], first))
+            part = self._part(labels, ahead, step.cost[usable], ways[first:last], first)
+            kept = _within(part, others, budget)
+            parts.append(
+                cheapest_of_equal(
+                    Labels(
+                        [each[kept] for each in part.taken],
+                        part.cost[kept],
+                        part.parent[kept],
+                        usable[part.row[kept]].astype(np.int32),
+                    )
+                )
+            )
             if most == math.inf and sum(len(part.cost) for part in parts) > _MOST_LABELS:
                 parts = [joined(parts)]
                 if len(parts[0].cost) > _MOST_LABELS:
                     raise TooMany
         return joined(parts)
 
-    def _part(
-        self,
-        labels: Labels,
-        ahead: Words,
-        cost_ahead: Floats,
-        usable: NDArray[np.intp],
-        ways: NDArray[np.intp],
-        first: int,
-    ) -> Labels:
-        """As many ways to go on as ``ways`` says of each label from the ``first`` on, of rows ``usable`` of a step."""
+    def _part(self, labels: Labels, ahead: Words, cost_ahead: Floats, ways: NDArray[np.intp], first: int) -> Labels:
+        """As many ways to go on as ``ways`` says of each label from the ``first`` on."""
         parent = np.repeat(np.arange(first, first + len(ways), dtype=np.int32), ways)
         row = (np.arange(len(parent)) - np.repeat(np.cumsum(ways) - ways, ways)).astype(np.int32)
         taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
-        cost = labels.cost[parent] + cost_ahead[row]
-        kept = self._reduced(taken)
-        found = Labels(taken, cost, parent, usable[row].astype(np.int32))
-        return cheapest_of_equal(found if kept is None else found.at(kept))
+        self._reduce(taken)
+        return Labels(taken, labels.cost[parent] + cost_ahead[row], parent, row)
 
     @property
     def _periodic(self) -> NDArray[np.bool_]:
         return np.array([place.period > 0 for place in self.places])
 
-    def _reduced(self, taken: Words) -> NDArray[np.bool_] | None:
-        """Take periods off sums, in place; labels that are within the capacity, where there is one to keep within."""
-        fits = None
+    def _reduce(self, taken: Words) -> None:
+        """Take periods off sums, in place."""
         for digit in digits_of(self.places):
-            period, number = digit.place.period, digit.of(taken)
-            if not period:
-                within = number < digit.place.radix
-                fits = within if fits is None else fits & within
-            elif period & (period - 1):
-                taken[digit.word] -= np.where(number >= period, period << digit.shift, 0)
-            else:
+            period = digit.place.period
+            if period & (period - 1):
+                taken[digit.word] -= np.where(digit.of(taken) >= period, period << digit.shift, 0)
+            elif period:
                 taken[digit.word] &= ~(period << digit.shift)
-        return fits
 
     def _matched(self, one: Labels, other: Labels, budget: float) -> tuple[int, int] | None:
         """The cheapest pair of labels that together end a period or the capacity of each pool."""
@@ -357,6 +372,14 @@ class _Search:
         cost = one.cost[first] + other.cost[last]
         at = int(cost.argmin())
         return (int(first[at]), int(last[at])) if cost[at] <= budget else None
+
+
+def _within(labels: Labels, others: Sequence[tuple[Digit, Floats]], budget: float) -> NDArray[np.intp]:
+    """Labels that other steps can complete within a budget, as far as one pool at a time tells."""
+    left = np.flatnonzero(labels.cost <= budget)
+    for digit, rest in others:
+        left = left[labels.cost[left] + rest[digit.of([word[left] for word in labels.taken])] <= budget]
+    return left
 
 
 def _ways(cost: Floats, ahead: Floats, budget: float, most: float) -> NDArray[np.intp]:
