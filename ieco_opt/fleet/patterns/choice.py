@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,6 @@ from ieco_opt.design_space.asking import Ask
 from ieco_opt.fleet.patterns.enumeration import Vectors
 from ieco_opt.fleet.patterns.labels import (
     ROUNDING,
-    Digit,
     Labels,
     Place,
     Step,
@@ -31,7 +30,7 @@ from ieco_opt.fleet.patterns.labels import (
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
-from ieco_opt.fleet.patterns.rests import Rests
+from ieco_opt.fleet.patterns.rests import Others, Rests, promising, within_budget
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData
 from ieco_opt.performance.rows import distinct
@@ -39,10 +38,10 @@ from ieco_opt.performance.rows import distinct
 _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
 
-_WIDER = ((100, 10.0), (50_000, 2.0), (500_000, 1.4), (math.inf, 1.2))
+_WIDER = ((5, 10.0), (1_000, 3.0), (50_000, 2.0), (500_000, 1.4), (math.inf, 1.2))
 """Each budget is so many times the one before where that one put at most so many labels and vectors together."""
 
-_MANY_PAIRS = 5_000_000
+_MANY_PAIRS = 1_000
 """With so many of them a good plan is looked for, which says how far the budget has to go."""
 
 _AT_ONCE = 1.5
@@ -68,6 +67,9 @@ _FEW_LABELS = 20_000
 
 _FEW_PAIRS = 10_000_000
 """Labels and vectors that are put together then, in all steps."""
+
+_GLANCE = 0.1
+"""Share of both before a budget that may find the best plan."""
 
 _HALVINGS = 12
 """Of the budget of a step, where about the cheapest sums are looked for."""
@@ -134,8 +136,8 @@ def best_choice(
             return Choice(base + cost - search.rounding, tuple(zip(listing.vectors, rows, strict=True)))
         refuted, proven, taken = budget, base + budget - search.rounding, search.pairs
         if enough is None and taken > _MANY_PAIRS:
-            good = _good(search, listing, [_BEYOND[-1] * budget])
-            enough = math.inf if good is None else good[0] + search.rounding
+            good = _good(search, listing, [_BEYOND[-1] * budget], _GLANCE)
+            enough = None if good is None else good[0] + search.rounding
         budget = min(scale, _next_budget(budget, taken, enough or math.inf))
     if proven > most:
         return Choice(proven, None)
@@ -144,11 +146,11 @@ def best_choice(
 
 
 def _good(
-    search: _Search, listing: _Listing, budgets: Sequence[float]
+    search: _Search, listing: _Listing, budgets: Sequence[float], share: float = 1.0
 ) -> tuple[float, tuple[tuple[Vectors, int], ...]] | None:
-    """What a good plan costs beyond the bound, and its vectors, of the cheapest labels within some budget."""
+    """What a good plan costs beyond the bound, and its vectors, of a share of few labels within some budget."""
     for budget in budgets if listing.vectors else ():
-        found = search.within_budget(listing.steps(listing.slack), budget, _FEW_LABELS)
+        found = search.within_budget(listing.steps(listing.slack), budget, share)
         if found is not None:
             return found[0], tuple(zip(listing.vectors, found[1], strict=True))
     return None
@@ -157,7 +159,7 @@ def _good(
 def _next_budget(budget: float, pairs: int, enough: float) -> float:
     """A wider budget after one that took so many pairs; at once what is ``enough``, where that is near."""
     times = next(times for most, times in _WIDER if pairs <= most)
-    return enough if budget < enough <= _AT_ONCE * budget else times * budget
+    return enough if budget < enough <= max(_AT_ONCE, times) * budget else times * budget
 
 
 @dataclass(slots=True)
@@ -224,11 +226,11 @@ class _Search:
     """Labels and vectors that were put together for the last budget."""
 
     def within_budget(
-        self, steps: Sequence[Step], budget: float, few: int | None = None
+        self, steps: Sequence[Step], budget: float, few: float | None = None
     ) -> tuple[float, list[int]] | None:
         """The least that a choice costs beyond the bound, at most ``budget``, and its rows; ``None``: there is none.
 
-        Of the cheapest labels alone, ``few`` of them at once, where that is given.
+        Of those labels alone that promise least, a share ``few`` of few of them at once, where that is given.
         """
         while True:
             found = self._cheapest(steps, budget, few)
@@ -243,9 +245,9 @@ class _Search:
             for at in full:
                 self.places[at] = Place(self.places[at].beyond, 0)
 
-    def _cheapest(self, steps: Sequence[Step], budget: float, few: int | None) -> tuple[float, list[int]] | None:
+    def _cheapest(self, steps: Sequence[Step], budget: float, few: float | None) -> tuple[float, list[int]] | None:
         self.pairs = 0
-        most = math.inf if few is None else _FEW_PAIRS / (len(steps) + len(self.places))
+        most = math.inf if few is None else few * _FEW_PAIRS / (len(steps) + len(self.places))
         sequence, budget = self._sequence(steps, budget), budget + self.rounding
         if not all(len(step.cost) and step.cost[0] <= budget for step in sequence):
             return None
@@ -257,7 +259,7 @@ class _Search:
             step = sequence[-1 - smaller.steps if at else smaller.steps]
             others = rests.of_others(smaller.steps + 1, digits, last=at > 0)
             grown = self._grown(smaller.labels, step, budget, most, others)
-            smaller.grow(step, grown if few is None else grown.at(_cheapest_rows(grown.cost, few)))
+            smaller.grow(step, grown if few is None else promising(grown, others, math.ceil(few * _FEW_LABELS)))
             if not len(smaller.labels.cost):
                 return None
         one, other = (end.labels for end in ends)
@@ -270,7 +272,7 @@ class _Search:
         return float(one.cost[pair[0]] + other.cost[pair[1]]), rows
 
     def _sequence(self, steps: Sequence[Step], budget: float) -> list[Step]:
-        """Workloads with most vectors at both ends, so that few labels meet these; what is left unused in the middle."""
+        """Workloads with most vectors at both ends, where few labels meet them; what is left unused in the middle."""
         order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)), reverse=True)
         endings = [self._ending_of(at, budget) for at in range(len(self.places))]
         return [*order[::2], *endings, *order[1::2][::-1]]
@@ -294,9 +296,7 @@ class _Search:
             words[digit.word] |= number << digit.shift
         return words
 
-    def _grown(
-        self, labels: Labels, step: Step, budget: float, most: float, others: Sequence[tuple[Digit, Floats]]
-    ) -> Labels:
+    def _grown(self, labels: Labels, step: Step, budget: float, most: float, others: Others) -> Labels:
         """Each label with each way to go on, as far as the budget goes, ``most`` in all; the cheapest of equal ones.
 
         ``others``: what other steps must cost at the least, by what labels have of one pool.
@@ -317,22 +317,13 @@ class _Search:
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
             self.ask("choosing what workloads take of the pools")
             part = self._part(labels, ahead, step.cost[usable], ways[first:last], first)
-            kept = _within(part, others, budget)
-            parts.append(
-                cheapest_of_equal(
-                    Labels(
-                        [each[kept] for each in part.taken],
-                        part.cost[kept],
-                        part.parent[kept],
-                        usable[part.row[kept]].astype(np.int32),
-                    )
-                )
-            )
+            parts.append(cheapest_of_equal(part.at(within_budget(part, others, budget))))
             if most == math.inf and sum(len(part.cost) for part in parts) > _MOST_LABELS:
                 parts = [joined(parts)]
                 if len(parts[0].cost) > _MOST_LABELS:
                     raise TooMany
-        return joined(parts)
+        found = joined(parts)
+        return replace(found, row=usable[found.row].astype(np.int32))
 
     def _part(self, labels: Labels, ahead: Words, cost_ahead: Floats, ways: NDArray[np.intp], first: int) -> Labels:
         """As many ways to go on as ``ways`` says of each label from the ``first`` on."""
@@ -374,14 +365,6 @@ class _Search:
         return (int(first[at]), int(last[at])) if cost[at] <= budget else None
 
 
-def _within(labels: Labels, others: Sequence[tuple[Digit, Floats]], budget: float) -> NDArray[np.intp]:
-    """Labels that other steps can complete within a budget, as far as one pool at a time tells."""
-    left = np.flatnonzero(labels.cost <= budget)
-    for digit, rest in others:
-        left = left[labels.cost[left] + rest[digit.of([word[left] for word in labels.taken])] <= budget]
-    return left
-
-
 def _ways(cost: Floats, ahead: Floats, budget: float, most: float) -> NDArray[np.intp]:
     """To how many of the rising costs ``ahead`` each cost can be added; of ``most`` in all about the cheapest sums."""
     ways = np.searchsorted(ahead, budget - cost, side="right")
@@ -395,8 +378,3 @@ def _ways(cost: Floats, ahead: Floats, budget: float, most: float) -> NDArray[np
         else:
             too_much = middle
     return np.searchsorted(ahead, enough - cost, side="right")
-
-
-def _cheapest_rows(cost: Floats, few: int) -> NDArray[np.intp]:
-    """Rows of the cheapest entries."""
-    return np.arange(len(cost)) if len(cost) <= few else np.argpartition(cost, few)[:few]

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ieco_opt.fleet.patterns.labels import Digit, Place, Step
+from ieco_opt.fleet.patterns.labels import Digit, Labels, Place, Step
 from ieco_opt.fleet.patterns.pieces import Counts, Floats
+
+Others = list[tuple[Digit, Floats]]
+"""What other steps cost at the least where they complete labels, by the number in the field of each place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ class _Sums:
         cost[0] = 0.0
         return cls(0, cost)
 
-    def and_one_more(self, place: Place, taken: Counts, cost: Floats) -> _Sums:
-        """One step more, whose ways take so many pieces, no two the same."""
+    def and_one_more(self, place: Place, taken: Counts, cost: Floats, budget: float) -> _Sums:
+        """One step more, whose ways take so many pieces, no two the same; as far as sums are within a budget."""
         if place.period:
             before = (np.arange(place.period) - taken[:, None]) % place.period
             return _Sums(0, (self.cost[before] + cost[:, None]).min(axis=0))
@@ -42,7 +46,11 @@ class _Sums:
         before = np.arange(first, last) - self.first - taken[:, None]
         possible = (before >= 0) & (before < len(self.cost))
         sums = np.where(possible, self.cost[np.where(possible, before, 0)], np.inf) + cost[:, None]
-        return _Sums(first, sums.min(axis=0))
+        least = sums.min(axis=0)
+        within = np.flatnonzero(least <= budget)
+        if not len(within):
+            return _Sums(0, np.full(1, np.inf))
+        return _Sums(first + int(within[0]), least[within[0] : within[-1] + 1])
 
     def left_over(self, digit: Digit) -> Floats:
         """The same by what was taken before, which these steps complete: for each number in the field of a label."""
@@ -68,17 +76,33 @@ class Rests:
         first, last = [], []
         for at, place in enumerate(places):
             ways = [_cheapest_ways(place, step.taken[:, at], step.cost, budget) for step in steps]
-            first.append(_sums(place, ways))
-            last.append(_sums(place, ways[::-1]))
+            first.append(_sums(place, ways, budget))
+            last.append(_sums(place, ways[::-1], budget))
         return cls(first, last)
 
-    def of_others(self, taken: int, digits: Sequence[Digit], *, last: bool) -> list[tuple[Digit, Floats]]:
+    def of_others(self, taken: int, digits: Sequence[Digit], *, last: bool) -> Others:
         """What completes labels of the so many first, or last, steps; pools that tell most apart come first."""
         found = []
         for at, digit in enumerate(digits):
             sums = (self._first if last else self._last)[at]
             found.append((digit, sums[len(sums) - 1 - taken].left_over(digit)))
         return sorted(found, key=lambda each: each[0].place.period > 0)
+
+
+def within_budget(labels: Labels, others: Others, budget: float) -> NDArray[np.intp]:
+    """Labels that other steps can complete within a budget, as far as one pool at a time tells."""
+    left = np.flatnonzero(labels.cost <= budget)
+    for digit, rest in others:
+        left = left[labels.cost[left] + rest[digit.of([word[left] for word in labels.taken])] <= budget]
+    return left
+
+
+def promising(labels: Labels, others: Others, few: int) -> Labels:
+    """A few labels: those that are completed for the least, as far as one pool at a time tells."""
+    if len(labels.cost) <= few:
+        return labels
+    rest = np.max([each[digit.of(labels.taken)] for digit, each in others], axis=0)
+    return labels.at(np.argpartition(labels.cost + rest, few)[:few])
 
 
 def _cheapest_ways(place: Place, taken: Counts, cost: Floats, budget: float) -> tuple[Counts, Floats]:
@@ -89,9 +113,9 @@ def _cheapest_ways(place: Place, taken: Counts, cost: Floats, budget: float) -> 
     return found, cost[cheapest]
 
 
-def _sums(place: Place, ways: Sequence[tuple[Counts, Floats]]) -> list[_Sums]:
+def _sums(place: Place, ways: Sequence[tuple[Counts, Floats]], budget: float) -> list[_Sums]:
     """What 0, 1, ... of the first steps cost."""
     found = [_Sums.of_nothing(place)]
     for taken, cost in ways:
-        found.append(found[-1].and_one_more(place, taken, cost))
+        found.append(found[-1].and_one_more(place, taken, cost, budget))
     return found
