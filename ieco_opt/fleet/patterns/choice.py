@@ -44,6 +44,9 @@ _WIDER = ((5, 10.0), (1_000, 3.0), (50_000, 2.0), (500_000, 1.4), (math.inf, 1.2
 _MANY_PAIRS = 1_000
 """With so many of them a good plan is looked for, which says how far the budget has to go."""
 
+_NARROW = 1.1
+"""Times a budget that is refuted: where one that is too wide is no wider than that, none in between is tried."""
+
 _AT_ONCE = 1.5
 """Times a budget that is tried next where that is enough."""
 
@@ -122,14 +125,17 @@ def best_choice(
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
     budget, refuted, proven = _FIRST_BUDGET * scale, 0.0, base - search.rounding
     enough: float | None = None
+    too_much = math.inf
     while refuted < scale and proven <= most:
+        if budget >= too_much:
+            if not refuted or too_much <= _NARROW * refuted:
+                break
+            # Few labels tell little of how many there are so much further.
+            budget = math.sqrt(refuted * too_much)
         try:
             found = search.within_budget(listing.steps(budget), budget)
         except TooMany:
-            if not refuted or budget <= _WIDER[-1][1] * refuted:
-                break
-            # Few labels tell little of how many there are so much further.
-            budget = math.sqrt(refuted * budget)
+            too_much = budget
             continue
         if found is not None:
             cost, rows = found
