@@ -26,9 +26,12 @@ from ieco_opt.fleet.patterns.labels import (
     digits_of,
     is_new,
     joined,
+    missing,
+    packed,
     places_of,
+    reduce,
 )
-from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
+from ieco_opt.fleet.patterns.pieces import Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
 from ieco_opt.fleet.patterns.rests import Others, Rests, promising, within_budget
 from ieco_opt.fleet.patterns.steps import TooMany
@@ -38,8 +41,11 @@ from ieco_opt.performance.rows import distinct
 _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
 
-_WIDER = ((5, 10.0), (1_000, 3.0), (50_000, 2.0), (500_000, 1.4), (math.inf, 1.2))
-"""Each budget is so many times the one before where that one put at most so many labels and vectors together."""
+_WIDER = ((3, 10.0), (40, 3.0), (2_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
+"""Each budget is so many times the one before where that one put so many labels and vectors together a step at most."""
+
+_OF_MOST = 0.1
+"""Share of what is enough that budgets begin with."""
 
 _MANY_PAIRS = 1_000
 """With so many of them a good plan is looked for, which says how far the budget has to go."""
@@ -123,10 +129,13 @@ def best_choice(
         return None
     search = _Search([place for place, _ in places], ROUNDING * scale, ask, min(pairs, _MOST_PAIRS))
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
-    budget, refuted, proven = _FIRST_BUDGET * scale, 0.0, base - search.rounding
+    refuted, proven = 0.0, base - search.rounding
+    # Beyond this budget nothing is of use.
+    widest = min(scale, most - base + 2.0 * search.rounding)
+    budget = max(_FIRST_BUDGET * scale, 0.0 if math.isinf(most) else _OF_MOST * widest)
     enough: float | None = None
     too_much = math.inf
-    while refuted < scale and proven <= most:
+    while refuted < widest and proven <= most:
         if budget >= too_much:
             if not refuted or too_much <= _NARROW * refuted:
                 break
@@ -144,7 +153,7 @@ def best_choice(
         if enough is None and taken > _MANY_PAIRS:
             good = _good(search, listing, [_BEYOND[-1] * budget], _GLANCE)
             enough = None if good is None else good[0] + search.rounding
-        budget = min(scale, _next_budget(budget, taken, enough or math.inf))
+        budget = min(widest, _next_budget(budget, taken / len(listing.vectors), enough or math.inf))
     if proven > most:
         return Choice(proven, None)
     good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND])
@@ -162,8 +171,8 @@ def _good(
     return None
 
 
-def _next_budget(budget: float, pairs: int, enough: float) -> float:
-    """A wider budget after one that took so many pairs; at once what is ``enough``, where that is near."""
+def _next_budget(budget: float, pairs: float, enough: float) -> float:
+    """A wider budget after one that took so many pairs a step; at once what is ``enough``, where that is near."""
     times = next(times for most, times in _WIDER if pairs <= most)
     return enough if budget < enough <= max(_AT_ONCE, times) * budget else times * budget
 
@@ -291,16 +300,7 @@ class _Search:
 
     def _nothing(self) -> Labels:
         none = np.zeros(1, dtype=np.int32)
-        return Labels(self._packed(np.zeros((1, len(self.places)), dtype=np.int64)), np.zeros(1), none, none)
-
-    def _packed(self, taken: Counts) -> Words:
-        digits = digits_of(self.places)
-        words = [np.zeros(len(taken), dtype=np.int64) for _ in range(digits[-1].word + 1)]
-        for at, digit in enumerate(digits):
-            # A whole period of pieces is none.
-            number = taken[:, at] % digit.place.period if digit.place.period else taken[:, at]
-            words[digit.word] |= number << digit.shift
-        return words
+        return Labels(packed(self.places, np.zeros((1, len(self.places)), dtype=np.int64)), np.zeros(1), none, none)
 
     def _grown(self, labels: Labels, step: Step, budget: float, most: float, others: Others) -> Labels:
         """Each label with each way to go on, as far as the budget goes, ``most`` in all; the cheapest of equal ones.
@@ -318,7 +318,7 @@ class _Search:
             return labels.at(np.zeros(0, dtype=np.intp))
         ends = np.cumsum(ways)
         cuts = distinct(np.searchsorted(ends, np.arange(0, ends[-1], _PAIRS_AT_ONCE)))
-        ahead = self._packed(step.taken[usable])
+        ahead = packed(self.places, step.taken[usable])
         parts: list[Labels] = []
         for first, last in itertools.pairwise([*cuts.tolist(), len(ways)]):
             self.ask("choosing what workloads take of the pools")
@@ -336,30 +336,16 @@ class _Search:
         parent = np.repeat(np.arange(first, first + len(ways), dtype=np.int32), ways)
         row = (np.arange(len(parent)) - np.repeat(np.cumsum(ways) - ways, ways)).astype(np.int32)
         taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
-        self._reduce(taken)
+        reduce(self.places, taken)
         return Labels(taken, labels.cost[parent] + cost_ahead[row], parent, row)
 
     @property
     def _periodic(self) -> NDArray[np.bool_]:
         return np.array([place.period > 0 for place in self.places])
 
-    def _reduce(self, taken: Words) -> None:
-        """Take periods off sums, in place."""
-        for digit in digits_of(self.places):
-            period = digit.place.period
-            if period & (period - 1):
-                taken[digit.word] -= np.where(digit.of(taken) >= period, period << digit.shift, 0)
-            elif period:
-                taken[digit.word] &= ~(period << digit.shift)
-
     def _matched(self, one: Labels, other: Labels, budget: float) -> tuple[int, int] | None:
         """The cheapest pair of labels that together end a period or the capacity of each pool."""
-        missing = [np.zeros(len(other.cost), dtype=np.int64) for _ in other.taken]
-        for digit in digits_of(self.places):
-            period, number = digit.place.period, digit.of(other.taken)
-            left = (period - number) % period if period else digit.place.radix - 1 - number
-            missing[digit.word] |= left << digit.shift
-        keys = [np.concatenate(pair) for pair in zip(one.taken, missing, strict=True)]
+        keys = [np.concatenate(pair) for pair in zip(one.taken, missing(self.places, other.taken), strict=True)]
         order = np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0], kind="stable")
         # Labels of one end are different, so a pair is two entries that follow each other, the first end's first.
         second = np.flatnonzero(~is_new([key[order] for key in keys]))

@@ -19,11 +19,12 @@ from ieco_opt.fleet.patterns.labels import (
     Place,
     Words,
     allocated,
+    digits_of,
     is_new,
     missing,
     packed,
     places_of,
-    reduced,
+    reduce,
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
@@ -225,9 +226,10 @@ class _Search:
         parent, row, sums = parent[kept], row[kept], (sums[0][kept], sums[1][kept])
         ahead = packed(self.places, step.taken)
         taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
-        fits = reduced(self.places, taken)
+        reduce(self.places, taken)
         grown = _Labels(taken, labels.cost[parent] + step.cost[row], *sums, parent, row)
-        return self._not_replaced(grown if fits is None else grown.at(fits))
+        fits = [digit.of(taken) < digit.place.radix for digit in digits_of(self.places)]
+        return self._not_replaced(grown.at(np.logical_and.reduce(fits)))
 
     def _not_replaced(self, labels: _Labels) -> _Labels:
         """Labels without those that another one replaces, which takes the same and is as good in all that counts.

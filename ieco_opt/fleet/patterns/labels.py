@@ -158,19 +158,14 @@ def packed(places: Sequence[Place], taken: Counts) -> Words:
     return words
 
 
-def reduced(places: Sequence[Place], taken: Words) -> NDArray[np.bool_] | None:
-    """Take periods off sums, in place; labels that are within the capacity, where there is one to keep within."""
-    fits = None
+def reduce(places: Sequence[Place], taken: Words) -> None:
+    """Take periods off sums, in place."""
     for digit in digits_of(places):
-        period, number = digit.place.period, digit.of(taken)
-        if not period:
-            within = number < digit.place.radix
-            fits = within if fits is None else fits & within
-        elif period & (period - 1):
-            taken[digit.word] -= np.where(number >= period, period << digit.shift, 0)
-        else:
+        period = digit.place.period
+        if period & (period - 1):
+            taken[digit.word] -= np.where(digit.of(taken) >= period, period << digit.shift, 0)
+        elif period:
             taken[digit.word] &= ~(period << digit.shift)
-    return fits
 
 
 def missing(places: Sequence[Place], taken: Words) -> Words:
