@@ -17,7 +17,7 @@ from ieco_opt.fleet.plan import ROUNDING
 _SUMS = 1e-12
 """Shares of a demand that are added up in another order may differ by so much."""
 
-MOST_SETS = 20_000
+MOST_SETS = 40_000
 """So many sets of one phase are held at a time."""
 
 

@@ -35,7 +35,7 @@ _MOST_PAIRED = 50_000
 _MOST_COUNTED = 64
 """Up to so many instances of a pool are counted for all prices at once."""
 
-_BEYOND_RATE = 1.01
+_BEYOND_RATE = 1.05
 """The cheapest cover is looked for at first within so many times the price that none is below."""
 
 _FARTHER = 3.0
