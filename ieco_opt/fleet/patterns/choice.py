@@ -156,7 +156,9 @@ def best_choice(
         budget = min(widest, _next_budget(budget, taken / len(listing.vectors), enough or math.inf))
     if proven > most:
         return Choice(proven, None)
-    good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND])
+    # Where there are branches to go on with, less of what is sought is lost if it is not found.
+    share = 1.0 if math.isinf(pairs) else _GLANCE
+    good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND], share)
     return Choice(proven, None if good is None else good[1])
 
 
