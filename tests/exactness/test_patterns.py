@@ -410,15 +410,45 @@ def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: 
     for cap in (math.inf, caps[len(caps) // 2], caps[0]):
         kept = [came_to[by_number] for _, came_to in choices if came_to[3 - by_number] <= cap]
         limits = (cap, math.inf) if counted is Quantity.INSTANCES else (math.inf, cap)
-        rows = fewest_choice.fewest_choice(
+        found = fewest_choice.fewest_choice(
             data, pieces, prices, vectors, counted, fewest_choice.Limits(most, *limits), lambda _: None
         )
-        assert rows is not None
+        assert found is not None
+        number, rows = found
+        assert number == min(kept)
         assert next(came_to for each, came_to in choices if each == rows)[by_number] == min(kept) >= fewest_of_all
         fewer = min(kept) - 1
         below = (cap, fewer) if counted is Quantity.INSTANCES else (fewer, cap)
         limits_below = fewest_choice.Limits(most, *below)
         assert fewest_choice.fewest_choice(data, pieces, prices, vectors, counted, limits_below, lambda _: None) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_count_the_gpus_of_nodes_that_instances_do_not_fill(seed: int) -> None:
+    mapping = mapping_of_many(seed, 4)
+    for workload in mapping["workloads"]:
+        for point in workload["operating_points"]:
+            point["gpus"] = 3
+    roomy = roomy_problem_of(mapping)
+    data = FleetProgramData(problem_of(mapping), Quantity.COST)
+    asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), Remembered())
+    cheapest = answers(data, "instances")
+    assert asked is not None
+    assert asked[0].gpus == (3, 3, 3)
+    assert cheapest is not None
+    most = 1.2 * cheapest.value
+    expected = answers(FleetProgramData(roomy, Quantity.GPUS, {Quantity.COST: most}), "instances", cheapest)
+    assert expected is not None
+    pieces, workloads, prices = asked
+    vectors = {
+        at: each.within(prices.prices, least + most - prices.bound)
+        for at, (each, least) in enumerate(zip(workloads, prices.least, strict=True))
+    }
+    limits = fewest_choice.Limits(most, math.inf, math.inf)
+    found = fewest_choice.fewest_choice(data, pieces, prices, vectors, Quantity.GPUS, limits, lambda _: None)
+    assert found is not None
+    assert found[0] == expected.value
+    assert expected.bound == pytest.approx(expected.value, rel=RELATIVE)
 
 
 def every_choice(

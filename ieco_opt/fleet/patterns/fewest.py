@@ -205,13 +205,14 @@ class FewestSearch:
         counts = self.counted is Quantity.INSTANCES
         limits = Limits(self.most, gpus, self._at_most) if counts else Limits(self.most, self._at_most, math.inf)
         try:
-            rows = fewest_choice(self.data, pieces, prices, vectors, self.counted, limits, self.run.ask)
+            fewest = fewest_choice(self.data, pieces, prices, vectors, self.counted, limits, self.run.ask)
         except TooMany:
             return None
-        if rows is None:
+        if fewest is None:
             return Found(self.known, self._at_most + 1.0, (0, 0), False)
+        number, rows = fewest
         found = self._chosen(pieces, {at: each.at(np.array([rows[at]])) for at, each in vectors.items()})
-        return found if found.plan is not self.known else None
+        return replace(found, bound=number) if found.plan.totals[self.counted] == number else None
 
     def _chosen(self, pieces: Pieces, vectors: dict[int, Vectors]) -> Found:
         """The plan with the fewest of some vectors, by a master, or the known one."""

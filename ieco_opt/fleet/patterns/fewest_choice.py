@@ -30,6 +30,7 @@ from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData, Quantity
+from ieco_opt.fleet.space import PoolData
 
 _MOST_PAIRS = 3_000_000
 """Labels and vectors that are put together."""
@@ -110,8 +111,8 @@ def fewest_choice(
     counted: Quantity,
     limits: Limits,
     ask: Callable[[str], None],
-) -> dict[int, int] | None:
-    """Rows of the vectors that together have the fewest of what is counted within limits; ``None``: none keep to them.
+) -> tuple[int, dict[int, int]] | None:
+    """The fewest of what is counted within limits, and rows of vectors that have that; ``None``: none keep to them.
 
     Limits beside these and the capacity of the pools were not looked at.
 
@@ -133,20 +134,30 @@ def fewest_choice(
     if found is None or base < priced.bound - _UNLIKE * scale:
         # In the second case a limit that labels do not look at has a price.
         raise TooMany
-    places = [place for place, _ in found]
+    places = [
+        # Of pieces that do not fill a node no number comes to the GPUs of nodes.
+        place if _fill(data.problem.pools[pool], gpus) else Place(place.beyond, 0)
+        for (place, _), pool, gpus in zip(found, pieces.pool, pieces.gpus, strict=True)
+    ]
     while True:
         spare = replace(limits, cost=limits.cost - base + ROUNDING * scale)
         search = _Search(data, pieces, places, counted, spare, ask)
-        rows = search.fewest(_steps(pieces, priced, vectors, places))
-        if rows is None:
+        fewest = search.fewest(_steps(pieces, priced, vectors, places))
+        if fewest is None:
             return None
+        rows = fewest[1]
         taken = np.sum([vectors[at].taken[row] for at, row in rows.items()], axis=0)
         full = [at for at, place in enumerate(places) if place.period and taken[at] >= len(place.beyond)]
         if not full:
-            return rows
+            return fewest
         # Periods know nothing of the capacity: where it binds, all pieces are counted.
         for at in full:
             places[at] = Place(places[at].beyond, 0)
+
+
+def _fill(pool: PoolData, gpus: int) -> bool:
+    """Whether pieces fill the nodes of a pool, where whole nodes are allocated."""
+    return not pool.by_node or pool.nodes.size % gpus == 0
 
 
 def _steps(pieces: Pieces, priced: Priced, vectors: Mapping[int, Vectors], places: Sequence[Place]) -> list[_Step]:
@@ -172,8 +183,8 @@ class _Search:
     ask: Callable[[str], None]
     _pairs: int = 0
 
-    def fewest(self, steps: Sequence[_Step]) -> dict[int, int] | None:
-        """Rows of the steps that have the fewest; ``None``: none are within the limits."""
+    def fewest(self, steps: Sequence[_Step]) -> tuple[int, dict[int, int]] | None:
+        """The fewest, and rows of the steps that have them; ``None``: none are within the limits."""
         if not all(len(step.cost) for step in steps):
             return None
         order = sorted(steps, key=lambda each: len(each.cost))
@@ -193,7 +204,11 @@ class _Search:
         rows = [0] * len(order)
         for end, at in zip(ends, pair, strict=True):
             end.trace(at, rows)
-        return dict(enumerate(rows))
+        of_ends = [
+            (each.labels.gpus if self.counted is Quantity.GPUS else each.labels.instances)[at]
+            for each, at in zip(ends, pair, strict=True)
+        ]
+        return int(sum(of_ends)), dict(enumerate(rows))
 
     def _ending_of(self, at: int) -> _Step:
         """Pieces of a pool left unused, up to the end of a period or of its capacity."""
