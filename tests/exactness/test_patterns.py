@@ -18,13 +18,14 @@ from random_fleets import numbered_fleet, numbered_larger_fleet
 from ieco_opt.fleet.by_patterns import ByPatterns
 from ieco_opt.fleet.patterns import branches, choice, fewest, fewest_choice, labels, solve
 from ieco_opt.fleet.patterns import covers as covers_of
+from ieco_opt.fleet.patterns import prices as priced
 from ieco_opt.fleet.patterns.branches import Branch, Branches, Settled
 from ieco_opt.fleet.patterns.counted import steps_of_counted
 from ieco_opt.fleet.patterns.enumeration import Enumeration
 from ieco_opt.fleet.patterns.fewest import FewestSearch
 from ieco_opt.fleet.patterns.pieces import pieces_of
 from ieco_opt.fleet.patterns.priced import Remembered
-from ieco_opt.fleet.patterns.prices import priced_program
+from ieco_opt.fleet.patterns.prices import plain_prices, pools_bound, priced_program
 from ieco_opt.fleet.patterns.solve import Found, NoPlan, PatternSearch, _Masters, covers
 from ieco_opt.fleet.patterns.steps import Budget, Need, Steps, steps_of_sets
 from ieco_opt.fleet.plan import Plan
@@ -518,8 +519,34 @@ def test_the_next_question_begins_at_the_prices_of_the_one_before() -> None:
     after = priced_program(slightly_more, 1.0, run, remembered)
     assert after is not None
     assert after[2].bound == pytest.approx(before[2].bound, rel=1e-5)
-    # Those of the pools alone, once.
-    assert run.solves == solved + 1
+    # Not even those of the pools alone: each comes to what it does by itself.
+    assert run.solves == solved
+
+
+@pytest.mark.parametrize("minimise", [Quantity.COST, Quantity.POWER, Quantity.GPUS])
+@pytest.mark.parametrize("seed", range(6))
+def test_pools_apart_come_to_their_linear_program(
+    seed: int, minimise: Quantity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    of_pool: dict[str, Any] = {"owned_gpus": 8 * (seed % 3), "rented_by": "node" if seed % 2 else "gpu"}
+    problem, run = many_workloads(seed, 2, gpus=24, **of_pool), Run(_CONFIG).beside(relaxed=True)
+    pieces, apart, closed = pieces_of(problem), priced._bound_of_pools_apart, 0
+    plain = plain_prices(problem, pieces, minimise)
+    for _ in range(20):
+        at = plain * rng.choice([0.0, 0.5, 1.0, 1.5], len(plain)) * rng.choice([1.0, rng.uniform(0.9, 1.1)])
+        caps = {other: rng.uniform(5.0, 60.0) for other in {Quantity.COST, Quantity.GPUS} - {minimise}}
+        data = FleetProgramData(problem, minimise, {} if rng.random() < 0.5 else caps)
+        found = apart(data, pieces, at)
+        with monkeypatch.context() as patch:
+            patch.setattr(priced, "_bound_of_pools_apart", lambda *_: None)
+            linear = pools_bound(data, pieces, at, run)
+        if found is None:
+            assert data.epsilons
+        else:
+            closed += 1
+            assert found == pytest.approx(linear, rel=1e-9, abs=1e-9)
+    assert closed >= 5
 
 
 def test_fewest_instances_keep_the_plan_that_is_known_where_none_has_fewer() -> None:

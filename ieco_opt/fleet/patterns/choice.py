@@ -130,9 +130,7 @@ def best_choice(
     search = _Search([place for place, _ in places], ROUNDING * scale, ask, min(pairs, _MOST_PAIRS))
     listing = _Listing(within, priced.prices, priced.least, _LISTED_FIRST * scale)
     refuted, proven = 0.0, base - search.rounding
-    # Beyond this budget nothing is of use.
-    widest = min(scale, most - base + 2.0 * search.rounding)
-    budget = max(_FIRST_BUDGET * scale, 0.0 if math.isinf(most) else _OF_MOST * widest)
+    budget, widest = _budgets(scale, most - base + 2.0 * search.rounding)
     enough: float | None = None
     too_much = math.inf
     while refuted < widest and proven <= most:
@@ -160,6 +158,12 @@ def best_choice(
     share = 1.0 if math.isinf(pairs) else _GLANCE
     good = _good(search, listing, [min(enough or math.inf, times * budget) for times in _BEYOND], share)
     return Choice(proven, None if good is None else good[1])
+
+
+def _budgets(scale: float, of_use: float) -> tuple[float, float]:
+    """The first budget and the widest one, where none beyond what is ``of_use`` is asked for."""
+    widest = min(scale, of_use)
+    return max(_FIRST_BUDGET * scale, 0.0 if math.isinf(of_use) else _OF_MOST * widest), widest
 
 
 def _good(

@@ -16,7 +16,7 @@ from ieco_opt.fleet.patterns.program import Master, build_master_program
 from ieco_opt.fleet.patterns.steps import TooMany
 from ieco_opt.fleet.program.data import FleetProgramData, Goal, Quantity
 from ieco_opt.fleet.program.plan import caps_of
-from ieco_opt.fleet.space import FleetProblem
+from ieco_opt.fleet.space import FleetProblem, PoolData
 from ieco_opt.solvers.arrays import arrays_of
 from ieco_opt.solvers.outcome import Outcome
 from ieco_opt.solvers.run import Run, Stopped
@@ -216,32 +216,61 @@ def _if_nothing_binds(
     problem = data.problem
     if not is_simple(problem, pieces):
         return None
-    used = list(zip([problem.pools[at] for at in pieces.pool], (taken * pieces.gpus).tolist(), strict=True))
-    totals = {
-        Quantity.COST: sum(pool.usd_per_gpu_hour * max(0, gpus - pool.owned_gpus) for pool, gpus in used),
-        Quantity.POWER: sum(pool.kw_per_gpu * gpus for pool, gpus in used),
-        Quantity.GPUS: sum(gpus for _, gpus in used),
-    }
-    caps = [(pool.max_power_kw, pool.kw_per_gpu * gpus) for pool, gpus in used]
-    for quantity, limit in (*caps_of(problem).items(), *data.epsilons.items()):
-        caps.append((limit, totals.get(quantity, math.inf)))
-    # What has no limit may be unknown.
-    within = all(math.isinf(limit) or value <= limit for limit, value in caps)
-    if not within or any(gpus > pool.capacity_gpus for pool, gpus in used):
+    pools, gpus = [problem.pools[at] for at in pieces.pool], (taken * pieces.gpus).tolist()
+    held = all(mine <= pool.capacity_gpus for mine, pool in zip(gpus, pools, strict=True))
+    if not held or not _keep_to_caps(data, pools, gpus):
         return None
     if data.minimise is not Quantity.COST:
         return Priced(prices, least, math.fsum(least))
-    if any(gpus < pool.owned_gpus for pool, gpus in used):
+    if any(mine < pool.owned_gpus for mine, pool in zip(gpus, pools, strict=True)):
         return None
-    return Priced(prices, least, math.fsum(least) - sum(pool.usd_per_gpu_hour * pool.owned_gpus for pool, _ in used))
+    return Priced(prices, least, math.fsum(least) - sum(pool.usd_per_gpu_hour * pool.owned_gpus for pool in pools))
+
+
+def _keep_to_caps(data: FleetProgramData, pools: Sequence[PoolData], gpus: Sequence[float]) -> bool:
+    """Whether so many GPUs in use of each pool keep to all caps."""
+    used = list(zip(pools, gpus, strict=True))
+    totals = {
+        Quantity.COST: sum(pool.usd_per_gpu_hour * max(0.0, mine - pool.owned_gpus) for pool, mine in used),
+        Quantity.POWER: sum(pool.kw_per_gpu * mine for pool, mine in used),
+        Quantity.GPUS: sum(mine for _, mine in used),
+    }
+    caps = [(pool.max_power_kw, pool.kw_per_gpu * mine) for pool, mine in used]
+    for quantity, limit in (*caps_of(data.problem).items(), *data.epsilons.items()):
+        caps.append((limit, totals.get(quantity, math.inf)))
+    # What has no limit may be unknown.
+    return all(math.isinf(limit) or value <= limit for limit, value in caps)
+
+
+def _bound_of_pools_apart(data: FleetProgramData, pieces: Pieces, prices: Floats) -> float | None:
+    """The linear program of :func:`pools_bound` where no cap binds: what each pool comes to by itself.
+
+    Objective - pi z is convex in the pieces z of a pool, so it is least where there are none, all that is owned, or all
+    there are. ``None`` where that breaks a cap, or a pool has several pieces or nodes that they do not fill.
+    """
+    if not is_simple(data.problem, pieces):
+        return None
+    pools = [data.problem.pools[at] for at in pieces.pool]
+    plain = plain_prices(data.problem, pieces, data.minimise)
+    values, used = [], []
+    for pool, gpus, price, rate in zip(pools, pieces.gpus, prices.tolist(), plain.tolist(), strict=True):
+        most = float(pool.nodes.most(gpus))
+        owned = min(pool.owned_gpus / gpus, most) if data.minimise is Quantity.COST else 0.0
+        value, least = min((rate * max(0.0, z - owned) - price * z, z) for z in (0.0, owned, most))
+        values.append(value)
+        used.append(gpus * least)
+    return math.fsum(values) if _keep_to_caps(data, pools, used) else None
 
 
 def pools_bound(data: FleetProgramData, pieces: Pieces, prices: Floats, run: Run) -> float:
     """No plan takes less of the objective than this and its pieces at their prices.
 
     The least of objective - pi z over the rows of the pools alone, as a linear program; from any multipliers y, by weak
-    duality: y b + sum_j min((c_j - y A_j) x_j over the bounds of x_j). So no tolerance of the solver is in it.
+    duality: y b + sum_j min((c_j - y A_j) x_j over the bounds of x_j). So no tolerance of the solver is in it. Where
+    pools are told apart, their sum in a closed form.
     """
+    if (apart := _bound_of_pools_apart(data, pieces, prices)) is not None:
+        return apart
     import pyomo.core as pyo
 
     model = build_master_program(Master(data, pieces, {}))
