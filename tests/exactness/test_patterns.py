@@ -295,6 +295,64 @@ def test_the_fewest_instances_of_many_workloads_are_the_same(seed: int) -> None:
     assert fewest_agree(mapping_of_many(seed, 4), 1.0)
 
 
+@pytest.mark.parametrize(("cap", "rented_by"), [(1.0, "gpu"), (1.0, "node"), (1.3, "node")])
+def test_the_fewest_instances_are_the_same_where_gpus_cost_alike(cap: float, rented_by: str) -> None:
+    # Bounds of equal prices are sharp, and what costs no more has many forms, of which some have few instances.
+    found = [
+        fewest_agree(mapping_of_many(seed, 2 + seed % 2, gpus=64, usd_per_gpu_hour=2.0, rented_by=rented_by), cap)
+        for seed in range(10)
+    ]
+    assert sum(found) >= 8
+
+
+@pytest.mark.parametrize("counted", [Quantity.GPUS, Quantity.INSTANCES])
+def test_a_choice_that_comes_to_another_number_proves_nothing(
+    counted: Quantity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapping = mapping_of_many(0, 4)
+    mapping["pools"][0]["usd_per_gpu_hour"] = 0.5
+    cheapest = answers(FleetProgramData(problem_of(mapping), Quantity.COST), "instances")
+    assert cheapest is not None
+    data = FleetProgramData(roomy_problem_of(mapping), counted, {Quantity.COST: 1.5 * cheapest.value})
+    whole = by_patterns().solve(data, 1.0, cheapest)
+    assert whole is not None
+    choose = fewest_choice.fewest_choice
+
+    def one_too_few(*asked: Any) -> Any:
+        found = choose(*asked)
+        return None if found is None else (found[0] - 1, found[1])
+
+    monkeypatch.setattr(fewest, "fewest_choice", one_too_few)
+    found = by_patterns().solve(data, 1.0, cheapest)
+    assert found is not None
+    assert found.bound == found.value == whole.value < cheapest.totals[counted]
+
+
+def test_another_cap_on_the_same_fleet_is_another_question() -> None:
+    mapping, run = mapping_of_many(1, 3, gpus=64), Run(_CONFIG).beside(relaxed=True)
+    mapping["pools"][0]["usd_per_gpu_hour"] = 0.5
+    problem = problem_of(mapping)
+    remembered, free = Remembered(), FleetProgramData(problem, Quantity.COST)
+    before = priced_program(free, 1.0, run, remembered)
+    assert before is not None
+    again = priced_program(free, 1.0, run, remembered)
+    assert again is not None
+    assert again[2] is before[2]
+    plan = answers(free, "instances")
+    assert plan is not None
+    capped = replace(free, epsilons={Quantity.GPUS: 0.9 * plan.totals[Quantity.GPUS]})
+    found, alone = priced_program(capped, 1.0, run, remembered), priced_program(capped, 1.0, run, Remembered())
+    assert found is not None
+    assert alone is not None
+    assert found[2].bound == pytest.approx(alone[2].bound, rel=1e-5)
+    assert found[2].bound > before[2].bound * 1.001
+    gpus = FleetProgramData(problem, Quantity.GPUS)
+    other, by_itself = (priced_program(gpus, 1.0, run, each) for each in (remembered, Remembered()))
+    assert other is not None
+    assert by_itself is not None
+    assert other[2].bound == pytest.approx(by_itself[2].bound, rel=1e-5)
+
+
 def branched(data: FleetProgramData, most: float, enough: float | None = None) -> Found | None:
     """What the branches by what the largest workload takes say of plans with no more than ``most``."""
     run = Run(_CONFIG)
@@ -387,7 +445,10 @@ def test_the_fewest_instances_of_branches_are_the_same(
 @pytest.mark.parametrize("gpus", [16, 48, 400])
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))])
 def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: Quantity) -> None:
-    problem = many_workloads(seed, 3, gpus=gpus, owned_gpus=8 * (seed % 2))
+    mapping = mapping_of_many(seed, 3, gpus=gpus, owned_gpus=8 * (seed % 2))
+    # Where the cheapest take more GPUs, fewest of one do not go with fewest of the other.
+    mapping["pools"][0]["usd_per_gpu_hour"] = 2.0 if seed % 2 else 0.7
+    problem = problem_of(mapping)
     data = FleetProgramData(problem, Quantity.COST)
     asked = priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), Remembered())
     cheapest = answers(data, "instances")
@@ -408,7 +469,7 @@ def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: 
     # With a cap on the other one that some choice of the fewest does not keep to.
     fewest_of_all = min(came_to[by_number] for _, came_to in choices)
     caps = sorted({came_to[3 - by_number] for _, came_to in choices})
-    for cap in (math.inf, caps[len(caps) // 2], caps[0]):
+    for cap in (math.inf, *caps[:: max(1, len(caps) // 8)]):
         kept = [came_to[by_number] for _, came_to in choices if came_to[3 - by_number] <= cap]
         limits = (cap, math.inf) if counted is Quantity.INSTANCES else (math.inf, cap)
         found = fewest_choice.fewest_choice(
@@ -422,6 +483,30 @@ def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: 
         below = (cap, fewer) if counted is Quantity.INSTANCES else (fewer, cap)
         limits_below = fewest_choice.Limits(most, *below)
         assert fewest_choice.fewest_choice(data, pieces, prices, vectors, counted, limits_below, lambda _: None) is None
+
+
+@pytest.mark.parametrize(
+    ("counted", "gpus", "instances", "kept"),
+    [
+        (Quantity.GPUS, math.inf, math.inf, {0, 1, 4}),
+        (Quantity.INSTANCES, math.inf, math.inf, {0, 3, 4}),
+        # With a cap on GPUs what has fewer of them stays, though it costs more and has no fewer instances.
+        (Quantity.INSTANCES, 9.0, math.inf, {0, 1, 3, 4}),
+        (Quantity.GPUS, math.inf, 9.0, {0, 1, 3, 4}),
+    ],
+)
+def test_labels_that_count_in_no_limit_are_left_out(
+    counted: Quantity, gpus: float, instances: float, kept: set[int]
+) -> None:
+    cost, of_gpus = np.array([1.0, 2.0, 3.0, 4.0, 9.0]), np.array([5, 3, 5, 6, 7])
+    of_instances, place = np.array([4, 4, 5, 2, 9]), np.arange(5)
+    # The last one takes something else.
+    found = fewest_choice._Labels([np.array([1, 1, 1, 1, 2])], cost, of_gpus, of_instances, place, place)
+    problem = many_workloads(0, 2)
+    data = FleetProgramData(problem, Quantity.COST)
+    limits = fewest_choice.Limits(10.0, gpus, instances)
+    search = fewest_choice._Search(data, pieces_of(problem), [], counted, limits, lambda _: None)
+    assert set(search._not_replaced(found).row.tolist()) == kept
 
 
 @pytest.mark.parametrize("seed", range(4))
