@@ -28,6 +28,9 @@ from ieco_opt.solvers.watch import Report
 MANY_WORKLOADS = 4
 """Fleets of so many workloads and more are planned by patterns, unless the configuration says otherwise."""
 
+_FAR = 1.0
+"""A plan of patterns that leaves a greater gap is no start: it covers little, and the relaxation begins nearer."""
+
 
 class FleetPlanner:
     """Answers questions about one fleet and counts what they cost.
@@ -234,7 +237,8 @@ class FleetPlanner:
             self.size = (*asked.size, len(data.problem.columns))
         if by_patterns is not None and by_patterns.gap <= self._accepted:
             return by_patterns
-        known = by_patterns or known
+        if by_patterns is not None and by_patterns.gap <= _FAR:
+            known = by_patterns
         model = build_fleet_program(data)
         self.size = (model.nvariables(), model.nconstraints(), len(data.problem.columns))
         relaxed = self._relaxed(model)
