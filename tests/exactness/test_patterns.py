@@ -485,6 +485,24 @@ def test_labels_choose_the_fewest_of_all_choices(seed: int, gpus: int, counted: 
         assert fewest_choice.fewest_choice(data, pieces, prices, vectors, counted, limits_below, lambda _: None) is None
 
 
+def test_labels_keep_to_a_limit_that_is_the_bound_but_for_a_rounding() -> None:
+    problem = many_workloads(0, 3, rented_by="gpu")
+    data = FleetProgramData(problem, Quantity.COST)
+    asked, cheapest = (
+        priced_program(data, 1.0, Run(_CONFIG).beside(relaxed=True), Remembered()),
+        answers(data, "patterns"),
+    )
+    assert asked is not None
+    assert cheapest is not None
+    pieces, workloads, prices = asked
+    assert prices.bound == pytest.approx(cheapest.value, rel=1e-12)
+    vectors = {at: each.within(prices.prices, prices.least[at] * (1.0 + 1e-9)) for at, each in enumerate(workloads)}
+    limits = fewest_choice.Limits(prices.bound * (1.0 - 2e-9), math.inf, math.inf)
+    found = fewest_choice.fewest_choice(data, pieces, prices, vectors, Quantity.GPUS, limits, lambda _: None)
+    assert found is not None
+    assert found[0] <= cheapest.totals[Quantity.GPUS]
+
+
 @pytest.mark.parametrize(
     ("counted", "gpus", "instances", "kept"),
     [

@@ -23,13 +23,16 @@ from ieco_opt.fleet.patterns.labels import (
     Step,
     Words,
     cheapest_of_equal,
+    count_in_full,
     digits_of,
+    each_way,
     is_new,
     joined,
     missing,
     packed,
     places_of,
     reduce,
+    unused,
 )
 from ieco_opt.fleet.patterns.pieces import Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
@@ -42,7 +45,7 @@ _FIRST_BUDGET = 1e-6
 """Share of the bound that plans may cost beyond it at first."""
 
 _WIDER = ((3, 10.0), (40, 3.0), (2_000, 2.0), (20_000, 1.4), (math.inf, 1.2))
-"""Each budget is so many times the one before where that one put so many labels and vectors together a step at most."""
+"""Each budget is so many times the one before where that one put at most so many pairs a workload together."""
 
 _OF_MOST = 0.1
 """Share of what is enough that budgets begin with."""
@@ -178,7 +181,7 @@ def _good(
 
 
 def _next_budget(budget: float, pairs: float, enough: float) -> float:
-    """A wider budget after one that took so many pairs a step; at once what is ``enough``, where that is near."""
+    """A wider budget after one that took so many pairs a workload; at once what is ``enough``, where that is near."""
     times = next(times for most, times in _WIDER if pairs <= most)
     return enough if budget < enough <= max(_AT_ONCE, times) * budget else times * budget
 
@@ -259,12 +262,8 @@ class _Search:
                 return None
             cost, rows = found
             taken = np.sum([step.taken[row] for step, row in zip(steps, rows, strict=True)], axis=0)
-            full = [at for at, place in enumerate(self.places) if taken[at] >= len(place.beyond)]
-            if not full:
+            if not count_in_full(self.places, taken):
                 return cost, [int(step.order[row]) for step, row in zip(steps, rows, strict=True)]
-            # Periods know nothing of the capacity: where it binds, all pieces are counted.
-            for at in full:
-                self.places[at] = Place(self.places[at].beyond, 0)
 
     def _cheapest(self, steps: Sequence[Step], budget: float, few: float | None) -> tuple[float, list[int]] | None:
         self.pairs = 0
@@ -295,14 +294,8 @@ class _Search:
     def _sequence(self, steps: Sequence[Step], budget: float) -> list[Step]:
         """Workloads with most vectors at both ends, where few labels meet them; what is left unused in the middle."""
         order = sorted(steps, key=lambda each: int(np.searchsorted(each.cost, budget)), reverse=True)
-        endings = [self._ending_of(at, budget) for at in range(len(self.places))]
+        endings = [Step.of(None, *unused(self.places, at, budget + self.rounding)) for at in range(len(self.places))]
         return [*order[::2], *endings, *order[1::2][::-1]]
-
-    def _ending_of(self, place: int, budget: float) -> Step:
-        left, cost = self.places[place].endings(budget + self.rounding)
-        taken = np.zeros((len(left), len(self.places)), dtype=np.int64)
-        taken[:, place] = left
-        return Step.of(None, taken, cost)
 
     def _nothing(self) -> Labels:
         none = np.zeros(1, dtype=np.int32)
@@ -339,8 +332,8 @@ class _Search:
 
     def _part(self, labels: Labels, ahead: Words, cost_ahead: Floats, ways: NDArray[np.intp], first: int) -> Labels:
         """As many ways to go on as ``ways`` says of each label from the ``first`` on."""
-        parent = np.repeat(np.arange(first, first + len(ways), dtype=np.int32), ways)
-        row = (np.arange(len(parent)) - np.repeat(np.cumsum(ways) - ways, ways)).astype(np.int32)
+        entry, way = each_way(ways)
+        parent, row = (entry + first).astype(np.int32), way.astype(np.int32)
         taken = [mine[parent] + more[row] for mine, more in zip(labels.taken, ahead, strict=True)]
         reduce(self.places, taken)
         return Labels(taken, labels.cost[parent] + cost_ahead[row], parent, row)

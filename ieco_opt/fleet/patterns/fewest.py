@@ -201,15 +201,16 @@ class FewestSearch:
 
     def _by_labels(self, pieces: Pieces, vectors: dict[int, Vectors], prices: Priced) -> Found | None:
         """The plan that labels choose; ``None`` where there are too many, or limits forbid it that labels know not."""
-        gpus = self.data.epsilons.get(Quantity.GPUS, math.inf)
+        # A branch before may have had a plan with fewer than there may be.
+        at_most, gpus = min(self._at_most, int(self._known) - 1), self.data.epsilons.get(Quantity.GPUS, math.inf)
         counts = self.counted is Quantity.INSTANCES
-        limits = Limits(self.most, gpus, self._at_most) if counts else Limits(self.most, self._at_most, math.inf)
+        limits = Limits(self.most, gpus, at_most) if counts else Limits(self.most, at_most, math.inf)
         try:
             fewest = fewest_choice(self.data, pieces, prices, vectors, self.counted, limits, self.run.ask)
         except TooMany:
             return None
         if fewest is None:
-            return Found(self.known, self._at_most + 1.0, (0, 0), False)
+            return Found(self.known, at_most + 1.0, (0, 0), False)
         number, rows = fewest
         found = self._chosen(pieces, {at: each.at(np.array([rows[at]])) for at, each in vectors.items()})
         return replace(found, bound=number) if found.plan.totals[self.counted] == number else None

@@ -19,12 +19,15 @@ from ieco_opt.fleet.patterns.labels import (
     Place,
     Words,
     allocated,
+    count_in_full,
     digits_of,
+    each_way,
     is_new,
     missing,
     packed,
     places_of,
     reduce,
+    unused,
 )
 from ieco_opt.fleet.patterns.pieces import Counts, Floats, Pieces
 from ieco_opt.fleet.patterns.priced import Priced
@@ -139,20 +142,17 @@ def fewest_choice(
         place if _fill(data.problem.pools[pool], gpus) else Place(place.beyond, 0)
         for (place, _), pool, gpus in zip(found, pieces.pool, pieces.gpus, strict=True)
     ]
+    # Where the bound is beyond the limit by a rounding, what costs nothing beyond it is within.
+    spare = replace(limits, cost=max(0.0, limits.cost - base) + ROUNDING * scale)
     while True:
-        spare = replace(limits, cost=limits.cost - base + ROUNDING * scale)
         search = _Search(data, pieces, places, counted, spare, ask)
         fewest = search.fewest(_steps(pieces, priced, vectors, places))
         if fewest is None:
             return None
         rows = fewest[1]
         taken = np.sum([vectors[at].taken[row] for at, row in rows.items()], axis=0)
-        full = [at for at, place in enumerate(places) if place.period and taken[at] >= len(place.beyond)]
-        if not full:
+        if not count_in_full(places, taken):
             return fewest
-        # Periods know nothing of the capacity: where it binds, all pieces are counted.
-        for at in full:
-            places[at] = Place(places[at].beyond, 0)
 
 
 def _fill(pool: PoolData, gpus: int) -> bool:
@@ -213,9 +213,8 @@ class _Search:
     def _ending_of(self, at: int) -> _Step:
         """Pieces of a pool left unused, up to the end of a period or of its capacity."""
         place, gpus = self.places[at], self.pieces.gpus[at]
-        left, cost = place.endings(self.limits.cost)
-        taken = np.zeros((len(left), len(self.places)), dtype=np.int64)
-        taken[:, at] = left
+        taken, cost = unused(self.places, at, self.limits.cost)
+        left = taken[:, at]
         pool = self.data.problem.pools[self.pieces.pool[at]]
         counted = gpus * left if place.period else allocated(pool, len(place.beyond) - 1 - left, gpus)
         return _Step.of(None, taken, cost, counted.astype(np.int64), np.zeros(len(left), dtype=np.int64))
@@ -231,11 +230,11 @@ class _Search:
         radix = [place.radix if not place.period else np.iinfo(np.int64).max for place in self.places]
         usable = np.flatnonzero((step.taken < radix).all(axis=1))
         ways = np.searchsorted(step.cost[usable], self.limits.cost - labels.cost, side="right")
-        self._pairs += (number := int(ways.sum()))
+        self._pairs += int(ways.sum())
         if self._pairs > _MOST_PAIRS:
             raise TooMany
-        parent = np.repeat(np.arange(len(ways)), ways)
-        row = usable[np.arange(number) - np.repeat(np.cumsum(ways) - ways, ways)]
+        parent, way = each_way(ways)
+        row = usable[way]
         sums = labels.gpus[parent] + step.gpus[row], labels.instances[parent] + step.instances[row]
         kept = (sums[0] + gpus <= self.limits.gpus) & (sums[1] + instances <= self.limits.instances)
         parent, row, sums = parent[kept], row[kept], (sums[0][kept], sums[1][kept])
@@ -272,8 +271,8 @@ class _Search:
         ways = end - begin
         if int(ways.sum()) > _MOST_PAIRS:
             raise TooMany
-        first = np.repeat(np.arange(len(mine)), ways)
-        last = second[np.arange(len(first)) - np.repeat(np.cumsum(ways) - ways, ways) + np.repeat(begin, ways)]
+        first, way = each_way(ways)
+        last = second[begin[first] + way]
         cost, gpus = one.cost[first] + other.cost[last], one.gpus[first] + other.gpus[last]
         instances = one.instances[first] + other.instances[last]
         limits = self.limits

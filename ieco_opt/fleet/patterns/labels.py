@@ -177,6 +177,31 @@ def missing(places: Sequence[Place], taken: Words) -> Words:
     return words
 
 
+def unused(places: Sequence[Place], at: int, budget: float) -> tuple[Counts, Floats]:
+    """Pieces of one pool left unused, up to the end of a period or of its capacity, shape (ways, pools), and cost."""
+    left, cost = places[at].endings(budget)
+    taken = np.zeros((len(left), len(places)), dtype=np.int64)
+    taken[:, at] = left
+    return taken, cost
+
+
+def count_in_full(places: list[Place], taken: Counts) -> bool:
+    """Whether pieces taken of each pool are more than some of them hold; all pieces of these count from now on.
+
+    Periods know nothing of the capacity.
+    """
+    full = [at for at, place in enumerate(places) if taken[at] >= len(place.beyond)]
+    for at in full:
+        places[at] = Place(places[at].beyond, 0)
+    return bool(full)
+
+
+def each_way(ways: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All ways to go on, where each entry has so many: the entry of each, and the how manieth of it that is."""
+    entry = np.repeat(np.arange(len(ways)), ways)
+    return entry, np.arange(len(entry)) - np.repeat(np.cumsum(ways) - ways, ways)
+
+
 def joined(parts: Sequence[Labels]) -> Labels:
     """Labels of several parts; the cheapest of equal ones."""
     if len(parts) == 1:
